@@ -1,0 +1,50 @@
+# Two commands matter: `make run` (the service, with a token to try it) and `make test` (everything that must hold).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+HOST ?= 127.0.0.1
+PORT ?= 8000
+
+.PHONY: help run test check lint types imports unit format lock clean
+.DEFAULT_GOAL := help
+
+help: ## what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/.ready: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Offer Ledger needs Python 3.11 or newer; name one with: make PYTHON=/path/to/python3.11 ...")'
+	@echo "Making the environment in $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+run: $(VENV)/.ready ## the service on SQLite at 127.0.0.1:8000, with a partner and a token to try it
+	@HOST=$(HOST) PORT=$(PORT) BIN=$(BIN) sh examples/try.sh
+
+test: check unit ## style, types, import rules and all tests
+
+check: lint types imports ## everything but the tests
+
+lint: $(VENV)/.ready
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+
+types: $(VENV)/.ready
+	@$(BIN)/mypy
+
+imports: $(VENV)/.ready
+	@$(BIN)/lint-imports
+
+unit: $(VENV)/.ready
+	@$(BIN)/pytest -n auto
+
+format: $(VENV)/.ready ## put the code in its format
+	@$(BIN)/ruff check --fix --quiet
+	@$(BIN)/ruff format --quiet
+
+lock: ## refresh requirements.txt from pyproject.toml (needs uv)
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --extra dev --upgrade pyproject.toml --output-file requirements.txt
+
+clean: ## remove the environment and all caches (never the ledger)
+	@rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

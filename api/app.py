@@ -1,0 +1,68 @@
+"""What is served? The routes, and what holds for all of them."""
+
+import re
+from typing import Any
+from uuid import uuid4
+
+from fastapi import APIRouter, Depends, FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api import batch, health, offers
+from api.auth import may
+from api.problems import handle_problems
+from api.schemas.batch import BatchRequest
+from api.schemas.problem import ProblemReply
+from api.wiring import Service
+from domain.values import Role
+
+_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_REFERENCE = "#/components/schemas/{model}"
+
+
+def create_app(service: Service) -> FastAPI:
+    """No interactive documentation: it would be open to all and load scripts from elsewhere."""
+    app = FastAPI(title="Offer Ledger", version="0.1.0", openapi_url=None, docs_url=None, redoc_url=None)
+    app.state.service = service
+    app.add_middleware(Tracing)
+    handle_problems(app)
+    for router in (batch.router, offers.router, health.router, _openapi_router(app)):
+        app.include_router(router)
+    return app
+
+
+class Tracing:
+    """Gives every request the id by which its refusals and its log lines are found: its W3C trace id, or a new one."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            sent = _TRACEPARENT.fullmatch(dict(scope["headers"]).get(b"traceparent", b""))
+            scope.setdefault("state", {})["trace_id"] = sent[1].decode() if sent else uuid4().hex
+        await self.app(scope, receive, send)
+
+
+def openapi_document(app: FastAPI) -> dict[str, Any]:
+    """The routes' own description, with the models that they refer to without FastAPI's help."""
+    document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    _, extra = models_json_schema(
+        [(BatchRequest, "validation"), (ProblemReply, "serialization")], ref_template=_REFERENCE
+    )
+    components = document.setdefault("components", {})
+    components.setdefault("schemas", {}).update(extra["$defs"])
+    components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    document["security"] = [{"token": []}]
+    return document
+
+
+def _openapi_router(app: FastAPI) -> APIRouter:
+    router = APIRouter(include_in_schema=False, dependencies=[Depends(may(*Role))])
+
+    @router.get("/api/v1/openapi.json")
+    def openapi() -> dict[str, Any]:
+        return openapi_document(app)
+
+    return router

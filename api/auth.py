@@ -1,0 +1,66 @@
+"""Who is calling, and may they?"""
+
+import hashlib
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from api.problems import BATCH_PATH, Problem
+from api.wiring import Service
+from domain.values import Role, to_microseconds
+from projections.tokens import Caller, find_caller
+
+SCHEMES = ("apitoken", "bearer")
+
+
+def service_of(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+Here = Annotated[Service, Depends(service_of)]
+
+
+def digest_secret(secret: str) -> str:
+    """How a token's secret is stored. It has 256 random bits, so a plain SHA-256 can't be turned back."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def may(*roles: Role) -> Callable[[Request, Service], Caller]:
+    """A dependency that gives the caller, if its role is one of these. Looks the token up anew for every request, so
+    that what is changed holds at once. Raises Problem 401, 403 or 429."""
+
+    def authorise(request: Request, service: Here) -> Caller:
+        caller = _authenticate(request, service)
+        if caller.role not in roles:
+            raise Problem(HTTPStatus.FORBIDDEN, "forbidden", f"The role {caller.role} may not do this.")
+        if request.url.path != BATCH_PATH:
+            _require_pace(caller, service)
+        return caller
+
+    return authorise
+
+
+def _authenticate(request: Request, service: Service) -> Caller:
+    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() not in SCHEMES or not secret.strip():
+        raise _unauthorised("Send a token: Authorization: ApiToken <token>")
+    with service.ledger.recorder.reading() as tx:
+        caller = find_caller(tx, digest_secret(secret.strip()), to_microseconds(service.clock()))
+    if caller is None:
+        raise _unauthorised("The token is unknown, revoked or expired")
+    return caller
+
+
+def _require_pace(caller: Caller, service: Service) -> None:
+    seconds = service.limiter.seconds_to_wait(caller.name, caller.requests_per_minute)
+    if seconds is not None:
+        detail = f"This token may make {caller.requests_per_minute} requests per minute."
+        raise Problem(HTTPStatus.TOO_MANY_REQUESTS, "too-many-requests", detail, headers={"Retry-After": str(seconds)})
+
+
+def _unauthorised(detail: str) -> Problem:
+    headers = {"WWW-Authenticate": 'ApiToken realm="offer-ledger", Bearer realm="offer-ledger"'}
+    return Problem(HTTPStatus.UNAUTHORIZED, "unauthorized", f"{detail}.", headers=headers)

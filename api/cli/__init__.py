@@ -1,0 +1,1 @@
+"""How is the ledger worked from a shell?"""

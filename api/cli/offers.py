@@ -1,0 +1,108 @@
+"""offer-ledger inventory, offer-ledger history"""
+
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+import typer
+
+from api import cursors
+from api.cli.output import AsJson, fail, print_json, print_table
+from api.wiring import open_service
+from domain.values import Channel, Status, utc_text
+from projections import history as histories
+from projections import inventory as inventories
+from projections.inventory import OfferFilter, OfferView
+
+ALL_VERSIONS = 1_000_000
+SHOWN_CHARACTERS = 60
+
+
+class ShownStatus(StrEnum):
+    ACTIVE = "active"
+    PAUSED = "paused"
+    DELETED = "deleted"
+
+
+def inventory(
+    partner: Annotated[str | None, typer.Option(help="Only this partner's.")] = None,
+    channel: Annotated[Channel | None, typer.Option(help="Only of this channel.")] = None,
+    merchant_id: Annotated[str | None, typer.Option(help="Only of this merchant.")] = None,
+    external_id: Annotated[str | None, typer.Option(help="Only with this id.")] = None,
+    status: Annotated[ShownStatus | None, typer.Option(help="Only in this state.")] = None,
+    query: Annotated[str | None, typer.Option("-q", help="Sought in the ids and the offer's names.")] = None,
+    limit: Annotated[int, typer.Option(help="How many at the most.", min=1, max=1000)] = 100,
+    cursor: Annotated[str | None, typer.Option(help="nextCursor of the page before.")] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """List offers as they are now."""
+    wanted = OfferFilter(partner, channel, merchant_id, external_id, Status(status) if status else None, query)
+    with open_service() as service, service.ledger.recorder.reading() as tx:
+        page = inventories.page(tx, wanted, cursors.decode(wanted, cursor), limit)
+    next_cursor = cursors.encode(wanted, page.next_after)
+    if as_json:
+        as_of = utc_text(page.head.recorded_at) if page.head.recorded_at else None
+        print_json({"items": page.items, "nextCursor": next_cursor, "position": page.head.position, "asOf": as_of})
+        return
+    print_table(
+        ("offerUid", "partner", "channel", "merchantId", "externalId", "status", "version", "updated"),
+        [
+            (o.offer_uid, o.partner, o.channel, o.merchant_id, o.external_id, o.status, o.version, o.updated_at)
+            for o in page.items
+        ],
+        empty="No offers match.",
+    )
+    if next_cursor:
+        print(f"There are more: --cursor {next_cursor}")
+
+
+def history(
+    offer_uid: Annotated[
+        str | None, typer.Argument(metavar="[OFFER_UID]", help="The offer; or name it by --external-id.")
+    ] = None,
+    external_id: Annotated[str | None, typer.Option(help="The offer's id as its partner knows it.")] = None,
+    partner: Annotated[str | None, typer.Option(help="With --external-id: whose offer.")] = None,
+    merchant_id: Annotated[str | None, typer.Option(help="With --external-id: which merchant's offer.")] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Tell everything that has happened to one offer, oldest first."""
+    if (offer_uid is None) == (external_id is None):
+        fail("Name the offer: by OFFER_UID or by --external-id.", exit_code=2)
+    wanted = OfferFilter(partner=partner, merchant_id=merchant_id, external_id=external_id)
+    with open_service() as service, service.ledger.recorder.reading() as tx:
+        offer = inventories.find(tx, _uid(offer_uid)) if offer_uid else _only(inventories.page(tx, wanted, 0, 2).items)
+        if offer is None:
+            fail("There is no such offer.")
+        items = histories.page(tx, offer.offer_uid, 0, ALL_VERSIONS).items
+    if as_json:
+        print_json({"items": items, "nextCursor": None})
+        return
+    print(
+        f"{offer.partner} / {offer.merchant_id or offer.channel} / {offer.external_id}   {offer.offer_uid}   {offer.status}"
+    )
+    for item in items:
+        why = item.cause or (f"run {item.run_id}" if item.run_id else "")
+        print(f"\n{item.version}. {item.recorded_at}  {item.type}  by {item.actor} ({item.source})  {why}")
+        rows = [(change["field"], _short(change["before"]), "->", _short(change["after"])) for change in item.changes]
+        print_table(("", "", "", ""), rows, empty="")
+
+
+def _uid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        fail("OFFER_UID: must be a UUID.", exit_code=2)
+
+
+def _only(found: list[OfferView]) -> OfferView | None:
+    if len(found) > 1:
+        fail("Several offers have this id: name the --partner or the --merchant-id too, or use the OFFER_UID.")
+    return found[0] if found else None
+
+
+def _short(value: object) -> str:
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 3] + "..."

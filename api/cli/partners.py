@@ -1,0 +1,81 @@
+"""offer-ledger partners"""
+
+import re
+from typing import Annotated
+
+import typer
+
+from api.cli.output import AsJson, fail, print_json, print_table
+from api.cli.who import cli_origin
+from api.wiring import open_service
+from domain.partner import SetPartner
+from projections.partners import PartnerView, list_partners
+
+PARTNER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+app = typer.Typer(name="partners", help="The companies that send offers, and their settings.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The partner, exactly as written.")]
+
+
+@app.command("set")
+def set_partner(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="1 to 64 letters, digits, dots, hyphens, underscores.")],
+    synchronize_per_day: Annotated[
+        int | None, typer.Option(help="Synchronize runs per UTC day; 0 = unlimited. At first 1.", min=0)
+    ] = None,
+    insert_per_hour: Annotated[
+        int | None, typer.Option(help="Insert runs per UTC clock hour; 0 = unlimited. At first 1.", min=0)
+    ] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Create a partner or change its settings; what is not given stays as it is."""
+    if not PARTNER_NAME.fullmatch(name):
+        fail(
+            "NAME: must be 1 to 64 letters, digits, dots, hyphens or underscores, not beginning with one of the signs.",
+            exit_code=2,
+        )
+    with open_service() as service:
+        service.ledger.handle(SetPartner(name, synchronize_per_day, insert_per_hour), cli_origin(name))
+        with service.ledger.recorder.reading() as tx:
+            _print(list_partners(tx, name), as_json=as_json)
+
+
+@app.command("show")
+def show_partner(name: Name, *, as_json: AsJson = False) -> None:
+    """Show one partner's settings."""
+    with open_service() as service, service.ledger.recorder.reading() as tx:
+        found = list_partners(tx, name)
+    if not found:
+        fail(f"There is no partner named {name!r}.")
+    _print(found, as_json=as_json)
+
+
+@app.command("list")
+def list_all(*, as_json: AsJson = False) -> None:
+    """List all partners and their settings."""
+    with open_service() as service, service.ledger.recorder.reading() as tx:
+        found = list_partners(tx)
+    if as_json:
+        print_json({"items": found})
+    else:
+        _print(found, as_json=False)
+
+
+def _print(found: list[PartnerView], *, as_json: bool) -> None:
+    if as_json:
+        print_json(found[0])
+    else:
+        print_table(
+            ("partner", "synchronize per day", "insert per hour", "created", "changed"),
+            [
+                (p.name, _limit(p.synchronize_per_day), _limit(p.insert_per_hour), p.created_at, p.updated_at)
+                for p in found
+            ],
+            empty="There are no partners yet. Create one: offer-ledger partners set NAME",
+        )
+
+
+def _limit(runs: int) -> str:
+    return str(runs) if runs else "unlimited"

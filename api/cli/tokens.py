@@ -1,0 +1,86 @@
+"""offer-ledger tokens"""
+
+import secrets
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from api.auth import digest_secret
+from api.cli.output import AsJson, fail, print_json, print_table
+from api.cli.who import cli_origin
+from api.wiring import open_service
+from domain.token import CreateToken, RevokeToken
+from domain.values import Role, to_microseconds
+from projections.tokens import TokenView, list_tokens
+
+SECRET_BYTES = 32
+MAX_NAME_LENGTH = 64
+DEFAULT_REQUESTS_PER_MINUTE = 600
+
+app = typer.Typer(name="tokens", help="Who may call the service, and as what.", no_args_is_help=True)
+
+
+@app.command("create")
+def create_token(
+    role: Annotated[Role, typer.Option(help="What the token may do.")],
+    name: Annotated[str, typer.Option(help="Recorded with everything that is done with it; 1 to 64 characters.")],
+    partner: Annotated[str | None, typer.Option(help="Whose token it is; for the role partner only.")] = None,
+    requests_per_minute: Annotated[
+        int, typer.Option(help="Over all calls but those that send offers; 0 = unlimited.", min=0)
+    ] = DEFAULT_REQUESTS_PER_MINUTE,
+    expires_at: Annotated[
+        str | None, typer.Option(metavar="TIME", help="When it ends, as RFC 3339: 2027-01-01T00:00:00Z.")
+    ] = None,
+) -> None:
+    """Create a token and print it, alone and this once: the ledger keeps only its digest."""
+    if (role is Role.PARTNER) != (partner is not None):
+        fail("--partner: must be given for the role partner, and for no other.", exit_code=2)
+    if not (1 <= len(name) <= MAX_NAME_LENGTH and name.isprintable()):
+        fail("--name: must be 1 to 64 printable characters.", exit_code=2)
+    secret = secrets.token_urlsafe(SECRET_BYTES)
+    command = CreateToken(name, role, partner, digest_secret(secret), requests_per_minute, _moment(expires_at))
+    with open_service() as service:
+        service.ledger.handle(command, cli_origin(partner))
+    print(secret)
+
+
+@app.command("list")
+def list_all(*, as_json: AsJson = False) -> None:
+    """List all tokens; never their secrets."""
+    with open_service() as service, service.ledger.recorder.reading() as tx:
+        found = list_tokens(tx)
+    if as_json:
+        print_json({"items": found})
+    else:
+        print_table(
+            ("token", "role", "partner", "per minute", "created", "state"),
+            [(t.name, t.role, t.partner, t.requests_per_minute or "unlimited", t.created_at, _state(t)) for t in found],
+            empty="There are no tokens yet. Create one: offer-ledger tokens create --role auditor --name NAME",
+        )
+
+
+@app.command("revoke")
+def revoke_token(name: Annotated[str, typer.Argument(metavar="NAME", help="The token's name.")]) -> None:
+    """End a token, from the next request on."""
+    with open_service() as service:
+        service.ledger.handle(RevokeToken(name), cli_origin(None))
+    print(f"Revoked {name}.")
+
+
+def _moment(text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        fail("--expires-at: must be a time with its offset, such as 2027-01-01T00:00:00Z.", exit_code=2)
+    return to_microseconds(moment)
+
+
+def _state(token: TokenView) -> str:
+    if token.revoked_at:
+        return f"revoked {token.revoked_at}"
+    return f"until {token.expires_at}" if token.expires_at else "in use"

@@ -1,0 +1,29 @@
+"""Is the process alive, and can it work?"""
+
+from http import HTTPStatus
+
+from fastapi import APIRouter, Response
+
+from api.auth import Here
+from api.problems import Problem
+from domain.ledger import StorageError
+from domain.store.commit import head_of
+
+router = APIRouter(tags=["health"], include_in_schema=False)
+
+
+@router.get("/healthz")
+def healthz() -> dict[str, str]:
+    return {"status": "ok"}
+
+
+@router.get("/readyz")
+def readyz(service: Here, response: Response) -> dict[str, str | int]:
+    """Ready means: the ledger can be read."""
+    try:
+        with service.ledger.recorder.reading() as tx:
+            position = head_of(tx).position
+    except StorageError:
+        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "not-ready", "The ledger can't be read.") from None
+    response.headers["Cache-Control"] = "no-store"
+    return {"status": "ready", "position": position}

@@ -1,0 +1,95 @@
+"""Which offers are there, and what has happened to each?"""
+
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from fastapi import APIRouter, Depends, Query, Request, Response
+from starlette.datastructures import URL
+
+from api import cursors
+from api.auth import Here, may
+from api.problems import not_found
+from api.schemas.offers import HistoryList, HistoryQuery, Offer, OfferList, OfferQuery
+from api.schemas.problem import PROBLEMS
+from domain.values import Channel, Role, Status, utc_text
+from projections import history, inventory
+from projections.inventory import OfferFilter, OfferView
+from projections.tokens import Caller
+
+JSON = "application/json"
+
+MayList = Annotated[Caller, Depends(may(Role.PARTNER, Role.PUBLISHER, Role.AUDITOR, Role.OPERATOR))]
+MayRead = Annotated[Caller, Depends(may(Role.PARTNER, Role.AUDITOR, Role.OPERATOR))]
+
+router = APIRouter(prefix="/api/v1/offers", tags=["offers"], responses=PROBLEMS)
+
+
+@router.get("", responses={200: {"model": OfferList}})
+def list_offers(request: Request, service: Here, caller: MayList, query: Annotated[OfferQuery, Query()]) -> Response:
+    """The offers that match all filters, deleted ones too unless `status` says otherwise, in order of creation."""
+    wanted = OfferFilter(
+        partner=query.partner or caller.partner,
+        channel=Channel(query.channel) if query.channel else None,
+        merchant_id=query.merchantId,
+        external_id=query.externalId,
+        status=Status(query.status) if query.status else None,
+        q=query.q,
+    )
+    with service.ledger.recorder.reading() as tx:
+        after = cursors.decode(wanted, query.cursor)
+        limit = query.limit if caller.partner in {None, wanted.partner} else 0
+        page = inventory.page(tx, wanted, after, limit)
+    next_cursor = cursors.encode(wanted, page.next_after)
+    as_of = page.head.recorded_at
+    body = {
+        "items": page.items,
+        "nextCursor": next_cursor,
+        "position": page.head.position,
+        "asOf": utc_text(as_of) if as_of else None,
+    }
+    return Response(msgspec.json.encode(body), headers=_next_link(request.url, next_cursor), media_type=JSON)
+
+
+@router.get("/{offer_uid}", responses={200: {"model": Offer}, 304: {"description": "Not changed"}})
+def get_offer(request: Request, service: Here, caller: MayRead, offer_uid: str) -> Response:
+    """One offer as it is now; its ETag is its version."""
+    offer = _visible_offer(service, caller, offer_uid)
+    etag = f'"{offer.version}"'
+    if etag in request.headers.get("If-None-Match", ""):
+        return Response(status_code=304, headers={"ETag": etag})
+    return Response(msgspec.json.encode(offer), headers={"ETag": etag}, media_type=JSON)
+
+
+@router.get("/{offer_uid}/history", responses={200: {"model": HistoryList}})
+def get_history(
+    request: Request, service: Here, caller: MayRead, offer_uid: str, query: Annotated[HistoryQuery, Query()]
+) -> Response:
+    """Every event of the offer, oldest first, with the fields that it changed."""
+    offer = _visible_offer(service, caller, offer_uid)
+    question = ("history", offer.offer_uid)
+    with service.ledger.recorder.reading() as tx:
+        page = history.page(tx, offer.offer_uid, cursors.decode(question, query.cursor), query.limit)
+    next_cursor = cursors.encode(question, page.next_after)
+    body = {"items": page.items, "nextCursor": next_cursor}
+    return Response(msgspec.json.encode(body), headers=_next_link(request.url, next_cursor), media_type=JSON)
+
+
+def _visible_offer(service: Here, caller: Caller, offer_uid: str) -> OfferView:
+    """Raises Problem 404: also for another partner's offer, whose existence is nobody else's business."""
+    try:
+        uid = UUID(offer_uid)
+    except ValueError:
+        raise not_found("offer") from None
+    with service.ledger.recorder.reading() as tx:
+        offer = inventory.find(tx, uid)
+    if offer is None or caller.partner not in {None, offer.partner}:
+        raise not_found("offer")
+    return offer
+
+
+def _next_link(url: URL, next_cursor: str | None) -> dict[str, str]:
+    if next_cursor is None:
+        return {}
+    following = url.include_query_params(cursor=next_cursor)
+    return {"Link": f'<{following.path}?{following.query}>; rel="next"'}

@@ -1,0 +1,149 @@
+"""What is a batch of offers? (The batch document's request; these models are its OpenAPI schema too.)"""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+CAP_PER_EVENT = "cap values on a multi-event offer must be set per event"
+OFFER_CAPS = ("dailyCap", "weeklyCap", "monthlyCap", "allTimeCap")
+
+Text = Annotated[str, Field(min_length=1)]
+Identifier = Annotated[str, Field(min_length=1, max_length=256)]
+Url = Annotated[
+    str,
+    Field(
+        description="An absolute http or https URL, kept as sent; macros such as {gk_click_id} are allowed.",
+        pattern=r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s/?#:\x00-\x1f\x7f][^\s\x00-\x1f\x7f]*$",
+    ),
+]
+Cap = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
+Amount = Annotated[float, Field(ge=0)]
+
+
+class _Sent(BaseModel):
+    """JSON types are taken at their word; members beyond the known ones are part of the content."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+
+class Creative(_Sent):
+    order: Count
+    url: Url
+
+
+def _distinct_orders(creatives: Sequence[Creative]) -> Sequence[Creative]:
+    if len({creative.order for creative in creatives}) < len(creatives):
+        raise PydanticCustomError("repeated_order", "each order may be given once")
+    return creatives
+
+
+class OfferEventData(_Sent):
+    """One of the things to do in a multi-event offer."""
+
+    eventId: str
+    name: str
+    displayOrder: Count | None = None
+    sequenceNumber: int | None = None
+    revenue: Amount | None = None
+    reward: Amount | None = None
+    dailyCap: Cap | None = None
+    weeklyCap: Cap | None = None
+    monthlyCap: Cap | None = None
+    allTimeCap: Cap | None = None
+    showOnOfferWall: bool | None = None
+    useDefaultRatio: bool | None = None
+    allowRepetitions: bool | None = None
+    minTimeFromPreviousEvent: Count | None = None
+    deadlineDays: Count | None = None
+    pendingTime: Count | None = None
+
+
+def _distinct_events(events: Sequence[OfferEventData]) -> Sequence[OfferEventData]:
+    if len({event.eventId for event in events}) < len(events):
+        raise PydanticCustomError("repeated_event", "each eventId may be given once")
+    return events
+
+
+class OfferData(_Sent):
+    """The content of an offer on the batch channel."""
+
+    offerLink: Url
+    trackingSystem: Text
+    name: Text
+    advertiserCampaignName: str | None
+    headline: Text
+    shortDescription: str | None
+    keyPoints: str | None
+    offerDetails: Text
+    termsAndDisclaimers: str | None
+    creativeFileExternalUrl: Url | None
+    creatives: Annotated[list[Creative], AfterValidator(_distinct_orders)]
+    dailyCap: Cap | None = None
+    weeklyCap: Cap | None = None
+    monthlyCap: Cap | None = None
+    allTimeCap: Cap | None = None
+    offerEvents: Annotated[list[OfferEventData], AfterValidator(_distinct_events)] | None = None
+
+    @model_validator(mode="after")
+    def _caps_per_event(self) -> Self:
+        misplaced = [cap for cap in OFFER_CAPS if getattr(self, cap) is not None] if self.offerEvents else []
+        if misplaced:
+            error = PydanticCustomError("cap_on_multi_event_offer", CAP_PER_EVENT)
+            details = [InitErrorDetails(type=error, loc=(cap,), input=None) for cap in misplaced]
+            raise ValidationError.from_exception_data("OfferData", details)
+        return self
+
+
+LIST_FORM, OBJECT_FORM = "(list)", "(object)"
+
+
+def _form(value: Any) -> str:
+    return LIST_FORM if isinstance(value, list) else OBJECT_FORM
+
+
+class BatchItem(BaseModel):
+    """One offer of a batch; `offerData` is a list of exactly one object, or that object itself."""
+
+    model_config = ConfigDict(strict=True)
+
+    externalId: Identifier
+    offerData: Annotated[
+        Annotated[list[OfferData], Field(min_length=1, max_length=1), Tag(LIST_FORM)]
+        | Annotated[OfferData, Tag(OBJECT_FORM)],
+        Discriminator(_form),
+    ]
+
+
+class BatchEnvelope(BaseModel):
+    """The part of a batch that is judged as a whole, before its offers."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    concurrencyRequestId: Annotated[
+        str,
+        Field(
+            description="A UUID that tells this request from every other one of the partner.",
+            json_schema_extra={"format": "uuid"},
+            pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$",
+        ),
+    ]
+    operation: Literal["Synchronize", "Insert"]
+    offers: list[Any]
+
+
+class BatchRequest(BatchEnvelope):
+    """A batch of offers. Its envelope is judged as a whole, its offers one by one."""
+
+    offers: Annotated[list[BatchItem], Field(min_length=1)]

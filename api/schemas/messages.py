@@ -1,0 +1,74 @@
+"""How is a caller told what is wrong? In the caller's words for the place, and never with the value that was sent."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from api.schemas.batch import LIST_FORM, OBJECT_FORM
+
+MESSAGES = {
+    "missing": "required",
+    "extra_forbidden": "unknown",
+    "string_type": "must be a string",
+    "string_too_short": "must have at least {min_length} character(s)",
+    "string_too_long": "must have at most {max_length} characters",
+    "int_type": "must be an integer",
+    "int_parsing": "must be an integer",
+    "float_type": "must be a number",
+    "bool_type": "must be true or false",
+    "list_type": "must be an array",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "must be {expected}",
+    "enum": "must be {expected}",
+    "too_short": "must have at least {min_length} element(s)",
+    "too_long": "must have at most {max_length} element(s)",
+}
+_URL = "must be an absolute http or https URL"
+_UUID = "must be a UUID"
+
+
+class Complaint(NamedTuple):
+    """A place in what was sent, and what is wrong with it."""
+
+    place: tuple[str | int, ...]
+    message: str
+
+    @property
+    def path(self) -> str:
+        """As people write it: offerData[0].dailyCap."""
+        return "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in self.place).removeprefix(".")
+
+    @property
+    def pointer(self) -> str:
+        """As JSON pointer: /offerData/0/dailyCap (RFC 6901)."""
+        return "".join("/" + str(p).replace("~", "~0").replace("/", "~1") for p in self.place)
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" if self.place else self.message
+
+
+def complaints(error: ValidationError) -> Iterator[Complaint]:
+    return explain(error.errors(include_url=False, include_input=False))
+
+
+def explain(errors: Iterable[Any]) -> Iterator[Complaint]:
+    """`errors` as pydantic lists them."""
+    for error in errors:
+        yield Complaint(_place(error["loc"]), _message(error["type"], error.get("ctx", {}), error["msg"]))
+
+
+def _place(location: Sequence[str | int]) -> tuple[str | int, ...]:
+    return tuple(part for part in location if part not in {LIST_FORM, OBJECT_FORM})
+
+
+def _message(kind: str, context: dict[str, Any], default: str) -> str:
+    if kind == "string_too_short" and context["min_length"] == 1:
+        return "must not be empty"
+    if kind == "string_pattern_mismatch":
+        return _UUID if "0-9a-fA-F" in context["pattern"] else _URL
+    return MESSAGES[kind].format(**context) if kind in MESSAGES else default

@@ -1,0 +1,83 @@
+"""What can be asked about offers, and what is answered?"""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Word = Annotated[str, Field(min_length=1, max_length=256)]
+
+
+class _Page(BaseModel):
+    """A parameter that is not known is refused: a filter with a typing error must not answer with everything."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    cursor: Annotated[str | None, Field(max_length=256, description="nextCursor of the page before")] = None
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+
+
+class OfferQuery(_Page):
+    partner: Word | None = None
+    channel: Literal["custom", "merchant"] | None = None
+    merchantId: Word | None = None
+    externalId: Word | None = None
+    status: Literal["active", "paused", "deleted"] | None = None
+    q: Annotated[Word | None, Field(description="Sought in externalId, merchantId and the offer's names")] = None
+
+
+class HistoryQuery(_Page):
+    pass
+
+
+class Offer(BaseModel):
+    offerUid: UUID
+    partner: str
+    channel: Literal["custom", "merchant"]
+    merchantId: str | None
+    externalId: str
+    status: Literal["active", "paused", "deleted"]
+    version: int
+    content: dict[str, Any]
+    contentDigest: str
+    createdAt: datetime
+    updatedAt: datetime
+    pausedAt: datetime | None
+    deletedAt: datetime | None
+
+
+class OfferList(BaseModel):
+    """One snapshot of the inventory: `position` pins what it shows, `asOf` is when that was recorded."""
+
+    items: list[Offer]
+    nextCursor: str | None
+    position: int
+    asOf: datetime | None
+
+
+class Change(BaseModel):
+    """`field` is a JSON pointer into the offer; null stands for absent."""
+
+    field: str
+    before: Any
+    after: Any
+
+
+class HistoryItem(BaseModel):
+    position: int
+    version: int
+    type: str
+    offerUid: UUID
+    recordedAt: datetime
+    actor: str
+    source: Literal["custom", "merchant", "file", "console", "cli"]
+    runId: UUID | None
+    traceId: str | None
+    cause: str | None
+    changes: list[Change]
+
+
+class HistoryList(BaseModel):
+    items: list[HistoryItem]
+    nextCursor: str | None

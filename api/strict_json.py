@@ -1,0 +1,189 @@
+"""Is this body JSON, to the letter, and which of its values break the rules for content?
+
+What is not JSON refuses the whole body. A value that is JSON but may not be stored (contract: names given twice,
+numbers beyond ±(2^53-1), U+0000, lone surrogates, deep nesting) fails only the item that it stands in, so it is left
+in its place as a Flaw for the item's sender to be told.
+"""
+
+import re
+from collections.abc import Iterator
+from json import JSONDecodeError, JSONDecoder
+from typing import Any, NoReturn
+
+from msgspec import Struct
+
+MAX_NESTING = 64
+MAX_NUMBER = 2**53 - 1
+_MAX_DIGITS = len(str(MAX_NUMBER)) + 1
+
+NULL_CHARACTER = "must not contain the character U+0000"
+LONE_SURROGATE = "must not contain a lone surrogate"
+TOO_DEEP = f"must not be nested more than {MAX_NESTING} levels deep"
+DUPLICATE_NAME = "member name given more than once"
+NUMBER_RANGE = "must be a number between -(2^53-1) and 2^53-1"
+
+
+class NotJson(Exception):  # noqa: N818 - it says what the body is
+    """The body is not a JSON text in UTF-8, or its envelope is ambiguous."""
+
+
+class NotAnObject(Exception):  # noqa: N818 - it says what the body is
+    """The body is JSON, but not an object."""
+
+
+class Flaw(Struct, frozen=True):
+    """Stands for a value that may not be stored; `sent` keeps it distinct from others."""
+
+    message: str
+    sent: str
+
+
+class Envelope(Struct, frozen=True):
+    """The members of a request, and the elements of its one long list."""
+
+    members: dict[str, Any]
+    elements: list[Any] | None
+    """None if there is no such list."""
+
+
+def read_envelope(body: bytes, list_name: str) -> Envelope:
+    """Reads an object whose member `list_name` is a list, element by element. Raises NotJson, NotAnObject."""
+    text = _utf8(body)
+    try:
+        return _Reader(text).envelope(list_name)
+    except RecursionError:
+        raise NotJson(TOO_DEEP) from None
+    except JSONDecodeError as error:
+        raise NotJson(f"{error.msg} at line {error.lineno}, column {error.colno}") from None
+
+
+def flaws(value: Any, path: str, depth: int = 1) -> Iterator[tuple[str, str]]:
+    """Every value that may not be stored, as (path, message); `depth` is the nesting of `value` itself."""
+    if isinstance(value, str):
+        if found := _UNSTORABLE.search(value):
+            yield path, NULL_CHARACTER if found.group() == "\0" else LONE_SURROGATE
+    elif isinstance(value, Flaw):
+        yield path, value.message
+    elif isinstance(value, dict | list):
+        if depth > MAX_NESTING:
+            yield path, TOO_DEEP
+        elif isinstance(value, list):
+            for index, element in enumerate(value):
+                yield from flaws(element, f"{path}[{index}]", depth + 1)
+        else:
+            for name, member in value.items():
+                if _UNSTORABLE.search(name):
+                    yield path, "member names must not contain U+0000 or lone surrogates"
+                else:
+                    yield from flaws(member, f"{path}.{name}" if path else name, depth + 1)
+
+
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+_space = re.compile(r"[ \t\n\r]*").match
+
+
+class _Reader:
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def envelope(self, list_name: str) -> Envelope:
+        at = self._skip(0)
+        if self.text[at : at + 1] != "{":
+            _, at = self._value(at)
+            self._require_end(at)
+            raise NotAnObject
+        members: dict[str, Any] = {}
+        elements: list[Any] | None = None
+        at = self._skip(at + 1)
+        more = self.text[at : at + 1] != "}"
+        while more:
+            if self.text[at : at + 1] != '"':
+                raise JSONDecodeError("Expecting a member name", self.text, at)
+            name, at = self._value(at)
+            if name in members:
+                raise NotJson(f"{DUPLICATE_NAME} in the envelope")
+            at = self._skip(self._expect(":", self._skip(at)))
+            if name == list_name and self.text[at : at + 1] == "[":
+                elements, at = self._elements(at + 1)
+                members[name] = []
+            else:
+                members[name], at = self._value(at)
+                _require_unambiguous(members[name])
+            more, at = self._continues(at, "}")
+        self._require_end(at + 1)
+        return Envelope(members, elements)
+
+    def _elements(self, at: int) -> tuple[list[Any], int]:
+        elements: list[Any] = []
+        at = self._skip(at)
+        more = self.text[at : at + 1] != "]"
+        while more:
+            element, at = self._value(at)
+            elements.append(element)
+            more, at = self._continues(at, "]")
+        return elements, at + 1
+
+    def _continues(self, at: int, closing: str) -> tuple[bool, int]:
+        """Whether another element or member follows, and where it (or the closing bracket) stands."""
+        at = self._skip(at)
+        if self.text[at : at + 1] == closing:
+            return False, at
+        return True, self._skip(self._expect(",", at))
+
+    def _value(self, at: int) -> tuple[Any, int]:
+        return _DECODER.raw_decode(self.text, at)
+
+    def _skip(self, at: int) -> int:
+        return _space(self.text, at).end()  # type: ignore[union-attr]
+
+    def _expect(self, character: str, at: int) -> int:
+        if self.text[at : at + 1] != character:
+            raise JSONDecodeError(f"Expecting '{character}'", self.text, at)
+        return at + 1
+
+    def _require_end(self, at: int) -> None:
+        end = self._skip(at)
+        if end != len(self.text):
+            raise JSONDecodeError("Extra data", self.text, end)
+
+
+def _utf8(body: bytes) -> str:
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise NotJson(f"Not UTF-8 at byte {error.start}") from None
+
+
+def _require_unambiguous(member: Any) -> None:
+    for _, message in flaws(member, "", depth=2):
+        if message in {DUPLICATE_NAME, TOO_DEEP}:
+            raise NotJson(f"{message} in the envelope")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        names = [name for name, _ in pairs]
+        members |= {name: Flaw(DUPLICATE_NAME, repr(pairs)) for name in names if names.count(name) > 1}
+    return members
+
+
+def _integer(text: str) -> int | Flaw:
+    if len(text) <= _MAX_DIGITS and abs(number := int(text)) <= MAX_NUMBER:
+        return number
+    return Flaw(NUMBER_RANGE, text)
+
+
+def _number(text: str) -> float | Flaw:
+    number = float(text)
+    if not abs(number) <= MAX_NUMBER:
+        return Flaw(NUMBER_RANGE, text)
+    # One value, one spelling: 10.0 is the integer 10, and -0.0 is 0.
+    return int(number) if number.is_integer() else number
+
+
+def _constant(text: str) -> NoReturn:
+    raise NotJson(f"{text} is not a JSON value")
+
+
+_DECODER = JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_float=_number, parse_constant=_constant)

@@ -1,0 +1,1 @@
+"""What may happen to an offer, and the record of what did."""

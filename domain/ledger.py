@@ -1,0 +1,224 @@
+"""How does a request become events?
+
+The `eventsourcing` application of this service. It puts the envelope around the facts (stream, version, commit),
+and sees to it that events, projections and the record of the request are written in one transaction.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, assert_never
+from uuid import UUID
+
+from eventsourcing.application import Application
+from eventsourcing.persistence import PersistenceError
+from eventsourcing.utils import Environment, EnvType
+from msgspec import Struct
+
+from domain import partner as partners
+from domain import token as tokens
+from domain.events import Event
+from domain.offer import Offer
+from domain.partner import Partner, SetPartner
+from domain.reconciliation import Item, OfferChange, Plan, reconcile
+from domain.refusals import IdempotencyKeyReused, UnknownPartner
+from domain.run import Run, RunState
+from domain.slots import require_slot, window_start
+from domain.store.commit import CommitFacts
+from domain.store.cursor import Cursor
+from domain.store.mapper import LedgerMapper, VersionedEvent, decode_event
+from domain.store.runs import count_slots, find_run, insert_run
+from domain.store.sqlite import LedgerFactory, LedgerRecorder
+from domain.token import CreateToken, RevokeToken
+from domain.values import Channel, Clock, Operation, Origin, partner_uid, token_uid
+
+ENTRIES_PER_READ = 5_000
+
+StorageError = PersistenceError
+"""What every method here raises if the database can't do its part; nothing has been changed then."""
+
+Command = SetPartner | CreateToken | RevokeToken
+
+
+class Entry(Struct, frozen=True):
+    """A recorded event with its place: in its commit (`ordinal` from 0) and in its stream (`version` from 1)."""
+
+    commit_id: int
+    ordinal: int
+    stream_id: int
+    version: int
+    event: Event
+
+
+class RunBatch(Struct, frozen=True):
+    """A batch whose envelope is in order; its items may still fail. `request_digest` tells it from any other."""
+
+    run_id: UUID
+    partner: str
+    operation: Operation
+    concurrency_request_id: UUID
+    request_digest: str
+    items: Sequence[Item]
+    remarks: list[str]
+    """For the sender, about the envelope."""
+
+
+class Ran(Struct, frozen=True):
+    """A run, and whether it had been carried out before this request for it."""
+
+    run: Run
+    replayed: bool
+
+
+Project = Callable[[Cursor, Sequence[Entry]], None]
+"""Brings the projections up to date, inside the transaction of the entries."""
+
+KnownOffers = Callable[[Cursor, str, Channel, Collection[str] | None], Mapping[str, Offer]]
+"""A partner's offers on a channel by externalId: those that are named, or all."""
+
+
+class OfferLedger(Application[UUID]):
+    name = "offer_ledger"
+    recorder: LedgerRecorder
+
+    def __init__(self, database: Path, clock: Clock, project: Project, known_offers: KnownOffers) -> None:
+        super().__init__(
+            {
+                "PERSISTENCE_MODULE": f"{LedgerFactory.__module__}:{LedgerFactory.__qualname__}",
+                "MAPPER_TOPIC": f"{LedgerMapper.__module__}:{LedgerMapper.__qualname__}",
+                "SQLITE_DBNAME": str(database),
+                "CREATE_TABLE": "n",
+            }
+        )
+        self.recorder.clock = self._clock = clock
+        self._project = project
+        self._known_offers = known_offers
+
+    def construct_env(self, name: str, env: EnvType | None = None) -> Environment:
+        """The library's settings come from here alone: what else is in the process's environment is not for it."""
+        return Environment(name, env)
+
+    # Requests
+
+    def handle(self, command: Command, origin: Origin) -> list[Event]:
+        """Carries out a request to one aggregate and answers what happened; raises Refused."""
+        uid, initial, evolve, decide = _aggregate(command)
+        with self.recorder.writing() as tx:
+            if isinstance(command, CreateToken) and command.partner is not None:
+                self._require_partner(command.partner)
+            version, state = self._state(uid, evolve, initial)
+            events: list[Event] = decide(state, command)
+            self._commit(tx, CommitFacts(origin), [(uid, version, events)])
+        return events
+
+    def run_batch(self, command: RunBatch, origin: Origin) -> Ran:
+        """Carries a batch out, once: the same request again is answered with the run that it was.
+
+        Raises UnknownPartner, IdempotencyKeyReused, NoSlotLeft.
+        """
+        with self.recorder.writing() as tx:
+            accepted_at = self._clock()
+            partner = self._require_partner(command.partner)
+            earlier = find_run(tx, command.partner, Channel.CUSTOM, command.concurrency_request_id)
+            if earlier:
+                return _replay(earlier, command)
+            since = window_start(command.operation, accepted_at)
+            used = count_slots(tx, command.partner, Channel.CUSTOM, command.operation, since)
+            require_slot(command.operation, partner.limit(command.operation), used, accepted_at)
+            plan = self._plan(tx, command)
+            facts = CommitFacts(origin, run_id=command.run_id)
+            self._commit(tx, facts, [_stream_of(change) for change in plan.changes])
+            run = Run(
+                run_id=command.run_id,
+                partner=command.partner,
+                channel=Channel.CUSTOM,
+                operation=command.operation,
+                source=origin.source,
+                actor=origin.actor,
+                concurrency_request_id=command.concurrency_request_id,
+                request_digest=command.request_digest,
+                accepted_at=accepted_at,
+                finished_at=self._clock(),
+                state=RunState.COMPLETED,
+                outcome=plan.outcome,
+            )
+            insert_run(tx, run)
+        return Ran(run, replayed=False)
+
+    def _plan(self, tx: Cursor, command: RunBatch) -> Plan:
+        named = {item.external_id for item in command.items if item.external_id is not None}
+        wanted = None if command.operation is Operation.SYNCHRONIZE else named
+        known = self._known_offers(tx, command.partner, Channel.CUSTOM, wanted)
+        plan = reconcile(command.partner, command.operation, command.items, known)
+        plan.outcome.messages.extend(command.remarks)
+        return plan
+
+    def _require_partner(self, name: str) -> Partner:
+        partner: Partner = self._state(partner_uid(name), partners.evolve, partners.UNKNOWN)[1]
+        if not partner.registered:
+            raise UnknownPartner(name)
+        return partner
+
+    # Events
+
+    def entries(self, tx: Cursor, after: int = 0) -> Iterator[list[Entry]]:
+        """What was recorded after a position, in the order of the ledger, in lists of bounded length."""
+        while stored := self.recorder.select_entries(tx, after, ENTRIES_PER_READ):
+            yield [
+                Entry(s.commit_id, s.ordinal, s.stream_id, s.version, decode_event(s.topic, s.state)) for s in stored
+            ]
+            after = stored[-1].position
+
+    def _state(self, uid: UUID, evolve: Callable[[Any, Any], Any], initial: Any) -> tuple[int, Any]:
+        """How many events a stream has, and the state that they lead to."""
+        version, state = 0, initial
+        for recorded in self.events.get(uid):
+            version, state = recorded.originator_version, evolve(state, recorded.event)  # type: ignore[attr-defined]
+        return version, state
+
+    def _commit(self, tx: Cursor, facts: CommitFacts, streams: Sequence[tuple[UUID, int, Sequence[Event]]]) -> None:
+        """Stores the events of several streams, each after its present version, as one commit."""
+        recorded = [
+            VersionedEvent(uid, version, event)
+            for uid, present, events in streams
+            for version, event in enumerate(events, present + 1)
+        ]
+
+        def project(tx: Cursor, commit_id: int, stream_ids: Sequence[int]) -> None:
+            self._project(
+                tx,
+                [
+                    Entry(commit_id, ordinal, stream_id, r.originator_version, r.event)
+                    for ordinal, (stream_id, r) in enumerate(zip(stream_ids, recorded, strict=True))
+                ],
+            )
+
+        self.events.put(recorded, transaction=tx, facts=facts, alongside=project)
+
+
+class _Aggregate(NamedTuple):
+    uid: UUID
+    initial: Any
+    evolve: Callable[[Any, Any], Any]
+    decide: Callable[[Any, Any], Any]
+
+
+def _aggregate(command: Command) -> _Aggregate:
+    match command:
+        case SetPartner(name=name):
+            return _Aggregate(partner_uid(name), partners.UNKNOWN, partners.evolve, partners.set_partner)
+        case CreateToken(name=name):
+            return _Aggregate(token_uid(name), tokens.UNKNOWN, tokens.evolve, tokens.create_token)
+        case RevokeToken(name=name):
+            return _Aggregate(token_uid(name), tokens.UNKNOWN, tokens.evolve, tokens.revoke_token)
+        case _:
+            assert_never(command)
+
+
+def _stream_of(change: OfferChange) -> tuple[UUID, int, list[Event]]:
+    return change.key.offer_uid, change.version, list(change.events)
+
+
+def _replay(earlier: Run, command: RunBatch) -> Ran:
+    if earlier.request_digest != command.request_digest:
+        raise IdempotencyKeyReused(earlier.run_id)
+    return Ran(earlier, replayed=True)

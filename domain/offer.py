@@ -1,0 +1,92 @@
+"""What may happen to one offer?"""
+
+from typing import assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from domain.content import Content
+from domain.events import (
+    OfferCreated,
+    OfferDeleted,
+    OfferEvent,
+    OfferPaused,
+    OfferRestored,
+    OfferResumed,
+    OfferUpdated,
+    PauseCause,
+)
+from domain.values import OfferKey, Status
+
+# State
+
+
+class Offer(Struct, frozen=True):
+    """What a decision needs to know of an offer. `version` counts its events; content is told by its digest."""
+
+    status: Status = Status.ABSENT
+    version: int = 0
+    content_version: int = 0
+    """The version that set the present content."""
+    content_digest: str = ""
+
+
+ABSENT = Offer()
+
+
+def evolve(offer: Offer, event: OfferEvent) -> Offer:
+    """Accepts any sequence of events: a view of the past may hide what came before."""
+    version = offer.version + 1
+    match event:
+        case OfferCreated(content_digest=digest) | OfferRestored(content_digest=digest):
+            return Offer(Status.ACTIVE, version, version, digest)
+        case OfferUpdated(content_digest=digest):
+            return Offer(offer.status, version, version, digest)
+        case OfferPaused():
+            return replace(offer, status=Status.PAUSED, version=version)
+        case OfferResumed():
+            return replace(offer, status=Status.ACTIVE, version=version)
+        case OfferDeleted():
+            return replace(offer, status=Status.DELETED, version=version)
+        case _:
+            assert_never(event)
+
+
+# Decisions: doing a thing twice gives no event.
+
+
+def put(offer: Offer, key: OfferKey, content: Content, content_digest: str) -> list[OfferEvent]:
+    """The partner sends the offer: it shall be active with exactly this content."""
+    same = content_digest == offer.content_digest
+    match offer.status:
+        case Status.ABSENT:
+            return [
+                OfferCreated(
+                    partner=key.partner,
+                    channel=key.channel,
+                    merchant_id=key.merchant_id,
+                    external_id=key.external_id,
+                    content=content,
+                    content_digest=content_digest,
+                )
+            ]
+        case Status.ACTIVE:
+            return [] if same else [OfferUpdated(content=content, content_digest=content_digest)]
+        case Status.PAUSED if same:
+            return [OfferResumed()]
+        case Status.PAUSED:
+            return [OfferResumed(), OfferUpdated(content=content, content_digest=content_digest)]
+        case Status.DELETED:
+            return [OfferRestored(content=content, content_digest=content_digest)]
+        case _:
+            assert_never(offer.status)
+
+
+def pause(offer: Offer, cause: PauseCause) -> list[OfferEvent]:
+    """Only an active offer can be paused."""
+    return [OfferPaused(cause=cause)] if offer.status is Status.ACTIVE else []
+
+
+def delete(offer: Offer) -> list[OfferEvent]:
+    """The partner takes the offer down; what was never seen or is deleted already stays as it is."""
+    return [OfferDeleted()] if offer.status in {Status.ACTIVE, Status.PAUSED} else []

@@ -1,0 +1,128 @@
+"""What does a whole batch change in the inventory?
+
+A batch is judged at once: every item against the offer of the same externalId, and, for a Synchronize, every active
+offer that no item names. An item that fails still counts as present, so that a mistake never takes an offer down.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from msgspec import Struct, field
+
+from domain import offer as offers
+from domain.content import Content
+from domain.events import OfferEvent, OfferResumed, PauseCause
+from domain.offer import ABSENT, Offer
+from domain.run import ItemOutcome, Outcome
+from domain.values import Channel, OfferKey, Operation, Status
+
+SAME_DATA = "Offer has the same data"
+RESUMED = "Offer has been resumed"
+NOTHING_PAUSED = "No offer has been paused: an item of this request has no readable externalId"
+
+
+class ValidItem(Struct, frozen=True):
+    """An item of the request that keeps every rule; `remarks` are for its sender."""
+
+    external_id: str
+    content: Content
+    content_digest: str
+    remarks: list[str] = field(default_factory=list)
+
+
+class InvalidItem(Struct, frozen=True):
+    """An item that breaks a rule; `external_id` is None where it could not be read."""
+
+    external_id: str | None
+    messages: list[str]
+
+
+Item = ValidItem | InvalidItem
+
+
+class OfferChange(Struct, frozen=True):
+    """The events that one offer gets, in order, after its present version."""
+
+    key: OfferKey
+    version: int
+    events: list[OfferEvent]
+
+
+class Plan(Struct, frozen=True):
+    """What a batch does: nothing of it has happened yet."""
+
+    changes: list[OfferChange]
+    outcome: Outcome
+
+
+def reconcile(partner: str, operation: Operation, items: Sequence[Item], known: Mapping[str, Offer]) -> Plan:
+    """`known`: the partner's offers on the custom channel by externalId; at least those that the request names, and
+    for a Synchronize all of them. Source of the rules: the batch document's behaviour tree.
+    """
+    plan = Plan(changes=[], outcome=Outcome())
+    copies = _by_external_id(items)
+    for external_id, group in copies.items():
+        _place(plan, _key(partner, external_id), known.get(external_id, ABSENT), _the_one(external_id, group))
+    unreadable = [item for item in items if isinstance(item, InvalidItem) and item.external_id is None]
+    plan.outcome.failed.extend(ItemOutcome(None, item.messages) for item in unreadable)
+    if operation is Operation.SYNCHRONIZE:
+        _pause_absent(plan, partner, known, copies, may_pause=not unreadable)
+    return plan
+
+
+def _by_external_id(items: Iterable[Item]) -> dict[str, list[Item]]:
+    copies: dict[str, list[Item]] = {}
+    for item in items:
+        if item.external_id is not None:
+            copies.setdefault(item.external_id, []).append(item)
+    return copies
+
+
+def _the_one(external_id: str, copies: Sequence[Item]) -> Item:
+    """Copies of an offer count as one if they say the same; otherwise none of them can be believed."""
+    first = copies[0]
+    if len(copies) == 1 or all(_says_the_same(first, other) for other in copies[1:]):
+        return first
+    messages = [message for copy in copies if isinstance(copy, InvalidItem) for message in copy.messages]
+    return InvalidItem(external_id, [f"externalId: sent {len(copies)} times with different content", *messages])
+
+
+def _says_the_same(one: Item, other: Item) -> bool:
+    return (
+        isinstance(one, ValidItem) and isinstance(other, ValidItem) and one.content_digest == other.content_digest
+    ) or one == other
+
+
+def _place(plan: Plan, key: OfferKey, offer: Offer, item: Item) -> None:
+    outcome = plan.outcome
+    if isinstance(item, InvalidItem):
+        outcome.failed.append(ItemOutcome(item.external_id, item.messages))
+        return
+    events = offers.put(offer, key, item.content, item.content_digest)
+    if events:
+        plan.changes.append(OfferChange(key, offer.version, events))
+    if not events:
+        outcome.unchanged.append(ItemOutcome(item.external_id, [SAME_DATA, *item.remarks]))
+    elif offer.status is Status.ABSENT:
+        outcome.created.append(ItemOutcome(item.external_id, item.remarks))
+    elif isinstance(events[0], OfferResumed):
+        outcome.updated.append(ItemOutcome(item.external_id, [RESUMED, *item.remarks]))
+    else:
+        outcome.updated.append(ItemOutcome(item.external_id, item.remarks))
+
+
+def _pause_absent(
+    plan: Plan, partner: str, known: Mapping[str, Offer], present: Mapping[str, object], *, may_pause: bool
+) -> None:
+    outcome = plan.outcome
+    if not may_pause:
+        outcome.messages.append(NOTHING_PAUSED)
+    elif not outcome.all_failed:
+        for external_id, offer in known.items():
+            events = [] if external_id in present else offers.pause(offer, PauseCause.ABSENT_FROM_SYNCHRONIZE)
+            if events:
+                plan.changes.append(OfferChange(_key(partner, external_id), offer.version, events))
+                outcome.paused.append(ItemOutcome(external_id, []))
+
+
+def _key(partner: str, external_id: str) -> OfferKey:
+    return OfferKey(partner, Channel.CUSTOM, None, external_id)

@@ -1,0 +1,38 @@
+"""Why can a request be refused?"""
+
+from uuid import UUID
+
+from domain.values import Operation
+
+
+class Refused(Exception):  # noqa: N818 - a refusal is an answer, not an error of the program
+    """The request is not carried out; nothing has been changed."""
+
+
+class UnknownPartner(Refused):
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no partner named {name!r}; create it with: offer-ledger partners set {name}")
+
+
+class TokenNameTaken(Refused):
+    def __init__(self, name: str) -> None:
+        super().__init__(f"A token named {name!r} is in use; revoke it first or choose another name")
+
+
+class UnknownToken(Refused):
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no token named {name!r} in use")
+
+
+class IdempotencyKeyReused(Refused):
+    def __init__(self, run_id: UUID) -> None:
+        super().__init__("This concurrencyRequestId was used before, with other content")
+        self.run_id = run_id
+
+
+class NoSlotLeft(Refused):
+    """The partner's runs of this operation are used up for this calendar window."""
+
+    def __init__(self, operation: Operation, limit: int, unit: str, seconds_to_next_window: int) -> None:
+        super().__init__(f"{operation} is limited to {limit} per UTC {unit}")
+        self.seconds_to_next_window = seconds_to_next_window

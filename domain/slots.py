@@ -1,0 +1,30 @@
+"""How many runs may a partner start, and when is the next one free?
+
+Windows are those of the calendar: Synchronize counts per UTC day, Insert per UTC clock hour.
+"""
+
+import math
+from datetime import datetime, timedelta
+
+from domain.refusals import NoSlotLeft
+from domain.values import Operation
+
+
+def window_start(operation: Operation, now: datetime) -> datetime:
+    """The start of the window that `now` (UTC) lies in."""
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    return hour.replace(hour=0) if operation is Operation.SYNCHRONIZE else hour
+
+
+def require_slot(operation: Operation, limit: int, used: int, now: datetime) -> None:
+    """`used`: the slots taken in the present window. Raises NoSlotLeft; a limit of 0 is none."""
+    if limit and used >= limit:
+        unit, length = _WINDOWS[operation]
+        wait = window_start(operation, now) + length - now
+        raise NoSlotLeft(operation, limit, unit, math.ceil(wait.total_seconds()))
+
+
+_WINDOWS = {
+    Operation.SYNCHRONIZE: ("day", timedelta(days=1)),
+    Operation.INSERT: ("hour", timedelta(hours=1)),
+}

@@ -1,0 +1,76 @@
+"""Which primary records does a ledger hold?
+
+The commit is the unit of record: events carry (commit, ordinal), and a position is the commit's first position plus
+the ordinal, so that bulk rows need not know their place in the ledger while they are written. Times are microseconds
+since 1970. `ledger` is for people with a database shell.
+"""
+
+SCHEMA_VERSION = 1
+
+TABLES = (
+    "CREATE TABLE schema_version (version INTEGER NOT NULL)",
+    """
+    CREATE TABLE head (
+        only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+        position INTEGER NOT NULL,
+        recorded_at INTEGER NOT NULL
+    )""",
+    """
+    CREATE TABLE commits (
+        commit_id INTEGER PRIMARY KEY,
+        first_position INTEGER NOT NULL UNIQUE,
+        event_count INTEGER NOT NULL,
+        recorded_at INTEGER NOT NULL UNIQUE,
+        partner TEXT,
+        actor TEXT NOT NULL,
+        source TEXT NOT NULL,
+        run_id TEXT,
+        trace_id TEXT,
+        digest BLOB NOT NULL
+    )""",
+    """
+    CREATE TABLE streams (
+        stream_id INTEGER PRIMARY KEY,
+        stream_uid BLOB NOT NULL UNIQUE
+    )""",
+    """
+    CREATE TABLE events (
+        commit_id INTEGER NOT NULL,
+        ordinal INTEGER NOT NULL,
+        stream_id INTEGER NOT NULL,
+        version INTEGER NOT NULL,
+        topic TEXT NOT NULL,
+        state BLOB NOT NULL,
+        UNIQUE (stream_id, version),
+        UNIQUE (commit_id, ordinal)
+    )""",
+    """
+    CREATE TABLE runs (
+        run_id TEXT PRIMARY KEY,
+        partner TEXT NOT NULL,
+        channel TEXT NOT NULL,
+        operation TEXT NOT NULL,
+        source TEXT NOT NULL,
+        actor TEXT NOT NULL,
+        concurrency_request_id TEXT NOT NULL,
+        request_digest TEXT NOT NULL,
+        accepted_at INTEGER NOT NULL,
+        finished_at INTEGER NOT NULL,
+        state TEXT NOT NULL,
+        uses_slot INTEGER NOT NULL,
+        outcome BLOB NOT NULL,
+        UNIQUE (partner, channel, concurrency_request_id)
+    )""",
+    "CREATE INDEX runs_by_slot ON runs (partner, channel, operation, accepted_at)",
+    """
+    CREATE VIEW ledger AS
+    SELECT c.first_position + e.ordinal AS position,
+           strftime('%Y-%m-%dT%H:%M:%S', c.recorded_at / 1000000, 'unixepoch')
+               || printf('.%06dZ', c.recorded_at % 1000000) AS recorded_at,
+           e.topic AS type, lower(hex(s.stream_uid)) AS stream, e.version, c.partner, c.actor, c.source,
+           c.run_id, c.trace_id, CAST(e.state AS TEXT) AS state
+    FROM commits c JOIN events e USING (commit_id) JOIN streams s USING (stream_id)
+    """,
+    f"INSERT INTO schema_version VALUES ({SCHEMA_VERSION})",
+    "INSERT INTO head VALUES (1, 0, 0)",
+)

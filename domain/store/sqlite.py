@@ -1,0 +1,259 @@
+"""How does the ledger write to SQLite?
+
+One writer at a time (BEGIN IMMEDIATE), any number of readers on snapshots of their own (WAL). Everything that a
+request changes is written inside `insert_events`, so it is there together or not at all.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+from uuid import UUID
+
+from eventsourcing.persistence import IntegrityError, Notification, StoredEvent
+from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore, SQLiteFactory
+from eventsourcing.utils import Environment, EnvType
+
+from domain.store.commit import Alongside, CommitFacts, StoredEntry, events_digest, head_of
+from domain.store.connections import LedgerDatastore
+from domain.store.cursor import Cursor
+from domain.store.schema import SCHEMA_VERSION, TABLES
+from domain.values import Clock, to_microseconds
+
+IDS_PER_QUERY = 10_000
+
+
+class SchemaMismatch(Exception):  # noqa: N818 - names what is the case, as a refusal does
+    """The database was made by another version of this program."""
+
+
+class LedgerRecorder(SQLiteApplicationRecorder):
+    """The library's application recorder over commits."""
+
+    def __init__(self, datastore: SQLiteDatastore, events_table_name: str = "events") -> None:
+        super().__init__(datastore, events_table_name)
+        self.clock: Clock = lambda: datetime.now(UTC)
+
+    # Transactions
+
+    def writing(self) -> AbstractContextManager[Cursor]:
+        """A transaction that holds the write lock from its start and commits at its end."""
+        return self.datastore.transaction(commit=True)  # type: ignore[return-value]
+
+    def reading(self) -> AbstractContextManager[Cursor]:
+        """A transaction that sees one snapshot."""
+        return self.datastore.transaction(commit=False)  # type: ignore[return-value]
+
+    # Schema
+
+    def prepare_schema(self, projection_tables: Sequence[str]) -> None:
+        """Creates the tables on an empty database; raises SchemaMismatch for a database of another version."""
+        with self.reading() as tx:
+            version = _schema_version(tx)
+        if version is None:
+            with self.writing() as tx:
+                version = _schema_version(tx) or _create_schema(tx, projection_tables)
+        if version != SCHEMA_VERSION:
+            raise SchemaMismatch(f"The ledger has schema {version}, this program works with schema {SCHEMA_VERSION}")
+
+    def create_table(self) -> None:
+        self.prepare_schema(())
+
+    # Writing
+
+    def insert_events(
+        self,
+        stored_events: Sequence[StoredEvent],
+        *,
+        transaction: Cursor | None = None,
+        facts: CommitFacts | None = None,
+        alongside: Alongside | None = None,
+        **_: Any,
+    ) -> Sequence[int]:
+        """Stores the events as one commit and answers their positions; joins `transaction` if it is given.
+
+        Raises IntegrityError if an event is not the next one of its stream.
+        """
+        if not stored_events:
+            return []
+        with nullcontext(transaction) if transaction else self.writing() as tx:
+            stream_ids = _stream_ids(tx, stored_events)
+            _require_successors(tx, stored_events, stream_ids)
+            commit_id, first_position = self._insert_commit(tx, stored_events, facts or CommitFacts())
+            _insert_event_rows(tx, commit_id, stored_events, stream_ids)
+            if alongside:
+                alongside(tx, commit_id, stream_ids)
+            return range(first_position, first_position + len(stored_events))
+
+    def _insert_commit(self, tx: Cursor, events: Sequence[StoredEvent], facts: CommitFacts) -> tuple[int, int]:
+        head = tx.execute(
+            "UPDATE head SET position = position + ?, recorded_at = max(recorded_at + 1, ?)"
+            " RETURNING position, recorded_at",
+            (len(events), to_microseconds(self.clock())),
+        ).fetchone()
+        first_position = head["position"] - len(events) + 1
+        row = tx.execute(
+            "INSERT INTO commits (first_position, event_count, recorded_at, partner, actor, source, run_id, trace_id,"
+            " digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING commit_id",
+            (
+                first_position,
+                len(events),
+                head["recorded_at"],
+                facts.origin.partner,
+                facts.origin.actor,
+                facts.origin.source,
+                str(facts.run_id) if facts.run_id else None,
+                facts.trace_id,
+                events_digest((_uid(e).bytes, e.originator_version, e.topic, e.state) for e in events),
+            ),
+        ).fetchone()
+        return row["commit_id"], first_position
+
+    # Reading
+
+    def select_events(
+        self,
+        originator_id: UUID | str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> Sequence[StoredEvent]:
+        uid = originator_id if isinstance(originator_id, UUID) else UUID(originator_id)
+        with self.reading() as tx:
+            rows = tx.execute(
+                "SELECT e.version, e.topic, e.state FROM streams s JOIN events e USING (stream_id)"
+                " WHERE s.stream_uid = ? AND e.version > ? AND e.version <= ?"
+                f" ORDER BY e.version {'DESC' if desc else 'ASC'} LIMIT ?",
+                (uid.bytes, *_bounds(gt, lte), -1 if limit is None else limit),
+            )
+            return [StoredEvent(uid, row["version"], row["topic"], row["state"]) for row in rows]
+
+    def select_notifications(
+        self,
+        start: int | None,
+        limit: int,
+        stop: int | None = None,
+        topics: Sequence[str] = (),
+        *,
+        inclusive_of_start: bool = True,
+    ) -> Sequence[Notification]:
+        after = (start or 1) - inclusive_of_start
+        with self.reading() as tx:
+            return [
+                Notification(
+                    originator_id=UUID(bytes=row["stream_uid"]),
+                    originator_version=row["version"],
+                    topic=row["topic"],
+                    state=row["state"],
+                    id=row["position"],
+                )
+                for row in _entry_rows(tx, after, limit, stop, topics)
+            ]
+
+    def select_entries(self, tx: Cursor, after: int, limit: int) -> list[StoredEntry]:
+        """The entries that follow a position, in the order of the ledger."""
+        return [
+            StoredEntry(
+                row["position"],
+                row["commit_id"],
+                row["ordinal"],
+                row["stream_id"],
+                row["version"],
+                row["topic"],
+                row["state"],
+            )
+            for row in _entry_rows(tx, after, limit)
+        ]
+
+    def max_notification_id(self) -> int | None:  # type: ignore[override]
+        with self.reading() as tx:
+            return head_of(tx).position or None
+
+
+def _schema_version(tx: Cursor) -> int | None:
+    found = tx.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'schema_version'").fetchone()
+    return tx.execute("SELECT version FROM schema_version").fetchone()["version"] if found else None
+
+
+def _create_schema(tx: Cursor, projection_tables: Sequence[str]) -> int:
+    for statement in (*TABLES, *projection_tables):
+        tx.execute(statement)
+    return SCHEMA_VERSION
+
+
+def _uid(event: StoredEvent) -> UUID:
+    return event.originator_id if isinstance(event.originator_id, UUID) else UUID(event.originator_id)
+
+
+def _stream_ids(tx: Cursor, events: Sequence[StoredEvent]) -> list[int]:
+    """Each event's stream id; streams never seen get theirs here, in the order of their first event."""
+    uids = dict.fromkeys(_uid(event).bytes for event in events)
+    tx.executemany("INSERT INTO streams (stream_uid) VALUES (?) ON CONFLICT DO NOTHING", ((uid,) for uid in uids))
+    ids: dict[bytes, int] = {}
+    remaining = iter(uids)
+    while chunk := list(islice(remaining, IDS_PER_QUERY)):
+        marks = ",".join("?" * len(chunk))
+        rows = tx.execute(f"SELECT stream_uid, stream_id FROM streams WHERE stream_uid IN ({marks})", chunk)
+        ids.update((row["stream_uid"], row["stream_id"]) for row in rows)
+    return [ids[_uid(event).bytes] for event in events]
+
+
+def _require_successors(tx: Cursor, events: Sequence[StoredEvent], stream_ids: Sequence[int]) -> None:
+    """A stream has no gaps: its first event is of version 0 or 1, every other one follows its predecessor."""
+    seen: dict[int, int] = {}
+    for event, stream_id in zip(events, stream_ids, strict=True):
+        version = event.originator_version
+        last = seen.get(stream_id, version - 1)
+        if version != last + 1:
+            raise IntegrityError(f"Version {version} can't follow version {last} of its stream")
+        if stream_id not in seen and version > 1 and not _has_version(tx, stream_id, version - 1):
+            raise IntegrityError(f"There is no version before {version} in its stream")
+        seen[stream_id] = version
+
+
+def _has_version(tx: Cursor, stream_id: int, version: int) -> bool:
+    found = tx.execute("SELECT 1 FROM events WHERE stream_id = ? AND version = ?", (stream_id, version)).fetchone()
+    return found is not None
+
+
+def _insert_event_rows(tx: Cursor, commit_id: int, events: Sequence[StoredEvent], stream_ids: Sequence[int]) -> None:
+    rows = (
+        (commit_id, ordinal, stream_id, event.originator_version, event.topic, event.state)
+        for ordinal, (event, stream_id) in enumerate(zip(events, stream_ids, strict=True))
+    )
+    try:
+        tx.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", rows)
+    except sqlite3.IntegrityError as error:
+        raise IntegrityError(error) from error
+
+
+def _bounds(gt: int | None, lte: int | None) -> tuple[int, int]:
+    return (-1 if gt is None else gt, 2**62 if lte is None else lte)
+
+
+def _entry_rows(tx: Cursor, after: int, limit: int, stop: int | None = None, topics: Sequence[str] = ()) -> Cursor:
+    # The commit that holds the first wanted position is found first, so that a large one is not read from its start.
+    of_topics = f" AND e.topic IN ({','.join('?' * len(topics))})" if topics else ""
+    return tx.execute(
+        "SELECT c.first_position + e.ordinal AS position, c.commit_id, e.ordinal, e.stream_id, s.stream_uid,"
+        " e.version, e.topic, e.state"
+        " FROM commits c CROSS JOIN events e USING (commit_id) JOIN streams s USING (stream_id)"
+        " WHERE c.first_position >= coalesce((SELECT max(first_position) FROM commits WHERE first_position <= ?), 0)"
+        " AND e.ordinal >= ? - c.first_position AND c.first_position + e.ordinal <= ?"
+        f"{of_topics} ORDER BY c.first_position, e.ordinal LIMIT ?",
+        (after + 1, after + 1, 2**62 if stop is None else stop, *topics, limit),
+    )
+
+
+class LedgerFactory(SQLiteFactory):
+    """What the library's application is wired with."""
+
+    application_recorder_class = LedgerRecorder
+
+    def __init__(self, env: Environment | EnvType | None) -> None:
+        super().__init__(env)
+        self.datastore = LedgerDatastore(self.datastore.pool.db_name)

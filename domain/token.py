@@ -1,0 +1,73 @@
+"""Who may call, as whom?
+
+A token is known by its name, which is what every commit made with it tells for ever. While a token is in use its
+name is taken; after it was revoked the name can be given to a new secret.
+"""
+
+from typing import assert_never
+
+from msgspec import Struct
+
+from domain.events import TokenCreated, TokenEvent, TokenRevoked
+from domain.refusals import TokenNameTaken, UnknownToken
+from domain.values import Role
+
+# State
+
+
+class Token(Struct, frozen=True):
+    in_use: bool = False
+
+
+UNKNOWN = Token()
+
+
+def evolve(_: Token, event: TokenEvent) -> Token:
+    match event:
+        case TokenCreated():
+            return Token(in_use=True)
+        case TokenRevoked():
+            return Token(in_use=False)
+        case _:
+            assert_never(event)
+
+
+# Decisions
+
+
+class CreateToken(Struct, frozen=True):
+    """`secret_sha256` is hex; the secret itself never enters the ledger. `expires_at`: microseconds since 1970."""
+
+    name: str
+    role: Role
+    partner: str | None
+    secret_sha256: str
+    requests_per_minute: int
+    expires_at: int | None
+
+
+class RevokeToken(Struct, frozen=True):
+    name: str
+
+
+def create_token(token: Token, command: CreateToken) -> list[TokenEvent]:
+    """Raises TokenNameTaken."""
+    if token.in_use:
+        raise TokenNameTaken(command.name)
+    return [
+        TokenCreated(
+            name=command.name,
+            role=command.role,
+            partner=command.partner,
+            secret_sha256=command.secret_sha256,
+            requests_per_minute=command.requests_per_minute,
+            expires_at=command.expires_at,
+        )
+    ]
+
+
+def revoke_token(token: Token, command: RevokeToken) -> list[TokenEvent]:
+    """Raises UnknownToken."""
+    if not token.in_use:
+        raise UnknownToken(command.name)
+    return [TokenRevoked()]

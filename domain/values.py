@@ -1,0 +1,110 @@
+"""What identifies things in the ledger, and what words are its values?"""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple
+from uuid import UUID, uuid5
+
+Clock = Callable[[], datetime]
+"""Tells the present moment, timezone-aware, in UTC."""
+
+_NAMESPACE = UUID("6f0c1d52-7a6b-5d0e-9d5b-0ffe41ed6e40")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Channel(StrEnum):
+    """How an offer arrives."""
+
+    CUSTOM = "custom"
+    MERCHANT = "merchant"
+
+
+class Source(StrEnum):
+    """By which door a commit came in."""
+
+    CUSTOM = "custom"
+    MERCHANT = "merchant"
+    FILE = "file"
+    CONSOLE = "console"
+    CLI = "cli"
+
+
+class Status(StrEnum):
+    """Where an offer stands in its life."""
+
+    ABSENT = "absent"
+    ACTIVE = "active"
+    PAUSED = "paused"
+    DELETED = "deleted"
+
+
+class Operation(StrEnum):
+    """What a batch does to the offers that it does not name."""
+
+    SYNCHRONIZE = "Synchronize"
+    INSERT = "Insert"
+
+
+class Role(StrEnum):
+    """What a token may do."""
+
+    PARTNER = "partner"
+    PUBLISHER = "publisher"
+    AUDITOR = "auditor"
+    OPERATOR = "operator"
+
+
+class OfferKey(NamedTuple):
+    """An offer's identity as its partner knows it; `merchant_id` is None on the custom channel."""
+
+    partner: str
+    channel: Channel
+    merchant_id: str | None
+    external_id: str
+
+    @property
+    def offer_uid(self) -> UUID:
+        return _uid("offer", *self)
+
+
+class Origin(NamedTuple):
+    """Who is at work, by which door, and on whose offers (None: the ledger's own settings)."""
+
+    actor: str
+    source: Source
+    partner: str | None
+
+
+def partner_uid(name: str) -> UUID:
+    return _uid("partner", name)
+
+
+def token_uid(name: str) -> UUID:
+    return _uid("token", name)
+
+
+def _uid(*parts: str | None) -> UUID:
+    # A JSON array keeps the parts apart whatever characters they hold.
+    return uuid5(_NAMESPACE, json.dumps(parts, ensure_ascii=True))
+
+
+def to_microseconds(moment: datetime) -> int:
+    """Microseconds since 1970-01-01T00:00:00Z: how the ledger stores every time."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def from_microseconds(microseconds: int) -> datetime:
+    return _EPOCH + microseconds * _MICROSECOND
+
+
+def utc_text(moment: datetime) -> str:
+    """RFC 3339 in UTC with `Z` and six fractional digits."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def recorded_text(microseconds: int) -> str:
+    """A stored time as the service shows it."""
+    return utc_text(from_microseconds(microseconds))

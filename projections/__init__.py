@@ -1,0 +1,1 @@
+"""What is the case, and what was? One file per question."""

@@ -1,0 +1,266 @@
+"""In what state is every offer now?
+
+Rows refer to the commits that tell the times and to the event that holds the content; nothing is stored twice.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from itertools import groupby, islice
+from typing import Any, assert_never
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from domain.content import Content
+from domain.events import (
+    OfferCreated,
+    OfferDeleted,
+    OfferEvent,
+    OfferPaused,
+    OfferRestored,
+    OfferResumed,
+    OfferUpdated,
+)
+from domain.ledger import Entry
+from domain.offer import Offer
+from domain.store.commit import Head, head_of
+from domain.store.cursor import Cursor
+from domain.values import Channel, Status, recorded_text
+from projections.projection import Projection
+
+TABLE = """
+    CREATE TABLE inventory (
+        offer_id INTEGER PRIMARY KEY,
+        partner TEXT NOT NULL,
+        channel TEXT NOT NULL,
+        merchant_id TEXT,
+        external_id TEXT NOT NULL,
+        status TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        content_version INTEGER NOT NULL,
+        content_digest TEXT NOT NULL,
+        search_text TEXT NOT NULL,
+        created_commit INTEGER NOT NULL,
+        updated_commit INTEGER NOT NULL,
+        status_commit INTEGER NOT NULL
+    )"""
+INDEXES = (
+    "CREATE INDEX inventory_by_identity ON inventory (partner, channel, external_id, merchant_id)",
+    "CREATE INDEX inventory_by_partner ON inventory (partner)",
+    "CREATE INDEX inventory_by_merchant ON inventory (merchant_id) WHERE merchant_id IS NOT NULL",
+)
+NAMED_PER_QUERY = 10_000
+
+
+# How an event changes it
+
+
+def apply(tx: Cursor, entries: Sequence[Entry]) -> None:
+    offers = ((entry, entry.event) for entry in entries if isinstance(entry.event, OfferEvent))
+    for created, group in groupby(offers, lambda pair: isinstance(pair[1], OfferCreated)):
+        if created:
+            tx.executemany(_INSERT, [_created_row(entry, event) for entry, event in group])  # type: ignore[arg-type]
+        else:
+            tx.executemany(_UPDATE, [_change(entry, event) for entry, event in group])
+
+
+_INSERT = (
+    "INSERT INTO inventory VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT (offer_id) DO UPDATE SET status = excluded.status, version = excluded.version,"
+    " content_version = excluded.content_version, content_digest = excluded.content_digest,"
+    " search_text = excluded.search_text, updated_commit = excluded.updated_commit,"
+    " status_commit = excluded.status_commit"
+)
+_UPDATE = (
+    "UPDATE inventory SET version = ?, updated_commit = ?, status = coalesce(?, status),"
+    " status_commit = CASE WHEN ? THEN ? ELSE status_commit END,"
+    " content_version = coalesce(?, content_version), content_digest = coalesce(?, content_digest),"
+    " search_text = coalesce(?, search_text) WHERE offer_id = ?"
+)
+
+
+def _created_row(entry: Entry, event: OfferCreated) -> tuple[Any, ...]:
+    return (
+        entry.stream_id,
+        event.partner,
+        event.channel,
+        event.merchant_id,
+        event.external_id,
+        Status.ACTIVE,
+        entry.version,
+        entry.version,
+        event.content_digest,
+        _search_text(event.content),
+        entry.commit_id,
+        entry.commit_id,
+        entry.commit_id,
+    )
+
+
+def _change(entry: Entry, event: OfferEvent) -> tuple[Any, ...]:
+    """The parameters of _UPDATE; None leaves a column as it is."""
+    status: Status | None
+    match event:
+        case OfferUpdated():
+            status = None
+        case OfferPaused():
+            status = Status.PAUSED
+        case OfferDeleted():
+            status = Status.DELETED
+        case OfferCreated() | OfferResumed() | OfferRestored():
+            status = Status.ACTIVE
+        case _:
+            assert_never(event)
+    content: tuple[Any, Any, Any] = (None, None, None)
+    if isinstance(event, OfferUpdated | OfferRestored):
+        content = (entry.version, event.content_digest, _search_text(event.content))
+    return (entry.version, entry.commit_id, status, status is not None, entry.commit_id, *content, entry.stream_id)
+
+
+def _search_text(content: Content) -> str:
+    names = (content.get("name"), content.get("headline"), content.get("offerName"))
+    return "\n".join(name for name in names if isinstance(name, str)).casefold()
+
+
+PROJECTION = Projection(name="inventory", key="offer_id", table=TABLE, apply=apply, indexes=INDEXES)
+
+
+# How it is asked
+
+
+class OfferView(Struct, frozen=True, rename="camel"):
+    """An offer as the service shows it. Times are RFC 3339 text; `updatedAt` is that of the newest event."""
+
+    offer_uid: UUID
+    partner: str
+    channel: str
+    merchant_id: str | None
+    external_id: str
+    status: str
+    version: int
+    content: msgspec.Raw
+    content_digest: str
+    created_at: str
+    updated_at: str
+    paused_at: str | None
+    deleted_at: str | None
+
+
+class OfferFilter(Struct, frozen=True):
+    """Which offers are wanted; None: of any. `q` is sought in externalId, merchantId and the offer's names."""
+
+    partner: str | None = None
+    channel: Channel | None = None
+    merchant_id: str | None = None
+    external_id: str | None = None
+    status: Status | None = None
+    q: str | None = None
+
+
+class OfferPage(Struct, frozen=True):
+    """Offers in the order of their creation; `next_after` leads to the following page, if there is one."""
+
+    items: list[OfferView]
+    next_after: int | None
+    head: Head
+
+
+def page(tx: Cursor, wanted: OfferFilter, after: int, limit: int) -> OfferPage:
+    conditions, values = _conditions(wanted)
+    rows = tx.execute(
+        f"{_SELECT} WHERE {' AND '.join(['i.offer_id > ?', *conditions])} ORDER BY i.offer_id LIMIT ?",
+        (after, *values, limit + 1),
+    ).fetchall()
+    next_after = rows[limit - 1]["offer_id"] if len(rows) > limit else None
+    return OfferPage([_view(row) for row in rows[:limit]], next_after, head_of(tx))
+
+
+def find(tx: Cursor, offer_uid: UUID) -> OfferView | None:
+    row = tx.execute(f"{_SELECT} WHERE s.stream_uid = ?", (offer_uid.bytes,)).fetchone()
+    return _view(row) if row else None
+
+
+def known_offers(
+    tx: Cursor, partner: str, channel: Channel, external_ids: Collection[str] | None
+) -> Mapping[str, Offer]:
+    """What a batch is decided from: the offers that are named, or all of the partner's on the channel."""
+    known = f"{_KNOWN} WHERE partner = ? AND channel = ?"
+    if external_ids is None:
+        return _offers(tx.execute(f"{known} ORDER BY offer_id", (partner, channel)))
+    found: dict[str, Offer] = {}
+    remaining = iter(external_ids)
+    while chunk := list(islice(remaining, NAMED_PER_QUERY)):
+        marks = ",".join("?" * len(chunk))
+        found |= _offers(tx.execute(f"{known} AND external_id IN ({marks})", (partner, channel, *chunk)))
+    return found
+
+
+_KNOWN = "SELECT external_id, status, version, content_version, content_digest FROM inventory"
+_SELECT = """
+    SELECT i.*, s.stream_uid, e.state,
+           created.recorded_at AS created_at, updated.recorded_at AS updated_at, since.recorded_at AS status_since
+    FROM inventory i
+    JOIN streams s ON s.stream_id = i.offer_id
+    JOIN events e ON e.stream_id = i.offer_id AND e.version = i.content_version
+    JOIN commits created ON created.commit_id = i.created_commit
+    JOIN commits updated ON updated.commit_id = i.updated_commit
+    JOIN commits since ON since.commit_id = i.status_commit
+"""
+
+
+def _offers(rows: Cursor) -> dict[str, Offer]:
+    return {row[0]: Offer(Status(row[1]), row[2], row[3], row[4]) for row in rows}
+
+
+def _conditions(wanted: OfferFilter) -> tuple[list[str], list[Any]]:
+    given = {
+        "i.partner": wanted.partner,
+        "i.channel": wanted.channel,
+        "i.merchant_id": wanted.merchant_id,
+        "i.external_id": wanted.external_id,
+        "i.status": wanted.status,
+    }
+    conditions = [f"{column} = ?" for column, value in given.items() if value is not None]
+    values: list[Any] = [value for value in given.values() if value is not None]
+    if wanted.external_id is not None and wanted.partner is None:
+        # Lets the index by identity, which starts with these, find an offer whose partner is not told.
+        conditions.append("i.partner IN (SELECT name FROM partners)")
+    if wanted.q is not None:
+        pattern = f"%{_literally(wanted.q.casefold())}%"
+        conditions.append(
+            "(i.search_text LIKE ? ESCAPE '!' OR i.external_id LIKE ? ESCAPE '!' OR i.merchant_id LIKE ? ESCAPE '!')"
+        )
+        values += [pattern] * 3
+    return conditions, values
+
+
+def _literally(text: str) -> str:
+    return text.replace("!", "!!").replace("%", "!%").replace("_", "!_")
+
+
+class _Content(Struct):
+    content: msgspec.Raw
+
+
+_content = msgspec.json.Decoder(_Content).decode
+
+
+def _view(row: Any) -> OfferView:
+    def moment_if(status: Status) -> str | None:
+        return recorded_text(row["status_since"]) if row["status"] == status else None
+
+    return OfferView(
+        offer_uid=UUID(bytes=row["stream_uid"]),
+        partner=row["partner"],
+        channel=row["channel"],
+        merchant_id=row["merchant_id"],
+        external_id=row["external_id"],
+        status=row["status"],
+        version=row["version"],
+        content=_content(row["state"]).content,
+        content_digest=row["content_digest"],
+        created_at=recorded_text(row["created_at"]),
+        updated_at=recorded_text(row["updated_at"]),
+        paused_at=moment_if(Status.PAUSED),
+        deleted_at=moment_if(Status.DELETED),
+    )

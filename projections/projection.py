@@ -1,0 +1,23 @@
+"""What is a projection made of?"""
+
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
+
+from domain.ledger import Entry
+from domain.store.cursor import Cursor
+
+
+class Projection(Struct, frozen=True):
+    """A table that answers one question, and how entries change it.
+
+    `apply` gets entries in the order of the ledger, in a transaction, and accepts any sequence of them.
+    """
+
+    name: str
+    key: str
+    """The column that tells its rows apart."""
+    table: str
+    """The CREATE TABLE statement of the table called `name`."""
+    apply: Callable[[Cursor, Sequence[Entry]], None]
+    indexes: tuple[str, ...] = ()

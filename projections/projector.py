@@ -1,0 +1,119 @@
+"""How do the projections follow the ledger, and do they say what it says?
+
+A projection is written in the transaction of the events that change it. It can be thrown away and rebuilt from the
+events at any time, and it can be checked: the events are replayed into temporary tables of the same names, which hide
+the real ones from the projection, and the two are compared row by row.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from domain.ledger import Entry, OfferLedger
+from domain.store.commit import events_digest, head_of
+from domain.store.cursor import Cursor
+from projections import inventory, partners, tokens
+from projections.projection import Projection
+
+PROJECTIONS: tuple[Projection, ...] = (inventory.PROJECTION, partners.PROJECTION, tokens.PROJECTION)
+DIFFERENCES_SHOWN = 20
+
+Advance = Callable[[int], None]
+"""Told how many entries have been replayed since it was last told."""
+
+
+class ProjectionStatus(Struct, frozen=True, rename="camel"):
+    name: str
+    rows: int
+    position: int
+
+
+class Difference(Struct, frozen=True, rename="camel"):
+    """A place where the ledger contradicts itself; `found` is what lies in it, `expected` what should."""
+
+    where: str
+    found: dict[str, Any] | None
+    expected: dict[str, Any] | None
+
+
+def tables() -> list[str]:
+    """The statements that create every projection's tables and indexes."""
+    return [statement for projection in PROJECTIONS for statement in (projection.table, *projection.indexes)]
+
+
+def project(tx: Cursor, entries: Sequence[Entry]) -> None:
+    for projection in PROJECTIONS:
+        projection.apply(tx, entries)
+
+
+def status(ledger: OfferLedger) -> list[ProjectionStatus]:
+    with ledger.recorder.reading() as tx:
+        position = head_of(tx).position
+        return [ProjectionStatus(p.name, _count(tx, p.name), position) for p in PROJECTIONS]
+
+
+def rebuild(ledger: OfferLedger, advance: Advance) -> int:
+    """Empties every projection and fills it again from the first event on; answers the position reached.
+
+    Writers wait until it is done, readers see the old rows until then.
+    """
+    with ledger.recorder.writing() as tx:
+        for projection in PROJECTIONS:
+            tx.execute(f"DELETE FROM {projection.name}")
+        _replay(ledger, tx, advance)
+        return head_of(tx).position
+
+
+def verify(ledger: OfferLedger, advance: Advance) -> list[Difference]:
+    """Every place, up to a bound, where a commit or a projection is not what the events say. Writes nothing."""
+    with ledger.recorder.reading() as tx:
+        differences = list(_broken_commits(tx))
+        for projection in PROJECTIONS:
+            tx.execute(projection.table.replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
+        _replay(ledger, tx, advance)
+        for projection in PROJECTIONS:
+            differences.extend(_wrong_rows(tx, projection))
+        return differences[:DIFFERENCES_SHOWN]
+
+
+def _replay(ledger: OfferLedger, tx: Cursor, advance: Advance) -> None:
+    for entries in ledger.entries(tx):
+        project(tx, entries)
+        advance(len(entries))
+
+
+def _count(tx: Cursor, table: str) -> int:
+    return int(tx.execute(f"SELECT count(*) AS n FROM {table}").fetchone()["n"])
+
+
+def _broken_commits(tx: Cursor) -> Iterator[Difference]:
+    """Commits whose events are not those that were recorded, and positions that don't follow on."""
+    position = 0
+    for commit in tx.execute("SELECT * FROM commits ORDER BY first_position").fetchall():
+        where = f"commit {commit['commit_id']}"
+        if commit["first_position"] != position + 1:
+            yield Difference(where, {"firstPosition": commit["first_position"]}, {"firstPosition": position + 1})
+        position = commit["first_position"] + commit["event_count"] - 1
+        rows = tx.execute(
+            "SELECT s.stream_uid, e.version, e.topic, e.state FROM events e LEFT JOIN streams s USING (stream_id)"
+            " WHERE e.commit_id = ? ORDER BY e.ordinal",
+            (commit["commit_id"],),
+        )
+        found = events_digest((row[0] or b"", row[1], row[2], bytes(row[3])) for row in rows)
+        if found != commit["digest"]:
+            yield Difference(where, {"eventsDigest": found.hex()}, {"eventsDigest": commit["digest"].hex()})
+    if head_of(tx).position != position:
+        yield Difference("head", {"position": head_of(tx).position}, {"position": position})
+
+
+def _wrong_rows(tx: Cursor, projection: Projection) -> Iterator[Difference]:
+    name, key = projection.name, projection.key
+    found = {row[key]: dict(row) for row in _only_in(tx, f"main.{name}", f"temp.{name}")}
+    expected = {row[key]: dict(row) for row in _only_in(tx, f"temp.{name}", f"main.{name}")}
+    for value in found | expected:
+        yield Difference(f"{name} {key}={value}", found.get(value), expected.get(value))
+
+
+def _only_in(tx: Cursor, one: str, other: str) -> Iterable[Any]:
+    return tx.execute(f"SELECT * FROM {one} EXCEPT SELECT * FROM {other} LIMIT ?", (DIFFERENCES_SHOWN,)).fetchall()

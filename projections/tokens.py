@@ -1,0 +1,111 @@
+"""Which tokens are there, and whose is this secret?"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from domain.events import TokenCreated, TokenRevoked
+from domain.ledger import Entry
+from domain.store.cursor import Cursor
+from domain.values import Role, recorded_text
+from projections.projection import Projection
+
+TABLE = """
+    CREATE TABLE tokens (
+        token_id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        role TEXT NOT NULL,
+        partner TEXT,
+        secret_sha256 TEXT NOT NULL UNIQUE,
+        requests_per_minute INTEGER NOT NULL,
+        expires_at INTEGER,
+        created_commit INTEGER NOT NULL,
+        revoked_commit INTEGER
+    )"""
+
+
+# How an event changes it
+
+
+def apply(tx: Cursor, entries: Sequence[Entry]) -> None:
+    for entry in entries:
+        match entry.event:
+            case TokenCreated() as event:
+                tx.execute(
+                    "INSERT OR REPLACE INTO tokens VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+                    (
+                        entry.stream_id,
+                        event.name,
+                        event.role,
+                        event.partner,
+                        event.secret_sha256,
+                        event.requests_per_minute,
+                        event.expires_at,
+                        entry.commit_id,
+                    ),
+                )
+            case TokenRevoked():
+                tx.execute(
+                    "UPDATE tokens SET revoked_commit = ? WHERE token_id = ?", (entry.commit_id, entry.stream_id)
+                )
+            case _:
+                pass
+
+
+PROJECTION = Projection(name="tokens", key="token_id", table=TABLE, apply=apply)
+
+
+# How it is asked
+
+
+class Caller(Struct, frozen=True):
+    """Who a secret stands for."""
+
+    name: str
+    role: Role
+    partner: str | None
+    requests_per_minute: int
+
+
+class TokenView(Struct, frozen=True, rename="camel"):
+    """A token as the service shows it: never its secret."""
+
+    name: str
+    role: str
+    partner: str | None
+    requests_per_minute: int
+    created_at: str
+    expires_at: str | None
+    revoked_at: str | None
+
+
+def find_caller(tx: Cursor, secret_sha256: str, now_microseconds: int) -> Caller | None:
+    """The caller whose secret has this digest, unless revoked or expired by now."""
+    row = tx.execute(
+        "SELECT * FROM tokens WHERE secret_sha256 = ? AND revoked_commit IS NULL"
+        " AND (expires_at IS NULL OR expires_at > ?)",
+        (secret_sha256, now_microseconds),
+    ).fetchone()
+    return Caller(row["name"], Role(row["role"]), row["partner"], row["requests_per_minute"]) if row else None
+
+
+def list_tokens(tx: Cursor) -> list[TokenView]:
+    rows = tx.execute(
+        "SELECT t.*, created.recorded_at AS created_at, revoked.recorded_at AS revoked_at FROM tokens t"
+        " JOIN commits created ON created.commit_id = t.created_commit"
+        " LEFT JOIN commits revoked ON revoked.commit_id = t.revoked_commit ORDER BY t.name"
+    )
+    return [_view(row) for row in rows]
+
+
+def _view(row: Any) -> TokenView:
+    return TokenView(
+        name=row["name"],
+        role=row["role"],
+        partner=row["partner"],
+        requests_per_minute=row["requests_per_minute"],
+        created_at=recorded_text(row["created_at"]),
+        expires_at=None if row["expires_at"] is None else recorded_text(row["expires_at"]),
+        revoked_at=None if row["revoked_at"] is None else recorded_text(row["revoked_at"]),
+    )
