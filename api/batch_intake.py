@@ -9,7 +9,7 @@ from uuid import UUID, uuid4, uuid5
 
 from pydantic import ValidationError
 
-from api.problems import Problem, invalid_request
+from api.problems import Problem, validation_error
 from api.schemas.batch import BatchEnvelope, BatchItem
 from api.schemas.messages import Complaint, complaints
 from api.strict_json import Flaw, NotAnObject, NotJson, flaws, read_envelope
@@ -32,7 +32,7 @@ def read_batch(body: bytes, partner: str, max_items: int, advance: Advance = lam
     except NotJson as error:
         raise Problem(HTTPStatus.BAD_REQUEST, "not-json", f"The body is not valid JSON: {error}.") from None
     except NotAnObject:
-        raise invalid_request([Complaint((), "the body must be an object")]) from None
+        raise validation_error([Complaint((), "the body must be an object")]) from None
     envelope, elements = _envelope(sent.members), sent.elements or []
     _require_item_count(len(elements), max_items)
     items = []
@@ -79,7 +79,7 @@ def reply(run: Run) -> dict[str, Any]:
     return {
         "responseId": _response_id(run),
         "isSuccessful": True,
-        "responseTitle": "Partial success" if partial else "Success",
+        "responseTitle": "Partial Success" if partial else "Success",
         "responseType": "PartialSuccess" if partial else "Success",
         "messages": run.outcome.messages,
         "data": _data(run),
@@ -121,14 +121,14 @@ def _envelope(members: dict[str, Any]) -> BatchEnvelope:
     try:
         return BatchEnvelope.model_validate(members)
     except ValidationError as error:
-        raise invalid_request(list(complaints(error))) from None
+        raise validation_error(list(complaints(error))) from None
 
 
 def _require_item_count(count: int, max_items: int) -> None:
     if count == 0:
-        raise invalid_request([Complaint(("offers",), "must have at least 1 element")])
+        raise validation_error([Complaint(("offers",), "must have at least 1 element")])
     if count > max_items:
-        raise invalid_request([Complaint(("offers",), f"must have at most {max_items} elements")])
+        raise validation_error([Complaint(("offers",), f"must have at most {max_items} elements")])
 
 
 def _readable_id(sent: Any) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from api.problems import invalid_request
+from api.problems import validation_error
 from api.schemas.messages import Complaint
 
 START = 0
@@ -37,7 +37,7 @@ def decode(question: Any, cursor: str | None) -> int:
     except ValueError:
         found = _Cursor("", START)
     if found.question != _mark(question) or not 0 <= found.after < 2**63:
-        raise invalid_request([Complaint(("query", "cursor"), "is not a cursor of this list with these filters")])
+        raise validation_error([Complaint(("query", "cursor"), "is not a cursor of this list with these filters")])
     return found.after
 
 

@@ -44,10 +44,10 @@ class Problem(Exception):  # noqa: N818 - named as in RFC 9457
         return self.kind.replace("-", " ").capitalize()
 
 
-def invalid_request(errors: Sequence[Complaint]) -> Problem:
+def validation_error(errors: Sequence[Complaint]) -> Problem:
     return Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY,
-        "invalid-request",
+        "validation-error",
         "The request breaks the rules named in errors.",
         errors=errors,
     )
@@ -71,7 +71,7 @@ def respond(request: Request, problem: Problem) -> Response:
         body |= {
             "responseId": problem.response_id or str(uuid4()),
             "isSuccessful": False,
-            "responseTitle": problem.title,
+            "responseTitle": problem.title.title(),
             "responseType": problem.title.title().replace(" ", ""),
             "messages": [str(error) for error in problem.errors] or [problem.detail],
             "data": problem.data,
@@ -92,7 +92,7 @@ def handle_problems(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     def on_invalid(request: Request, error: RequestValidationError) -> Response:
-        return respond(request, invalid_request(list(explain(error.errors()))))
+        return respond(request, validation_error(list(explain(error.errors()))))
 
     @app.exception_handler(HTTPException)
     def on_http_exception(request: Request, error: HTTPException) -> Response:

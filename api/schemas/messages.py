@@ -71,4 +71,4 @@ def _message(kind: str, context: dict[str, Any], default: str) -> str:
         return "must not be empty"
     if kind == "string_pattern_mismatch":
         return _UUID if "0-9a-fA-F" in context["pattern"] else _URL
-    return MESSAGES[kind].format(**context) if kind in MESSAGES else default
+    return MESSAGES[kind].format(**context).replace("'", "") if kind in MESSAGES else default

@@ -1,0 +1,94 @@
+"""A ledger on real SQLite, and the real server over it."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+
+from api.app import create_app
+from api.auth import digest_secret
+from api.settings import Settings
+from api.wiring import Service, open_service
+from domain.ledger import OfferLedger
+from domain.partner import SetPartner
+from domain.token import CreateToken
+from domain.values import Role
+from tests.examples import PARTNER
+from tests.harness import OPERATOR, Call, Caller, Clock, MakeToken
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(database_url=f"sqlite:///{tmp_path}/ledger.db")
+
+
+@pytest.fixture
+def service(settings: Settings, clock: Clock) -> Iterator[Service]:
+    with open_service(settings, clock) as opened:
+        opened.ledger.handle(SetPartner(PARTNER, synchronize_per_day=0, insert_per_hour=0), OPERATOR)
+        yield opened
+
+
+@pytest.fixture
+def ledger(service: Service) -> OfferLedger:
+    return service.ledger
+
+
+@pytest.fixture
+def token(service: Service) -> MakeToken:
+    """Makes a token and gives its secret: token(Role.AUDITOR), token(Role.PARTNER, partner=...)."""
+
+    def make(role: Role = Role.PARTNER, partner: str | None = PARTNER, name: str | None = None, **more: Any) -> str:
+        partner = partner if role is Role.PARTNER else None
+        name = name or f"{role}-{partner}"
+        secret = f"secret of {name}"
+        if partner:
+            service.ledger.handle(SetPartner(partner, synchronize_per_day=0, insert_per_hour=0), OPERATOR)
+        terms = {"requests_per_minute": 0, "expires_at": None} | more
+        service.ledger.handle(CreateToken(name, role, partner, digest_secret(secret), **terms), OPERATOR)
+        return secret
+
+    return make
+
+
+@pytest.fixture
+def call(service: Service) -> Iterator[Call]:
+    """The running service; call(secret) gives a client."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(create_app(service), log_level="warning", lifespan="off"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        while not server.started:
+            time.sleep(0.005)
+        callers: list[Caller] = []
+
+        def calling(secret: str | None) -> Caller:
+            callers.append(Caller(f"http://127.0.0.1:{listener.getsockname()[1]}", secret))
+            return callers[-1]
+
+        yield calling
+        for caller in callers:
+            caller.http.close()
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture
+def partner(call: Call, token: MakeToken) -> Caller:
+    return call(token())
+
+
+@pytest.fixture
+def auditor(call: Call, token: MakeToken) -> Caller:
+    return call(token(Role.AUDITOR))

@@ -1,0 +1,85 @@
+"""Offers, batches and histories that tests speak of."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import uuid4
+
+from domain.content import Content, digest
+from domain.events import (
+    OfferCreated,
+    OfferDeleted,
+    OfferEvent,
+    OfferPaused,
+    OfferRestored,
+    OfferResumed,
+    OfferUpdated,
+    PauseCause,
+)
+from domain.values import Channel, OfferKey
+
+PARTNER = "tidepool"
+KEY = OfferKey(PARTNER, Channel.CUSTOM, None, "TP-1")
+
+
+def offer_data(**changes: Any) -> dict[str, Any]:
+    """A valid single-event offer, as a partner sends it."""
+    return {
+        "offerLink": "https://track.example/c/1?sub1={gk_click_id}",
+        "trackingSystem": "Adjust",
+        "name": "Tidepool Savings",
+        "advertiserCampaignName": None,
+        "headline": "Open a jar",
+        "shortDescription": None,
+        "keyPoints": None,
+        "offerDetails": "Open a savings jar.",
+        "termsAndDisclaimers": None,
+        "creativeFileExternalUrl": None,
+        "creatives": [{"order": 0, "url": "https://cdn.example/0.png"}],
+        "dailyCap": 50,
+        **changes,
+    }
+
+
+def item(external_id: Any = "TP-1", **changes: Any) -> dict[str, Any]:
+    return {"externalId": external_id, "offerData": [offer_data(**changes)]}
+
+
+def batch(operation: str, items: Sequence[Any], request_id: str | None = None) -> dict[str, Any]:
+    return {"concurrencyRequestId": request_id or str(uuid4()), "operation": operation, "offers": list(items)}
+
+
+def body(document: Mapping[str, Any]) -> bytes:
+    return json.dumps(document).encode()
+
+
+# Facts
+
+CONTENT: Content = offer_data()
+OTHER_CONTENT: Content = offer_data(headline="Open two jars")
+
+
+def created(content: Content = CONTENT, key: OfferKey = KEY) -> OfferCreated:
+    return OfferCreated(
+        partner=key.partner,
+        channel=key.channel,
+        merchant_id=key.merchant_id,
+        external_id=key.external_id,
+        content=content,
+        content_digest=digest(content),
+    )
+
+
+def updated(content: Content = OTHER_CONTENT) -> OfferUpdated:
+    return OfferUpdated(content=content, content_digest=digest(content))
+
+
+def restored(content: Content = CONTENT) -> OfferRestored:
+    return OfferRestored(content=content, content_digest=digest(content))
+
+
+PAUSED = OfferPaused(cause=PauseCause.ABSENT_FROM_SYNCHRONIZE)
+RESUMED = OfferResumed()
+DELETED = OfferDeleted()
+
+EVERY_OFFER_EVENT: list[OfferEvent] = [created(), updated(), PAUSED, RESUMED, DELETED, restored()]

@@ -1,0 +1,50 @@
+"""A clock that stands where a test puts it, and a client of the real server."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx2
+
+from api.problems import BATCH_PATH
+from domain.values import Origin, Source
+
+OPERATOR = Origin("olga", Source.CLI, None)
+
+
+class Clock:
+    """Stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 22, 12, 30, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def move(self, **by: float) -> None:
+        self.now += timedelta(**by)
+
+
+class Caller:
+    """Calls the real server with one token."""
+
+    def __init__(self, base_url: str, secret: str | None) -> None:
+        headers = {"Authorization": f"ApiToken {secret}"} if secret else {}
+        self.http = httpx2.Client(base_url=base_url, headers=headers)
+
+    def get(self, path: str, headers: dict[str, str] | None = None, **params: Any) -> httpx2.Response:
+        return self.http.get(path, params=params, headers=headers)
+
+    def send(self, content: bytes, **headers: str) -> httpx2.Response:
+        """Posts a body to the batch endpoint."""
+        given = {"Content-Type": "application/json"} | {
+            name.replace("_", "-"): value for name, value in headers.items()
+        }
+        return self.http.post(BATCH_PATH, content=content, headers=given)
+
+
+Call = Callable[[str | None], Caller]
+"""Gives a client of the running service with that secret."""
+
+MakeToken = Callable[..., str]
+"""Makes a token and gives its secret."""
