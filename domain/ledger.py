@@ -85,8 +85,7 @@ class OfferLedger(Application[UUID]):
             {
                 "PERSISTENCE_MODULE": f"{LedgerFactory.__module__}:{LedgerFactory.__qualname__}",
                 "MAPPER_TOPIC": f"{LedgerMapper.__module__}:{LedgerMapper.__qualname__}",
-                "SQLITE_DBNAME": str(database),
-                "CREATE_TABLE": "n",
+                LedgerFactory.DATABASE: str(database),
             }
         )
         self.recorder.clock = self._clock = clock

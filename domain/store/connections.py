@@ -1,60 +1,123 @@
-"""How are connections to SQLite opened, and transactions begun and ended?"""
+"""How are connections to SQLite opened, and transactions begun and ended?
+
+Not by the library's pool: there a writer that waits for another one makes every reader wait behind it, and closing it
+pulls connections away from threads that are using them.
+"""
 
 import sqlite3
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 
-from eventsourcing.persistence import OperationalError
-from eventsourcing.sqlite import (
-    SQLiteConnection,
-    SQLiteConnectionPool,
-    SQLiteCursor,
-    SQLiteDatastore,
-    SQLiteTransaction,
+from eventsourcing.persistence import (
+    DatabaseError,
+    DataError,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    NotSupportedError,
+    OperationalError,
+    PersistenceError,
+    ProgrammingError,
 )
 
-LOCK_TIMEOUT_SECONDS = 60
+LOCK_TIMEOUT_SECONDS = 60.0
 PAGE_BYTES = 8192
 CACHED_STATEMENTS = 256
+MAX_IDLE = 8
+
+# The library's names for what PEP 249 names; the most special first.
+_ERRORS: tuple[tuple[type[sqlite3.Error], type[PersistenceError]], ...] = (
+    (sqlite3.IntegrityError, IntegrityError),
+    (sqlite3.OperationalError, OperationalError),
+    (sqlite3.DataError, DataError),
+    (sqlite3.InternalError, InternalError),
+    (sqlite3.ProgrammingError, ProgrammingError),
+    (sqlite3.NotSupportedError, NotSupportedError),
+    (sqlite3.DatabaseError, DatabaseError),
+    (sqlite3.InterfaceError, InterfaceError),
+    (sqlite3.Error, PersistenceError),
+)
 
 
-class LedgerTransaction(SQLiteTransaction):
-    """Takes the write lock at once when it means to write: a lock taken later can fail half-way."""
+class Connections:
+    """Any number of readers and one writer at a time, of this process; SQLite's lock sees to the other processes."""
 
-    def __enter__(self) -> SQLiteCursor:
-        cursor = self.connection.cursor()
-        try:
-            cursor.execute("BEGIN IMMEDIATE" if self.commit else "BEGIN")
-        except sqlite3.OperationalError as error:
-            raise OperationalError(error) from error
-        return cursor
+    def __init__(self, database: str) -> None:
+        self.database = database
+        self._idle: deque[sqlite3.Connection] = deque()
+        self._writer = Lock()
+        self._closed = False
 
-
-class LedgerConnection(SQLiteConnection):
     @contextmanager
-    def transaction(self, *, commit: bool) -> Iterator[sqlite3.Cursor]:  # type: ignore[override]
-        """Gives the driver's own cursor: the library's wrapper around it answers nothing from `execute`."""
-        with LedgerTransaction(self, commit=commit) as wrapped, wrapped as cursor:
+    def writing(self) -> Iterator[sqlite3.Cursor]:
+        """A transaction that holds the write lock from its start and commits at its end; rolls back on any error."""
+        if not self._writer.acquire(timeout=LOCK_TIMEOUT_SECONDS):
+            raise OperationalError("Other writers have held the ledger for too long")
+        try:
+            with self._transaction("BEGIN IMMEDIATE", "COMMIT") as cursor:
+                yield cursor
+        finally:
+            self._writer.release()
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Cursor]:
+        """A transaction that sees one snapshot and keeps nothing."""
+        with self._transaction("BEGIN", "ROLLBACK") as cursor:
             yield cursor
 
+    def close(self) -> None:
+        """Connections that are in use end when they are given back."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()
 
-class LedgerConnectionPool(SQLiteConnectionPool):
-    def _create_connection(self) -> SQLiteConnection:
+    @contextmanager
+    def _transaction(self, begin: str, end: str) -> Iterator[sqlite3.Cursor]:
+        with _library_errors():
+            connection = self._take()
+            try:
+                connection.execute(begin)
+                yield connection.cursor()
+                connection.execute(end)
+            finally:
+                if connection.in_transaction:
+                    connection.rollback()
+                self._give_back(connection)
+
+    def _take(self) -> sqlite3.Connection:
+        if self._closed:
+            raise InterfaceError("The ledger has been closed")
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._open()
+
+    def _give_back(self, connection: sqlite3.Connection) -> None:
+        if self._closed or len(self._idle) >= MAX_IDLE:
+            connection.close()
+        else:
+            self._idle.append(connection)
+
+    def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            self.db_name,
-            uri=self.db_name.startswith("file:"),
+            self.database,
             check_same_thread=False,
             isolation_level=None,
             cached_statements=CACHED_STATEMENTS,
             timeout=LOCK_TIMEOUT_SECONDS,
         )
         connection.row_factory = sqlite3.Row
-        for pragma in (f"page_size={PAGE_BYTES}", "journal_mode=WAL", "synchronous=FULL", "temp_store=FILE"):
+        for pragma in (f"page_size={PAGE_BYTES}", "journal_mode=WAL", "synchronous=FULL"):
             connection.execute(f"PRAGMA {pragma}")
-        return LedgerConnection(connection, max_age=self.max_age)
+        return connection
 
 
-class LedgerDatastore(SQLiteDatastore):
-    def __init__(self, db_name: str) -> None:
-        super().__init__(db_name)
-        self.pool = LedgerConnectionPool(db_name=db_name, pool_timeout=LOCK_TIMEOUT_SECONDS)
+@contextmanager
+def _library_errors() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raised = next(theirs for ours, theirs in _ERRORS if isinstance(error, ours))
+        raise raised(str(error)) from error

@@ -4,7 +4,6 @@ One writer at a time (BEGIN IMMEDIATE), any number of readers on snapshots of th
 request changes is written inside `insert_events`, so it is there together or not at all.
 """
 
-import sqlite3
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
@@ -12,12 +11,21 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from eventsourcing.persistence import IntegrityError, Notification, StoredEvent
-from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore, SQLiteFactory
+from eventsourcing.persistence import (
+    AggregateRecorder,
+    ApplicationRecorder,
+    InfrastructureFactory,
+    IntegrityError,
+    Notification,
+    ProcessRecorder,
+    StoredEvent,
+    Subscription,
+    TrackingRecorder,
+)
 from eventsourcing.utils import Environment, EnvType
 
 from domain.store.commit import Alongside, CommitFacts, StoredEntry, events_digest, head_of
-from domain.store.connections import LedgerDatastore
+from domain.store.connections import Connections
 from domain.store.cursor import Cursor
 from domain.store.schema import SCHEMA_VERSION, TABLES
 from domain.values import Clock, to_microseconds
@@ -29,22 +37,25 @@ class SchemaMismatch(Exception):  # noqa: N818 - names what is the case, as a re
     """The database was made by another version of this program."""
 
 
-class LedgerRecorder(SQLiteApplicationRecorder):
+class LedgerRecorder(ApplicationRecorder):
     """The library's application recorder over commits."""
 
-    def __init__(self, datastore: SQLiteDatastore, events_table_name: str = "events") -> None:
-        super().__init__(datastore, events_table_name)
+    def __init__(self, database: str) -> None:
+        self._connections = Connections(database)
         self.clock: Clock = lambda: datetime.now(UTC)
 
     # Transactions
 
     def writing(self) -> AbstractContextManager[Cursor]:
         """A transaction that holds the write lock from its start and commits at its end."""
-        return self.datastore.transaction(commit=True)  # type: ignore[return-value]
+        return self._connections.writing()
 
     def reading(self) -> AbstractContextManager[Cursor]:
         """A transaction that sees one snapshot."""
-        return self.datastore.transaction(commit=False)  # type: ignore[return-value]
+        return self._connections.reading()
+
+    def close(self) -> None:
+        self._connections.close()
 
     # Schema
 
@@ -57,9 +68,6 @@ class LedgerRecorder(SQLiteApplicationRecorder):
                 version = _schema_version(tx) or _create_schema(tx, projection_tables)
         if version != SCHEMA_VERSION:
             raise SchemaMismatch(f"The ledger has schema {version}, this program works with schema {SCHEMA_VERSION}")
-
-    def create_table(self) -> None:
-        self.prepare_schema(())
 
     # Writing
 
@@ -85,7 +93,7 @@ class LedgerRecorder(SQLiteApplicationRecorder):
             _insert_event_rows(tx, commit_id, stored_events, stream_ids)
             if alongside:
                 alongside(tx, commit_id, stream_ids)
-            return range(first_position, first_position + len(stored_events))
+            return list(range(first_position, first_position + len(stored_events)))
 
     def _insert_commit(self, tx: Cursor, events: Sequence[StoredEvent], facts: CommitFacts) -> tuple[int, int]:
         head = tx.execute(
@@ -169,9 +177,12 @@ class LedgerRecorder(SQLiteApplicationRecorder):
             for row in _entry_rows(tx, after, limit)
         ]
 
-    def max_notification_id(self) -> int | None:  # type: ignore[override]
+    def max_notification_id(self) -> int | None:
         with self.reading() as tx:
             return head_of(tx).position or None
+
+    def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> Subscription[ApplicationRecorder]:
+        raise NotImplementedError("Follow the ledger by its entries")
 
 
 def _schema_version(tx: Cursor) -> int | None:
@@ -225,10 +236,7 @@ def _insert_event_rows(tx: Cursor, commit_id: int, events: Sequence[StoredEvent]
         (commit_id, ordinal, stream_id, event.originator_version, event.topic, event.state)
         for ordinal, (event, stream_id) in enumerate(zip(events, stream_ids, strict=True))
     )
-    try:
-        tx.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", rows)
-    except sqlite3.IntegrityError as error:
-        raise IntegrityError(error) from error
+    tx.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", rows)
 
 
 def _bounds(gt: int | None, lte: int | None) -> tuple[int, int]:
@@ -249,11 +257,26 @@ def _entry_rows(tx: Cursor, after: int, limit: int, stop: int | None = None, top
     )
 
 
-class LedgerFactory(SQLiteFactory):
-    """What the library's application is wired with."""
+class LedgerFactory(InfrastructureFactory[TrackingRecorder]):
+    """Gives the library's application its one recorder; projections need no others, they join its transactions."""
 
-    application_recorder_class = LedgerRecorder
+    DATABASE = "DATABASE"
 
     def __init__(self, env: Environment | EnvType | None) -> None:
         super().__init__(env)
-        self.datastore = LedgerDatastore(self.datastore.pool.db_name)
+        self._recorder = LedgerRecorder(self.env.get(self.DATABASE) or "")
+
+    def application_recorder(self) -> LedgerRecorder:
+        return self._recorder
+
+    def close(self) -> None:
+        self._recorder.close()
+
+    def aggregate_recorder(self, purpose: str = "events") -> AggregateRecorder:
+        raise NotImplementedError(f"This ledger keeps no {purpose} apart")
+
+    def tracking_recorder(self, tracking_recorder_class: type[TrackingRecorder] | None = None) -> TrackingRecorder:
+        raise NotImplementedError(f"This ledger has no {tracking_recorder_class or 'tracking recorder'}")
+
+    def process_recorder(self) -> ProcessRecorder:
+        raise NotImplementedError("This ledger has no process recorder")

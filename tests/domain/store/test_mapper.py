@@ -1,0 +1,91 @@
+"""What is stored can be read for ever: every shape that was ever stored lies in the golden file beside this one."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from eventsourcing.persistence import MapperDeserialisationError
+
+from domain.events import EVENT_TYPES, Event, Fact, Upcast
+from domain.store.mapper import decode_event, decode_fact, encode_event
+
+GOLDEN = Path(__file__).parent / "golden"
+STORED = [json.loads(line) for line in (GOLDEN / "events.jsonl").read_text().splitlines()]
+
+
+def stored_state(line: dict[str, Any]) -> bytes:
+    return json.dumps(line["state"], separators=(",", ":"), ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize("line", STORED, ids=[line["topic"] for line in STORED])
+def test_every_stored_shape_is_read_as_the_event_that_it_was(line: dict[str, Any]) -> None:
+    event = decode_event(line["topic"], stored_state(line))
+    assert line["topic"] == event.TOPIC
+
+
+@pytest.mark.parametrize("line", STORED, ids=[line["topic"] for line in STORED])
+def test_events_of_today_are_stored_in_the_newest_shape(line: dict[str, Any]) -> None:
+    assert encode_event(decode_event(line["topic"], stored_state(line))) == stored_state(line)
+
+
+def test_every_event_has_a_golden_shape() -> None:
+    assert {line["topic"] for line in STORED} == {event.TOPIC for event in EVENT_TYPES}
+
+
+@pytest.mark.parametrize("event", EVENT_TYPES)
+def test_a_topic_is_the_plain_name_of_its_event(event: type[Event]) -> None:
+    assert event.__name__ == event.TOPIC
+
+
+# Old shapes
+
+
+def _split_name(members: dict[str, Any]) -> dict[str, Any]:
+    first, _, last = members.pop("name").partition(" ")
+    return members | {"firstName": first, "lastName": last}
+
+
+def _add_language(members: dict[str, Any]) -> dict[str, Any]:
+    return members | {"language": "en"}
+
+
+class Renamed(Fact, frozen=True):
+    """An event whose shape has changed twice."""
+
+    TOPIC: ClassVar[str] = "Renamed"
+    VERSION: ClassVar[int] = 3
+    UPCASTS: ClassVar[Mapping[int, Upcast]] = {1: _split_name, 2: _add_language}
+    first_name: str
+    last_name: str
+    language: str
+
+
+@pytest.mark.parametrize("line", (GOLDEN / "upcast.jsonl").read_text().splitlines())
+def test_an_old_shape_becomes_the_new_one_when_it_is_read(line: str) -> None:
+    assert decode_fact(Renamed, line.encode()) == Renamed(first_name="Ada", last_name="Lovelace", language="en")
+
+
+def test_a_changed_event_is_stored_with_its_version() -> None:
+    event = Renamed(first_name="Ada", last_name="Lovelace", language="en")
+    assert encode_event(event) == (GOLDEN / "upcast.jsonl").read_bytes().splitlines()[-1]
+
+
+# What can't be read
+
+
+@pytest.mark.parametrize(
+    ("topic", "state"),
+    [
+        ("OfferVanished", b"{}"),
+        ("OfferCreated", b"{}"),
+        ("OfferPaused", b'{"cause":"boredom"}'),
+        ("OfferResumed", b"not JSON"),
+        ("OfferResumed", b'{"schemaVersion":2}'),
+    ],
+    ids=["unknown event", "missing field", "unknown value", "not JSON", "from a newer program"],
+)
+def test_what_this_program_does_not_understand_is_refused(topic: str, state: bytes) -> None:
+    with pytest.raises(MapperDeserialisationError):
+        decode_event(topic, state)

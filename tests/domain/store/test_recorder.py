@@ -1,0 +1,167 @@
+"""The recorder keeps the library's promises, and those of the ledger."""
+
+import hashlib
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from multiprocessing import get_context
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from eventsourcing.persistence import IntegrityError, StoredEvent
+from eventsourcing.tests.persistence import ApplicationRecorderTestCase
+
+from domain.store.commit import CommitFacts, head_of
+from domain.store.cursor import Cursor
+from domain.store.sqlite import LedgerRecorder, SchemaMismatch
+from domain.values import Origin, Source, to_microseconds
+
+
+def open_recorder(database: Path) -> LedgerRecorder:
+    recorder = LedgerRecorder(str(database))
+    recorder.prepare_schema(())
+    return recorder
+
+
+class TestAsTheLibraryHasIt(ApplicationRecorderTestCase[LedgerRecorder]):
+    """The test case that the library ships for recorders of its own."""
+
+    def create_recorder(self) -> LedgerRecorder:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        recorder = open_recorder(Path(folder.name) / "ledger.db")
+        self.addCleanup(recorder.close)
+        return recorder
+
+
+# The library's base class is not itself a test.
+del ApplicationRecorderTestCase
+
+
+@pytest.fixture
+def recorder(tmp_path: Path) -> Iterator[LedgerRecorder]:
+    recorder = open_recorder(tmp_path / "ledger.db")
+    yield recorder
+    recorder.close()
+
+
+def event(uid: UUID, version: int, state: bytes = b"{}") -> StoredEvent:
+    return StoredEvent(uid, version, "OfferResumed", state)
+
+
+def test_positions_follow_on_from_commit_to_commit(recorder: LedgerRecorder) -> None:
+    one, other = uuid4(), uuid4()
+    assert list(recorder.insert_events([event(one, 1), event(one, 2)])) == [1, 2]
+    assert list(recorder.insert_events([event(other, 1)])) == [3]
+
+
+@pytest.mark.parametrize("versions", [[2], [1, 3], [1, 1], [2, 1]])
+def test_a_stream_has_no_gaps_and_no_doubles(recorder: LedgerRecorder, versions: list[int]) -> None:
+    uid = uuid4()
+    with pytest.raises(IntegrityError):
+        recorder.insert_events([event(uid, version) for version in versions])
+
+
+def test_a_version_can_be_stored_once(recorder: LedgerRecorder) -> None:
+    uid = uuid4()
+    recorder.insert_events([event(uid, 1), event(uid, 2)])
+    with pytest.raises(IntegrityError):
+        recorder.insert_events([event(uid, 2)])
+
+
+def test_a_refused_commit_leaves_no_trace(recorder: LedgerRecorder) -> None:
+    with pytest.raises(IntegrityError):
+        recorder.insert_events([event(uuid4(), 1), event(uuid4(), 7)])
+    with recorder.reading() as tx:
+        left = [tx.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("streams", "commits", "events")]
+        assert (left, head_of(tx).position) == ([0, 0, 0], 0)
+
+
+def test_what_is_written_alongside_is_there_together_with_the_events_or_not_at_all(recorder: LedgerRecorder) -> None:
+    def fail(_tx: Cursor, _commit: int, _streams: object) -> None:
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        recorder.insert_events([event(uuid4(), 1)], alongside=fail)
+    assert recorder.max_notification_id() is None
+
+
+def test_recorded_times_increase_strictly_though_the_clock_stands_still_or_goes_back(recorder: LedgerRecorder) -> None:
+    times = [datetime(2026, 11, 22, tzinfo=UTC), datetime(2026, 11, 22, tzinfo=UTC), datetime(2020, 1, 1, tzinfo=UTC)]
+    readings = iter(times)
+    recorder.clock = lambda: next(readings)
+    for _ in times:
+        recorder.insert_events([event(uuid4(), 1)])
+    first = to_microseconds(times[0])
+    with recorder.reading() as tx:
+        recorded = [row[0] for row in tx.execute("SELECT recorded_at FROM commits ORDER BY first_position")]
+    assert recorded == [first, first + 1, first + 2]
+
+
+def test_a_commit_tells_who_stands_behind_it(recorder: LedgerRecorder) -> None:
+    run_id = uuid4()
+    facts = CommitFacts(Origin("tide-feed", Source.CUSTOM, "tidepool"), run_id)
+    recorder.insert_events([event(uuid4(), 1)], facts=facts)
+    with recorder.reading() as tx:
+        row = tx.execute("SELECT partner, actor, source, run_id, trace_id FROM commits").fetchone()
+    assert tuple(row) == ("tidepool", "tide-feed", "custom", str(run_id), None)
+
+
+def test_a_commit_keeps_a_digest_of_its_events(recorder: LedgerRecorder) -> None:
+    uid = uuid4()
+    recorder.insert_events([event(uid, 1, b'{"a":1}')])
+    expected = hashlib.sha256(uid.bytes + b'1 OfferResumed 7\n{"a":1}').digest()
+    with recorder.reading() as tx:
+        assert tx.execute("SELECT digest FROM commits").fetchone()[0] == expected
+
+
+def test_the_middle_of_a_large_commit_can_be_read(recorder: LedgerRecorder) -> None:
+    uid = uuid4()
+    recorder.insert_events([event(uid, version) for version in range(1, 101)])
+    recorder.insert_events([event(uuid4(), 1)])
+    assert [n.id for n in recorder.select_notifications(99, 10)] == [99, 100, 101]
+
+
+def test_anyone_can_read_the_ledger_with_a_database_shell(recorder: LedgerRecorder, tmp_path: Path) -> None:
+    uid = uuid4()
+    recorder.clock = lambda: datetime(2026, 11, 22, 12, 30, 0, 42, tzinfo=UTC)
+    recorder.insert_events([event(uid, 1, b'{"cause":"x"}')], facts=CommitFacts(Origin("olga", Source.CLI, "tidepool")))
+    shell = sqlite3.connect(tmp_path / "ledger.db")
+    row = shell.execute("SELECT position, recorded_at, type, stream, version, partner, actor, state FROM ledger")
+    assert row.fetchone() == (
+        1, "2026-11-22T12:30:00.000042Z", "OfferResumed", uid.hex, 1, "tidepool", "olga", '{"cause":"x"}'
+    )  # fmt: skip
+    shell.close()
+
+
+def test_a_database_of_another_schema_is_refused(recorder: LedgerRecorder) -> None:
+    with recorder.writing() as tx:
+        tx.execute("UPDATE schema_version SET version = 99")
+    with pytest.raises(SchemaMismatch, match="99"):
+        recorder.prepare_schema(())
+
+
+COMMITS_PER_PROCESS = 40
+
+
+def _write(database: Path) -> None:
+    recorder = open_recorder(database)
+    for _ in range(COMMITS_PER_PROCESS):
+        uid = uuid4()
+        recorder.insert_events([event(uid, 1), event(uid, 2)])
+    recorder.close()
+
+
+def test_processes_that_write_at_once_leave_no_gap_and_no_double(tmp_path: Path) -> None:
+    database = tmp_path / "ledger.db"
+    writers = [get_context("spawn").Process(target=_write, args=(database,)) for _ in range(3)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    recorder = open_recorder(database)
+    positions = [n.id for n in recorder.select_notifications(1, 1_000)]
+    recorder.close()
+    assert positions == list(range(1, 3 * COMMITS_PER_PROCESS * 2 + 1))
