@@ -6,6 +6,7 @@ the real ones from the projection, and the two are compared row by row.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby, islice
 from typing import Any
 
 from msgspec import Struct
@@ -13,6 +14,7 @@ from msgspec import Struct
 from domain.ledger import Entry, OfferLedger
 from domain.store.commit import events_digest, head_of
 from domain.store.cursor import Cursor
+from domain.store.mapper import UnreadableEvent
 from projections import inventory, partners, tokens
 from projections.projection import Projection
 
@@ -68,10 +70,13 @@ def rebuild(ledger: OfferLedger, advance: Advance) -> int:
 def verify(ledger: OfferLedger, advance: Advance) -> list[Difference]:
     """Every place, up to a bound, where a commit or a projection is not what the events say. Writes nothing."""
     with ledger.recorder.reading() as tx:
-        differences = list(_broken_commits(tx))
+        differences = list(islice(_broken_commits(tx), DIFFERENCES_SHOWN))
         for projection in PROJECTIONS:
             tx.execute(projection.table.replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
-        _replay(ledger, tx, advance)
+        try:
+            _replay(ledger, tx, advance)
+        except UnreadableEvent as error:
+            return [*differences, Difference("events", {"unreadable": str(error)}, None)]
         for projection in PROJECTIONS:
             differences.extend(_wrong_rows(tx, projection))
         return differences[:DIFFERENCES_SHOWN]
@@ -89,22 +94,30 @@ def _count(tx: Cursor, table: str) -> int:
 
 def _broken_commits(tx: Cursor) -> Iterator[Difference]:
     """Commits whose events are not those that were recorded, and positions that don't follow on."""
-    position = 0
-    for commit in tx.execute("SELECT * FROM commits ORDER BY first_position").fetchall():
-        where = f"commit {commit['commit_id']}"
-        if commit["first_position"] != position + 1:
-            yield Difference(where, {"firstPosition": commit["first_position"]}, {"firstPosition": position + 1})
-        position = commit["first_position"] + commit["event_count"] - 1
-        rows = tx.execute(
-            "SELECT s.stream_uid, e.version, e.topic, e.state FROM events e LEFT JOIN streams s USING (stream_id)"
-            " WHERE e.commit_id = ? ORDER BY e.ordinal",
-            (commit["commit_id"],),
-        )
-        found = events_digest((row[0] or b"", row[1], row[2], bytes(row[3])) for row in rows)
-        if found != commit["digest"]:
-            yield Difference(where, {"eventsDigest": found.hex()}, {"eventsDigest": commit["digest"].hex()})
-    if head_of(tx).position != position:
-        yield Difference("head", {"position": head_of(tx).position}, {"position": position})
+    last = 0
+    for (commit_id, first, count, digest), rows in groupby(tx.execute(_COMMITTED), _commit_of):
+        where = f"commit {commit_id}"
+        if first != last + 1:
+            yield Difference(where, {"firstPosition": first}, {"firstPosition": last + 1})
+        found = events_digest((row["stream_uid"], row["version"], row["topic"], row["state"]) for row in rows)
+        if found != digest:
+            yield Difference(where, {"eventsDigest": found.hex()}, {"eventsDigest": digest.hex()})
+        last = first + count - 1
+    if (position := head_of(tx).position) != last:
+        yield Difference("head", {"position": position}, {"position": last})
+
+
+def _commit_of(row: Any) -> tuple[int, int, int, bytes]:
+    return row["commit_id"], row["first_position"], row["event_count"], row["digest"]
+
+
+_COMMITTED = """
+    SELECT c.commit_id, c.first_position, c.event_count, c.digest,
+           coalesce(s.stream_uid, x'') AS stream_uid, coalesce(e.version, 0) AS version,
+           coalesce(e.topic, '') AS topic, CAST(coalesce(e.state, '') AS BLOB) AS state
+    FROM commits c LEFT JOIN events e USING (commit_id) LEFT JOIN streams s USING (stream_id)
+    ORDER BY c.first_position, e.ordinal
+"""
 
 
 def _wrong_rows(tx: Cursor, projection: Projection) -> Iterator[Difference]:

@@ -14,6 +14,7 @@ from api.problems import Problem
 from api.schemas.messages import complaints
 from domain.ledger import StorageError
 from domain.refusals import Refused
+from domain.store.mapper import UnreadableEvent
 from domain.store.sqlite import SchemaMismatch
 
 app = typer.Typer(
@@ -41,6 +42,8 @@ def main() -> None:
         fail(problem.detail, *map(str, problem.errors))
     except (Refused, SchemaMismatch) as refusal:
         fail(f"{refusal}.")
+    except UnreadableEvent as error:
+        fail(f"The ledger holds what this program can't read: {error}.")
     except StorageError as error:
         fail(f"The ledger's storage can't be used: {error}.")
     except ValidationError as error:

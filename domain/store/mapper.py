@@ -21,6 +21,9 @@ _VERSION_MEMBER = "schemaVersion"
 _VERSION_PREFIX = b'{"schemaVersion":'
 _encode = msgspec.json.Encoder().encode
 
+UnreadableEvent = MapperDeserialisationError
+"""What is stored is not an event that this program understands."""
+
 F = TypeVar("F", bound=Fact)
 
 
@@ -47,7 +50,7 @@ class LedgerMapper(Mapper[UUID]):
 
     def to_domain_event(self, stored_event: StoredEvent) -> VersionedEvent:
         if not isinstance(stored_event.originator_id, UUID):
-            raise MapperDeserialisationError("Streams of this ledger are known by UUIDs")
+            raise UnreadableEvent("Streams of this ledger are known by UUIDs")
         event = decode_event(stored_event.topic, stored_event.state)
         return VersionedEvent(stored_event.originator_id, stored_event.originator_version, event)
 
@@ -60,28 +63,28 @@ def encode_event(event: Fact) -> bytes:
 
 
 def decode_event(topic: str, state: bytes) -> Event:
-    """Raises MapperDeserialisationError for what this program can't understand."""
+    """Raises UnreadableEvent for what this program can't understand."""
     fact = _FACTS.get(topic)
     if fact is None:
-        raise MapperDeserialisationError(f"There is no event named {topic!r}")
+        raise UnreadableEvent(f"There is no event named {topic!r}")
     return decode_fact(fact, state)
 
 
 def decode_fact(fact: type[F], state: bytes) -> F:
-    """Upcasts what was stored in an older version; raises MapperDeserialisationError as above."""
+    """Upcasts what was stored in an older version; raises UnreadableEvent as above."""
     try:
         if fact.VERSION == 1 and not state.startswith(_VERSION_PREFIX):
             decoded: F = _decoder(fact).decode(state)
             return decoded
         return msgspec.convert(_upcast(fact, msgspec.json.decode(state)), fact)
     except (msgspec.DecodeError, KeyError) as error:
-        raise MapperDeserialisationError(f"A stored {fact.TOPIC} can't be read: {error}") from error
+        raise UnreadableEvent(f"A stored {fact.TOPIC} can't be read: {error}") from error
 
 
 def _upcast(fact: type[Fact], members: dict[str, Any]) -> dict[str, Any]:
     stored = members.pop(_VERSION_MEMBER, 1)
     if stored > fact.VERSION:
-        raise MapperDeserialisationError(f"A {fact.TOPIC} of version {stored} needs a newer program")
+        raise UnreadableEvent(f"A {fact.TOPIC} of version {stored} needs a newer program")
     for version in range(stored, fact.VERSION):
         members = fact.UPCASTS[version](members)
     return members

@@ -248,7 +248,7 @@ def _entry_rows(tx: Cursor, after: int, limit: int, stop: int | None = None, top
     of_topics = f" AND e.topic IN ({','.join('?' * len(topics))})" if topics else ""
     return tx.execute(
         "SELECT c.first_position + e.ordinal AS position, c.commit_id, e.ordinal, e.stream_id, s.stream_uid,"
-        " e.version, e.topic, e.state"
+        " e.version, e.topic, CAST(e.state AS BLOB) AS state"
         " FROM commits c CROSS JOIN events e USING (commit_id) JOIN streams s USING (stream_id)"
         " WHERE c.first_position >= coalesce((SELECT max(first_position) FROM commits WHERE first_position <= ?), 0)"
         " AND e.ordinal >= ? - c.first_position AND c.first_position + e.ordinal <= ?"

@@ -1,0 +1,191 @@
+"""A batch is recorded once, as a whole, with all that belongs to it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+
+from domain.ledger import Entry, OfferLedger, Ran, RunBatch
+from domain.partner import SetPartner
+from domain.reconciliation import InvalidItem, Item, ValidItem
+from domain.refusals import IdempotencyKeyReused, NoSlotLeft, UnknownPartner
+from domain.store.commit import head_of
+from domain.store.cursor import Cursor
+from domain.token import CreateToken, RevokeToken
+from domain.values import Operation, Origin, Role, Source
+from projections import inventory, projector
+from tests.examples import CONTENT, KEY, OTHER_CONTENT, PARTNER, PAUSED, RESUMED, created, updated
+from tests.harness import OPERATOR, Clock
+
+FEED = Origin("tide-feed", Source.CUSTOM, PARTNER)
+VALID = ValidItem("TP-1", CONTENT, created().content_digest)
+CHANGED = ValidItem("TP-1", OTHER_CONTENT, updated().content_digest)
+OTHER = ValidItem("TP-2", CONTENT, created().content_digest)
+INVALID = InvalidItem("TP-1", ["offerData: required"])
+
+
+def run(
+    ledger: OfferLedger,
+    items: Sequence[Item],
+    operation: Operation = Operation.SYNCHRONIZE,
+    request_id: UUID | None = None,
+    request_digest: str = "d",
+    partner: str = PARTNER,
+) -> Ran:
+    command = RunBatch(uuid4(), partner, operation, request_id or uuid4(), request_digest, items, [])
+    return ledger.run_batch(command, FEED)
+
+
+def position(ledger: OfferLedger) -> int:
+    return ledger.recorder.max_notification_id() or 0
+
+
+def offer_events(ledger: OfferLedger, uid: UUID = KEY.offer_uid) -> list[object]:
+    return [recorded.event for recorded in ledger.events.get(uid)]  # type: ignore[attr-defined]
+
+
+def test_a_batch_becomes_events_on_the_streams_of_its_offers(ledger: OfferLedger) -> None:
+    run(ledger, [VALID])
+    run(ledger, [OTHER])
+    run(ledger, [CHANGED, OTHER])
+    assert offer_events(ledger) == [created(), PAUSED, RESUMED, updated()]
+
+
+def test_the_events_of_a_run_are_one_commit_with_its_actor_source_and_run_id(ledger: OfferLedger) -> None:
+    ran = run(ledger, [VALID, OTHER])
+    with ledger.recorder.reading() as tx:
+        row = tx.execute("SELECT * FROM commits ORDER BY first_position DESC").fetchone()
+    assert (row["event_count"], row["partner"], row["actor"], row["source"], row["run_id"]) == (
+        2,
+        PARTNER,
+        "tide-feed",
+        "custom",
+        str(ran.run.run_id),
+    )
+
+
+def test_a_run_without_events_has_no_commit(ledger: OfferLedger) -> None:
+    run(ledger, [VALID])
+    before = position(ledger)
+    run(ledger, [VALID])
+    assert position(ledger) == before
+
+
+def test_the_same_request_is_answered_with_the_run_that_it_was(ledger: OfferLedger) -> None:
+    request_id = uuid4()
+    first = run(ledger, [VALID], request_id=request_id)
+    run(ledger, [CHANGED])
+    again = run(ledger, [VALID], request_id=request_id)
+    assert (again.run, again.replayed, first.replayed) == (first.run, True, False)
+    assert offer_events(ledger) == [created(), updated()]
+
+
+def test_a_request_id_can_not_be_used_for_something_else(ledger: OfferLedger) -> None:
+    request_id = uuid4()
+    first = run(ledger, [VALID], request_id=request_id, request_digest="one")
+    with pytest.raises(IdempotencyKeyReused) as refused:
+        run(ledger, [CHANGED], request_id=request_id, request_digest="other")
+    assert refused.value.run_id == first.run.run_id
+    assert offer_events(ledger) == [created()]
+
+
+def test_request_ids_of_different_partners_are_different(ledger: OfferLedger) -> None:
+    request_id = uuid4()
+    ledger.handle(SetPartner("harbor"), OPERATOR)
+    run(ledger, [VALID], request_id=request_id)
+    assert not run(ledger, [VALID], request_id=request_id, partner="harbor").replayed
+
+
+def test_a_partner_that_nobody_has_registered_is_refused(ledger: OfferLedger) -> None:
+    with pytest.raises(UnknownPartner):
+        run(ledger, [VALID], partner="nobody")
+
+
+def test_a_second_run_in_a_window_is_refused_and_one_in_the_next_is_not(ledger: OfferLedger, clock: Clock) -> None:
+    ledger.handle(SetPartner(PARTNER, synchronize_per_day=1), OPERATOR)
+    run(ledger, [VALID])
+    with pytest.raises(NoSlotLeft):
+        run(ledger, [CHANGED])
+    clock.move(days=1)
+    run(ledger, [CHANGED])
+    assert offer_events(ledger) == [created(), updated()]
+
+
+def test_the_limits_of_the_operations_are_independent(ledger: OfferLedger) -> None:
+    ledger.handle(SetPartner(PARTNER, synchronize_per_day=1, insert_per_hour=1), OPERATOR)
+    run(ledger, [VALID])
+    assert run(ledger, [CHANGED], Operation.INSERT).run.outcome.counts["updated"] == 1
+
+
+def test_a_run_that_could_apply_nothing_gives_its_slot_back(ledger: OfferLedger) -> None:
+    ledger.handle(SetPartner(PARTNER, synchronize_per_day=1), OPERATOR)
+    run(ledger, [INVALID])
+    assert run(ledger, [VALID]).run.outcome.counts["created"] == 1
+
+
+def test_a_replay_needs_no_slot(ledger: OfferLedger) -> None:
+    ledger.handle(SetPartner(PARTNER, synchronize_per_day=1), OPERATOR)
+    request_id = uuid4()
+    run(ledger, [VALID], request_id=request_id)
+    assert run(ledger, [VALID], request_id=request_id).replayed
+
+
+def test_a_token_is_only_made_for_a_partner_that_is_registered(ledger: OfferLedger) -> None:
+    with pytest.raises(UnknownPartner):
+        ledger.handle(CreateToken("t", Role.PARTNER, "nobody", "00", 0, None), OPERATOR)
+
+
+def test_what_changes_nothing_is_not_recorded(ledger: OfferLedger) -> None:
+    before = position(ledger)
+    assert ledger.handle(SetPartner(PARTNER), OPERATOR) == []
+    assert position(ledger) == before
+
+
+def test_settings_and_tokens_are_events_of_the_ledger(ledger: OfferLedger) -> None:
+    ledger.handle(CreateToken("t", Role.AUDITOR, None, "00", 0, None), OPERATOR)
+    ledger.handle(RevokeToken("t"), OPERATOR)
+    with ledger.recorder.reading() as tx:
+        topics = [entry.event.TOPIC for entries in ledger.entries(tx) for entry in entries]
+    assert topics == ["PartnerRegistered", "TokenCreated", "TokenRevoked"]
+
+
+def test_entries_tell_their_places_in_commit_and_stream(ledger: OfferLedger) -> None:
+    run(ledger, [VALID])
+    run(ledger, [OTHER])
+    with ledger.recorder.reading() as tx:
+        entries: list[Entry] = [entry for some in ledger.entries(tx, after=1) for entry in some]
+    assert [(e.event.TOPIC, e.ordinal, e.version) for e in entries] == [
+        ("OfferCreated", 0, 1),
+        ("OfferCreated", 0, 1),
+        ("OfferPaused", 1, 2),
+    ]
+
+
+def test_a_run_whose_projections_fail_leaves_nothing_behind(tmp_path: Path, clock: Clock) -> None:
+    def fail_for_offers(tx: Cursor, entries: Sequence[Entry]) -> None:
+        projector.project(tx, entries)
+        if any(entry.event.TOPIC == "OfferCreated" for entry in entries):
+            raise RuntimeError
+
+    ledger = OfferLedger(tmp_path / "ledger.db", clock, fail_for_offers, inventory.known_offers)
+    ledger.recorder.prepare_schema(projector.tables())
+    ledger.handle(SetPartner(PARTNER), OPERATOR)
+    with pytest.raises(RuntimeError):
+        run(ledger, [VALID])
+    with ledger.recorder.reading() as tx:
+        left = [tx.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("inventory", "runs")]
+        assert (left, head_of(tx).position) == ([0, 0], 1)
+    ledger.close()
+
+
+def test_what_is_in_the_environment_of_the_process_does_not_reach_the_library(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PERSISTENCE_MODULE", "eventsourcing.popo")
+    monkeypatch.setenv("OFFER_LEDGER_COMPRESSOR_TOPIC", "eventsourcing.compressor:ZlibCompressor")
+    ledger = OfferLedger(tmp_path / "ledger.db", clock, projector.project, inventory.known_offers)
+    ledger.recorder.prepare_schema(projector.tables())
+    ledger.handle(SetPartner(PARTNER), OPERATOR)
+    assert b"tidepool" in ledger.recorder.select_notifications(1, 1)[0].state
+    ledger.close()

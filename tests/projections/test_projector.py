@@ -1,0 +1,115 @@
+"""Projections can be thrown away and made again, and no change by hand goes unseen."""
+
+from collections.abc import Sequence
+from uuid import uuid4
+
+import pytest
+
+from api.batch_intake import judge
+from domain.ledger import OfferLedger, RunBatch
+from domain.token import CreateToken
+from domain.values import Operation, Origin, Role, Source
+from projections import projector
+from tests.examples import PARTNER, item
+from tests.harness import OPERATOR
+
+
+@pytest.fixture
+def stocked(ledger: OfferLedger) -> OfferLedger:
+    ledger.handle(CreateToken("books", Role.AUDITOR, None, "00", 0, None), OPERATOR)
+    for names in (["a", "b"], ["b", "c"], ["a", "c"]):
+        items = [judge(item(name), 0) for name in names]
+        command = RunBatch(uuid4(), PARTNER, Operation.SYNCHRONIZE, uuid4(), "d", items, [])
+        ledger.run_batch(command, Origin("tide-feed", Source.CUSTOM, PARTNER))
+    return ledger
+
+
+def change_by_hand(ledger: OfferLedger, *statements: str) -> None:
+    with ledger.recorder.writing() as tx:
+        for statement in statements:
+            tx.execute(statement)
+
+
+def differences(ledger: OfferLedger) -> Sequence[str]:
+    return [difference.where for difference in projector.verify(ledger, lambda _: None)]
+
+
+def rows(ledger: OfferLedger) -> list[tuple[object, ...]]:
+    with ledger.recorder.reading() as tx:
+        return [
+            tuple(row)
+            for projection in projector.PROJECTIONS
+            for row in tx.execute(f"SELECT * FROM {projection.name} ORDER BY {projection.key}")
+        ]
+
+
+def test_an_untouched_ledger_is_in_order(stocked: OfferLedger) -> None:
+    assert differences(stocked) == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "where"),
+    [
+        ("UPDATE inventory SET status = 'paused' WHERE external_id = 'a'", "inventory offer_id="),
+        ("UPDATE inventory SET search_text = 'x' WHERE external_id = 'a'", "inventory offer_id="),
+        ("DELETE FROM inventory WHERE external_id = 'b'", "inventory offer_id="),
+        ("INSERT INTO inventory VALUES (99, 'p', 'custom', NULL, 'z', 'active', 1, 1, 'd', '', 1, 1, 1)",
+         "inventory offer_id=99"),
+        ("UPDATE partners SET insert_per_hour = 7", "partners partner_id="),
+        ("UPDATE tokens SET role = 'operator'", "tokens token_id="),
+        ("DELETE FROM tokens", "tokens token_id="),
+        ("UPDATE head SET position = position + 1", "head"),
+        ("UPDATE commits SET first_position = 100 WHERE first_position = 3", "commit "),
+        ("DELETE FROM commits WHERE first_position = 2", "commit "),
+    ],
+)  # fmt: skip
+def test_a_row_changed_added_or_deleted_by_hand_is_found(stocked: OfferLedger, statement: str, where: str) -> None:
+    change_by_hand(stocked, statement)
+    assert any(found.startswith(where) for found in differences(stocked))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE events SET state = replace(state, 'Adjust', 'Adjusted') WHERE topic = 'OfferCreated'",
+        "UPDATE events SET topic = 'OfferDeleted' WHERE topic = 'OfferPaused'",
+        "DELETE FROM events WHERE topic = 'OfferPaused'",
+        "UPDATE events SET state = 'not JSON' WHERE topic = 'OfferPaused'",
+        "UPDATE events SET topic = 'OfferVanished' WHERE topic = 'OfferPaused'",
+    ],
+)
+def test_an_event_changed_or_deleted_by_hand_is_found(stocked: OfferLedger, statement: str) -> None:
+    change_by_hand(stocked, statement)
+    assert any(where.startswith("commit ") for where in differences(stocked))
+
+
+def test_verifying_changes_nothing(stocked: OfferLedger) -> None:
+    change_by_hand(stocked, "UPDATE inventory SET status = 'paused'")
+    before = rows(stocked)
+    differences(stocked)
+    assert rows(stocked) == before
+
+
+def test_a_rebuild_gives_the_same_rows(stocked: OfferLedger) -> None:
+    before = rows(stocked)
+    projector.rebuild(stocked, lambda _: None)
+    assert rows(stocked) == before
+
+
+def test_a_rebuild_mends_what_was_changed_by_hand(stocked: OfferLedger) -> None:
+    before = rows(stocked)
+    change_by_hand(stocked, "DELETE FROM inventory", "UPDATE tokens SET role = 'operator'")
+    projector.rebuild(stocked, lambda _: None)
+    assert rows(stocked) == before
+
+
+def test_a_rebuild_replays_every_entry_and_says_so(stocked: OfferLedger) -> None:
+    told: list[int] = []
+    position = projector.rebuild(stocked, told.append)
+    assert sum(told) == position == stocked.recorder.max_notification_id()
+
+
+def test_the_status_of_projections_is_that_of_the_ledger(stocked: OfferLedger) -> None:
+    position = stocked.recorder.max_notification_id()
+    found = {status.name: (status.rows, status.position) for status in projector.status(stocked)}
+    assert found == {"inventory": (3, position), "partners": (1, position), "tokens": (1, position)}
