@@ -1,0 +1,49 @@
+"""The house keeps its own rules: small files, short functions, a README that knows every room."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SOURCES = sorted(
+    path.relative_to(ROOT) for folder in ("domain", "projections", "api") for path in (ROOT / folder).rglob("*.py")
+)
+README = (ROOT / "README.md").read_text()
+MAX_FILE_LINES = 300
+MAX_FUNCTION_LINES = 40
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=str)
+def test_a_source_file_is_short_and_says_what_it_answers(path: Path) -> None:
+    text = (ROOT / path).read_text()
+    assert len(text.splitlines()) <= MAX_FILE_LINES
+    assert ast.get_docstring(ast.parse(text))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=str)
+def test_functions_are_short(path: Path) -> None:
+    functions = [n for n in ast.walk(ast.parse((ROOT / path).read_text())) if isinstance(n, ast.FunctionDef)]
+    lengths = {f.name: (f.end_lineno or f.lineno) - f.lineno + 1 for f in functions}
+    assert [name for name, length in lengths.items() if length > MAX_FUNCTION_LINES] == []
+
+
+def test_the_readme_tells_of_every_source_file() -> None:
+    told = set(re.findall(r"[\w/]+\.py", README))
+    silent = {path for path in SOURCES if path.name != "__init__.py" and str(Path(*path.parts[1:])) not in told}
+    assert silent == set()
+
+
+def test_the_readme_tells_of_no_source_file_that_is_not_there() -> None:
+    tree = README.split("## The house")[1].split("```")[1].split("tests/")[0]
+    there = {str(Path(*path.parts[1:])) for path in SOURCES}
+    assert set(re.findall(r"[\w/]+\.py", tree)) <= there
+
+
+def test_the_lock_holds_hashes_and_no_address() -> None:
+    lock = (ROOT / "requirements.txt").read_text()
+    pins = re.findall(r"^[\w.\[\]-]+==.*$", lock, re.MULTILINE)
+    assert pins
+    assert all(pin.endswith("\\") for pin in pins), "a pin is followed by its hashes"
+    assert "://" not in lock
