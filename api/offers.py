@@ -35,6 +35,7 @@ def list_offers(request: Request, service: Here, caller: MayList, query: Annotat
         external_id=query.externalId,
         status=Status(query.status) if query.status else None,
         q=query.q,
+        redeemable=query.redeemable,
     )
     with service.ledger.recorder.reading() as tx:
         after = cursors.decode(wanted, query.cursor)

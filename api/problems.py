@@ -10,6 +10,7 @@ import msgspec
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from api.schemas.messages import Complaint, explain
 from domain.ledger import StorageError
@@ -99,6 +100,11 @@ def handle_problems(app: FastAPI) -> None:
         status = HTTPStatus(error.status_code)
         kind = status.phrase.lower().replace(" ", "-")
         return respond(request, Problem(status, kind, f"{status.description}.", headers=dict(error.headers or {})))
+
+    @app.exception_handler(ClientDisconnect)
+    def on_disconnect(request: Request, _: ClientDisconnect) -> Response:
+        # Nobody is left to read this; the request was not complete, so nothing was done.
+        return respond(request, Problem(HTTPStatus.BAD_REQUEST, "incomplete-request", "The request ended too soon."))
 
     @app.exception_handler(StorageError)
     def on_storage_failure(request: Request, error: StorageError) -> Response:

@@ -144,6 +144,8 @@ class OfferView(Struct, frozen=True, rename="camel"):
     updated_at: str
     paused_at: str | None
     deleted_at: str | None
+    honoured_until: str | None = None
+    """The latest end of its open redemption windows: none while no activations are recorded."""
 
 
 class OfferFilter(Struct, frozen=True):
@@ -155,6 +157,7 @@ class OfferFilter(Struct, frozen=True):
     external_id: str | None = None
     status: Status | None = None
     q: str | None = None
+    redeemable: bool | None = None
 
 
 class OfferPage(Struct, frozen=True):
@@ -225,6 +228,9 @@ def _conditions(wanted: OfferFilter) -> tuple[list[str], list[Any]]:
     if wanted.external_id is not None and wanted.partner is None:
         # Lets the index by identity, which starts with these, find an offer whose partner is not told.
         conditions.append("i.partner IN (SELECT name FROM partners)")
+    if wanted.redeemable is not None:
+        # An offer that is not active could only be redeemable by an activation, and none are recorded yet.
+        conditions.append(f"i.status {'=' if wanted.redeemable else '<>'} 'active'")
     if wanted.q is not None:
         pattern = f"%{_literally(wanted.q.casefold())}%"
         conditions.append(

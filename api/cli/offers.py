@@ -31,6 +31,9 @@ def inventory(
     merchant_id: Annotated[str | None, typer.Option(help="Only of this merchant.")] = None,
     external_id: Annotated[str | None, typer.Option(help="Only with this id.")] = None,
     status: Annotated[ShownStatus | None, typer.Option(help="Only in this state.")] = None,
+    redeemable: Annotated[
+        bool | None, typer.Option("--redeemable/--not-redeemable", help="Only what customers can be owed a reward for.")
+    ] = None,
     query: Annotated[str | None, typer.Option("-q", help="Sought in the ids and the offer's names.")] = None,
     limit: Annotated[int, typer.Option(help="How many at the most.", min=1, max=1000)] = 100,
     cursor: Annotated[str | None, typer.Option(help="nextCursor of the page before.")] = None,
@@ -38,7 +41,9 @@ def inventory(
     as_json: AsJson = False,
 ) -> None:
     """List offers as they are now."""
-    wanted = OfferFilter(partner, channel, merchant_id, external_id, Status(status) if status else None, query)
+    wanted = OfferFilter(
+        partner, channel, merchant_id, external_id, Status(status) if status else None, query, redeemable
+    )
     with open_service() as service, service.ledger.recorder.reading() as tx:
         page = inventories.page(tx, wanted, cursors.decode(wanted, cursor), limit)
     next_cursor = cursors.encode(wanted, page.next_after)

@@ -25,6 +25,7 @@ class OfferQuery(_Page):
     externalId: Word | None = None
     status: Literal["active", "paused", "deleted"] | None = None
     q: Annotated[Word | None, Field(description="Sought in externalId, merchantId and the offer's names")] = None
+    redeemable: Annotated[bool | None, Field(description="Can customers be owed a reward for it?")] = None
 
 
 class HistoryQuery(_Page):
@@ -45,6 +46,7 @@ class Offer(BaseModel):
     updatedAt: datetime
     pausedAt: datetime | None
     deletedAt: datetime | None
+    honouredUntil: datetime | None
 
 
 class OfferList(BaseModel):

@@ -160,6 +160,8 @@ def stocked(ledger: OfferLedger) -> OfferLedger:
         (OfferFilter(external_id="tp-1"), []),
         (OfferFilter(status=Status.PAUSED), ["TP-3"]),
         (OfferFilter(partner=PARTNER, status=Status.ACTIVE), ["TP-1", "TP-2"]),
+        (OfferFilter(partner=PARTNER, redeemable=True), ["TP-1", "TP-2"]),
+        (OfferFilter(redeemable=False), ["TP-3"]),
         (OfferFilter(q="tp-2"), ["TP-2"]),
         (OfferFilter(q="äpfel"), ["TP-1", "TP-2", "TP-3"]),
         (OfferFilter(q="of_3"), ["TP-3"]),
