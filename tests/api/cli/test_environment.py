@@ -1,0 +1,158 @@
+"""Settings from the environment, and databases that are no ledger of this program."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from api.settings import Settings
+from tests.api.cli.shell import (
+    DATABASE_URL,
+    Ended,
+    Run,
+    change_by_hand,
+    require_done,
+    require_refusal,
+    require_usage_sentence,
+    run_script,
+)
+
+BAD_SETTINGS = [
+    ("OFFER_LEDGER_DATABASE_URL", ""),
+    ("OFFER_LEDGER_DATABASE_URL", "sqlite:///"),
+    ("OFFER_LEDGER_DATABASE_URL", "ledger.db"),
+    ("OFFER_LEDGER_DATABASE_URL", "mysql://localhost/ledger"),
+    ("OFFER_LEDGER_DATABASE_URL", "postgresql://localhost/ledger"),
+    ("OFFER_LEDGER_MAX_ITEMS", "0"),
+    ("OFFER_LEDGER_MAX_ITEMS", "1.5"),
+    ("OFFER_LEDGER_MAX_ITEMS", "many"),
+    ("OFFER_LEDGER_MAX_ITEMS", ""),
+    ("OFFER_LEDGER_MAX_BODY_BYTES", "0"),
+    ("OFFER_LEDGER_MAX_BODY_BYTES", "-1"),
+]
+BATCH = Path(__file__).parents[3] / "examples" / "batch-insert.json"
+OPENING = [
+    f"import {BATCH} --partner tidepool",
+    "inventory",
+    "history --external-id TP-1",
+    "partners set tidepool",
+    "partners show tidepool",
+    "partners list",
+    "tokens create --role auditor --name books",
+    "tokens list",
+    "tokens revoke books",
+    "projections status",
+    "projections rebuild",
+    "projections verify",
+]
+EVERY_OPENING = pytest.mark.parametrize("command", [pytest.param(c, id=c.split(" -")[0][:19]) for c in OPENING])
+
+
+def require_unusable(ended: Ended, *named: str) -> None:
+    require_refusal(ended, "ledger", *named)
+
+
+# Settings
+
+
+@pytest.mark.parametrize(("variable", "value"), BAD_SETTINGS)
+def test_a_bad_setting_is_a_usage_error_that_names_the_variable(
+    run: Run, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    require_usage_sentence(run("partners", "list"), variable)
+
+
+@EVERY_OPENING
+def test_every_command_that_opens_the_ledger_reads_the_settings(
+    run: Run, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("OFFER_LEDGER_MAX_ITEMS", "0")
+    require_usage_sentence(run(*command.split()), "OFFER_LEDGER_MAX_ITEMS")
+
+
+def test_a_bad_address_of_the_database_is_told_how_a_good_one_looks(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(DATABASE_URL, "ledger.db")
+    ended = run("partners", "list")
+    require_usage_sentence(ended, DATABASE_URL, "sqlite:///")
+    assert "http" not in ended.stderr
+
+
+def test_an_address_with_a_password_is_not_repeated(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(DATABASE_URL, "postgresql://ledger:swordfish@localhost/ledger")
+    ended = run("partners", "list")
+    require_usage_sentence(ended, DATABASE_URL)
+    assert "swordfish" not in ended.stderr
+
+
+def test_without_any_setting_the_ledger_lies_in_the_present_folder(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(DATABASE_URL)
+    require_done(run("partners", "list"))
+    assert (tmp_path / "offer-ledger.db").exists()
+
+
+# Databases
+
+
+@EVERY_OPENING
+def test_every_command_refuses_a_file_that_is_no_database(run: Run, settings: Settings, command: str) -> None:
+    text = "This is a letter, and by no means a database.\n" * 100
+    settings.database.write_text(text)
+    require_unusable(run(*command.split()), "not a database")
+    assert settings.database.read_text() == text
+
+
+@EVERY_OPENING
+def test_every_command_refuses_a_ledger_of_another_schema(run: Run, settings: Settings, command: str) -> None:
+    require_done(run("partners", "list"))
+    change_by_hand(settings, "UPDATE schema_version SET version = 999")
+    require_unusable(run(*command.split()), "schema 999")
+
+
+def test_the_server_refuses_a_file_that_is_no_database(settings: Settings) -> None:
+    settings.database.write_text("This is a letter, and by no means a database.\n" * 100)
+    require_unusable(run_script(settings, "serve", "--port", "0"), "not a database")
+
+
+def test_the_server_refuses_a_ledger_of_another_schema(run: Run, settings: Settings) -> None:
+    require_done(run("partners", "list"))
+    change_by_hand(settings, "UPDATE schema_version SET version = 999")
+    require_unusable(run_script(settings, "serve", "--port", "0"), "schema 999")
+
+
+def test_a_database_in_a_folder_that_is_not_there_is_refused(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(DATABASE_URL, f"sqlite:///{tmp_path}/nowhere/ledger.db")
+    require_unusable(run("partners", "list"))
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_folder_is_refused_as_a_database(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv(DATABASE_URL, f"sqlite:///{tmp_path}")
+    require_unusable(run("partners", "list"))
+
+
+def test_an_empty_file_becomes_a_ledger(run: Run, settings: Settings) -> None:
+    settings.database.touch()
+    require_done(run("partners", "set", "tidepool"))
+
+
+def test_a_database_of_another_program_is_refused_and_left_alone(run: Run, settings: Settings) -> None:
+    """Only an empty database gets the ledger's tables."""
+    change_by_hand(settings, "CREATE TABLE customers (name TEXT)")
+    ended = run("partners", "list")
+    with sqlite3.connect(settings.database) as connection:
+        tables = connection.execute("SELECT name FROM sqlite_master").fetchall()
+    connection.close()
+    assert tables == [("customers",)]
+    require_unusable(ended)
+
+
+def test_a_ledger_that_has_lost_its_schema_version_is_refused(run: Run, settings: Settings) -> None:
+    require_done(run("partners", "list"))
+    change_by_hand(settings, "DELETE FROM schema_version")
+    require_unusable(run("partners", "list"), "schema")

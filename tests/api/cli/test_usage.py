@@ -1,0 +1,92 @@
+"""What is not understood ends with 2 and names what it is about; nothing is done."""
+
+from pathlib import Path
+
+import pytest
+
+from api.settings import Settings
+from tests.api.cli.shell import Run, require_usage_error, require_usage_sentence
+from tests.api.cli.test_help import OPTIONS
+
+NOT_UNDERSTOOD = [
+    ("serve --port x", "--port"),
+    ("serve --port 65536", "--port"),
+    ("serve --workers 0", "--workers"),
+    ("import", "FILE"),
+    ("import missing.json --partner tidepool", "FILE"),
+    ("import . --partner tidepool", "FILE"),
+    ("inventory --limit 0", "--limit"),
+    ("inventory --limit 1001", "--limit"),
+    ("inventory --status gone", "--status"),
+    ("inventory --status absent", "--status"),
+    ("inventory --channel post", "--channel"),
+    ("partners set", "NAME"),
+    ("partners set tidepool --synchronize-per-day -1", "--synchronize-per-day"),
+    ("partners set tidepool --synchronize-per-day 1.5", "--synchronize-per-day"),
+    ("partners set tidepool --insert-per-hour -1", "--insert-per-hour"),
+    ("partners set tidepool --insert-per-hour many", "--insert-per-hour"),
+    ("partners show", "NAME"),
+    ("tokens create --name books", "--role"),
+    ("tokens create --role auditor", "--name"),
+    ("tokens create --role king --name books", "--role"),
+    ("tokens create --role auditor --name books --requests-per-minute -1", "--requests-per-minute"),
+    ("tokens revoke", "NAME"),
+]
+WITHOUT_ARGUMENTS = ["inventory", "partners list", "tokens list", "projections status", "projections verify"]
+HUGE = 2**63
+
+
+@pytest.mark.parametrize(("command", "named"), NOT_UNDERSTOOD)
+def test_a_wrong_or_missing_value_is_a_usage_error_that_names_it(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, named: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    require_usage_error(run(*command.split()), named)
+
+
+def test_import_needs_a_partner(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "offers.json").write_text("{}")
+    require_usage_error(run("import", tmp_path / "offers.json"), "--partner")
+
+
+@pytest.mark.parametrize("command", OPTIONS)
+def test_an_unknown_option_is_a_usage_error_that_names_it(run: Run, command: str) -> None:
+    require_usage_error(run(*command.split(), "--nonsense"), "--nonsense")
+
+
+@pytest.mark.parametrize("command", WITHOUT_ARGUMENTS)
+def test_an_argument_too_many_is_a_usage_error_that_names_it(run: Run, command: str) -> None:
+    require_usage_error(run(*command.split(), "surplus"), "surplus")
+
+
+@pytest.mark.parametrize("command", ["nonsense", "partners nonsense", "tokens nonsense", "projections nonsense"])
+def test_an_unknown_command_is_a_usage_error_that_names_it(run: Run, command: str) -> None:
+    require_usage_error(run(*command.split()), "nonsense")
+
+
+def test_a_usage_error_does_not_even_open_the_ledger(run: Run, settings: Settings) -> None:
+    require_usage_error(run("partners", "set", "tidepool", "--insert-per-hour", "-1"))
+    assert not settings.database.exists()
+
+
+def test_several_workers_are_refused_on_sqlite_and_told_of_postgresql(run: Run) -> None:
+    require_usage_sentence(run("serve", "--workers", 2), "--workers", "PostgreSQL")
+
+
+@pytest.mark.parametrize("option", ["--synchronize-per-day", "--insert-per-hour"])
+def test_a_limit_that_the_ledger_cant_hold_is_a_usage_error_that_names_it(run: Run, option: str) -> None:
+    require_usage_error(run("partners", "set", "tidepool", option, HUGE), option)
+
+
+def test_a_pace_that_the_ledger_cant_hold_is_a_usage_error_that_names_it(run: Run) -> None:
+    command = ("tokens", "create", "--role", "auditor", "--name", "books", "--requests-per-minute", HUGE)
+    require_usage_error(run(*command), "--requests-per-minute")
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["partners show", "tokens revoke", "history --external-id", "inventory --partner", "inventory -q"],
+)
+def test_an_argument_that_is_no_text_makes_no_traceback(run: Run, command: str) -> None:
+    """What a shell passes is bytes; Python stands for those that are not UTF-8 with lone surrogates."""
+    assert run(*command.split(), "\udcff").exit_code in {0, 1, 2}
