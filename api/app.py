@@ -23,7 +23,9 @@ _REFERENCE = "#/components/schemas/{model}"
 
 def create_app(service: Service) -> FastAPI:
     """No interactive documentation: it would be open to all and load scripts from elsewhere."""
-    app = FastAPI(title="Offer Ledger", version="0.1.0", openapi_url=None, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Offer Ledger", version="0.1.0", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False
+    )
     app.state.service = service
     app.add_middleware(Tracing)
     handle_problems(app)

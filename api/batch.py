@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from api.auth import Here, may
-from api.batch_intake import read_batch, reply, require_success
+from api.batch_intake import ALL_FAILED, read_batch, reply
 from api.problems import BATCH_PATH, Problem
 from api.schemas.batch_reply import BatchReply
 from api.schemas.problem import PROBLEMS
@@ -45,8 +45,10 @@ def _carry_out(service: Service, caller: Caller, body: bytes) -> Response:
     command = read_batch(body, partner, service.settings.max_items)
     ran = service.ledger.run_batch(command, Origin(caller.name, Source.CUSTOM, partner))
     headers = {"Idempotency-Replayed": "true"} if ran.replayed else {}
-    require_success(ran.run, headers)
-    return Response(msgspec.json.encode(reply(ran.run)), headers=headers, media_type=JSON)
+    answer = reply(ran.run)
+    if ran.run.outcome.all_failed:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "all-items-failed", ALL_FAILED, headers=headers, vendor=answer)
+    return Response(msgspec.json.encode(answer), headers=headers, media_type=JSON)
 
 
 def _require_plain_json(request: Request) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
+from itertools import islice
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
@@ -12,7 +13,7 @@ from pydantic import ValidationError
 from api.problems import Problem, validation_error
 from api.schemas.batch import BatchEnvelope, BatchItem
 from api.schemas.messages import Complaint, complaints
-from api.strict_json import Flaw, NotAnObject, NotJson, flaws, read_envelope
+from api.strict_json import Element, NotAnObject, NotJson, flaws, read_envelope
 from domain.content import digest
 from domain.ledger import RunBatch
 from domain.reconciliation import InvalidItem, Item, ValidItem
@@ -20,12 +21,15 @@ from domain.run import Run
 from domain.values import Operation
 
 MAX_ID_LENGTH = 256
+MAX_COMPLAINTS = 10
+"""More of them would tell nobody more, and let a small item fill a large reply."""
+ALL_FAILED = "No offer of this batch is in order; nothing has been changed."
 
-Advance = Callable[[int], None]
-"""Told how many items have been judged since it was last told."""
+Watch = Callable[[int, int], None]
+"""Told how much of how much is done."""
 
 
-def read_batch(body: bytes, partner: str, max_items: int, advance: Advance = lambda _: None) -> RunBatch:
+def read_batch(body: bytes, partner: str, max_items: int, watch: Watch = lambda _done, _total: None) -> RunBatch:
     """Judges a request body; raises Problem if its envelope is not in order."""
     try:
         sent = read_envelope(body, "offers")
@@ -33,12 +37,12 @@ def read_batch(body: bytes, partner: str, max_items: int, advance: Advance = lam
         raise Problem(HTTPStatus.BAD_REQUEST, "not-json", f"The body is not valid JSON: {error}.") from None
     except NotAnObject:
         raise validation_error([Complaint((), "the body must be an object")]) from None
-    envelope, elements = _envelope(sent.members), sent.elements or []
+    envelope, elements = _envelope(sent.members), sent.elements
     _require_item_count(len(elements), max_items)
     items = []
     for index, element in enumerate(elements):
-        items.append(judge(element, index))
-        advance(1)
+        items.append(judge(element.value, index))
+        watch(index + 1, len(elements))
     return RunBatch(
         run_id=uuid4(),
         partner=partner,
@@ -54,53 +58,52 @@ def judge(element: Any, index: int) -> Item:
     """One element of `offers` as an item: valid, or with everything that is wrong with it."""
     if not isinstance(element, dict):
         return InvalidItem(None, [f"offers[{index}]: must be an object"])
-    broken = [f"{path}: {message}" for path, message in flaws(element, "")]
     external_id = _readable_id(element.get("externalId"))
-    if not broken:
-        try:
-            BatchItem.model_validate(element)
-        except ValidationError as error:
-            broken = [str(complaint) for complaint in complaints(error)]
+    if broken := _broken_rules(element):
+        at = "" if external_id else f"offers[{index}]"
+        told = [_sentence(f"{at}.{path}".strip("."), message) for path, message in broken[:MAX_COMPLAINTS]]
+        if len(broken) > MAX_COMPLAINTS:
+            told.append("there are more problems")
+        return InvalidItem(external_id, told)
     if external_id is None:
-        return InvalidItem(None, [f"offers[{index}].{message}" for message in broken])
-    if broken:
-        return InvalidItem(external_id, broken)
+        raise AssertionError("an item without a readable externalId breaks a rule")
     content = element["offerData"]
     content = content[0] if isinstance(content, list) else content
     remarks = [f"{name}: ignored, not a member of an offer" for name in element if name not in BatchItem.model_fields]
     return ValidItem(external_id, content, digest(content), remarks)
 
 
+def _broken_rules(element: dict[str, Any]) -> list[tuple[str, str]]:
+    """What is wrong with an item, as (path, message), up to one more than will be told."""
+    if found := list(islice(flaws(element, ""), MAX_COMPLAINTS + 1)):
+        return found
+    try:
+        BatchItem.model_validate(element)
+    except ValidationError as error:
+        return [(complaint.path, complaint.message) for complaint in islice(complaints(error), MAX_COMPLAINTS + 1)]
+    return []
+
+
+def _sentence(path: str, message: str) -> str:
+    return f"{path}: {message}" if path else message
+
+
 def reply(run: Run) -> dict[str, Any]:
-    """The vendor's reply to a run that applied something.
+    """The vendor's reply to a run.
 
     It is made of the run's record alone, so that the same request is answered with the same words for ever."""
-    partial = bool(run.outcome.failed)
+    if run.outcome.all_failed:
+        title, messages = "All Items Failed", [ALL_FAILED, *run.outcome.messages]
+    else:
+        title, messages = "Partial Success" if run.outcome.failed else "Success", run.outcome.messages
     return {
-        "responseId": _response_id(run),
-        "isSuccessful": True,
-        "responseTitle": "Partial Success" if partial else "Success",
-        "responseType": "PartialSuccess" if partial else "Success",
-        "messages": run.outcome.messages,
+        "responseId": uuid5(run.run_id, "reply"),
+        "isSuccessful": not run.outcome.all_failed,
+        "responseTitle": title,
+        "responseType": title.replace(" ", ""),
+        "messages": messages,
         "data": _data(run),
     }
-
-
-def require_success(run: Run, headers: dict[str, str]) -> None:
-    """Raises Problem `all-items-failed`, as full of data as a reply, for a run that could apply nothing."""
-    if run.outcome.all_failed:
-        raise Problem(
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            "all-items-failed",
-            "No offer of this batch is in order; nothing has been changed.",
-            headers=headers,
-            data=_data(run),
-            response_id=_response_id(run),
-        )
-
-
-def _response_id(run: Run) -> str:
-    return str(uuid5(run.run_id, "reply"))
 
 
 def _data(run: Run) -> dict[str, Any]:
@@ -136,13 +139,11 @@ def _readable_id(sent: Any) -> str | None:
     return sent if readable else None
 
 
-def _request_digest(operation: str, elements: Iterable[Any]) -> str:
+def _request_digest(operation: str, elements: Iterable[Element]) -> str:
+    """A valid element counts by its meaning; one that holds what may not be stored, by its spelling."""
     sha256 = hashlib.sha256(operation.encode())
     for element in elements:
-        sha256.update(b"\n")
-        sha256.update(json.dumps(element, sort_keys=True, separators=(",", ":"), default=_as_sent).encode())
+        spelling = element.text or json.dumps(element.value, sort_keys=True, separators=(",", ":"))
+        sha256.update(b"\n=" if element.text is None else b"\n~")
+        sha256.update(spelling.encode())
     return sha256.hexdigest()
-
-
-def _as_sent(value: Any) -> Any:
-    return {"flaw": value.sent} if isinstance(value, Flaw) else repr(value)

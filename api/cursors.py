@@ -9,10 +9,11 @@ from typing import Any
 
 import msgspec
 
-from api.problems import validation_error
-from api.schemas.messages import Complaint
-
 START = 0
+
+
+class InvalidCursor(Exception):  # noqa: N818 - it says what the cursor is
+    """Not a cursor that this list gave with these filters."""
 
 
 class _Cursor(msgspec.Struct, array_like=True):
@@ -28,7 +29,7 @@ def encode(question: Any, after: int | None) -> str | None:
 
 
 def decode(question: Any, cursor: str | None) -> int:
-    """The place to go on after. Raises Problem 422 for a cursor that this service did not give to this question."""
+    """The place to go on after. Raises InvalidCursor for one that this service did not give to this question."""
     if cursor is None:
         return START
     try:
@@ -36,8 +37,8 @@ def decode(question: Any, cursor: str | None) -> int:
         found = msgspec.msgpack.decode(packed, type=_Cursor)
     except ValueError:
         found = _Cursor("", START)
-    if found.question != _mark(question) or not 0 <= found.after < 2**63:
-        raise validation_error([Complaint(("query", "cursor"), "is not a cursor of this list with these filters")])
+    if found.question != _mark(question) or not 0 <= found.after < 2**53:
+        raise InvalidCursor
     return found.after
 
 

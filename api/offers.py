@@ -9,12 +9,14 @@ from starlette.datastructures import URL
 
 from api import cursors
 from api.auth import Here, may
-from api.problems import not_found
+from api.problems import not_found, validation_error
+from api.schemas.messages import Complaint
 from api.schemas.offers import HistoryList, HistoryQuery, Offer, OfferList, OfferQuery
 from api.schemas.problem import PROBLEMS
+from domain.store.commit import head_of
 from domain.values import Channel, Role, Status, utc_text
 from projections import history, inventory
-from projections.inventory import OfferFilter, OfferView
+from projections.inventory import OfferFilter, OfferPage, OfferView
 from projections.tokens import Caller
 
 JSON = "application/json"
@@ -39,8 +41,10 @@ def list_offers(request: Request, service: Here, caller: MayList, query: Annotat
     )
     with service.ledger.recorder.reading() as tx:
         after = cursors.decode(wanted, query.cursor)
-        limit = query.limit if caller.partner in {None, wanted.partner} else 0
-        page = inventory.page(tx, wanted, after, limit)
+        if caller.partner in {None, wanted.partner}:
+            page = inventory.page(tx, wanted, after, query.limit)
+        else:
+            page = OfferPage([], None, head_of(tx))
     next_cursor = cursors.encode(wanted, page.next_after)
     as_of = page.head.recorded_at
     body = {
@@ -55,9 +59,11 @@ def list_offers(request: Request, service: Here, caller: MayList, query: Annotat
 @router.get("/{offer_uid}", responses={200: {"model": Offer}, 304: {"description": "Not changed"}})
 def get_offer(request: Request, service: Here, caller: MayRead, offer_uid: str) -> Response:
     """One offer as it is now; its ETag is its version."""
+    if unknown := list(request.query_params):
+        raise validation_error([Complaint(("query", name), "unknown") for name in unknown])
     offer = _visible_offer(service, caller, offer_uid)
     etag = f'"{offer.version}"'
-    if etag in request.headers.get("If-None-Match", ""):
+    if {etag, "*"} & _etags(request.headers.get("If-None-Match", "")):
         return Response(status_code=304, headers={"ETag": etag})
     return Response(msgspec.json.encode(offer), headers={"ETag": etag}, media_type=JSON)
 
@@ -87,6 +93,11 @@ def _visible_offer(service: Here, caller: Caller, offer_uid: str) -> OfferView:
     if offer is None or caller.partner not in {None, offer.partner}:
         raise not_found("offer")
     return offer
+
+
+def _etags(header: str) -> set[str]:
+    """What If-None-Match names, compared weakly (RFC 9110, 13.1.2)."""
+    return {tag.strip().removeprefix("W/") for tag in header.split(",")}
 
 
 def _next_link(url: URL, next_cursor: str | None) -> dict[str, str]:

@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from api.cursors import InvalidCursor
 from api.schemas.messages import Complaint, explain
 from domain.ledger import StorageError
 from domain.refusals import IdempotencyKeyReused, NoSlotLeft, Refused
@@ -23,7 +24,8 @@ logger = logging.getLogger("offer_ledger")
 
 
 class Problem(Exception):  # noqa: N818 - named as in RFC 9457
-    """An answer that is a refusal. `kind` is the problem's type; `data` fills the batch reply's member of that name."""
+    """An answer that is a refusal. `kind` is the problem's type; `vendor` are the members of the batch document's reply
+    where they are more than can be told from the problem itself."""
 
     def __init__(
         self,
@@ -33,12 +35,11 @@ class Problem(Exception):  # noqa: N818 - named as in RFC 9457
         *,
         errors: Sequence[Complaint] = (),
         headers: dict[str, str] | None = None,
-        data: dict[str, Any] | None = None,
-        response_id: str | None = None,
+        vendor: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status, self.kind, self.detail, self.errors = status, kind, detail, errors
-        self.headers, self.data, self.response_id = headers or {}, data, response_id
+        self.headers, self.vendor = headers or {}, vendor
 
     @property
     def title(self) -> str:
@@ -69,58 +70,70 @@ def respond(request: Request, problem: Problem) -> Response:
         "traceId": request.state.trace_id,
     }
     if request.url.path == BATCH_PATH:
-        body |= {
-            "responseId": problem.response_id or str(uuid4()),
-            "isSuccessful": False,
-            "responseTitle": problem.title.title(),
-            "responseType": problem.title.title().replace(" ", ""),
-            "messages": [str(error) for error in problem.errors] or [problem.detail],
-            "data": problem.data,
-        }
+        body |= problem.vendor or _vendor_members(problem)
     return Response(msgspec.json.encode(body), problem.status, problem.headers, MEDIA_TYPE)
+
+
+def _vendor_members(problem: Problem) -> dict[str, Any]:
+    title = problem.title.title()
+    return {
+        "responseId": uuid4(),
+        "isSuccessful": False,
+        "responseTitle": title,
+        "responseType": title.replace(" ", ""),
+        "messages": [str(error) for error in problem.errors] or [problem.detail],
+        "data": None,
+    }
 
 
 def handle_problems(app: FastAPI) -> None:
     """Makes every refusal and every failure of the app answer as a problem."""
 
-    @app.exception_handler(Problem)
-    def on_problem(request: Request, problem: Problem) -> Response:
-        return respond(request, problem)
+    def answer(request: Request, error: Exception) -> Response:
+        return respond(request, problem_of(error))
 
-    @app.exception_handler(Refused)
-    def on_refused(request: Request, refusal: Refused) -> Response:
-        return respond(request, of_refusal(refusal))
-
-    @app.exception_handler(RequestValidationError)
-    def on_invalid(request: Request, error: RequestValidationError) -> Response:
-        return respond(request, validation_error(list(explain(error.errors()))))
-
-    @app.exception_handler(HTTPException)
-    def on_http_exception(request: Request, error: HTTPException) -> Response:
-        status = HTTPStatus(error.status_code)
-        kind = status.phrase.lower().replace(" ", "-")
-        return respond(request, Problem(status, kind, f"{status.description}.", headers=dict(error.headers or {})))
-
-    @app.exception_handler(ClientDisconnect)
-    def on_disconnect(request: Request, _: ClientDisconnect) -> Response:
-        # Nobody is left to read this; the request was not complete, so nothing was done.
-        return respond(request, Problem(HTTPStatus.BAD_REQUEST, "incomplete-request", "The request ended too soon."))
-
-    @app.exception_handler(StorageError)
-    def on_storage_failure(request: Request, error: StorageError) -> Response:
-        logger.error("storage failed: %s", error, exc_info=error)
-        detail = "The ledger's storage can't be used at the moment; nothing has been changed."
-        problem = Problem(HTTPStatus.SERVICE_UNAVAILABLE, "storage-unavailable", detail, headers={"Retry-After": "5"})
-        return respond(request, problem)
-
-    @app.exception_handler(Exception)
-    def on_failure(request: Request, _: Exception) -> Response:
-        detail = "The service has failed; the fault is its own and has been logged."
-        return respond(request, Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal-server-error", detail))
+    for kind in (
+        Problem,
+        Refused,
+        RequestValidationError,
+        InvalidCursor,
+        HTTPException,
+        ClientDisconnect,
+        StorageError,
+        Exception,
+    ):
+        app.add_exception_handler(kind, answer)
 
 
-def of_refusal(refusal: Refused) -> Problem:
-    """The problem that a refusal of the domain is told as."""
+def problem_of(error: Exception) -> Problem:
+    """What a caller is told of it."""
+    match error:
+        case Problem():
+            return error
+        case Refused():
+            return _of_refusal(error)
+        case RequestValidationError():
+            return validation_error(list(explain(error.errors())))
+        case InvalidCursor():
+            place = Complaint(("query", "cursor"), "is not a cursor of this list with these filters")
+            return validation_error([place])
+        case HTTPException():
+            status = HTTPStatus(error.status_code)
+            kind = status.phrase.lower().replace(" ", "-")
+            return Problem(status, kind, f"{status.description}.", headers=dict(error.headers or {}))
+        case ClientDisconnect():
+            return Problem(HTTPStatus.BAD_REQUEST, "incomplete-request", "The request ended too soon.")
+        case StorageError():
+            logger.error("storage failed: %s", error, exc_info=error)
+            detail = "The ledger's storage can't be used at the moment; nothing has been changed."
+            headers = {"Retry-After": "5"}
+            return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "storage-unavailable", detail, headers=headers)
+        case _:
+            detail = "The service has failed; the fault is its own and has been logged."
+            return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal-server-error", detail)
+
+
+def _of_refusal(refusal: Refused) -> Problem:
     match refusal:
         case IdempotencyKeyReused():
             place = Complaint(("concurrencyRequestId",), "was used before, with other content")

@@ -1,11 +1,19 @@
 """What can an operator set? By environment, prefix OFFER_LEDGER_; nothing is obligatory."""
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 SQLITE_PREFIX = "sqlite:///"
+
+
+def _sqlite_url(url: str) -> str:
+    if not url.startswith(SQLITE_PREFIX) or url == SQLITE_PREFIX:
+        raise PydanticCustomError("sqlite_url", "must be sqlite:///PATH; other databases are not supported")
+    return url
 
 
 class Settings(BaseSettings):
@@ -13,10 +21,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="OFFER_LEDGER_")
 
-    database_url: str = Field(
+    database_url: Annotated[str, AfterValidator(_sqlite_url)] = Field(
         default="sqlite:///offer-ledger.db",
         description="Where the ledger lies: sqlite:///relative/path.db or sqlite:////absolute/path.db",
-        pattern=r"^sqlite:///.+$",
     )
     max_body_bytes: int = Field(default=256 * 1024 * 1024, ge=1, description="The largest body of a batch")
     max_items: int = Field(default=200_000, ge=1, description="The most offers in one batch")

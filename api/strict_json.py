@@ -6,6 +6,7 @@ in its place as a Flaw for the item's sender to be told.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from json import JSONDecodeError, JSONDecoder
 from typing import Any, NoReturn
@@ -32,18 +33,23 @@ class NotAnObject(Exception):  # noqa: N818 - it says what the body is
 
 
 class Flaw(Struct, frozen=True):
-    """Stands for a value that may not be stored; `sent` keeps it distinct from others."""
+    """Stands for a value that may not be stored."""
 
     message: str
-    sent: str
+
+
+class Element(Struct, frozen=True):
+    """An element of the long list. `text` is how it was spelt, kept only where a Flaw hides what was sent."""
+
+    value: Any
+    text: str | None
 
 
 class Envelope(Struct, frozen=True):
-    """The members of a request, and the elements of its one long list."""
+    """The members of a request, and the elements of its one long list (none if there is no such list)."""
 
     members: dict[str, Any]
-    elements: list[Any] | None
-    """None if there is no such list."""
+    elements: list[Element]
 
 
 def read_envelope(body: bytes, list_name: str) -> Envelope:
@@ -85,6 +91,13 @@ _space = re.compile(r"[ \t\n\r]*").match
 class _Reader:
     def __init__(self, text: str) -> None:
         self.text = text
+        self.flawed = False
+        self._decode = JSONDecoder(
+            object_pairs_hook=self._object,
+            parse_int=self._integer,
+            parse_float=self._number,
+            parse_constant=_constant,
+        ).raw_decode
 
     def envelope(self, list_name: str) -> Envelope:
         at = self._skip(0)
@@ -93,7 +106,7 @@ class _Reader:
             self._require_end(at)
             raise NotAnObject
         members: dict[str, Any] = {}
-        elements: list[Any] | None = None
+        elements: list[Element] = []
         at = self._skip(at + 1)
         more = self.text[at : at + 1] != "}"
         while more:
@@ -113,13 +126,14 @@ class _Reader:
         self._require_end(at + 1)
         return Envelope(members, elements)
 
-    def _elements(self, at: int) -> tuple[list[Any], int]:
-        elements: list[Any] = []
+    def _elements(self, at: int) -> tuple[list[Element], int]:
+        elements: list[Element] = []
         at = self._skip(at)
         more = self.text[at : at + 1] != "]"
         while more:
-            element, at = self._value(at)
-            elements.append(element)
+            start, self.flawed = at, False
+            value, at = self._value(at)
+            elements.append(Element(value, self.text[start:at] if self.flawed else None))
             more, at = self._continues(at, "]")
         return elements, at + 1
 
@@ -131,7 +145,7 @@ class _Reader:
         return True, self._skip(self._expect(",", at))
 
     def _value(self, at: int) -> tuple[Any, int]:
-        return _DECODER.raw_decode(self.text, at)
+        return self._decode(self.text, at)
 
     def _skip(self, at: int) -> int:
         return _space(self.text, at).end()  # type: ignore[union-attr]
@@ -145,6 +159,29 @@ class _Reader:
         end = self._skip(at)
         if end != len(self.text):
             raise JSONDecodeError("Extra data", self.text, end)
+
+    def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        members = dict(pairs)
+        if len(members) != len(pairs):
+            counts = Counter(name for name, _ in pairs)
+            members |= {name: self._flaw(DUPLICATE_NAME) for name, count in counts.items() if count > 1}
+        return members
+
+    def _integer(self, text: str) -> int | Flaw:
+        if len(text) <= _MAX_DIGITS and abs(number := int(text)) <= MAX_NUMBER:
+            return number
+        return self._flaw(NUMBER_RANGE)
+
+    def _number(self, text: str) -> float | Flaw:
+        number = float(text)
+        if not abs(number) <= MAX_NUMBER:
+            return self._flaw(NUMBER_RANGE)
+        # One value, one spelling: 10.0 is the integer 10, and -0.0 is 0.
+        return int(number) if number.is_integer() else number
+
+    def _flaw(self, message: str) -> Flaw:
+        self.flawed = True
+        return Flaw(message)
 
 
 def _utf8(body: bytes) -> str:
@@ -160,30 +197,5 @@ def _require_unambiguous(member: Any) -> None:
             raise NotJson(f"{message} in the envelope")
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        names = [name for name, _ in pairs]
-        members |= {name: Flaw(DUPLICATE_NAME, repr(pairs)) for name in names if names.count(name) > 1}
-    return members
-
-
-def _integer(text: str) -> int | Flaw:
-    if len(text) <= _MAX_DIGITS and abs(number := int(text)) <= MAX_NUMBER:
-        return number
-    return Flaw(NUMBER_RANGE, text)
-
-
-def _number(text: str) -> float | Flaw:
-    number = float(text)
-    if not abs(number) <= MAX_NUMBER:
-        return Flaw(NUMBER_RANGE, text)
-    # One value, one spelling: 10.0 is the integer 10, and -0.0 is 0.
-    return int(number) if number.is_integer() else number
-
-
 def _constant(text: str) -> NoReturn:
     raise NotJson(f"{text} is not a JSON value")
-
-
-_DECODER = JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_float=_number, parse_constant=_constant)

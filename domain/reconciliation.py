@@ -60,12 +60,15 @@ def reconcile(partner: str, operation: Operation, items: Sequence[Item], known: 
     """
     plan = Plan(changes=[], outcome=Outcome())
     copies = _by_external_id(items)
-    for external_id, group in copies.items():
-        _place(plan, _key(partner, external_id), known.get(external_id, ABSENT), _the_one(external_id, group))
-    unreadable = [item for item in items if isinstance(item, InvalidItem) and item.external_id is None]
-    plan.outcome.failed.extend(ItemOutcome(None, item.messages) for item in unreadable)
+    unplaced = dict(copies)
+    for item in items:
+        if item.external_id is None:
+            plan.outcome.failed.append(ItemOutcome(None, item.messages))
+        elif group := unplaced.pop(item.external_id, None):
+            offer = known.get(item.external_id, ABSENT)
+            _place(plan, _key(partner, item.external_id), offer, _the_one(item.external_id, group))
     if operation is Operation.SYNCHRONIZE:
-        _pause_absent(plan, partner, known, copies, may_pause=not unreadable)
+        _pause_absent(plan, partner, known, copies, may_pause=all(item.external_id is not None for item in items))
     return plan
 
 

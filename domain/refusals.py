@@ -34,5 +34,7 @@ class NoSlotLeft(Refused):
     """The partner's runs of this operation are used up for this calendar window."""
 
     def __init__(self, operation: Operation, limit: int, unit: str, seconds_to_next_window: int) -> None:
-        super().__init__(f"{operation} is limited to {limit} per UTC {unit}")
+        super().__init__(
+            f"{operation} is limited to {limit} per UTC {unit}; the next one may start in {seconds_to_next_window} seconds"
+        )
         self.seconds_to_next_window = seconds_to_next_window

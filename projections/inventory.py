@@ -39,7 +39,8 @@ TABLE = """
         version INTEGER NOT NULL,
         content_version INTEGER NOT NULL,
         content_digest TEXT NOT NULL,
-        search_text TEXT NOT NULL,
+        searched_ids TEXT NOT NULL,
+        searched_names TEXT NOT NULL,
         created_commit INTEGER NOT NULL,
         updated_commit INTEGER NOT NULL,
         status_commit INTEGER NOT NULL
@@ -65,17 +66,17 @@ def apply(tx: Cursor, entries: Sequence[Entry]) -> None:
 
 
 _INSERT = (
-    "INSERT INTO inventory VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO inventory VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     " ON CONFLICT (offer_id) DO UPDATE SET status = excluded.status, version = excluded.version,"
     " content_version = excluded.content_version, content_digest = excluded.content_digest,"
-    " search_text = excluded.search_text, updated_commit = excluded.updated_commit,"
+    " searched_names = excluded.searched_names, updated_commit = excluded.updated_commit,"
     " status_commit = excluded.status_commit"
 )
 _UPDATE = (
     "UPDATE inventory SET version = ?, updated_commit = ?, status = coalesce(?, status),"
     " status_commit = CASE WHEN ? THEN ? ELSE status_commit END,"
     " content_version = coalesce(?, content_version), content_digest = coalesce(?, content_digest),"
-    " search_text = coalesce(?, search_text) WHERE offer_id = ?"
+    " searched_names = coalesce(?, searched_names) WHERE offer_id = ?"
 )
 
 
@@ -90,7 +91,8 @@ def _created_row(entry: Entry, event: OfferCreated) -> tuple[Any, ...]:
         entry.version,
         entry.version,
         event.content_digest,
-        _search_text(event.content),
+        f"{event.external_id}\n{event.merchant_id or ''}".casefold(),
+        _searched_names(event.content),
         entry.commit_id,
         entry.commit_id,
         entry.commit_id,
@@ -113,16 +115,23 @@ def _change(entry: Entry, event: OfferEvent) -> tuple[Any, ...]:
             assert_never(event)
     content: tuple[Any, Any, Any] = (None, None, None)
     if isinstance(event, OfferUpdated | OfferRestored):
-        content = (entry.version, event.content_digest, _search_text(event.content))
+        content = (entry.version, event.content_digest, _searched_names(event.content))
     return (entry.version, entry.commit_id, status, status is not None, entry.commit_id, *content, entry.stream_id)
 
 
-def _search_text(content: Content) -> str:
+def _searched_names(content: Content) -> str:
     names = (content.get("name"), content.get("headline"), content.get("offerName"))
     return "\n".join(name for name in names if isinstance(name, str)).casefold()
 
 
-PROJECTION = Projection(name="inventory", key="offer_id", table=TABLE, apply=apply, indexes=INDEXES)
+PROJECTION = Projection(
+    name="inventory",
+    key="offer_id",
+    table=TABLE,
+    apply=apply,
+    indexes=INDEXES,
+    names=("partner", "channel", "merchant_id", "external_id"),
+)
 
 
 # How it is asked
@@ -232,16 +241,9 @@ def _conditions(wanted: OfferFilter) -> tuple[list[str], list[Any]]:
         # An offer that is not active could only be redeemable by an activation, and none are recorded yet.
         conditions.append(f"i.status {'=' if wanted.redeemable else '<>'} 'active'")
     if wanted.q is not None:
-        pattern = f"%{_literally(wanted.q.casefold())}%"
-        conditions.append(
-            "(i.search_text LIKE ? ESCAPE '!' OR i.external_id LIKE ? ESCAPE '!' OR i.merchant_id LIKE ? ESCAPE '!')"
-        )
-        values += [pattern] * 3
+        conditions.append("(instr(i.searched_ids, ?) OR instr(i.searched_names, ?))")
+        values += [wanted.q.casefold()] * 2
     return conditions, values
-
-
-def _literally(text: str) -> str:
-    return text.replace("!", "!!").replace("%", "!%").replace("_", "!_")
 
 
 class _Content(Struct):

@@ -49,7 +49,7 @@ def apply(tx: Cursor, entries: Sequence[Entry]) -> None:
                 pass
 
 
-PROJECTION = Projection(name="partners", key="partner_id", table=TABLE, apply=apply)
+PROJECTION = Projection(name="partners", key="partner_id", table=TABLE, apply=apply, names=("name",))
 
 
 # How it is asked

@@ -21,3 +21,5 @@ class Projection(Struct, frozen=True):
     """The CREATE TABLE statement of the table called `name`."""
     apply: Callable[[Cursor, Sequence[Entry]], None]
     indexes: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    """The columns by which people know a row."""

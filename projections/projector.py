@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from domain.ledger import Entry, OfferLedger
-from domain.store.commit import events_digest, head_of
+from domain.store.commit import Commit, commit_digest, events_digest, head_of
 from domain.store.cursor import Cursor
 from domain.store.mapper import UnreadableEvent
 from projections import inventory, partners, tokens
@@ -21,8 +21,12 @@ from projections.projection import Projection
 PROJECTIONS: tuple[Projection, ...] = (inventory.PROJECTION, partners.PROJECTION, tokens.PROJECTION)
 DIFFERENCES_SHOWN = 20
 
-Advance = Callable[[int], None]
-"""Told how many entries have been replayed since it was last told."""
+Watch = Callable[[int, int], None]
+"""Told how many of how many entries have been replayed."""
+
+
+def unwatched(_done: int, _total: int) -> None:
+    """For those who only want the result."""
 
 
 class ProjectionStatus(Struct, frozen=True, rename="camel"):
@@ -55,26 +59,29 @@ def status(ledger: OfferLedger) -> list[ProjectionStatus]:
         return [ProjectionStatus(p.name, _count(tx, p.name), position) for p in PROJECTIONS]
 
 
-def rebuild(ledger: OfferLedger, advance: Advance) -> int:
-    """Empties every projection and fills it again from the first event on; answers the position reached.
+def rebuild(ledger: OfferLedger, watch: Watch = unwatched) -> int:
+    """Makes every projection anew and fills it from the first event on; answers the position reached.
 
-    Writers wait until it is done, readers see the old rows until then.
-    """
+    Writers wait until it is done, readers see the old rows until then."""
     with ledger.recorder.writing() as tx:
         for projection in PROJECTIONS:
-            tx.execute(f"DELETE FROM {projection.name}")
-        _replay(ledger, tx, advance)
+            tx.execute(f"DROP TABLE IF EXISTS {projection.name}")
+            tx.execute(projection.table)
+        _replay(ledger, tx, watch)
+        for projection in PROJECTIONS:
+            for index in projection.indexes:
+                tx.execute(index)
         return head_of(tx).position
 
 
-def verify(ledger: OfferLedger, advance: Advance) -> list[Difference]:
+def verify(ledger: OfferLedger, watch: Watch = unwatched) -> list[Difference]:
     """Every place, up to a bound, where a commit or a projection is not what the events say. Writes nothing."""
     with ledger.recorder.reading() as tx:
         differences = list(islice(_broken_commits(tx), DIFFERENCES_SHOWN))
         for projection in PROJECTIONS:
             tx.execute(projection.table.replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
         try:
-            _replay(ledger, tx, advance)
+            _replay(ledger, tx, watch)
         except UnreadableEvent as error:
             return [*differences, Difference("events", {"unreadable": str(error)}, None)]
         for projection in PROJECTIONS:
@@ -82,10 +89,12 @@ def verify(ledger: OfferLedger, advance: Advance) -> list[Difference]:
         return differences[:DIFFERENCES_SHOWN]
 
 
-def _replay(ledger: OfferLedger, tx: Cursor, advance: Advance) -> None:
+def _replay(ledger: OfferLedger, tx: Cursor, watch: Watch) -> None:
+    done, total = 0, head_of(tx).position
     for entries in ledger.entries(tx):
         project(tx, entries)
-        advance(len(entries))
+        done += len(entries)
+        watch(done, total)
 
 
 def _count(tx: Cursor, table: str) -> int:
@@ -93,26 +102,24 @@ def _count(tx: Cursor, table: str) -> int:
 
 
 def _broken_commits(tx: Cursor) -> Iterator[Difference]:
-    """Commits whose events are not those that were recorded, and positions that don't follow on."""
+    """Commits that are not as they were recorded, and positions that don't follow on."""
     last = 0
-    for (commit_id, first, count, digest), rows in groupby(tx.execute(_COMMITTED), _commit_of):
-        where = f"commit {commit_id}"
-        if first != last + 1:
-            yield Difference(where, {"firstPosition": first}, {"firstPosition": last + 1})
-        found = events_digest((row["stream_uid"], row["version"], row["topic"], row["state"]) for row in rows)
-        if found != digest:
-            yield Difference(where, {"eventsDigest": found.hex()}, {"eventsDigest": digest.hex()})
-        last = first + count - 1
+    for commit, rows in groupby(tx.execute(_COMMITTED), lambda row: Commit(*tuple(row)[: len(Commit._fields)])):
+        where = f"commit {commit.commit_id}"
+        if commit.first_position != last + 1:
+            yield Difference(where, {"firstPosition": commit.first_position}, {"firstPosition": last + 1})
+        events = events_digest((row["stream_uid"], row["version"], row["topic"], row["state"]) for row in rows)
+        if (found := commit_digest(commit, events)) != commit.digest:
+            yield Difference(where, {"digest": found.hex()}, {"digest": commit.digest.hex()})
+        last = commit.first_position + commit.event_count - 1
     if (position := head_of(tx).position) != last:
         yield Difference("head", {"position": position}, {"position": last})
+    for row in tx.execute("SELECT DISTINCT commit_id FROM events EXCEPT SELECT commit_id FROM commits"):
+        yield Difference(f"commit {row[0]}", None, {"events": "recorded"})
 
 
-def _commit_of(row: Any) -> tuple[int, int, int, bytes]:
-    return row["commit_id"], row["first_position"], row["event_count"], row["digest"]
-
-
-_COMMITTED = """
-    SELECT c.commit_id, c.first_position, c.event_count, c.digest,
+_COMMITTED = f"""
+    SELECT {", ".join(f"c.{field}" for field in Commit._fields)},
            coalesce(s.stream_uid, x'') AS stream_uid, coalesce(e.version, 0) AS version,
            coalesce(e.topic, '') AS topic, CAST(coalesce(e.state, '') AS BLOB) AS state
     FROM commits c LEFT JOIN events e USING (commit_id) LEFT JOIN streams s USING (stream_id)
@@ -125,7 +132,18 @@ def _wrong_rows(tx: Cursor, projection: Projection) -> Iterator[Difference]:
     found = {row[key]: dict(row) for row in _only_in(tx, f"main.{name}", f"temp.{name}")}
     expected = {row[key]: dict(row) for row in _only_in(tx, f"temp.{name}", f"main.{name}")}
     for value in found | expected:
-        yield Difference(f"{name} {key}={value}", found.get(value), expected.get(value))
+        yield _difference(projection, found.get(value), expected.get(value))
+
+
+def _difference(projection: Projection, found: dict[str, Any] | None, expected: dict[str, Any] | None) -> Difference:
+    """Of two rows, only the columns that differ."""
+    row = found or expected or {}
+    named = [f"{column}={row[column]}" for column in (projection.key, *projection.names) if row[column] is not None]
+    where = f"{projection.name} {' '.join(named)}"
+    if found is None or expected is None:
+        return Difference(where, found, expected)
+    wrong = [column for column in found if found[column] != expected[column]]
+    return Difference(where, {column: found[column] for column in wrong}, {c: expected[c] for c in wrong})
 
 
 def _only_in(tx: Cursor, one: str, other: str) -> Iterable[Any]:

@@ -53,7 +53,7 @@ def apply(tx: Cursor, entries: Sequence[Entry]) -> None:
                 pass
 
 
-PROJECTION = Projection(name="tokens", key="token_id", table=TABLE, apply=apply)
+PROJECTION = Projection(name="tokens", key="token_id", table=TABLE, apply=apply, names=("name",))
 
 
 # How it is asked

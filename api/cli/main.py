@@ -3,7 +3,11 @@
 Exit codes: 0 done, 1 refused or failed, 2 usage.
 """
 
+import os
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from io import TextIOWrapper
 
 import typer
 from pydantic import ValidationError
@@ -22,7 +26,9 @@ app = typer.Typer(
     help="The system of record for partner offers: what was live, when, who changed it and why.",
     epilog="Where the ledger lies: OFFER_LEDGER_DATABASE_URL (sqlite:///offer-ledger.db unless set).",
     no_args_is_help=True,
+    add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("serve")(serve.serve)
@@ -36,10 +42,26 @@ app.add_typer(projections.app)
 
 def main() -> None:
     """Every refusal is a sentence on standard error, never a traceback."""
+    _require_text(sys.argv[1:])
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
-        app()
+        with _explained():
+            app()
+    except OSError as error:
+        # Whoever was reading has gone, or the disk is full: nothing more can be said on standard output.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        fail(f"The output can't be written: {error.strerror}.")
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+        sys.stdout.flush()
     except Problem as problem:
-        fail(problem.detail, *map(str, problem.errors))
+        fail(*(map(str, problem.errors) if problem.errors else [problem.detail]))
     except (Refused, SchemaMismatch) as refusal:
         fail(f"{refusal}.")
     except UnreadableEvent as error:
@@ -47,7 +69,14 @@ def main() -> None:
     except StorageError as error:
         fail(f"The ledger's storage can't be used: {error}.")
     except ValidationError as error:
-        for complaint in complaints(error):
-            fail(f"OFFER_LEDGER_{complaint.path.upper()}: {complaint.message}", exit_code=2)
+        fail(*(f"OFFER_LEDGER_{c.path.upper()}: {c.message}" for c in complaints(error)), exit_code=2)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _require_text(arguments: Sequence[str]) -> None:
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            fail(f"An argument is not UTF-8: {argument!r}", exit_code=2)

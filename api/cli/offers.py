@@ -8,7 +8,7 @@ import msgspec
 import typer
 
 from api import cursors
-from api.cli.output import AsJson, fail, print_json, print_table
+from api.cli.output import AsJson, fail, print_json, print_table, say
 from api.wiring import open_service
 from domain.values import Channel, Status, utc_text
 from projections import history as histories
@@ -34,7 +34,7 @@ def inventory(
     redeemable: Annotated[
         bool | None, typer.Option("--redeemable/--not-redeemable", help="Only what customers can be owed a reward for.")
     ] = None,
-    query: Annotated[str | None, typer.Option("-q", help="Sought in the ids and the offer's names.")] = None,
+    query: Annotated[str | None, typer.Option("--query", "-q", help="Sought in the ids and the offer's names.")] = None,
     limit: Annotated[int, typer.Option(help="How many at the most.", min=1, max=1000)] = 100,
     cursor: Annotated[str | None, typer.Option(help="nextCursor of the page before.")] = None,
     *,
@@ -44,8 +44,12 @@ def inventory(
     wanted = OfferFilter(
         partner, channel, merchant_id, external_id, Status(status) if status else None, query, redeemable
     )
+    try:
+        after = cursors.decode(wanted, cursor)
+    except cursors.InvalidCursor:
+        fail("--cursor: is not a cursor that this list gave with these filters.", exit_code=2)
     with open_service() as service, service.ledger.recorder.reading() as tx:
-        page = inventories.page(tx, wanted, cursors.decode(wanted, cursor), limit)
+        page = inventories.page(tx, wanted, after, limit)
     next_cursor = cursors.encode(wanted, page.next_after)
     if as_json:
         as_of = utc_text(page.head.recorded_at) if page.head.recorded_at else None
@@ -60,39 +64,45 @@ def inventory(
         empty="No offers match.",
     )
     if next_cursor:
-        print(f"There are more: --cursor {next_cursor}")
+        say(f"There are more: --cursor {next_cursor}")
 
 
 def history(
     offer_uid: Annotated[
-        str | None, typer.Argument(metavar="[OFFER_UID]", help="The offer; or name it by --external-id.")
+        str | None, typer.Argument(metavar="OFFER_UID", help="The offer; or name it by --external-id.")
     ] = None,
     external_id: Annotated[str | None, typer.Option(help="The offer's id as its partner knows it.")] = None,
     partner: Annotated[str | None, typer.Option(help="With --external-id: whose offer.")] = None,
+    channel: Annotated[Channel | None, typer.Option(help="With --external-id: on which channel.")] = None,
     merchant_id: Annotated[str | None, typer.Option(help="With --external-id: which merchant's offer.")] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
     """Tell everything that has happened to one offer, oldest first."""
-    if (offer_uid is None) == (external_id is None):
-        fail("Name the offer: by OFFER_UID or by --external-id.", exit_code=2)
-    wanted = OfferFilter(partner=partner, merchant_id=merchant_id, external_id=external_id)
+    wanted = OfferFilter(partner=partner, channel=channel, merchant_id=merchant_id, external_id=external_id)
+    if (offer_uid is None) == (wanted == OfferFilter()) or (offer_uid is None and external_id is None):
+        fail("Name the offer: by OFFER_UID alone, or by --external-id and what else tells it apart.", exit_code=2)
     with open_service() as service, service.ledger.recorder.reading() as tx:
-        offer = inventories.find(tx, _uid(offer_uid)) if offer_uid else _only(inventories.page(tx, wanted, 0, 2).items)
+        offer = (
+            inventories.find(tx, _uid(offer_uid))
+            if offer_uid is not None
+            else _only(inventories.page(tx, wanted, 0, 2).items)
+        )
         if offer is None:
             fail("There is no such offer.")
         items = histories.page(tx, offer.offer_uid, 0, ALL_VERSIONS).items
     if as_json:
         print_json({"items": items, "nextCursor": None})
         return
-    print(
-        f"{offer.partner} / {offer.merchant_id or offer.channel} / {offer.external_id}   {offer.offer_uid}   {offer.status}"
-    )
+    identity = f"{offer.partner} / {offer.merchant_id or offer.channel} / {offer.external_id}"
+    say(f"{identity}   {offer.offer_uid}   {offer.status}")
     for item in items:
-        why = item.cause or (f"run {item.run_id}" if item.run_id else "")
-        print(f"\n{item.version}. {item.recorded_at}  {item.type}  by {item.actor} ({item.source})  {why}")
+        print()
+        why = [item.cause, item.run_id and f"run {item.run_id}", item.trace_id and f"trace {item.trace_id}"]
+        said = [f"by {item.actor} ({item.source})", *filter(None, why)]
+        say(f"{item.version}. {item.recorded_at}  {item.type}  {', '.join(said)}")
         rows = [(change["field"], _short(change["before"]), "->", _short(change["after"])) for change in item.changes]
-        print_table(("", "", "", ""), rows, empty="")
+        print_table(("", "", "", ""), rows)
 
 
 def _uid(text: str) -> UUID:
@@ -104,7 +114,7 @@ def _uid(text: str) -> UUID:
 
 def _only(found: list[OfferView]) -> OfferView | None:
     if len(found) > 1:
-        fail("Several offers have this id: name the --partner or the --merchant-id too, or use the OFFER_UID.")
+        fail("Several offers have this id: tell the --partner, --channel or --merchant-id too, or the OFFER_UID.")
     return found[0] if found else None
 
 

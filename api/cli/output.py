@@ -1,8 +1,10 @@
 """How do the commands show what they have to say? Tables for people, JSON for programs, sentences for refusals."""
 
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import StringIO
 from typing import Annotated, Any, NoReturn
 
 import msgspec
@@ -11,47 +13,59 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from api.batch_intake import Advance
+from api.batch_intake import Watch
 
 UNWRAPPED = 10_000
+MAX_LIMIT = 10**9
+"""No setting that counts something can be larger."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def fail(*sentences: str, exit_code: int = 1) -> NoReturn:
     for sentence in sentences:
-        print(sentence, file=sys.stderr)
+        print(as_text(sentence), file=sys.stderr)
     sys.exit(exit_code)
 
 
+def say(line: str) -> None:
+    print(as_text(line))
+
+
 def print_json(value: Any) -> None:
-    print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    try:
+        text.encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        text = json.dumps(json.loads(text), indent=2)
+    print(text)
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], empty: str) -> None:
-    """`empty`: what to say instead when there are no rows."""
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], empty: str = "") -> None:
+    """One line a row, as wide as it is. `empty`: what to say instead when there are no rows."""
     if not rows:
         print(empty)
         return
-    table = Table(box=None, pad_edge=False, header_style="bold", show_header=any(columns))
+    table = Table(box=None, pad_edge=False, show_header=any(columns))
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, no_wrap=True)
     for row in rows:
-        # A partner's text must never be taken for markup.
-        table.add_row(*(_escaped(cell) for cell in row))
-    width = None if sys.stdout.isatty() else UNWRAPPED
-    Console(width=width, markup=False, highlight=False).print(table)
+        table.add_row(*(as_text("" if cell is None else str(cell)) for cell in row))
+    lines = StringIO()
+    Console(file=lines, width=UNWRAPPED, color_system=None, markup=False, emoji=False, highlight=False).print(table)
+    for line in lines.getvalue().splitlines():
+        print(line.rstrip())
 
 
 @contextmanager
-def progress(what: str, total: int | None = None) -> Iterator[Advance]:
+def progress(what: str) -> Iterator[Watch]:
     """A bar on standard error while long work goes on; none where nobody watches."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda done: bar.advance(task, done)
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _escaped(cell: Any) -> str:
-    text = "" if cell is None else str(cell)
+def as_text(text: str) -> str:
+    """What others have written is shown, never obeyed: no character of it can command the terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli.output import AsJson, fail, print_json, print_table
+from api.cli.output import MAX_LIMIT, AsJson, fail, print_json, print_table
 from api.cli.who import cli_origin
 from api.wiring import open_service
 from domain.partner import SetPartner
@@ -13,7 +13,12 @@ from projections.partners import PartnerView, list_partners
 
 PARTNER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
-app = typer.Typer(name="partners", help="The companies that send offers, and their settings.", no_args_is_help=True)
+app = typer.Typer(
+    name="partners",
+    help="The companies that send offers, and their settings.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The partner, exactly as written.")]
 
@@ -22,10 +27,11 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="The partner, exactly 
 def set_partner(
     name: Annotated[str, typer.Argument(metavar="NAME", help="1 to 64 letters, digits, dots, hyphens, underscores.")],
     synchronize_per_day: Annotated[
-        int | None, typer.Option(help="Synchronize runs per UTC day; 0 = unlimited. At first 1.", min=0)
+        int | None, typer.Option(help="Synchronize runs per UTC day; 0 = unlimited. At first 1.", min=0, max=MAX_LIMIT)
     ] = None,
     insert_per_hour: Annotated[
-        int | None, typer.Option(help="Insert runs per UTC clock hour; 0 = unlimited. At first 1.", min=0)
+        int | None,
+        typer.Option(help="Insert runs per UTC clock hour; 0 = unlimited. At first 1.", min=0, max=MAX_LIMIT),
     ] = None,
     *,
     as_json: AsJson = False,

@@ -1,17 +1,17 @@
 """offer-ledger projections"""
 
-from contextlib import AbstractContextManager
-
 import msgspec
 import typer
 
-from api.batch_intake import Advance
-from api.cli.output import AsJson, fail, print_json, print_table, progress
-from api.wiring import Service, open_service
+from api.cli.output import AsJson, fail, print_json, print_table, progress, say
+from api.wiring import open_service
 from projections import projector
 
 app = typer.Typer(
-    name="projections", help="The tables that are made from the events, and can be made again.", no_args_is_help=True
+    name="projections",
+    help="The tables that are made from the events.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 
@@ -23,37 +23,36 @@ def status(*, as_json: AsJson = False) -> None:
     if as_json:
         print_json({"items": found})
     else:
-        print_table(("projection", "rows", "position"), [(s.name, s.rows, s.position) for s in found], empty="")
+        print_table(("projection", "rows", "position"), [(s.name, s.rows, s.position) for s in found])
 
 
 @app.command("rebuild")
 def rebuild(*, as_json: AsJson = False) -> None:
     """Empty every projection and fill it again from the first event on; writers wait meanwhile."""
-    with open_service() as service, _bar(service) as advance:
-        position = projector.rebuild(service.ledger, advance)
+    with open_service() as service, progress("Replaying events") as watch:
+        position = projector.rebuild(service.ledger, watch)
     if as_json:
         print_json({"position": position})
     else:
-        print(f"Rebuilt {len(projector.PROJECTIONS)} projections from {position} events.")
+        say(f"Rebuilt {len(projector.PROJECTIONS)} projections from {position} events.")
 
 
 @app.command("verify")
 def verify(*, as_json: AsJson = False) -> None:
     """Replay all events and compare every commit and every projection with what they say; changes nothing."""
-    with open_service() as service, _bar(service) as advance:
-        differences = projector.verify(service.ledger, advance)
+    with open_service() as service, progress("Replaying events") as watch:
+        differences = projector.verify(service.ledger, watch)
     if as_json:
         print_json({"equal": not differences, "differences": differences})
     elif not differences:
-        print("Every commit and every projection is what the events say.")
+        say("Every commit and every projection is what the events say.")
     for difference in [] if as_json else differences:
-        print(f"{difference.where}: found {_shown(difference.found)}, expected {_shown(difference.expected)}")
+        say(f"{difference.where}: found {_shown(difference.found)}, expected {_shown(difference.expected)}")
     if differences:
-        fail("The ledger contradicts itself: rebuild the projections; a changed commit must come back from a backup.")
-
-
-def _bar(service: Service) -> AbstractContextManager[Advance]:
-    return progress("Replaying events", service.ledger.recorder.max_notification_id() or 0)
+        fail(
+            "The ledger contradicts itself. A projection is mended by: offer-ledger projections rebuild;"
+            " a commit or an event only by a backup."
+        )
 
 
 def _shown(row: object) -> str:

@@ -1,5 +1,6 @@
 """offer-ledger serve"""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -19,4 +20,8 @@ def serve(
     if workers > 1:
         fail("SQLite serves one process: --workers above 1 needs a ledger on PostgreSQL.", exit_code=2)
     with open_service() as service:
-        uvicorn.run(create_app(service), host=host, port=port, server_header=False)
+        try:
+            uvicorn.run(create_app(service), host=host, port=port, server_header=False)
+        except SystemExit as ended:
+            # uvicorn has codes of its own, and has said what is wrong.
+            sys.exit(1 if ended.code else 0)

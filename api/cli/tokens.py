@@ -1,24 +1,26 @@
 """offer-ledger tokens"""
 
 import secrets
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from api.auth import digest_secret
-from api.cli.output import AsJson, fail, print_json, print_table
+from api.cli.output import MAX_LIMIT, AsJson, fail, print_json, print_table, say
 from api.cli.who import cli_origin
-from api.wiring import open_service
+from api.wiring import open_service, utc_now
 from domain.token import CreateToken, RevokeToken
-from domain.values import Role, to_microseconds
+from domain.values import Role, to_microseconds, utc_text
 from projections.tokens import TokenView, list_tokens
 
 SECRET_BYTES = 32
 MAX_NAME_LENGTH = 64
 DEFAULT_REQUESTS_PER_MINUTE = 600
 
-app = typer.Typer(name="tokens", help="Who may call the service, and as what.", no_args_is_help=True)
+app = typer.Typer(
+    name="tokens", help="Who may call the service, and as what.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 @app.command("create")
@@ -27,7 +29,7 @@ def create_token(
     name: Annotated[str, typer.Option(help="Recorded with everything that is done with it; 1 to 64 characters.")],
     partner: Annotated[str | None, typer.Option(help="Whose token it is; for the role partner only.")] = None,
     requests_per_minute: Annotated[
-        int, typer.Option(help="Over all calls but those that send offers; 0 = unlimited.", min=0)
+        int, typer.Option(help="Over all calls but those that send offers; 0 = unlimited.", min=0, max=MAX_LIMIT)
     ] = DEFAULT_REQUESTS_PER_MINUTE,
     expires_at: Annotated[
         str | None, typer.Option(metavar="TIME", help="When it ends, as RFC 3339: 2027-01-01T00:00:00Z.")
@@ -36,8 +38,8 @@ def create_token(
     """Create a token and print it, alone and this once: the ledger keeps only its digest."""
     if (role is Role.PARTNER) != (partner is not None):
         fail("--partner: must be given for the role partner, and for no other.", exit_code=2)
-    if not (1 <= len(name) <= MAX_NAME_LENGTH and name.isprintable()):
-        fail("--name: must be 1 to 64 printable characters.", exit_code=2)
+    if not 1 <= len(name) <= MAX_NAME_LENGTH or not name.isprintable() or name != name.strip():
+        fail("--name: must be 1 to 64 printable characters, not beginning or ending with a space.", exit_code=2)
     secret = secrets.token_urlsafe(SECRET_BYTES)
     command = CreateToken(name, role, partner, digest_secret(secret), requests_per_minute, _moment(expires_at))
     with open_service() as service:
@@ -50,12 +52,16 @@ def list_all(*, as_json: AsJson = False) -> None:
     """List all tokens; never their secrets."""
     with open_service() as service, service.ledger.recorder.reading() as tx:
         found = list_tokens(tx)
+        now = utc_text(service.clock())
     if as_json:
         print_json({"items": found})
     else:
         print_table(
             ("token", "role", "partner", "per minute", "created", "state"),
-            [(t.name, t.role, t.partner, t.requests_per_minute or "unlimited", t.created_at, _state(t)) for t in found],
+            [
+                (t.name, t.role, t.partner, t.requests_per_minute or "unlimited", t.created_at, _state(t, now))
+                for t in found
+            ],
             empty="There are no tokens yet. Create one: offer-ledger tokens create --role auditor --name NAME",
         )
 
@@ -65,22 +71,26 @@ def revoke_token(name: Annotated[str, typer.Argument(metavar="NAME", help="The t
     """End a token, from the next request on."""
     with open_service() as service:
         service.ledger.handle(RevokeToken(name), cli_origin(None))
-    print(f"Revoked {name}.")
+    say(f"Revoked {name}.")
 
 
 def _moment(text: str | None) -> int | None:
     if text is None:
         return None
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
+        moment = datetime.fromisoformat(text).astimezone(UTC) if datetime.fromisoformat(text).tzinfo else None
+    except (ValueError, OverflowError):
         moment = None
-    if moment is None or moment.tzinfo is None:
+    if moment is None:
         fail("--expires-at: must be a time with its offset, such as 2027-01-01T00:00:00Z.", exit_code=2)
+    if moment <= utc_now():
+        fail("--expires-at: must lie in the future.", exit_code=2)
     return to_microseconds(moment)
 
 
-def _state(token: TokenView) -> str:
+def _state(token: TokenView, now: str) -> str:
     if token.revoked_at:
         return f"revoked {token.revoked_at}"
-    return f"until {token.expires_at}" if token.expires_at else "in use"
+    if token.expires_at:
+        return f"{'expired' if token.expires_at <= now else 'until'} {token.expires_at}"
+    return "in use"

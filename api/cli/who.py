@@ -1,14 +1,23 @@
 """Who is at the shell?"""
 
 import getpass
+import os
 
 from domain.values import Origin, Source
 
 
 def cli_origin(partner: str | None) -> Origin:
     """What a command writes is recorded under the name of the operating system's user."""
+    return Origin(_user(), Source.CLI, partner)
+
+
+def _user() -> str:
+    """By the process's user id: what the environment says of it, anyone can set."""
     try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a user id without a name
-        user = "unknown"
-    return Origin(user, Source.CLI, partner)
+        import pwd  # noqa: PLC0415 - not on every system
+    except ImportError:
+        return getpass.getuser()
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"

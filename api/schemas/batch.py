@@ -18,13 +18,16 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 CAP_PER_EVENT = "cap values on a multi-event offer must be set per event"
 OFFER_CAPS = ("dailyCap", "weeklyCap", "monthlyCap", "allTimeCap")
 
+URL_PATTERN = r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s/?#:\x00-\x1f\x7f][^\s\x00-\x1f\x7f]*$"
+UUID_PATTERN = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
+
 Text = Annotated[str, Field(min_length=1)]
 Identifier = Annotated[str, Field(min_length=1, max_length=256)]
 Url = Annotated[
     str,
     Field(
         description="An absolute http or https URL, kept as sent; macros such as {gk_click_id} are allowed.",
-        pattern=r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s/?#:\x00-\x1f\x7f][^\s\x00-\x1f\x7f]*$",
+        pattern=URL_PATTERN,
     ),
 ]
 Cap = Annotated[int, Field(ge=1)]
@@ -136,7 +139,7 @@ class BatchEnvelope(BaseModel):
         Field(
             description="A UUID that tells this request from every other one of the partner.",
             json_schema_extra={"format": "uuid"},
-            pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$",
+            pattern=UUID_PATTERN,
         ),
     ]
     operation: Literal["Synchronize", "Insert"]

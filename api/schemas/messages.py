@@ -5,12 +5,13 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from api.schemas.batch import LIST_FORM, OBJECT_FORM
+from api.schemas.batch import LIST_FORM, OBJECT_FORM, URL_PATTERN, UUID_PATTERN
 
 MESSAGES = {
     "missing": "required",
     "extra_forbidden": "unknown",
     "string_type": "must be a string",
+    "string_unicode": "must not contain a lone surrogate",
     "string_too_short": "must have at least {min_length} character(s)",
     "string_too_long": "must have at most {max_length} characters",
     "int_type": "must be an integer",
@@ -21,15 +22,14 @@ MESSAGES = {
     "dict_type": "must be an object",
     "model_type": "must be an object",
     "model_attributes_type": "must be an object",
-    "greater_than_equal": "must be at least {ge}",
-    "less_than_equal": "must be at most {le}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than_equal": "must be at most {le:g}",
     "literal_error": "must be {expected}",
     "enum": "must be {expected}",
     "too_short": "must have at least {min_length} element(s)",
     "too_long": "must have at most {max_length} element(s)",
 }
-_URL = "must be an absolute http or https URL"
-_UUID = "must be a UUID"
+PATTERNS = {URL_PATTERN: "must be an absolute http or https URL", UUID_PATTERN: "must be a UUID"}
 
 
 class Complaint(NamedTuple):
@@ -70,5 +70,5 @@ def _message(kind: str, context: dict[str, Any], default: str) -> str:
     if kind == "string_too_short" and context["min_length"] == 1:
         return "must not be empty"
     if kind == "string_pattern_mismatch":
-        return _UUID if "0-9a-fA-F" in context["pattern"] else _URL
+        return PATTERNS[context["pattern"]]
     return MESSAGES[kind].format(**context).replace("'", "") if kind in MESSAGES else default

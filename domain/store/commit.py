@@ -3,8 +3,10 @@
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
+import msgspec
 from msgspec import Struct
 
 from domain.store.cursor import Cursor
@@ -46,8 +48,30 @@ def head_of(tx: Cursor) -> Head:
     return Head(row["position"], from_microseconds(row["recorded_at"]) if row["position"] else None)
 
 
+class Commit(NamedTuple):
+    """A row of `commits`."""
+
+    commit_id: int
+    first_position: int
+    event_count: int
+    recorded_at: int
+    partner: str | None
+    actor: str
+    source: str
+    run_id: str | None
+    trace_id: str | None
+    digest: bytes
+
+
+def commit_digest(commit: Commit, events: bytes) -> bytes:
+    """SHA-256 over all that a commit says (as a JSON array) and the digest of its events: shows what was changed by
+    hand. Of `commit` everything is taken but its own digest."""
+    told = msgspec.json.encode([*commit[:-1]])
+    return hashlib.sha256(told + events).digest()
+
+
 def events_digest(events: Iterable[tuple[bytes, int, str, bytes]]) -> bytes:
-    """SHA-256 over a commit's events (stream uid, version, topic, state) in order: shows if one is changed by hand."""
+    """SHA-256 over events (stream uid, version, topic, state) in their order."""
     sha256 = hashlib.sha256()
     for uid, version, topic, state in events:
         sha256.update(b"%b%d %b %d\n" % (uid, version, topic.encode(), len(state)))

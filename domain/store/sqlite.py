@@ -24,7 +24,7 @@ from eventsourcing.persistence import (
 )
 from eventsourcing.utils import Environment, EnvType
 
-from domain.store.commit import Alongside, CommitFacts, StoredEntry, events_digest, head_of
+from domain.store.commit import Alongside, Commit, CommitFacts, StoredEntry, commit_digest, events_digest, head_of
 from domain.store.connections import Connections
 from domain.store.cursor import Cursor
 from domain.store.schema import SCHEMA_VERSION, TABLES
@@ -60,14 +60,16 @@ class LedgerRecorder(ApplicationRecorder):
     # Schema
 
     def prepare_schema(self, projection_tables: Sequence[str]) -> None:
-        """Creates the tables on an empty database; raises SchemaMismatch for a database of another version."""
+        """Creates the tables on an empty database; raises SchemaMismatch for one that holds something else."""
         with self.reading() as tx:
-            version = _schema_version(tx)
-        if version is None:
+            empty = not _table_names(tx)
+        if empty:
             with self.writing() as tx:
-                version = _schema_version(tx) or _create_schema(tx, projection_tables)
-        if version != SCHEMA_VERSION:
-            raise SchemaMismatch(f"The ledger has schema {version}, this program works with schema {SCHEMA_VERSION}")
+                if not _table_names(tx):
+                    for statement in (*TABLES, *projection_tables):
+                        tx.execute(statement)
+        with self.reading() as tx:
+            _require_schema(tx)
 
     # Writing
 
@@ -89,35 +91,34 @@ class LedgerRecorder(ApplicationRecorder):
         with nullcontext(transaction) if transaction else self.writing() as tx:
             stream_ids = _stream_ids(tx, stored_events)
             _require_successors(tx, stored_events, stream_ids)
-            commit_id, first_position = self._insert_commit(tx, stored_events, facts or CommitFacts())
-            _insert_event_rows(tx, commit_id, stored_events, stream_ids)
+            commit = self._insert_commit(tx, stored_events, facts or CommitFacts())
+            _insert_event_rows(tx, commit.commit_id, stored_events, stream_ids)
             if alongside:
-                alongside(tx, commit_id, stream_ids)
-            return list(range(first_position, first_position + len(stored_events)))
+                alongside(tx, commit.commit_id, stream_ids)
+            return list(range(commit.first_position, commit.first_position + commit.event_count))
 
-    def _insert_commit(self, tx: Cursor, events: Sequence[StoredEvent], facts: CommitFacts) -> tuple[int, int]:
+    def _insert_commit(self, tx: Cursor, events: Sequence[StoredEvent], facts: CommitFacts) -> Commit:
         head = tx.execute(
             "UPDATE head SET position = position + ?, recorded_at = max(recorded_at + 1, ?)"
             " RETURNING position, recorded_at",
             (len(events), to_microseconds(self.clock())),
         ).fetchone()
-        first_position = head["position"] - len(events) + 1
-        row = tx.execute(
-            "INSERT INTO commits (first_position, event_count, recorded_at, partner, actor, source, run_id, trace_id,"
-            " digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING commit_id",
-            (
-                first_position,
-                len(events),
-                head["recorded_at"],
-                facts.origin.partner,
-                facts.origin.actor,
-                facts.origin.source,
-                str(facts.run_id) if facts.run_id else None,
-                facts.trace_id,
-                events_digest((_uid(e).bytes, e.originator_version, e.topic, e.state) for e in events),
-            ),
-        ).fetchone()
-        return row["commit_id"], first_position
+        commit = Commit(
+            commit_id=tx.execute("SELECT coalesce(max(commit_id), 0) + 1 FROM commits").fetchone()[0],
+            first_position=head["position"] - len(events) + 1,
+            event_count=len(events),
+            recorded_at=head["recorded_at"],
+            partner=facts.origin.partner,
+            actor=facts.origin.actor,
+            source=facts.origin.source,
+            run_id=str(facts.run_id) if facts.run_id else None,
+            trace_id=facts.trace_id,
+            digest=b"",
+        )
+        digest = events_digest((_uid(e).bytes, e.originator_version, e.topic, e.state) for e in events)
+        commit = commit._replace(digest=commit_digest(commit, digest))
+        tx.execute(f"INSERT INTO commits VALUES ({', '.join('?' * len(commit))})", commit)
+        return commit
 
     # Reading
 
@@ -185,15 +186,17 @@ class LedgerRecorder(ApplicationRecorder):
         raise NotImplementedError("Follow the ledger by its entries")
 
 
-def _schema_version(tx: Cursor) -> int | None:
-    found = tx.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'schema_version'").fetchone()
-    return tx.execute("SELECT version FROM schema_version").fetchone()["version"] if found else None
+def _table_names(tx: Cursor) -> set[str]:
+    return {row["name"] for row in tx.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
 
 
-def _create_schema(tx: Cursor, projection_tables: Sequence[str]) -> int:
-    for statement in (*TABLES, *projection_tables):
-        tx.execute(statement)
-    return SCHEMA_VERSION
+def _require_schema(tx: Cursor) -> None:
+    if "schema_version" not in _table_names(tx):
+        raise SchemaMismatch("The database holds something else than a ledger")
+    versions = [row["version"] for row in tx.execute("SELECT version FROM schema_version")]
+    if versions != [SCHEMA_VERSION]:
+        found = " and ".join(map(str, versions)) or "unknown"
+        raise SchemaMismatch(f"This ledger has schema {found}; this program works with schema {SCHEMA_VERSION}")
 
 
 def _uid(event: StoredEvent) -> UUID:

@@ -151,6 +151,11 @@ def test_a_synchronize_whose_items_all_failed_pauses_nothing(partner: Caller, fa
     assert (offer["status"], offer["content"]) == ("active", offer_data())
 
 
+def test_a_synchronize_whose_only_items_have_no_readable_id_says_that_nothing_was_paused(partner: Caller) -> None:
+    messages = send(partner, "TP-1", operation="Synchronize").json()["messages"]
+    assert "No offer has been paused: an item of this request has no readable externalId" in messages
+
+
 def test_a_batch_whose_items_all_failed_is_replayed_too(partner: Caller) -> None:
     first = send(partner, item(**BROKEN))
     again = send(partner, item(**BROKEN))

@@ -26,8 +26,8 @@ URL = "must be an absolute http or https URL"
 
 def judged(element: Any) -> Item:
     """An item as it is judged after its way through the wire."""
-    (only,) = read_envelope(body({"offers": [element]}), "offers").elements or []
-    return judge(only, 0)
+    (only,) = read_envelope(body({"offers": [element]}), "offers").elements
+    return judge(only.value, 0)
 
 
 def content(**changes: Any) -> dict[str, Any]:
@@ -231,7 +231,7 @@ def test_an_event_has_a_name_and_an_id_of_its_own(events: Any, told: list[str]) 
         (EVENT_COUNTS, 0.5, INTEGER),
         (("sequenceNumber",), "1", INTEGER),
         (("sequenceNumber",), 1.5, INTEGER),
-        (EVENT_AMOUNTS, -0.01, "must be at least 0.0"),
+        (EVENT_AMOUNTS, -0.01, "must be at least 0"),
         (EVENT_AMOUNTS, "1.5", NUMBER),
         (EVENT_AMOUNTS, True, NUMBER),
         (EVENT_FLAGS, 1, FLAG),

@@ -7,16 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.cursors import decode, encode
-from api.problems import Problem
+from api.cursors import InvalidCursor, decode, encode
 
 QUESTION = {"partner": "tidepool"}
 
 
-def refusal(cursor: str) -> Problem:
-    with pytest.raises(Problem) as refused:
+def require_refusal(cursor: str | None) -> None:
+    with pytest.raises(InvalidCursor):
         decode(QUESTION, cursor)
-    return refused.value
 
 
 def packed(value: object) -> str:
@@ -31,31 +29,27 @@ def test_there_is_no_cursor_where_there_is_no_next_page() -> None:
     assert encode(QUESTION, None) is None
 
 
-@given(st.integers(0, 2**63 - 1))
+@given(st.integers(0, 2**53 - 1))
 def test_a_cursor_leads_to_its_place(after: int) -> None:
     assert decode(QUESTION, encode(QUESTION, after)) == after
 
 
 def test_a_cursor_of_another_question_is_refused() -> None:
-    cursor = encode({"partner": "harbor"}, 5)
-    assert cursor is not None
-    assert refusal(cursor).status == 422
+    require_refusal(encode({"partner": "harbor"}, 5))
 
 
-@pytest.mark.parametrize("after", [-1, 2**63, 2**64 - 1])
+@pytest.mark.parametrize("after", [-1, 2**53, 2**64 - 1])
 def test_a_place_that_no_list_has_is_refused(after: int) -> None:
-    cursor = encode(QUESTION, after)
-    assert cursor is not None
-    assert refusal(cursor).status == 422
+    require_refusal(encode(QUESTION, after))
 
 
 @pytest.mark.parametrize(
     "value", [None, 1, "x", [], ["x"], ["x", "y"], [1, 1], {"question": "x", "after": 1}, [["x", 1]]]
 )
 def test_what_is_packed_otherwise_is_refused(value: object) -> None:
-    assert refusal(packed(value)).status == 422
+    require_refusal(packed(value))
 
 
 @given(st.text(max_size=256) | st.binary(max_size=190).map(lambda raw: base64.urlsafe_b64encode(raw).decode()))
 def test_any_other_text_is_refused(text: str) -> None:
-    assert refusal(text).status == 422
+    require_refusal(text)

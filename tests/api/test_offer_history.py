@@ -247,7 +247,7 @@ def test_a_cursor_belongs_to_one_history(changed: Caller) -> None:
 
 
 def test_a_cursor_beyond_the_end_is_no_failure(changed: Caller, subtests: pytest.Subtests) -> None:
-    for after in (5, 6, 2**62, 2**63 - 1):
+    for after in (5, 6, 2**52, 2**53 - 1):
         with subtests.test(str(after)):
             reply = changed.get(HISTORY, cursor=cursors.encode(("history", KEY.offer_uid), after))
             assert reply.status_code in {200, 422}

@@ -81,7 +81,7 @@ def test_the_inventory_equals_a_fold_of_the_events_after_any_sequence_of_batches
         for operation, batch in sent:
             run(ledger, operation, batch)
         assert projected(ledger) == folded(ledger)
-        assert projector.verify(ledger, lambda _: None) == []
+        assert projector.verify(ledger) == []
 
 
 @settings(max_examples=40, deadline=None)

@@ -31,7 +31,7 @@ def change_by_hand(ledger: OfferLedger, *statements: str) -> None:
 
 
 def differences(ledger: OfferLedger) -> Sequence[str]:
-    return [difference.where for difference in projector.verify(ledger, lambda _: None)]
+    return [difference.where for difference in projector.verify(ledger)]
 
 
 def rows(ledger: OfferLedger) -> list[tuple[object, ...]]:
@@ -51,9 +51,9 @@ def test_an_untouched_ledger_is_in_order(stocked: OfferLedger) -> None:
     ("statement", "where"),
     [
         ("UPDATE inventory SET status = 'paused' WHERE external_id = 'a'", "inventory offer_id="),
-        ("UPDATE inventory SET search_text = 'x' WHERE external_id = 'a'", "inventory offer_id="),
+        ("UPDATE inventory SET searched_names = 'x' WHERE external_id = 'a'", "inventory offer_id="),
         ("DELETE FROM inventory WHERE external_id = 'b'", "inventory offer_id="),
-        ("INSERT INTO inventory VALUES (99, 'p', 'custom', NULL, 'z', 'active', 1, 1, 'd', '', 1, 1, 1)",
+        ("INSERT INTO inventory VALUES (99, 'p', 'custom', NULL, 'z', 'active', 1, 1, 'd', '', '', 1, 1, 1)",
          "inventory offer_id=99"),
         ("UPDATE partners SET insert_per_hour = 7", "partners partner_id="),
         ("UPDATE tokens SET role = 'operator'", "tokens token_id="),
@@ -61,6 +61,9 @@ def test_an_untouched_ledger_is_in_order(stocked: OfferLedger) -> None:
         ("UPDATE head SET position = position + 1", "head"),
         ("UPDATE commits SET first_position = 100 WHERE first_position = 3", "commit "),
         ("DELETE FROM commits WHERE first_position = 2", "commit "),
+        ("UPDATE commits SET actor = 'mallory' WHERE first_position = 2", "commit "),
+        ("UPDATE commits SET recorded_at = recorded_at + 500000 WHERE first_position = 2", "commit "),
+        ("INSERT INTO events VALUES (99, 0, 1, 99, 'OfferResumed', '{}')", "commit 99"),
     ],
 )  # fmt: skip
 def test_a_row_changed_added_or_deleted_by_hand_is_found(stocked: OfferLedger, statement: str, where: str) -> None:
@@ -92,21 +95,29 @@ def test_verifying_changes_nothing(stocked: OfferLedger) -> None:
 
 def test_a_rebuild_gives_the_same_rows(stocked: OfferLedger) -> None:
     before = rows(stocked)
-    projector.rebuild(stocked, lambda _: None)
+    projector.rebuild(stocked)
     assert rows(stocked) == before
 
 
 def test_a_rebuild_mends_what_was_changed_by_hand(stocked: OfferLedger) -> None:
     before = rows(stocked)
     change_by_hand(stocked, "DELETE FROM inventory", "UPDATE tokens SET role = 'operator'")
-    projector.rebuild(stocked, lambda _: None)
+    projector.rebuild(stocked)
     assert rows(stocked) == before
 
 
 def test_a_rebuild_replays_every_entry_and_says_so(stocked: OfferLedger) -> None:
-    told: list[int] = []
-    position = projector.rebuild(stocked, told.append)
-    assert sum(told) == position == stocked.recorder.max_notification_id()
+    told: list[tuple[int, int]] = []
+    position = projector.rebuild(stocked, lambda done, total: told.append((done, total)))
+    assert told[-1] == (position, position)
+    assert position == stocked.recorder.max_notification_id()
+
+
+def test_a_rebuild_makes_a_table_that_is_not_there_yet(stocked: OfferLedger) -> None:
+    before = rows(stocked)
+    change_by_hand(stocked, "DROP TABLE inventory")
+    projector.rebuild(stocked)
+    assert rows(stocked) == before
 
 
 def test_the_status_of_projections_is_that_of_the_ledger(stocked: OfferLedger) -> None:

@@ -46,12 +46,12 @@ def test_help_names_each_option_in_full(run: Run, command: str, option: str) -> 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_programs_help_names_each_command(run: Run, command: str) -> None:
-    assert f"│ {command} " in require_done(run("--help"))
+    assert f"\n  {command} " in require_done(run("--help"))
 
 
 @pytest.mark.parametrize(("group", "command"), [(group, c) for group, commands in GROUPS.items() for c in commands])
 def test_a_groups_help_names_each_of_its_commands(run: Run, group: str, command: str) -> None:
-    assert f"│ {command} " in require_done(run(group, "--help"))
+    assert f"\n  {command} " in require_done(run(group, "--help"))
 
 
 def test_the_programs_help_tells_where_the_ledger_lies(run: Run) -> None:
@@ -67,4 +67,4 @@ def test_help_needs_no_usable_settings(run: Run, monkeypatch: pytest.MonkeyPatch
 def test_a_program_or_group_without_a_command_shows_its_help_as_a_usage_error(run: Run, command: str) -> None:
     ended = run(*command.split())
     assert ended.exit_code == 2
-    assert f"Usage: offer-ledger {command}".strip() in ended.stdout
+    assert f"Usage: offer-ledger {command}".strip() in ended.stderr

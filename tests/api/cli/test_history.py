@@ -62,8 +62,8 @@ def test_text_tells_the_offer_and_then_each_event_with_its_changes(told: Run) ->
 def test_text_tells_who_has_done_it_by_which_door_and_why(told: Run) -> None:
     _, created, paused, *_ = require_done(told("history", "--external-id", "TP-1")).split("\n\n")
     actor = told("history", "--external-id", "TP-1", "--json").json["items"][0]["actor"]
-    assert f"OfferCreated  by {actor} (cli)  run " in created
-    assert f"OfferPaused  by {actor} (cli)  absent-from-synchronize" in paused
+    assert f"OfferCreated  by {actor} (cli), run " in created
+    assert f"OfferPaused  by {actor} (cli), absent-from-synchronize" in paused
 
 
 def test_long_values_are_cut_in_text(partnered: Run, write_batch: WriteBatch) -> None:

@@ -81,7 +81,7 @@ def test_a_user_without_a_name_can_import_too(
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr(os, "getuid", lambda: 2_000_000_011)
     require_done(partnered("import", write_batch("Insert", ["TP-1"]), "--partner", PARTNER))
-    assert history_of(partnered, "TP-1")[0]["actor"] == "unknown"
+    assert history_of(partnered, "TP-1")[0]["actor"] == "uid 2000000011"
 
 
 # What it tells of failed offers

@@ -8,8 +8,8 @@ from tests.examples import PARTNER
 
 ADD_AN_OFFER = (
     "INSERT INTO inventory (offer_id, partner, channel, external_id, status, version, content_version, content_digest,"
-    " search_text, created_commit, updated_commit, status_commit)"
-    " VALUES (99, 'tidepool', 'custom', 'TP-99', 'active', 1, 1, 'd', '', 3, 3, 3)"
+    " searched_ids, searched_names, created_commit, updated_commit, status_commit)"
+    " VALUES (99, 'tidepool', 'custom', 'TP-99', 'active', 1, 1, 'd', '', '', 3, 3, 3)"
 )
 CHANGES = [
     ("UPDATE inventory SET status = 'paused' WHERE external_id = 'TP-1'", "inventory", "TP-1"),

@@ -77,7 +77,7 @@ def test_a_name_of_up_to_64_printable_characters_is_good(run: Run, name: str) ->
     assert run("tokens", "list", "--json").json["items"][0]["name"] == name
 
 
-@pytest.mark.parametrize("name", ["", "x" * 65, "a\nb", "a\x1b[31mb", "a\u202eb", "\udcff"])
+@pytest.mark.parametrize("name", ["", "x" * 65, "a\nb", "a\x1b[31mb", "a\u202eb", " a"])
 def test_any_other_name_is_a_usage_error_that_names_the_option(run: Run, name: str) -> None:
     require_usage_sentence(run(*AUDITOR, name), "--name")
     assert position(run) == 0

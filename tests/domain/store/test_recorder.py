@@ -109,12 +109,14 @@ def test_a_commit_tells_who_stands_behind_it(recorder: LedgerRecorder) -> None:
     assert tuple(row) == ("tidepool", "tide-feed", "custom", str(run_id), None)
 
 
-def test_a_commit_keeps_a_digest_of_its_events(recorder: LedgerRecorder) -> None:
+def test_a_commit_keeps_a_digest_of_itself_and_its_events(recorder: LedgerRecorder) -> None:
     uid = uuid4()
-    recorder.insert_events([event(uid, 1, b'{"a":1}')])
-    expected = hashlib.sha256(uid.bytes + b'1 OfferResumed 7\n{"a":1}').digest()
+    recorder.clock = lambda: datetime(1970, 1, 1, 0, 0, 9, tzinfo=UTC)
+    recorder.insert_events([event(uid, 1, b'{"a":1}')], facts=CommitFacts(Origin("olga", Source.CLI, "tidepool")))
+    events = hashlib.sha256(uid.bytes + b'1 OfferResumed 7\n{"a":1}').digest()
+    told = b'[1,1,1,9000000,"tidepool","olga","cli",null,null]'
     with recorder.reading() as tx:
-        assert tx.execute("SELECT digest FROM commits").fetchone()[0] == expected
+        assert tx.execute("SELECT digest FROM commits").fetchone()[0] == hashlib.sha256(told + events).digest()
 
 
 def test_the_middle_of_a_large_commit_can_be_read(recorder: LedgerRecorder) -> None:
