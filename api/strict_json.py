@@ -39,7 +39,8 @@ class Flaw(Struct, frozen=True):
 
 
 class Element(Struct, frozen=True):
-    """An element of the long list. `text` is how it was spelt, kept only where a Flaw hides what was sent."""
+    """An element of the long list. `text` is how it was spelt, kept only where `value` can't be spelt again: a Flaw
+    hides what was sent, or it is nested too deeply."""
 
     value: Any
     text: str | None
@@ -133,7 +134,8 @@ class _Reader:
         while more:
             start, self.flawed = at, False
             value, at = self._value(at)
-            elements.append(Element(value, self.text[start:at] if self.flawed else None))
+            hidden = self.flawed or self._is_too_deep(value, start, at)
+            elements.append(Element(value, self.text[start:at] if hidden else None))
             more, at = self._continues(at, "]")
         return elements, at + 1
 
@@ -146,6 +148,10 @@ class _Reader:
 
     def _value(self, at: int) -> tuple[Any, int]:
         return self._decode(self.text, at)
+
+    def _is_too_deep(self, value: Any, start: int, end: int) -> bool:
+        brackets = self.text.count("[", start, end) + self.text.count("{", start, end)
+        return brackets > MAX_NESTING and any(message == TOO_DEEP for _, message in flaws(value, ""))
 
     def _skip(self, at: int) -> int:
         return _space(self.text, at).end()  # type: ignore[union-attr]

@@ -1,10 +1,12 @@
 """An element of `offers`: its externalId, the two forms of offerData, what may not be stored, what is the same."""
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from api.batch_intake import judge
+from api.batch_intake import judge, read_batch
+from api.problems import Problem
 from api.strict_json import (
     DUPLICATE_NAME,
     LONE_SURROGATE,
@@ -15,7 +17,7 @@ from api.strict_json import (
     read_envelope,
 )
 from domain.reconciliation import InvalidItem, Item, ValidItem
-from tests.examples import body, item, offer_data
+from tests.examples import PARTNER, batch, body, item, offer_data
 
 OBJECT = "must be an object"
 NAME_FLAW = "member names must not contain U+0000 or lone surrogates"
@@ -216,3 +218,22 @@ def test_every_other_difference_makes_another_content(changes: dict[str, Any]) -
 
 def test_true_is_not_1() -> None:
     assert digest_of(item(extra=True)) != digest_of(item(extra=1))
+
+
+def with_depth(depth: int) -> bytes:
+    nested = b"[" * depth + b"]" * depth
+    return body(batch("Insert", [item(), item("TP-2", extra="HERE")])).replace(b'"HERE"', nested)
+
+
+@pytest.mark.parametrize("depth", [65, 400])
+def test_an_item_nested_too_deeply_fails_alone(depth: int) -> None:
+    sound, deep = read_batch(with_depth(depth), PARTNER, max_items=2).items
+    assert isinstance(sound, ValidItem)
+    assert isinstance(deep, InvalidItem)
+
+
+@pytest.mark.parametrize("depth", [900, 950, 970, 980, 990, 1_000, 4_000, 9_000])
+def test_an_item_nested_so_deeply_that_the_body_can_hardly_be_taken_apart_fails_or_the_body_does(depth: int) -> None:
+    with suppress(Problem):
+        _, deep = read_batch(with_depth(depth), PARTNER, max_items=2).items
+        assert isinstance(deep, InvalidItem)
