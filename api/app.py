@@ -4,7 +4,7 @@ import re
 from typing import Any
 from uuid import uuid4
 
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -14,6 +14,7 @@ from api.auth import may
 from api.problems import handle_problems
 from api.schemas.batch import BatchRequest
 from api.schemas.problem import ProblemReply
+from api.schemas.query import no_parameters
 from api.wiring import Service
 from domain.values import Role
 
@@ -35,7 +36,7 @@ def create_app(service: Service) -> FastAPI:
 
 
 class Tracing:
-    """Gives every request the id by which its refusals and its log lines are found: its W3C trace id, or a new one."""
+    """Gives every request the id by which its refusal is found, in the log too: its W3C trace id, or a new one."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -55,8 +56,16 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
     )
     components = document.setdefault("components", {})
     components.setdefault("schemas", {}).update(extra["$defs"])
-    components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
-    document["security"] = [{"token": []}]
+    components["securitySchemes"] = {
+        "ApiToken": {
+            "type": "apiKey",
+            "in": "header",
+            "name": "Authorization",
+            "description": "Authorization: ApiToken <token>",
+        },
+        "Bearer": {"type": "http", "scheme": "bearer"},
+    }
+    document["security"] = [{"ApiToken": []}, {"Bearer": []}]
     return document
 
 
@@ -64,7 +73,8 @@ def _openapi_router(app: FastAPI) -> APIRouter:
     router = APIRouter(include_in_schema=False, dependencies=[Depends(may(*Role))])
 
     @router.get("/api/v1/openapi.json")
-    def openapi() -> dict[str, Any]:
+    def openapi(request: Request) -> dict[str, Any]:
+        no_parameters(request)
         return openapi_document(app)
 
     return router

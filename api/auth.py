@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from api.problems import BATCH_PATH, Problem
+from api.schemas.query import no_repeats
 from api.wiring import Service
 from domain.values import Role, to_microseconds
 from projections.tokens import Caller, find_caller
@@ -30,7 +31,7 @@ def digest_secret(secret: str) -> str:
 
 def may(*roles: Role) -> Callable[[Request, Service], Caller]:
     """A dependency that gives the caller, if its role is one of these. Looks the token up anew for every request, so
-    that what is changed holds at once. Raises Problem 401, 403 or 429."""
+    that what is changed holds at once. Raises Problem 401, 403, 429, or 422 for a parameter given twice."""
 
     def authorise(request: Request, service: Here) -> Caller:
         caller = _authenticate(request, service)
@@ -38,6 +39,7 @@ def may(*roles: Role) -> Callable[[Request, Service], Caller]:
             raise Problem(HTTPStatus.FORBIDDEN, "forbidden", f"The role {caller.role} may not do this.")
         if request.url.path != BATCH_PATH:
             _require_pace(caller, service)
+        no_repeats(request)
         return caller
 
     return authorise

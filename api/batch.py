@@ -4,14 +4,15 @@ from http import HTTPStatus
 from typing import Annotated
 
 import msgspec
+from anyio import to_thread
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.concurrency import run_in_threadpool
 
 from api.auth import Here, may
 from api.batch_intake import ALL_FAILED, read_batch, reply
 from api.problems import BATCH_PATH, Problem
 from api.schemas.batch_reply import BatchReply
-from api.schemas.problem import PROBLEMS
+from api.schemas.problem import BODY_PROBLEMS, PROBLEMS
+from api.schemas.query import no_parameters
 from api.wiring import Service
 from domain.values import Origin, Role, Source
 from projections.tokens import Caller
@@ -25,7 +26,7 @@ router = APIRouter(tags=["batch"], responses=PROBLEMS)
 
 @router.post(
     BATCH_PATH,
-    responses={200: {"model": BatchReply}},
+    responses={200: {"model": BatchReply}, **BODY_PROBLEMS},
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -36,14 +37,15 @@ router = APIRouter(tags=["batch"], responses=PROBLEMS)
 async def send_batch(request: Request, service: Here, caller: MaySend) -> Response:
     """Synchronize: the offers of this batch are all that shall be active. Insert: only they are touched."""
     _require_plain_json(request)
+    no_parameters(request)
     body = await _read_body(request, service.settings.max_body_bytes)
-    return await run_in_threadpool(_carry_out, service, caller, body)
+    return await to_thread.run_sync(_carry_out, service, caller, body, limiter=service.batch_threads)
 
 
 def _carry_out(service: Service, caller: Caller, body: bytes) -> Response:
     partner = caller.partner or ""
     command = read_batch(body, partner, service.settings.max_items)
-    ran = service.ledger.run_batch(command, Origin(caller.name, Source.CUSTOM, partner))
+    ran = service.ledger.run_batch(command, Origin(caller.name, Source.CUSTOM))
     headers = {"Idempotency-Replayed": "true"} if ran.replayed else {}
     answer = reply(ran.run)
     if ran.run.outcome.all_failed:

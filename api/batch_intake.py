@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from itertools import islice
 from typing import Any
@@ -12,33 +12,31 @@ from pydantic import ValidationError
 
 from api.problems import Problem, validation_error
 from api.schemas.batch import BatchEnvelope, BatchItem
-from api.schemas.messages import Complaint, complaints
-from api.strict_json import Element, NotAnObject, NotJson, flaws, read_envelope
+from api.schemas.messages import MAX_COMPLAINTS, Complaint, complaints, shortened
+from api.strict_json import Element, NotAnObject, NotJson, TooManyElements, flaws, read_envelope
 from domain.content import digest
 from domain.ledger import RunBatch
 from domain.reconciliation import InvalidItem, Item, ValidItem
 from domain.run import Run
-from domain.values import Operation
+from domain.values import Operation, Watch
 
 MAX_ID_LENGTH = 256
-MAX_COMPLAINTS = 10
-"""More of them would tell nobody more, and let a small item fill a large reply."""
 ALL_FAILED = "No offer of this batch is in order; nothing has been changed."
-
-Watch = Callable[[int, int], None]
-"""Told how much of how much is done."""
 
 
 def read_batch(body: bytes, partner: str, max_items: int, watch: Watch = lambda _done, _total: None) -> RunBatch:
     """Judges a request body; raises Problem if its envelope is not in order."""
     try:
-        sent = read_envelope(body, "offers")
+        sent = read_envelope(body, "offers", max_items)
     except NotJson as error:
         raise Problem(HTTPStatus.BAD_REQUEST, "not-json", f"The body is not valid JSON: {error}.") from None
     except NotAnObject:
         raise validation_error([Complaint((), "the body must be an object")]) from None
+    except TooManyElements:
+        raise validation_error([Complaint(("offers",), f"must have at most {max_items} elements")]) from None
     envelope, elements = _envelope(sent.members), sent.elements
-    _require_item_count(len(elements), max_items)
+    if not elements:
+        raise validation_error([Complaint(("offers",), "must have at least 1 element")])
     items = []
     for index, element in enumerate(elements):
         items.append(judge(element.value, index))
@@ -48,9 +46,9 @@ def read_batch(body: bytes, partner: str, max_items: int, watch: Watch = lambda 
         partner=partner,
         operation=Operation(envelope.operation),
         concurrency_request_id=UUID(envelope.concurrencyRequestId),
-        request_digest=_request_digest(envelope.operation, elements),
+        request_digest=_request_digest(envelope.operation, elements, items),
         items=items,
-        remarks=[f"{name}: ignored, not a member of a batch" for name in envelope.model_extra or {}],
+        remarks=_ignored(envelope.model_extra or {}, "not a member of a batch"),
     )
 
 
@@ -69,8 +67,12 @@ def judge(element: Any, index: int) -> Item:
         raise AssertionError("an item without a readable externalId breaks a rule")
     content = element["offerData"]
     content = content[0] if isinstance(content, list) else content
-    remarks = [f"{name}: ignored, not a member of an offer" for name in element if name not in BatchItem.model_fields]
-    return ValidItem(external_id, content, digest(content), remarks)
+    beside = (name for name in element if name not in BatchItem.model_fields)
+    return ValidItem(external_id, content, digest(content), _ignored(beside, "not a member of an offer"))
+
+
+def _ignored(names: Iterable[str], why: str) -> list[str]:
+    return [f"{shortened(name)}: ignored, {why}" for name in islice(names, MAX_COMPLAINTS)]
 
 
 def _broken_rules(element: dict[str, Any]) -> list[tuple[str, str]]:
@@ -80,7 +82,7 @@ def _broken_rules(element: dict[str, Any]) -> list[tuple[str, str]]:
     try:
         BatchItem.model_validate(element)
     except ValidationError as error:
-        return [(complaint.path, complaint.message) for complaint in islice(complaints(error), MAX_COMPLAINTS + 1)]
+        return [(complaint.path, complaint.message) for complaint in complaints(error)]
     return []
 
 
@@ -127,23 +129,17 @@ def _envelope(members: dict[str, Any]) -> BatchEnvelope:
         raise validation_error(list(complaints(error))) from None
 
 
-def _require_item_count(count: int, max_items: int) -> None:
-    if count == 0:
-        raise validation_error([Complaint(("offers",), "must have at least 1 element")])
-    if count > max_items:
-        raise validation_error([Complaint(("offers",), f"must have at most {max_items} elements")])
-
-
 def _readable_id(sent: Any) -> str | None:
     readable = isinstance(sent, str) and 1 <= len(sent) <= MAX_ID_LENGTH and not any(flaws(sent, ""))
     return sent if readable else None
 
 
-def _request_digest(operation: str, elements: Iterable[Element]) -> str:
-    """A valid element counts by its meaning; one that holds what may not be stored, by its spelling."""
+def _request_digest(operation: str, elements: Sequence[Element], items: Sequence[Item]) -> str:
+    """A valid item counts by its meaning, any other one by its spelling."""
     sha256 = hashlib.sha256(operation.encode())
-    for element in elements:
-        spelling = element.text or json.dumps(element.value, sort_keys=True, separators=(",", ":"))
-        sha256.update(b"\n=" if element.text is None else b"\n~")
-        sha256.update(spelling.encode())
+    for element, item in zip(elements, items, strict=True):
+        if isinstance(item, ValidItem):
+            sha256.update(f"\n={item.content_digest} {item.external_id}".encode())
+        else:
+            sha256.update(f"\n~{element.text or json.dumps(element.value, sort_keys=True)}".encode())
     return sha256.hexdigest()

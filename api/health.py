@@ -13,7 +13,7 @@ router = APIRouter(tags=["health"], include_in_schema=False)
 
 
 @router.get("/healthz")
-def healthz() -> dict[str, str]:
+async def healthz() -> dict[str, str]:
     return {"status": "ok"}
 
 

@@ -4,15 +4,15 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from starlette.datastructures import URL
 
 from api import cursors
 from api.auth import Here, may
-from api.problems import not_found, validation_error
-from api.schemas.messages import Complaint
+from api.problems import not_found
 from api.schemas.offers import HistoryList, HistoryQuery, Offer, OfferList, OfferQuery
 from api.schemas.problem import PROBLEMS
+from api.schemas.query import no_parameters
 from domain.store.commit import head_of
 from domain.values import Channel, Role, Status, utc_text
 from projections import history, inventory
@@ -23,6 +23,8 @@ JSON = "application/json"
 
 MayList = Annotated[Caller, Depends(may(Role.PARTNER, Role.PUBLISHER, Role.AUDITOR, Role.OPERATOR))]
 MayRead = Annotated[Caller, Depends(may(Role.PARTNER, Role.AUDITOR, Role.OPERATOR))]
+
+OfferUid = Annotated[str, Path(alias="offerUid")]
 
 router = APIRouter(prefix="/api/v1/offers", tags=["offers"], responses=PROBLEMS)
 
@@ -37,7 +39,7 @@ def list_offers(request: Request, service: Here, caller: MayList, query: Annotat
         external_id=query.externalId,
         status=Status(query.status) if query.status else None,
         q=query.q,
-        redeemable=query.redeemable,
+        redeemable=None if query.redeemable is None else query.redeemable == "true",
     )
     with service.ledger.recorder.reading() as tx:
         after = cursors.decode(wanted, query.cursor)
@@ -56,11 +58,13 @@ def list_offers(request: Request, service: Here, caller: MayList, query: Annotat
     return Response(msgspec.json.encode(body), headers=_next_link(request.url, next_cursor), media_type=JSON)
 
 
-@router.get("/{offer_uid}", responses={200: {"model": Offer}, 304: {"description": "Not changed"}})
-def get_offer(request: Request, service: Here, caller: MayRead, offer_uid: str) -> Response:
+@router.get(
+    "/{offerUid}",
+    responses={200: {"model": Offer}, 304: {"description": "Not changed"}},
+)
+def get_offer(request: Request, service: Here, caller: MayRead, offer_uid: OfferUid) -> Response:
     """One offer as it is now; its ETag is its version."""
-    if unknown := list(request.query_params):
-        raise validation_error([Complaint(("query", name), "unknown") for name in unknown])
+    no_parameters(request)
     offer = _visible_offer(service, caller, offer_uid)
     etag = f'"{offer.version}"'
     if {etag, "*"} & _etags(request.headers.get("If-None-Match", "")):
@@ -68,9 +72,9 @@ def get_offer(request: Request, service: Here, caller: MayRead, offer_uid: str) 
     return Response(msgspec.json.encode(offer), headers={"ETag": etag}, media_type=JSON)
 
 
-@router.get("/{offer_uid}/history", responses={200: {"model": HistoryList}})
+@router.get("/{offerUid}/history", responses={200: {"model": HistoryList}})
 def get_history(
-    request: Request, service: Here, caller: MayRead, offer_uid: str, query: Annotated[HistoryQuery, Query()]
+    request: Request, service: Here, caller: MayRead, offer_uid: OfferUid, query: Annotated[HistoryQuery, Query()]
 ) -> Response:
     """Every event of the offer, oldest first, with the fields that it changed."""
     offer = _visible_offer(service, caller, offer_uid)

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from api.cursors import InvalidCursor
-from api.schemas.messages import Complaint, explain
+from api.schemas.messages import MAX_COMPLAINTS, Complaint, explain
 from domain.ledger import StorageError
 from domain.refusals import IdempotencyKeyReused, NoSlotLeft, Refused
 
@@ -60,13 +60,15 @@ def not_found(what: str) -> Problem:
 
 
 def respond(request: Request, problem: Problem) -> Response:
+    if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        logger.error("%s %s: %s (traceId %s)", request.method, request.url.path, problem.detail, request.state.trace_id)
     body: dict[str, Any] = {
         "type": problem.kind,
         "title": problem.title,
         "status": problem.status,
         "detail": problem.detail,
-        "instance": request.url.path,
-        "errors": [{"pointer": error.pointer, "message": error.message} for error in problem.errors],
+        "instance": request.scope["raw_path"].decode("latin-1"),
+        "errors": [{"pointer": error.pointer, "message": error.message} for error in problem.errors[:MAX_COMPLAINTS]],
         "traceId": request.state.trace_id,
     }
     if request.url.path == BATCH_PATH:
@@ -81,7 +83,7 @@ def _vendor_members(problem: Problem) -> dict[str, Any]:
         "isSuccessful": False,
         "responseTitle": title,
         "responseType": title.replace(" ", ""),
-        "messages": [str(error) for error in problem.errors] or [problem.detail],
+        "messages": [str(error) for error in problem.errors[:MAX_COMPLAINTS]] or [problem.detail],
         "data": None,
     }
 
@@ -113,7 +115,7 @@ def problem_of(error: Exception) -> Problem:
         case Refused():
             return _of_refusal(error)
         case RequestValidationError():
-            return validation_error(list(explain(error.errors())))
+            return validation_error(explain(error.errors()))
         case InvalidCursor():
             place = Complaint(("query", "cursor"), "is not a cursor of this list with these filters")
             return validation_error([place])
@@ -124,7 +126,7 @@ def problem_of(error: Exception) -> Problem:
         case ClientDisconnect():
             return Problem(HTTPStatus.BAD_REQUEST, "incomplete-request", "The request ended too soon.")
         case StorageError():
-            logger.error("storage failed: %s", error, exc_info=error)
+            logger.error("storage failed", exc_info=error)
             detail = "The ledger's storage can't be used at the moment; nothing has been changed."
             headers = {"Retry-After": "5"}
             return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "storage-unavailable", detail, headers=headers)

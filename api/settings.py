@@ -11,8 +11,8 @@ SQLITE_PREFIX = "sqlite:///"
 
 
 def _sqlite_url(url: str) -> str:
-    if not url.startswith(SQLITE_PREFIX) or url == SQLITE_PREFIX:
-        raise PydanticCustomError("sqlite_url", "must be sqlite:///PATH; other databases are not supported")
+    if url.removeprefix(SQLITE_PREFIX) in {url, "", ":memory:"}:
+        raise PydanticCustomError("sqlite_url", "must be sqlite:///PATH, a file; other databases are not supported")
     return url
 
 

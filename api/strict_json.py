@@ -6,12 +6,15 @@ in its place as a Flaw for the item's sender to be told.
 """
 
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from json import JSONDecodeError, JSONDecoder
 from typing import Any, NoReturn
 
 from msgspec import Struct
+
+from api.schemas.messages import shortened
 
 MAX_NESTING = 64
 MAX_NUMBER = 2**53 - 1
@@ -30,6 +33,10 @@ class NotJson(Exception):  # noqa: N818 - it says what the body is
 
 class NotAnObject(Exception):  # noqa: N818 - it says what the body is
     """The body is JSON, but not an object."""
+
+
+class TooManyElements(Exception):  # noqa: N818 - it says what the list has
+    """The long list has more elements than are wanted."""
 
 
 class Flaw(Struct, frozen=True):
@@ -53,15 +60,17 @@ class Envelope(Struct, frozen=True):
     elements: list[Element]
 
 
-def read_envelope(body: bytes, list_name: str) -> Envelope:
-    """Reads an object whose member `list_name` is a list, element by element. Raises NotJson, NotAnObject."""
+def read_envelope(body: bytes, list_name: str, max_elements: int = sys.maxsize) -> Envelope:
+    """Reads an object whose member `list_name` is a list, element by element.
+
+    Raises NotJson, NotAnObject, TooManyElements."""
     text = _utf8(body)
     try:
-        return _Reader(text).envelope(list_name)
+        return _Reader(text, max_elements).envelope(list_name)
     except RecursionError:
         raise NotJson(TOO_DEEP) from None
     except JSONDecodeError as error:
-        raise NotJson(f"{error.msg} at line {error.lineno}, column {error.colno}") from None
+        raise NotJson(f"{error.msg.removesuffix(' at')} at line {error.lineno}, column {error.colno}") from None
 
 
 def flaws(value: Any, path: str, depth: int = 1) -> Iterator[tuple[str, str]]:
@@ -82,7 +91,7 @@ def flaws(value: Any, path: str, depth: int = 1) -> Iterator[tuple[str, str]]:
                 if _UNSTORABLE.search(name):
                     yield path, "member names must not contain U+0000 or lone surrogates"
                 else:
-                    yield from flaws(member, f"{path}.{name}" if path else name, depth + 1)
+                    yield from flaws(member, f"{path}.{shortened(name)}" if path else shortened(name), depth + 1)
 
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
@@ -90,8 +99,9 @@ _space = re.compile(r"[ \t\n\r]*").match
 
 
 class _Reader:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, max_elements: int) -> None:
         self.text = text
+        self.max_elements = max_elements
         self.flawed = False
         self._decode = JSONDecoder(
             object_pairs_hook=self._object,
@@ -132,6 +142,8 @@ class _Reader:
         at = self._skip(at)
         more = self.text[at : at + 1] != "]"
         while more:
+            if len(elements) == self.max_elements:
+                raise TooManyElements
             start, self.flawed = at, False
             value, at = self._value(at)
             hidden = self.flawed or self._is_too_deep(value, start, at)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+from anyio import CapacityLimiter
 from msgspec import Struct
 
 from api.limits import RequestLimiter
@@ -11,6 +12,8 @@ from api.settings import Settings
 from domain.ledger import OfferLedger
 from domain.values import Clock
 from projections import inventory, projector
+
+BATCH_THREADS = 2
 
 
 class Service(Struct, frozen=True):
@@ -20,6 +23,8 @@ class Service(Struct, frozen=True):
     clock: Clock
     ledger: OfferLedger
     limiter: RequestLimiter
+    batch_threads: CapacityLimiter
+    """Batches wait for these, not for the threads that answer everything else."""
 
 
 def utc_now() -> datetime:
@@ -36,6 +41,6 @@ def open_service(settings: Settings | None = None, clock: Clock = utc_now) -> It
     ledger = OfferLedger(settings.database, clock, projector.project, inventory.known_offers)
     try:
         ledger.recorder.prepare_schema(projector.tables())
-        yield Service(settings, clock, ledger, RequestLimiter())
+        yield Service(settings, clock, ledger, RequestLimiter(), CapacityLimiter(BATCH_THREADS))
     finally:
         ledger.close()

@@ -1,16 +1,18 @@
 """When do two offers say the same, and where do they differ?
 
-Same content = same canonical JSON. A member that is null is the same as an absent one, an empty `offerEvents`
-the same as none, and neither key order nor the spelling of a number makes a difference.
+Same content = same canonical JSON (RFC 8785). A member that is null is the same as an absent one, an empty
+`offerEvents` the same as none, and neither key order nor the spelling of a number makes a difference.
 """
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 Content = dict[str, Any]
-"""An offer's JSON object. Integral numbers are `int`; the others are finite `float`s."""
+"""An offer's JSON object. Integral numbers are `int`, none beyond ±(2^53-1); the others are finite `float`s."""
 
 
 class FieldChange(NamedTuple):
@@ -21,15 +23,12 @@ class FieldChange(NamedTuple):
     after: Any
 
 
+# Same content
+
+
 def digest(content: Content) -> str:
-    """SHA-256, as hex, of the canonical form: equal exactly when the contents are the same."""
-    return hashlib.sha256(canonical(content)).hexdigest()
-
-
-def canonical(content: Content) -> bytes:
-    """One spelling per meaning. It need not be RFC 8785 to the letter, only agree with it on what is equal."""
-    text = json.dumps(normal_form(content), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return text.encode()
+    """SHA-256, as hex, of the canonical form of the normal form: equal exactly when the contents are the same."""
+    return hashlib.sha256(canonical(normal_form(content))).hexdigest()
 
 
 def normal_form(content: Content) -> Content:
@@ -48,11 +47,63 @@ def _without_nulls(value: Any) -> Any:
     return value
 
 
+def canonical(value: Any) -> bytes:
+    """The value in RFC 8785's spelling, for numbers as Content has them."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    if _SPELT_OTHERWISE.search(text):
+        text = "".join(_spelt(value))
+    return text.encode()
+
+
+# Python's own spelling is that of the RFC but for tiny numbers, and names beyond U+FFFF, which sort by UTF-16 there.
+_SPELT_OTHERWISE = re.compile("[0-9]e-[0-9]|[\U00010000-\U0010ffff]")
+
+
+def _spelt(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for index, name in enumerate(sorted(value, key=lambda name: name.encode("utf-16-be"))):
+            yield f"{',' if index else '{'}{json.dumps(name, ensure_ascii=False)}:"
+            yield from _spelt(value[name])
+        yield "}" if value else "{}"
+    elif isinstance(value, list):
+        for index, element in enumerate(value):
+            yield "," if index else "["
+            yield from _spelt(element)
+        yield "]" if value else "[]"
+    elif isinstance(value, float):
+        yield _number(value)
+    else:
+        yield json.dumps(value, ensure_ascii=False)
+
+
+def _number(value: float) -> str:
+    """As ECMAScript spells it: plain down to 0.000001, below that with an exponent of no leading zeros."""
+    digits, _, exponent = repr(value).partition("e-")
+    if not exponent:
+        return digits
+    if int(exponent) > _LAST_PLAIN_EXPONENT:
+        return f"{digits}e-{int(exponent)}"
+    sign, figures = ("-", digits[1:]) if digits.startswith("-") else ("", digits)
+    return f"{sign}0.{'0' * (int(exponent) - 1)}{figures.replace('.', '')}"
+
+
+_LAST_PLAIN_EXPONENT = 6
+
+
+# Differences
+
+
+class _Absent:
+    """Not even null."""
+
+
+_ABSENT = _Absent()
+
+
 def changed_fields(before: Content | None, after: Content | None, at: str = "") -> list[FieldChange]:
     """Every place where two documents differ, as deep as both have the same shape, in the order of their members.
 
-    `at` is the JSON pointer of the documents themselves; one that is not there at all differs as a whole.
-    """
+    `at` is the JSON pointer of the documents themselves; one that is not there at all differs as a whole."""
     if before is None or after is None:
         return [] if before is after else [FieldChange(at, before, after)]
     return list(_differences(normal_form(before), normal_form(after), at))
@@ -61,12 +112,12 @@ def changed_fields(before: Content | None, after: Content | None, at: str = "") 
 def _differences(before: Any, after: Any, at: str) -> Iterator[FieldChange]:
     if isinstance(before, dict) and isinstance(after, dict):
         for name in before | after:
-            yield from _differences(before.get(name), after.get(name), f"{at}/{_escaped(name)}")
+            yield from _differences(before.get(name, _ABSENT), after.get(name, _ABSENT), f"{at}/{_escaped(name)}")
     elif isinstance(before, list) and isinstance(after, list):
-        for index in range(max(len(before), len(after))):
-            yield from _differences(_element(before, index), _element(after, index), f"{at}/{index}")
+        for index, (one, other) in enumerate(zip_longest(before, after, fillvalue=_ABSENT)):
+            yield from _differences(one, other, f"{at}/{index}")
     elif not _same_scalar(before, after):
-        yield FieldChange(at, before, after)
+        yield FieldChange(at, _shown(before), _shown(after))
 
 
 def _same_scalar(before: Any, after: Any) -> bool:
@@ -74,8 +125,8 @@ def _same_scalar(before: Any, after: Any) -> bool:
     return bool(before == after) and isinstance(before, bool) == isinstance(after, bool)
 
 
-def _element(values: list[Any], index: int) -> Any:
-    return values[index] if index < len(values) else None
+def _shown(value: Any) -> Any:
+    return None if value is _ABSENT else value
 
 
 def _escaped(name: str) -> str:

@@ -6,7 +6,7 @@ with an upcast from the old one. Facts carry no bookkeeping; who, when and where
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 from msgspec import Struct
 
@@ -16,7 +16,7 @@ from domain.values import Channel, Role
 Upcast = Callable[[dict[str, Any]], dict[str, Any]]
 
 
-class Fact(Struct, frozen=True, kw_only=True, rename="camel"):
+class EventStruct(Struct, frozen=True, kw_only=True, rename="camel"):
     """Something that happened, for good."""
 
     TOPIC: ClassVar[str]
@@ -31,7 +31,7 @@ class PauseCause(StrEnum):
     ABSENT_FROM_SYNCHRONIZE = "absent-from-synchronize"
 
 
-class OfferCreated(Fact, frozen=True):
+class OfferCreated(EventStruct, frozen=True):
     TOPIC: ClassVar[str] = "OfferCreated"
     partner: str
     channel: Channel
@@ -41,45 +41,45 @@ class OfferCreated(Fact, frozen=True):
     content_digest: str
 
 
-class OfferUpdated(Fact, frozen=True):
+class OfferUpdated(EventStruct, frozen=True):
     TOPIC: ClassVar[str] = "OfferUpdated"
     content: Content
     content_digest: str
 
 
-class OfferPaused(Fact, frozen=True):
+class OfferPaused(EventStruct, frozen=True):
     TOPIC: ClassVar[str] = "OfferPaused"
     cause: PauseCause
 
 
-class OfferResumed(Fact, frozen=True):
+class OfferResumed(EventStruct, frozen=True):
     TOPIC: ClassVar[str] = "OfferResumed"
 
 
-class OfferDeleted(Fact, frozen=True):
+class OfferDeleted(EventStruct, frozen=True):
     TOPIC: ClassVar[str] = "OfferDeleted"
 
 
-class OfferRestored(Fact, frozen=True):
+class OfferRestored(EventStruct, frozen=True):
     TOPIC: ClassVar[str] = "OfferRestored"
     content: Content
     content_digest: str
 
 
-class PartnerRegistered(Fact, frozen=True):
+class PartnerRegistered(EventStruct, frozen=True):
     TOPIC: ClassVar[str] = "PartnerRegistered"
     partner: str
     synchronize_per_day: int
     insert_per_hour: int
 
 
-class PartnerSettingsChanged(Fact, frozen=True):
+class PartnerSettingsChanged(EventStruct, frozen=True):
     TOPIC: ClassVar[str] = "PartnerSettingsChanged"
     synchronize_per_day: int
     insert_per_hour: int
 
 
-class TokenCreated(Fact, frozen=True):
+class TokenCreated(EventStruct, frozen=True):
     TOPIC: ClassVar[str] = "TokenCreated"
     name: str
     role: Role
@@ -90,7 +90,7 @@ class TokenCreated(Fact, frozen=True):
     """Microseconds since 1970."""
 
 
-class TokenRevoked(Fact, frozen=True):
+class TokenRevoked(EventStruct, frozen=True):
     TOPIC: ClassVar[str] = "TokenRevoked"
 
 
@@ -99,15 +99,4 @@ PartnerEvent = PartnerRegistered | PartnerSettingsChanged
 TokenEvent = TokenCreated | TokenRevoked
 Event = OfferEvent | PartnerEvent | TokenEvent
 
-EVENT_TYPES: tuple[type[Event], ...] = (
-    OfferCreated,
-    OfferUpdated,
-    OfferPaused,
-    OfferResumed,
-    OfferDeleted,
-    OfferRestored,
-    PartnerRegistered,
-    PartnerSettingsChanged,
-    TokenCreated,
-    TokenRevoked,
-)
+EVENT_TYPES: tuple[type[Event], ...] = get_args(Event)

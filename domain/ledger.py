@@ -23,7 +23,7 @@ from domain.reconciliation import Item, OfferChange, Plan, reconcile
 from domain.refusals import IdempotencyKeyReused, UnknownPartner
 from domain.run import Run, RunState
 from domain.slots import require_slot, window_start
-from domain.store.commit import CommitFacts
+from domain.store.commit import CommitContext
 from domain.store.cursor import Cursor
 from domain.store.mapper import LedgerMapper, VersionedEvent, decode_event
 from domain.store.runs import count_slots, find_run, insert_run
@@ -103,10 +103,11 @@ class OfferLedger(Application[UUID]):
         uid, initial, evolve, decide = _aggregate(command)
         with self.recorder.writing() as tx:
             if isinstance(command, CreateToken) and command.partner is not None:
-                self._require_partner(command.partner)
-            version, state = self._state(uid, evolve, initial)
+                self._require_partner(tx, command.partner)
+            version, state = self._state(tx, uid, evolve, initial)
             events: list[Event] = decide(state, command)
-            self._commit(tx, CommitFacts(origin), [(uid, version, events)])
+            partner = state.partner if isinstance(command, RevokeToken) else _partner_of(command)
+            self._commit(tx, CommitContext(origin, partner), [(uid, version, events)])
         return events
 
     def run_batch(self, command: RunBatch, origin: Origin) -> Ran:
@@ -116,7 +117,7 @@ class OfferLedger(Application[UUID]):
         """
         with self.recorder.writing() as tx:
             accepted_at = self._clock()
-            partner = self._require_partner(command.partner)
+            partner = self._require_partner(tx, command.partner)
             earlier = find_run(tx, command.partner, Channel.CUSTOM, command.concurrency_request_id)
             if earlier:
                 return _replay(earlier, command)
@@ -124,8 +125,8 @@ class OfferLedger(Application[UUID]):
             used = count_slots(tx, command.partner, Channel.CUSTOM, command.operation, since)
             require_slot(command.operation, partner.limit(command.operation), used, accepted_at)
             plan = self._plan(tx, command)
-            facts = CommitFacts(origin, run_id=command.run_id)
-            self._commit(tx, facts, [_stream_of(change) for change in plan.changes])
+            context = CommitContext(origin, command.partner, command.run_id)
+            self._commit(tx, context, [_stream_of(change) for change in plan.changes])
             run = Run(
                 run_id=command.run_id,
                 partner=command.partner,
@@ -151,8 +152,8 @@ class OfferLedger(Application[UUID]):
         plan.outcome.messages.extend(command.remarks)
         return plan
 
-    def _require_partner(self, name: str) -> Partner:
-        partner: Partner = self._state(partner_uid(name), partners.evolve, partners.UNKNOWN)[1]
+    def _require_partner(self, tx: Cursor, name: str) -> Partner:
+        partner: Partner = self._state(tx, partner_uid(name), partners.evolve, partners.UNKNOWN)[1]
         if not partner.registered:
             raise UnknownPartner(name)
         return partner
@@ -167,14 +168,14 @@ class OfferLedger(Application[UUID]):
             ]
             after = stored[-1].position
 
-    def _state(self, uid: UUID, evolve: Callable[[Any, Any], Any], initial: Any) -> tuple[int, Any]:
+    def _state(self, tx: Cursor, uid: UUID, evolve: Callable[[Any, Any], Any], initial: Any) -> tuple[int, Any]:
         """How many events a stream has, and the state that they lead to."""
         version, state = 0, initial
-        for recorded in self.events.get(uid):
-            version, state = recorded.originator_version, evolve(state, recorded.event)  # type: ignore[attr-defined]
+        for stored in self.recorder.select_stream(tx, uid):
+            version, state = stored.originator_version, evolve(state, decode_event(stored.topic, stored.state))
         return version, state
 
-    def _commit(self, tx: Cursor, facts: CommitFacts, streams: Sequence[tuple[UUID, int, Sequence[Event]]]) -> None:
+    def _commit(self, tx: Cursor, context: CommitContext, streams: Sequence[tuple[UUID, int, Sequence[Event]]]) -> None:
         """Stores the events of several streams, each after its present version, as one commit."""
         recorded = [
             VersionedEvent(uid, version, event)
@@ -191,7 +192,7 @@ class OfferLedger(Application[UUID]):
                 ],
             )
 
-        self.events.put(recorded, transaction=tx, facts=facts, alongside=project)
+        self.events.put(recorded, transaction=tx, context=context, alongside=project)
 
 
 class _Aggregate(NamedTuple):
@@ -211,6 +212,10 @@ def _aggregate(command: Command) -> _Aggregate:
             return _Aggregate(token_uid(name), tokens.UNKNOWN, tokens.evolve, tokens.revoke_token)
         case _:
             assert_never(command)
+
+
+def _partner_of(command: SetPartner | CreateToken) -> str | None:
+    return command.name if isinstance(command, SetPartner) else command.partner
 
 
 def _stream_of(change: OfferChange) -> tuple[UUID, int, list[Event]]:

@@ -17,17 +17,18 @@ from domain.values import Role
 
 class Token(Struct, frozen=True):
     in_use: bool = False
+    partner: str | None = None
 
 
 UNKNOWN = Token()
 
 
-def evolve(_: Token, event: TokenEvent) -> Token:
+def evolve(token: Token, event: TokenEvent) -> Token:
     match event:
-        case TokenCreated():
-            return Token(in_use=True)
+        case TokenCreated(partner=partner):
+            return Token(in_use=True, partner=partner)
         case TokenRevoked():
-            return Token(in_use=False)
+            return Token(in_use=False, partner=token.partner)
         case _:
             assert_never(event)
 

@@ -10,6 +10,9 @@ from uuid import UUID, uuid5
 Clock = Callable[[], datetime]
 """Tells the present moment, timezone-aware, in UTC."""
 
+Watch = Callable[[int, int], None]
+"""Is told how much of how much is done."""
+
 _NAMESPACE = UUID("6f0c1d52-7a6b-5d0e-9d5b-0ffe41ed6e40")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -71,11 +74,10 @@ class OfferKey(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """Who is at work, by which door, and on whose offers (None: the ledger's own settings)."""
+    """Who is at work, and by which door."""
 
     actor: str
     source: Source
-    partner: str | None
 
 
 def partner_uid(name: str) -> UUID:

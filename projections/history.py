@@ -39,7 +39,7 @@ class HistoryPage(Struct, frozen=True):
 def page(tx: Cursor, offer_uid: UUID, after: int, limit: int) -> HistoryPage:
     rows = tx.execute(
         "SELECT c.first_position + e.ordinal AS position, c.recorded_at, c.actor, c.source, c.run_id, c.trace_id,"
-        " e.version, e.topic, e.state"
+        " e.version, e.topic, CAST(e.state AS BLOB) AS state"
         " FROM streams s JOIN events e USING (stream_id) JOIN commits c USING (commit_id)"
         " WHERE s.stream_uid = ? ORDER BY e.version LIMIT ?",
         (offer_uid.bytes, after + limit + 1),

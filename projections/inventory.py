@@ -25,6 +25,7 @@ from domain.ledger import Entry
 from domain.offer import Offer
 from domain.store.commit import Head, head_of
 from domain.store.cursor import Cursor
+from domain.store.mapper import content_of
 from domain.values import Channel, Status, recorded_text
 from projections.projection import Projection
 
@@ -46,7 +47,8 @@ TABLE = """
         status_commit INTEGER NOT NULL
     )"""
 INDEXES = (
-    "CREATE INDEX inventory_by_identity ON inventory (partner, channel, external_id, merchant_id)",
+    "CREATE INDEX inventory_by_identity ON inventory (partner, channel, external_id)",
+    "CREATE INDEX inventory_by_external_id ON inventory (external_id)",
     "CREATE INDEX inventory_by_partner ON inventory (partner)",
     "CREATE INDEX inventory_by_merchant ON inventory (merchant_id) WHERE merchant_id IS NOT NULL",
 )
@@ -209,7 +211,7 @@ def known_offers(
 
 _KNOWN = "SELECT external_id, status, version, content_version, content_digest FROM inventory"
 _SELECT = """
-    SELECT i.*, s.stream_uid, e.state,
+    SELECT i.*, s.stream_uid, e.topic, CAST(e.state AS BLOB) AS state,
            created.recorded_at AS created_at, updated.recorded_at AS updated_at, since.recorded_at AS status_since
     FROM inventory i
     JOIN streams s ON s.stream_id = i.offer_id
@@ -234,9 +236,6 @@ def _conditions(wanted: OfferFilter) -> tuple[list[str], list[Any]]:
     }
     conditions = [f"{column} = ?" for column, value in given.items() if value is not None]
     values: list[Any] = [value for value in given.values() if value is not None]
-    if wanted.external_id is not None and wanted.partner is None:
-        # Lets the index by identity, which starts with these, find an offer whose partner is not told.
-        conditions.append("i.partner IN (SELECT name FROM partners)")
     if wanted.redeemable is not None:
         # An offer that is not active could only be redeemable by an activation, and none are recorded yet.
         conditions.append(f"i.status {'=' if wanted.redeemable else '<>'} 'active'")
@@ -244,13 +243,6 @@ def _conditions(wanted: OfferFilter) -> tuple[list[str], list[Any]]:
         conditions.append("(instr(i.searched_ids, ?) OR instr(i.searched_names, ?))")
         values += [wanted.q.casefold()] * 2
     return conditions, values
-
-
-class _Content(Struct):
-    content: msgspec.Raw
-
-
-_content = msgspec.json.Decoder(_Content).decode
 
 
 def _view(row: Any) -> OfferView:
@@ -265,7 +257,7 @@ def _view(row: Any) -> OfferView:
         external_id=row["external_id"],
         status=row["status"],
         version=row["version"],
-        content=_content(row["state"]).content,
+        content=content_of(row["topic"], row["state"]),
         content_digest=row["content_digest"],
         created_at=recorded_text(row["created_at"]),
         updated_at=recorded_text(row["updated_at"]),

@@ -29,7 +29,12 @@ def apply(tx: Cursor, entries: Sequence[Entry]) -> None:
         match entry.event:
             case PartnerRegistered() as event:
                 tx.execute(
-                    "INSERT OR REPLACE INTO partners VALUES (?, ?, ?, ?, ?, ?)",
+                    "INSERT INTO partners VALUES (?, ?, ?, ?, ?, ?)"
+                    " ON CONFLICT (partner_id) DO UPDATE SET"
+                    " name = excluded.name, synchronize_per_day = excluded.synchronize_per_day,"
+                    " insert_per_hour = excluded.insert_per_hour,"
+                    " created_commit = excluded.created_commit,"
+                    " updated_commit = excluded.updated_commit",
                     (
                         entry.stream_id,
                         event.partner,

@@ -33,7 +33,13 @@ def apply(tx: Cursor, entries: Sequence[Entry]) -> None:
         match entry.event:
             case TokenCreated() as event:
                 tx.execute(
-                    "INSERT OR REPLACE INTO tokens VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+                    "INSERT INTO tokens VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)"
+                    " ON CONFLICT (token_id) DO UPDATE SET"
+                    " name = excluded.name, role = excluded.role, partner = excluded.partner,"
+                    " secret_sha256 = excluded.secret_sha256,"
+                    " requests_per_minute = excluded.requests_per_minute,"
+                    " expires_at = excluded.expires_at, created_commit = excluded.created_commit,"
+                    " revoked_commit = excluded.revoked_commit",
                     (
                         entry.stream_id,
                         event.name,

@@ -9,7 +9,7 @@ import httpx2
 from api.problems import BATCH_PATH
 from domain.values import Origin, Source
 
-OPERATOR = Origin("olga", Source.CLI, None)
+OPERATOR = Origin("olga", Source.CLI)
 
 
 class Clock:

@@ -31,7 +31,7 @@ def import_file(
         with progress("Judging the offers") as watch:
             command = read_batch(body, partner, service.settings.max_items, watch)
         with progress("Recording the run") as watch:
-            ran = service.ledger.run_batch(command, cli_origin(partner))
+            ran = service.ledger.run_batch(command, cli_origin())
             watch(1, 1)
     if as_json:
         print_json(reply(ran.run))

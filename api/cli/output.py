@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from api.batch_intake import Watch
+from domain.values import Watch
 
 UNWRAPPED = 10_000
 MAX_LIMIT = 10**9

@@ -43,7 +43,7 @@ def set_partner(
             exit_code=2,
         )
     with open_service() as service:
-        service.ledger.handle(SetPartner(name, synchronize_per_day, insert_per_hour), cli_origin(name))
+        service.ledger.handle(SetPartner(name, synchronize_per_day, insert_per_hour), cli_origin())
         with service.ledger.recorder.reading() as tx:
             _print(list_partners(tx, name), as_json=as_json)
 

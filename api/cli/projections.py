@@ -5,7 +5,7 @@ import typer
 
 from api.cli.output import AsJson, fail, print_json, print_table, progress, say
 from api.wiring import open_service
-from projections import projector
+from projections import projector, verification
 
 app = typer.Typer(
     name="projections",
@@ -41,7 +41,7 @@ def rebuild(*, as_json: AsJson = False) -> None:
 def verify(*, as_json: AsJson = False) -> None:
     """Replay all events and compare every commit and every projection with what they say; changes nothing."""
     with open_service() as service, progress("Replaying events") as watch:
-        differences = projector.verify(service.ledger, watch)
+        differences = verification.verify(service.ledger, watch)
     if as_json:
         print_json({"equal": not differences, "differences": differences})
     elif not differences:

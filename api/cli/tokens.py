@@ -43,7 +43,7 @@ def create_token(
     secret = secrets.token_urlsafe(SECRET_BYTES)
     command = CreateToken(name, role, partner, digest_secret(secret), requests_per_minute, _moment(expires_at))
     with open_service() as service:
-        service.ledger.handle(command, cli_origin(partner))
+        service.ledger.handle(command, cli_origin())
     print(secret)
 
 
@@ -70,7 +70,7 @@ def list_all(*, as_json: AsJson = False) -> None:
 def revoke_token(name: Annotated[str, typer.Argument(metavar="NAME", help="The token's name.")]) -> None:
     """End a token, from the next request on."""
     with open_service() as service:
-        service.ledger.handle(RevokeToken(name), cli_origin(None))
+        service.ledger.handle(RevokeToken(name), cli_origin())
     say(f"Revoked {name}.")
 
 

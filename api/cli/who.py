@@ -6,9 +6,9 @@ import os
 from domain.values import Origin, Source
 
 
-def cli_origin(partner: str | None) -> Origin:
+def cli_origin() -> Origin:
     """What a command writes is recorded under the name of the operating system's user."""
-    return Origin(_user(), Source.CLI, partner)
+    return Origin(_user(), Source.CLI)
 
 
 def _user() -> str:

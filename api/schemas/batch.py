@@ -18,7 +18,10 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 CAP_PER_EVENT = "cap values on a multi-event offer must be set per event"
 OFFER_CAPS = ("dailyCap", "weeklyCap", "monthlyCap", "allTimeCap")
 
-URL_PATTERN = r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s/?#:\x00-\x1f\x7f][^\s\x00-\x1f\x7f]*$"
+URL_PATTERN = (
+    r"^[Hh][Tt][Tt][Pp][Ss]?://([^\s/?#@\[\]\x00-\x1f\x7f]*@)?"
+    r"(\[[0-9A-Fa-f:.]+\]|[^\s/?#:@\[\]\x00-\x1f\x7f]+)(:[0-9]{1,5})?([/?#][^\s\x00-\x1f\x7f]*)?$"
+)
 UUID_PATTERN = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 
 Text = Annotated[str, Field(min_length=1)]
@@ -80,7 +83,7 @@ def _distinct_events(events: Sequence[OfferEventData]) -> Sequence[OfferEventDat
 
 
 class OfferData(_Sent):
-    """The content of an offer on the batch channel."""
+    """The content of an offer on the batch channel. Of a list, only the first element that is wrong is told of."""
 
     offerLink: Url
     trackingSystem: Text
@@ -92,12 +95,12 @@ class OfferData(_Sent):
     offerDetails: Text
     termsAndDisclaimers: str | None
     creativeFileExternalUrl: Url | None
-    creatives: Annotated[list[Creative], AfterValidator(_distinct_orders)]
+    creatives: Annotated[list[Creative], Field(fail_fast=True), AfterValidator(_distinct_orders)]
     dailyCap: Cap | None = None
     weeklyCap: Cap | None = None
     monthlyCap: Cap | None = None
     allTimeCap: Cap | None = None
-    offerEvents: Annotated[list[OfferEventData], AfterValidator(_distinct_events)] | None = None
+    offerEvents: Annotated[list[OfferEventData], Field(fail_fast=True), AfterValidator(_distinct_events)] | None = None
 
     @model_validator(mode="after")
     def _caps_per_event(self) -> Self:

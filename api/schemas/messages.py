@@ -1,6 +1,7 @@
 """How is a caller told what is wrong? In the caller's words for the place, and never with the value that was sent."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -29,7 +30,16 @@ MESSAGES = {
     "too_short": "must have at least {min_length} element(s)",
     "too_long": "must have at most {max_length} element(s)",
 }
+MAX_COMPLAINTS = 10
+"""More of them would tell nobody more, and let a small request fill a large reply."""
+MAX_NAME_LENGTH = 64
+
 PATTERNS = {URL_PATTERN: "must be an absolute http or https URL", UUID_PATTERN: "must be a UUID"}
+
+
+def shortened(name: str) -> str:
+    """A name that its sender chose, as long as it is of use."""
+    return name if len(name) <= MAX_NAME_LENGTH else f"{name[: MAX_NAME_LENGTH - 3]}..."
 
 
 class Complaint(NamedTuple):
@@ -52,18 +62,23 @@ class Complaint(NamedTuple):
         return f"{self.path}: {self.message}" if self.place else self.message
 
 
-def complaints(error: ValidationError) -> Iterator[Complaint]:
+def complaints(error: ValidationError) -> list[Complaint]:
     return explain(error.errors(include_url=False, include_input=False))
 
 
-def explain(errors: Iterable[Any]) -> Iterator[Complaint]:
-    """`errors` as pydantic lists them."""
+def explain(errors: Iterable[Any]) -> list[Complaint]:
+    """`errors` as pydantic lists them; one more than MAX_COMPLAINTS at most."""
+    return list(islice(_explained(errors), MAX_COMPLAINTS + 1))
+
+
+def _explained(errors: Iterable[Any]) -> Iterator[Complaint]:
     for error in errors:
         yield Complaint(_place(error["loc"]), _message(error["type"], error.get("ctx", {}), error["msg"]))
 
 
 def _place(location: Sequence[str | int]) -> tuple[str | int, ...]:
-    return tuple(part for part in location if part not in {LIST_FORM, OBJECT_FORM})
+    parts = (part for part in location if part not in {LIST_FORM, OBJECT_FORM})
+    return tuple(shortened(part) if isinstance(part, str) else part for part in parts)
 
 
 def _message(kind: str, context: dict[str, Any], default: str) -> str:

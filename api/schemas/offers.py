@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Word = Annotated[str, Field(min_length=1, max_length=256)]
+from api.schemas.query import Limit, Word
 
 
 class _Page(BaseModel):
@@ -15,7 +15,7 @@ class _Page(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     cursor: Annotated[str | None, Field(max_length=256, description="nextCursor of the page before")] = None
-    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+    limit: Limit = 100
 
 
 class OfferQuery(_Page):
@@ -25,7 +25,9 @@ class OfferQuery(_Page):
     externalId: Word | None = None
     status: Literal["active", "paused", "deleted"] | None = None
     q: Annotated[Word | None, Field(description="Sought in externalId, merchantId and the offer's names")] = None
-    redeemable: Annotated[bool | None, Field(description="Can customers be owed a reward for it?")] = None
+    redeemable: Annotated[
+        Literal["true", "false"] | None, Field(description="Can customers be owed a reward for it?")
+    ] = None
 
 
 class HistoryQuery(_Page):

@@ -26,6 +26,12 @@ class ProblemReply(BaseModel):
 
 _PROBLEM = {"content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemReply"}}}}
 
+BODY_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    400: {"description": "The body is not JSON", **_PROBLEM},
+    413: {"description": "The body is too large", **_PROBLEM},
+    415: {"description": "The body is of another media type, or encoded", **_PROBLEM},
+}
+
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     401: {"description": "No or bad token", **_PROBLEM},
     403: {"description": "The role may not do this", **_PROBLEM},

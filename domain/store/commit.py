@@ -1,9 +1,9 @@
 """What is told of a commit, and of an event's place in it?"""
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+import struct
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -16,12 +16,24 @@ Alongside = Callable[[Cursor, int, Sequence[int]], None]
 """Writes what belongs to a commit: given the transaction, the commit's id and each event's stream id."""
 
 
-class CommitFacts(Struct, frozen=True):
-    """Who and what stands behind a commit."""
+class CommitContext(Struct, frozen=True):
+    """Who and what stands behind a commit. The defaults are for commits that nobody makes but the library's tests."""
 
-    origin: Origin = Origin("unknown", Source.CLI, None)
+    origin: Origin = Origin("unknown", Source.CLI)
+    partner: str | None = None
+    """Whose offers, settings or token it is about; None for what belongs to no partner."""
     run_id: UUID | None = None
     trace_id: str | None = None
+
+    def told(self) -> dict[str, str | None]:
+        """By column of `commits`."""
+        return {
+            "partner": self.partner,
+            "actor": self.origin.actor,
+            "source": str(self.origin.source),
+            "run_id": str(self.run_id) if self.run_id else None,
+            "trace_id": self.trace_id,
+        }
 
 
 class StoredEntry(Struct, frozen=True):
@@ -48,32 +60,24 @@ def head_of(tx: Cursor) -> Head:
     return Head(row["position"], from_microseconds(row["recorded_at"]) if row["position"] else None)
 
 
-class Commit(NamedTuple):
-    """A row of `commits`."""
-
-    commit_id: int
-    first_position: int
-    event_count: int
-    recorded_at: int
-    partner: str | None
-    actor: str
-    source: str
-    run_id: str | None
-    trace_id: str | None
-    digest: bytes
+def commit_digest(told: Mapping[str, str | None], events: bytes) -> bytes:
+    """SHA-256 over what is known of a commit before it has its place: `told` as CommitContext has it, and the digest of
+    its events as hex, as a JSON object without null members in the order of their names."""
+    members = {**told, "events": events.hex()}
+    return hashlib.sha256(
+        msgspec.json.encode({n: members[n] for n in sorted(members) if members[n] is not None})
+    ).digest()
 
 
-def commit_digest(commit: Commit, events: bytes) -> bytes:
-    """SHA-256 over all that a commit says (as a JSON array) and the digest of its events: shows what was changed by
-    hand. Of `commit` everything is taken but its own digest."""
-    told = msgspec.json.encode([*commit[:-1]])
-    return hashlib.sha256(told + events).digest()
+def chained(previous: bytes, digest: bytes, first_position: int, event_count: int, recorded_at: int) -> bytes:
+    """SHA-256 that seals a commit in its place, and with it all that came before."""
+    return hashlib.sha256(previous + digest + struct.pack(">qqq", first_position, event_count, recorded_at)).digest()
 
 
-def events_digest(events: Iterable[tuple[bytes, int, str, bytes]]) -> bytes:
-    """SHA-256 over events (stream uid, version, topic, state) in their order."""
+def events_digest(events: Iterable[tuple[int, bytes, int, str, bytes]]) -> bytes:
+    """SHA-256 over a commit's events (ordinal, stream uid, version, topic, state) in their order."""
     sha256 = hashlib.sha256()
-    for uid, version, topic, state in events:
-        sha256.update(b"%b%d %b %d\n" % (uid, version, topic.encode(), len(state)))
+    for ordinal, uid, version, topic, state in events:
+        sha256.update(b"%d %b%d %b %d\n" % (ordinal, uid, version, topic.encode(), len(state)))
         sha256.update(state)
     return sha256.digest()

@@ -97,8 +97,10 @@ class Connections:
     def _give_back(self, connection: sqlite3.Connection) -> None:
         if self._closed or len(self._idle) >= MAX_IDLE:
             connection.close()
-        else:
-            self._idle.append(connection)
+            return
+        self._idle.append(connection)
+        if self._closed:  # meanwhile
+            self.close()
 
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(

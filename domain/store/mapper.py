@@ -1,6 +1,6 @@
-"""How does a fact become a row, and a row a fact again?
+"""How does an event become a row, and a row an event again?
 
-Stored topic = the fact's short name, stored state = its plain JSON: anyone can read the ledger with a database shell,
+Stored topic = the event's short name, stored state = its plain JSON: anyone can read the ledger with a database shell,
 and no class is bound to its module for ever. Old shapes become new ones when they are read.
 """
 
@@ -12,10 +12,9 @@ from uuid import UUID
 import msgspec
 from eventsourcing.domain import DomainEventProtocol
 from eventsourcing.persistence import Mapper, MapperDeserialisationError, StoredEvent
-from eventsourcing.utils import register_topic
-from msgspec import Struct
+from msgspec import Raw, Struct
 
-from domain.events import EVENT_TYPES, Event, Fact
+from domain.events import EVENT_TYPES, Event, EventStruct
 
 _VERSION_MEMBER = "schemaVersion"
 _VERSION_PREFIX = b'{"schemaVersion":'
@@ -24,19 +23,15 @@ _encode = msgspec.json.Encoder().encode
 UnreadableEvent = MapperDeserialisationError
 """What is stored is not an event that this program understands."""
 
-F = TypeVar("F", bound=Fact)
+E = TypeVar("E", bound=EventStruct)
 
 
 class VersionedEvent(Struct, frozen=True):
-    """A fact with its place in its stream: what the library calls a domain event."""
+    """An event with its place in its stream: what the library calls a domain event."""
 
     originator_id: UUID
     originator_version: int
     event: Event
-
-
-for _fact in EVENT_TYPES:
-    register_topic(_fact.TOPIC, _fact)
 
 
 class LedgerMapper(Mapper[UUID]):
@@ -55,8 +50,8 @@ class LedgerMapper(Mapper[UUID]):
         return VersionedEvent(stored_event.originator_id, stored_event.originator_version, event)
 
 
-def encode_event(event: Fact) -> bytes:
-    """The fact's JSON; it tells its version, as the first member, when that is not 1."""
+def encode_event(event: EventStruct) -> bytes:
+    """The event's JSON; it tells its version, as the first member, when that is not 1."""
     if event.VERSION == 1:
         return _encode(event)
     return _encode({_VERSION_MEMBER: event.VERSION, **msgspec.to_builtins(event)})
@@ -64,35 +59,49 @@ def encode_event(event: Fact) -> bytes:
 
 def decode_event(topic: str, state: bytes) -> Event:
     """Raises UnreadableEvent for what this program can't understand."""
-    fact = _FACTS.get(topic)
-    if fact is None:
+    kind = _EVENTS.get(topic)
+    if kind is None:
         raise UnreadableEvent(f"There is no event named {topic!r}")
-    return decode_fact(fact, state)
+    return decode_as(kind, state)
 
 
-def decode_fact(fact: type[F], state: bytes) -> F:
+def decode_as(kind: type[E], state: bytes) -> E:
     """Upcasts what was stored in an older version; raises UnreadableEvent as above."""
     try:
-        if fact.VERSION == 1 and not state.startswith(_VERSION_PREFIX):
-            decoded: F = _decoder(fact).decode(state)
+        if kind.VERSION == 1 and not state.startswith(_VERSION_PREFIX):
+            decoded: E = _decoder(kind).decode(state)
             return decoded
-        return msgspec.convert(_upcast(fact, msgspec.json.decode(state)), fact)
+        return msgspec.convert(_upcast(kind, msgspec.json.decode(state)), kind)
     except (msgspec.DecodeError, KeyError) as error:
-        raise UnreadableEvent(f"A stored {fact.TOPIC} can't be read: {error}") from error
+        raise UnreadableEvent(f"A stored {kind.TOPIC} can't be read: {error}") from error
 
 
-def _upcast(fact: type[Fact], members: dict[str, Any]) -> dict[str, Any]:
+def content_of(topic: str, state: bytes) -> Raw:
+    """The content in a stored event that has one, as JSON; taken out of the state without reading it where it can be."""
+    if _EVENTS[topic].VERSION == 1:
+        return _content_alone(state).content
+    return Raw(_encode(decode_event(topic, state).content))  # type: ignore[union-attr]
+
+
+class _ContentAlone(Struct):
+    content: Raw
+
+
+_content_alone = msgspec.json.Decoder(_ContentAlone).decode
+
+
+def _upcast(kind: type[EventStruct], members: dict[str, Any]) -> dict[str, Any]:
     stored = members.pop(_VERSION_MEMBER, 1)
-    if stored > fact.VERSION:
-        raise UnreadableEvent(f"A {fact.TOPIC} of version {stored} needs a newer program")
-    for version in range(stored, fact.VERSION):
-        members = fact.UPCASTS[version](members)
+    if stored > kind.VERSION:
+        raise UnreadableEvent(f"A {kind.TOPIC} of version {stored} needs a newer program")
+    for version in range(stored, kind.VERSION):
+        members = kind.UPCASTS[version](members)
     return members
 
 
 @cache
-def _decoder(fact: type[F]) -> msgspec.json.Decoder[F]:
-    return msgspec.json.Decoder(fact)
+def _decoder(kind: type[E]) -> msgspec.json.Decoder[E]:
+    return msgspec.json.Decoder(kind)
 
 
-_FACTS: Mapping[str, type[Event]] = {fact.TOPIC: fact for fact in EVENT_TYPES}
+_EVENTS: Mapping[str, type[Event]] = {kind.TOPIC: kind for kind in EVENT_TYPES}

@@ -13,7 +13,8 @@ TABLES = (
     CREATE TABLE head (
         only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
         position INTEGER NOT NULL,
-        recorded_at INTEGER NOT NULL
+        recorded_at INTEGER NOT NULL,
+        chain BLOB NOT NULL
     )""",
     """
     CREATE TABLE commits (
@@ -26,7 +27,8 @@ TABLES = (
         source TEXT NOT NULL,
         run_id TEXT,
         trace_id TEXT,
-        digest BLOB NOT NULL
+        digest BLOB NOT NULL,
+        chain BLOB NOT NULL
     )""",
     """
     CREATE TABLE streams (
@@ -67,10 +69,12 @@ TABLES = (
     SELECT c.first_position + e.ordinal AS position,
            strftime('%Y-%m-%dT%H:%M:%S', c.recorded_at / 1000000, 'unixepoch')
                || printf('.%06dZ', c.recorded_at % 1000000) AS recorded_at,
-           e.topic AS type, lower(hex(s.stream_uid)) AS stream, e.version, c.partner, c.actor, c.source,
+           e.topic AS type, lower(substr(hex(s.stream_uid), 1, 8) || '-' || substr(hex(s.stream_uid), 9, 4) || '-'
+               || substr(hex(s.stream_uid), 13, 4) || '-' || substr(hex(s.stream_uid), 17, 4) || '-'
+               || substr(hex(s.stream_uid), 21)) AS stream, e.version, c.partner, c.actor, c.source,
            c.run_id, c.trace_id, CAST(e.state AS TEXT) AS state
     FROM commits c JOIN events e USING (commit_id) JOIN streams s USING (stream_id)
     """,
     f"INSERT INTO schema_version VALUES ({SCHEMA_VERSION})",
-    "INSERT INTO head VALUES (1, 0, 0)",
+    "INSERT INTO head VALUES (1, 0, 0, x'')",
 )

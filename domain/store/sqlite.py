@@ -24,13 +24,26 @@ from eventsourcing.persistence import (
 )
 from eventsourcing.utils import Environment, EnvType
 
-from domain.store.commit import Alongside, Commit, CommitFacts, StoredEntry, commit_digest, events_digest, head_of
+from domain.store.commit import (
+    Alongside,
+    CommitContext,
+    StoredEntry,
+    chained,
+    commit_digest,
+    events_digest,
+    head_of,
+)
 from domain.store.connections import Connections
 from domain.store.cursor import Cursor
 from domain.store.schema import SCHEMA_VERSION, TABLES
 from domain.values import Clock, to_microseconds
 
 IDS_PER_QUERY = 10_000
+
+_STREAM = (
+    "SELECT e.version, e.topic, CAST(e.state AS BLOB) AS state FROM streams s JOIN events e USING (stream_id)"
+    " WHERE s.stream_uid = ?"
+)
 
 
 class SchemaMismatch(Exception):  # noqa: N818 - names what is the case, as a refusal does
@@ -78,7 +91,7 @@ class LedgerRecorder(ApplicationRecorder):
         stored_events: Sequence[StoredEvent],
         *,
         transaction: Cursor | None = None,
-        facts: CommitFacts | None = None,
+        context: CommitContext | None = None,
         alongside: Alongside | None = None,
         **_: Any,
     ) -> Sequence[int]:
@@ -91,34 +104,29 @@ class LedgerRecorder(ApplicationRecorder):
         with nullcontext(transaction) if transaction else self.writing() as tx:
             stream_ids = _stream_ids(tx, stored_events)
             _require_successors(tx, stored_events, stream_ids)
-            commit = self._insert_commit(tx, stored_events, facts or CommitFacts())
-            _insert_event_rows(tx, commit.commit_id, stored_events, stream_ids)
+            commit_id, first_position = self._insert_commit(tx, stored_events, context or CommitContext())
+            _insert_event_rows(tx, commit_id, stored_events, stream_ids)
             if alongside:
-                alongside(tx, commit.commit_id, stream_ids)
-            return list(range(commit.first_position, commit.first_position + commit.event_count))
+                alongside(tx, commit_id, stream_ids)
+            return list(range(first_position, first_position + len(stored_events)))
 
-    def _insert_commit(self, tx: Cursor, events: Sequence[StoredEvent], facts: CommitFacts) -> Commit:
-        head = tx.execute(
-            "UPDATE head SET position = position + ?, recorded_at = max(recorded_at + 1, ?)"
-            " RETURNING position, recorded_at",
-            (len(events), to_microseconds(self.clock())),
-        ).fetchone()
-        commit = Commit(
-            commit_id=tx.execute("SELECT coalesce(max(commit_id), 0) + 1 FROM commits").fetchone()[0],
-            first_position=head["position"] - len(events) + 1,
-            event_count=len(events),
-            recorded_at=head["recorded_at"],
-            partner=facts.origin.partner,
-            actor=facts.origin.actor,
-            source=facts.origin.source,
-            run_id=str(facts.run_id) if facts.run_id else None,
-            trace_id=facts.trace_id,
-            digest=b"",
+    def _insert_commit(self, tx: Cursor, events: Sequence[StoredEvent], context: CommitContext) -> tuple[int, int]:
+        """Takes the commit's place at the head of the ledger; answers its id and its first position."""
+        head = tx.execute("SELECT position, recorded_at, chain FROM head").fetchone()
+        told = context.told()
+        told_events = ((n, _uid(e).bytes, e.originator_version, e.topic, e.state) for n, e in enumerate(events))
+        digest = commit_digest(told, events_digest(told_events))
+        place = (head["position"] + 1, len(events), max(head["recorded_at"] + 1, to_microseconds(self.clock())))
+        chain = chained(head["chain"], digest, *place)
+        commit_id: int = tx.execute(
+            f"INSERT INTO commits (first_position, event_count, recorded_at, digest, chain, {', '.join(told)})"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING commit_id",
+            (*place, digest, chain, *told.values()),
+        ).fetchone()["commit_id"]
+        tx.execute(
+            "UPDATE head SET position = ?, recorded_at = ?, chain = ?", (place[0] + len(events) - 1, place[2], chain)
         )
-        digest = events_digest((_uid(e).bytes, e.originator_version, e.topic, e.state) for e in events)
-        commit = commit._replace(digest=commit_digest(commit, digest))
-        tx.execute(f"INSERT INTO commits VALUES ({', '.join('?' * len(commit))})", commit)
-        return commit
+        return commit_id, place[0]
 
     # Reading
 
@@ -134,12 +142,15 @@ class LedgerRecorder(ApplicationRecorder):
         uid = originator_id if isinstance(originator_id, UUID) else UUID(originator_id)
         with self.reading() as tx:
             rows = tx.execute(
-                "SELECT e.version, e.topic, e.state FROM streams s JOIN events e USING (stream_id)"
-                " WHERE s.stream_uid = ? AND e.version > ? AND e.version <= ?"
-                f" ORDER BY e.version {'DESC' if desc else 'ASC'} LIMIT ?",
+                f"{_STREAM} AND e.version > ? AND e.version <= ? ORDER BY e.version {'DESC' if desc else 'ASC'} LIMIT ?",
                 (uid.bytes, *_bounds(gt, lte), -1 if limit is None else limit),
             )
             return [StoredEvent(uid, row["version"], row["topic"], row["state"]) for row in rows]
+
+    def select_stream(self, tx: Cursor, uid: UUID) -> list[StoredEvent]:
+        """All events of a stream, as a transaction sees them."""
+        rows = tx.execute(f"{_STREAM} ORDER BY e.version", (uid.bytes,))
+        return [StoredEvent(uid, row["version"], row["topic"], row["state"]) for row in rows]
 
     def select_notifications(
         self,

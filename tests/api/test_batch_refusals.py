@@ -19,7 +19,7 @@ from tests.harness import Call, Caller, MakeToken
 
 PROBLEM_MEMBERS = {"type", "title", "status", "detail", "instance", "errors", "traceId"}
 VENDOR_MEMBERS = {"responseId", "isSuccessful", "responseTitle", "responseType", "messages", "data"}
-MAX_BODY_BYTES = 20_000
+MAX_BODY_BYTES = 50_000
 MAX_ITEMS = 3
 REMOVED = object()
 

@@ -8,7 +8,7 @@ import pytest
 from api.schemas.offers import OfferList
 from domain.events import OfferEvent
 from domain.ledger import OfferLedger
-from domain.store.commit import CommitFacts
+from domain.store.commit import CommitContext
 from domain.values import Channel, OfferKey, Role
 from tests.examples import DELETED, PARTNER, PAUSED, batch, body, created, item, offer_data
 from tests.harness import OPERATOR, Call, Caller, Clock, MakeToken
@@ -23,7 +23,7 @@ ALL = [CUSTOM, PAUSED_ONE, MERCHANT, OTHERS]
 
 def record(ledger: OfferLedger, key: OfferKey, *events: OfferEvent) -> None:
     with ledger.recorder.writing() as tx:
-        ledger._commit(tx, CommitFacts(OPERATOR), [(key.offer_uid, 0, events)])
+        ledger._commit(tx, CommitContext(OPERATOR), [(key.offer_uid, 0, events)])
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from projections import inventory, projector
 from tests.examples import CONTENT, KEY, OTHER_CONTENT, PARTNER, PAUSED, RESUMED, created, updated
 from tests.harness import OPERATOR, Clock
 
-FEED = Origin("tide-feed", Source.CUSTOM, PARTNER)
+FEED = Origin("tide-feed", Source.CUSTOM)
 VALID = ValidItem("TP-1", CONTENT, created().content_digest)
 CHANGED = ValidItem("TP-1", OTHER_CONTENT, updated().content_digest)
 OTHER = ValidItem("TP-2", CONTENT, created().content_digest)

@@ -19,12 +19,12 @@ from domain.partner import SetPartner
 from domain.reconciliation import InvalidItem, Item
 from domain.store.cursor import Cursor
 from domain.values import Channel, Operation, Origin, Source, Status
-from projections import inventory, projector
+from projections import inventory, projector, verification
 from projections.inventory import OfferFilter
 from tests.examples import EVERY_OFFER_EVENT, PARTNER, created, item, offer_data
 from tests.harness import OPERATOR, Clock
 
-FEED = Origin("tide-feed", Source.CUSTOM, PARTNER)
+FEED = Origin("tide-feed", Source.CUSTOM)
 EVERYTHING = OfferFilter()
 MANY = 1_000
 
@@ -81,7 +81,7 @@ def test_the_inventory_equals_a_fold_of_the_events_after_any_sequence_of_batches
         for operation, batch in sent:
             run(ledger, operation, batch)
         assert projected(ledger) == folded(ledger)
-        assert projector.verify(ledger) == []
+        assert verification.verify(ledger) == []
 
 
 @settings(max_examples=40, deadline=None)
@@ -144,7 +144,7 @@ def stocked(ledger: OfferLedger) -> OfferLedger:
     run(ledger, Operation.SYNCHRONIZE, named)
     run(ledger, Operation.SYNCHRONIZE, named[:2])
     command = RunBatch(uuid4(), "harbor", Operation.SYNCHRONIZE, uuid4(), "d", [valid("TP-1")], [])
-    ledger.run_batch(command, Origin("harbor-feed", Source.CUSTOM, "harbor"))
+    ledger.run_batch(command, Origin("harbor-feed", Source.CUSTOM))
     return ledger
 
 

@@ -9,7 +9,7 @@ from api.batch_intake import judge
 from domain.ledger import OfferLedger, RunBatch
 from domain.token import CreateToken
 from domain.values import Operation, Origin, Role, Source
-from projections import projector
+from projections import projector, verification
 from tests.examples import PARTNER, item
 from tests.harness import OPERATOR
 
@@ -20,7 +20,7 @@ def stocked(ledger: OfferLedger) -> OfferLedger:
     for names in (["a", "b"], ["b", "c"], ["a", "c"]):
         items = [judge(item(name), 0) for name in names]
         command = RunBatch(uuid4(), PARTNER, Operation.SYNCHRONIZE, uuid4(), "d", items, [])
-        ledger.run_batch(command, Origin("tide-feed", Source.CUSTOM, PARTNER))
+        ledger.run_batch(command, Origin("tide-feed", Source.CUSTOM))
     return ledger
 
 
@@ -31,7 +31,7 @@ def change_by_hand(ledger: OfferLedger, *statements: str) -> None:
 
 
 def differences(ledger: OfferLedger) -> Sequence[str]:
-    return [difference.where for difference in projector.verify(ledger)]
+    return [difference.where for difference in verification.verify(ledger)]
 
 
 def rows(ledger: OfferLedger) -> list[tuple[object, ...]]:
@@ -63,6 +63,8 @@ def test_an_untouched_ledger_is_in_order(stocked: OfferLedger) -> None:
         ("DELETE FROM commits WHERE first_position = 2", "commit "),
         ("UPDATE commits SET actor = 'mallory' WHERE first_position = 2", "commit "),
         ("UPDATE commits SET recorded_at = recorded_at + 500000 WHERE first_position = 2", "commit "),
+        ("UPDATE events SET ordinal = ordinal + 7 WHERE version = 2", "commit "),
+        ("UPDATE head SET recorded_at = recorded_at + 1000000", "head"),
         ("INSERT INTO events VALUES (99, 0, 1, 99, 'OfferResumed', '{}')", "commit 99"),
     ],
 )  # fmt: skip
@@ -84,6 +86,31 @@ def test_a_row_changed_added_or_deleted_by_hand_is_found(stocked: OfferLedger, s
 def test_an_event_changed_or_deleted_by_hand_is_found(stocked: OfferLedger, statement: str) -> None:
     change_by_hand(stocked, statement)
     assert any(where.startswith("commit ") for where in differences(stocked))
+
+
+def test_the_newest_commit_cut_off_by_hand_is_found(stocked: OfferLedger) -> None:
+    newest = "(SELECT max(commit_id) FROM commits)"
+    change_by_hand(
+        stocked,
+        f"UPDATE head SET position = position - (SELECT event_count FROM commits WHERE commit_id = {newest})",
+        f"DELETE FROM events WHERE commit_id = {newest}",
+        f"DELETE FROM commits WHERE commit_id = {newest}",
+    )
+    assert "head" in differences(stocked)
+
+
+def test_many_differences_are_told_up_to_a_bound_and_each_as_it_is(stocked: OfferLedger) -> None:
+    change_by_hand(
+        stocked,
+        "UPDATE inventory SET status = 'paused' WHERE external_id = 'a'",
+        "DELETE FROM inventory WHERE external_id = 'b'",
+        f"INSERT INTO inventory SELECT value + 1000, 'p', 'custom', NULL, 'z' || value, 'active', 1, 1, 'd', '', '', 1, 1, 1"
+        f" FROM json_each('{list(range(50))}')",
+    )
+    found = verification.verify(stocked)
+    assert len(found) == verification.DIFFERENCES_SHOWN
+    kinds = [(difference.found is None, difference.expected is None) for difference in found]
+    assert (kinds.count((False, False)), kinds.count((True, False))) == (1, 1)
 
 
 def test_verifying_changes_nothing(stocked: OfferLedger) -> None:

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from api.settings import Settings
 from api.wiring import Service
-from domain.store.commit import CommitFacts
+from domain.store.commit import CommitContext
 from domain.values import Channel, OfferKey
 from tests.examples import PARTNER, batch, body, created, item
 from tests.harness import OPERATOR, Caller
@@ -108,7 +108,7 @@ def record_merchant_offer(service: Service, merchant_id: str, external_id: str, 
     """Offers of merchants have no door of their own yet; `later` are the events that follow their creation."""
     key = OfferKey(PARTNER, Channel.MERCHANT, merchant_id, external_id)
     with service.ledger.recorder.writing() as tx:
-        service.ledger._commit(tx, CommitFacts(OPERATOR), [(key.offer_uid, 0, [created(key=key), *later])])
+        service.ledger._commit(tx, CommitContext(OPERATOR), [(key.offer_uid, 0, [created(key=key), *later])])
     return key.offer_uid
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import sqlite3
+import struct
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ import pytest
 from eventsourcing.persistence import IntegrityError, StoredEvent
 from eventsourcing.tests.persistence import ApplicationRecorderTestCase
 
-from domain.store.commit import CommitFacts, head_of
+from domain.store.commit import CommitContext, head_of
 from domain.store.cursor import Cursor
 from domain.store.sqlite import LedgerRecorder, SchemaMismatch
 from domain.values import Origin, Source, to_microseconds
@@ -102,21 +103,30 @@ def test_recorded_times_increase_strictly_though_the_clock_stands_still_or_goes_
 
 def test_a_commit_tells_who_stands_behind_it(recorder: LedgerRecorder) -> None:
     run_id = uuid4()
-    facts = CommitFacts(Origin("tide-feed", Source.CUSTOM, "tidepool"), run_id)
-    recorder.insert_events([event(uuid4(), 1)], facts=facts)
+    context = CommitContext(Origin("tide-feed", Source.CUSTOM), "tidepool", run_id)
+    recorder.insert_events([event(uuid4(), 1)], context=context)
     with recorder.reading() as tx:
         row = tx.execute("SELECT partner, actor, source, run_id, trace_id FROM commits").fetchone()
     assert tuple(row) == ("tidepool", "tide-feed", "custom", str(run_id), None)
 
 
-def test_a_commit_keeps_a_digest_of_itself_and_its_events(recorder: LedgerRecorder) -> None:
+def test_commits_are_sealed_by_a_chain_of_digests(recorder: LedgerRecorder) -> None:
     uid = uuid4()
     recorder.clock = lambda: datetime(1970, 1, 1, 0, 0, 9, tzinfo=UTC)
-    recorder.insert_events([event(uid, 1, b'{"a":1}')], facts=CommitFacts(Origin("olga", Source.CLI, "tidepool")))
-    events = hashlib.sha256(uid.bytes + b'1 OfferResumed 7\n{"a":1}').digest()
-    told = b'[1,1,1,9000000,"tidepool","olga","cli",null,null]'
+    for version in (1, 2):
+        context = CommitContext(Origin("olga", Source.CLI), "tidepool")
+        recorder.insert_events([event(uid, version, b'{"a":1}')], context=context)
+    chain = b""
+    for position in (1, 2):
+        events = hashlib.sha256(b"0 %b%d OfferResumed 7\n" % (uid.bytes, position) + b'{"a":1}').hexdigest()
+        told = f'{{"actor":"olga","events":"{events}","partner":"tidepool","source":"cli"}}'
+        digest = hashlib.sha256(told.encode()).digest()
+        chain = hashlib.sha256(chain + digest + struct.pack(">qqq", position, 1, 9_000_000 + position - 1)).digest()
+        with recorder.reading() as tx:
+            row = tx.execute("SELECT digest, chain FROM commits WHERE first_position = ?", (position,)).fetchone()
+        assert tuple(row) == (digest, chain)
     with recorder.reading() as tx:
-        assert tx.execute("SELECT digest FROM commits").fetchone()[0] == hashlib.sha256(told + events).digest()
+        assert tx.execute("SELECT chain FROM head").fetchone()[0] == chain
 
 
 def test_the_middle_of_a_large_commit_can_be_read(recorder: LedgerRecorder) -> None:
@@ -129,11 +139,13 @@ def test_the_middle_of_a_large_commit_can_be_read(recorder: LedgerRecorder) -> N
 def test_anyone_can_read_the_ledger_with_a_database_shell(recorder: LedgerRecorder, tmp_path: Path) -> None:
     uid = uuid4()
     recorder.clock = lambda: datetime(2026, 11, 22, 12, 30, 0, 42, tzinfo=UTC)
-    recorder.insert_events([event(uid, 1, b'{"cause":"x"}')], facts=CommitFacts(Origin("olga", Source.CLI, "tidepool")))
+    recorder.insert_events(
+        [event(uid, 1, b'{"cause":"x"}')], context=CommitContext(Origin("olga", Source.CLI), "tidepool")
+    )
     shell = sqlite3.connect(tmp_path / "ledger.db")
     row = shell.execute("SELECT position, recorded_at, type, stream, version, partner, actor, state FROM ledger")
     assert row.fetchone() == (
-        1, "2026-11-22T12:30:00.000042Z", "OfferResumed", uid.hex, 1, "tidepool", "olga", '{"cause":"x"}'
+        1, "2026-11-22T12:30:00.000042Z", "OfferResumed", str(uid), 1, "tidepool", "olga", '{"cause":"x"}'
     )  # fmt: skip
     shell.close()
 

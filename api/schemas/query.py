@@ -1,0 +1,38 @@
+"""What may stand behind the question mark?"""
+
+import re
+from typing import Annotated, Any
+
+from fastapi import Request
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+
+from api.problems import validation_error
+from api.schemas.messages import MAX_COMPLAINTS, Complaint, shortened
+
+Word = Annotated[str, Field(min_length=1, max_length=256)]
+
+
+def _digits(value: Any) -> Any:
+    if isinstance(value, str) and not re.fullmatch("[0-9]{1,9}", value):
+        raise PydanticCustomError("digits", "must be an integer")
+    return value
+
+
+Limit = Annotated[int, BeforeValidator(_digits), Field(ge=1, le=1000)]
+
+
+def no_repeats(request: Request) -> None:
+    """A parameter that is given twice says nothing clear. Raises Problem 422."""
+    names = [name for name, _ in request.query_params.multi_items()]
+    _refuse([name for name in dict.fromkeys(names) if names.count(name) > 1], "given more than once")
+
+
+def no_parameters(request: Request) -> None:
+    """For calls that take none. Raises Problem 422."""
+    _refuse(list(request.query_params), "unknown")
+
+
+def _refuse(names: list[str], message: str) -> None:
+    if names:
+        raise validation_error([Complaint(("query", shortened(name)), message) for name in names[:MAX_COMPLAINTS]])
