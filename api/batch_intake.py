@@ -59,7 +59,9 @@ def judge(element: Any, index: int) -> Item:
     external_id = _readable_id(element.get("externalId"))
     if broken := _broken_rules(element):
         at = "" if external_id else f"offers[{index}]"
-        told = [_sentence(f"{at}.{path}".strip("."), message) for path, message in broken[:MAX_COMPLAINTS]]
+        told = [
+            _sentence(f"{at}.{path}".lstrip(".") if path else at, message) for path, message in broken[:MAX_COMPLAINTS]
+        ]
         if len(broken) > MAX_COMPLAINTS:
             told.append("there are more problems")
         return InvalidItem(external_id, told)

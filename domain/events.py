@@ -11,7 +11,7 @@ from typing import Any, ClassVar, get_args
 from msgspec import Struct
 
 from domain.content import Content
-from domain.values import Channel, Role
+from domain.values import Channel, PartnerSettings, Role
 
 Upcast = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -69,14 +69,12 @@ class OfferRestored(EventStruct, frozen=True):
 class PartnerRegistered(EventStruct, frozen=True):
     TOPIC: ClassVar[str] = "PartnerRegistered"
     partner: str
-    synchronize_per_day: int
-    insert_per_hour: int
+    settings: PartnerSettings
 
 
 class PartnerSettingsChanged(EventStruct, frozen=True):
     TOPIC: ClassVar[str] = "PartnerSettingsChanged"
-    synchronize_per_day: int
-    insert_per_hour: int
+    settings: PartnerSettings
 
 
 class TokenCreated(EventStruct, frozen=True):

@@ -3,26 +3,26 @@
 from typing import assert_never
 
 from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from domain.events import PartnerEvent, PartnerRegistered, PartnerSettingsChanged
-from domain.values import Operation
+from domain.values import Operation, PartnerSettings
 
 # State
 
 
 class Partner(Struct, frozen=True):
-    """A limit of 0 means unlimited. `registered` tells a partner from a name never heard."""
+    """`registered` tells a partner from a name never heard."""
 
     registered: bool = False
-    synchronize_per_day: int = 1
-    insert_per_hour: int = 1
+    settings: PartnerSettings = PartnerSettings()
 
     def limit(self, operation: Operation) -> int:
         match operation:
             case Operation.SYNCHRONIZE:
-                return self.synchronize_per_day
+                return self.settings.synchronize_per_day
             case Operation.INSERT:
-                return self.insert_per_hour
+                return self.settings.insert_per_hour
             case _:
                 assert_never(operation)
 
@@ -33,7 +33,7 @@ UNKNOWN = Partner()
 def evolve(_: Partner, event: PartnerEvent) -> Partner:
     match event:
         case PartnerRegistered() | PartnerSettingsChanged():
-            return Partner(True, event.synchronize_per_day, event.insert_per_hour)  # noqa: FBT003
+            return Partner(registered=True, settings=event.settings)
         case _:
             assert_never(event)
 
@@ -50,18 +50,8 @@ class SetPartner(Struct, frozen=True):
 
 
 def set_partner(partner: Partner, command: SetPartner) -> list[PartnerEvent]:
-    synchronize_per_day = _chosen(command.synchronize_per_day, partner.synchronize_per_day)
-    insert_per_hour = _chosen(command.insert_per_hour, partner.insert_per_hour)
+    given = {name: value for name, value in asdict(command).items() if name != "name" and value is not None}
+    settings = replace(partner.settings, **given)
     if not partner.registered:
-        return [
-            PartnerRegistered(
-                partner=command.name, synchronize_per_day=synchronize_per_day, insert_per_hour=insert_per_hour
-            )
-        ]
-    if (synchronize_per_day, insert_per_hour) == (partner.synchronize_per_day, partner.insert_per_hour):
-        return []
-    return [PartnerSettingsChanged(synchronize_per_day=synchronize_per_day, insert_per_hour=insert_per_hour)]
-
-
-def _chosen(new: int | None, present: int) -> int:
-    return present if new is None else new
+        return [PartnerRegistered(partner=command.name, settings=settings)]
+    return [] if settings == partner.settings else [PartnerSettingsChanged(settings=settings)]

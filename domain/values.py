@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID, uuid5
 
+from msgspec import Struct
+
 Clock = Callable[[], datetime]
 """Tells the present moment, timezone-aware, in UTC."""
 
@@ -58,6 +60,13 @@ class Role(StrEnum):
     PUBLISHER = "publisher"
     AUDITOR = "auditor"
     OPERATOR = "operator"
+
+
+class PartnerSettings(Struct, frozen=True, rename="camel"):
+    """What an operator sets for a partner. A limit of 0 is none. In stored events: fields are added, with a default."""
+
+    synchronize_per_day: int = 1
+    insert_per_hour: int = 1
 
 
 class OfferKey(NamedTuple):

@@ -27,28 +27,26 @@ TABLE = """
 def apply(tx: Cursor, entries: Sequence[Entry]) -> None:
     for entry in entries:
         match entry.event:
-            case PartnerRegistered() as event:
+            case PartnerRegistered(partner=name, settings=settings):
                 tx.execute(
-                    "INSERT INTO partners VALUES (?, ?, ?, ?, ?, ?)"
-                    " ON CONFLICT (partner_id) DO UPDATE SET"
+                    "INSERT INTO partners VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (partner_id) DO UPDATE SET"
                     " name = excluded.name, synchronize_per_day = excluded.synchronize_per_day,"
-                    " insert_per_hour = excluded.insert_per_hour,"
-                    " created_commit = excluded.created_commit,"
+                    " insert_per_hour = excluded.insert_per_hour, created_commit = excluded.created_commit,"
                     " updated_commit = excluded.updated_commit",
                     (
                         entry.stream_id,
-                        event.partner,
-                        event.synchronize_per_day,
-                        event.insert_per_hour,
+                        name,
+                        settings.synchronize_per_day,
+                        settings.insert_per_hour,
                         entry.commit_id,
                         entry.commit_id,
                     ),
                 )
-            case PartnerSettingsChanged() as event:
+            case PartnerSettingsChanged(settings=settings):
                 tx.execute(
                     "UPDATE partners SET synchronize_per_day = ?, insert_per_hour = ?, updated_commit = ?"
                     " WHERE partner_id = ?",
-                    (event.synchronize_per_day, event.insert_per_hour, entry.commit_id, entry.stream_id),
+                    (settings.synchronize_per_day, settings.insert_per_hour, entry.commit_id, entry.stream_id),
                 )
             case _:
                 pass

@@ -77,13 +77,13 @@ def test_the_description_has_the_routes(document: dict[str, Any]) -> None:
     assert routes >= {
         f"post {BATCH_PATH}",
         "get /api/v1/offers",
-        "get /api/v1/offers/{offer_uid}",
-        "get /api/v1/offers/{offer_uid}/history",
+        "get /api/v1/offers/{offerUid}",
+        "get /api/v1/offers/{offerUid}/history",
     }
 
 
 def test_the_description_asks_for_a_token_everywhere(document: dict[str, Any]) -> None:
-    assert document["security"] == [{"token": []}]
+    assert document["security"] == [{"ApiToken": []}, {"Bearer": []}]
 
 
 def test_the_description_of_a_batch_is_that_of_its_schema(document: dict[str, Any]) -> None:

@@ -189,3 +189,12 @@ def test_what_is_in_the_environment_of_the_process_does_not_reach_the_library(
     ledger.handle(SetPartner(PARTNER), OPERATOR)
     assert b"tidepool" in ledger.recorder.select_notifications(1, 1)[0].state
     ledger.close()
+
+
+def test_a_commit_tells_whose_settings_or_token_it_is_about(ledger: OfferLedger) -> None:
+    ledger.handle(CreateToken("t", Role.PARTNER, PARTNER, "00", 0, None), OPERATOR)
+    ledger.handle(RevokeToken("t"), OPERATOR)
+    ledger.handle(CreateToken("books", Role.AUDITOR, None, "01", 0, None), OPERATOR)
+    with ledger.recorder.reading() as tx:
+        partners = [row["partner"] for row in tx.execute("SELECT partner FROM commits ORDER BY first_position")]
+    assert partners == [PARTNER, PARTNER, PARTNER, None]

@@ -10,7 +10,7 @@ from domain.events import PartnerRegistered, PartnerSettingsChanged, TokenCreate
 from domain.partner import SetPartner
 from domain.refusals import TokenNameTaken, UnknownToken
 from domain.token import CreateToken, RevokeToken
-from domain.values import Operation, Role
+from domain.values import Operation, PartnerSettings, Role
 
 CREATE = CreateToken("try", Role.AUDITOR, None, "00" * 32, 600, None)
 CREATED = TokenCreated(
@@ -20,28 +20,24 @@ CREATED = TokenCreated(
 
 def test_a_new_partner_gets_what_is_given_and_defaults_for_the_rest() -> None:
     assert partners.set_partner(partners.UNKNOWN, SetPartner("p", insert_per_hour=5)) == [
-        PartnerRegistered(partner="p", synchronize_per_day=1, insert_per_hour=5)
+        PartnerRegistered(partner="p", settings=PartnerSettings(1, 5))
     ]
 
 
 def test_a_known_partner_keeps_what_is_not_given() -> None:
-    partner = partners.evolve(
-        partners.UNKNOWN, PartnerRegistered(partner="p", synchronize_per_day=3, insert_per_hour=5)
-    )
+    partner = partners.evolve(partners.UNKNOWN, PartnerRegistered(partner="p", settings=PartnerSettings(3, 5)))
     assert partners.set_partner(partner, SetPartner("p", synchronize_per_day=0)) == [
-        PartnerSettingsChanged(synchronize_per_day=0, insert_per_hour=5)
+        PartnerSettingsChanged(settings=PartnerSettings(0, 5))
     ]
 
 
 def test_a_partner_that_is_set_to_what_it_is_gets_no_event() -> None:
-    partner = partners.evolve(
-        partners.UNKNOWN, PartnerRegistered(partner="p", synchronize_per_day=3, insert_per_hour=5)
-    )
+    partner = partners.evolve(partners.UNKNOWN, PartnerRegistered(partner="p", settings=PartnerSettings(3, 5)))
     assert partners.set_partner(partner, SetPartner("p", 3, 5)) == []
 
 
 def test_each_operation_has_its_own_limit() -> None:
-    partner = partners.evolve(partners.UNKNOWN, PartnerSettingsChanged(synchronize_per_day=3, insert_per_hour=5))
+    partner = partners.evolve(partners.UNKNOWN, PartnerSettingsChanged(settings=PartnerSettings(3, 5)))
     assert [partner.limit(operation) for operation in (Operation.SYNCHRONIZE, Operation.INSERT)] == [3, 5]
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from api.settings import Settings
+from projections.projector import PROJECTIONS
 from tests.api.cli.shell import Ended, Run, WriteBatch, change_by_hand, require_done
 from tests.examples import PARTNER
 
@@ -125,7 +126,7 @@ def test_verify_changes_nothing(kept: Run, settings: Settings) -> None:
 
 
 def test_rebuild_says_what_it_has_done(kept: Run) -> None:
-    assert require_done(kept("projections", "rebuild")) == "Rebuilt 3 projections from 4 events.\n"
+    assert require_done(kept("projections", "rebuild")) == f"Rebuilt {len(PROJECTIONS)} projections from 4 events.\n"
 
 
 def test_json_of_a_rebuild_tells_the_position_reached(kept: Run) -> None:
