@@ -39,7 +39,7 @@ def read_batch(body: bytes, partner: str, max_items: int, watch: Watch = lambda 
         raise validation_error([Complaint(("offers",), "must have at least 1 element")])
     items = []
     for index, element in enumerate(elements):
-        items.append(judge(element.value, index))
+        items.append(judge(element, index))
         watch(index + 1, len(elements))
     return RunBatch(
         run_id=uuid4(),
@@ -52,12 +52,13 @@ def read_batch(body: bytes, partner: str, max_items: int, watch: Watch = lambda 
     )
 
 
-def judge(element: Any, index: int) -> Item:
-    """One element of `offers` as an item: valid, or with everything that is wrong with it."""
-    if not isinstance(element, dict):
+def judge(element: Element, index: int) -> Item:
+    """One element of `offers` as an item: valid, or with what is wrong with it."""
+    sent = element.value
+    if not isinstance(sent, dict):
         return InvalidItem(None, [f"offers[{index}]: must be an object"])
-    external_id = _readable_id(element.get("externalId"))
-    if broken := _broken_rules(element):
+    external_id = _readable_id(sent.get("externalId"))
+    if broken := element.flaws or _broken_rules(sent):
         at = "" if external_id else f"offers[{index}]"
         told = [
             _sentence(f"{at}.{path}".lstrip(".") if path else at, message) for path, message in broken[:MAX_COMPLAINTS]
@@ -67,9 +68,9 @@ def judge(element: Any, index: int) -> Item:
         return InvalidItem(external_id, told)
     if external_id is None:
         raise AssertionError("an item without a readable externalId breaks a rule")
-    content = element["offerData"]
+    content = sent["offerData"]
     content = content[0] if isinstance(content, list) else content
-    beside = (name for name in element if name not in BatchItem.model_fields)
+    beside = (name for name in sent if name not in BatchItem.model_fields)
     return ValidItem(external_id, content, digest(content), _ignored(beside, "not a member of an offer"))
 
 
@@ -77,12 +78,10 @@ def _ignored(names: Iterable[str], why: str) -> list[str]:
     return [f"{shortened(name)}: ignored, {why}" for name in islice(names, MAX_COMPLAINTS)]
 
 
-def _broken_rules(element: dict[str, Any]) -> list[tuple[str, str]]:
-    """What is wrong with an item, as (path, message), up to one more than will be told."""
-    if found := list(islice(flaws(element, ""), MAX_COMPLAINTS + 1)):
-        return found
+def _broken_rules(sent: dict[str, Any]) -> list[tuple[str, str]]:
+    """What is wrong with an item without flaws, as (path, message), up to one more than will be told."""
     try:
-        BatchItem.model_validate(element)
+        BatchItem.model_validate(sent)
     except ValidationError as error:
         return [(complaint.path, complaint.message) for complaint in complaints(error)]
     return []

@@ -9,12 +9,13 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from json import JSONDecodeError, JSONDecoder
 from typing import Any, NoReturn
 
 from msgspec import Struct
 
-from api.schemas.messages import shortened
+from api.schemas.messages import MAX_COMPLAINTS, shortened
 
 MAX_NESTING = 64
 MAX_NUMBER = 2**53 - 1
@@ -46,11 +47,12 @@ class Flaw(Struct, frozen=True):
 
 
 class Element(Struct, frozen=True):
-    """An element of the long list. `text` is how it was spelt, kept only where `value` can't be spelt again: a Flaw
-    hides what was sent, or it is nested too deeply."""
+    """An element of the long list, with its flaws as (path, message), bounded in number. `text` is how a flawed one was
+    spelt, whose `value` can't be spelt again."""
 
     value: Any
-    text: str | None
+    flaws: list[tuple[str, str]] = []
+    text: str | None = None
 
 
 class Envelope(Struct, frozen=True):
@@ -146,8 +148,8 @@ class _Reader:
                 raise TooManyElements
             start, self.flawed = at, False
             value, at = self._value(at)
-            hidden = self.flawed or self._is_too_deep(value, start, at)
-            elements.append(Element(value, self.text[start:at] if hidden else None))
+            found = list(islice(flaws(value, ""), MAX_COMPLAINTS + 1)) if self._is_suspect(start, at) else []
+            elements.append(Element(value, found, self.text[start:at]) if found else Element(value))
             more, at = self._continues(at, "]")
         return elements, at + 1
 
@@ -161,9 +163,13 @@ class _Reader:
     def _value(self, at: int) -> tuple[Any, int]:
         return self._decode(self.text, at)
 
-    def _is_too_deep(self, value: Any, start: int, end: int) -> bool:
-        brackets = self.text.count("[", start, end) + self.text.count("{", start, end)
-        return brackets > MAX_NESTING and any(message == TOO_DEEP for _, message in flaws(value, ""))
+    def _is_suspect(self, start: int, end: int) -> bool:
+        """Whether the text between may hold a flaw; nearly none does, and looking at every value takes long."""
+        return (
+            self.flawed
+            or self.text.find("\\u", start, end) >= 0
+            or self.text.count("[", start, end) + self.text.count("{", start, end) > MAX_NESTING
+        )
 
     def _skip(self, at: int) -> int:
         return _space(self.text, at).end()  # type: ignore[union-attr]

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
+from api.batch_intake import judge
+from api.strict_json import read_envelope
 from domain.content import Content, digest
 from domain.events import (
     OfferCreated,
@@ -16,6 +18,7 @@ from domain.events import (
     OfferUpdated,
     PauseCause,
 )
+from domain.reconciliation import Item
 from domain.values import Channel, OfferKey
 
 PARTNER = "tidepool"
@@ -53,7 +56,13 @@ def body(document: Mapping[str, Any]) -> bytes:
     return json.dumps(document).encode()
 
 
-# Facts
+def judged(sent: Any, index: int = 0) -> Item:
+    """What becomes of an item on its way through the wire."""
+    (element,) = read_envelope(json.dumps({"offers": [sent]}).encode(), "offers").elements
+    return judge(element, index)
+
+
+# Events
 
 CONTENT: Content = offer_data()
 OTHER_CONTENT: Content = offer_data(headline="Open two jars")

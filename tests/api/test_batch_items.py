@@ -29,7 +29,7 @@ def judged(element: Any) -> Item:
 
 def judged_text(document: str) -> Item:
     (only,) = read_envelope(document.encode(), "offers").elements
-    return judge(only.value, 7)
+    return judge(only, 7)
 
 
 def with_member(text: str) -> Item:

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from api.batch_intake import judge, read_batch
+from api.batch_intake import read_batch
 from api.problems import Problem
 from api.schemas.messages import MAX_COMPLAINTS, MAX_NAME_LENGTH
 from api.wiring import Service
 from domain.reconciliation import InvalidItem
-from tests.examples import PARTNER, batch, body, item
+from tests.examples import PARTNER, batch, body, item, judged
 from tests.harness import Call, Caller, MakeToken
 
 LONG_NAME = "n" * 100_000
@@ -20,7 +20,7 @@ WAITING = 60
 
 
 def messages(element: Any) -> list[str]:
-    found = judge(element, 0)
+    found = judged(element)
     assert isinstance(found, InvalidItem)
     return found.messages
 

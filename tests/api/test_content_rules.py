@@ -27,7 +27,7 @@ URL = "must be an absolute http or https URL"
 def judged(element: Any) -> Item:
     """An item as it is judged after its way through the wire."""
     (only,) = read_envelope(body({"offers": [element]}), "offers").elements
-    return judge(only.value, 0)
+    return judge(only, 0)
 
 
 def content(**changes: Any) -> dict[str, Any]:

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.batch_intake import judge
 from domain.content import digest
 from domain.events import OfferEvent
 from domain.ledger import Entry, OfferLedger, RunBatch
@@ -21,7 +20,7 @@ from domain.store.cursor import Cursor
 from domain.values import Channel, Operation, Origin, Source, Status
 from projections import inventory, projector, verification
 from projections.inventory import OfferFilter
-from tests.examples import EVERY_OFFER_EVENT, PARTNER, created, item, offer_data
+from tests.examples import EVERY_OFFER_EVENT, PARTNER, created, item, judged, offer_data
 from tests.harness import OPERATOR, Clock
 
 FEED = Origin("tide-feed", Source.CUSTOM)
@@ -45,7 +44,7 @@ def run(ledger: OfferLedger, operation: Operation, items: list[Item]) -> None:
 
 
 def valid(external_id: str, headline: str = "one") -> Item:
-    return judge(item(external_id, headline=headline), 0)
+    return judged(item(external_id, headline=headline))
 
 
 def folded(ledger: OfferLedger) -> dict[int, Offer]:
@@ -138,9 +137,7 @@ def test_the_projections_accept_any_sequence_of_events(history: list[tuple[int, 
 @pytest.fixture
 def stocked(ledger: OfferLedger) -> OfferLedger:
     ledger.handle(SetPartner("harbor", synchronize_per_day=0), OPERATOR)
-    named = [
-        judge({"externalId": f"TP-{n}", "offerData": offer_data(name=f"100% of_{n} ÄPFEL!")}, n) for n in (1, 2, 3)
-    ]
+    named = [judged({"externalId": f"TP-{n}", "offerData": offer_data(name=f"100% of_{n} ÄPFEL!")}) for n in (1, 2, 3)]
     run(ledger, Operation.SYNCHRONIZE, named)
     run(ledger, Operation.SYNCHRONIZE, named[:2])
     command = RunBatch(uuid4(), "harbor", Operation.SYNCHRONIZE, uuid4(), "d", [valid("TP-1")], [])

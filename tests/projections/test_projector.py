@@ -5,12 +5,11 @@ from uuid import uuid4
 
 import pytest
 
-from api.batch_intake import judge
 from domain.ledger import OfferLedger, RunBatch
 from domain.token import CreateToken
 from domain.values import Operation, Origin, Role, Source
 from projections import projector, verification
-from tests.examples import PARTNER, item
+from tests.examples import PARTNER, item, judged
 from tests.harness import OPERATOR
 
 
@@ -18,7 +17,7 @@ from tests.harness import OPERATOR
 def stocked(ledger: OfferLedger) -> OfferLedger:
     ledger.handle(CreateToken("books", Role.AUDITOR, None, "00", 0, None), OPERATOR)
     for names in (["a", "b"], ["b", "c"], ["a", "c"]):
-        items = [judge(item(name), 0) for name in names]
+        items = [judged(item(name)) for name in names]
         command = RunBatch(uuid4(), PARTNER, Operation.SYNCHRONIZE, uuid4(), "d", items, [])
         ledger.run_batch(command, Origin("tide-feed", Source.CUSTOM))
     return ledger
