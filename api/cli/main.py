@@ -67,7 +67,9 @@ def _explained() -> Iterator[None]:
     except UnreadableEvent as error:
         fail(f"The ledger holds what this program can't read: {error}.")
     except StorageError as error:
-        fail(f"The ledger's storage can't be used: {error}.")
+        missing = "no such table" in str(error)
+        remedy = " A projection's table is made by: offer-ledger projections rebuild." if missing else ""
+        fail(f"The ledger's storage can't be used: {error}.{remedy}")
     except ValidationError as error:
         fail(*(f"OFFER_LEDGER_{c.path.upper()}: {c.message}" for c in complaints(error)), exit_code=2)
     except KeyboardInterrupt:
