@@ -18,13 +18,12 @@ from domain.content import digest
 from domain.ledger import RunBatch
 from domain.reconciliation import InvalidItem, Item, ValidItem
 from domain.run import Run
-from domain.values import Operation, Watch
+from domain.values import MAX_ID_LENGTH, Operation, Watch, unwatched
 
-MAX_ID_LENGTH = 256
 ALL_FAILED = "No offer of this batch is in order; nothing has been changed."
 
 
-def read_batch(body: bytes, partner: str, max_items: int, watch: Watch = lambda _done, _total: None) -> RunBatch:
+def read_batch(body: bytes, partner: str, max_items: int, watch: Watch = unwatched) -> RunBatch:
     """Judges a request body; raises Problem if its envelope is not in order."""
     try:
         sent = read_envelope(body, "offers", max_items)
@@ -59,10 +58,8 @@ def judge(element: Element, index: int) -> Item:
         return InvalidItem(None, [f"offers[{index}]: must be an object"])
     external_id = _readable_id(sent.get("externalId"))
     if broken := element.flaws or _broken_rules(sent):
-        at = "" if external_id else f"offers[{index}]"
-        told = [
-            _sentence(f"{at}.{path}".lstrip(".") if path else at, message) for path, message in broken[:MAX_COMPLAINTS]
-        ]
+        at = () if external_id else ("offers", index)
+        told = [str(Complaint((*at, *complaint.place), complaint.message)) for complaint in broken[:MAX_COMPLAINTS]]
         if len(broken) > MAX_COMPLAINTS:
             told.append("there are more problems")
         return InvalidItem(external_id, told)
@@ -78,17 +75,13 @@ def _ignored(names: Iterable[str], why: str) -> list[str]:
     return [f"{shortened(name)}: ignored, {why}" for name in islice(names, MAX_COMPLAINTS)]
 
 
-def _broken_rules(sent: dict[str, Any]) -> list[tuple[str, str]]:
-    """What is wrong with an item without flaws, as (path, message), up to one more than will be told."""
+def _broken_rules(sent: dict[str, Any]) -> list[Complaint]:
+    """What is wrong with an item without flaws, up to one more than will be told."""
     try:
         BatchItem.model_validate(sent)
     except ValidationError as error:
-        return [(complaint.path, complaint.message) for complaint in complaints(error)]
+        return complaints(error)
     return []
-
-
-def _sentence(path: str, message: str) -> str:
-    return f"{path}: {message}" if path else message
 
 
 def reply(run: Run) -> dict[str, Any]:
@@ -127,11 +120,11 @@ def _envelope(members: dict[str, Any]) -> BatchEnvelope:
     try:
         return BatchEnvelope.model_validate(members)
     except ValidationError as error:
-        raise validation_error(list(complaints(error))) from None
+        raise validation_error(complaints(error)) from None
 
 
 def _readable_id(sent: Any) -> str | None:
-    readable = isinstance(sent, str) and 1 <= len(sent) <= MAX_ID_LENGTH and not any(flaws(sent, ""))
+    readable = isinstance(sent, str) and 1 <= len(sent) <= MAX_ID_LENGTH and not any(flaws(sent))
     return sent if readable else None
 
 
@@ -140,7 +133,9 @@ def _request_digest(operation: str, elements: Sequence[Element], items: Sequence
     sha256 = hashlib.sha256(operation.encode())
     for element, item in zip(elements, items, strict=True):
         if isinstance(item, ValidItem):
-            sha256.update(f"\n={item.content_digest} {item.external_id}".encode())
+            told = f"= {item.content_digest} {item.external_id}"
         else:
-            sha256.update(f"\n~{element.text or json.dumps(element.value, sort_keys=True)}".encode())
+            told = f"~ {element.text or json.dumps(element.value, sort_keys=True)}"
+        # Each by its own digest: no item can be spelt so as to read as two.
+        sha256.update(hashlib.sha256(told.encode()).digest())
     return sha256.hexdigest()

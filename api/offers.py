@@ -1,6 +1,6 @@
 """Which offers are there, and what has happened to each?"""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
@@ -47,21 +47,22 @@ def list_offers(request: Request, service: Here, caller: MayList, query: Annotat
             page = inventory.page(tx, wanted, after, query.limit)
         else:
             page = OfferPage([], None, head_of(tx))
-    next_cursor = cursors.encode(wanted, page.next_after)
-    as_of = page.head.recorded_at
-    body = {
+    body = page_document(wanted, page)
+    headers = _next_link(request.url, body["nextCursor"])
+    return Response(msgspec.json.encode(body), headers=headers, media_type=JSON)
+
+
+def page_document(wanted: OfferFilter, page: OfferPage) -> dict[str, Any]:
+    """One page of the inventory as its readers get it, by HTTP and from the command line."""
+    return {
         "items": page.items,
-        "nextCursor": next_cursor,
+        "nextCursor": cursors.encode(wanted, page.next_after),
         "position": page.head.position,
-        "asOf": utc_text(as_of) if as_of else None,
+        "asOf": utc_text(page.head.recorded_at) if page.head.recorded_at else None,
     }
-    return Response(msgspec.json.encode(body), headers=_next_link(request.url, next_cursor), media_type=JSON)
 
 
-@router.get(
-    "/{offerUid}",
-    responses={200: {"model": Offer}, 304: {"description": "Not changed"}},
-)
+@router.get("/{offerUid}", responses={200: {"model": Offer}, 304: {"description": "Not changed"}})
 def get_offer(request: Request, service: Here, caller: MayRead, offer_uid: OfferUid) -> Response:
     """One offer as it is now; its ETag is its version."""
     no_parameters(request)

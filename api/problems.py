@@ -38,7 +38,7 @@ class Problem(Exception):  # noqa: N818 - named as in RFC 9457
         vendor: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(detail)
-        self.status, self.kind, self.detail, self.errors = status, kind, detail, errors
+        self.status, self.kind, self.detail, self.errors = status, kind, detail, errors[:MAX_COMPLAINTS]
         self.headers, self.vendor = headers or {}, vendor
 
     @property
@@ -60,15 +60,13 @@ def not_found(what: str) -> Problem:
 
 
 def respond(request: Request, problem: Problem) -> Response:
-    if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        logger.error("%s %s: %s (traceId %s)", request.method, request.url.path, problem.detail, request.state.trace_id)
     body: dict[str, Any] = {
         "type": problem.kind,
         "title": problem.title,
         "status": problem.status,
         "detail": problem.detail,
         "instance": request.scope["raw_path"].decode("latin-1"),
-        "errors": [{"pointer": error.pointer, "message": error.message} for error in problem.errors[:MAX_COMPLAINTS]],
+        "errors": [{"pointer": error.pointer, "message": error.message} for error in problem.errors],
         "traceId": request.state.trace_id,
     }
     if request.url.path == BATCH_PATH:
@@ -83,7 +81,7 @@ def _vendor_members(problem: Problem) -> dict[str, Any]:
         "isSuccessful": False,
         "responseTitle": title,
         "responseType": title.replace(" ", ""),
-        "messages": [str(error) for error in problem.errors[:MAX_COMPLAINTS]] or [problem.detail],
+        "messages": [str(error) for error in problem.errors] or [problem.detail],
         "data": None,
     }
 
@@ -92,7 +90,11 @@ def handle_problems(app: FastAPI) -> None:
     """Makes every refusal and every failure of the app answer as a problem."""
 
     def answer(request: Request, error: Exception) -> Response:
-        return respond(request, problem_of(error))
+        problem = problem_of(error)
+        if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            told = (request.method, request.url.path, problem.detail, request.state.trace_id)
+            logger.error("%s %s: %s (traceId %s)", *told, exc_info=error)
+        return respond(request, problem)
 
     for kind in (
         Problem,
@@ -126,7 +128,6 @@ def problem_of(error: Exception) -> Problem:
         case ClientDisconnect():
             return Problem(HTTPStatus.BAD_REQUEST, "incomplete-request", "The request ended too soon.")
         case StorageError():
-            logger.error("storage failed", exc_info=error)
             detail = "The ledger's storage can't be used at the moment; nothing has been changed."
             headers = {"Retry-After": "5"}
             return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "storage-unavailable", detail, headers=headers)

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from msgspec import Struct
 
-from api.schemas.messages import MAX_COMPLAINTS, shortened
+from api.schemas.messages import MAX_COMPLAINTS, Complaint, shortened
 
 MAX_NESTING = 64
 MAX_NUMBER = 2**53 - 1
@@ -47,11 +47,11 @@ class Flaw(Struct, frozen=True):
 
 
 class Element(Struct, frozen=True):
-    """An element of the long list, with its flaws as (path, message), bounded in number. `text` is how a flawed one was
-    spelt, whose `value` can't be spelt again."""
+    """An element of the long list, with its flaws, bounded in number. `text` is how a flawed one was spelt, whose `value`
+    can't be spelt again."""
 
     value: Any
-    flaws: list[tuple[str, str]] = []
+    flaws: list[Complaint] = []
     text: str | None = None
 
 
@@ -75,25 +75,25 @@ def read_envelope(body: bytes, list_name: str, max_elements: int = sys.maxsize) 
         raise NotJson(f"{error.msg.removesuffix(' at')} at line {error.lineno}, column {error.colno}") from None
 
 
-def flaws(value: Any, path: str, depth: int = 1) -> Iterator[tuple[str, str]]:
-    """Every value that may not be stored, as (path, message); `depth` is the nesting of `value` itself."""
+def flaws(value: Any, place: tuple[str | int, ...] = (), depth: int = 1) -> Iterator[Complaint]:
+    """Every value that may not be stored; `place` and `depth` are those of `value` itself."""
     if isinstance(value, str):
         if found := _UNSTORABLE.search(value):
-            yield path, NULL_CHARACTER if found.group() == "\0" else LONE_SURROGATE
+            yield Complaint(place, NULL_CHARACTER if found.group() == "\0" else LONE_SURROGATE)
     elif isinstance(value, Flaw):
-        yield path, value.message
+        yield Complaint(place, value.message)
     elif isinstance(value, dict | list):
         if depth > MAX_NESTING:
-            yield path, TOO_DEEP
+            yield Complaint(place, TOO_DEEP)
         elif isinstance(value, list):
             for index, element in enumerate(value):
-                yield from flaws(element, f"{path}[{index}]", depth + 1)
+                yield from flaws(element, (*place, index), depth + 1)
         else:
             for name, member in value.items():
                 if _UNSTORABLE.search(name):
-                    yield path, "member names must not contain U+0000 or lone surrogates"
+                    yield Complaint(place, "member names must not contain U+0000 or lone surrogates")
                 else:
-                    yield from flaws(member, f"{path}.{shortened(name)}" if path else shortened(name), depth + 1)
+                    yield from flaws(member, (*place, shortened(name)), depth + 1)
 
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
@@ -148,7 +148,7 @@ class _Reader:
                 raise TooManyElements
             start, self.flawed = at, False
             value, at = self._value(at)
-            found = list(islice(flaws(value, ""), MAX_COMPLAINTS + 1)) if self._is_suspect(start, at) else []
+            found = list(islice(flaws(value), MAX_COMPLAINTS + 1)) if self._is_suspect(start, at) else []
             elements.append(Element(value, found, self.text[start:at]) if found else Element(value))
             more, at = self._continues(at, "]")
         return elements, at + 1
@@ -216,9 +216,9 @@ def _utf8(body: bytes) -> str:
 
 
 def _require_unambiguous(member: Any) -> None:
-    for _, message in flaws(member, "", depth=2):
-        if message in {DUPLICATE_NAME, TOO_DEEP}:
-            raise NotJson(f"{message} in the envelope")
+    for flaw in flaws(member, depth=2):
+        if flaw.message in {DUPLICATE_NAME, TOO_DEEP}:
+            raise NotJson(f"{flaw.message} in the envelope")
 
 
 def _constant(text: str) -> NoReturn:

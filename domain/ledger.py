@@ -5,6 +5,7 @@ and sees to it that events, projections and the record of the request are writte
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any, NamedTuple, assert_never
 from uuid import UUID
@@ -106,7 +107,7 @@ class OfferLedger(Application[UUID]):
                 self._require_partner(tx, command.partner)
             version, state = self._state(tx, uid, evolve, initial)
             events: list[Event] = decide(state, command)
-            partner = state.partner if isinstance(command, RevokeToken) else _partner_of(command)
+            partner = command.name if isinstance(command, SetPartner) else reduce(evolve, events, state).partner
             self._commit(tx, CommitContext(origin, partner), [(uid, version, events)])
         return events
 
@@ -212,10 +213,6 @@ def _aggregate(command: Command) -> _Aggregate:
             return _Aggregate(token_uid(name), tokens.UNKNOWN, tokens.evolve, tokens.revoke_token)
         case _:
             assert_never(command)
-
-
-def _partner_of(command: SetPartner | CreateToken) -> str | None:
-    return command.name if isinstance(command, SetPartner) else command.partner
 
 
 def _stream_of(change: OfferChange) -> tuple[UUID, int, list[Event]]:

@@ -15,6 +15,9 @@ Clock = Callable[[], datetime]
 Watch = Callable[[int, int], None]
 """Is told how much of how much is done."""
 
+MAX_ID_LENGTH = 256
+"""Of an externalId or merchantId, in characters."""
+
 _NAMESPACE = UUID("6f0c1d52-7a6b-5d0e-9d5b-0ffe41ed6e40")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -87,6 +90,10 @@ class Origin(NamedTuple):
 
     actor: str
     source: Source
+
+
+def unwatched(_done: int, _total: int) -> None:
+    """The Watch of those who only want the result."""
 
 
 def partner_uid(name: str) -> UUID:

@@ -11,15 +11,11 @@ from msgspec import Struct
 from domain.ledger import Entry, OfferLedger
 from domain.store.commit import head_of
 from domain.store.cursor import Cursor
-from domain.values import Watch
+from domain.values import Watch, unwatched
 from projections import inventory, partners, tokens
 from projections.projection import Projection
 
 PROJECTIONS: tuple[Projection, ...] = (inventory.PROJECTION, partners.PROJECTION, tokens.PROJECTION)
-
-
-def unwatched(_done: int, _total: int) -> None:
-    """For those who only want the result."""
 
 
 class ProjectionStatus(Struct, frozen=True, rename="camel"):

@@ -14,9 +14,9 @@ from domain.ledger import OfferLedger
 from domain.store.commit import CommitContext, chained, commit_digest, events_digest
 from domain.store.cursor import Cursor
 from domain.store.mapper import UnreadableEvent
-from domain.values import Watch
+from domain.values import Watch, unwatched
 from projections.projection import Projection
-from projections.projector import PROJECTIONS, replay, unwatched
+from projections.projector import PROJECTIONS, replay
 
 DIFFERENCES_SHOWN = 20
 
@@ -53,7 +53,7 @@ def _broken_commits(tx: Cursor) -> Iterator[Difference]:
     for commit_id, rows in itertools.groupby(tx.execute(_COMMITTED), lambda row: row["commit_id"]):
         where = f"commit {commit_id}"
         commit = next(rows)
-        told = {column: commit[column] for column in CommitContext().told()}
+        told = {column: commit[column] for column in _TOLD}
         digest = commit_digest(told, events_digest(tuple(row)[-5:] for row in itertools.chain([commit], rows)))
         place = (commit["first_position"], commit["event_count"], commit["recorded_at"])
         if place[0] != position + 1:
@@ -70,6 +70,7 @@ def _broken_commits(tx: Cursor) -> Iterator[Difference]:
         yield Difference(f"commit {row['commit_id']}", None, {"events": "recorded"})
 
 
+_TOLD = tuple(CommitContext().told())
 _COMMITTED = """
     SELECT c.*, coalesce(e.ordinal, 0) AS ordinal,
            coalesce(s.stream_uid, x'') AS stream_uid, coalesce(e.version, 0) AS version,

@@ -3,11 +3,15 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import httpx2
 
 from api.problems import BATCH_PATH
-from domain.values import Origin, Source
+from domain.events import OfferEvent
+from domain.ledger import OfferLedger
+from domain.store.commit import CommitContext
+from domain.values import OfferKey, Origin, Source
 
 OPERATOR = Origin("olga", Source.CLI)
 
@@ -48,3 +52,10 @@ Call = Callable[[str | None], Caller]
 
 MakeToken = Callable[..., str]
 """Makes a token and gives its secret."""
+
+
+def record(ledger: OfferLedger, key: OfferKey, *events: OfferEvent) -> UUID:
+    """Puts the first events of an offer into the ledger: what has no door of its own yet comes in here."""
+    with ledger.recorder.writing() as tx:
+        ledger._commit(tx, CommitContext(OPERATOR), [(key.offer_uid, 0, events)])
+    return key.offer_uid

@@ -19,7 +19,7 @@ from api.schemas.messages import complaints
 from domain.ledger import StorageError
 from domain.refusals import Refused
 from domain.store.mapper import UnreadableEvent
-from domain.store.sqlite import SchemaMismatch
+from domain.store.schema import SchemaMismatch
 
 app = typer.Typer(
     name="offer-ledger",

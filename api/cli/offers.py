@@ -9,8 +9,9 @@ import typer
 
 from api import cursors
 from api.cli.output import AsJson, fail, print_json, print_table, say
+from api.offers import page_document
 from api.wiring import open_service
-from domain.values import Channel, Status, utc_text
+from domain.values import Channel, Status
 from projections import history as histories
 from projections import inventory as inventories
 from projections.inventory import OfferFilter, OfferView
@@ -50,10 +51,9 @@ def inventory(
         fail("--cursor: is not a cursor that this list gave with these filters.", exit_code=2)
     with open_service() as service, service.ledger.recorder.reading() as tx:
         page = inventories.page(tx, wanted, after, limit)
-    next_cursor = cursors.encode(wanted, page.next_after)
+    document = page_document(wanted, page)
     if as_json:
-        as_of = utc_text(page.head.recorded_at) if page.head.recorded_at else None
-        print_json({"items": page.items, "nextCursor": next_cursor, "position": page.head.position, "asOf": as_of})
+        print_json(document)
         return
     print_table(
         ("offerUid", "partner", "channel", "merchantId", "externalId", "status", "version", "updated"),
@@ -63,8 +63,8 @@ def inventory(
         ],
         empty="No offers match.",
     )
-    if next_cursor:
-        say(f"There are more: --cursor {next_cursor}")
+    if document["nextCursor"]:
+        say(f"There are more: --cursor {document['nextCursor']}")
 
 
 def history(

@@ -15,6 +15,8 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from domain.values import MAX_ID_LENGTH
+
 CAP_PER_EVENT = "cap values on a multi-event offer must be set per event"
 OFFER_CAPS = ("dailyCap", "weeklyCap", "monthlyCap", "allTimeCap")
 
@@ -25,7 +27,7 @@ URL_PATTERN = (
 UUID_PATTERN = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 
 Text = Annotated[str, Field(min_length=1)]
-Identifier = Annotated[str, Field(min_length=1, max_length=256)]
+Identifier = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH)]
 Url = Annotated[
     str,
     Field(

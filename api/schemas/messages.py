@@ -59,7 +59,7 @@ class Complaint(NamedTuple):
         return "".join("/" + str(p).replace("~", "~0").replace("/", "~1") for p in self.place)
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.message}" if self.place else self.message
+        return f"{self.path}: {self.message}" if self.path else self.message
 
 
 def complaints(error: ValidationError) -> list[Complaint]:

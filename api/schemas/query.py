@@ -1,6 +1,7 @@
 """What may stand behind the question mark?"""
 
 import re
+from collections import Counter
 from typing import Annotated, Any
 
 from fastapi import Request
@@ -8,9 +9,10 @@ from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from api.problems import validation_error
-from api.schemas.messages import MAX_COMPLAINTS, Complaint, shortened
+from api.schemas.messages import Complaint, shortened
+from domain.values import MAX_ID_LENGTH
 
-Word = Annotated[str, Field(min_length=1, max_length=256)]
+Word = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH)]
 
 
 def _digits(value: Any) -> Any:
@@ -24,8 +26,8 @@ Limit = Annotated[int, BeforeValidator(_digits), Field(ge=1, le=1000)]
 
 def no_repeats(request: Request) -> None:
     """A parameter that is given twice says nothing clear. Raises Problem 422."""
-    names = [name for name, _ in request.query_params.multi_items()]
-    _refuse([name for name in dict.fromkeys(names) if names.count(name) > 1], "given more than once")
+    counts = Counter(name for name, _ in request.query_params.multi_items())
+    _refuse([name for name, count in counts.items() if count > 1], "given more than once")
 
 
 def no_parameters(request: Request) -> None:
@@ -35,4 +37,4 @@ def no_parameters(request: Request) -> None:
 
 def _refuse(names: list[str], message: str) -> None:
     if names:
-        raise validation_error([Complaint(("query", shortened(name)), message) for name in names[:MAX_COMPLAINTS]])
+        raise validation_error([Complaint(("query", shortened(name)), message) for name in names])

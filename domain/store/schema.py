@@ -5,6 +5,8 @@ the ordinal, so that bulk rows need not know their place in the ledger while the
 since 1970. `ledger` is for people with a database shell.
 """
 
+from domain.store.cursor import Cursor
+
 SCHEMA_VERSION = 1
 
 TABLES = (
@@ -78,3 +80,21 @@ TABLES = (
     f"INSERT INTO schema_version VALUES ({SCHEMA_VERSION})",
     "INSERT INTO head VALUES (1, 0, 0, x'')",
 )
+
+
+class SchemaMismatch(Exception):  # noqa: N818 - names what is the case, as a refusal does
+    """The database was made by another version of this program."""
+
+
+def table_names(tx: Cursor) -> set[str]:
+    return {row["name"] for row in tx.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+
+def require_schema(tx: Cursor) -> None:
+    """Raises SchemaMismatch."""
+    if "schema_version" not in table_names(tx):
+        raise SchemaMismatch("The database holds something else than a ledger")
+    versions = [row["version"] for row in tx.execute("SELECT version FROM schema_version")]
+    if versions != [SCHEMA_VERSION]:
+        found = " and ".join(map(str, versions)) or "unknown"
+        raise SchemaMismatch(f"This ledger has schema {found}; this program works with schema {SCHEMA_VERSION}")

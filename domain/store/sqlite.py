@@ -35,19 +35,10 @@ from domain.store.commit import (
 )
 from domain.store.connections import Connections
 from domain.store.cursor import Cursor
-from domain.store.schema import SCHEMA_VERSION, TABLES
+from domain.store.schema import TABLES, require_schema, table_names
 from domain.values import Clock, to_microseconds
 
 IDS_PER_QUERY = 10_000
-
-_STREAM = (
-    "SELECT e.version, e.topic, CAST(e.state AS BLOB) AS state FROM streams s JOIN events e USING (stream_id)"
-    " WHERE s.stream_uid = ?"
-)
-
-
-class SchemaMismatch(Exception):  # noqa: N818 - names what is the case, as a refusal does
-    """The database was made by another version of this program."""
 
 
 class LedgerRecorder(ApplicationRecorder):
@@ -75,14 +66,14 @@ class LedgerRecorder(ApplicationRecorder):
     def prepare_schema(self, projection_tables: Sequence[str]) -> None:
         """Creates the tables on an empty database; raises SchemaMismatch for one that holds something else."""
         with self.reading() as tx:
-            empty = not _table_names(tx)
-        if empty:
-            with self.writing() as tx:
-                if not _table_names(tx):
-                    for statement in (*TABLES, *projection_tables):
-                        tx.execute(statement)
-        with self.reading() as tx:
-            _require_schema(tx)
+            if table_names(tx):
+                require_schema(tx)
+                return
+        with self.writing() as tx:
+            if not table_names(tx):
+                for statement in (*TABLES, *projection_tables):
+                    tx.execute(statement)
+            require_schema(tx)
 
     # Writing
 
@@ -141,15 +132,25 @@ class LedgerRecorder(ApplicationRecorder):
     ) -> Sequence[StoredEvent]:
         uid = originator_id if isinstance(originator_id, UUID) else UUID(originator_id)
         with self.reading() as tx:
-            rows = tx.execute(
-                f"{_STREAM} AND e.version > ? AND e.version <= ? ORDER BY e.version {'DESC' if desc else 'ASC'} LIMIT ?",
-                (uid.bytes, *_bounds(gt, lte), -1 if limit is None else limit),
-            )
-            return [StoredEvent(uid, row["version"], row["topic"], row["state"]) for row in rows]
+            return self.select_stream(tx, uid, gt=gt, lte=lte, desc=desc, limit=limit)
 
-    def select_stream(self, tx: Cursor, uid: UUID) -> list[StoredEvent]:
-        """All events of a stream, as a transaction sees them."""
-        rows = tx.execute(f"{_STREAM} ORDER BY e.version", (uid.bytes,))
+    def select_stream(
+        self,
+        tx: Cursor,
+        uid: UUID,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> list[StoredEvent]:
+        """The events of a stream, as a transaction sees them; the bounds are those of `select_events`."""
+        rows = tx.execute(
+            "SELECT e.version, e.topic, CAST(e.state AS BLOB) AS state FROM streams s JOIN events e USING (stream_id)"
+            " WHERE s.stream_uid = ? AND e.version > ? AND e.version <= ?"
+            f" ORDER BY e.version {'DESC' if desc else 'ASC'} LIMIT ?",
+            (uid.bytes, *_bounds(gt, lte), -1 if limit is None else limit),
+        )
         return [StoredEvent(uid, row["version"], row["topic"], row["state"]) for row in rows]
 
     def select_notifications(
@@ -195,19 +196,6 @@ class LedgerRecorder(ApplicationRecorder):
 
     def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> Subscription[ApplicationRecorder]:
         raise NotImplementedError("Follow the ledger by its entries")
-
-
-def _table_names(tx: Cursor) -> set[str]:
-    return {row["name"] for row in tx.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-
-
-def _require_schema(tx: Cursor) -> None:
-    if "schema_version" not in _table_names(tx):
-        raise SchemaMismatch("The database holds something else than a ledger")
-    versions = [row["version"] for row in tx.execute("SELECT version FROM schema_version")]
-    if versions != [SCHEMA_VERSION]:
-        found = " and ".join(map(str, versions)) or "unknown"
-        raise SchemaMismatch(f"This ledger has schema {found}; this program works with schema {SCHEMA_VERSION}")
 
 
 def _uid(event: StoredEvent) -> UUID:

@@ -8,10 +8,9 @@ import pytest
 
 from api.schemas.batch_reply import BatchReply
 from domain.ledger import OfferLedger
-from domain.store.commit import CommitContext
 from domain.values import Channel, OfferKey
 from tests.examples import KEY, PARTNER, batch, body, created, item, offer_data
-from tests.harness import OPERATOR, Call, Caller, MakeToken
+from tests.harness import Call, Caller, MakeToken, record
 
 LISTS = ("createdOffers", "updatedOffers", "notChangedOffers", "pausedOffers", "failedOffers")
 SAME = "Offer has the same data"
@@ -267,8 +266,7 @@ def test_a_partners_batch_leaves_the_offers_of_others_alone(partner: Caller, cal
 
 def test_synchronize_leaves_the_merchant_channel_alone(partner: Caller, ledger: OfferLedger) -> None:
     key = OfferKey(PARTNER, Channel.MERCHANT, "M-1", KEY.external_id)
-    with ledger.recorder.writing() as tx:
-        ledger._commit(tx, CommitContext(OPERATOR), [(key.offer_uid, 0, [created(key=key)])])
+    record(ledger, key, created(key=key))
     assert lists(send(partner, "Synchronize", item("TP-2"))) == {"createdOffers": [told("TP-2")]}
     assert inventory(partner)["TP-1"] == ("active", 1, offer_data())
 

@@ -11,8 +11,9 @@ from api.batch_intake import read_batch
 from api.problems import Problem
 from api.schemas.messages import MAX_COMPLAINTS, MAX_NAME_LENGTH
 from api.wiring import Service
+from domain.content import digest
 from domain.reconciliation import InvalidItem
-from tests.examples import PARTNER, batch, body, item, judged
+from tests.examples import PARTNER, batch, body, item, judged, offer_data
 from tests.harness import Call, Caller, MakeToken
 
 LONG_NAME = "n" * 100_000
@@ -102,6 +103,13 @@ def test_a_failure_is_logged_under_the_id_that_its_caller_is_told(
         reply = auditor.get("/api/v1/offers")
     assert reply.status_code == 503
     assert reply.json()["traceId"] in caplog.text
+
+
+def test_no_item_can_be_spelt_so_as_to_read_as_two(partner: Caller) -> None:
+    two = batch("Insert", [item("TP-1"), item("TP-2")])
+    one = two | {"offers": [item(f"TP-1\n={digest(offer_data())} TP-2")]}
+    assert partner.send(body(two)).status_code == 200
+    assert partner.send(body(one)).json()["type"] == "idempotency-key-reused"
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,10 @@ from typing import Any
 
 import pytest
 
-from api.batch_intake import judge
 from api.schemas.batch import CAP_PER_EVENT, OFFER_CAPS
-from api.strict_json import NUMBER_RANGE, read_envelope
-from domain.reconciliation import InvalidItem, Item, ValidItem
-from tests.examples import body, item, offer_data
+from api.strict_json import NUMBER_RANGE
+from domain.reconciliation import InvalidItem, ValidItem
+from tests.examples import item, judged, offer_data
 
 REQUIRED_TEXTS = ("trackingSystem", "name", "headline", "offerDetails")
 NULLABLE_TEXTS = ("advertiserCampaignName", "shortDescription", "keyPoints", "termsAndDisclaimers")
@@ -22,12 +21,6 @@ EMPTY = "must not be empty"
 STRING, INTEGER, NUMBER = "must be a string", "must be an integer", "must be a number"
 FLAG, ARRAY, OBJECT = "must be true or false", "must be an array", "must be an object"
 URL = "must be an absolute http or https URL"
-
-
-def judged(element: Any) -> Item:
-    """An item as it is judged after its way through the wire."""
-    (only,) = read_envelope(body({"offers": [element]}), "offers").elements
-    return judge(only, 0)
 
 
 def content(**changes: Any) -> dict[str, Any]:

@@ -9,10 +9,9 @@ from api import cursors
 from api.problems import MEDIA_TYPE
 from api.schemas.offers import HistoryList, Offer
 from domain.ledger import OfferLedger
-from domain.store.commit import CommitContext
 from domain.values import Channel, OfferKey, Role
 from tests.examples import EVERY_OFFER_EVENT, KEY, PARTNER, batch, body, created, item, offer_data
-from tests.harness import OPERATOR, Call, Caller, Clock, MakeToken
+from tests.harness import Call, Caller, Clock, MakeToken, record
 
 OFFER = f"/api/v1/offers/{KEY.offer_uid}"
 HISTORY = f"{OFFER}/history"
@@ -203,8 +202,7 @@ def test_a_changed_field_is_told_by_its_json_pointer(partner: Caller, subtests: 
 
 
 def test_history_of_a_deleted_and_restored_offer_is_told_too(partner: Caller, ledger: OfferLedger) -> None:
-    with ledger.recorder.writing() as tx:
-        ledger._commit(tx, CommitContext(OPERATOR), [(KEY.offer_uid, 0, EVERY_OFFER_EVENT)])
+    record(ledger, KEY, *EVERY_OFFER_EVENT)
     entries = history(partner)
     assert [entry["type"] for entry in entries][4:] == ["OfferDeleted", "OfferRestored"]
     assert entries[4]["changes"] == [change("/status", "active", "deleted")]
@@ -215,8 +213,7 @@ def test_history_of_a_deleted_and_restored_offer_is_told_too(partner: Caller, le
 def test_a_history_of_another_channel_is_that_of_another_offer(partner: Caller, ledger: OfferLedger) -> None:
     send(partner, "Insert", item())
     merchant = OfferKey(PARTNER, Channel.MERCHANT, "M-1", "TP-1")
-    with ledger.recorder.writing() as tx:
-        ledger._commit(tx, CommitContext(OPERATOR), [(merchant.offer_uid, 0, [created(key=merchant)])])
+    record(ledger, merchant, created(key=merchant))
     assert [entry["source"] for entry in history(partner)] == ["custom"]
 
 

@@ -6,12 +6,10 @@ from typing import Any
 import pytest
 
 from api.schemas.offers import OfferList
-from domain.events import OfferEvent
 from domain.ledger import OfferLedger
-from domain.store.commit import CommitContext
 from domain.values import Channel, OfferKey, Role
 from tests.examples import DELETED, PARTNER, PAUSED, batch, body, created, item, offer_data
-from tests.harness import OPERATOR, Call, Caller, Clock, MakeToken
+from tests.harness import Call, Caller, Clock, MakeToken, record
 
 OFFERS = "/api/v1/offers"
 CUSTOM = OfferKey(PARTNER, Channel.CUSTOM, None, "TP-1")
@@ -19,11 +17,6 @@ PAUSED_ONE = OfferKey(PARTNER, Channel.CUSTOM, None, "TP-2")
 MERCHANT = OfferKey(PARTNER, Channel.MERCHANT, "M-1", "TP-1")
 OTHERS = OfferKey("harbor", Channel.CUSTOM, None, "TP-1")
 ALL = [CUSTOM, PAUSED_ONE, MERCHANT, OTHERS]
-
-
-def record(ledger: OfferLedger, key: OfferKey, *events: OfferEvent) -> None:
-    with ledger.recorder.writing() as tx:
-        ledger._commit(tx, CommitContext(OPERATOR), [(key.offer_uid, 0, events)])
 
 
 @pytest.fixture

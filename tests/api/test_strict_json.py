@@ -29,7 +29,7 @@ def element(text: str) -> Any:
 
 
 def flaws_of(text: str) -> list[tuple[str, str]]:
-    return list(flaws(element(text), "x"))
+    return [(flaw.path, flaw.message) for flaw in flaws(element(text), ("x",))]
 
 
 def arrays(depth: int) -> str:

@@ -16,10 +16,9 @@ from uuid import UUID
 
 from api.settings import Settings
 from api.wiring import Service
-from domain.store.commit import CommitContext
 from domain.values import Channel, OfferKey
 from tests.examples import PARTNER, batch, body, created, item
-from tests.harness import OPERATOR, Caller
+from tests.harness import Caller, record
 
 SCRIPT = Path(sys.executable).with_name("offer-ledger")
 PATIENCE_SECONDS = 30.0
@@ -107,9 +106,7 @@ def send(caller: Caller, operation: str, *external_ids: str) -> int:
 def record_merchant_offer(service: Service, merchant_id: str, external_id: str, *later: Any) -> UUID:
     """Offers of merchants have no door of their own yet; `later` are the events that follow their creation."""
     key = OfferKey(PARTNER, Channel.MERCHANT, merchant_id, external_id)
-    with service.ledger.recorder.writing() as tx:
-        service.ledger._commit(tx, CommitContext(OPERATOR), [(key.offer_uid, 0, [created(key=key), *later])])
-    return key.offer_uid
+    return record(service.ledger, key, created(key=key), *later)
 
 
 # Processes

@@ -16,7 +16,8 @@ from eventsourcing.tests.persistence import ApplicationRecorderTestCase
 
 from domain.store.commit import CommitContext, head_of
 from domain.store.cursor import Cursor
-from domain.store.sqlite import LedgerRecorder, SchemaMismatch
+from domain.store.schema import SchemaMismatch
+from domain.store.sqlite import LedgerRecorder
 from domain.values import Origin, Source, to_microseconds
 
 
