@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
-.PHONY: help run test check lint types imports unit format lock clean
+.PHONY: help run test check lint types imports unit faults bench format lock clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -38,6 +38,12 @@ imports: $(VENV)/.ready
 
 unit: $(VENV)/.ready
 	@$(BIN)/pytest -n auto
+
+faults: $(VENV)/.ready ## kill the server at twenty random moments of a run (some minutes)
+	@OFFER_LEDGER_TEST_KILLS=20 OFFER_LEDGER_TEST_LEASE=10 $(BIN)/pytest -s tests/faults
+
+bench: $(VENV)/.ready ## time and memory of large batches, beside raw writes of the same rows
+	@$(BIN)/python -m benchmarks batch
 
 format: $(VENV)/.ready ## put the code in its format
 	@$(BIN)/ruff check --fix --quiet

@@ -1,6 +1,8 @@
 """What is served? The routes, and what holds for all of them."""
 
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -9,9 +11,10 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api import batch, health, offers
+from api import batch, health, offers, runs
 from api.auth import may
 from api.problems import handle_problems
+from api.run_desk import RunDesk
 from api.schemas.batch import BatchRequest
 from api.schemas.problem import ProblemReply
 from api.schemas.query import no_parameters
@@ -22,15 +25,32 @@ _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-
 _REFERENCE = "#/components/schemas/{model}"
 
 
-def create_app(service: Service) -> FastAPI:
-    """No interactive documentation: it would be open to all and load scripts from elsewhere."""
+def create_app(service: Service, *, warm: bool = False) -> FastAPI:
+    """No interactive documentation: it would be open to all and load scripts from elsewhere.
+
+    `warm`: starts a helper process before anybody needs it."""
+    desk = RunDesk(service)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await desk.open(warm=warm)
+        yield
+        await desk.close()
+
     app = FastAPI(
-        title="Offer Ledger", version="0.1.0", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False
+        title="Offer Ledger",
+        version="0.1.0",
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
     )
     app.state.service = service
+    app.state.desk = desk
     app.add_middleware(Tracing)
     handle_problems(app)
-    for router in (batch.router, offers.router, health.router, _openapi_router(app)):
+    for router in (batch.router, runs.router, offers.router, health.router, _openapi_router(app)):
         app.include_router(router)
     return app
 

@@ -4,20 +4,25 @@ from http import HTTPStatus
 from typing import Annotated
 
 import msgspec
-from anyio import to_thread
 from fastapi import APIRouter, Depends, Request, Response
 
 from api.auth import Here, may
-from api.batch_intake import ALL_FAILED, read_batch, reply
-from api.problems import BATCH_PATH, Problem
-from api.schemas.batch_reply import BatchReply
-from api.schemas.problem import BODY_PROBLEMS, PROBLEMS
+from api.batch_reply import ALL_FAILED, accepted_reply, finished_reply
+from api.prefer import waiting
+from api.problems import BATCH_PATH, Problem, run_path
+from api.run_desk import RunDesk
+from api.run_work import FAILED
+from api.schemas.batch_reply import AcceptedReply, BatchReply
+from api.schemas.problem import BODY_PROBLEMS, PROBLEM, PROBLEMS
 from api.schemas.query import no_parameters
+from api.upload import CODINGS, Upload, too_large
 from api.wiring import Service
-from domain.values import Origin, Role, Source
+from domain.run import Run, RunState
+from domain.values import Channel, Origin, Role, Source
 from projections.tokens import Caller
 
 JSON = "application/json"
+BYTES_PER_WRITE = 256 * 1024
 
 MaySend = Annotated[Caller, Depends(may(Role.PARTNER))]
 
@@ -26,57 +31,98 @@ router = APIRouter(tags=["batch"], responses=PROBLEMS)
 
 @router.post(
     BATCH_PATH,
-    responses={200: {"model": BatchReply}, **BODY_PROBLEMS},
+    responses={
+        200: {"model": BatchReply},
+        202: {"model": AcceptedReply, "description": "Accepted; the run tells at Location what becomes of it"},
+        409: {"description": "Another run of this partner is in progress", **PROBLEM},
+        **BODY_PROBLEMS,
+    },
     openapi_extra={
         "requestBody": {
             "required": True,
             "content": {JSON: {"schema": {"$ref": "#/components/schemas/BatchRequest"}}},
-        }
+        },
+        "parameters": [
+            {
+                "name": "Prefer",
+                "in": "header",
+                "description": "respond-async: don't wait for the run. wait=n: wait for n seconds at most (RFC 7240).",
+                "schema": {"type": "string"},
+            }
+        ],
     },
 )
 async def send_batch(request: Request, service: Here, caller: MaySend) -> Response:
-    """Synchronize: the offers of this batch are all that shall be active. Insert: only they are touched."""
-    _require_plain_json(request)
+    """Synchronize: the offers of this batch are all that shall be active. Insert: only they are touched.
+
+    The batch is carried out whether or not anybody waits for it."""
+    desk: RunDesk = request.app.state.desk
+    _require_json(request)
+    coding = _coding(request)
     no_parameters(request)
-    body = await _read_body(request, service.settings.max_body_bytes)
-    return await to_thread.run_sync(_carry_out, service, caller, body, limiter=service.batch_threads)
+    upload = Upload(service.runs, coding, service.settings.max_body_bytes)
+    wait = waiting(request.headers.getlist("Prefer"), service.settings.wait_seconds)
+    async with desk.keeping(upload):
+        await _receive(request, desk, upload, service.settings.max_body_bytes)
+        origin = Origin(caller.name, Source.CUSTOM)
+        accepted = await desk.accept(upload, caller.partner or "", Channel.CUSTOM, origin)
+    run, headers = accepted.run, {}
+    if not accepted.replayed:
+        run = await desk.wait(run, wait.seconds)
+        headers = {"Preference-Applied": wait.applied} if wait.applied else {}
+    elif run.is_finished:
+        headers = {"Idempotency-Replayed": "true"}
+    return await desk.in_thread(_answer, service, run, headers)
 
 
-def _carry_out(service: Service, caller: Caller, body: bytes) -> Response:
-    partner = caller.partner or ""
-    command = read_batch(body, partner, service.settings.max_items)
-    ran = service.ledger.run_batch(command, Origin(caller.name, Source.CUSTOM))
-    headers = {"Idempotency-Replayed": "true"} if ran.replayed else {}
-    answer = reply(ran.run)
-    if ran.run.outcome.all_failed:
+def _answer(service: Service, run: Run, headers: dict[str, str]) -> Response:
+    """Raises Problem for a run that came to nothing."""
+    if not run.is_finished:
+        headers |= {"Location": run_path(run.run_id)}
+        return Response(msgspec.json.encode(accepted_reply(run)), HTTPStatus.ACCEPTED, headers, JSON)
+    if run.state is RunState.FAILED:
+        headers |= {"Location": run_path(run.run_id)}
+        raise Problem(HTTPStatus.INTERNAL_SERVER_ERROR, FAILED.type, FAILED.detail, headers=headers)
+    with service.ledger.recorder.reading() as tx:
+        answer = finished_reply(tx, run)
+    if run.all_failed:
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "all-items-failed", ALL_FAILED, headers=headers, vendor=answer)
-    return Response(msgspec.json.encode(answer), headers=headers, media_type=JSON)
+    return Response(msgspec.json.encode(answer), HTTPStatus.OK, headers, JSON)
 
 
-def _require_plain_json(request: Request) -> None:
-    media_type, _, parameters = request.headers.get("Content-Type", "").partition(";")
-    charset = parameters.replace(" ", "").lower().replace('"', "")
-    if media_type.strip().lower() != JSON or charset not in {"", "charset=utf-8", "charset=utf8"}:
-        detail = f"The body must be {JSON} in UTF-8."
-        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail)
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        detail = "The body must not be encoded."
-        raise Problem(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail, headers={"Accept-Encoding": "identity"}
-        )
-
-
-async def _read_body(request: Request, max_bytes: int) -> bytes:
-    body = bytearray()
+async def _receive(request: Request, desk: RunDesk, upload: Upload, max_bytes: int) -> None:
     if int(request.headers.get("Content-Length", "0")) > max_bytes:
-        raise _too_large(max_bytes)
+        raise too_large(max_bytes)
+    waiting_bytes = bytearray()
     async for chunk in request.stream():
-        body += chunk
-        if len(body) > max_bytes:
-            raise _too_large(max_bytes)
-    return bytes(body)
+        waiting_bytes += chunk
+        if len(waiting_bytes) >= BYTES_PER_WRITE:
+            await desk.in_thread(upload.write, bytes(waiting_bytes))
+            waiting_bytes.clear()
+    await desk.in_thread(_end, upload, bytes(waiting_bytes))
 
 
-def _too_large(max_bytes: int) -> Problem:
-    detail = f"The body is larger than {max_bytes} bytes."
-    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "content-too-large", detail, headers={"Connection": "close"})
+def _end(upload: Upload, last: bytes) -> None:
+    upload.write(last)
+    upload.end()
+
+
+def _require_json(request: Request) -> None:
+    """Parameters of the media type are of no consequence, but for a charset that is not JSON's."""
+    media_type, *parameters = request.headers.get("Content-Type", "").lower().split(";")
+    named = [parameter.partition("=") for parameter in parameters]
+    charsets = [value.strip().strip('"') for name, _, value in named if name.strip() == "charset"]
+    if media_type.strip() != JSON or not {"utf-8", "utf8"}.issuperset(charsets):
+        raise _unsupported(f"The body must be {JSON} in UTF-8.")
+
+
+def _coding(request: Request) -> str:
+    coding = ", ".join(request.headers.getlist("Content-Encoding")).strip().lower() or "identity"
+    if coding not in {*CODINGS, "identity"}:
+        raise _unsupported(f"The body may be encoded with {' or '.join(CODINGS)}, and with one of them only.")
+    return coding
+
+
+def _unsupported(detail: str) -> Problem:
+    headers = {"Accept-Encoding": ", ".join(CODINGS)}
+    return Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail, headers=headers)

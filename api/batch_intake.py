@@ -1,78 +1,149 @@
-"""What does a partner ask for with this batch, and what is it told? The same by HTTP and by the command line."""
+"""What does a partner ask for with this batch? The same by HTTP and by the command line."""
 
 import hashlib
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from itertools import islice
 from typing import Any
-from uuid import UUID, uuid4, uuid5
+from uuid import UUID
 
+import msgspec
+from msgspec import Raw, Struct
 from pydantic import ValidationError
 
+from api.json_split import Body, Split, split
 from api.problems import Problem, validation_error
 from api.schemas.batch import BatchEnvelope, BatchItem
 from api.schemas.messages import MAX_COMPLAINTS, Complaint, complaints, shortened
-from api.strict_json import Element, NotAnObject, NotJson, TooManyElements, flaws, read_envelope
-from domain.content import digest
-from domain.ledger import RunBatch
+from api.strict_json import NotAnObject, NotJson, TooManyElements, flaws, read_element
+from domain.content import SentContent, digest
+from domain.offer import Offer
 from domain.reconciliation import InvalidItem, Item, ValidItem
-from domain.run import Run
 from domain.values import MAX_ID_LENGTH, Operation, Watch, unwatched
 
-ALL_FAILED = "No offer of this batch is in order; nothing has been changed."
+ITEMS_PER_GLANCE = 500
 
 
-def read_batch(body: bytes, partner: str, max_items: int, watch: Watch = unwatched) -> RunBatch:
-    """Judges a request body; raises Problem if its envelope is not in order."""
+class BatchRequest(Struct, frozen=True):
+    """What a batch asks for as a whole."""
+
+    operation: Operation
+    concurrency_request_id: UUID
+
+
+class Judged(Struct, frozen=True):
+    """A batch item by item, and the digest of what it asks for, however it is spelt."""
+
+    items: list[Item]
+    remarks: list[str]
+    """For the sender, about the envelope."""
+    request_digest: str
+
+
+class _Head(Struct, frozen=True, gc=False, rename="camel"):
+    """What can be told of an item without looking into it; only to be believed if the item is in order."""
+
+    external_id: str
+    offer_data: list[Raw] | None = None
+
+    @property
+    def content(self) -> Raw:
+        return self.offer_data[0] if self.offer_data else Raw(b"null")
+
+
+class _HeadOfObject(Struct, frozen=True, gc=False, rename="camel"):
+    external_id: str
+    offer_data: Raw = Raw(b"null")
+
+
+Known = Callable[[list[str]], Mapping[str, Offer]]
+"""Gives what is known of the offers of these externalIds."""
+
+
+def read_request(body: Body, max_items: int) -> BatchRequest:
+    """The envelope of a body, and that there are items in it; raises Problem if it is not JSON or not in order."""
+    sent, envelope = _split(body, max_items, keep=False)
+    if sent.element_count == 0:
+        raise validation_error([Complaint(("offers",), "must have at least 1 element")])
+    return BatchRequest(Operation(envelope.operation), UUID(envelope.concurrencyRequestId))
+
+
+def judge(body: Body, max_items: int, known: Known | None = None, watch: Watch = unwatched) -> Judged:
+    """Judges every item of a body; raises Problem as read_request does.
+
+    An item that is known by its bytes need not be looked into."""
+    sent, envelope = _split(body, max_items)
+    heads = [_head(element) for element in sent.elements]
+    offers = known([head.external_id for head in heads if head]) if known else {}
+    items: list[Item] = []
+    for index, (element, head) in enumerate(zip(sent.elements, heads, strict=True)):
+        sent_digest = hashlib.sha256(element).hexdigest()
+        offer = offers.get(head.external_id) if head else None
+        if head and offer and offer.sent_digest == sent_digest:
+            content = SentContent(head.content, offer.content_digest, sent_digest)
+            items.append(ValidItem(head.external_id, content))
+        else:
+            items.append(judge_item(element, index, head, sent_digest))
+        if index % ITEMS_PER_GLANCE == 0:
+            watch(index, len(heads))
+    watch(len(heads), len(heads))
+    remarks = _ignored(envelope.model_extra or {}, "not a member of a batch")
+    return Judged(items, list(remarks), _request_digest(envelope.operation, items))
+
+
+def judge_item(element: Raw, index: int, head: _Head | None, sent_digest: str) -> Item:
+    """One element of `offers` as an item: valid, or with what is wrong with it."""
+    read = read_element(bytes(element))
+    sent = read.value
+    if not isinstance(sent, dict):
+        return InvalidItem(None, (f"offers[{index}]: must be an object",), sent_digest)
+    external_id = _readable_id(sent.get("externalId"))
+    if broken := read.flaws or _broken_rules(sent):
+        at = () if external_id else ("offers", index)
+        told = [str(Complaint((*at, *complaint.place), complaint.message)) for complaint in broken[:MAX_COMPLAINTS]]
+        if len(broken) > MAX_COMPLAINTS:
+            told.append("there are more problems")
+        return InvalidItem(external_id, tuple(told), sent_digest)
+    if external_id is None or head is None:
+        raise AssertionError("an item without a readable externalId breaks a rule")
+    content = sent["offerData"]
+    content = content[0] if isinstance(content, list) else content
+    remarks = _ignored((name for name in sent if name not in BatchItem.model_fields), "not a member of an offer")
+    # What has to be remarked upon can't be known again by its bytes alone.
+    known_by = None if remarks else sent_digest
+    return ValidItem(external_id, SentContent(head.content, digest(content), known_by), remarks)
+
+
+_decode_head = msgspec.json.Decoder(_Head).decode
+_decode_head_of_object = msgspec.json.Decoder(_HeadOfObject).decode
+
+
+def _head(element: Raw) -> _Head | None:
     try:
-        sent = read_envelope(body, "offers", max_items)
+        return _decode_head(element)
+    except (msgspec.DecodeError, RecursionError):
+        pass
+    try:
+        of_object = _decode_head_of_object(element)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return _Head(of_object.external_id, [of_object.offer_data])
+
+
+def _split(body: Body, max_items: int, *, keep: bool = True) -> tuple[Split, BatchEnvelope]:
+    try:
+        sent = split(body, "offers", max_items, keep=keep)
     except NotJson as error:
         raise Problem(HTTPStatus.BAD_REQUEST, "not-json", f"The body is not valid JSON: {error}.") from None
     except NotAnObject:
         raise validation_error([Complaint((), "the body must be an object")]) from None
     except TooManyElements:
         raise validation_error([Complaint(("offers",), f"must have at most {max_items} elements")]) from None
-    envelope, elements = _envelope(sent.members), sent.elements
-    if not elements:
-        raise validation_error([Complaint(("offers",), "must have at least 1 element")])
-    items = []
-    for index, element in enumerate(elements):
-        items.append(judge(element, index))
-        watch(index + 1, len(elements))
-    return RunBatch(
-        run_id=uuid4(),
-        partner=partner,
-        operation=Operation(envelope.operation),
-        concurrency_request_id=UUID(envelope.concurrencyRequestId),
-        request_digest=_request_digest(envelope.operation, elements, items),
-        items=items,
-        remarks=_ignored(envelope.model_extra or {}, "not a member of a batch"),
-    )
+    return sent, _envelope(sent.members)
 
 
-def judge(element: Element, index: int) -> Item:
-    """One element of `offers` as an item: valid, or with what is wrong with it."""
-    sent = element.value
-    if not isinstance(sent, dict):
-        return InvalidItem(None, [f"offers[{index}]: must be an object"])
-    external_id = _readable_id(sent.get("externalId"))
-    if broken := element.flaws or _broken_rules(sent):
-        at = () if external_id else ("offers", index)
-        told = [str(Complaint((*at, *complaint.place), complaint.message)) for complaint in broken[:MAX_COMPLAINTS]]
-        if len(broken) > MAX_COMPLAINTS:
-            told.append("there are more problems")
-        return InvalidItem(external_id, told)
-    if external_id is None:
-        raise AssertionError("an item without a readable externalId breaks a rule")
-    content = sent["offerData"]
-    content = content[0] if isinstance(content, list) else content
-    beside = (name for name in sent if name not in BatchItem.model_fields)
-    return ValidItem(external_id, content, digest(content), _ignored(beside, "not a member of an offer"))
-
-
-def _ignored(names: Iterable[str], why: str) -> list[str]:
-    return [f"{shortened(name)}: ignored, {why}" for name in islice(names, MAX_COMPLAINTS)]
+def _ignored(names: Iterable[str], why: str) -> tuple[str, ...]:
+    return tuple(f"{shortened(name)}: ignored, {why}" for name in islice(names, MAX_COMPLAINTS))
 
 
 def _broken_rules(sent: dict[str, Any]) -> list[Complaint]:
@@ -82,38 +153,6 @@ def _broken_rules(sent: dict[str, Any]) -> list[Complaint]:
     except ValidationError as error:
         return complaints(error)
     return []
-
-
-def reply(run: Run) -> dict[str, Any]:
-    """The vendor's reply to a run.
-
-    It is made of the run's record alone, so that the same request is answered with the same words for ever."""
-    if run.outcome.all_failed:
-        title, messages = "All Items Failed", [ALL_FAILED, *run.outcome.messages]
-    else:
-        title, messages = "Partial Success" if run.outcome.failed else "Success", run.outcome.messages
-    return {
-        "responseId": uuid5(run.run_id, "reply"),
-        "isSuccessful": not run.outcome.all_failed,
-        "responseTitle": title,
-        "responseType": title.replace(" ", ""),
-        "messages": messages,
-        "data": _data(run),
-    }
-
-
-def _data(run: Run) -> dict[str, Any]:
-    outcome = run.outcome
-    return {
-        "concurrencyRequestId": run.concurrency_request_id,
-        "runId": run.run_id,
-        "createdOffers": outcome.created,
-        "updatedOffers": outcome.updated,
-        "notChangedOffers": outcome.unchanged,
-        "pausedOffers": outcome.paused,
-        "failedOffers": outcome.failed,
-        "counts": outcome.counts,
-    }
 
 
 def _envelope(members: dict[str, Any]) -> BatchEnvelope:
@@ -128,14 +167,15 @@ def _readable_id(sent: Any) -> str | None:
     return sent if readable else None
 
 
-def _request_digest(operation: str, elements: Sequence[Element], items: Sequence[Item]) -> str:
+def _request_digest(operation: str, items: Iterable[Item]) -> str:
     """A valid item counts by its meaning, any other one by its spelling."""
     sha256 = hashlib.sha256(operation.encode())
-    for element, item in zip(elements, items, strict=True):
-        if isinstance(item, ValidItem):
-            told = f"= {item.content_digest} {item.external_id}"
-        else:
-            told = f"~ {element.text or json.dumps(element.value, sort_keys=True)}"
+    for item in items:
+        match item:
+            case ValidItem(external_id=external_id, content=content):
+                told = f"= {content.digest} {external_id}"
+            case InvalidItem(sent_digest=sent_digest):
+                told = f"~ {sent_digest}"
         # Each by its own digest: no item can be spelt so as to read as two.
         sha256.update(hashlib.sha256(told.encode()).digest())
     return sha256.hexdigest()

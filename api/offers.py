@@ -5,10 +5,10 @@ from uuid import UUID
 
 import msgspec
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from starlette.datastructures import URL
 
 from api import cursors
 from api.auth import Here, may
+from api.pages import JSON, next_link
 from api.problems import not_found
 from api.schemas.offers import HistoryList, HistoryQuery, Offer, OfferList, OfferQuery
 from api.schemas.problem import PROBLEMS
@@ -18,8 +18,6 @@ from domain.values import Channel, Role, Status, utc_text
 from projections import history, inventory
 from projections.inventory import OfferFilter, OfferPage, OfferView
 from projections.tokens import Caller
-
-JSON = "application/json"
 
 MayList = Annotated[Caller, Depends(may(Role.PARTNER, Role.PUBLISHER, Role.AUDITOR, Role.OPERATOR))]
 MayRead = Annotated[Caller, Depends(may(Role.PARTNER, Role.AUDITOR, Role.OPERATOR))]
@@ -48,7 +46,7 @@ def list_offers(request: Request, service: Here, caller: MayList, query: Annotat
         else:
             page = OfferPage([], None, head_of(tx))
     body = page_document(wanted, page)
-    headers = _next_link(request.url, body["nextCursor"])
+    headers = next_link(request.url, body["nextCursor"])
     return Response(msgspec.json.encode(body), headers=headers, media_type=JSON)
 
 
@@ -84,7 +82,7 @@ def get_history(
         page = history.page(tx, offer.offer_uid, cursors.decode(question, query.cursor), query.limit)
     next_cursor = cursors.encode(question, page.next_after)
     body = {"items": page.items, "nextCursor": next_cursor}
-    return Response(msgspec.json.encode(body), headers=_next_link(request.url, next_cursor), media_type=JSON)
+    return Response(msgspec.json.encode(body), headers=next_link(request.url, next_cursor), media_type=JSON)
 
 
 def _visible_offer(service: Here, caller: Caller, offer_uid: str) -> OfferView:
@@ -103,10 +101,3 @@ def _visible_offer(service: Here, caller: Caller, offer_uid: str) -> OfferView:
 def _etags(header: str) -> set[str]:
     """What If-None-Match names, compared weakly (RFC 9110, 13.1.2)."""
     return {tag.strip().removeprefix("W/") for tag in header.split(",")}
-
-
-def _next_link(url: URL, next_cursor: str | None) -> dict[str, str]:
-    if next_cursor is None:
-        return {}
-    following = url.include_query_params(cursor=next_cursor)
-    return {"Link": f'<{following.path}?{following.query}>; rel="next"'}

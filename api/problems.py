@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import msgspec
 from fastapi import FastAPI, Request, Response
@@ -15,17 +15,20 @@ from starlette.requests import ClientDisconnect
 from api.cursors import InvalidCursor
 from api.schemas.messages import MAX_COMPLAINTS, Complaint, explain
 from domain.ledger import StorageError
-from domain.refusals import IdempotencyKeyReused, NoSlotLeft, Refused
+from domain.refusals import IdempotencyKeyReused, NoSlotLeft, Refused, RunInProgress
 
 BATCH_PATH = "/api/v1/integrations/offer-providers/custom/offers"
+RUNS_PATH = "/api/v1/runs"
 MEDIA_TYPE = "application/problem+json"
+RUN_TAKES_SECONDS = 5
+"""When to ask again while a run is in progress."""
 
 logger = logging.getLogger("offer_ledger")
 
 
 class Problem(Exception):  # noqa: N818 - named as in RFC 9457
-    """An answer that is a refusal. `kind` is the problem's type; `vendor` are the members of the batch document's reply
-    where they are more than can be told from the problem itself."""
+    """An answer that is a refusal. `kind` is the problem's type, `more` its members beyond those that all have; `vendor`
+    are the members of the batch document's reply where they are more than can be told from the problem itself."""
 
     def __init__(
         self,
@@ -36,14 +39,23 @@ class Problem(Exception):  # noqa: N818 - named as in RFC 9457
         errors: Sequence[Complaint] = (),
         headers: dict[str, str] | None = None,
         vendor: dict[str, Any] | None = None,
+        more: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status, self.kind, self.detail, self.errors = status, kind, detail, errors[:MAX_COMPLAINTS]
-        self.headers, self.vendor = headers or {}, vendor
+        self.headers, self.vendor, self.more = headers or {}, vendor, more or {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        members = {"errors": self.errors, "headers": self.headers, "vendor": self.vendor, "more": self.more}
+        return _problem, (self.status, self.kind, self.detail, members)
 
     @property
     def title(self) -> str:
         return self.kind.replace("-", " ").capitalize()
+
+
+def _problem(status: HTTPStatus, kind: str, detail: str, members: dict[str, Any]) -> Problem:
+    return Problem(status, kind, detail, **members)
 
 
 def validation_error(errors: Sequence[Complaint]) -> Problem:
@@ -53,6 +65,10 @@ def validation_error(errors: Sequence[Complaint]) -> Problem:
         "The request breaks the rules named in errors.",
         errors=errors,
     )
+
+
+def run_path(run_id: UUID) -> str:
+    return f"{RUNS_PATH}/{run_id}"
 
 
 def not_found(what: str) -> Problem:
@@ -68,6 +84,7 @@ def respond(request: Request, problem: Problem) -> Response:
         "instance": request.scope["raw_path"].decode("latin-1"),
         "errors": [{"pointer": error.pointer, "message": error.message} for error in problem.errors],
         "traceId": request.state.trace_id,
+        **problem.more,
     }
     if request.url.path == BATCH_PATH:
         body |= problem.vendor or _vendor_members(problem)
@@ -141,6 +158,15 @@ def _of_refusal(refusal: Refused) -> Problem:
         case IdempotencyKeyReused():
             place = Complaint(("concurrencyRequestId",), "was used before, with other content")
             return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency-key-reused", f"{refusal}.", errors=[place])
+        case RunInProgress():
+            run = run_path(refusal.run_id)
+            return Problem(
+                HTTPStatus.CONFLICT,
+                "run-in-progress",
+                f"{refusal}.",
+                headers={"Retry-After": str(RUN_TAKES_SECONDS), "Link": f'<{run}>; rel="related"'},
+                more={"activeRun": run},
+            )
         case NoSlotLeft():
             headers = {"Retry-After": str(refusal.seconds_to_next_window)}
             return Problem(HTTPStatus.TOO_MANY_REQUESTS, "run-limit-reached", f"{refusal}.", headers=headers)

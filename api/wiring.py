@@ -1,19 +1,20 @@
 """What is the service put together from? The one place where clock, storage and projections meet."""
 
+import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
-from anyio import CapacityLimiter
 from msgspec import Struct
 
 from api.limits import RequestLimiter
 from api.settings import Settings
 from domain.ledger import OfferLedger
+from domain.run_ledger import RunLedger
 from domain.values import Clock
 from projections import inventory, projector
-
-BATCH_THREADS = 2
 
 
 class Service(Struct, frozen=True):
@@ -22,9 +23,8 @@ class Service(Struct, frozen=True):
     settings: Settings
     clock: Clock
     ledger: OfferLedger
+    runs: RunLedger
     limiter: RequestLimiter
-    batch_threads: CapacityLimiter
-    """Batches wait for these, not for the threads that answer everything else."""
 
 
 def utc_now() -> datetime:
@@ -33,14 +33,22 @@ def utc_now() -> datetime:
 
 
 @contextmanager
-def open_service(settings: Settings | None = None, clock: Clock = utc_now) -> Iterator[Service]:
+def open_service(
+    settings: Settings | None = None, clock: Clock = utc_now, owner: str | None = None
+) -> Iterator[Service]:
     """Opens the ledger, making its tables if the database is empty, and closes it at the end.
 
-    Raises SchemaMismatch, and StorageError if the database can't be opened."""
+    `owner`: in whose name runs are carried out, if not in that of this process. Raises SchemaMismatch, and StorageError if the database can't be opened."""
     settings = settings or Settings()
     ledger = OfferLedger(settings.database, clock, projector.project, inventory.known_offers)
     try:
         ledger.recorder.prepare_schema(projector.tables())
-        yield Service(settings, clock, ledger, RequestLimiter(), CapacityLimiter(BATCH_THREADS))
+        runs = RunLedger(ledger, clock, owner or _this_process(), timedelta(seconds=settings.lease_seconds))
+        yield Service(settings, clock, ledger, runs, RequestLimiter())
     finally:
         ledger.close()
+
+
+def _this_process() -> str:
+    """A name that no other process has had or will have."""
+    return f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"

@@ -11,8 +11,20 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
+import msgspec
+from msgspec import Raw, Struct
+
 Content = dict[str, Any]
 """An offer's JSON object. Integral numbers are `int`, none beyond ±(2^53-1); the others are finite `float`s."""
+
+
+class SentContent(Struct, frozen=True, gc=False):
+    """A content as it came: its JSON text, the digest of what it says, and that of the item which brought it, if it is to
+    be known again by that."""
+
+    text: Raw
+    digest: str
+    sent_digest: str | None = None
 
 
 class FieldChange(NamedTuple):
@@ -41,7 +53,11 @@ def normal_form(content: Content) -> Content:
 
 def _without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _without_nulls(member) for name, member in value.items() if member is not None}
+        return {
+            name: member if type(member) is str else _without_nulls(member)
+            for name, member in value.items()
+            if member is not None
+        }
     if isinstance(value, list):
         return [_without_nulls(element) for element in value]
     return value
@@ -49,14 +65,16 @@ def _without_nulls(value: Any) -> Any:
 
 def canonical(value: Any) -> bytes:
     """The value in RFC 8785's spelling, for numbers as Content has them."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    if _SPELT_OTHERWISE.search(text):
-        text = "".join(_spelt(value))
-    return text.encode()
+    text = _spell(value)
+    if (b"e-" in text and _TINY_NUMBER.search(text)) or (not text.isascii() and _BEYOND_U_FFFF.search(text)):
+        return "".join(_spelt(value)).encode()
+    return text
 
 
-# Python's own spelling is that of the RFC but for tiny numbers, and names beyond U+FFFF, which sort by UTF-16 there.
-_SPELT_OTHERWISE = re.compile("[0-9]e-[0-9]|[\U00010000-\U0010ffff]")
+# msgspec's spelling is that of the RFC but for tiny numbers, and names beyond U+FFFF, which sort by UTF-16 there.
+_spell = msgspec.json.Encoder(order="sorted").encode
+_TINY_NUMBER = re.compile(b"[0-9]e-[0-9]")
+_BEYOND_U_FFFF = re.compile(b"[\xf0-\xf4]")
 
 
 def _spelt(value: Any) -> Iterator[str]:

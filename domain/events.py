@@ -8,9 +8,8 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, ClassVar, get_args
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
-from domain.content import Content
 from domain.values import Channel, PartnerSettings, Role
 
 Upcast = Callable[[dict[str, Any]], dict[str, Any]]
@@ -37,14 +36,18 @@ class OfferCreated(EventStruct, frozen=True):
     channel: Channel
     merchant_id: str | None
     external_id: str
-    content: Content
+    content: Raw
+    """The JSON text of the content, letter by letter as it was sent."""
     content_digest: str
+    sent_digest: str | None = None
+    """SHA-256 of the item of the request that brought the content, as it was sent; None where that is not known."""
 
 
 class OfferUpdated(EventStruct, frozen=True):
     TOPIC: ClassVar[str] = "OfferUpdated"
-    content: Content
+    content: Raw
     content_digest: str
+    sent_digest: str | None = None
 
 
 class OfferPaused(EventStruct, frozen=True):
@@ -62,8 +65,9 @@ class OfferDeleted(EventStruct, frozen=True):
 
 class OfferRestored(EventStruct, frozen=True):
     TOPIC: ClassVar[str] = "OfferRestored"
-    content: Content
+    content: Raw
     content_digest: str
+    sent_digest: str | None = None
 
 
 class PartnerRegistered(EventStruct, frozen=True):

@@ -4,8 +4,9 @@ The `eventsourcing` application of this service. It puts the envelope around the
 and sees to it that events, projections and the record of the request are written in one transaction.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, assert_never
 from uuid import UUID
@@ -20,19 +21,16 @@ from domain import token as tokens
 from domain.events import Event
 from domain.offer import Offer
 from domain.partner import Partner, SetPartner
-from domain.reconciliation import Item, OfferChange, Plan, reconcile
-from domain.refusals import IdempotencyKeyReused, UnknownPartner
-from domain.run import Run, RunState
-from domain.slots import require_slot, window_start
+from domain.refusals import UnknownPartner
 from domain.store.commit import CommitContext
 from domain.store.cursor import Cursor
 from domain.store.mapper import LedgerMapper, VersionedEvent, decode_event
-from domain.store.runs import count_slots, find_run, insert_run
 from domain.store.sqlite import LedgerFactory, LedgerRecorder
 from domain.token import CreateToken, RevokeToken
-from domain.values import Channel, Clock, Operation, Origin, partner_uid, token_uid
+from domain.values import Channel, Clock, Origin, partner_uid, token_uid
 
 ENTRIES_PER_READ = 5_000
+EVENTS_PER_WRITE = 2_000
 
 StorageError = PersistenceError
 """What every method here raises if the database can't do its part; nothing has been changed then."""
@@ -48,26 +46,6 @@ class Entry(Struct, frozen=True):
     stream_id: int
     version: int
     event: Event
-
-
-class RunBatch(Struct, frozen=True):
-    """A batch whose envelope is in order; its items may still fail. `request_digest` tells it from any other."""
-
-    run_id: UUID
-    partner: str
-    operation: Operation
-    concurrency_request_id: UUID
-    request_digest: str
-    items: Sequence[Item]
-    remarks: list[str]
-    """For the sender, about the envelope."""
-
-
-class Ran(Struct, frozen=True):
-    """A run, and whether it had been carried out before this request for it."""
-
-    run: Run
-    replayed: bool
 
 
 Project = Callable[[Cursor, Sequence[Entry]], None]
@@ -91,7 +69,7 @@ class OfferLedger(Application[UUID]):
         )
         self.recorder.clock = self._clock = clock
         self._project = project
-        self._known_offers = known_offers
+        self.known_offers = known_offers
 
     def construct_env(self, name: str, env: EnvType | None = None) -> Environment:
         """The library's settings come from here alone: what else is in the process's environment is not for it."""
@@ -104,56 +82,15 @@ class OfferLedger(Application[UUID]):
         uid, initial, evolve, decide = _aggregate(command)
         with self.recorder.writing() as tx:
             if isinstance(command, CreateToken) and command.partner is not None:
-                self._require_partner(tx, command.partner)
+                self.require_partner(tx, command.partner)
             version, state = self._state(tx, uid, evolve, initial)
             events: list[Event] = decide(state, command)
             partner = command.name if isinstance(command, SetPartner) else reduce(evolve, events, state).partner
-            self._commit(tx, CommitContext(origin, partner), [(uid, version, events)])
+            self.commit(tx, CommitContext(origin, partner), [(uid, version, events)])
         return events
 
-    def run_batch(self, command: RunBatch, origin: Origin) -> Ran:
-        """Carries a batch out, once: the same request again is answered with the run that it was.
-
-        Raises UnknownPartner, IdempotencyKeyReused, NoSlotLeft.
-        """
-        with self.recorder.writing() as tx:
-            accepted_at = self._clock()
-            partner = self._require_partner(tx, command.partner)
-            earlier = find_run(tx, command.partner, Channel.CUSTOM, command.concurrency_request_id)
-            if earlier:
-                return _replay(earlier, command)
-            since = window_start(command.operation, accepted_at)
-            used = count_slots(tx, command.partner, Channel.CUSTOM, command.operation, since)
-            require_slot(command.operation, partner.limit(command.operation), used, accepted_at)
-            plan = self._plan(tx, command)
-            context = CommitContext(origin, command.partner, command.run_id)
-            self._commit(tx, context, [_stream_of(change) for change in plan.changes])
-            run = Run(
-                run_id=command.run_id,
-                partner=command.partner,
-                channel=Channel.CUSTOM,
-                operation=command.operation,
-                source=origin.source,
-                actor=origin.actor,
-                concurrency_request_id=command.concurrency_request_id,
-                request_digest=command.request_digest,
-                accepted_at=accepted_at,
-                finished_at=self._clock(),
-                state=RunState.COMPLETED,
-                outcome=plan.outcome,
-            )
-            insert_run(tx, run)
-        return Ran(run, replayed=False)
-
-    def _plan(self, tx: Cursor, command: RunBatch) -> Plan:
-        named = {item.external_id for item in command.items if item.external_id is not None}
-        wanted = None if command.operation is Operation.SYNCHRONIZE else named
-        known = self._known_offers(tx, command.partner, Channel.CUSTOM, wanted)
-        plan = reconcile(command.partner, command.operation, command.items, known)
-        plan.outcome.messages.extend(command.remarks)
-        return plan
-
-    def _require_partner(self, tx: Cursor, name: str) -> Partner:
+    def require_partner(self, tx: Cursor, name: str) -> Partner:
+        """Raises UnknownPartner."""
         partner: Partner = self._state(tx, partner_uid(name), partners.evolve, partners.UNKNOWN)[1]
         if not partner.registered:
             raise UnknownPartner(name)
@@ -176,24 +113,25 @@ class OfferLedger(Application[UUID]):
             version, state = stored.originator_version, evolve(state, decode_event(stored.topic, stored.state))
         return version, state
 
-    def _commit(self, tx: Cursor, context: CommitContext, streams: Sequence[tuple[UUID, int, Sequence[Event]]]) -> None:
-        """Stores the events of several streams, each after its present version, as one commit."""
-        recorded = [
+    def commit(self, tx: Cursor, context: CommitContext, streams: Iterable[tuple[UUID, int, Sequence[Event]]]) -> None:
+        """Stores the events of several streams, each after its present version, as one commit, and brings the projections
+        up to date. Of many events, only some are in memory at a time; without any, there is no commit."""
+        recorded = (
             VersionedEvent(uid, version, event)
             for uid, present, events in streams
             for version, event in enumerate(events, present + 1)
-        ]
-
-        def project(tx: Cursor, commit_id: int, stream_ids: Sequence[int]) -> None:
-            self._project(
-                tx,
-                [
-                    Entry(commit_id, ordinal, stream_id, r.originator_version, r.event)
-                    for ordinal, (stream_id, r) in enumerate(zip(stream_ids, recorded, strict=True))
-                ],
-            )
-
-        self.events.put(recorded, transaction=tx, context=context, alongside=project)
+        )
+        commit = self.recorder.begin_commit(tx)
+        while some := list(islice(recorded, EVENTS_PER_WRITE)):
+            first = commit.event_count
+            stream_ids = commit.append([self.mapper.to_stored_event(r) for r in some])
+            entries = [
+                Entry(commit.commit_id, ordinal, stream_id, r.originator_version, r.event)
+                for ordinal, (stream_id, r) in enumerate(zip(stream_ids, some, strict=True), first)
+            ]
+            self._project(tx, entries)
+        if commit.event_count:
+            commit.seal(context)
 
 
 class _Aggregate(NamedTuple):
@@ -213,13 +151,3 @@ def _aggregate(command: Command) -> _Aggregate:
             return _Aggregate(token_uid(name), tokens.UNKNOWN, tokens.evolve, tokens.revoke_token)
         case _:
             assert_never(command)
-
-
-def _stream_of(change: OfferChange) -> tuple[UUID, int, list[Event]]:
-    return change.key.offer_uid, change.version, list(change.events)
-
-
-def _replay(earlier: Run, command: RunBatch) -> Ran:
-    if earlier.request_digest != command.request_digest:
-        raise IdempotencyKeyReused(earlier.run_id)
-    return Ran(earlier, replayed=True)

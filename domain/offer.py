@@ -5,7 +5,7 @@ from typing import assert_never
 from msgspec import Struct
 from msgspec.structs import replace
 
-from domain.content import Content
+from domain.content import SentContent
 from domain.events import (
     OfferCreated,
     OfferDeleted,
@@ -21,7 +21,7 @@ from domain.values import OfferKey, Status
 # State
 
 
-class Offer(Struct, frozen=True):
+class Offer(Struct, frozen=True, gc=False):
     """What a decision needs to know of an offer. `version` counts its events; content is told by its digest."""
 
     status: Status = Status.ABSENT
@@ -29,6 +29,8 @@ class Offer(Struct, frozen=True):
     content_version: int = 0
     """The version that set the present content."""
     content_digest: str = ""
+    sent_digest: str | None = None
+    """Of the item that brought the present content: the same bytes again say the same."""
 
 
 ABSENT = Offer()
@@ -38,10 +40,13 @@ def evolve(offer: Offer, event: OfferEvent) -> Offer:
     """Accepts any sequence of events: a view of the past may hide what came before."""
     version = offer.version + 1
     match event:
-        case OfferCreated(content_digest=digest) | OfferRestored(content_digest=digest):
-            return Offer(Status.ACTIVE, version, version, digest)
-        case OfferUpdated(content_digest=digest):
-            return Offer(offer.status, version, version, digest)
+        case (
+            OfferCreated(content_digest=digest, sent_digest=sent)
+            | OfferRestored(content_digest=digest, sent_digest=sent)
+        ):
+            return Offer(Status.ACTIVE, version, version, digest, sent)
+        case OfferUpdated(content_digest=digest, sent_digest=sent):
+            return Offer(offer.status, version, version, digest, sent)
         case OfferPaused():
             return replace(offer, status=Status.PAUSED, version=version)
         case OfferResumed():
@@ -55,9 +60,9 @@ def evolve(offer: Offer, event: OfferEvent) -> Offer:
 # Decisions: doing a thing twice gives no event.
 
 
-def put(offer: Offer, key: OfferKey, content: Content, content_digest: str) -> list[OfferEvent]:
+def put(offer: Offer, key: OfferKey, content: SentContent) -> list[OfferEvent]:
     """The partner sends the offer: it shall be active with exactly this content."""
-    same = content_digest == offer.content_digest
+    same = content.digest == offer.content_digest
     match offer.status:
         case Status.ABSENT:
             return [
@@ -66,20 +71,23 @@ def put(offer: Offer, key: OfferKey, content: Content, content_digest: str) -> l
                     channel=key.channel,
                     merchant_id=key.merchant_id,
                     external_id=key.external_id,
-                    content=content,
-                    content_digest=content_digest,
+                    content=content.text,
+                    content_digest=content.digest,
+                    sent_digest=content.sent_digest,
                 )
             ]
         case Status.ACTIVE:
-            return [] if same else [OfferUpdated(content=content, content_digest=content_digest)]
-        case Status.PAUSED if same:
-            return [OfferResumed()]
+            return [] if same else [_updated(content)]
         case Status.PAUSED:
-            return [OfferResumed(), OfferUpdated(content=content, content_digest=content_digest)]
+            return [OfferResumed()] if same else [OfferResumed(), _updated(content)]
         case Status.DELETED:
-            return [OfferRestored(content=content, content_digest=content_digest)]
+            return [OfferRestored(content=content.text, content_digest=content.digest, sent_digest=content.sent_digest)]
         case _:
             assert_never(offer.status)
+
+
+def _updated(content: SentContent) -> OfferUpdated:
+    return OfferUpdated(content=content.text, content_digest=content.digest, sent_digest=content.sent_digest)
 
 
 def pause(offer: Offer, cause: PauseCause) -> list[OfferEvent]:

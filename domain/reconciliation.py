@@ -6,10 +6,10 @@ offer that no item names. An item that fails still counts as present, so that a 
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from domain import offer as offers
-from domain.content import Content
+from domain.content import SentContent
 from domain.events import OfferEvent, OfferResumed, PauseCause
 from domain.offer import ABSENT, Offer
 from domain.run import ItemOutcome, Outcome
@@ -18,22 +18,24 @@ from domain.values import Channel, OfferKey, Operation, Status
 SAME_DATA = "Offer has the same data"
 RESUMED = "Offer has been resumed"
 NOTHING_PAUSED = "No offer has been paused: an item of this request has no readable externalId"
+_SAME_DATA = (SAME_DATA,)
 
 
-class ValidItem(Struct, frozen=True):
+class ValidItem(Struct, frozen=True, gc=False):
     """An item of the request that keeps every rule; `remarks` are for its sender."""
 
     external_id: str
-    content: Content
-    content_digest: str
-    remarks: list[str] = field(default_factory=list)
+    content: SentContent
+    remarks: tuple[str, ...] = ()
 
 
-class InvalidItem(Struct, frozen=True):
+class InvalidItem(Struct, frozen=True, gc=False):
     """An item that breaks a rule; `external_id` is None where it could not be read."""
 
     external_id: str | None
-    messages: list[str]
+    messages: tuple[str, ...]
+    sent_digest: str = ""
+    """SHA-256 of the item as it was sent."""
 
 
 Item = ValidItem | InvalidItem
@@ -86,12 +88,12 @@ def _the_one(external_id: str, copies: Sequence[Item]) -> Item:
     if len(copies) == 1 or all(_says_the_same(first, other) for other in copies[1:]):
         return first
     messages = [message for copy in copies if isinstance(copy, InvalidItem) for message in copy.messages]
-    return InvalidItem(external_id, [f"externalId: sent {len(copies)} times with different content", *messages])
+    return InvalidItem(external_id, (f"externalId: sent {len(copies)} times with different content", *messages))
 
 
 def _says_the_same(one: Item, other: Item) -> bool:
     return (
-        isinstance(one, ValidItem) and isinstance(other, ValidItem) and one.content_digest == other.content_digest
+        isinstance(one, ValidItem) and isinstance(other, ValidItem) and one.content.digest == other.content.digest
     ) or one == other
 
 
@@ -100,15 +102,17 @@ def _place(plan: Plan, key: OfferKey, offer: Offer, item: Item) -> None:
     if isinstance(item, InvalidItem):
         outcome.failed.append(ItemOutcome(item.external_id, item.messages))
         return
-    events = offers.put(offer, key, item.content, item.content_digest)
+    events = offers.put(offer, key, item.content)
     if events:
         plan.changes.append(OfferChange(key, offer.version, events))
     if not events:
-        outcome.unchanged.append(ItemOutcome(item.external_id, [SAME_DATA, *item.remarks]))
+        outcome.unchanged.append(
+            ItemOutcome(item.external_id, (SAME_DATA, *item.remarks) if item.remarks else _SAME_DATA)
+        )
     elif offer.status is Status.ABSENT:
         outcome.created.append(ItemOutcome(item.external_id, item.remarks))
     elif isinstance(events[0], OfferResumed):
-        outcome.updated.append(ItemOutcome(item.external_id, [RESUMED, *item.remarks]))
+        outcome.updated.append(ItemOutcome(item.external_id, (RESUMED, *item.remarks)))
     else:
         outcome.updated.append(ItemOutcome(item.external_id, item.remarks))
 
@@ -119,12 +123,12 @@ def _pause_absent(
     outcome = plan.outcome
     if not may_pause:
         outcome.messages.append(NOTHING_PAUSED)
-    elif not outcome.all_failed:
+    elif not outcome.counts.all_failed:
         for external_id, offer in known.items():
             events = [] if external_id in present else offers.pause(offer, PauseCause.ABSENT_FROM_SYNCHRONIZE)
             if events:
                 plan.changes.append(OfferChange(_key(partner, external_id), offer.version, events))
-                outcome.paused.append(ItemOutcome(external_id, []))
+                outcome.paused.append(ItemOutcome(external_id))
 
 
 def _key(partner: str, external_id: str) -> OfferKey:

@@ -1,5 +1,6 @@
 """Why can a request be refused?"""
 
+from typing import Any
 from uuid import UUID
 
 from domain.values import Operation
@@ -7,6 +8,17 @@ from domain.values import Operation
 
 class Refused(Exception):  # noqa: N818 - a refusal is an answer, not an error of the program
     """The request is not carried out; nothing has been changed."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Refusals are made of other things than their sentence; still they pass from one process to another.
+        return _again, (type(self), self.args, self.__dict__)
+
+
+def _again(kind: type[Refused], args: tuple[Any, ...], members: dict[str, Any]) -> Refused:
+    refusal = kind.__new__(kind)
+    refusal.args = args
+    refusal.__dict__.update(members)
+    return refusal
 
 
 class UnknownPartner(Refused):
@@ -27,6 +39,22 @@ class UnknownToken(Refused):
 class IdempotencyKeyReused(Refused):
     def __init__(self, run_id: UUID) -> None:
         super().__init__("This concurrencyRequestId was used before, with other content")
+        self.run_id = run_id
+
+
+class RunInProgress(Refused):
+    """A partner has one run at a time on each channel."""
+
+    def __init__(self, run_id: UUID) -> None:
+        super().__init__(f"Run {run_id} of this partner is in progress; the next one may start when it has ended")
+        self.run_id = run_id
+
+
+class RunNotYours(Refused):
+    """A run is carried out by the owner of its lease alone, and only once."""
+
+    def __init__(self, run_id: UUID) -> None:
+        super().__init__(f"Run {run_id} is in other hands, or has ended")
         self.run_id = run_id
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from msgspec import Struct
 
 from domain.content import Content, FieldChange, changed_fields
@@ -58,7 +59,10 @@ def page(tx: Cursor, offer_uid: UUID, after: int, limit: int) -> HistoryPage:
 
 
 def _content(event: OfferEvent, before: Content | None) -> Content | None:
-    return event.content if isinstance(event, OfferCreated | OfferUpdated | OfferRestored) else before
+    if isinstance(event, OfferCreated | OfferUpdated | OfferRestored):
+        content: Content = msgspec.json.decode(event.content)
+        return content
+    return before
 
 
 def _changes(before: Offer, content: Content | None, after: Offer, new_content: Content | None) -> list[FieldChange]:

@@ -11,7 +11,6 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from domain.content import Content
 from domain.events import (
     OfferCreated,
     OfferDeleted,
@@ -40,6 +39,7 @@ TABLE = """
         version INTEGER NOT NULL,
         content_version INTEGER NOT NULL,
         content_digest TEXT NOT NULL,
+        sent_digest TEXT,
         searched_ids TEXT NOT NULL,
         searched_names TEXT NOT NULL,
         created_commit INTEGER NOT NULL,
@@ -68,9 +68,10 @@ def apply(tx: Cursor, entries: Sequence[Entry]) -> None:
 
 
 _INSERT = (
-    "INSERT INTO inventory VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO inventory VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     " ON CONFLICT (offer_id) DO UPDATE SET status = excluded.status, version = excluded.version,"
     " content_version = excluded.content_version, content_digest = excluded.content_digest,"
+    " sent_digest = excluded.sent_digest,"
     " searched_names = excluded.searched_names, updated_commit = excluded.updated_commit,"
     " status_commit = excluded.status_commit"
 )
@@ -78,7 +79,8 @@ _UPDATE = (
     "UPDATE inventory SET version = ?, updated_commit = ?, status = coalesce(?, status),"
     " status_commit = CASE WHEN ? THEN ? ELSE status_commit END,"
     " content_version = coalesce(?, content_version), content_digest = coalesce(?, content_digest),"
-    " searched_names = coalesce(?, searched_names) WHERE offer_id = ?"
+    " searched_names = coalesce(?, searched_names), sent_digest = CASE WHEN ? THEN ? ELSE sent_digest END"
+    " WHERE offer_id = ?"
 )
 
 
@@ -93,6 +95,7 @@ def _created_row(entry: Entry, event: OfferCreated) -> tuple[Any, ...]:
         entry.version,
         entry.version,
         event.content_digest,
+        event.sent_digest,
         f"{event.external_id}\n{event.merchant_id or ''}".casefold(),
         _searched_names(event.content),
         entry.commit_id,
@@ -115,15 +118,26 @@ def _change(entry: Entry, event: OfferEvent) -> tuple[Any, ...]:
             status = Status.ACTIVE
         case _:
             assert_never(event)
-    content: tuple[Any, Any, Any] = (None, None, None)
+    content: tuple[Any, ...] = (None, None, None, False, None)
     if isinstance(event, OfferUpdated | OfferRestored):
-        content = (entry.version, event.content_digest, _searched_names(event.content))
+        names = _searched_names(event.content)
+        content = (entry.version, event.content_digest, names, True, event.sent_digest)
     return (entry.version, entry.commit_id, status, status is not None, entry.commit_id, *content, entry.stream_id)
 
 
-def _searched_names(content: Content) -> str:
-    names = (content.get("name"), content.get("headline"), content.get("offerName"))
+def _searched_names(content: msgspec.Raw) -> str:
+    found = _names(content)
+    names = (found.name, found.headline, found.offer_name)
     return "\n".join(name for name in names if isinstance(name, str)).casefold()
+
+
+class _Names(Struct, rename="camel", gc=False):
+    name: Any = None
+    headline: Any = None
+    offer_name: Any = None
+
+
+_names = msgspec.json.Decoder(_Names).decode
 
 
 PROJECTION = Projection(
@@ -209,7 +223,7 @@ def known_offers(
     return found
 
 
-_KNOWN = "SELECT external_id, status, version, content_version, content_digest FROM inventory"
+_KNOWN = "SELECT external_id, status, version, content_version, content_digest, sent_digest FROM inventory"
 _SELECT = """
     SELECT i.*, s.stream_uid, e.topic, CAST(e.state AS BLOB) AS state,
            created.recorded_at AS created_at, updated.recorded_at AS updated_at, since.recorded_at AS status_since
@@ -223,7 +237,10 @@ _SELECT = """
 
 
 def _offers(rows: Cursor) -> dict[str, Offer]:
-    return {row[0]: Offer(Status(row[1]), row[2], row[3], row[4]) for row in rows}
+    return {row[0]: Offer(_STATUSES[row[1]], row[2], row[3], row[4], row[5]) for row in rows}
+
+
+_STATUSES = {str(status): status for status in Status}  # quicker than to make one
 
 
 def _conditions(wanted: OfferFilter) -> tuple[list[str], list[Any]]:

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from domain.ledger import OfferLedger
-from domain.store.commit import CommitContext, chained, commit_digest, events_digest
+from domain.store.commit import CommitContext, EventsDigest, chained, commit_digest
 from domain.store.cursor import Cursor
 from domain.store.mapper import UnreadableEvent
 from domain.values import Watch, unwatched
@@ -54,7 +54,9 @@ def _broken_commits(tx: Cursor) -> Iterator[Difference]:
         where = f"commit {commit_id}"
         commit = next(rows)
         told = {column: commit[column] for column in _TOLD}
-        digest = commit_digest(told, events_digest(tuple(row)[-5:] for row in itertools.chain([commit], rows)))
+        events = EventsDigest()
+        events.update(tuple(row)[-5:] for row in itertools.chain([commit], rows))
+        digest = commit_digest(told, events.digest())
         place = (commit["first_position"], commit["event_count"], commit["recorded_at"])
         if place[0] != position + 1:
             yield Difference(where, {"firstPosition": place[0]}, {"firstPosition": position + 1})

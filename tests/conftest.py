@@ -67,7 +67,7 @@ def call(service: Service) -> Iterator[Call]:
     # Told its protocol, asyncio sends small answers at once (TCP_NODELAY).
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(create_app(service), log_level="warning", lifespan="off"))
+        server = uvicorn.Server(uvicorn.Config(create_app(service), log_level="warning"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         while not server.started:

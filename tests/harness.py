@@ -1,19 +1,29 @@
-"""A clock that stands where a test puts it, and a client of the real server."""
+"""A clock that stands where a test puts it, a client of the real server, and doors into the ledger."""
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx2
+import msgspec
 
 from api.problems import BATCH_PATH
+from api.run_work import carry_out
 from domain.events import OfferEvent
 from domain.ledger import OfferLedger
+from domain.run import ItemOutcome, Outcome, Run, RunRequest
+from domain.run_ledger import RunLedger
 from domain.store.commit import CommitContext
-from domain.values import OfferKey, Origin, Source
+from domain.store.packing import pack
+from domain.store.run_outcomes import select_outcome
+from domain.values import Channel, OfferKey, Operation, Origin, Source
+from tests.examples import PARTNER, batch, body
 
 OPERATOR = Origin("olga", Source.CLI)
+FEED = Origin("tide-feed", Source.CUSTOM)
+LEASE = timedelta(minutes=1)
 
 
 class Clock:
@@ -57,5 +67,29 @@ MakeToken = Callable[..., str]
 def record(ledger: OfferLedger, key: OfferKey, *events: OfferEvent) -> UUID:
     """Puts the first events of an offer into the ledger: what has no door of its own yet comes in here."""
     with ledger.recorder.writing() as tx:
-        ledger._commit(tx, CommitContext(OPERATOR), [(key.offer_uid, 0, events)])
+        ledger.commit(tx, CommitContext(OPERATOR), [(key.offer_uid, 0, events)])
     return key.offer_uid
+
+
+def run_ledger(ledger: OfferLedger) -> RunLedger:
+    """The runs of a ledger, in the hands of the test."""
+    return RunLedger(ledger, ledger.recorder.clock, "the test", LEASE)
+
+
+def run_batch(ledger: OfferLedger, operation: Operation, items: Sequence[Any], partner: str = PARTNER) -> Run:
+    """Puts a batch of these items, as they would be sent, through its whole life."""
+    document = batch(operation, items)
+    sent = body(document)
+    request_id = UUID(document["concurrencyRequestId"])
+    request = RunRequest(uuid4(), partner, operation, request_id, hashlib.sha256(sent).hexdigest(), len(sent))
+    runs = run_ledger(ledger)
+    return carry_out(runs, runs.accept(request, Channel.CUSTOM, FEED, [pack(sent)]).run, len(items))
+
+
+def outcome_of(ledger: OfferLedger, run: Run) -> Outcome:
+    """What became of each offer of a run, and what its sender was told of the whole."""
+    outcome = Outcome(messages=run.messages)
+    with ledger.recorder.reading() as tx:
+        for part in select_outcome(tx, run.run_id):
+            getattr(outcome, part.outcome).extend(msgspec.json.decode(part.items, type=list[ItemOutcome]))
+    return outcome

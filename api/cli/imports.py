@@ -1,18 +1,31 @@
 """offer-ledger import"""
 
+import hashlib
+import time
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
+from uuid import uuid4
 
+import msgspec
 import typer
 
-from api.batch_intake import ALL_FAILED, read_batch, reply
+from api.batch_intake import read_request
+from api.batch_reply import ALL_FAILED, finished_reply
 from api.cli.output import AsJson, fail, print_json, print_table, progress, say
 from api.cli.who import cli_origin
-from api.wiring import open_service
-from domain.ledger import Ran
-from domain.run import ItemOutcome
+from api.run_work import FAILED, asks_for_the_same, carry_out
+from api.wiring import Service, open_service
+from domain.refusals import RunNotYours
+from domain.run import Run, RunRequest, RunState
+from domain.run_ledger import Accepted
+from domain.store.run_bodies import in_chunks
+from domain.values import Channel, Watch
 
 LINES_SHOWN = 20
+BLOCK_BYTES = 1024 * 1024
+POLL_SECONDS = 0.5
 
 
 def import_file(
@@ -25,36 +38,83 @@ def import_file(
 ) -> None:
     """Carry out a batch from a file.
 
-    As if its partner had sent it: the same file again changes nothing."""
+    As if its partner had sent it: the same file again changes nothing. A run that is interrupted is finished by the
+    server, or by the same command given again."""
     with open_service() as service:
-        body = _body(file, service.settings.max_body_bytes)
+        with progress("Storing the request") as watch:
+            accepted = _accept(service, file, partner, watch)
         with progress("Judging the offers") as watch:
-            command = read_batch(body, partner, service.settings.max_items, watch)
-        with progress("Recording the run") as watch:
-            ran = service.ledger.run_batch(command, cli_origin())
-            watch(1, 1)
+            run = _carry_out(service, accepted, watch)
+        if run.state is RunState.FAILED:
+            fail(FAILED.detail)
+        with service.ledger.recorder.reading() as tx:
+            reply = finished_reply(tx, run)
     if as_json:
-        print_json(reply(ran.run))
+        print_json(reply)
     else:
-        _print(ran)
-    if ran.run.outcome.all_failed:
+        _print(run, reply["data"], again=accepted.replayed)
+    if run.all_failed:
         fail(ALL_FAILED)
 
 
-def _body(file: Path, max_bytes: int) -> bytes:
-    if file.stat().st_size > max_bytes:
-        fail(f"FILE: is larger than {max_bytes} bytes (OFFER_LEDGER_MAX_BODY_BYTES).")
-    return file.read_bytes()
+def _accept(service: Service, file: Path, partner: str, watch: Watch) -> Accepted:
+    runs, max_items = service.runs, service.settings.max_items
+    size = file.stat().st_size
+    if size > service.settings.max_body_bytes:
+        fail(f"FILE: is larger than {service.settings.max_body_bytes} bytes (OFFER_LEDGER_MAX_BODY_BYTES).")
+    sha256 = hashlib.sha256()
+    run_id = uuid4()
+
+    def told() -> Iterator[bytes]:
+        done = 0
+        for block in _blocks(file):
+            sha256.update(block)
+            yield block
+            done += len(block)
+            watch(done, size)
+
+    try:
+        # From here on, what is stored counts: the file may change.
+        for chunk, packed in enumerate(in_chunks(told())):
+            runs.store_body(run_id, chunk, [packed])
+        body = partial(runs.body, run_id)
+        asked = read_request(body, max_items)
+        request = RunRequest(run_id, partner, asked.operation, asked.concurrency_request_id, sha256.hexdigest(), size)
+        earlier = runs.earlier(request, Channel.CUSTOM)
+        if earlier and earlier.body_digest != request.body_digest and asks_for_the_same(runs, earlier, body, max_items):
+            request = msgspec.structs.replace(request, same_as=earlier.run_id)
+        return runs.accept(request, Channel.CUSTOM, cli_origin())
+    finally:
+        runs.drop_body(run_id)
 
 
-def _print(ran: Ran) -> None:
-    outcome = ran.run.outcome
-    again = " (it had been carried out before; nothing was done now)" if ran.replayed else ""
-    say(f"Run {ran.run.run_id}, {ran.run.operation}{again}")
-    say(", ".join(f"{count} {name}" for name, count in outcome.counts.items()))
-    for message in outcome.messages:
+def _carry_out(service: Service, accepted: Accepted, watch: Watch) -> Run:
+    """Carries the run out; one that somebody else is at is waited for, and taken over if they are heard of no more."""
+    run = accepted.run
+    while not run.is_finished:
+        try:
+            return carry_out(service.runs, service.runs.claim(run.run_id), service.settings.max_items, watch)
+        except RunNotYours:
+            time.sleep(POLL_SECONDS)
+            run = service.runs.find(run.run_id) or run
+    return run
+
+
+def _blocks(file: Path) -> Iterator[bytes]:
+    with file.open("rb") as opened:
+        while block := opened.read(BLOCK_BYTES):
+            yield block
+
+
+def _print(run: Run, data: dict[str, Any], *, again: bool) -> None:
+    said = " (it had been accepted before; nothing was done now)" if again else ""
+    say(f"Run {run.run_id}, {run.operation}{said}")
+    say(
+        ", ".join(f"{count} {name}" for name, count in msgspec.structs.asdict(run.counts).items()) if run.counts else ""
+    )
+    for message in run.messages:
         say(message)
-    told = _lines("updated", outcome.updated) + _lines("failed", outcome.failed)
+    told = _lines("updated", data["updatedOffers"]) + _lines("failed", data["failedOffers"])
     if told:
         print()
         print_table(("offer", "outcome", "message"), told[:LINES_SHOWN])
@@ -62,5 +122,5 @@ def _print(ran: Ran) -> None:
         say(f"... and {len(told) - LINES_SHOWN} more messages: --json prints them all")
 
 
-def _lines(what: str, items: list[ItemOutcome]) -> list[tuple[str | None, str, str]]:
-    return [(item.external_id, what, message) for item in items for message in item.messages]
+def _lines(what: str, items: msgspec.Raw) -> list[tuple[str | None, str, str]]:
+    return [(item["externalId"], what, message) for item in msgspec.json.decode(items) for message in item["messages"]]

@@ -12,7 +12,7 @@ from io import TextIOWrapper
 import typer
 from pydantic import ValidationError
 
-from api.cli import imports, offers, partners, projections, serve, tokens
+from api.cli import demo, imports, offers, partners, projections, serve, tokens
 from api.cli.output import fail
 from api.problems import Problem
 from api.schemas.messages import complaints
@@ -31,6 +31,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("demo")(demo.demo)
 app.command("serve")(serve.serve)
 app.command("import")(imports.import_file)
 app.command("inventory")(offers.inventory)

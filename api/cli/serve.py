@@ -21,7 +21,7 @@ def serve(
         fail("SQLite serves one process: --workers above 1 needs a ledger on PostgreSQL.", exit_code=2)
     with open_service() as service:
         try:
-            uvicorn.run(create_app(service), host=host, port=port, server_header=False)
+            uvicorn.run(create_app(service, warm=True), host=host, port=port, server_header=False)
         except SystemExit as ended:
             # uvicorn has codes of its own, and has said what is wrong.
             sys.exit(1 if ended.code else 0)

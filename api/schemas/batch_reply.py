@@ -32,6 +32,22 @@ class BatchData(BaseModel):
     counts: Counts
 
 
+class AcceptedData(BaseModel):
+    concurrencyRequestId: UUID
+    runId: UUID
+
+
+class AcceptedReply(BaseModel):
+    """The run goes on; sent again when it has ended, the request is answered as if it had been waited for."""
+
+    responseId: UUID
+    isSuccessful: Literal[True]
+    responseTitle: str
+    responseType: Literal["Accepted"]
+    messages: list[str]
+    data: AcceptedData
+
+
 class BatchReply(BaseModel):
     """`PartialSuccess` when some offers failed; the others have been applied."""
 

@@ -4,21 +4,12 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from api.schemas.query import Limit, Word
-
-
-class _Page(BaseModel):
-    """A parameter that is not known is refused: a filter with a typing error must not answer with everything."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    cursor: Annotated[str | None, Field(max_length=256, description="nextCursor of the page before")] = None
-    limit: Limit = 100
+from api.schemas.query import Page, Word
 
 
-class OfferQuery(_Page):
+class OfferQuery(Page):
     partner: Word | None = None
     channel: Literal["custom", "merchant"] | None = None
     merchantId: Word | None = None
@@ -30,7 +21,7 @@ class OfferQuery(_Page):
     ] = None
 
 
-class HistoryQuery(_Page):
+class HistoryQuery(Page):
     pass
 
 

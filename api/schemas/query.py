@@ -5,7 +5,7 @@ from collections import Counter
 from typing import Annotated, Any
 
 from fastapi import Request
-from pydantic import BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from api.problems import validation_error
@@ -21,7 +21,16 @@ def _digits(value: Any) -> Any:
     return value
 
 
-Limit = Annotated[int, BeforeValidator(_digits), Field(ge=1, le=1000)]
+Limit = Annotated[int, Field(ge=1, le=1000), BeforeValidator(_digits)]
+
+
+class Page(BaseModel):
+    """A parameter that is not known is refused: a filter with a typing error must not answer with everything."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    cursor: Annotated[str | None, Field(max_length=256, description="nextCursor of the page before")] = None
+    limit: Limit = 100
 
 
 def no_repeats(request: Request) -> None:

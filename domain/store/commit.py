@@ -2,7 +2,7 @@
 
 import hashlib
 import struct
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -11,9 +11,6 @@ from msgspec import Struct
 
 from domain.store.cursor import Cursor
 from domain.values import Origin, Source, from_microseconds
-
-Alongside = Callable[[Cursor, int, Sequence[int]], None]
-"""Writes what belongs to a commit: given the transaction, the commit's id and each event's stream id."""
 
 
 class CommitContext(Struct, frozen=True):
@@ -74,10 +71,15 @@ def chained(previous: bytes, digest: bytes, first_position: int, event_count: in
     return hashlib.sha256(previous + digest + struct.pack(">qqq", first_position, event_count, recorded_at)).digest()
 
 
-def events_digest(events: Iterable[tuple[int, bytes, int, str, bytes]]) -> bytes:
-    """SHA-256 over a commit's events (ordinal, stream uid, version, topic, state) in their order."""
-    sha256 = hashlib.sha256()
-    for ordinal, uid, version, topic, state in events:
-        sha256.update(b"%d %b%d %b %d\n" % (ordinal, uid, version, topic.encode(), len(state)))
-        sha256.update(state)
-    return sha256.digest()
+class EventsDigest:
+    """SHA-256 over a commit's events (ordinal, stream uid, version, topic, state), told in their order."""
+
+    def __init__(self) -> None:
+        self._sha256 = hashlib.sha256()
+
+    def update(self, events: Iterable[tuple[int, bytes, int, str, bytes]]) -> None:
+        for ordinal, uid, version, topic, state in events:
+            self._sha256.update(b"%d %b%d %b %d\n%b" % (ordinal, uid, version, topic.encode(), len(state), state))
+
+    def digest(self) -> bytes:
+        return self._sha256.digest()

@@ -1,49 +1,96 @@
 """Which runs have there been? Primary records: written with the events of the run, never rebuilt."""
 
-import zlib
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
+from msgspec import Struct
 
-from domain.run import Outcome, Run, RunState
+from domain.run import Counts, Lease, Run, RunProblem, RunState
 from domain.store.cursor import Cursor
 from domain.values import Channel, Operation, Source, from_microseconds, to_microseconds
 
-_FASTEST = 1
+
+class RunFilter(Struct, frozen=True):
+    """Which runs are wanted; None: of any."""
+
+    partner: str | None = None
+    channel: Channel | None = None
+    operation: Operation | None = None
+    state: RunState | None = None
+    concurrency_request_id: UUID | None = None
 
 
 def insert_run(tx: Cursor, run: Run) -> None:
-    tx.execute(
-        "INSERT INTO runs (run_id, partner, channel, operation, source, actor, concurrency_request_id,"
-        " request_digest, accepted_at, finished_at, state, uses_slot, outcome)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            str(run.run_id),
-            run.partner,
-            run.channel,
-            run.operation,
-            run.source,
-            run.actor,
-            str(run.concurrency_request_id),
-            run.request_digest,
-            to_microseconds(run.accepted_at),
-            to_microseconds(run.finished_at),
-            run.state,
-            run.uses_slot,
-            # One compressed record per run, not a row per unchanged offer.
-            zlib.compress(msgspec.json.encode(run.outcome), _FASTEST),
-        ),
+    row = {
+        "run_id": str(run.run_id),
+        "partner": run.partner,
+        "channel": run.channel,
+        "operation": run.operation,
+        "source": run.source,
+        "actor": run.actor,
+        "concurrency_request_id": str(run.concurrency_request_id),
+        "body_digest": run.body_digest,
+        "body_bytes": run.body_bytes,
+        "accepted_at": to_microseconds(run.accepted_at),
+        **_state(run),
+    }
+    tx.execute(f"INSERT INTO runs ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", list(row.values()))
+
+
+def update_run(tx: Cursor, run: Run, fence: int) -> bool:
+    """Whether the run was still unfinished and at that fence; nothing is written if not."""
+    row = _state(run)
+    assignments = ", ".join(f"{column} = ?" for column in row)
+    written = tx.execute(
+        f"UPDATE runs SET {assignments} WHERE run_id = ? AND fence = ? AND {_UNFINISHED} RETURNING run_seq",
+        (*row.values(), str(run.run_id), fence),
     )
+    return written.fetchone() is not None
 
 
-def find_run(tx: Cursor, partner: str, channel: Channel, concurrency_request_id: UUID) -> Run | None:
+def is_held(tx: Cursor, run: Run) -> bool:
+    """Whether the run is still unfinished and at its fence."""
+    held = tx.execute(
+        f"SELECT 1 FROM runs WHERE run_id = ? AND fence = ? AND {_UNFINISHED}", (str(run.run_id), run.lease.fence)
+    )
+    return held.fetchone() is not None
+
+
+def find_run(tx: Cursor, run_id: UUID) -> Run | None:
+    row = tx.execute("SELECT * FROM runs WHERE run_id = ?", (str(run_id),)).fetchone()
+    return _run(row) if row else None
+
+
+def find_request(tx: Cursor, partner: str, channel: Channel, concurrency_request_id: UUID) -> Run | None:
+    """The run that a request id stands for; a failed one has given it back."""
     row = tx.execute(
-        "SELECT * FROM runs WHERE partner = ? AND channel = ? AND concurrency_request_id = ?",
+        "SELECT * FROM runs WHERE partner = ? AND channel = ? AND concurrency_request_id = ? AND state <> 'failed'",
         (partner, channel, str(concurrency_request_id)),
     ).fetchone()
     return _run(row) if row else None
+
+
+def find_unfinished(tx: Cursor, partner: str, channel: Channel) -> Run | None:
+    row = tx.execute(
+        f"SELECT * FROM runs WHERE partner = ? AND channel = ? AND {_UNFINISHED}", (partner, channel)
+    ).fetchone()
+    return _run(row) if row else None
+
+
+def overdue_runs(tx: Cursor, now: datetime) -> list[Run]:
+    """Unfinished runs whose leases have run out, the oldest first."""
+    rows = tx.execute(
+        f"SELECT * FROM runs WHERE {_UNFINISHED} AND lease_until <= ? ORDER BY run_seq", (to_microseconds(now),)
+    )
+    return [_run(row) for row in rows]
+
+
+def release_leases(tx: Cursor, owner: str, now: datetime) -> None:
+    """Ends all leases of an owner that goes."""
+    tx.execute(f"UPDATE runs SET lease_until = ? WHERE owner = ? AND {_UNFINISHED}", (to_microseconds(now), owner))
 
 
 def count_slots(tx: Cursor, partner: str, channel: Channel, operation: Operation, since: datetime) -> int:
@@ -56,6 +103,49 @@ def count_slots(tx: Cursor, partner: str, channel: Channel, operation: Operation
     return int(row["used"])
 
 
+def select_runs(tx: Cursor, wanted: RunFilter, after: int, limit: int) -> Iterator[tuple[int, Run]]:
+    """Runs with their places in the list, the newest first; `after` is such a place, or 0 for the start."""
+    given = {
+        "partner": wanted.partner,
+        "channel": wanted.channel,
+        "operation": wanted.operation,
+        "state": wanted.state,
+        "concurrency_request_id": wanted.concurrency_request_id and str(wanted.concurrency_request_id),
+    }
+    conditions = [f"{column} = ?" for column, value in given.items() if value is not None]
+    values: list[Any] = [value for value in given.values() if value is not None]
+    if after:
+        conditions.append("run_seq < ?")
+        values.append(after)
+    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+    for row in tx.execute(f"SELECT * FROM runs {where} ORDER BY run_seq DESC LIMIT ?", (*values, limit)):
+        yield row["run_seq"], _run(row)
+
+
+_UNFINISHED = "state IN ('accepted', 'running')"
+
+
+def _state(run: Run) -> dict[str, Any]:
+    """The columns that change in a run's life."""
+    return {
+        "state": run.state,
+        "owner": run.lease.owner,
+        "lease_until": to_microseconds(run.lease.until),
+        "fence": run.lease.fence,
+        "uses_slot": run.uses_slot,
+        "request_digest": run.request_digest,
+        "finished_at": to_microseconds(run.finished_at) if run.finished_at else None,
+        "counts": _json(run.counts),
+        "messages": _json(run.messages),
+        "position": run.position,
+        "problem": _json(run.problem),
+    }
+
+
+def _json(value: Any) -> str | None:
+    return None if value is None else msgspec.json.encode(value).decode()
+
+
 def _run(row: Any) -> Run:
     return Run(
         run_id=UUID(row["run_id"]),
@@ -65,9 +155,15 @@ def _run(row: Any) -> Run:
         source=Source(row["source"]),
         actor=row["actor"],
         concurrency_request_id=UUID(row["concurrency_request_id"]),
-        request_digest=row["request_digest"],
+        body_digest=row["body_digest"],
+        body_bytes=row["body_bytes"],
         accepted_at=from_microseconds(row["accepted_at"]),
-        finished_at=from_microseconds(row["finished_at"]),
+        lease=Lease(row["owner"], from_microseconds(row["lease_until"]), row["fence"]),
         state=RunState(row["state"]),
-        outcome=msgspec.json.decode(zlib.decompress(row["outcome"]), type=Outcome),
+        request_digest=row["request_digest"],
+        finished_at=from_microseconds(row["finished_at"]) if row["finished_at"] is not None else None,
+        counts=msgspec.json.decode(row["counts"], type=Counts) if row["counts"] else None,
+        messages=msgspec.json.decode(row["messages"], type=list[str]),
+        position=row["position"],
+        problem=msgspec.json.decode(row["problem"], type=RunProblem) if row["problem"] else None,
     )

@@ -7,7 +7,7 @@ since 1970. `ledger` is for people with a database shell.
 
 from domain.store.cursor import Cursor
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 TABLES = (
     "CREATE TABLE schema_version (version INTEGER NOT NULL)",
@@ -50,22 +50,52 @@ TABLES = (
     )""",
     """
     CREATE TABLE runs (
-        run_id TEXT PRIMARY KEY,
+        run_seq INTEGER PRIMARY KEY,
+        run_id TEXT NOT NULL UNIQUE,
         partner TEXT NOT NULL,
         channel TEXT NOT NULL,
         operation TEXT NOT NULL,
         source TEXT NOT NULL,
         actor TEXT NOT NULL,
         concurrency_request_id TEXT NOT NULL,
-        request_digest TEXT NOT NULL,
+        body_digest TEXT NOT NULL,
+        body_bytes INTEGER NOT NULL,
         accepted_at INTEGER NOT NULL,
-        finished_at INTEGER NOT NULL,
+        owner TEXT NOT NULL,
+        lease_until INTEGER NOT NULL,
+        fence INTEGER NOT NULL,
         state TEXT NOT NULL,
         uses_slot INTEGER NOT NULL,
-        outcome BLOB NOT NULL,
-        UNIQUE (partner, channel, concurrency_request_id)
+        request_digest TEXT,
+        finished_at INTEGER,
+        counts TEXT,
+        messages TEXT NOT NULL,
+        position INTEGER,
+        problem TEXT
     )""",
+    # Failed runs give their request id back.
+    "CREATE UNIQUE INDEX runs_by_request ON runs (partner, channel, concurrency_request_id) WHERE state <> 'failed'",
+    "CREATE INDEX runs_by_partner ON runs (partner)",
+    "CREATE INDEX runs_by_request_id ON runs (concurrency_request_id)",
+    "CREATE UNIQUE INDEX runs_unfinished ON runs (partner, channel) WHERE state IN ('accepted', 'running')",
     "CREATE INDEX runs_by_slot ON runs (partner, channel, operation, accepted_at)",
+    """
+    CREATE TABLE run_bodies (
+        run_id TEXT NOT NULL,
+        chunk INTEGER NOT NULL,
+        stored_at INTEGER NOT NULL,
+        bytes BLOB NOT NULL,
+        PRIMARY KEY (run_id, chunk)
+    )""",
+    """
+    CREATE TABLE run_outcomes (
+        run_seq INTEGER NOT NULL,
+        first_item INTEGER NOT NULL,
+        item_count INTEGER NOT NULL,
+        outcome TEXT NOT NULL,
+        items BLOB NOT NULL,
+        PRIMARY KEY (run_seq, first_item)
+    )""",
     """
     CREATE VIEW ledger AS
     SELECT c.first_position + e.ordinal AS position,

@@ -7,7 +7,6 @@ request changes is written inside `insert_events`, so it is there together or no
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
-from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +14,6 @@ from eventsourcing.persistence import (
     AggregateRecorder,
     ApplicationRecorder,
     InfrastructureFactory,
-    IntegrityError,
     Notification,
     ProcessRecorder,
     StoredEvent,
@@ -24,21 +22,12 @@ from eventsourcing.persistence import (
 )
 from eventsourcing.utils import Environment, EnvType
 
-from domain.store.commit import (
-    Alongside,
-    CommitContext,
-    StoredEntry,
-    chained,
-    commit_digest,
-    events_digest,
-    head_of,
-)
+from domain.store.commit import CommitContext, StoredEntry, head_of
+from domain.store.commit_writer import CommitWriter
 from domain.store.connections import Connections
 from domain.store.cursor import Cursor
 from domain.store.schema import TABLES, require_schema, table_names
-from domain.values import Clock, to_microseconds
-
-IDS_PER_QUERY = 10_000
+from domain.values import Clock
 
 
 class LedgerRecorder(ApplicationRecorder):
@@ -83,41 +72,25 @@ class LedgerRecorder(ApplicationRecorder):
         *,
         transaction: Cursor | None = None,
         context: CommitContext | None = None,
-        alongside: Alongside | None = None,
-        **_: Any,
+        **unknown: Any,
     ) -> Sequence[int]:
         """Stores the events as one commit and answers their positions; joins `transaction` if it is given.
 
         Raises IntegrityError if an event is not the next one of its stream.
         """
+        if unknown:
+            raise TypeError(f"Not known here: {', '.join(unknown)}")
         if not stored_events:
             return []
         with nullcontext(transaction) if transaction else self.writing() as tx:
-            stream_ids = _stream_ids(tx, stored_events)
-            _require_successors(tx, stored_events, stream_ids)
-            commit_id, first_position = self._insert_commit(tx, stored_events, context or CommitContext())
-            _insert_event_rows(tx, commit_id, stored_events, stream_ids)
-            if alongside:
-                alongside(tx, commit_id, stream_ids)
+            commit = self.begin_commit(tx)
+            commit.append(stored_events)
+            first_position = commit.seal(context or CommitContext())
             return list(range(first_position, first_position + len(stored_events)))
 
-    def _insert_commit(self, tx: Cursor, events: Sequence[StoredEvent], context: CommitContext) -> tuple[int, int]:
-        """Takes the commit's place at the head of the ledger; answers its id and its first position."""
-        head = tx.execute("SELECT position, recorded_at, chain FROM head").fetchone()
-        told = context.told()
-        told_events = ((n, _uid(e).bytes, e.originator_version, e.topic, e.state) for n, e in enumerate(events))
-        digest = commit_digest(told, events_digest(told_events))
-        place = (head["position"] + 1, len(events), max(head["recorded_at"] + 1, to_microseconds(self.clock())))
-        chain = chained(head["chain"], digest, *place)
-        commit_id: int = tx.execute(
-            f"INSERT INTO commits (first_position, event_count, recorded_at, digest, chain, {', '.join(told)})"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING commit_id",
-            (*place, digest, chain, *told.values()),
-        ).fetchone()["commit_id"]
-        tx.execute(
-            "UPDATE head SET position = ?, recorded_at = ?, chain = ?", (place[0] + len(events) - 1, place[2], chain)
-        )
-        return commit_id, place[0]
+    def begin_commit(self, tx: Cursor) -> CommitWriter:
+        """For events that come bit by bit, and nothing else in between."""
+        return CommitWriter(tx, self.clock)
 
     # Reading
 
@@ -196,49 +169,6 @@ class LedgerRecorder(ApplicationRecorder):
 
     def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> Subscription[ApplicationRecorder]:
         raise NotImplementedError("Follow the ledger by its entries")
-
-
-def _uid(event: StoredEvent) -> UUID:
-    return event.originator_id if isinstance(event.originator_id, UUID) else UUID(event.originator_id)
-
-
-def _stream_ids(tx: Cursor, events: Sequence[StoredEvent]) -> list[int]:
-    """Each event's stream id; streams never seen get theirs here, in the order of their first event."""
-    uids = dict.fromkeys(_uid(event).bytes for event in events)
-    tx.executemany("INSERT INTO streams (stream_uid) VALUES (?) ON CONFLICT DO NOTHING", ((uid,) for uid in uids))
-    ids: dict[bytes, int] = {}
-    remaining = iter(uids)
-    while chunk := list(islice(remaining, IDS_PER_QUERY)):
-        marks = ",".join("?" * len(chunk))
-        rows = tx.execute(f"SELECT stream_uid, stream_id FROM streams WHERE stream_uid IN ({marks})", chunk)
-        ids.update((row["stream_uid"], row["stream_id"]) for row in rows)
-    return [ids[_uid(event).bytes] for event in events]
-
-
-def _require_successors(tx: Cursor, events: Sequence[StoredEvent], stream_ids: Sequence[int]) -> None:
-    """A stream has no gaps: its first event is of version 0 or 1, every other one follows its predecessor."""
-    seen: dict[int, int] = {}
-    for event, stream_id in zip(events, stream_ids, strict=True):
-        version = event.originator_version
-        last = seen.get(stream_id, version - 1)
-        if version != last + 1:
-            raise IntegrityError(f"Version {version} can't follow version {last} of its stream")
-        if stream_id not in seen and version > 1 and not _has_version(tx, stream_id, version - 1):
-            raise IntegrityError(f"There is no version before {version} in its stream")
-        seen[stream_id] = version
-
-
-def _has_version(tx: Cursor, stream_id: int, version: int) -> bool:
-    found = tx.execute("SELECT 1 FROM events WHERE stream_id = ? AND version = ?", (stream_id, version)).fetchone()
-    return found is not None
-
-
-def _insert_event_rows(tx: Cursor, commit_id: int, events: Sequence[StoredEvent], stream_ids: Sequence[int]) -> None:
-    rows = (
-        (commit_id, ordinal, stream_id, event.originator_version, event.topic, event.state)
-        for ordinal, (event, stream_id) in enumerate(zip(events, stream_ids, strict=True))
-    )
-    tx.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", rows)
 
 
 def _bounds(gt: int | None, lte: int | None) -> tuple[int, int]:

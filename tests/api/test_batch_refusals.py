@@ -168,8 +168,10 @@ def test_a_coding_that_is_not_understood_is_415(refused: Refuse, subtests: pytes
             refused(415, envelope(), Content_Encoding=coding)
 
 
-def test_a_compressed_body_is_415_for_the_present(refused: Refuse) -> None:
-    refused(415, gzip.compress(envelope()), Content_Encoding="gzip")
+def test_a_compressed_body_is_read_as_what_was_compressed(partner: Caller) -> None:
+    packed = gzip.compress(envelope())
+    reply = partner.send(packed, Content_Encoding="gzip")
+    assert (reply.status_code, reply.json()["data"]["counts"]["created"]) == (200, 1)
 
 
 def test_a_body_over_the_limit_is_413(refused: Refuse) -> None:

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from api.batch_intake import read_batch
+from api.batch_intake import judge, read_request
 from api.problems import Problem
 from api.schemas.messages import MAX_COMPLAINTS, MAX_NAME_LENGTH
 from api.wiring import Service
 from domain.content import digest
 from domain.reconciliation import InvalidItem
-from tests.examples import PARTNER, batch, body, item, judged, offer_data
+from tests.examples import batch, body, item, judged, offer_data
 from tests.harness import Call, Caller, MakeToken
 
 LONG_NAME = "n" * 100_000
@@ -23,7 +23,7 @@ WAITING = 60
 def messages(element: Any) -> list[str]:
     found = judged(element)
     assert isinstance(found, InvalidItem)
-    return found.messages
+    return list(found.messages)
 
 
 @pytest.mark.parametrize("broken", [{"creatives": [{}] * 1_000}, {"offerEvents": [0] * 1_000, "dailyCap": None}])
@@ -63,9 +63,10 @@ def test_unknown_query_parameters_are_told_in_short(partner: Caller) -> None:
 def test_a_list_is_not_read_beyond_its_limit() -> None:
     # What follows the third element is not even JSON: it is never reached.
     sent = b'{"concurrencyRequestId":"x","operation":"Insert","offers":[1,2,3,@@@]}'
-    with pytest.raises(Problem) as refused:
-        read_batch(sent, PARTNER, max_items=2)
-    assert str(refused.value.errors[0]) == "offers: must have at most 2 elements"
+    for read in (read_request, judge):
+        with pytest.raises(Problem) as refused:
+            read(lambda: [sent], max_items=2)
+        assert str(refused.value.errors[0]) == "offers: must have at most 2 elements"
 
 
 @pytest.mark.parametrize("path", ["/api/v1/offers", "/api/v1/openapi.json"])
@@ -80,9 +81,8 @@ def test_a_limit_is_written_in_digits(auditor: Caller, limit: str) -> None:
 
 
 def test_batches_that_wait_keep_nobody_else_waiting(service: Service, call: Call, token: MakeToken) -> None:
-    secret = token()
-    callers = [call(secret) for _ in range(WAITING)]
-    reader = call(secret)
+    callers = [call(token(partner=f"partner-{n}")) for n in range(WAITING)]
+    reader = call(token())
     with ThreadPoolExecutor(WAITING) as pool:
         with service.ledger.recorder.writing():
             waiting = [

@@ -1,11 +1,11 @@
 """Every refusal and every failure is a problem (contract, section 7; RFC 9457)."""
 
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx2
 import pytest
 
-from api.problems import BATCH_PATH, MEDIA_TYPE
+from api.problems import BATCH_PATH, MEDIA_TYPE, run_path
 from api.schemas.problem import ProblemReply
 from api.wiring import Service
 from domain.values import Role
@@ -138,17 +138,30 @@ def test_a_problem_never_tells_a_token(call: Call) -> None:
 # Failures
 
 
-@pytest.mark.parametrize("table", ["head", "tokens"])
-def test_a_storage_that_fails_is_503_and_to_be_tried_again(
-    partner: Caller, service: Service, subtests: pytest.Subtests, table: str
-) -> None:
+def break_storage(service: Service, *tables: str) -> None:
     with service.ledger.recorder.writing() as tx:
-        tx.execute(f"DROP TABLE {table}")
+        for table in tables:
+            tx.execute(f"DROP TABLE {table}")
+
+
+@pytest.mark.parametrize("tables", [("head", "runs"), ("tokens",)], ids=", ".join)
+def test_a_storage_that_fails_is_503_and_to_be_tried_again(
+    partner: Caller, service: Service, subtests: pytest.Subtests, tables: tuple[str, ...]
+) -> None:
+    break_storage(service, *tables)
     for reply in (partner.get(OFFERS), partner.send(body(batch("Insert", [item()])))):
         with subtests.test(reply.request.url.path):
             assert require_problem(reply, 503).errors == []
             assert int(reply.headers["Retry-After"]) > 0
             assert "no such table" not in reply.text
+
+
+def test_a_run_whose_storage_fails_stays_accepted(partner: Caller, service: Service) -> None:
+    break_storage(service, "head")
+    reply = partner.send(body(batch("Insert", [item()])), Prefer="wait=1")
+    assert (reply.status_code, reply.json()["responseType"]) == (202, "Accepted")
+    assert reply.headers["Location"] == run_path(UUID(reply.json()["data"]["runId"]))
+    assert "no such table" not in reply.text
 
 
 def test_a_fault_of_the_service_itself_is_a_problem_that_tells_nothing(partner: Caller, service: Service) -> None:

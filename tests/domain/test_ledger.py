@@ -6,23 +6,24 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.ledger import Entry, OfferLedger, Ran, RunBatch
+from domain.ledger import Entry, OfferLedger
 from domain.partner import SetPartner
-from domain.reconciliation import InvalidItem, Item, ValidItem
+from domain.reconciliation import InvalidItem, Item, ValidItem, reconcile
 from domain.refusals import IdempotencyKeyReused, NoSlotLeft, UnknownPartner
+from domain.run import Counts, RunRequest
+from domain.run_ledger import Accepted
 from domain.store.commit import head_of
 from domain.store.cursor import Cursor
 from domain.token import CreateToken, RevokeToken
-from domain.values import Operation, Origin, Role, Source
+from domain.values import Channel, Operation, Role
 from projections import inventory, projector
-from tests.examples import CONTENT, KEY, OTHER_CONTENT, PARTNER, PAUSED, RESUMED, created, updated
-from tests.harness import OPERATOR, Clock
+from tests.examples import CONTENT, KEY, OTHER_CONTENT, PARTNER, PAUSED, RESUMED, created, sent_content, updated
+from tests.harness import FEED, OPERATOR, Clock, run_ledger
 
-FEED = Origin("tide-feed", Source.CUSTOM)
-VALID = ValidItem("TP-1", CONTENT, created().content_digest)
-CHANGED = ValidItem("TP-1", OTHER_CONTENT, updated().content_digest)
-OTHER = ValidItem("TP-2", CONTENT, created().content_digest)
-INVALID = InvalidItem("TP-1", ["offerData: required"])
+VALID = ValidItem("TP-1", sent_content(CONTENT))
+CHANGED = ValidItem("TP-1", sent_content(OTHER_CONTENT))
+OTHER = ValidItem("TP-2", sent_content(CONTENT))
+INVALID = InvalidItem("TP-1", ("offerData: required",))
 
 
 def run(
@@ -30,11 +31,17 @@ def run(
     items: Sequence[Item],
     operation: Operation = Operation.SYNCHRONIZE,
     request_id: UUID | None = None,
-    request_digest: str = "d",
+    body_digest: str = "d",
     partner: str = PARTNER,
-) -> Ran:
-    command = RunBatch(uuid4(), partner, operation, request_id or uuid4(), request_digest, items, [])
-    return ledger.run_batch(command, FEED)
+) -> Accepted:
+    """From its request to its outcome, with items as they are after judging."""
+    runs = run_ledger(ledger)
+    request = RunRequest(uuid4(), partner, operation, request_id or uuid4(), body_digest, body_bytes=1)
+    accepted = runs.accept(request, Channel.CUSTOM, FEED)
+    if accepted.replayed:
+        return accepted
+    plan = reconcile(partner, operation, items, runs.known_offers(accepted.run, None))
+    return Accepted(runs.complete(accepted.run, plan, "d"), replayed=False)
 
 
 def position(ledger: OfferLedger) -> int:
@@ -83,9 +90,9 @@ def test_the_same_request_is_answered_with_the_run_that_it_was(ledger: OfferLedg
 
 def test_a_request_id_can_not_be_used_for_something_else(ledger: OfferLedger) -> None:
     request_id = uuid4()
-    first = run(ledger, [VALID], request_id=request_id, request_digest="one")
+    first = run(ledger, [VALID], request_id=request_id, body_digest="one")
     with pytest.raises(IdempotencyKeyReused) as refused:
-        run(ledger, [CHANGED], request_id=request_id, request_digest="other")
+        run(ledger, [CHANGED], request_id=request_id, body_digest="other")
     assert refused.value.run_id == first.run.run_id
     assert offer_events(ledger) == [created()]
 
@@ -115,13 +122,13 @@ def test_a_second_run_in_a_window_is_refused_and_one_in_the_next_is_not(ledger: 
 def test_the_limits_of_the_operations_are_independent(ledger: OfferLedger) -> None:
     ledger.handle(SetPartner(PARTNER, synchronize_per_day=1, insert_per_hour=1), OPERATOR)
     run(ledger, [VALID])
-    assert run(ledger, [CHANGED], Operation.INSERT).run.outcome.counts["updated"] == 1
+    assert run(ledger, [CHANGED], Operation.INSERT).run.counts == Counts(updated=1)
 
 
 def test_a_run_that_could_apply_nothing_gives_its_slot_back(ledger: OfferLedger) -> None:
     ledger.handle(SetPartner(PARTNER, synchronize_per_day=1), OPERATOR)
     run(ledger, [INVALID])
-    assert run(ledger, [VALID]).run.outcome.counts["created"] == 1
+    assert run(ledger, [VALID]).run.counts == Counts(created=1)
 
 
 def test_a_replay_needs_no_slot(ledger: OfferLedger) -> None:
@@ -174,8 +181,9 @@ def test_a_run_whose_projections_fail_leaves_nothing_behind(tmp_path: Path, cloc
     with pytest.raises(RuntimeError):
         run(ledger, [VALID])
     with ledger.recorder.reading() as tx:
-        left = [tx.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("inventory", "runs")]
+        left = [tx.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("inventory", "run_outcomes")]
         assert (left, head_of(tx).position) == ([0, 0], 1)
+        assert [tuple(row) for row in tx.execute("SELECT state, counts FROM runs")] == [("accepted", None)]
     ledger.close()
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.content import digest
+from domain.content import Content, digest
 from domain.events import OfferEvent, PauseCause
 from domain.offer import ABSENT, Offer, delete, evolve, pause, put
 from domain.values import Status
@@ -21,6 +21,7 @@ from tests.examples import (
     RESUMED,
     created,
     restored,
+    sent_content,
     updated,
 )
 
@@ -47,8 +48,8 @@ def given_events(history: Sequence[OfferEvent]) -> Offer:
     ],
     ids=["new", "same", "changed", "paused", "paused and changed", "deleted", "deleted while paused, and changed"],
 )
-def test_an_offer_that_is_sent(history: list[OfferEvent], content: dict[str, object], then: list[OfferEvent]) -> None:
-    assert put(given_events(history), KEY, content, digest(content)) == then
+def test_an_offer_that_is_sent(history: list[OfferEvent], content: Content, then: list[OfferEvent]) -> None:
+    assert put(given_events(history), KEY, sent_content(content)) == then
 
 
 @pytest.mark.parametrize(
@@ -94,16 +95,14 @@ def test_any_sequence_of_events_leads_to_a_state_that_counts_them(history: list[
 
 
 @given(histories, st.sampled_from([CONTENT, OTHER_CONTENT]))
-def test_an_offer_that_is_sent_is_then_active_with_that_content(
-    history: list[OfferEvent], content: dict[str, object]
-) -> None:
+def test_an_offer_that_is_sent_is_then_active_with_that_content(history: list[OfferEvent], content: Content) -> None:
     before = given_events(history)
-    after = reduce(evolve, put(before, KEY, content, digest(content)), before)
+    after = reduce(evolve, put(before, KEY, sent_content(content)), before)
     assert (after.status, after.content_digest) == (Status.ACTIVE, digest(content))
 
 
 @given(histories, st.sampled_from([CONTENT, OTHER_CONTENT]))
-def test_sending_an_offer_twice_gives_no_second_event(history: list[OfferEvent], content: dict[str, object]) -> None:
+def test_sending_an_offer_twice_gives_no_second_event(history: list[OfferEvent], content: Content) -> None:
     before = given_events(history)
-    after = reduce(evolve, put(before, KEY, content, digest(content)), before)
-    assert put(after, KEY, content, digest(content)) == []
+    after = reduce(evolve, put(before, KEY, sent_content(content)), before)
+    assert put(after, KEY, sent_content(content)) == []

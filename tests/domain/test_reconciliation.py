@@ -22,7 +22,7 @@ from domain.reconciliation import (
 from domain.run import ItemOutcome
 from domain.values import Operation, Status
 from tests import examples
-from tests.examples import CONTENT, OTHER_CONTENT, PARTNER, PAUSED, updated
+from tests.examples import CONTENT, OTHER_CONTENT, PARTNER, PAUSED, sent_content, updated
 
 SYNCHRONIZE, INSERT = Operation.SYNCHRONIZE, Operation.INSERT
 both = pytest.mark.parametrize("operation", list(Operation))
@@ -33,11 +33,11 @@ def known(status: Status = Status.ACTIVE, content: Content = CONTENT) -> Offer:
 
 
 def valid(external_id: str = "TP-1", content: Content = CONTENT) -> ValidItem:
-    return ValidItem(external_id, content, digest(content))
+    return ValidItem(external_id, sent_content(content))
 
 
 def invalid(external_id: str | None = "TP-1", message: str = "offerData: required") -> InvalidItem:
-    return InvalidItem(external_id, [message])
+    return InvalidItem(external_id, (message,))
 
 
 def when(operation: Operation, items: list[Item], inventory: Mapping[str, Offer]) -> Plan:
@@ -49,7 +49,7 @@ def events_of(plan: Plan) -> dict[str, list[OfferEvent]]:
 
 
 def told(external_id: str | None = "TP-1", *messages: str) -> list[ItemOutcome]:
-    return [ItemOutcome(external_id, list(messages))]
+    return [ItemOutcome(external_id, messages)]
 
 
 @both
@@ -142,7 +142,7 @@ def test_nothing_is_paused_when_an_item_has_no_readable_external_id() -> None:
 def test_nothing_is_paused_when_all_items_fail() -> None:
     plan = when(SYNCHRONIZE, [invalid()], {"TP-1": known(), "TP-2": known()})
     assert plan.changes == []
-    assert plan.outcome.all_failed
+    assert plan.outcome.counts.all_failed
 
 
 def test_the_lists_of_an_outcome_are_in_the_order_of_the_request() -> None:

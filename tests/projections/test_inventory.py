@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from uuid import uuid4
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -12,18 +12,18 @@ from hypothesis import strategies as st
 
 from domain.content import digest
 from domain.events import OfferEvent
-from domain.ledger import Entry, OfferLedger, RunBatch
+from domain.ledger import Entry, OfferLedger
 from domain.offer import ABSENT, Offer, evolve
 from domain.partner import SetPartner
-from domain.reconciliation import InvalidItem, Item
 from domain.store.cursor import Cursor
-from domain.values import Channel, Operation, Origin, Source, Status
+from domain.values import Channel, Operation, Status
 from projections import inventory, projector, verification
 from projections.inventory import OfferFilter
-from tests.examples import EVERY_OFFER_EVENT, PARTNER, created, item, judged, offer_data
-from tests.harness import OPERATOR, Clock
+from tests.examples import EVERY_OFFER_EVENT, PARTNER, created, item, offer_data
+from tests.harness import OPERATOR, Clock, outcome_of, run_batch
 
-FEED = Origin("tide-feed", Source.CUSTOM)
+Sent = dict[str, Any]
+
 EVERYTHING = OfferFilter()
 MANY = 1_000
 
@@ -39,12 +39,12 @@ def a_ledger() -> Iterator[OfferLedger]:
         ledger.close()
 
 
-def run(ledger: OfferLedger, operation: Operation, items: list[Item]) -> None:
-    ledger.run_batch(RunBatch(uuid4(), PARTNER, operation, uuid4(), "d", items, []), FEED)
+def valid(external_id: str, headline: str = "one") -> Sent:
+    return item(external_id, headline=headline)
 
 
-def valid(external_id: str, headline: str = "one") -> Item:
-    return judged(item(external_id, headline=headline))
+def invalid(external_id: str | None) -> Sent:
+    return {"externalId": external_id}
 
 
 def folded(ledger: OfferLedger) -> dict[int, Offer]:
@@ -60,25 +60,25 @@ def folded(ledger: OfferLedger) -> dict[int, Offer]:
 
 def projected(ledger: OfferLedger) -> dict[int, Offer]:
     with ledger.recorder.reading() as tx:
-        rows = tx.execute("SELECT offer_id, status, version, content_version, content_digest FROM inventory")
+        rows = tx.execute(
+            "SELECT offer_id, status, version, content_version, content_digest, sent_digest FROM inventory"
+        )
         return {row[0]: Offer(Status(row[1]), *tuple(row)[2:]) for row in rows}
 
 
 ids = st.sampled_from(["a", "b", "c", "d", "e"])
-items = st.builds(valid, ids, st.sampled_from(["one", "two"])) | st.builds(
-    InvalidItem, ids | st.none(), st.just(["offerData: required"])
-)
+items = st.builds(valid, ids, st.sampled_from(["one", "two"])) | st.builds(invalid, ids | st.none())
 batches = st.tuples(st.sampled_from(Operation), st.lists(items, min_size=1, max_size=6))
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(batches, max_size=6))
 def test_the_inventory_equals_a_fold_of_the_events_after_any_sequence_of_batches(
-    sent: list[tuple[Operation, list[Item]]],
+    sent: list[tuple[Operation, list[Sent]]],
 ) -> None:
     with a_ledger() as ledger:
         for operation, batch in sent:
-            run(ledger, operation, batch)
+            run_batch(ledger, operation, batch)
         assert projected(ledger) == folded(ledger)
         assert verification.verify(ledger) == []
 
@@ -86,13 +86,13 @@ def test_the_inventory_equals_a_fold_of_the_events_after_any_sequence_of_batches
 @settings(max_examples=40, deadline=None)
 @given(st.lists(batches, max_size=3), batches)
 def test_a_batch_applied_twice_changes_nothing(
-    before: list[tuple[Operation, list[Item]]], last: tuple[Operation, list[Item]]
+    before: list[tuple[Operation, list[Sent]]], last: tuple[Operation, list[Sent]]
 ) -> None:
     with a_ledger() as ledger:
         for operation, batch in (*before, last):
-            run(ledger, operation, batch)
+            run_batch(ledger, operation, batch)
         position = ledger.recorder.max_notification_id()
-        run(ledger, *last)
+        run_batch(ledger, *last)
         assert ledger.recorder.max_notification_id() == position
 
 
@@ -104,14 +104,13 @@ def statuses(ledger: OfferLedger) -> dict[str, Status]:
 @settings(max_examples=40, deadline=None)
 @given(st.lists(batches, max_size=3), st.lists(items, min_size=1, max_size=6))
 def test_after_a_synchronize_exactly_its_offers_are_active_and_failed_ones_are_as_they_were(
-    before: list[tuple[Operation, list[Item]]], last: list[Item]
+    before: list[tuple[Operation, list[Sent]]], last: list[Sent]
 ) -> None:
     with a_ledger() as ledger:
         for operation, batch in before:
-            run(ledger, operation, batch)
+            run_batch(ledger, operation, batch)
         was = statuses(ledger)
-        command = RunBatch(uuid4(), PARTNER, Operation.SYNCHRONIZE, uuid4(), "d", last, [])
-        outcome = ledger.run_batch(command, FEED).run.outcome
+        outcome = outcome_of(ledger, run_batch(ledger, Operation.SYNCHRONIZE, last))
         now = statuses(ledger)
         failed = {o.external_id for o in outcome.failed}
         applied = {o.external_id for o in (*outcome.created, *outcome.updated, *outcome.unchanged)}
@@ -137,11 +136,10 @@ def test_the_projections_accept_any_sequence_of_events(history: list[tuple[int, 
 @pytest.fixture
 def stocked(ledger: OfferLedger) -> OfferLedger:
     ledger.handle(SetPartner("harbor", synchronize_per_day=0), OPERATOR)
-    named = [judged({"externalId": f"TP-{n}", "offerData": offer_data(name=f"100% of_{n} ÄPFEL!")}) for n in (1, 2, 3)]
-    run(ledger, Operation.SYNCHRONIZE, named)
-    run(ledger, Operation.SYNCHRONIZE, named[:2])
-    command = RunBatch(uuid4(), "harbor", Operation.SYNCHRONIZE, uuid4(), "d", [valid("TP-1")], [])
-    ledger.run_batch(command, Origin("harbor-feed", Source.CUSTOM))
+    named = [{"externalId": f"TP-{n}", "offerData": offer_data(name=f"100% of_{n} ÄPFEL!")} for n in (1, 2, 3)]
+    run_batch(ledger, Operation.SYNCHRONIZE, named)
+    run_batch(ledger, Operation.SYNCHRONIZE, named[:2])
+    run_batch(ledger, Operation.SYNCHRONIZE, [valid("TP-1")], "harbor")
     return ledger
 
 
@@ -172,9 +170,9 @@ def test_offers_are_found_by_what_is_asked(stocked: OfferLedger, wanted: OfferFi
 
 
 def test_an_offer_shows_when_it_was_created_updated_and_paused(ledger: OfferLedger, clock: Clock) -> None:
-    run(ledger, Operation.SYNCHRONIZE, [valid("a"), valid("b")])
+    run_batch(ledger, Operation.SYNCHRONIZE, [valid("a"), valid("b")])
     clock.move(hours=1)
-    run(ledger, Operation.SYNCHRONIZE, [valid("a", "two")])
+    run_batch(ledger, Operation.SYNCHRONIZE, [valid("a", "two")])
     with ledger.recorder.reading() as tx:
         one, other = inventory.page(tx, EVERYTHING, 0, MANY).items
     then, now = "2026-11-22T12:30:00.000001Z", "2026-11-22T13:30:00.000000Z"
@@ -199,13 +197,13 @@ def test_a_batch_is_decided_from_all_offers_of_its_partner_and_channel(stocked: 
 
 def test_more_offers_are_named_than_fit_into_one_query(ledger: OfferLedger, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inventory, "NAMED_PER_QUERY", 2)
-    run(ledger, Operation.INSERT, [valid(name) for name in "abcde"])
+    run_batch(ledger, Operation.INSERT, [valid(name) for name in "abcde"])
     with ledger.recorder.reading() as tx:
         assert set(inventory.known_offers(tx, PARTNER, Channel.CUSTOM, list("abcde"))) == set("abcde")
 
 
 def test_an_offers_digest_is_that_of_its_content(ledger: OfferLedger) -> None:
-    run(ledger, Operation.INSERT, [valid("a")])
+    run_batch(ledger, Operation.INSERT, [valid("a")])
     with ledger.recorder.reading() as tx:
         (offer,) = inventory.page(tx, EVERYTHING, 0, MANY).items
     assert offer.content_digest == digest(offer_data(headline="one")) != created().content_digest

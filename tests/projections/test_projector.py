@@ -1,25 +1,22 @@
 """Projections can be thrown away and made again, and no change by hand goes unseen."""
 
 from collections.abc import Sequence
-from uuid import uuid4
 
 import pytest
 
-from domain.ledger import OfferLedger, RunBatch
+from domain.ledger import OfferLedger
 from domain.token import CreateToken
-from domain.values import Operation, Origin, Role, Source
+from domain.values import Operation, Role
 from projections import projector, verification
-from tests.examples import PARTNER, item, judged
-from tests.harness import OPERATOR
+from tests.examples import item
+from tests.harness import OPERATOR, run_batch
 
 
 @pytest.fixture
 def stocked(ledger: OfferLedger) -> OfferLedger:
     ledger.handle(CreateToken("books", Role.AUDITOR, None, "00", 0, None), OPERATOR)
     for names in (["a", "b"], ["b", "c"], ["a", "c"]):
-        items = [judged(item(name)) for name in names]
-        command = RunBatch(uuid4(), PARTNER, Operation.SYNCHRONIZE, uuid4(), "d", items, [])
-        ledger.run_batch(command, Origin("tide-feed", Source.CUSTOM))
+        run_batch(ledger, Operation.SYNCHRONIZE, [item(name) for name in names])
     return ledger
 
 
@@ -52,7 +49,7 @@ def test_an_untouched_ledger_is_in_order(stocked: OfferLedger) -> None:
         ("UPDATE inventory SET status = 'paused' WHERE external_id = 'a'", "inventory offer_id="),
         ("UPDATE inventory SET searched_names = 'x' WHERE external_id = 'a'", "inventory offer_id="),
         ("DELETE FROM inventory WHERE external_id = 'b'", "inventory offer_id="),
-        ("INSERT INTO inventory VALUES (99, 'p', 'custom', NULL, 'z', 'active', 1, 1, 'd', '', '', 1, 1, 1)",
+        ("INSERT INTO inventory VALUES (99, 'p', 'custom', NULL, 'z', 'active', 1, 1, 'd', NULL, '', '', 1, 1, 1)",
          "inventory offer_id=99"),
         ("UPDATE partners SET insert_per_hour = 7", "partners partner_id="),
         ("UPDATE tokens SET role = 'operator'", "tokens token_id="),
@@ -103,7 +100,7 @@ def test_many_differences_are_told_up_to_a_bound_and_each_as_it_is(stocked: Offe
         stocked,
         "UPDATE inventory SET status = 'paused' WHERE external_id = 'a'",
         "DELETE FROM inventory WHERE external_id = 'b'",
-        f"INSERT INTO inventory SELECT value + 1000, 'p', 'custom', NULL, 'z' || value, 'active', 1, 1, 'd', '', '', 1, 1, 1"
+        f"INSERT INTO inventory SELECT value + 1000, 'p', 'custom', NULL, 'z' || value, 'active', 1, 1, 'd', NULL, '', '', 1, 1, 1"
         f" FROM json_each('{list(range(50))}')",
     )
     found = verification.verify(stocked)

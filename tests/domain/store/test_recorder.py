@@ -82,12 +82,25 @@ def test_a_refused_commit_leaves_no_trace(recorder: LedgerRecorder) -> None:
 
 
 def test_what_is_written_alongside_is_there_together_with_the_events_or_not_at_all(recorder: LedgerRecorder) -> None:
-    def fail(_tx: Cursor, _commit: int, _streams: object) -> None:
-        raise RuntimeError
+    def write(tx: Cursor) -> None:
+        recorder.insert_events([event(uuid4(), 1)], transaction=tx)
+        tx.execute("INSERT INTO run_bodies VALUES ('alongside', 0, 0, x'')")
+
+    def written() -> tuple[int | None, int]:
+        with recorder.reading() as tx:
+            return recorder.max_notification_id(), tx.execute("SELECT count(*) FROM run_bodies").fetchone()[0]
+
+    def write_and_fail() -> None:
+        with recorder.writing() as tx:
+            write(tx)
+            raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        recorder.insert_events([event(uuid4(), 1)], alongside=fail)
-    assert recorder.max_notification_id() is None
+        write_and_fail()
+    assert written() == (None, 0)
+    with recorder.writing() as tx:
+        write(tx)
+    assert written() == (1, 1)
 
 
 def test_recorded_times_increase_strictly_though_the_clock_stands_still_or_goes_back(recorder: LedgerRecorder) -> None:

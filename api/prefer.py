@@ -1,0 +1,31 @@
+"""How long does a caller want to wait? (RFC 7240: Prefer.)"""
+
+import re
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+# A comma in quotes separates nothing.
+_MEMBERS = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*")+')
+
+
+class Waiting(Struct, frozen=True):
+    """For how many seconds, and what of the caller's wishes that heeds (Preference-Applied)."""
+
+    seconds: float
+    applied: str | None = None
+
+
+def waiting(headers: Iterable[str], limit: float) -> Waiting:
+    """`limit`: how long anybody is kept waiting. What can't be understood or granted is no preference at all; of a
+    preference given twice, the first one counts."""
+    preferences: dict[str, str] = {}
+    for member in _MEMBERS.findall(",".join(headers)):
+        name, _, value = member.partition(";")[0].partition("=")
+        preferences.setdefault(name.strip().lower(), value.strip().strip('"'))
+    wait = preferences.get("wait", "")
+    if re.fullmatch("[0-9]{1,9}", wait) and int(wait) <= limit:
+        return Waiting(int(wait), f"wait={int(wait)}")
+    if "respond-async" in preferences:
+        return Waiting(0, "respond-async")
+    return Waiting(limit)

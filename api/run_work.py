@@ -1,0 +1,106 @@
+"""How does an owner carry a run out? The same in the server, in its helper processes and on the command line."""
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http import HTTPStatus
+from threading import Event, Thread
+from uuid import UUID
+
+from api.batch_intake import judge
+from api.json_split import Body
+from api.problems import Problem
+from domain.ledger import StorageError
+from domain.offer import Offer
+from domain.reconciliation import Plan, reconcile
+from domain.refusals import RunNotYours
+from domain.run import MAX_ATTEMPTS, Run, RunProblem
+from domain.run_ledger import RunLedger
+from domain.values import Operation, Watch, unwatched
+
+RENEWALS_PER_LEASE = 4
+FAILED = RunProblem(
+    "run-failed",
+    "Run failed",
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    "The service could not carry the run out; nothing has been changed. The same request may be sent again.",
+)
+
+
+class RunFailed(Exception):  # noqa: N818 - named as the state of the run
+    """The run has been given up, by a fault of the service; `report` is for its operator."""
+
+    def __init__(self, run_id: UUID, report: str) -> None:
+        super().__init__(run_id, report)
+        self.run_id, self.report = run_id, report
+
+
+def carry_out(runs: RunLedger, run: Run, max_items: int, watch: Watch = unwatched) -> Run:
+    """Carries out a run that this owner holds, and answers it as it ended.
+
+    Raises RunNotYours if others have taken it over, StorageError if the ledger can't be used (then it stays as it was
+    accepted, to be taken over), and RunFailed if it has been given up."""
+    with _held(runs, run):
+        try:
+            _require_attempts(run)
+            plan, request_digest = _plan(runs, run, max_items, watch)
+            return runs.complete(run, plan, request_digest)
+        except (RunNotYours, StorageError):
+            raise
+        except Exception:  # noqa: BLE001 - whatever it was, the run must end
+            report = traceback.format_exc()
+            runs.fail(run, FAILED)
+            raise RunFailed(run.run_id, report) from None
+
+
+def asks_for_the_same(runs: RunLedger, earlier: Run, body: Body, max_items: int) -> bool:
+    """Whether a body asks for what an earlier run was asked for, in other letters. Takes as long as judging both."""
+    request_digest = judge(body, max_items).request_digest
+    while not earlier.is_finished:
+        try:
+            return judge(partial(runs.body, earlier.run_id), max_items).request_digest == request_digest
+        except Problem:
+            # Its body went while it was being read: the run has ended.
+            earlier = runs.find(earlier.run_id) or earlier
+    return earlier.request_digest == request_digest
+
+
+def _require_attempts(run: Run) -> None:
+    if run.lease.fence > MAX_ATTEMPTS:
+        raise RuntimeError(f"begun {MAX_ATTEMPTS} times and never ended")
+
+
+def _plan(runs: RunLedger, run: Run, max_items: int, watch: Watch) -> tuple[Plan, str]:
+    known: dict[str, Offer] = {}
+
+    def load(external_ids: list[str]) -> dict[str, Offer]:
+        known.update(runs.known_offers(run, None if run.operation is Operation.SYNCHRONIZE else external_ids))
+        return known
+
+    judged = judge(partial(runs.body, run.run_id), max_items, load, watch)
+    plan = reconcile(run.partner, run.operation, judged.items, known)
+    plan.outcome.messages.extend(judged.remarks)
+    return plan, judged.request_digest
+
+
+@contextmanager
+def _held(runs: RunLedger, run: Run) -> Iterator[None]:
+    """Renews the lease for as long as the work goes on."""
+    ended = Event()
+
+    def renew() -> None:
+        while not ended.wait(runs.lease.total_seconds() / RENEWALS_PER_LEASE):
+            try:
+                runs.renew(run)
+            except RunNotYours:
+                return
+            except StorageError:
+                continue
+
+    renewing = Thread(target=renew, name="lease", daemon=True)
+    renewing.start()
+    try:
+        yield
+    finally:
+        ended.set()

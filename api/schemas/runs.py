@@ -1,0 +1,74 @@
+"""What can be asked about runs, and what is answered?"""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from api.schemas.batch import UUID_PATTERN
+from api.schemas.batch_reply import Counts
+from api.schemas.query import Page, Word
+
+OutcomeName = Literal["created", "updated", "unchanged", "paused", "failed"]
+State = Literal["accepted", "running", "completed", "failed"]
+
+
+class RunQuery(Page):
+    partner: Word | None = None
+    channel: Literal["custom", "merchant"] | None = None
+    operation: Literal["Synchronize", "Insert"] | None = None
+    state: State | None = None
+    concurrencyRequestId: Annotated[
+        str | None, Field(pattern=UUID_PATTERN, description="Finds the run whose reply was lost")
+    ] = None
+
+
+class ItemQuery(Page):
+    outcome: OutcomeName | None = None
+
+
+class RunProblem(BaseModel):
+    """Why a run failed, as RFC 9457 names it."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
+class RunReply(BaseModel):
+    """`position` is that of the ledger when the run was stored: as of it, the ledger shows what the run did."""
+
+    runId: UUID
+    partner: str
+    channel: Literal["custom", "merchant"]
+    operation: Literal["Synchronize", "Insert"]
+    source: Literal["custom", "merchant", "file", "console", "cli"]
+    actor: str
+    concurrencyRequestId: UUID
+    state: State
+    acceptedAt: datetime
+    finishedAt: datetime | None
+    counts: Counts | None
+    messages: list[str]
+    position: int | None
+    problem: RunProblem | None
+
+
+class RunList(BaseModel):
+    """The newest first."""
+
+    items: list[RunReply]
+    nextCursor: str | None
+
+
+class Item(BaseModel):
+    externalId: str | None
+    outcome: OutcomeName
+    messages: list[str]
+
+
+class ItemList(BaseModel):
+    items: list[Item]
+    nextCursor: str | None

@@ -1,0 +1,22 @@
+"""How are large records kept small?"""
+
+import sys
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+_FASTEST = 1
+
+ZstdDecompressor = zstd.ZstdDecompressor
+ZstdError = zstd.ZstdError
+WINDOW_LOG_MAX = zstd.DecompressionParameter.window_log_max
+
+
+def pack(plain: bytes) -> bytes:
+    return zstd.compress(plain, _FASTEST)
+
+
+def unpack(packed: bytes) -> bytes:
+    return zstd.decompress(packed)

@@ -1,0 +1,128 @@
+"""Whatever is sent is answered as the OpenAPI document says, and never with a 5xx."""
+
+import json
+from http import HTTPStatus
+from typing import Any
+
+import schemathesis
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from domain.store.packing import pack
+from tests.examples import batch, body, item
+from tests.harness import Caller
+
+EXAMPLES = 60
+# A cursor is only good for the list that gave it, which JSON Schema can't say.
+UNSAYABLE = [positive_data_acceptance]
+ANSWERS = {200, 202, 400, 413, 415, 422}
+VENDOR_MEMBERS = {"responseId", "isSuccessful", "responseTitle", "responseType", "messages", "data"}
+PROBLEM_MEMBERS = {"type", "title", "status", "detail", "instance", "errors", "traceId"}
+
+thorough = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def operations(caller: Caller) -> list[Any]:
+    document = caller.get("/api/v1/openapi.json").json()
+    found = schemathesis.openapi.from_dict(document).get_all_operations()
+    return [operation.ok() for operation in found if isinstance(operation, Ok)]
+
+
+def try_out(operation: Any, caller: Caller) -> int:
+    tried = 0
+
+    @thorough
+    @given(case=operation.as_strategy())
+    def try_one(case: Any) -> None:
+        nonlocal tried
+        tried += 1
+        secret = caller.http.headers["Authorization"]
+        case.call_and_validate(
+            base_url=str(caller.http.base_url), headers={"Authorization": secret}, excluded_checks=UNSAYABLE
+        )
+
+    try_one()
+    return tried
+
+
+def test_every_call_answers_as_its_description_says(partner: Caller) -> None:
+    partner.send(body(batch("Insert", [item("TP-1"), item("TP-2", name="")])))
+    found = operations(partner)
+    assert len(found) >= 7
+    assert all(try_out(operation, partner) for operation in found)
+
+
+# Bodies that no description covers
+
+
+JSON_VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def require_answer(reply: Any) -> None:
+    document = reply.json()
+    assert reply.status_code in ANSWERS, reply.text
+    assert document.keys() >= VENDOR_MEMBERS
+    assert document["isSuccessful"] is (reply.status_code < HTTPStatus.BAD_REQUEST)
+    if reply.status_code >= HTTPStatus.BAD_REQUEST:
+        assert document.keys() >= PROBLEM_MEMBERS
+        assert reply.headers["Content-Type"] == "application/problem+json"
+
+
+@st.composite
+def broken_batches(draw: st.DrawFn) -> bytes:
+    """A batch with some of its bytes replaced."""
+    sent = bytearray(body(batch("Insert", [item("TP-1"), item("TP-2", offerEvents=[])])))
+    for _ in range(draw(st.integers(1, 3))):
+        start = draw(st.integers(0, len(sent)))
+        end = draw(st.integers(start, min(len(sent), start + 20)))
+        sent[start:end] = draw(st.binary(max_size=8) | st.sampled_from([b"{", b"]", b'"', b",", b"\\ud800", b"1e999"]))
+    return bytes(sent)
+
+
+@st.composite
+def odd_batches(draw: st.DrawFn) -> bytes:
+    """A batch whose values are of any kind."""
+    document = batch("Insert", [item("TP-1")])
+    offer = document["offers"][0]
+    for holder in draw(st.lists(st.sampled_from([document, offer, offer["offerData"][0]]), min_size=1, max_size=3)):
+        holder[draw(st.sampled_from(sorted(holder)) | st.text(max_size=5))] = draw(JSON_VALUES)
+    return json.dumps(document).encode()
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> tuple[bytes, dict[str, str]]:
+    sent = draw(st.binary(max_size=60) | broken_batches() | odd_batches())
+    coding = draw(st.sampled_from(["identity", "gzip", "zstd", "zstd packed", "br"]))
+    if coding == "zstd packed":
+        sent, coding = pack(sent), "zstd"
+    media_type = draw(st.sampled_from(["application/json", "application/json; charset=utf-8", "text/plain", ""]))
+    prefer = draw(st.sampled_from(["", "respond-async", "wait=1", "wait=x", ';,="']))
+    return sent, {"Content-Encoding": coding, "Content-Type": media_type, "Prefer": prefer}
+
+
+def test_whatever_is_sent_gets_an_answer_in_both_vocabularies(partner: Caller) -> None:
+    @thorough
+    @example((b"", {}))
+    @example((b"[" * 100_000, {}))
+    @example((b'{"offers":' + b"[" * 100_000, {}))
+    @given(requests())
+    def send(sent: tuple[bytes, dict[str, str]]) -> None:
+        require_answer(partner.send(sent[0], **sent[1]))
+
+    send()
+    assert partner.get("/readyz").status_code == HTTPStatus.OK
+
+
+def test_odd_values_get_an_answer_in_both_vocabularies(partner: Caller) -> None:
+    @thorough
+    @given(odd_batches() | broken_batches())
+    def send(sent: bytes) -> None:
+        require_answer(partner.send(sent))
+
+    send()
