@@ -1,0 +1,182 @@
+"""How is a step of the demo told? In short lines: who calls, what is sent, what comes back."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from textwrap import wrap
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field
+
+from api.cli.output import say
+
+WIDTH = 100
+MARGIN = "   "
+CALLER_WIDTH = 10
+ANSWER = "-> "
+SHORT_ID = 8
+LISTS = {
+    "created": "createdOffers",
+    "updated": "updatedOffers",
+    "unchanged": "notChangedOffers",
+    "paused": "pausedOffers",
+    "failed": "failedOffers",
+}
+"""The outcomes, and where a reply lists them."""
+
+
+class Call(Struct, frozen=True):
+    """One request and its answer; a command has no status, nor has a request whose reply is lost."""
+
+    caller: str
+    request: str
+    body: Any = None
+    status: int | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    answer: Any = None
+
+
+class Step(Struct, frozen=True):
+    number: int
+    title: str
+    story: str
+    calls: list[Call] = field(default_factory=list)
+
+
+def tell_start() -> None:
+    say("A day in the life of the ledger")
+    tell_text(
+        "Partners send their offers to a platform; its ledger takes them in and can always tell what was live, when,"
+        " and who changed it. The calls below are real: a server is running, on a temporary ledger. Of offers only id"
+        " and headline are shown, of long ids in answers only the beginning."
+    )
+
+
+def tell_end() -> None:
+    print()
+    say("All of this came out as told; the temporary ledger is gone. What to try next:")
+    say(f"{MARGIN}make run              the service, with a partner and a token to call it with")
+    say(f"{MARGIN}offer-ledger --help   all commands")
+
+
+def tell_step(step: Step) -> None:
+    print()
+    say(f"{step.number}. {step.title}")
+    tell_text(step.story)
+
+
+def tell_text(text: str) -> None:
+    for line in wrap(text, WIDTH - len(MARGIN)):
+        say(MARGIN + line)
+
+
+def tell_call(call: Call, sent: Iterable[str], answered: Iterable[str], *, joined: bool) -> None:
+    """`sent`, `answered`: the essence of the body and of the answer, line by line; `joined`: to the call before."""
+    if not joined:
+        print()
+    caller = "" if joined else call.caller
+    say(f"{MARGIN}{caller:{CALLER_WIDTH}}{call.request}")
+    for line in sent:
+        say(f"{MARGIN}{'':{CALLER_WIDTH}}{line}")
+    status = "" if call.status is None else f"{call.status} "
+    for number, line in enumerate(answered):
+        lead = "" if number else f"{ANSWER}{status}"
+        say(f"{MARGIN}{'':{CALLER_WIDTH}}{lead:{len(ANSWER)}}{line}")
+
+
+# What is sent
+
+
+def of_request(batch: dict[str, Any], *, with_id: bool) -> Iterator[str]:
+    if with_id:
+        yield f"concurrencyRequestId: {batch['concurrencyRequestId']}"
+    lead = f"{batch['operation']}:"
+    for offer in batch["offers"]:
+        content = offer["offerData"][0]
+        cap = f", dailyCap {_json(content['dailyCap'])}" if "dailyCap" in content else ""
+        yield f"{lead} {offer['externalId']} {_json(content['headline'])}{cap}"
+        lead = " " * len(lead)
+
+
+# What is answered
+
+
+def of_batch(reply: dict[str, Any], *notes: str) -> list[str]:
+    data = reply["data"]
+    head = ", ".join([reply["responseType"], f"run {short(data['runId'])}", *notes])
+    ids: dict[tuple[str, str], list[str]] = {}
+    for outcome, name in LISTS.items():
+        for item in data[name]:
+            ids.setdefault((outcome, "; ".join(item["messages"])), []).append(item["externalId"])
+    return [head, *columns([(outcome, ", ".join(named), message) for (outcome, message), named in ids.items()])]
+
+
+def of_run(run: dict[str, Any]) -> str:
+    counts = ", ".join(f"{count} {outcome}" for outcome, count in (run["counts"] or {}).items() if count)
+    ended = f": {counts}, position {run['position']}" if run["counts"] else ""
+    return f"run {short(run['runId'])}, {run['state']}{ended}"
+
+
+def of_items(items: Iterable[dict[str, Any]]) -> list[str]:
+    return [f"{item['externalId']} {item['outcome']}" for item in items]
+
+
+def of_offers(offers: Sequence[dict[str, Any]]) -> list[str]:
+    rows = [(o["externalId"], o["status"], f"version {o['version']}", _headline(o)) for o in offers]
+    return [_how_many(offers, "offer"), *columns(rows)]
+
+
+def of_inventory(offers: Sequence[dict[str, Any]]) -> list[str]:
+    titles = ("offerUid", "partner", "offer", "status", "version", "headline")
+    rows = [
+        (short(o["offerUid"]), o["partner"], o["externalId"], o["status"], str(o["version"]), _headline(o))
+        for o in offers
+    ]
+    return [_how_many(offers, "offer"), *columns([titles, *rows])]
+
+
+def _headline(offer: dict[str, Any]) -> str:
+    return _json(offer["content"]["headline"])
+
+
+def of_history(events: Sequence[dict[str, Any]]) -> list[str]:
+    """A table; an event that changes several fields has several lines."""
+    rows = [("when (UTC)", "what", "by", "run", "what changed")]
+    for event in events:
+        when = event["recordedAt"].partition("T")[2][: len("00:00:00.000")]
+        head = (when, event["type"], event["actor"], short(event["runId"]))
+        for number, change in enumerate(_changes(event)):
+            rows.append((*(head if number == 0 else ("",) * len(head)), change))
+    return [_how_many(events, "event"), *columns(rows)]
+
+
+def _changes(event: dict[str, Any]) -> Iterator[str]:
+    for change in event["changes"]:
+        name, before, after = change["field"].rpartition("/")[2], change["before"], change["after"]
+        match name:
+            case "status":
+                yield f"{name}: {before or '(none)'} {ANSWER}{after}"
+                if event["cause"]:
+                    yield f"({event['cause']})"
+            case "content":
+                # All of a new offer; its headline stands for it.
+                yield f"headline: {_json(after['headline'])}"
+            case _:
+                yield f"{name}: {_json(before)}"
+                yield f"{'':{len(name) - 1}}{ANSWER}{_json(after)}"
+
+
+def _how_many(things: Sequence[object], name: str) -> str:
+    return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
+
+
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def short(uid: str) -> str:
+    return uid[:SHORT_ID]
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()

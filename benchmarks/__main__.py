@@ -1,0 +1,17 @@
+"""python -m benchmarks NAME [arguments]: runs one of them."""
+
+import sys
+
+from benchmarks import batch
+
+BENCHMARKS = {"batch": batch.main}
+
+
+def main() -> None:
+    name, *arguments = sys.argv[1:] or [""]
+    if name not in BENCHMARKS:
+        sys.exit(f"python -m benchmarks NAME, where NAME is one of: {', '.join(BENCHMARKS)}")
+    BENCHMARKS[name](arguments)
+
+
+main()

@@ -1,0 +1,56 @@
+"""Offers of the usual size, the same ones every time."""
+
+import json
+import random
+from collections.abc import Sequence
+from typing import Any
+from uuid import uuid4
+
+WORDS = [
+    "cashback",
+    "travel",
+    "savings",
+    "loan",
+    "voucher",
+    "fitness",
+    "mobile",
+    "solar",
+    "student",
+    "gaming",
+    "insurance",
+    "starter",
+    "weekend",
+]
+
+
+def offers(count: int, prefix: str = "o", *, changed_share: float = 0.0) -> list[dict[str, Any]]:
+    """Offers of about 1.7 KB each; of every ten, `changed_share` times ten say something else than usual."""
+    return [_offer(n, prefix, changed=n % 10 < changed_share * 10) for n in range(count)]
+
+
+def batch(operation: str, items: Sequence[dict[str, Any]]) -> bytes:
+    document = {"concurrencyRequestId": str(uuid4()), "operation": operation, "offers": items}
+    return json.dumps(document, separators=(",", ":")).encode()
+
+
+def _offer(n: int, prefix: str, *, changed: bool) -> dict[str, Any]:
+    words = random.Random(n)
+
+    def text(length: int) -> str:
+        return " ".join(words.choices(WORDS, k=length))
+
+    data = {
+        "offerLink": f"https://track.example/c/{n}?sub1={{gk_click_id}}",
+        "trackingSystem": "Impact",
+        "name": text(4),
+        "advertiserCampaignName": None,
+        "headline": text(7) + (" anew" if changed else ""),
+        "shortDescription": text(14),
+        "keyPoints": text(30),
+        "offerDetails": text(50),
+        "termsAndDisclaimers": text(40),
+        "creativeFileExternalUrl": f"https://cdn.example/{n}/banner.png",
+        "creatives": [{"order": i, "url": f"https://cdn.example/{n}/{i}.png"} for i in range(3)],
+        "dailyCap": 50 + n % 50,
+    }
+    return {"externalId": f"{prefix}-{n:07}", "offerData": [data]}

@@ -1,0 +1,94 @@
+"""A real server in a process of its own, watched from outside: its memory, and how long a reader waits."""
+
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import quantiles
+from types import TracebackType
+from typing import Self
+
+import httpx2
+
+SCRIPT = Path(sys.executable).with_name("offer-ledger")
+MIB = 1024 * 1024
+
+
+class Server:
+    """`offer-ledger serve` on a port that the system picks."""
+
+    def __init__(self, environment: dict[str, str], log: Path) -> None:
+        self._log = log
+        with log.open("wb") as stderr:
+            self.process = subprocess.Popen(
+                [SCRIPT, "serve", "--port", "0"], env=environment, stderr=stderr, stdout=stderr
+            )
+        while not (told := re.search(r"running on (http://[\d.]+:\d+)", log.read_text())):
+            time.sleep(0.05)
+        self.url = told[1]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.process.terminate()
+        self.process.wait()
+
+    def memory(self, what: str) -> float:
+        """MiB of the server and its helpers; `what`: VmRSS for now, VmHWM for the most since it was forgotten."""
+        return sum(_memory(pid, what) for pid in self._pids())
+
+    def forget_peak(self) -> None:
+        for pid in self._pids():
+            Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+    def _pids(self) -> list[int]:
+        pid = self.process.pid
+        return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+
+
+def _memory(pid: int, what: str) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    found = re.search(rf"{what}:\s+(\d+) kB", status)
+    return int(found[1]) / 1024 if found else 0.0
+
+
+class Latency:
+    """How long one reader waited, in milliseconds."""
+
+    def __init__(self) -> None:
+        self.milliseconds: list[float] = []
+
+    def __str__(self) -> str:
+        cuts = quantiles(self.milliseconds, n=100) if len(self.milliseconds) > 1 else [0.0] * 99
+        return f"p50 {cuts[49]:.1f} ms, p99 {cuts[98]:.1f} ms, most {max(self.milliseconds, default=0):.1f} ms"
+
+    @property
+    def p99(self) -> float:
+        return quantiles(self.milliseconds, n=100)[98]
+
+
+@contextmanager
+def reading(url: str, secret: str, path: str) -> Iterator[Latency]:
+    """Asks for a path over and over while the block runs, every few milliseconds."""
+    latency, ended = Latency(), threading.Event()
+
+    def read() -> None:
+        with httpx2.Client(base_url=url, headers={"Authorization": f"ApiToken {secret}"}) as http:
+            while not ended.is_set():
+                started = time.perf_counter()
+                http.get(path).raise_for_status()
+                latency.milliseconds.append((time.perf_counter() - started) * 1000)
+                ended.wait(0.005)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        yield latency
+    finally:
+        ended.set()
+        reader.join()
