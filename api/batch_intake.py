@@ -1,27 +1,33 @@
 """What does a partner ask for with this batch? The same by HTTP and by the command line."""
 
 import hashlib
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
 from msgspec import Raw, Struct
 from pydantic import ValidationError
 
+from api.json_element import read_element
 from api.json_split import Body, Split, split
 from api.problems import Problem, validation_error
 from api.schemas.batch import BatchEnvelope, BatchItem
 from api.schemas.messages import MAX_COMPLAINTS, Complaint, complaints, shortened
-from api.strict_json import NotAnObject, NotJson, TooManyElements, flaws, read_element
+from api.strict_json import NotAnObject, NotJson, TooLargeValue, TooManyElements, flaws
 from domain.content import SentContent, digest
 from domain.offer import Offer
 from domain.reconciliation import InvalidItem, Item, ValidItem
 from domain.values import MAX_ID_LENGTH, Operation, Watch, unwatched
 
 ITEMS_PER_GLANCE = 500
+SPARE_FRAMES = 100
+
+
+T = TypeVar("T")
 
 
 class BatchRequest(Struct, frozen=True):
@@ -62,17 +68,18 @@ Known = Callable[[list[str]], Mapping[str, Offer]]
 
 def read_request(body: Body, max_items: int) -> BatchRequest:
     """The envelope of a body, and that there are items in it; raises Problem if it is not JSON or not in order."""
-    sent, envelope = _split(body, max_items, keep=False)
+    # What is accepted here is taken apart again when it is judged: with stack to spare, however deeply it is nested.
+    sent, envelope = _deep_down(SPARE_FRAMES, lambda: _split(body, max_items, keep=False))
     if sent.element_count == 0:
         raise validation_error([Complaint(("offers",), "must have at least 1 element")])
     return BatchRequest(Operation(envelope.operation), UUID(envelope.concurrencyRequestId))
 
 
-def judge(body: Body, max_items: int, known: Known | None = None, watch: Watch = unwatched) -> Judged:
-    """Judges every item of a body; raises Problem as read_request does.
+def judge(body: Body, known: Known | None = None, watch: Watch = unwatched) -> Judged:
+    """Judges every item of a body that read_request has found in order; raises Problem if it is not.
 
     An item that is known by its bytes need not be looked into."""
-    sent, envelope = _split(body, max_items)
+    sent, envelope = _split(body, sys.maxsize)
     heads = [_head(element) for element in sent.elements]
     offers = known([head.external_id for head in heads if head]) if known else {}
     items: list[Item] = []
@@ -93,7 +100,10 @@ def judge(body: Body, max_items: int, known: Known | None = None, watch: Watch =
 
 def judge_item(element: Raw, index: int, head: _Head | None, sent_digest: str) -> Item:
     """One element of `offers` as an item: valid, or with what is wrong with it."""
-    read = read_element(bytes(element))
+    try:
+        read = read_element(bytes(element))
+    except NotJson as error:  # nested so deeply that it can only be passed over
+        return InvalidItem(head.external_id if head else None, (str(error),), sent_digest)
     sent = read.value
     if not isinstance(sent, dict):
         return InvalidItem(None, (f"offers[{index}]: must be an object",), sent_digest)
@@ -130,6 +140,10 @@ def _head(element: Raw) -> _Head | None:
     return _Head(of_object.external_id, [of_object.offer_data])
 
 
+def _deep_down(frames: int, function: Callable[[], T]) -> T:
+    return _deep_down(frames - 1, function) if frames else function()
+
+
 def _split(body: Body, max_items: int, *, keep: bool = True) -> tuple[Split, BatchEnvelope]:
     try:
         sent = split(body, "offers", max_items, keep=keep)
@@ -137,6 +151,8 @@ def _split(body: Body, max_items: int, *, keep: bool = True) -> tuple[Split, Bat
         raise Problem(HTTPStatus.BAD_REQUEST, "not-json", f"The body is not valid JSON: {error}.") from None
     except NotAnObject:
         raise validation_error([Complaint((), "the body must be an object")]) from None
+    except TooLargeValue as error:
+        raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "content-too-large", f"{error}.") from None
     except TooManyElements:
         raise validation_error([Complaint(("offers",), f"must have at most {max_items} elements")]) from None
     return sent, _envelope(sent.members)

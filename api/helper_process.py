@@ -48,13 +48,13 @@ def asks_for_the_same(owner: Owner, earlier: Run, run_id: UUID) -> bool:
     """As run_work.asks_for_the_same does, of a body that is stored."""
     service = _service(owner)
     body = partial(service.runs.body, run_id)
-    return run_work.asks_for_the_same(service.runs, earlier, body, service.settings.max_items)
+    return run_work.asks_for_the_same(service.runs, earlier, body)
 
 
 def carry_out(owner: Owner, run_id: UUID) -> Run:
     """Claims a run, then as run_work.carry_out does."""
     service = _service(owner)
-    return run_work.carry_out(service.runs, service.runs.claim(run_id), service.settings.max_items)
+    return run_work.carry_out(service.runs, service.runs.claim(run_id))
 
 
 @cache

@@ -46,7 +46,7 @@ def split(body: Body, list_name: str, max_elements: int, *, keep: bool = True) -
     """The envelope of a body whose member `list_name` is a list, and the elements of that list as they were sent; only
     their number if they are not to be kept.
 
-    Raises NotJson, NotAnObject, TooManyElements."""
+    Raises NotJson, NotAnObject, TooManyElements, TooLargeValue."""
     try:
         found = _Splitter(list_name, max_elements, keep=keep).split(body())
     except _NotSoQuickly:

@@ -1,7 +1,6 @@
 """Which offers are there, and what has happened to each?"""
 
 from typing import Annotated, Any
-from uuid import UUID
 
 import msgspec
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -12,7 +11,7 @@ from api.pages import JSON, next_link
 from api.problems import not_found
 from api.schemas.offers import HistoryList, HistoryQuery, Offer, OfferList, OfferQuery
 from api.schemas.problem import PROBLEMS
-from api.schemas.query import no_parameters
+from api.schemas.query import no_parameters, uid
 from domain.store.commit import head_of
 from domain.values import Channel, Role, Status, utc_text
 from projections import history, inventory
@@ -87,12 +86,9 @@ def get_history(
 
 def _visible_offer(service: Here, caller: Caller, offer_uid: str) -> OfferView:
     """Raises Problem 404: also for another partner's offer, whose existence is nobody else's business."""
-    try:
-        uid = UUID(offer_uid)
-    except ValueError:
-        raise not_found("offer") from None
+    named = uid(offer_uid)
     with service.ledger.recorder.reading() as tx:
-        offer = inventory.find(tx, uid)
+        offer = inventory.find(tx, named) if named else None
     if offer is None or caller.partner not in {None, offer.partner}:
         raise not_found("offer")
     return offer

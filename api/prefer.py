@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-# A comma in quotes separates nothing.
-_MEMBERS = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*")+')
+# A comma in quotes separates nothing; quotes that are never closed hold all the rest, so that no header takes long.
+_MEMBERS = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*(?:"|\\?$))+')
 
 
 class Waiting(Struct, frozen=True):
@@ -22,7 +22,7 @@ def waiting(headers: Iterable[str], limit: float) -> Waiting:
     preferences: dict[str, str] = {}
     for member in _MEMBERS.findall(",".join(headers)):
         name, _, value = member.partition(";")[0].partition("=")
-        preferences.setdefault(name.strip().lower(), value.strip().strip('"'))
+        preferences.setdefault(name.strip().lower(), re.sub(r'\A"(.*)"\Z', r"\1", value.strip()))
     wait = preferences.get("wait", "")
     if re.fullmatch("[0-9]{1,9}", wait) and int(wait) <= limit:
         return Waiting(int(wait), f"wait={int(wait)}")

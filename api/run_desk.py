@@ -27,7 +27,7 @@ from domain.values import Channel, Origin
 
 READING_THREADS = 8
 CARRYING_THREADS = 2
-READING_PROCESSES = 1
+READING_PROCESSES = 2
 CARRYING_PROCESSES = 2
 LOOKS_PER_LEASE = 10
 TIDIES_EVERY = timedelta(hours=1)
@@ -87,11 +87,12 @@ class RunDesk:
 
     async def wait(self, run: Run, seconds: float) -> Run:
         """The run as it is when it has ended, or after that time."""
+        if not seconds:
+            return run
         deadline = asyncio.get_running_loop().time() + seconds
-        task = self._tasks.get(run.run_id)
-        if task and seconds:
+        if task := self._tasks.get(run.run_id):
             ended, _ = await asyncio.wait({task}, timeout=seconds)
-            if any(isinstance(one.exception(), StorageError) for one in ended):
+            if any(one.cancelled() or isinstance(one.exception(), StorageError) for one in ended):
                 return run
         while True:
             run = await self.in_thread(self._find, run)
@@ -114,7 +115,7 @@ class RunDesk:
 
     async def _asks_for_the_same(self, earlier: Run, upload: Upload) -> bool:
         if upload.is_small and earlier.body_bytes <= SMALL_BYTES:
-            return await self.in_thread(run_work.asks_for_the_same, self._runs, earlier, upload.body, self._max_items)
+            return await self.in_thread(run_work.asks_for_the_same, self._runs, earlier, upload.body)
         if upload.is_small:
             await self.in_thread(upload.store)
         return await self._by_helper(helper_process.asks_for_the_same, earlier, upload.run_id)
@@ -148,7 +149,7 @@ class RunDesk:
         return await to_thread.run_sync(self._carry_out_here, run, held, limiter=self._carrying_threads)
 
     def _carry_out_here(self, run: Run, held: bool) -> Run:  # noqa: FBT001
-        return run_work.carry_out(self._runs, run if held else self._runs.claim(run.run_id), self._max_items)
+        return run_work.carry_out(self._runs, run if held else self._runs.claim(run.run_id))
 
     def _ended(self, run: Run, task: asyncio.Task[Run]) -> None:
         del self._tasks[run.run_id]

@@ -36,7 +36,7 @@ class RunFailed(Exception):  # noqa: N818 - named as the state of the run
         self.run_id, self.report = run_id, report
 
 
-def carry_out(runs: RunLedger, run: Run, max_items: int, watch: Watch = unwatched) -> Run:
+def carry_out(runs: RunLedger, run: Run, watch: Watch = unwatched) -> Run:
     """Carries out a run that this owner holds, and answers it as it ended.
 
     Raises RunNotYours if others have taken it over, StorageError if the ledger can't be used (then it stays as it was
@@ -44,7 +44,7 @@ def carry_out(runs: RunLedger, run: Run, max_items: int, watch: Watch = unwatche
     with _held(runs, run):
         try:
             _require_attempts(run)
-            plan, request_digest = _plan(runs, run, max_items, watch)
+            plan, request_digest = _plan(runs, run, watch)
             return runs.complete(run, plan, request_digest)
         except (RunNotYours, StorageError):
             raise
@@ -54,12 +54,12 @@ def carry_out(runs: RunLedger, run: Run, max_items: int, watch: Watch = unwatche
             raise RunFailed(run.run_id, report) from None
 
 
-def asks_for_the_same(runs: RunLedger, earlier: Run, body: Body, max_items: int) -> bool:
+def asks_for_the_same(runs: RunLedger, earlier: Run, body: Body) -> bool:
     """Whether a body asks for what an earlier run was asked for, in other letters. Takes as long as judging both."""
-    request_digest = judge(body, max_items).request_digest
-    while not earlier.is_finished:
+    request_digest = judge(body).request_digest
+    if not earlier.is_finished:
         try:
-            return judge(partial(runs.body, earlier.run_id), max_items).request_digest == request_digest
+            return judge(partial(runs.body, earlier.run_id)).request_digest == request_digest
         except Problem:
             # Its body went while it was being read: the run has ended.
             earlier = runs.find(earlier.run_id) or earlier
@@ -71,14 +71,14 @@ def _require_attempts(run: Run) -> None:
         raise RuntimeError(f"begun {MAX_ATTEMPTS} times and never ended")
 
 
-def _plan(runs: RunLedger, run: Run, max_items: int, watch: Watch) -> tuple[Plan, str]:
+def _plan(runs: RunLedger, run: Run, watch: Watch) -> tuple[Plan, str]:
     known: dict[str, Offer] = {}
 
     def load(external_ids: list[str]) -> dict[str, Offer]:
         known.update(runs.known_offers(run, None if run.operation is Operation.SYNCHRONIZE else external_ids))
         return known
 
-    judged = judge(partial(runs.body, run.run_id), max_items, load, watch)
+    judged = judge(partial(runs.body, run.run_id), load, watch)
     plan = reconcile(run.partner, run.operation, judged.items, known)
     plan.outcome.messages.extend(judged.remarks)
     return plan, judged.request_digest

@@ -13,7 +13,7 @@ from api.auth import Here, may
 from api.pages import JSON, next_link
 from api.problems import RUNS_PATH, not_found
 from api.schemas.problem import PROBLEMS
-from api.schemas.query import no_parameters
+from api.schemas.query import no_parameters, uid
 from api.schemas.runs import ItemList, ItemQuery, RunList, RunQuery, RunReply
 from api.wiring import Service
 from domain.run import ItemOutcome, Run, RunState
@@ -106,10 +106,8 @@ def run_document(run: Run) -> dict[str, Any]:
 
 def _visible_run(service: Service, caller: Caller, run_id: str) -> Run:
     """Raises Problem 404, for another partner's run too."""
-    try:
-        run = service.runs.find(UUID(run_id))
-    except ValueError:
-        run = None
+    named = uid(run_id)
+    run = service.runs.find(named) if named else None
     if run is None or caller.partner not in {None, run.partner}:
         raise not_found("run")
     return run

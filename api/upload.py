@@ -20,6 +20,7 @@ PIECE_BYTES = 1024 * 1024
 ZSTD_WINDOW_LOG = 23
 """8 MiB, what RFC 9659 allows for the content coding zstd."""
 CODINGS = ("gzip", "zstd")
+MAX_PARTS = 10_000
 
 
 class Upload:
@@ -119,17 +120,31 @@ class _Identity:
         pass
 
 
+class _Parts:
+    """A coded body may come in parts, but each one costs: nobody needs as many as these."""
+
+    def __init__(self) -> None:
+        self._left = MAX_PARTS
+
+    def count(self, coding: str) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise _not_coded(coding)
+
+
 class _Gzip:
     """Members one after the other, as RFC 1952 allows."""
 
     def __init__(self) -> None:
         self._member = self._new()
         self._begun = False
+        self._parts = _Parts()
 
     def decode(self, sent: bytes) -> Iterator[bytes]:
         while sent:
             if self._member.eof:
                 self._member, self._begun = self._new(), False
+                self._parts.count("gzip")
             try:
                 piece = self._member.decompress(sent, PIECE_BYTES)
             except zlib.error:
@@ -151,11 +166,13 @@ class _Zstd:
 
     def __init__(self) -> None:
         self._frame = self._new()
+        self._parts = _Parts()
 
     def decode(self, sent: bytes) -> Iterator[bytes]:
         while sent or not (self._frame.eof or self._frame.needs_input):
             if self._frame.eof:
                 self._frame = self._new()
+                self._parts.count("zstd")
             try:
                 piece = self._frame.decompress(sent, PIECE_BYTES)
             except ZstdError:

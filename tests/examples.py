@@ -66,7 +66,7 @@ def judged_text(text: str, index: int = 0) -> Item:
     """What becomes of an item that is spelt like this."""
     offers = ",".join([*["null"] * index, text])
     whole = body(batch("Insert", ["HERE"])).replace(b'"HERE"', offers.encode())
-    return judge(lambda: [whole], index + 1).items[index]
+    return judge(lambda: [whole]).items[index]
 
 
 # Events

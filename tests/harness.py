@@ -83,7 +83,7 @@ def run_batch(ledger: OfferLedger, operation: Operation, items: Sequence[Any], p
     request_id = UUID(document["concurrencyRequestId"])
     request = RunRequest(uuid4(), partner, operation, request_id, hashlib.sha256(sent).hexdigest(), len(sent))
     runs = run_ledger(ledger)
-    return carry_out(runs, runs.accept(request, Channel.CUSTOM, FEED, [pack(sent)]).run, len(items))
+    return carry_out(runs, runs.accept(request, Channel.CUSTOM, FEED, [pack(sent)]).run)
 
 
 def outcome_of(ledger: OfferLedger, run: Run) -> Outcome:

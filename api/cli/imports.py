@@ -81,7 +81,7 @@ def _accept(service: Service, file: Path, partner: str, watch: Watch) -> Accepte
         asked = read_request(body, max_items)
         request = RunRequest(run_id, partner, asked.operation, asked.concurrency_request_id, sha256.hexdigest(), size)
         earlier = runs.earlier(request, Channel.CUSTOM)
-        if earlier and earlier.body_digest != request.body_digest and asks_for_the_same(runs, earlier, body, max_items):
+        if earlier and earlier.body_digest != request.body_digest and asks_for_the_same(runs, earlier, body):
             request = msgspec.structs.replace(request, same_as=earlier.run_id)
         return runs.accept(request, Channel.CUSTOM, cli_origin())
     finally:
@@ -93,7 +93,7 @@ def _carry_out(service: Service, accepted: Accepted, watch: Watch) -> Run:
     run = accepted.run
     while not run.is_finished:
         try:
-            return carry_out(service.runs, service.runs.claim(run.run_id), service.settings.max_items, watch)
+            return carry_out(service.runs, service.runs.claim(run.run_id), watch)
         except RunNotYours:
             time.sleep(POLL_SECONDS)
             run = service.runs.find(run.run_id) or run

@@ -3,12 +3,14 @@
 import re
 from collections import Counter
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import Request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from api.problems import validation_error
+from api.schemas.batch import UUID_PATTERN
 from api.schemas.messages import Complaint, shortened
 from domain.values import MAX_ID_LENGTH
 
@@ -31,6 +33,11 @@ class Page(BaseModel):
 
     cursor: Annotated[str | None, Field(max_length=256, description="nextCursor of the page before")] = None
     limit: Limit = 100
+
+
+def uid(text: str) -> UUID | None:
+    """A UUID in its usual spelling, or None: one thing has one address."""
+    return UUID(text) if re.fullmatch(UUID_PATTERN, text) else None
 
 
 def no_repeats(request: Request) -> None:

@@ -28,7 +28,7 @@ def here(ledger: OfferLedger, clock: Clock) -> RunLedger:
 @pytest.fixture(params=["unfinished", "finished"])
 def earlier(here: RunLedger, request: pytest.FixtureRequest) -> Run:
     run = accepted_batch(here, SENT)
-    return run if request.param == "unfinished" else carry_out(here, run, MAX_ITEMS)
+    return run if request.param == "unfinished" else carry_out(here, run)
 
 
 def in_memory(sent: bytes) -> Body:
@@ -61,7 +61,7 @@ def changed(**changes: Any) -> bytes:
     ],
 )
 def test_the_same_in_other_letters_is_the_same(here: RunLedger, earlier: Run, respelt: bytes) -> None:
-    assert asks_for_the_same(here, earlier, in_memory(respelt), MAX_ITEMS)
+    assert asks_for_the_same(here, earlier, in_memory(respelt))
 
 
 @pytest.mark.parametrize(
@@ -76,25 +76,25 @@ def test_the_same_in_other_letters_is_the_same(here: RunLedger, earlier: Run, re
     ],
 )
 def test_another_operation_or_other_items_are_not_the_same(here: RunLedger, earlier: Run, other: bytes) -> None:
-    assert not asks_for_the_same(here, earlier, in_memory(other), MAX_ITEMS)
+    assert not asks_for_the_same(here, earlier, in_memory(other))
 
 
 def test_an_item_that_is_not_in_order_counts_as_it_was_sent(here: RunLedger) -> None:
     sent = batch("Insert", [{"externalId": "TP-1", "offerData": []}])
     earlier = accepted_batch(here, sent)
     spaced = json.dumps(sent, separators=(" , ", ":")).encode()
-    assert asks_for_the_same(here, earlier, in_memory(body(sent | {"comment": 1})), MAX_ITEMS)
-    assert not asks_for_the_same(here, earlier, in_memory(spaced), MAX_ITEMS)
+    assert asks_for_the_same(here, earlier, in_memory(body(sent | {"comment": 1})))
+    assert not asks_for_the_same(here, earlier, in_memory(spaced))
 
 
 def test_a_failed_run_is_the_same_as_nothing(here: RunLedger) -> None:
     earlier = here.fail(accepted_batch(here, SENT), PROBLEM)
-    assert not asks_for_the_same(here, earlier, in_memory(body(SENT)), MAX_ITEMS)
+    assert not asks_for_the_same(here, earlier, in_memory(body(SENT)))
 
 
 def test_the_body_may_come_in_any_blocks(here: RunLedger, earlier: Run) -> None:
     respelt = json.dumps(SENT, indent=1).encode()
-    assert asks_for_the_same(here, earlier, lambda: [respelt[:100], respelt[100:]], MAX_ITEMS)
+    assert asks_for_the_same(here, earlier, lambda: [respelt[:100], respelt[100:]])
 
 
 @pytest.mark.parametrize("ends", ["carried out", "given up"])
@@ -104,17 +104,17 @@ def test_a_run_that_ends_while_it_is_looked_at_is_judged_by_its_end(here: RunLed
     def sent() -> Iterable[bytes]:
         run = here.find(earlier.run_id)
         if run and not run.is_finished:
-            carry_out(here, run, MAX_ITEMS) if ends == "carried out" else here.fail(run, PROBLEM)
+            carry_out(here, run) if ends == "carried out" else here.fail(run, PROBLEM)
         return [body(SENT)]
 
-    assert asks_for_the_same(here, earlier, sent, MAX_ITEMS) == (ends == "carried out")
+    assert asks_for_the_same(here, earlier, sent) == (ends == "carried out")
 
 
 def test_a_body_that_is_not_in_order_is_refused_as_ever(here: RunLedger, earlier: Run) -> None:
     with pytest.raises(Problem):
-        asks_for_the_same(here, earlier, in_memory(b"nonsense"), MAX_ITEMS)
+        asks_for_the_same(here, earlier, in_memory(b"nonsense"))
 
 
 def test_nothing_is_changed_by_asking(here: RunLedger, earlier: Run) -> None:
-    asks_for_the_same(here, earlier, in_memory(body(SENT)), MAX_ITEMS)
+    asks_for_the_same(here, earlier, in_memory(body(SENT)))
     assert here.find(earlier.run_id) == earlier

@@ -15,7 +15,7 @@ from tests.json_texts import ODD_NAMES, SPACE, TEXTS, lists, member, objects
 
 NO_BOUND = 10**9
 WHITE = b" \t\r\n"
-Found = tuple[str, list[bytes]] | type[Exception]
+Found = tuple[str, tuple[bytes, ...]] | type[Exception]
 
 BLOCK_SIZES = st.sampled_from([1, 16, 64, 256, 4 * 1024 * 1024])
 CUTS = st.lists(st.floats(0, 1), max_size=6)
@@ -26,7 +26,7 @@ def as_a_whole(body: bytes, max_elements: int) -> Found:
         envelope = read_envelope(body, "offers", max_elements)
     except (NotJson, NotAnObject, TooManyElements) as refusal:
         return type(refusal)
-    return repr(envelope.members), [bytes(element).strip(WHITE) for element in envelope.elements]
+    return repr(envelope.members), tuple(bytes(element).strip(WHITE) for element in envelope.elements)
 
 
 def by_blocks(body: bytes, max_elements: int, cuts: list[float], block_bytes: int) -> Found:
@@ -41,7 +41,7 @@ def by_blocks(body: bytes, max_elements: int, cuts: list[float], block_bytes: in
             return type(refusal)
     assert (counted.members, counted.elements, counted.element_count) == (found.members, [], len(found.elements))
     assert found.element_count == len(found.elements)
-    return repr(found.members), [bytes(element).strip(WHITE) for element in found.elements]
+    return repr(found.members), tuple(bytes(element).strip(WHITE) for element in found.elements)
 
 
 # What is sent
@@ -164,8 +164,6 @@ def test_a_bound_refuses_nothing_else(body: bytes, cuts: list[float], block_byte
     assert found == expected or {found, expected} == {TooManyElements, NotJson}
 
 
-@pytest.mark.parametrize("block_bytes", [1, 16, 1024])
-@pytest.mark.parametrize("cuts", [[], [0.3], [0.6], [0.3, 0.6, 0.9]])
 @pytest.mark.parametrize(
     "body",
     [
@@ -179,7 +177,6 @@ def test_a_bound_refuses_nothing_else(body: bytes, cuts: list[float], block_byte
         b'["offers":[1,2,3]]',
     ],
 )
-def test_only_the_list_of_an_envelope_in_order_can_have_too_many_elements(
-    body: bytes, cuts: list[float], block_bytes: int
-) -> None:
-    assert by_blocks(body, 2, cuts, block_bytes) == as_a_whole(body, 2)
+def test_only_the_list_of_an_envelope_in_order_can_have_too_many_elements(body: bytes) -> None:
+    found = {by_blocks(body, 2, cuts, size) for cuts in ([], [0.3, 0.6, 0.9]) for size in (1, 16, 1024)}
+    assert found == {as_a_whole(body, 2)}

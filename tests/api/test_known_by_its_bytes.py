@@ -37,11 +37,11 @@ def known(runs: RunLedger) -> Mapping[str, Offer]:
 
 
 def judged(runs: RunLedger, sent: bytes) -> Judged:
-    return judge(lambda: [sent], MAX_ITEMS, lambda _: known(runs))
+    return judge(lambda: [sent], lambda _: known(runs))
 
 
 def carried_out(runs: RunLedger, items: Sequence[Any], operation: str = "Insert") -> Run:
-    return carry_out(runs, accepted_batch(runs, batch(operation, items)), MAX_ITEMS)
+    return carry_out(runs, accepted_batch(runs, batch(operation, items)))
 
 
 def told(runs: RunLedger, run: Run) -> list[tuple[str, str, list[str]]]:
@@ -64,7 +64,7 @@ def test_an_item_in_the_same_bytes_is_not_looked_into() -> None:
     broken = b'{"externalId":"TP-1","offerData":{"headline":""}}'
     offer = Offer(Status.ACTIVE, 1, 1, "what the ledger says of it", hashlib.sha256(broken).hexdigest())
     sent = b'{"concurrencyRequestId":"%b","operation":"Insert","offers":[%b]}' % (str(uuid4()).encode(), broken)
-    (item,) = judge(lambda: [sent], MAX_ITEMS, lambda _: {"TP-1": offer}).items
+    (item,) = judge(lambda: [sent], lambda _: {"TP-1": offer}).items
     assert isinstance(item, ValidItem)
     assert (item.external_id, item.content.digest) == ("TP-1", "what the ledger says of it")
     assert bytes(item.content.text) == b'{"headline":""}'
@@ -80,7 +80,7 @@ def test_the_digest_of_a_request_is_the_same_whether_its_items_are_known_or_not(
     sent = body(batch("Insert", [item("TP-1"), item("TP-2", offerLink="no link")]))
     before = judged(here, sent).request_digest
     carried_out(here, [item("TP-1")])
-    assert judged(here, sent).request_digest == before == judge(lambda: [sent], MAX_ITEMS).request_digest
+    assert judged(here, sent).request_digest == before == judge(lambda: [sent]).request_digest
 
 
 def test_a_paused_offer_that_comes_again_in_the_same_bytes_is_resumed(here: RunLedger) -> None:
@@ -156,6 +156,6 @@ def test_knowing_items_by_their_bytes_changes_no_judgement(
 ) -> None:
     for operation, items in batches:
         sent = body(batch(operation, items))
-        with_known, without = judged(here, sent), judge(lambda sent=sent: [sent], MAX_ITEMS)  # type: ignore[misc]
+        with_known, without = judged(here, sent), judge(lambda sent=sent: [sent])  # type: ignore[misc]
         assert with_known == without
         carried_out(here, items, operation)

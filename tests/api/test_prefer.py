@@ -84,7 +84,7 @@ def test_what_stands_in_quotes_is_not_a_preference() -> None:
 
 
 @pytest.mark.parametrize("unit", [" ", "a ", "=", '"', '\\"', '"\\', '",', "a;", "\t="])
-@pytest.mark.parametrize("frame", ["{}", "a{}b", "a={}b", "a;{}b", 'a="{}', "{}a b", "a,{}b c"])
+@pytest.mark.parametrize("frame", ["{}", "a{}b", "a=1{};b"])
 def test_no_header_takes_long_to_understand(frame: str, unit: str) -> None:
     began = time.monotonic()
     waiting([frame.format(unit * 20_000)], LIMIT)

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from api.strict_json import MAX_NESTING, Element, NotJson, _explained, _Reader, _utf8, read_element
+from api.json_element import read_element
+from api.strict_json import MAX_NESTING, Element, NotJson, read_strictly
 from tests.json_texts import NOT_JSON, SCALARS, TEXTS
 
 NESTED = st.builds(
@@ -25,9 +26,7 @@ def _nested(levels: str, inner: str, beside: str) -> str:
     return f"[{text},{beside}]" if beside else text
 
 
-def thorough(text: bytes) -> Element:
-    with _explained():
-        return _Reader(_utf8(text)).element()
+thorough = read_strictly
 
 
 def found(read: Element) -> tuple[str, list[str]]:

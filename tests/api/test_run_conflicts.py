@@ -179,7 +179,7 @@ def test_a_finished_run_has_used_the_slot_of_the_window_that_it_was_accepted_in(
     set_limits(service, 1)
     clock.now = clock.now.replace(minute=59, second=59)
     run = accept_elsewhere(service, document)
-    carry_out(other_owner(service), run, service.settings.max_items)
+    carry_out(other_owner(service), run)
     assert send(partner, batch("Insert", [item()])).status_code == 429
     clock.move(seconds=1)
     assert send(partner, batch("Insert", [item()])).status_code == 200
@@ -273,7 +273,7 @@ def test_what_a_former_owner_still_does_counts_for_nothing(
     wait_until_finished(partner, run_path(active.run_id))
     before = partner.get("/api/v1/offers").json()
     with pytest.raises(RunNotYours):
-        carry_out(other_owner(service), active, service.settings.max_items)
+        carry_out(other_owner(service), active)
     with pytest.raises(RunNotYours):
         fail_elsewhere(service, active)
     assert partner.get("/api/v1/offers").json() == before

@@ -1,5 +1,6 @@
 """An owner carries a run out from its stored body, once, or gives it up for good."""
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -10,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from api.batch_intake import read_request
+from api.problems import Problem
 from api.run_work import FAILED, RunFailed, carry_out
 from api.wiring import utc_now
 from domain.ledger import StorageError
@@ -22,7 +25,7 @@ from domain.store.cursor import Cursor
 from domain.values import Channel, Clock
 from projections import inventory
 from tests import harness
-from tests.examples import PARTNER, batch, item
+from tests.examples import PARTNER, batch, body, item
 from tests.harness import OPERATOR
 from tests.runs import LEASE, accepted, accepted_batch, effects, offer_versions, opened, rows, topics
 
@@ -77,7 +80,7 @@ def there(owners: tuple[RunLedger, RunLedger]) -> RunLedger:
 
 
 def carried_out(runs: RunLedger, document: Mapping[str, Any], sent: bytes | None = None) -> Run:
-    return carry_out(runs, accepted_batch(runs, document, sent), MAX_ITEMS)
+    return carry_out(runs, accepted_batch(runs, document, sent))
 
 
 def corrupt(runs: RunLedger, run: Run) -> None:
@@ -90,7 +93,7 @@ def corrupt(runs: RunLedger, run: Run) -> None:
 
 def test_a_run_is_carried_out_from_its_stored_body(here: RunLedger) -> None:
     run = accepted_batch(here, INSERT)
-    ended = carry_out(here, run, MAX_ITEMS)
+    ended = carry_out(here, run)
     assert here.find(run.run_id) == ended
     assert (ended.state, ended.counts) == (RunState.COMPLETED, Counts(created=2))
     assert offer_versions(here.ledger) == {"TP-1": 1, "TP-2": 1}
@@ -115,7 +118,7 @@ def test_remarks_on_the_envelope_are_kept_with_the_run(here: RunLedger) -> None:
 
 def test_who_watches_is_told_how_far_the_work_is(here: RunLedger) -> None:
     seen: list[tuple[int, int]] = []
-    carry_out(here, accepted_batch(here, INSERT), MAX_ITEMS, lambda done, total: seen.append((done, total)))
+    carry_out(here, accepted_batch(here, INSERT), lambda done, total: seen.append((done, total)))
     assert (seen[0], seen[-1]) == ((0, 2), (2, 2))
 
 
@@ -124,7 +127,7 @@ def test_a_run_that_was_claimed_from_another_owner_is_carried_out_like_any_other
 ) -> None:
     run = accepted_batch(here, INSERT)
     here.release()
-    ended = carry_out(there, there.claim(run.run_id), MAX_ITEMS)
+    ended = carry_out(there, there.claim(run.run_id))
     assert (ended.state, ended.lease.owner) == (RunState.COMPLETED, "there")
 
 
@@ -139,12 +142,12 @@ def test_a_run_that_is_taken_over_midway_leaves_everything_once(
 
     def take_over() -> None:
         clock.move(seconds=LEASE.total_seconds())
-        carry_out(there, there.claim(run.run_id), MAX_ITEMS)
+        carry_out(there, there.claim(run.run_id))
         left.append(effects(there.ledger))
 
     known.first = take_over
     with pytest.raises(RunNotYours):
-        carry_out(here, run, MAX_ITEMS)
+        carry_out(here, run)
     assert [effects(here.ledger)] == left
     assert offer_versions(here.ledger) == {"TP-1": 1, "TP-2": 1}
     found = here.find(run.run_id)
@@ -164,11 +167,11 @@ def test_a_fault_of_a_former_owner_does_not_end_the_run_of_the_present_one(
 
     known.first = take_over_and_break
     with pytest.raises(RunNotYours):
-        carry_out(here, run, MAX_ITEMS)
+        carry_out(here, run)
     found = there.find(run.run_id)
     assert found
     assert (found.state, found.lease.owner) == (RunState.RUNNING, "there")
-    assert carry_out(there, found, MAX_ITEMS).state is RunState.COMPLETED
+    assert carry_out(there, found).state is RunState.COMPLETED
 
 
 # Faults
@@ -183,7 +186,7 @@ def test_a_fault_in_the_work_ends_the_run_as_failed(here: RunLedger, known: Know
     before = effects(here.ledger)
     known.first = break_down
     with pytest.raises(RunFailed) as failure:
-        carry_out(here, run, MAX_ITEMS)
+        carry_out(here, run)
     assert failure.value.run_id == run.run_id
     assert "a pipe has burst" in failure.value.report
     found = here.find(run.run_id)
@@ -196,10 +199,22 @@ def test_a_stored_body_that_can_not_be_unpacked_any_more_ends_the_run_as_failed(
     run = accepted_batch(here, INSERT)
     corrupt(here, run)
     with pytest.raises(RunFailed):
-        carry_out(here, run, MAX_ITEMS)
+        carry_out(here, run)
     found = here.find(run.run_id)
     assert found
     assert (found.state, found.problem) == (RunState.FAILED, FAILED)
+
+
+def test_a_body_that_was_accepted_is_never_a_fault_of_the_service_however_deeply_it_nests(here: RunLedger) -> None:
+    deepest = sys.getrecursionlimit()
+    for depth in range(deepest - 150, deepest):
+        document = batch("Insert", [{"externalId": "TP-1", "offerData": "?"}])
+        sent = body(document).replace(b'"?"', b'{"a":' * depth + b"1" + b"}" * depth)
+        try:
+            read_request(lambda sent=sent: [sent], 1)  # type: ignore[misc]
+        except Problem:
+            continue
+        assert carried_out(here, document, sent).counts == Counts(failed=1)
 
 
 def test_a_failed_run_may_be_sent_again_with_the_same_id_and_uses_no_slot(here: RunLedger) -> None:
@@ -207,7 +222,7 @@ def test_a_failed_run_may_be_sent_again_with_the_same_id_and_uses_no_slot(here: 
     run = accepted_batch(here, INSERT)
     corrupt(here, run)
     with pytest.raises(RunFailed):
-        carry_out(here, run, MAX_ITEMS)
+        carry_out(here, run)
     again = carried_out(here, INSERT)
     assert again.run_id != run.run_id
     assert again.counts == Counts(created=2)
@@ -219,7 +234,7 @@ def test_a_run_may_be_begun_so_many_times_and_no_more(here: RunLedger, clock: ha
         clock.move(seconds=LEASE.total_seconds())
         run = here.claim(run.run_id)
     with pytest.raises(RunFailed):
-        carry_out(here, run, MAX_ITEMS)
+        carry_out(here, run)
     found = here.find(run.run_id)
     assert found
     assert (found.state, offer_versions(here.ledger)) == (RunState.FAILED, {})
@@ -230,7 +245,7 @@ def test_the_last_attempt_is_carried_out_like_the_first(here: RunLedger, clock: 
     for _ in range(MAX_ATTEMPTS - 1):
         clock.move(seconds=LEASE.total_seconds())
         run = here.claim(run.run_id)
-    assert carry_out(here, run, MAX_ITEMS).state is RunState.COMPLETED
+    assert carry_out(here, run).state is RunState.COMPLETED
 
 
 def fail_to_store() -> None:
@@ -243,13 +258,13 @@ def test_a_ledger_that_can_not_be_used_leaves_the_run_to_be_taken_over(
     run = accepted_batch(here, INSERT)
     known.first = fail_to_store
     with pytest.raises(StorageError):
-        carry_out(here, run, MAX_ITEMS)
+        carry_out(here, run)
     assert here.find(run.run_id) == run
     with pytest.raises(RunInProgress):
         accepted(there)
     clock.move(seconds=LEASE.total_seconds())
     assert there.overdue() == [run]
-    assert carry_out(there, there.claim(run.run_id), MAX_ITEMS).counts == Counts(created=2)
+    assert carry_out(there, there.claim(run.run_id)).counts == Counts(created=2)
 
 
 # The lease
@@ -267,14 +282,14 @@ def test_the_lease_is_renewed_while_the_work_goes_on(tmp_path: Path, known: Know
                 seen.append(there.overdue())
 
         known.first = take_long
-        assert carry_out(here, run, MAX_ITEMS).lease.fence == 1
+        assert carry_out(here, run).lease.fence == 1
         assert all(overdue == [] for overdue in seen)
 
 
 def test_nobody_renews_a_lease_after_the_work(here: RunLedger, known: Known) -> None:
     known.first = fail_to_store
     with pytest.raises(StorageError):
-        carry_out(here, accepted_batch(here, INSERT), MAX_ITEMS)
+        carry_out(here, accepted_batch(here, INSERT))
     deadline = time.monotonic() + 5
     while any(thread.name == "lease" for thread in threading.enumerate()) and time.monotonic() < deadline:
         time.sleep(0.01)

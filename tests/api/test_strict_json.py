@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from api.json_element import read_element
 from api.schemas.messages import Complaint
 from api.strict_json import (
     DUPLICATE_NAME,
@@ -17,7 +18,6 @@ from api.strict_json import (
     Element,
     NotAnObject,
     NotJson,
-    read_element,
     read_envelope,
 )
 

@@ -7,7 +7,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.strict_json import MAX_NUMBER, NotAnObject, NotJson, read_element, read_envelope
+from api.json_element import read_element
+from api.strict_json import MAX_NUMBER, NotAnObject, NotJson, read_envelope
 
 NUMBERS = st.integers(-MAX_NUMBER, MAX_NUMBER) | st.floats(-MAX_NUMBER, MAX_NUMBER)
 TREES: st.SearchStrategy[Any] = st.recursive(
