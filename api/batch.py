@@ -1,5 +1,6 @@
 """How does a partner send a batch of offers? (The batch document's one call.)"""
 
+import logging
 from http import HTTPStatus
 from typing import Annotated
 
@@ -8,21 +9,25 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from api.auth import Here, may
 from api.batch_reply import ALL_FAILED, accepted_reply, finished_reply
+from api.pages import JSON
 from api.prefer import waiting
 from api.problems import BATCH_PATH, Problem, run_path
 from api.run_desk import RunDesk
+from api.run_intake import Sender
 from api.run_work import FAILED
 from api.schemas.batch_reply import AcceptedReply, BatchReply
 from api.schemas.problem import BODY_PROBLEMS, PROBLEM, PROBLEMS
 from api.schemas.query import no_parameters
 from api.upload import CODINGS, Upload, too_large
 from api.wiring import Service
+from domain.ledger import StorageError
 from domain.run import Run, RunState
 from domain.values import Channel, Origin, Role, Source
 from projections.tokens import Caller
 
-JSON = "application/json"
 BYTES_PER_WRITE = 256 * 1024
+
+logger = logging.getLogger("offer_ledger")
 
 MaySend = Annotated[Caller, Depends(may(Role.PARTNER))]
 
@@ -64,15 +69,19 @@ async def send_batch(request: Request, service: Here, caller: MaySend) -> Respon
     wait = waiting(request.headers.getlist("Prefer"), service.settings.wait_seconds)
     async with desk.keeping(upload):
         await _receive(request, desk, upload, service.settings.max_body_bytes)
-        origin = Origin(caller.name, Source.CUSTOM)
-        accepted = await desk.accept(upload, caller.partner or "", Channel.CUSTOM, origin)
-    run, headers = accepted.run, {}
-    if not accepted.replayed:
-        run = await desk.wait(run, wait.seconds)
-        headers = {"Preference-Applied": wait.applied} if wait.applied else {}
-    elif run.is_finished:
-        headers = {"Idempotency-Replayed": "true"}
-    return await desk.in_thread(_answer, service, run, headers)
+        sender = Sender(caller.partner or "", Channel.CUSTOM, Origin(caller.name, Source.CUSTOM))
+        accepted = await desk.accept(upload, sender)
+    if accepted.replayed:
+        headers = {"Idempotency-Replayed": "true"} if accepted.run.is_finished else {}
+        return await desk.reading(_answer, service, accepted.run, headers)
+    headers = {"Preference-Applied": wait.applied} if wait.applied else {}
+    try:
+        run = await desk.wait(accepted.run, wait.seconds)
+        return await desk.reading(_answer, service, run, headers)
+    except StorageError as error:
+        # The run is accepted, whatever becomes of this reply.
+        logger.warning("run %s can't be looked at: %s", accepted.run.run_id, error)
+        return _answer(service, accepted.run, headers)
 
 
 def _answer(service: Service, run: Run, headers: dict[str, str]) -> Response:
@@ -97,9 +106,9 @@ async def _receive(request: Request, desk: RunDesk, upload: Upload, max_bytes: i
     async for chunk in request.stream():
         waiting_bytes += chunk
         if len(waiting_bytes) >= BYTES_PER_WRITE:
-            await desk.in_thread(upload.write, bytes(waiting_bytes))
+            await desk.writing(upload.write, bytes(waiting_bytes))
             waiting_bytes.clear()
-    await desk.in_thread(_end, upload, bytes(waiting_bytes))
+    await desk.writing(_end, upload, bytes(waiting_bytes))
 
 
 def _end(upload: Upload, last: bytes) -> None:

@@ -30,7 +30,7 @@ SPARE_FRAMES = 100
 T = TypeVar("T")
 
 
-class BatchRequest(Struct, frozen=True):
+class BatchHead(Struct, frozen=True):
     """What a batch asks for as a whole."""
 
     operation: Operation
@@ -66,13 +66,13 @@ Known = Callable[[list[str]], Mapping[str, Offer]]
 """Gives what is known of the offers of these externalIds."""
 
 
-def read_request(body: Body, max_items: int) -> BatchRequest:
+def read_request(body: Body, max_items: int) -> BatchHead:
     """The envelope of a body, and that there are items in it; raises Problem if it is not JSON or not in order."""
     # What is accepted here is taken apart again when it is judged: with stack to spare, however deeply it is nested.
     sent, envelope = _deep_down(SPARE_FRAMES, lambda: _split(body, max_items, keep=False))
     if sent.element_count == 0:
         raise validation_error([Complaint(("offers",), "must have at least 1 element")])
-    return BatchRequest(Operation(envelope.operation), UUID(envelope.concurrencyRequestId))
+    return BatchHead(Operation(envelope.operation), UUID(envelope.concurrencyRequestId))
 
 
 def judge(body: Body, known: Known | None = None, watch: Watch = unwatched) -> Judged:

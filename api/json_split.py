@@ -26,9 +26,6 @@ _SEEN_FOR_A_CUT = 128 * 1024
 Body = Callable[[], Iterable[bytes]]
 """Gives the bytes of a body from their start, in blocks of any size, as often as it is asked."""
 
-Sink = Callable[[list[Raw]], None]
-"""Gets the elements of the list, some at a time, in their order."""
-
 
 class _NotSoQuickly(Exception):  # noqa: N818
     """Has to be read as a whole."""

@@ -11,23 +11,23 @@ from typing import TypeVar
 from uuid import UUID
 
 from anyio import BrokenWorkerProcess, CapacityLimiter, to_process, to_thread
-from msgspec.structs import replace
 
-from api import batch_intake, helper_process, run_work
-from api.helper_process import Owner
+from api import helper_process, run_intake, run_work
+from api.helper_process import Principal
 from api.problems import Problem
+from api.run_intake import Sender
 from api.run_work import RunFailed
 from api.upload import SMALL_BYTES, Upload
 from api.wiring import Service
 from domain.ledger import StorageError
 from domain.refusals import RunNotYours
-from domain.run import Run, RunRequest
+from domain.run import Run, RunState
 from domain.run_ledger import Accepted
-from domain.values import Channel, Origin
 
+WRITING_THREADS = 8
 READING_THREADS = 8
 CARRYING_THREADS = 2
-READING_PROCESSES = 2
+ACCEPTING_PROCESSES = 2
 CARRYING_PROCESSES = 2
 LOOKS_PER_LEASE = 10
 TIDIES_EVERY = timedelta(hours=1)
@@ -46,19 +46,26 @@ class RunDesk:
         self._runs = service.runs
         self._max_items = service.settings.max_items
         self._look_seconds = service.settings.lease_seconds / LOOKS_PER_LEASE
-        self._owner = Owner(service.settings, service.clock, service.runs.owner)
+        self._principal = Principal(service.settings, service.clock, service.runs.owner)
+        # Nobody but batches waits for these threads, and who only reads waits for no one who writes.
+        self._writing_threads = CapacityLimiter(WRITING_THREADS)
         self._reading_threads = CapacityLimiter(READING_THREADS)
         self._carrying_threads = CapacityLimiter(CARRYING_THREADS)
-        self._reading_processes = CapacityLimiter(READING_PROCESSES)
+        self._accepting_processes = CapacityLimiter(ACCEPTING_PROCESSES)
         self._carrying_processes = CapacityLimiter(CARRYING_PROCESSES)
         self._tasks: dict[UUID, asyncio.Task[Run]] = {}
         self._looking: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._leaving = asyncio.Event()
 
     # Requests
 
-    async def in_thread(self, function: Callable[..., T], *args: object) -> T:
-        """Runs what may have to wait for the ledger; nobody but batches waits for these threads."""
+    async def reading(self, function: Callable[..., T], *args: object) -> T:
         return await to_thread.run_sync(function, *args, limiter=self._reading_threads)
+
+    async def writing(self, function: Callable[..., T], *args: object) -> T:
+        """For what may have to wait for other writers."""
+        return await to_thread.run_sync(function, *args, limiter=self._writing_threads)
 
     @asynccontextmanager
     async def keeping(self, upload: Upload) -> AsyncIterator[None]:
@@ -67,89 +74,76 @@ class RunDesk:
             yield
         finally:
             if upload.is_stored and upload.run_id not in self._tasks:
-                await self.in_thread(upload.discard)
+                await self.writing(upload.discard)
 
-    async def accept(self, upload: Upload, partner: str, channel: Channel, origin: Origin) -> Accepted:
+    async def accept(self, upload: Upload, sender: Sender) -> Accepted:
         """Makes an uploaded body a run and begins to carry it out; or finds the run that it is already.
 
-        Raises Problem for a body that is not in order, and what RunLedger.accept raises."""
-        asked = await self._read(upload)
-        request = RunRequest(
-            upload.run_id, partner, asked.operation, asked.concurrency_request_id, upload.digest, upload.size
-        )
-        earlier = await self.in_thread(self._runs.earlier, request, channel)
-        if earlier and earlier.body_digest != request.body_digest and await self._asks_for_the_same(earlier, upload):
-            request = replace(request, same_as=earlier.run_id)
-        accepted = await self.in_thread(self._accept, request, channel, origin, upload)
+        Raises what run_intake.accept raises."""
+        if upload.is_small:
+            accepted = await self.writing(run_intake.accept, self._runs, upload.arrival, sender, self._max_items)
+        else:
+            accepted = await self._accept_by_helper(upload, sender)
         if not accepted.replayed:
-            self._begin(accepted.run, held=True)
+            self._begin(accepted.run)
         return accepted
 
     async def wait(self, run: Run, seconds: float) -> Run:
-        """The run as it is when it has ended, or after that time."""
+        """The run as it is when it has ended, or after that time, or when the server is about to end."""
         if not seconds:
             return run
         deadline = asyncio.get_running_loop().time() + seconds
-        if task := self._tasks.get(run.run_id):
-            ended, _ = await asyncio.wait({task}, timeout=seconds)
-            if any(one.cancelled() or isinstance(one.exception(), StorageError) for one in ended):
-                return run
-        while True:
-            run = await self.in_thread(self._find, run)
-            left = deadline - asyncio.get_running_loop().time()
-            if run.is_finished or left <= 0:
-                return run
-            # It is in other hands.
-            await asyncio.sleep(min(POLL_SECONDS, left))
+        leaving = asyncio.ensure_future(self._leaving.wait())
+        try:
+            if task := self._tasks.get(run.run_id):
+                await asyncio.wait({task, leaving}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+                if task.done() and (task.cancelled() or isinstance(task.exception(), StorageError)):
+                    return run
+            while True:
+                run = await self.reading(self._find, run)
+                left = deadline - asyncio.get_running_loop().time()
+                if run.is_finished or left <= 0 or leaving.done():
+                    return run
+                # It is in other hands.
+                await asyncio.wait({leaving}, timeout=min(POLL_SECONDS, left))
+        finally:
+            leaving.cancel()
 
     def _find(self, run: Run) -> Run:
         return self._runs.find(run.run_id) or run
 
-    def _accept(self, request: RunRequest, channel: Channel, origin: Origin, upload: Upload) -> Accepted:
-        return self._runs.accept(request, channel, origin, upload.packed)
-
-    async def _read(self, upload: Upload) -> batch_intake.BatchRequest:
-        if upload.is_small:
-            return await self.in_thread(batch_intake.read_request, upload.body, self._max_items)
-        return await self._by_helper(helper_process.read_request, upload.run_id)
-
-    async def _asks_for_the_same(self, earlier: Run, upload: Upload) -> bool:
-        if upload.is_small and earlier.body_bytes <= SMALL_BYTES:
-            return await self.in_thread(run_work.asks_for_the_same, self._runs, earlier, upload.body)
-        if upload.is_small:
-            await self.in_thread(upload.store)
-        return await self._by_helper(helper_process.asks_for_the_same, earlier, upload.run_id)
-
-    async def _by_helper(self, function: Callable[..., T], *args: object) -> T:
+    async def _accept_by_helper(self, upload: Upload, sender: Sender) -> Accepted:
         try:
-            return await to_process.run_sync(function, self._owner, *args, limiter=self._reading_processes)
+            return await to_process.run_sync(
+                helper_process.accept, self._principal, upload.arrival, sender, limiter=self._accepting_processes
+            )
         except BrokenWorkerProcess as error:
             logger.error("a helper process has died", exc_info=error)  # noqa: TRY400 - the answer is a 503
-            detail = "A helper of the service has died while it read the request; nothing has been changed."
+            detail = "A helper of the service has died over the request; look for its run before sending it again."
             headers = {"Retry-After": "5"}
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "helper-lost", detail, headers=headers) from None
 
     # Carrying out
 
-    def _begin(self, run: Run, *, held: bool) -> None:
+    def _begin(self, run: Run) -> None:
         if run.run_id not in self._tasks:
-            task = asyncio.create_task(self._carry_out(run, held=held))
+            task = asyncio.create_task(self._carry_out(run))
             self._tasks[run.run_id] = task
             task.add_done_callback(lambda done: self._ended(run, done))
 
-    async def _carry_out(self, run: Run, *, held: bool) -> Run:
+    async def _carry_out(self, run: Run) -> Run:
         if run.body_bytes > SMALL_BYTES:
             return await to_process.run_sync(
                 helper_process.carry_out,
-                self._owner,
+                self._principal,
                 run.run_id,
                 limiter=self._carrying_processes,
                 cancellable=True,
             )
-        return await to_thread.run_sync(self._carry_out_here, run, held, limiter=self._carrying_threads)
+        return await to_thread.run_sync(self._carry_out_here, run, limiter=self._carrying_threads)
 
-    def _carry_out_here(self, run: Run, held: bool) -> Run:  # noqa: FBT001
-        return run_work.carry_out(self._runs, run if held else self._runs.claim(run.run_id))
+    def _carry_out_here(self, run: Run) -> Run:
+        return run_work.carry_out(self._runs, self._runs.claim(run.run_id))
 
     def _ended(self, run: Run, task: asyncio.Task[Run]) -> None:
         del self._tasks[run.run_id]
@@ -166,19 +160,27 @@ class RunDesk:
     # Looking after them
 
     async def open(self, *, warm: bool) -> None:
+        self._loop = asyncio.get_running_loop()
         self._looking = asyncio.create_task(self._look_after())
         if warm:
-            await to_process.run_sync(helper_process.warm_up, self._owner)
+            await to_process.run_sync(helper_process.warm_up, self._principal)
+
+    def leave(self) -> None:
+        """Nobody is kept waiting any more: the server is about to end. From any thread."""
+        if self._loop:
+            self._loop.call_soon_threadsafe(self._leaving.set)
 
     async def close(self) -> None:
         """Gives runs a moment to end; the others are left for whoever comes next."""
+        self._leaving.set()
         if self._looking:
             self._looking.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks.values(), timeout=GRACE_SECONDS)
-        for task in list(self._tasks.values()):
-            task.cancel()
-        await self.in_thread(self._runs.release)
+        tasks = list(self._tasks.values())
+        if tasks:
+            _, unfinished = await asyncio.wait(tasks, timeout=GRACE_SECONDS)
+            for task in unfinished:
+                task.cancel()
+        await self.writing(self._runs.release)
 
     async def _look_after(self) -> None:
         tidied: float | None = None
@@ -186,10 +188,25 @@ class RunDesk:
             try:
                 now = asyncio.get_running_loop().time()
                 if tidied is None or now - tidied > TIDIES_EVERY.total_seconds():
-                    await to_thread.run_sync(self._runs.tidy)
+                    await self.writing(self._runs.tidy)
                     tidied = now
-                for run in await to_thread.run_sync(self._runs.overdue):
-                    self._begin(run, held=False)
+                for run in await self.reading(self._runs.overdue):
+                    await self._take_up(run)
             except StorageError as error:
-                logger.warning("the ledger can't be looked after at the moment: %s", error)
+                logger.warning("the runs can't be looked after at the moment: %s", error)
+            except Exception:
+                logger.exception("the runs could not be looked after; it will be tried again")
             await asyncio.sleep(self._look_seconds)
+
+    async def _take_up(self, run: Run) -> None:
+        """A run that nobody holds: another owner's, or one of a helper of ours that is not heard of any more."""
+        task = self._tasks.get(run.run_id)
+        if task and run.state is RunState.RUNNING and run.body_bytes > SMALL_BYTES:
+            try:
+                await self.writing(self._runs.claim, run.run_id)
+            except RunNotYours:
+                return
+            logger.warning("run %s: its helper is not heard of any more and is replaced", run.run_id)
+            task.cancel()
+            await asyncio.wait({task})
+        self._begin(run)

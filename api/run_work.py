@@ -11,7 +11,7 @@ from uuid import UUID
 from api.batch_intake import judge
 from api.json_split import Body
 from api.problems import Problem
-from domain.ledger import StorageError
+from domain.ledger import Clash, StorageError
 from domain.offer import Offer
 from domain.reconciliation import Plan, reconcile
 from domain.refusals import RunNotYours
@@ -46,9 +46,10 @@ def carry_out(runs: RunLedger, run: Run, watch: Watch = unwatched) -> Run:
             _require_attempts(run)
             plan, request_digest = _plan(runs, run, watch)
             return runs.complete(run, plan, request_digest)
-        except (RunNotYours, StorageError):
-            raise
-        except Exception:  # noqa: BLE001 - whatever it was, the run must end
+        except Exception as error:
+            if isinstance(error, RunNotYours | StorageError) and not isinstance(error, Clash):
+                raise
+            # Whatever it was, trying it again would not help.
             report = traceback.format_exc()
             runs.fail(run, FAILED)
             raise RunFailed(run.run_id, report) from None
@@ -67,7 +68,7 @@ def asks_for_the_same(runs: RunLedger, earlier: Run, body: Body) -> bool:
 
 
 def _require_attempts(run: Run) -> None:
-    if run.lease.fence > MAX_ATTEMPTS:
+    if run.attempts > MAX_ATTEMPTS:
         raise RuntimeError(f"begun {MAX_ATTEMPTS} times and never ended")
 
 

@@ -2,14 +2,13 @@
 
 import hashlib
 import zlib
-from collections.abc import Iterable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Protocol
 from uuid import UUID, uuid4
 
-from api.json_split import Body
 from api.problems import Problem
+from api.run_intake import Arrival
 from domain.run_ledger import RunLedger
 from domain.store.packing import WINDOW_LOG_MAX, ZstdDecompressor, ZstdError, pack
 from domain.store.run_bodies import CHUNK_BYTES
@@ -54,31 +53,18 @@ class Upload:
     def end(self) -> None:
         """Raises Problem 400 for a coded body that ends too soon."""
         self._pieces.end()
-        if not self.is_small:
-            self.store()
+        if self._buffer and not self.is_small:
+            self._store(len(self._buffer))
 
     @property
     def is_small(self) -> bool:
         return self.size <= SMALL_BYTES
 
     @property
-    def digest(self) -> str:
-        """SHA-256 of the decoded body."""
-        return self._sha256.hexdigest()
-
-    def store(self) -> None:
-        """Puts what is still in memory where other processes find it."""
-        if self._buffer:
-            self._store(len(self._buffer))
-
-    @property
-    def body(self) -> Body:
-        return partial(self._runs.body, self.run_id) if self.is_stored else self._in_memory
-
-    @property
-    def packed(self) -> list[bytes]:
-        """What has yet to be stored."""
-        return [pack(bytes(self._buffer))] if self._buffer else []
+    def arrival(self) -> Arrival:
+        """What has arrived, when it has ended."""
+        packed = [pack(bytes(self._buffer))] if self._buffer else []
+        return Arrival(self.run_id, self._sha256.hexdigest(), self.size, self._stored_chunks, packed)
 
     @property
     def is_stored(self) -> bool:
@@ -88,9 +74,6 @@ class Upload:
     def discard(self) -> None:
         """Removes what has been stored, unless it has become a run."""
         self._runs.drop_body(self.run_id)
-
-    def _in_memory(self) -> Iterable[bytes]:
-        return [bytes(self._buffer)]
 
     def _store(self, size: int) -> None:
         self._runs.store_body(self.run_id, self._stored_chunks, [pack(bytes(self._buffer[:size]))])

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, assert_never
 from uuid import UUID
 
 from eventsourcing.application import Application
-from eventsourcing.persistence import PersistenceError
+from eventsourcing.persistence import IntegrityError, PersistenceError
 from eventsourcing.utils import Environment, EnvType
 from msgspec import Struct
 
@@ -34,6 +34,9 @@ EVENTS_PER_WRITE = 2_000
 
 StorageError = PersistenceError
 """What every method here raises if the database can't do its part; nothing has been changed then."""
+
+Clash = IntegrityError
+"""The StorageError of an event that is not the next one of its stream, or of what is there already."""
 
 Command = SetPartner | CreateToken | RevokeToken
 

@@ -76,6 +76,8 @@ class RunRequest(Struct, frozen=True):
     body_digest: str
     """SHA-256 of the body, letter by letter: the same body is the same request."""
     body_bytes: int
+    body_chunks: int | None = None
+    """In how many chunks it is stored, where that is known."""
     same_as: UUID | None = None
     """An earlier run that is known to have asked for the same in other letters."""
 
@@ -112,6 +114,8 @@ class Run(Struct, frozen=True):
     accepted_at: datetime
     lease: Lease
     state: RunState = RunState.ACCEPTED
+    attempts: int = 0
+    """How often it has been begun."""
     request_digest: str | None = None
     """SHA-256 of what was asked, however it was spelt; known when the run has been carried out."""
     finished_at: datetime | None = None
@@ -159,11 +163,17 @@ def claim(run: Run, owner: str, now: datetime, length: timedelta) -> Run:
     if run.is_finished or (run.lease.owner != owner and now < run.lease.until):
         raise RunNotYours(run.run_id)
     taken_over = run.lease.owner != owner or now >= run.lease.until
-    return replace(run, state=RunState.RUNNING, lease=Lease(owner, now + length, run.lease.fence + taken_over))
+    return replace(
+        run,
+        state=RunState.RUNNING,
+        lease=Lease(owner, now + length, run.lease.fence + taken_over),
+        attempts=run.attempts + 1,
+    )
 
 
-def renew(run: Run, now: datetime, length: timedelta) -> Run:
-    return replace(run, lease=replace(run.lease, until=now + length))
+def release(run: Run, now: datetime) -> Run:
+    """Its owner goes, and lets it go: for others to take over at once, and as if it had not been begun this time."""
+    return replace(run, lease=Lease(run.lease.owner, now, run.lease.fence + 1), attempts=max(run.attempts - 1, 0))
 
 
 def complete(run: Run, outcome: Outcome, request_digest: str, position: int, now: datetime) -> Run:

@@ -7,7 +7,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from domain import run as runs
-from domain.ledger import OfferLedger
+from domain.ledger import OfferLedger, StorageError
 from domain.offer import Offer
 from domain.reconciliation import Plan
 from domain.refusals import IdempotencyKeyReused, RunInProgress, RunNotYours
@@ -15,7 +15,7 @@ from domain.run import Lease, Outcome, Run, RunProblem, RunRequest
 from domain.slots import require_slot, window_start
 from domain.store.commit import CommitContext, head_of
 from domain.store.cursor import Cursor
-from domain.store.run_bodies import delete_abandoned, delete_body, find_chunk, insert_chunks
+from domain.store.run_bodies import count_chunks, delete_abandoned, delete_body, find_chunk, insert_chunks
 from domain.store.run_outcomes import insert_outcome
 from domain.store.runs import (
     count_slots,
@@ -25,7 +25,8 @@ from domain.store.runs import (
     insert_run,
     is_held,
     overdue_runs,
-    release_leases,
+    renew_lease,
+    runs_of,
     update_run,
 )
 from domain.values import Channel, Clock, Origin
@@ -74,11 +75,6 @@ class RunLedger:
             if find_run(tx, run_id) is None:
                 delete_body(tx, run_id)
 
-    def earlier(self, request: RunRequest, channel: Channel) -> Run | None:
-        """The run that the request's id stands for already."""
-        with self.ledger.recorder.reading() as tx:
-            return find_request(tx, request.partner, channel, request.concurrency_request_id)
-
     # Its life
 
     def accept(self, request: RunRequest, channel: Channel, origin: Origin, packed: Sequence[bytes] = ()) -> Accepted:
@@ -100,6 +96,8 @@ class RunLedger:
             run = runs.accept(request, channel, origin, Lease(self.owner, now + self.lease, 1), now)
             insert_run(tx, run)
             insert_chunks(tx, run.run_id, 0, packed, now)
+            if request.body_chunks not in {None, count_chunks(tx, run.run_id)}:
+                raise StorageError("Parts of the request's body are missing")
         return Accepted(run, replayed=False)
 
     def claim(self, run_id: UUID) -> Run:
@@ -115,8 +113,7 @@ class RunLedger:
     def renew(self, run: Run) -> None:
         """Holds on to a run for another term. Raises RunNotYours."""
         with self.ledger.recorder.writing() as tx:
-            renewed = runs.renew(run, self._clock(), self.lease)
-            self._require_held(run, update_run(tx, renewed, run.lease.fence))
+            self._require_held(run, renew_lease(tx, run, self._clock() + self.lease))
 
     def known_offers(self, run: Run, external_ids: Sequence[str] | None) -> dict[str, Offer]:
         """What a run is decided from: the partner's offers on its channel that are named, or all.
@@ -167,7 +164,8 @@ class RunLedger:
     def release(self) -> None:
         """Lets go of everything that this owner holds, for others to take over at once."""
         with self.ledger.recorder.writing() as tx:
-            release_leases(tx, self.owner, self._clock())
+            for run in runs_of(tx, self.owner):
+                update_run(tx, runs.release(run, self._clock()), run.lease.fence)
 
     def tidy(self) -> int:
         """Removes what uploads that never became runs have left behind; answers how many chunks."""

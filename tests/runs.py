@@ -37,7 +37,7 @@ def request(
     same_as: UUID | None = None,
 ) -> RunRequest:
     body_digest = hashlib.sha256(sent).hexdigest()
-    return RunRequest(uuid4(), partner, operation, request_id or uuid4(), body_digest, len(sent), same_as)
+    return RunRequest(uuid4(), partner, operation, request_id or uuid4(), body_digest, len(sent), same_as=same_as)
 
 
 def accepted(runs: RunLedger, sent: bytes = b"{}", asked: RunRequest | None = None) -> Run:

@@ -1,26 +1,23 @@
 """offer-ledger import"""
 
-import hashlib
 import time
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
-from uuid import uuid4
 
 import msgspec
 import typer
 
-from api.batch_intake import read_request
 from api.batch_reply import ALL_FAILED, finished_reply
 from api.cli.output import AsJson, fail, print_json, print_table, progress, say
 from api.cli.who import cli_origin
-from api.run_work import FAILED, asks_for_the_same, carry_out
+from api.run_intake import Sender, accept
+from api.run_work import FAILED, RunFailed, carry_out
+from api.upload import Upload
 from api.wiring import Service, open_service
 from domain.refusals import RunNotYours
-from domain.run import Run, RunRequest, RunState
+from domain.run import Run, RunState
 from domain.run_ledger import Accepted
-from domain.store.run_bodies import in_chunks
 from domain.values import Channel, Watch
 
 LINES_SHOWN = 20
@@ -58,34 +55,21 @@ def import_file(
 
 
 def _accept(service: Service, file: Path, partner: str, watch: Watch) -> Accepted:
-    runs, max_items = service.runs, service.settings.max_items
-    size = file.stat().st_size
-    if size > service.settings.max_body_bytes:
-        fail(f"FILE: is larger than {service.settings.max_body_bytes} bytes (OFFER_LEDGER_MAX_BODY_BYTES).")
-    sha256 = hashlib.sha256()
-    run_id = uuid4()
-
-    def told() -> Iterator[bytes]:
-        done = 0
-        for block in _blocks(file):
-            sha256.update(block)
-            yield block
-            done += len(block)
-            watch(done, size)
-
+    size, max_bytes = file.stat().st_size, service.settings.max_body_bytes
+    if size > max_bytes:
+        fail(f"FILE: is larger than {max_bytes} bytes (OFFER_LEDGER_MAX_BODY_BYTES).")
+    upload = Upload(service.runs, "identity", max_bytes)
     try:
         # From here on, what is stored counts: the file may change.
-        for chunk, packed in enumerate(in_chunks(told())):
-            runs.store_body(run_id, chunk, [packed])
-        body = partial(runs.body, run_id)
-        asked = read_request(body, max_items)
-        request = RunRequest(run_id, partner, asked.operation, asked.concurrency_request_id, sha256.hexdigest(), size)
-        earlier = runs.earlier(request, Channel.CUSTOM)
-        if earlier and earlier.body_digest != request.body_digest and asks_for_the_same(runs, earlier, body):
-            request = msgspec.structs.replace(request, same_as=earlier.run_id)
-        return runs.accept(request, Channel.CUSTOM, cli_origin())
+        for block in _blocks(file):
+            upload.write(block)
+            watch(upload.size, size)
+        upload.end()
+        sender = Sender(partner, Channel.CUSTOM, cli_origin())
+        return accept(service.runs, upload.arrival, sender, service.settings.max_items)
     finally:
-        runs.drop_body(run_id)
+        if upload.is_stored:
+            upload.discard()
 
 
 def _carry_out(service: Service, accepted: Accepted, watch: Watch) -> Run:
@@ -97,6 +81,11 @@ def _carry_out(service: Service, accepted: Accepted, watch: Watch) -> Run:
         except RunNotYours:
             time.sleep(POLL_SECONDS)
             run = service.runs.find(run.run_id) or run
+        except RunFailed as failed:
+            fail(FAILED.detail, f"The cause: {failed.report.strip().splitlines()[-1]}")
+        except KeyboardInterrupt:
+            service.runs.release()
+            raise
     return run
 
 

@@ -1,6 +1,8 @@
 """offer-ledger serve"""
 
 import sys
+from contextlib import suppress
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -8,7 +10,10 @@ import uvicorn
 
 from api.app import create_app
 from api.cli.output import fail
+from api.run_desk import RunDesk
 from api.wiring import open_service
+
+SECONDS_TO_END_REQUESTS = 10
 
 
 def serve(
@@ -20,8 +25,24 @@ def serve(
     if workers > 1:
         fail("SQLite serves one process: --workers above 1 needs a ledger on PostgreSQL.", exit_code=2)
     with open_service() as service:
-        try:
-            uvicorn.run(create_app(service, warm=True), host=host, port=port, server_header=False)
-        except SystemExit as ended:
-            # uvicorn has codes of its own, and has said what is wrong.
-            sys.exit(1 if ended.code else 0)
+        app = create_app(service, warm=True)
+        config = uvicorn.Config(
+            app, host=host, port=port, server_header=False, timeout_graceful_shutdown=SECONDS_TO_END_REQUESTS
+        )
+        server = _Server(config, app.state.desk)
+        # uvicorn has codes of its own for what it could not do, and has said what that was.
+        with suppress(KeyboardInterrupt, SystemExit):
+            server.run()
+        sys.exit(0 if server.started else 1)
+
+
+class _Server(uvicorn.Server):
+    """One that lets nobody wait for a run once it has been asked to end: the run goes on without them."""
+
+    def __init__(self, config: uvicorn.Config, desk: RunDesk) -> None:
+        super().__init__(config)
+        self._desk = desk
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._desk.leave()
+        super().handle_exit(sig, frame)

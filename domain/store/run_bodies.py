@@ -29,15 +29,21 @@ def find_chunk(tx: Cursor, run_id: UUID, chunk: int) -> bytes | None:
     return unpack(row["bytes"]) if row else None
 
 
+def count_chunks(tx: Cursor, run_id: UUID) -> int:
+    row = tx.execute("SELECT count(*) AS chunks FROM run_bodies WHERE run_id = ?", (str(run_id),)).fetchone()
+    return int(row["chunks"])
+
+
 def delete_body(tx: Cursor, run_id: UUID) -> None:
     tx.execute("DELETE FROM run_bodies WHERE run_id = ?", (str(run_id),))
 
 
 def delete_abandoned(tx: Cursor, before: datetime) -> int:
-    """Removes bodies that were begun before a time and have never become the request of a run; answers how many chunks."""
+    """Removes bodies to which nothing has come since a time, and which have never become the request of a run; answers
+    how many chunks."""
     deleted = tx.execute(
         "DELETE FROM run_bodies WHERE run_id NOT IN (SELECT run_id FROM runs)"
-        " AND run_id IN (SELECT run_id FROM run_bodies WHERE chunk = 0 AND stored_at < ?) RETURNING 1",
+        " AND run_id IN (SELECT run_id FROM run_bodies GROUP BY run_id HAVING max(stored_at) < ?) RETURNING 1",
         (to_microseconds(before),),
     )
     return len(deleted.fetchall())

@@ -51,6 +51,15 @@ def update_run(tx: Cursor, run: Run, fence: int) -> bool:
     return written.fetchone() is not None
 
 
+def renew_lease(tx: Cursor, run: Run, until: datetime) -> bool:
+    """Whether the run was still unfinished and at its fence."""
+    renewed = tx.execute(
+        f"UPDATE runs SET lease_until = ? WHERE run_id = ? AND fence = ? AND {_UNFINISHED} RETURNING run_seq",
+        (to_microseconds(until), str(run.run_id), run.lease.fence),
+    )
+    return renewed.fetchone() is not None
+
+
 def is_held(tx: Cursor, run: Run) -> bool:
     """Whether the run is still unfinished and at its fence."""
     held = tx.execute(
@@ -83,14 +92,15 @@ def find_unfinished(tx: Cursor, partner: str, channel: Channel) -> Run | None:
 def overdue_runs(tx: Cursor, now: datetime) -> list[Run]:
     """Unfinished runs whose leases have run out, the oldest first."""
     rows = tx.execute(
-        f"SELECT * FROM runs WHERE {_UNFINISHED} AND lease_until <= ? ORDER BY run_seq", (to_microseconds(now),)
-    )
-    return [_run(row) for row in rows]
+        f"SELECT * FROM runs WHERE {_UNFINISHED} AND lease_until <= ?", (to_microseconds(now),)
+    ).fetchall()
+    # There are few of them; sorted by SQLite, it would read all runs to find them.
+    return [_run(row) for row in sorted(rows, key=lambda row: row["run_seq"])]
 
 
-def release_leases(tx: Cursor, owner: str, now: datetime) -> None:
-    """Ends all leases of an owner that goes."""
-    tx.execute(f"UPDATE runs SET lease_until = ? WHERE owner = ? AND {_UNFINISHED}", (to_microseconds(now), owner))
+def runs_of(tx: Cursor, owner: str) -> list[Run]:
+    """Unfinished runs that an owner holds, or held last."""
+    return [_run(row) for row in tx.execute(f"SELECT * FROM runs WHERE {_UNFINISHED} AND owner = ?", (owner,))]
 
 
 def count_slots(tx: Cursor, partner: str, channel: Channel, operation: Operation, since: datetime) -> int:
@@ -114,6 +124,8 @@ def select_runs(tx: Cursor, wanted: RunFilter, after: int, limit: int) -> Iterat
     }
     conditions = [f"{column} = ?" for column, value in given.items() if value is not None]
     values: list[Any] = [value for value in given.values() if value is not None]
+    if wanted.state not in {None, RunState.COMPLETED}:
+        conditions.append("state <> 'completed'")  # lets it use runs_not_completed
     if after:
         conditions.append("run_seq < ?")
         values.append(after)
@@ -132,6 +144,7 @@ def _state(run: Run) -> dict[str, Any]:
         "owner": run.lease.owner,
         "lease_until": to_microseconds(run.lease.until),
         "fence": run.lease.fence,
+        "attempts": run.attempts,
         "uses_slot": run.uses_slot,
         "request_digest": run.request_digest,
         "finished_at": to_microseconds(run.finished_at) if run.finished_at else None,
@@ -160,6 +173,7 @@ def _run(row: Any) -> Run:
         accepted_at=from_microseconds(row["accepted_at"]),
         lease=Lease(row["owner"], from_microseconds(row["lease_until"]), row["fence"]),
         state=RunState(row["state"]),
+        attempts=row["attempts"],
         request_digest=row["request_digest"],
         finished_at=from_microseconds(row["finished_at"]) if row["finished_at"] is not None else None,
         counts=msgspec.json.decode(row["counts"], type=Counts) if row["counts"] else None,

@@ -64,6 +64,7 @@ TABLES = (
         owner TEXT NOT NULL,
         lease_until INTEGER NOT NULL,
         fence INTEGER NOT NULL,
+        attempts INTEGER NOT NULL,
         state TEXT NOT NULL,
         uses_slot INTEGER NOT NULL,
         request_digest TEXT,
@@ -78,6 +79,7 @@ TABLES = (
     "CREATE INDEX runs_by_partner ON runs (partner)",
     "CREATE INDEX runs_by_request_id ON runs (concurrency_request_id)",
     "CREATE UNIQUE INDEX runs_unfinished ON runs (partner, channel) WHERE state IN ('accepted', 'running')",
+    "CREATE INDEX runs_not_completed ON runs (run_seq) WHERE state <> 'completed'",
     "CREATE INDEX runs_by_slot ON runs (partner, channel, operation, accepted_at)",
     """
     CREATE TABLE run_bodies (

@@ -35,7 +35,7 @@ def apart_from(run: Run, *members: str) -> dict[str, Any]:
 
 
 def test_an_accepted_run_tells_what_was_asked_by_whom_and_when() -> None:
-    asked = {name: value for name, value in asdict(REQUEST).items() if name != "same_as"}
+    asked = {name: value for name, value in asdict(REQUEST).items() if name not in {"same_as", "body_chunks"}}
     assert asdict(ACCEPTED) | asked == asdict(ACCEPTED)
     assert (ACCEPTED.channel, ACCEPTED.source, ACCEPTED.actor) == (Channel.CUSTOM, Source.CUSTOM, "tide-feed")
     assert ACCEPTED.accepted_at == NOW
@@ -96,9 +96,9 @@ def test_a_finished_run_can_not_be_claimed(finished: Run, owner: str, now: datet
         runs.claim(finished, owner, now, LEASE)
 
 
-def test_claiming_changes_nothing_but_the_state_and_the_lease() -> None:
+def test_claiming_changes_nothing_but_the_state_the_lease_and_the_attempts() -> None:
     claimed = runs.claim(ACCEPTED, "there", AT_THE_END, LEASE)
-    assert apart_from(claimed, "state", "lease") == apart_from(ACCEPTED, "state", "lease")
+    assert apart_from(claimed, "state", "lease", "attempts") == apart_from(ACCEPTED, "state", "lease", "attempts")
 
 
 def test_each_taking_over_raises_the_fence() -> None:
@@ -114,10 +114,11 @@ def test_each_taking_over_raises_the_fence() -> None:
 )
 def test_a_turn_is_told_from_every_other_turn_by_its_fence(steps: list[tuple[str, int, bool]]) -> None:
     run, now, turns = ACCEPTED, NOW, {1: "here"}
-    for owner, seconds, renews in steps:
+    for owner, seconds, releases in steps:
         now += timedelta(seconds=seconds)
-        if renews:
-            run = runs.renew(run, now, LEASE)
+        if releases:
+            run = runs.release(run, now)
+            turns[run.lease.fence] = "nobody"
             continue
         try:
             run = runs.claim(run, owner, now, LEASE)
@@ -127,14 +128,19 @@ def test_a_turn_is_told_from_every_other_turn_by_its_fence(steps: list[tuple[str
     assert list(turns) == list(range(1, len(turns) + 1))
 
 
-# Renewing
+# Releasing
 
 
 @UNFINISHED
-def test_renewing_moves_the_end_of_the_lease_and_nothing_else(unfinished: Run) -> None:
-    renewed = runs.renew(unfinished, BEFORE_THE_END, LEASE)
-    assert renewed.lease == Lease("here", BEFORE_THE_END + LEASE, 1)
-    assert apart_from(renewed, "lease") == apart_from(unfinished, "lease")
+def test_releasing_ends_the_lease_at_once_and_raises_the_fence(unfinished: Run) -> None:
+    released = runs.release(unfinished, BEFORE_THE_END)
+    assert released.lease == Lease("here", BEFORE_THE_END, 2)
+    assert apart_from(released, "lease", "attempts") == apart_from(unfinished, "lease", "attempts")
+
+
+def test_a_beginning_counts_as_an_attempt_unless_the_run_is_released() -> None:
+    begun = runs.claim(ACCEPTED, "here", BEFORE_THE_END, LEASE)
+    assert (ACCEPTED.attempts, begun.attempts, runs.release(begun, BEFORE_THE_END).attempts) == (0, 1, 0)
 
 
 # The end

@@ -8,86 +8,56 @@ import os
 import random
 import signal
 import socket
-import threading
 import time
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
 
 import httpx2
 import pytest
 
-from api.auth import digest_secret
 from api.settings import Settings
 from api.wiring import open_service
-from domain.partner import SetPartner
-from domain.token import CreateToken
-from domain.values import Role
 from projections.verification import verify
 from tests.api.cli.shell import RunningServer
-from tests.examples import PARTNER, batch, body, item
-from tests.harness import OPERATOR, Caller
+from tests.faults.serving import (
+    OFFERS,
+    RUNS,
+    SECRET,
+    found,
+    helpers_of,
+    large_batch,
+    position,
+    prepared,
+    send_and_forget,
+)
+from tests.harness import Caller
 
 KILLS = int(os.environ.get("OFFER_LEDGER_TEST_KILLS", "2"))
 LEASE_SECONDS = float(os.environ.get("OFFER_LEDGER_TEST_LEASE", "2"))
 SEED = int(os.environ.get("OFFER_LEDGER_TEST_SEED", str(random.SystemRandom().randrange(10**6))))
-OFFERS = 10_000
 FINISHED_WITHIN_SECONDS = LEASE_SECONDS + 5
-SECRET = "secret of the partner"
-RUNS = "/api/v1/runs"
 
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setenv("OFFER_LEDGER_LEASE_SECONDS", str(LEASE_SECONDS))
-    settings = Settings(database_url=f"sqlite:///{tmp_path}/ledger.db")
-    with open_service(settings) as service:
-        service.ledger.handle(SetPartner(PARTNER, synchronize_per_day=0, insert_per_hour=0), OPERATOR)
-        token = CreateToken("partner", Role.PARTNER, PARTNER, digest_secret(SECRET), 0, None)
-        service.ledger.handle(token, OPERATOR)
-    return settings
-
-
-def large_batch(mark: str) -> tuple[str, bytes]:
-    request_id = str(uuid4())
-    items = [item(f"TP-{n}", headline=f"Open jar {n} {mark}") for n in range(OFFERS)]
-    return request_id, body(batch("Synchronize", items, request_id))
+    return prepared(tmp_path, monkeypatch, LEASE_SECONDS)
 
 
 def kill(server: RunningServer) -> None:
     """The server and its helpers, so that nobody is left to finish anything."""
-    pid = server.process.pid
-    helpers = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    helpers = helpers_of(server)
     server.kill()
-    for pid in map(int, helpers):
+    for pid in helpers:
         try:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             continue
 
 
-def send_and_forget(caller: Caller, sent: bytes) -> threading.Thread:
-    def send() -> None:
-        try:
-            caller.send(sent)
-        except httpx2.HTTPError:
-            return
-
-    thread = threading.Thread(target=send)
-    thread.start()
-    return thread
-
-
-def found(caller: Caller, request_id: str) -> list[dict[str, Any]]:
-    items: list[dict[str, Any]] = caller.get(RUNS, concurrencyRequestId=request_id).json()["items"]
-    return items
-
-
 def require_finished_once(caller: Caller, request_id: str, sent: bytes, before: int) -> str:
     """What had been accepted is finished in time; what had not, has left nothing. Tells which it was."""
     deadline = time.monotonic() + FINISHED_WITHIN_SECONDS
     runs = found(caller, request_id)
-    fate = "was accepted" if runs else "was not accepted"
+    fate = f"found {runs[0]['state']}" if runs else "not accepted"
     while runs and runs[0]["state"] != "completed":
         assert time.monotonic() < deadline, runs
         time.sleep(0.1)
@@ -100,10 +70,6 @@ def require_finished_once(caller: Caller, request_id: str, sent: bytes, before: 
     assert len(found(caller, request_id)) == 1
     assert position(caller) == before + OFFERS
     return fate
-
-
-def position(caller: Caller) -> int:
-    return int(caller.get("/api/v1/offers", limit=1).json()["position"])
 
 
 def test_a_run_is_finished_once_whenever_the_server_dies(settings: Settings, tmp_path: Path) -> None:

@@ -1,0 +1,62 @@
+"""How does a body that has arrived become a run? The same by HTTP, in a helper process and from the command line."""
+
+from functools import partial
+from uuid import UUID
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from api.batch_intake import read_request
+from api.json_split import Body
+from api.run_work import asks_for_the_same
+from domain.refusals import IdempotencyKeyReused
+from domain.run import RunRequest
+from domain.run_ledger import Accepted, RunLedger
+from domain.store.packing import unpack
+from domain.values import Channel, Origin
+
+
+class Arrival(Struct, frozen=True):
+    """A body that is there: in chunks that are stored already, or packed, in memory."""
+
+    run_id: UUID
+    digest: str
+    size: int
+    stored_chunks: int
+    packed: list[bytes]
+
+    def body(self, runs: RunLedger) -> Body:
+        return partial(runs.body, self.run_id) if self.stored_chunks else partial(map, unpack, self.packed)
+
+
+class Sender(Struct, frozen=True):
+    """Whose offers they are, and by whom and which way they came."""
+
+    partner: str
+    channel: Channel
+    origin: Origin
+
+
+def accept(runs: RunLedger, arrival: Arrival, sender: Sender, max_items: int) -> Accepted:
+    """Makes the body a run, or finds the run that it is already.
+
+    Raises Problem for a body that is not in order, and what RunLedger.accept raises."""
+    body = arrival.body(runs)
+    asked = read_request(body, max_items)
+    request = RunRequest(
+        run_id=arrival.run_id,
+        partner=sender.partner,
+        operation=asked.operation,
+        concurrency_request_id=asked.concurrency_request_id,
+        body_digest=arrival.digest,
+        body_bytes=arrival.size,
+        body_chunks=arrival.stored_chunks + len(arrival.packed),
+    )
+    while True:
+        try:
+            return runs.accept(request, sender.channel, sender.origin, arrival.packed)
+        except IdempotencyKeyReused as reused:
+            earlier = runs.find(reused.run_id)
+            if request.same_as == reused.run_id or not (earlier and asks_for_the_same(runs, earlier, body)):
+                raise
+            request = replace(request, same_as=reused.run_id)

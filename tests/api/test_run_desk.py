@@ -1,0 +1,107 @@
+"""What the server does with its runs when something goes wrong around it."""
+
+import logging
+import pickle
+import time
+from collections.abc import Callable
+from uuid import uuid4
+
+import pytest
+
+from api.problems import Problem, validation_error
+from api.run_work import RunFailed
+from api.schemas.messages import Complaint
+from api.wiring import Service
+from domain.ledger import StorageError
+from domain.refusals import (
+    IdempotencyKeyReused,
+    NoSlotLeft,
+    Refused,
+    RunInProgress,
+    RunNotYours,
+    TokenNameTaken,
+    UnknownPartner,
+    UnknownToken,
+)
+from domain.run_ledger import RunLedger
+from domain.values import Operation
+from tests.api.other_hands import accept_elsewhere
+from tests.examples import batch, body, item
+from tests.harness import Caller
+
+PATIENCE_SECONDS = 30.0
+RUN_ID = uuid4()
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def fail_once(monkeypatch: pytest.MonkeyPatch, method: str, error: Exception) -> None:
+    """The next call of this method of every RunLedger fails."""
+    real = getattr(RunLedger, method)
+
+    def failing(*_: object) -> object:
+        monkeypatch.setattr(RunLedger, method, real)
+        raise error
+
+    monkeypatch.setattr(RunLedger, method, failing)
+
+
+@pytest.mark.parametrize("error", [ValueError("odd"), StorageError("gone")], ids=["a fault", "the storage"])
+def test_runs_are_looked_after_whatever_went_wrong_once(
+    partner: Caller, service: Service, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    fail_once(monkeypatch, "overdue", error)
+    run = accept_elsewhere(service, batch("Insert", [item()]))
+    service.clock.move(hours=1)  # type: ignore[attr-defined]
+    until(lambda: partner.get(f"/api/v1/runs/{run.run_id}").json()["state"] == "completed")
+
+
+def test_a_run_that_was_accepted_is_never_answered_as_if_nothing_had_happened(
+    partner: Caller, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    fail_once(monkeypatch, "find", StorageError("gone"))
+    sent = body(batch("Insert", [item()]))
+    with caplog.at_level(logging.WARNING):
+        reply = partner.send(sent)
+    assert (reply.status_code, reply.json()["responseType"]) == (202, "Accepted")
+    until(lambda: partner.get(reply.headers["Location"]).json()["state"] == "completed")
+    assert partner.send(sent).headers["Idempotency-Replayed"] == "true"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        IdempotencyKeyReused(RUN_ID),
+        NoSlotLeft(Operation.INSERT, 1, "hour", 7),
+        RunInProgress(RUN_ID),
+        RunNotYours(RUN_ID),
+        UnknownPartner("nobody"),
+        TokenNameTaken("feed"),
+        UnknownToken("feed"),
+        RunFailed(RUN_ID, "why"),
+        StorageError("gone"),
+        validation_error([Complaint(("offers", 0), "required")]),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_is_refused_in_a_helper_is_the_same_in_the_server(error: Exception) -> None:
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+    assert (type(again), str(again), again.__dict__) == (type(error), str(error), error.__dict__)
+
+
+def test_no_kind_of_refusal_is_forgotten_here() -> None:
+    assert {kind.__name__ for kind in Refused.__subclasses__()} == {
+        "IdempotencyKeyReused",
+        "NoSlotLeft",
+        "RunInProgress",
+        "RunNotYours",
+        "UnknownPartner",
+        "TokenNameTaken",
+        "UnknownToken",
+    }
+    assert not issubclass(Problem, Refused)

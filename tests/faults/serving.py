@@ -1,0 +1,82 @@
+"""A server with a partner who sends large batches, and ways to do it harm."""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx2
+import pytest
+
+from api.auth import digest_secret
+from api.settings import Settings
+from api.wiring import open_service
+from domain.partner import SetPartner
+from domain.token import CreateToken
+from domain.values import Role
+from tests.api.cli.shell import RunningServer
+from tests.examples import PARTNER, batch, body, item
+from tests.harness import OPERATOR, Caller
+
+OFFERS = 10_000
+SECRET = "secret of the partner"
+RUNS = "/api/v1/runs"
+PATIENCE_SECONDS = 60.0
+
+
+def prepared(folder: Path, monkeypatch: pytest.MonkeyPatch, lease_seconds: float) -> Settings:
+    """A ledger that knows the partner and its token; its position is 2."""
+    monkeypatch.setenv("OFFER_LEDGER_LEASE_SECONDS", str(lease_seconds))
+    settings = Settings(database_url=f"sqlite:///{folder}/ledger.db")
+    with open_service(settings) as service:
+        service.ledger.handle(SetPartner(PARTNER, synchronize_per_day=0, insert_per_hour=0), OPERATOR)
+        token = CreateToken("partner", Role.PARTNER, PARTNER, digest_secret(SECRET), 0, None)
+        service.ledger.handle(token, OPERATOR)
+    return settings
+
+
+def large_batch(mark: str) -> tuple[str, bytes]:
+    """A request id, and a batch of OFFERS offers that say something else for every mark."""
+    request_id = str(uuid4())
+    items = [item(f"TP-{n}", headline=f"Open jar {n} {mark}") for n in range(OFFERS)]
+    return request_id, body(batch("Synchronize", items, request_id))
+
+
+def helpers_of(server: RunningServer) -> list[int]:
+    pid = server.process.pid
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def send_and_forget(caller: Caller, sent: bytes, replies: list[Any] | None = None) -> threading.Thread:
+    """Sends in a thread of its own; no reply is no error."""
+
+    def send() -> None:
+        try:
+            reply = caller.send(sent)
+        except httpx2.HTTPError:
+            return
+        if replies is not None:
+            replies.append(reply)
+
+    caller.http.timeout = PATIENCE_SECONDS
+    thread = threading.Thread(target=send)
+    thread.start()
+    return thread
+
+
+def found(caller: Caller, request_id: str) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = caller.get(RUNS, concurrencyRequestId=request_id).json()["items"]
+    return items
+
+
+def position(caller: Caller) -> int:
+    return int(caller.get("/api/v1/offers", limit=1).json()["position"])
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
