@@ -152,6 +152,9 @@ class RunDesk:
         match task.exception():
             case None | RunNotYours():
                 pass
+            case BrokenWorkerProcess() if not self._leaving.is_set():
+                logger.warning("run %s: its helper has died and is replaced", run.run_id)
+                self._begin(run)
             case RunFailed(report=report):
                 logger.error("run %s has failed and was given up: %s", run.run_id, report)
             case error:

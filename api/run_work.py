@@ -2,7 +2,7 @@
 
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from http import HTTPStatus
 from threading import Event, Thread
@@ -48,6 +48,8 @@ def carry_out(runs: RunLedger, run: Run, watch: Watch = unwatched) -> Run:
             return runs.complete(run, plan, request_digest)
         except Exception as error:
             if isinstance(error, RunNotYours | StorageError) and not isinstance(error, Clash):
+                if isinstance(error, StorageError):
+                    _forgive(runs, run)
                 raise
             # Whatever it was, trying it again would not help.
             report = traceback.format_exc()
@@ -65,6 +67,11 @@ def asks_for_the_same(runs: RunLedger, earlier: Run, body: Body) -> bool:
             # Its body went while it was being read: the run has ended.
             earlier = runs.find(earlier.run_id) or earlier
     return earlier.request_digest == request_digest
+
+
+def _forgive(runs: RunLedger, run: Run) -> None:
+    with suppress(RunNotYours, StorageError):
+        runs.forgive(run)
 
 
 def _require_attempts(run: Run) -> None:

@@ -171,9 +171,14 @@ def claim(run: Run, owner: str, now: datetime, length: timedelta) -> Run:
     )
 
 
+def forgive(run: Run) -> Run:
+    """What kept it from ending was not the run's doing."""
+    return replace(run, attempts=max(run.attempts - 1, 0))
+
+
 def release(run: Run, now: datetime) -> Run:
     """Its owner goes, and lets it go: for others to take over at once, and as if it had not been begun this time."""
-    return replace(run, lease=Lease(run.lease.owner, now, run.lease.fence + 1), attempts=max(run.attempts - 1, 0))
+    return replace(forgive(run), lease=Lease(run.lease.owner, now, run.lease.fence + 1))
 
 
 def complete(run: Run, outcome: Outcome, request_digest: str, position: int, now: datetime) -> Run:

@@ -115,6 +115,12 @@ class RunLedger:
         with self.ledger.recorder.writing() as tx:
             self._require_held(run, renew_lease(tx, run, self._clock() + self.lease))
 
+    def forgive(self, run: Run) -> None:
+        """An attempt that was ended by the storage does not count. Raises RunNotYours."""
+        with self.ledger.recorder.writing() as tx:
+            forgiven = runs.forgive(run)
+            self._require_held(run, update_run(tx, forgiven, run.lease.fence))
+
     def known_offers(self, run: Run, external_ids: Sequence[str] | None) -> dict[str, Offer]:
         """What a run is decided from: the partner's offers on its channel that are named, or all.
 

@@ -41,7 +41,7 @@ def import_file(
         with progress("Storing the request") as watch:
             accepted = _accept(service, file, partner, watch)
         with progress("Judging the offers") as watch:
-            run = _carry_out(service, accepted, watch)
+            run, done_here = _carry_out(service, accepted.run, watch)
         if run.state is RunState.FAILED:
             fail(FAILED.detail)
         with service.ledger.recorder.reading() as tx:
@@ -49,7 +49,7 @@ def import_file(
     if as_json:
         print_json(reply)
     else:
-        _print(run, reply["data"], again=accepted.replayed)
+        _print(run, reply["data"], done_here=done_here)
     if run.all_failed:
         fail(ALL_FAILED)
 
@@ -58,6 +58,8 @@ def _accept(service: Service, file: Path, partner: str, watch: Watch) -> Accepte
     size, max_bytes = file.stat().st_size, service.settings.max_body_bytes
     if size > max_bytes:
         fail(f"FILE: is larger than {max_bytes} bytes (OFFER_LEDGER_MAX_BODY_BYTES).")
+    with service.ledger.recorder.reading() as tx:
+        service.ledger.require_partner(tx, partner)
     upload = Upload(service.runs, "identity", max_bytes)
     try:
         # From here on, what is stored counts: the file may change.
@@ -72,12 +74,12 @@ def _accept(service: Service, file: Path, partner: str, watch: Watch) -> Accepte
             upload.discard()
 
 
-def _carry_out(service: Service, accepted: Accepted, watch: Watch) -> Run:
-    """Carries the run out; one that somebody else is at is waited for, and taken over if they are heard of no more."""
-    run = accepted.run
+def _carry_out(service: Service, run: Run, watch: Watch) -> tuple[Run, bool]:
+    """The run as it ended, and whether it was carried out here. One that somebody else is at is waited for, and taken
+    over if they are heard of no more."""
     while not run.is_finished:
         try:
-            return carry_out(service.runs, service.runs.claim(run.run_id), watch)
+            return carry_out(service.runs, service.runs.claim(run.run_id), watch), True
         except RunNotYours:
             time.sleep(POLL_SECONDS)
             run = service.runs.find(run.run_id) or run
@@ -86,7 +88,7 @@ def _carry_out(service: Service, accepted: Accepted, watch: Watch) -> Run:
         except KeyboardInterrupt:
             service.runs.release()
             raise
-    return run
+    return run, False
 
 
 def _blocks(file: Path) -> Iterator[bytes]:
@@ -95,8 +97,8 @@ def _blocks(file: Path) -> Iterator[bytes]:
             yield block
 
 
-def _print(run: Run, data: dict[str, Any], *, again: bool) -> None:
-    said = " (it had been accepted before; nothing was done now)" if again else ""
+def _print(run: Run, data: dict[str, Any], *, done_here: bool) -> None:
+    said = "" if done_here else " (it had been accepted before; nothing was done now)"
     say(f"Run {run.run_id}, {run.operation}{said}")
     say(
         ", ".join(f"{count} {name}" for name, count in msgspec.structs.asdict(run.counts).items()) if run.counts else ""

@@ -7,8 +7,9 @@ from uuid import uuid4
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from domain.ledger import OfferLedger
+from domain.ledger import OfferLedger, StorageError
 from domain.run_ledger import ABANDONED_AFTER, RunLedger
 from domain.store import run_bodies
 from domain.store.packing import unpack
@@ -113,13 +114,23 @@ def test_a_body_that_has_waited_an_hour_for_its_run_is_abandoned(here: RunLedger
     assert list(here.body(run_id)) == []
 
 
-def test_chunks_that_came_late_go_with_their_body(here: RunLedger, clock: Clock) -> None:
+def test_a_body_to_which_something_still_comes_stays_however_long_it_takes(here: RunLedger, clock: Clock) -> None:
     run_id = uuid4()
     here.store_body(run_id, 0, packed(b"one"))
     clock.move(seconds=LONG_AGO)
     here.store_body(run_id, 1, packed(b"other"))
+    assert here.tidy() == 0
+    clock.move(seconds=LONG_AGO)
     assert here.tidy() == 2
     assert rows(here.ledger, "run_bodies") == 0
+
+
+def test_a_body_of_which_a_part_is_missing_is_not_accepted(here: RunLedger) -> None:
+    asked = replace(request(b"one, other"), body_chunks=2)
+    here.store_body(asked.run_id, 0, packed(b"one"))
+    with pytest.raises(StorageError):
+        accepted(here, b"", asked)
+    assert rows(here.ledger, "runs") == 0
 
 
 def test_tidying_leaves_young_bodies_and_those_of_runs(here: RunLedger, clock: Clock) -> None:

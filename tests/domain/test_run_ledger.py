@@ -200,9 +200,16 @@ def test_who_goes_lets_others_take_over_at_once(here: RunLedger, there: RunLedge
     mine, theirs = accepted(here), accepted(there, asked=request(partner="harbor"))
     here.release()
     assert ids(there.overdue()) == [mine.run_id]
-    assert there.claim(mine.run_id).lease.fence == 2
+    assert there.claim(mine.run_id).lease.fence > mine.lease.fence
     with pytest.raises(RunNotYours):
         here.claim(theirs.run_id)
+
+
+def test_who_has_let_go_has_lost_its_right(here: RunLedger) -> None:
+    mine = accepted(here)
+    here.release()
+    with pytest.raises(RunNotYours):
+        here.renew(mine)
 
 
 def test_letting_go_leaves_finished_runs_as_they_are(here: RunLedger) -> None:

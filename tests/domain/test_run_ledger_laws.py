@@ -10,6 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from domain import run as runs
 from domain.refusals import RunInProgress, RunNotYours
 from domain.run import Run
 from domain.run_ledger import RunLedger
@@ -104,6 +105,7 @@ class TwoOwners(RuleBasedStateMachine):
         self.owners[owner].release()
         if self.held and self.held.lease.owner == owner:
             self.until = self.clock()
+            self.held = runs.release(self.held, self.until)
 
     @invariant()
     def every_completed_run_has_had_its_effects_once(self) -> None:
