@@ -11,11 +11,13 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api import batch, health, offers, runs
+from api import batch, health, merchants, offers, runs
 from api.auth import may
+from api.group_commit import GroupCommit
 from api.problems import handle_problems
 from api.run_desk import RunDesk
 from api.schemas.batch import BatchRequest
+from api.schemas.merchant import MerchantOffer
 from api.schemas.problem import ProblemReply
 from api.schemas.query import no_parameters
 from api.wiring import Service
@@ -48,9 +50,10 @@ def create_app(service: Service, *, warm: bool = False) -> FastAPI:
     )
     app.state.service = service
     app.state.desk = desk
+    app.state.group_commit = GroupCommit(service.traces.carry_out)
     app.add_middleware(Tracing)
     handle_problems(app)
-    for router in (batch.router, runs.router, offers.router, health.router, _openapi_router(app)):
+    for router in (batch.router, merchants.router, runs.router, offers.router, health.router, _openapi_router(app)):
         app.include_router(router)
     return app
 
@@ -64,7 +67,9 @@ class Tracing:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             sent = _TRACEPARENT.fullmatch(dict(scope["headers"]).get(b"traceparent", b""))
-            scope.setdefault("state", {})["trace_id"] = sent[1].decode() if sent else uuid4().hex
+            state = scope.setdefault("state", {})
+            state["trace_id"] = sent[1].decode() if sent else uuid4().hex
+            state["traceparent"] = sent[0].decode() if sent else None
         await self.app(scope, receive, send)
 
 
@@ -72,7 +77,8 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
     """The routes' own description, with the models that they refer to without FastAPI's help."""
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     _, extra = models_json_schema(
-        [(BatchRequest, "validation"), (ProblemReply, "serialization")], ref_template=_REFERENCE
+        [(BatchRequest, "validation"), (MerchantOffer, "validation"), (ProblemReply, "serialization")],
+        ref_template=_REFERENCE,
     )
     components = document.setdefault("components", {})
     components.setdefault("schemas", {}).update(extra["$defs"])

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from api.problems import BATCH_PATH, Problem
+from api.problems import Problem, vendor_of
 from api.schemas.query import no_repeats
 from api.wiring import Service
 from domain.values import Role, to_microseconds
@@ -37,7 +37,7 @@ def may(*roles: Role) -> Callable[[Request, Service], Caller]:
         caller = _authenticate(request, service)
         if caller.role not in roles:
             raise Problem(HTTPStatus.FORBIDDEN, "forbidden", f"The role {caller.role} may not do this.")
-        if request.url.path != BATCH_PATH:
+        if vendor_of(request) is None:
             _require_pace(caller, service)
         no_repeats(request)
         return caller

@@ -1,9 +1,9 @@
-"""Is this caller asking too often? One moving minute per token, kept in this process."""
+"""Is this caller asking too often? One moving minute per token, one second per partner; kept in this process."""
 
 import math
 import time
 
-from limits import RateLimitItemPerMinute
+from limits import RateLimitItem, RateLimitItemPerMinute, RateLimitItemPerSecond
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
@@ -14,11 +14,15 @@ class RequestLimiter:
 
     def seconds_to_wait(self, token_name: str, requests_per_minute: int) -> int | None:
         """Counts a request; None if it may go on. A limit of 0 is none."""
-        if requests_per_minute == 0:
+        return self._hit(RateLimitItemPerMinute(requests_per_minute), token_name) if requests_per_minute else None
+
+    def seconds_to_wait_this_second(self, partner: str, requests_per_second: int) -> int | None:
+        """The same for single requests of a partner."""
+        return self._hit(RateLimitItemPerSecond(requests_per_second), partner) if requests_per_second else None
+
+    def _hit(self, limit: RateLimitItem, name: str) -> int | None:
+        if self._limiter.hit(limit, name):
             return None
-        limit = RateLimitItemPerMinute(requests_per_minute)
-        if self._limiter.hit(limit, token_name):
-            return None
-        reset = self._limiter.get_window_stats(limit, token_name).reset_time
+        reset = self._limiter.get_window_stats(limit, name).reset_time
         # The limiter keeps the process's own time, as its storage does.
         return max(1, math.ceil(reset - time.time()))

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from enum import StrEnum
 from http import HTTPStatus
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,9 +16,17 @@ from starlette.requests import ClientDisconnect
 from api.cursors import InvalidCursor
 from api.schemas.messages import MAX_COMPLAINTS, Complaint, explain
 from domain.ledger import StorageError
-from domain.refusals import IdempotencyKeyReused, NoSlotLeft, Refused, RunInProgress
+from domain.refusals import (
+    DailyQuotaExceeded,
+    IdempotencyKeyReused,
+    NoSlotLeft,
+    Refused,
+    RunInProgress,
+    TooManyPerSecond,
+)
 
 BATCH_PATH = "/api/v1/integrations/offer-providers/custom/offers"
+MERCHANTS_PATH = "/api/v1/partner/merchants"
 RUNS_PATH = "/api/v1/runs"
 MEDIA_TYPE = "application/problem+json"
 RUN_TAKES_SECONDS = 5
@@ -86,12 +95,32 @@ def respond(request: Request, problem: Problem) -> Response:
         "traceId": request.state.trace_id,
         **problem.more,
     }
+    match vendor_of(request):
+        case Vendor.BATCH:
+            body |= problem.vendor or _batch_members(problem)
+        case Vendor.MERCHANT:
+            told = "; ".join(map(str, problem.errors)) or problem.detail
+            body |= {"message": told, "trace_id": request.state.trace_id}
+        case None:
+            pass
+    headers = {**getattr(request.state, "limits", {}), **problem.headers}
+    return Response(msgspec.json.encode(body), problem.status, headers, MEDIA_TYPE)
+
+
+class Vendor(StrEnum):
+    """Whose document a path is from; such replies have its members too, and are not counted per token."""
+
+    BATCH = "batch"
+    MERCHANT = "merchant"
+
+
+def vendor_of(request: Request) -> Vendor | None:
     if request.url.path == BATCH_PATH:
-        body |= problem.vendor or _vendor_members(problem)
-    return Response(msgspec.json.encode(body), problem.status, problem.headers, MEDIA_TYPE)
+        return Vendor.BATCH
+    return Vendor.MERCHANT if request.url.path.startswith(f"{MERCHANTS_PATH}/") else None
 
 
-def _vendor_members(problem: Problem) -> dict[str, Any]:
+def _batch_members(problem: Problem) -> dict[str, Any]:
     title = problem.title.title()
     return {
         "responseId": uuid4(),
@@ -166,6 +195,13 @@ def _of_refusal(refusal: Refused) -> Problem:
                 f"{refusal}.",
                 headers={"Retry-After": str(RUN_TAKES_SECONDS), "Link": f'<{run}>; rel="related"'},
                 more={"activeRun": run},
+            )
+        case TooManyPerSecond() | DailyQuotaExceeded():
+            seconds = refusal.seconds_to_wait if isinstance(refusal, TooManyPerSecond) else refusal.seconds_to_next_day
+            kind = "rps" if isinstance(refusal, TooManyPerSecond) else "daily"
+            headers = {"Retry-After": str(seconds)}
+            return Problem(
+                HTTPStatus.TOO_MANY_REQUESTS, "quota-exceeded", f"{refusal}.", headers=headers, more={"limit": kind}
             )
         case NoSlotLeft():
             headers = {"Retry-After": str(refusal.seconds_to_next_window)}

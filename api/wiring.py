@@ -13,8 +13,9 @@ from api.limits import RequestLimiter
 from api.settings import Settings
 from domain.ledger import OfferLedger
 from domain.run_ledger import RunLedger
+from domain.trace_ledger import TraceLedger
 from domain.values import Clock
-from projections import inventory, projector
+from projections import inventory, partners, projector
 
 
 class Service(Struct, frozen=True):
@@ -24,6 +25,7 @@ class Service(Struct, frozen=True):
     clock: Clock
     ledger: OfferLedger
     runs: RunLedger
+    traces: TraceLedger
     limiter: RequestLimiter
 
 
@@ -44,7 +46,8 @@ def open_service(
     try:
         ledger.recorder.prepare_schema(projector.tables())
         runs = RunLedger(ledger, clock, owner or _this_process(), timedelta(seconds=settings.lease_seconds))
-        yield Service(settings, clock, ledger, runs, RequestLimiter())
+        traces = TraceLedger(ledger, clock, inventory.find_offer, partners.find_terms)
+        yield Service(settings, clock, ledger, runs, traces, RequestLimiter())
     finally:
         ledger.close()
 

@@ -25,6 +25,8 @@ class SentContent(Struct, frozen=True, gc=False):
     text: Raw
     digest: str
     sent_digest: str | None = None
+    images: tuple[str, ...] = ()
+    """The digests of the inline images that the text refers to."""
 
 
 class FieldChange(NamedTuple):

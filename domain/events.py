@@ -15,7 +15,7 @@ from domain.values import Channel, PartnerSettings, Role
 Upcast = Callable[[dict[str, Any]], dict[str, Any]]
 
 
-class EventStruct(Struct, frozen=True, kw_only=True, rename="camel"):
+class EventStruct(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """Something that happened, for good."""
 
     TOPIC: ClassVar[str]
@@ -41,6 +41,8 @@ class OfferCreated(EventStruct, frozen=True):
     content_digest: str
     sent_digest: str | None = None
     """SHA-256 of the item of the request that brought the content, as it was sent; None where that is not known."""
+    images: tuple[str, ...] = ()
+    """The digests of the inline images that stand outside the content's text, which has a reference in their place."""
 
 
 class OfferUpdated(EventStruct, frozen=True):
@@ -48,6 +50,7 @@ class OfferUpdated(EventStruct, frozen=True):
     content: Raw
     content_digest: str
     sent_digest: str | None = None
+    images: tuple[str, ...] = ()
 
 
 class OfferPaused(EventStruct, frozen=True):
@@ -68,6 +71,7 @@ class OfferRestored(EventStruct, frozen=True):
     content: Raw
     content_digest: str
     sent_digest: str | None = None
+    images: tuple[str, ...] = ()
 
 
 class PartnerRegistered(EventStruct, frozen=True):

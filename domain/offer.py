@@ -74,6 +74,7 @@ def put(offer: Offer, key: OfferKey, content: SentContent) -> list[OfferEvent]:
                     content=content.text,
                     content_digest=content.digest,
                     sent_digest=content.sent_digest,
+                    images=content.images,
                 )
             ]
         case Status.ACTIVE:
@@ -81,13 +82,25 @@ def put(offer: Offer, key: OfferKey, content: SentContent) -> list[OfferEvent]:
         case Status.PAUSED:
             return [OfferResumed()] if same else [OfferResumed(), _updated(content)]
         case Status.DELETED:
-            return [OfferRestored(content=content.text, content_digest=content.digest, sent_digest=content.sent_digest)]
+            return [
+                OfferRestored(
+                    content=content.text,
+                    content_digest=content.digest,
+                    sent_digest=content.sent_digest,
+                    images=content.images,
+                )
+            ]
         case _:
             assert_never(offer.status)
 
 
 def _updated(content: SentContent) -> OfferUpdated:
-    return OfferUpdated(content=content.text, content_digest=content.digest, sent_digest=content.sent_digest)
+    return OfferUpdated(
+        content=content.text,
+        content_digest=content.digest,
+        sent_digest=content.sent_digest,
+        images=content.images,
+    )
 
 
 def pause(offer: Offer, cause: PauseCause) -> list[OfferEvent]:

@@ -1,6 +1,6 @@
 """Which settings does a partner have?"""
 
-from typing import assert_never
+from typing import Literal, assert_never
 
 from msgspec import Struct
 from msgspec.structs import asdict, replace
@@ -47,6 +47,8 @@ class SetPartner(Struct, frozen=True):
     name: str
     synchronize_per_day: int | None = None
     insert_per_hour: int | None = None
+    rps: int | None = None
+    daily_quota: int | Literal["auto"] | None = None
 
 
 def set_partner(partner: Partner, command: SetPartner) -> list[PartnerEvent]:

@@ -58,6 +58,22 @@ class RunNotYours(Refused):
         self.run_id = run_id
 
 
+class TooManyPerSecond(Refused):
+    """The partner sends single requests faster than agreed."""
+
+    def __init__(self, limit: int, seconds_to_wait: int) -> None:
+        super().__init__(f"rps: single requests are limited to {limit} per second")
+        self.seconds_to_wait = seconds_to_wait
+
+
+class DailyQuotaExceeded(Refused):
+    """The partner's single requests of this UTC day are used up."""
+
+    def __init__(self, limit: int, seconds_to_next_day: int) -> None:
+        super().__init__(f"daily: single requests are limited to {limit} per UTC day")
+        self.seconds_to_next_day = seconds_to_next_day
+
+
 class NoSlotLeft(Refused):
     """The partner's runs of this operation are used up for this calendar window."""
 

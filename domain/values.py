@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from uuid import UUID, uuid5
 
 from msgspec import Struct
@@ -70,6 +70,10 @@ class PartnerSettings(Struct, frozen=True, rename="camel"):
 
     synchronize_per_day: int = 1
     insert_per_hour: int = 1
+    rps: int = 10
+    """Single requests per second."""
+    daily_quota: int | Literal["auto"] = "auto"
+    """Single requests per UTC day; auto: by how many offers the partner has."""
 
 
 class OfferKey(NamedTuple):

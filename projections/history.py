@@ -10,6 +10,7 @@ from domain.content import Content, FieldChange, changed_fields
 from domain.events import OfferCreated, OfferEvent, OfferPaused, OfferRestored, OfferUpdated
 from domain.offer import ABSENT, Offer, evolve
 from domain.store.cursor import Cursor
+from domain.store.images import whole_text
 from domain.store.mapper import decode_event
 from domain.values import Status, recorded_text
 
@@ -51,16 +52,16 @@ def page(tx: Cursor, offer_uid: UUID, after: int, limit: int) -> HistoryPage:
         event = decode_event(row["topic"], row["state"])
         if not isinstance(event, OfferEvent):
             continue
-        evolved, new_content = evolve(offer, event), _content(event, content)
+        evolved, new_content = evolve(offer, event), _content(tx, event, content)
         if row["version"] > after:
             items.append(_item(row, offer_uid, event, _changes(offer, content, evolved, new_content)))
         offer, content = evolved, new_content
     return HistoryPage(items[:limit], items[limit - 1].version if len(items) > limit else None)
 
 
-def _content(event: OfferEvent, before: Content | None) -> Content | None:
+def _content(tx: Cursor, event: OfferEvent, before: Content | None) -> Content | None:
     if isinstance(event, OfferCreated | OfferUpdated | OfferRestored):
-        content: Content = msgspec.json.decode(event.content)
+        content: Content = msgspec.json.decode(whole_text(tx, event.content, event.images))
         return content
     return before
 

@@ -21,9 +21,10 @@ from domain.events import (
     OfferUpdated,
 )
 from domain.ledger import Entry
-from domain.offer import Offer
+from domain.offer import ABSENT, Offer
 from domain.store.commit import Head, head_of
 from domain.store.cursor import Cursor
+from domain.store.images import whole_text
 from domain.store.mapper import content_of
 from domain.values import Channel, Status, recorded_text
 from projections.projection import Projection
@@ -202,12 +203,22 @@ def page(tx: Cursor, wanted: OfferFilter, after: int, limit: int) -> OfferPage:
         (after, *values, limit + 1),
     ).fetchall()
     next_after = rows[limit - 1]["offer_id"] if len(rows) > limit else None
-    return OfferPage([_view(row) for row in rows[:limit]], next_after, head_of(tx))
+    return OfferPage([_view(tx, row) for row in rows[:limit]], next_after, head_of(tx))
 
 
 def find(tx: Cursor, offer_uid: UUID) -> OfferView | None:
     row = tx.execute(f"{_SELECT} WHERE s.stream_uid = ?", (offer_uid.bytes,)).fetchone()
-    return _view(row) if row else None
+    return _view(tx, row) if row else None
+
+
+def find_offer(tx: Cursor, offer_uid: UUID) -> Offer:
+    """What a single request is decided from."""
+    rows = tx.execute(
+        "SELECT i.offer_id, i.status, i.version, i.content_version, i.content_digest, i.sent_digest"
+        " FROM streams s JOIN inventory i ON i.offer_id = s.stream_id WHERE s.stream_uid = ?",
+        (offer_uid.bytes,),
+    )
+    return next(iter(_offers(rows).values()), ABSENT)
 
 
 def known_offers(
@@ -238,7 +249,7 @@ _SELECT = """
 """
 
 
-def _offers(rows: Cursor) -> dict[str, Offer]:
+def _offers(rows: Cursor) -> dict[Any, Offer]:
     return {row[0]: Offer(_STATUSES[row[1]], row[2], row[3], row[4], row[5]) for row in rows}
 
 
@@ -266,10 +277,11 @@ def _conditions(wanted: OfferFilter) -> tuple[list[str], list[Any]]:
     return conditions, values
 
 
-def _view(row: Any) -> OfferView:
+def _view(tx: Cursor, row: Any) -> OfferView:
     def moment_if(status: Status) -> str | None:
         return recorded_text(row["status_since"]) if row["status"] == status else None
 
+    stored = content_of(row["topic"], row["state"])
     return OfferView(
         offer_uid=UUID(bytes=row["stream_uid"]),
         partner=row["partner"],
@@ -278,7 +290,7 @@ def _view(row: Any) -> OfferView:
         external_id=row["external_id"],
         status=row["status"],
         version=row["version"],
-        content=content_of(row["topic"], row["state"]),
+        content=msgspec.Raw(whole_text(tx, stored.content, stored.images)),
         content_digest=row["content_digest"],
         created_at=recorded_text(row["created_at"]),
         updated_at=recorded_text(row["updated_at"]),

@@ -1,13 +1,16 @@
 """Which partners are there, and with which settings?"""
 
+from collections import Counter
 from collections.abc import Sequence
+from typing import Any, Literal
 
 from msgspec import Struct
 
-from domain.events import PartnerRegistered, PartnerSettingsChanged
+from domain.events import OfferCreated, PartnerRegistered, PartnerSettingsChanged
 from domain.ledger import Entry
 from domain.store.cursor import Cursor
-from domain.values import recorded_text
+from domain.trace_ledger import PartnerTerms
+from domain.values import Channel, PartnerSettings, recorded_text
 from projections.projection import Projection
 
 TABLE = """
@@ -16,6 +19,9 @@ TABLE = """
         name TEXT NOT NULL UNIQUE,
         synchronize_per_day INTEGER NOT NULL,
         insert_per_hour INTEGER NOT NULL,
+        rps INTEGER NOT NULL,
+        daily_quota INTEGER,
+        merchant_offers INTEGER NOT NULL,
         created_commit INTEGER NOT NULL,
         updated_commit INTEGER NOT NULL
     )"""
@@ -25,31 +31,37 @@ TABLE = """
 
 
 def apply(tx: Cursor, entries: Sequence[Entry]) -> None:
+    offers: Counter[str] = Counter()
     for entry in entries:
         match entry.event:
             case PartnerRegistered(partner=name, settings=settings):
                 tx.execute(
-                    "INSERT INTO partners VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (partner_id) DO UPDATE SET"
+                    "INSERT INTO partners VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?) ON CONFLICT (partner_id) DO UPDATE SET"
                     " name = excluded.name, synchronize_per_day = excluded.synchronize_per_day,"
-                    " insert_per_hour = excluded.insert_per_hour, created_commit = excluded.created_commit,"
+                    " insert_per_hour = excluded.insert_per_hour, rps = excluded.rps,"
+                    " daily_quota = excluded.daily_quota, created_commit = excluded.created_commit,"
                     " updated_commit = excluded.updated_commit",
-                    (
-                        entry.stream_id,
-                        name,
-                        settings.synchronize_per_day,
-                        settings.insert_per_hour,
-                        entry.commit_id,
-                        entry.commit_id,
-                    ),
+                    (entry.stream_id, name, *_columns(settings), entry.commit_id, entry.commit_id),
                 )
             case PartnerSettingsChanged(settings=settings):
                 tx.execute(
-                    "UPDATE partners SET synchronize_per_day = ?, insert_per_hour = ?, updated_commit = ?"
-                    " WHERE partner_id = ?",
-                    (settings.synchronize_per_day, settings.insert_per_hour, entry.commit_id, entry.stream_id),
+                    "UPDATE partners SET synchronize_per_day = ?, insert_per_hour = ?, rps = ?, daily_quota = ?,"
+                    " updated_commit = ? WHERE partner_id = ?",
+                    (*_columns(settings), entry.commit_id, entry.stream_id),
                 )
+            case OfferCreated(partner=name, channel=Channel.MERCHANT):
+                offers[name] += 1
             case _:
                 pass
+    tx.executemany(
+        "UPDATE partners SET merchant_offers = merchant_offers + ? WHERE name = ?",
+        [(count, name) for name, count in offers.items()],
+    )
+
+
+def _columns(settings: PartnerSettings) -> tuple[int | None, ...]:
+    quota = None if settings.daily_quota == "auto" else settings.daily_quota
+    return (settings.synchronize_per_day, settings.insert_per_hour, settings.rps, quota)
 
 
 PROJECTION = Projection(name="partners", key="partner_id", table=TABLE, apply=apply, names=("name",))
@@ -64,6 +76,8 @@ class PartnerView(Struct, frozen=True, rename="camel"):
     name: str
     synchronize_per_day: int
     insert_per_hour: int
+    rps: int
+    daily_quota: int | Literal["auto"]
     created_at: str
     updated_at: str
 
@@ -82,8 +96,19 @@ def list_partners(tx: Cursor, name: str | None = None) -> list[PartnerView]:
             row["name"],
             row["synchronize_per_day"],
             row["insert_per_hour"],
+            row["rps"],
+            _quota(row),
             recorded_text(row["created_at"]),
             recorded_text(row["updated_at"]),
         )
         for row in rows
     ]
+
+
+def find_terms(tx: Cursor, name: str) -> PartnerTerms | None:
+    row = tx.execute("SELECT rps, daily_quota, merchant_offers FROM partners WHERE name = ?", (name,)).fetchone()
+    return PartnerTerms(row["rps"], _quota(row), row["merchant_offers"]) if row else None
+
+
+def _quota(row: Any) -> int | Literal["auto"]:
+    return "auto" if row["daily_quota"] is None else int(row["daily_quota"])

@@ -4,7 +4,7 @@ A projection is written in the transaction of the events that change it, and can
 events at any time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
@@ -55,10 +55,15 @@ def rebuild(ledger: OfferLedger, watch: Watch = unwatched) -> int:
         return head_of(tx).position
 
 
-def replay(ledger: OfferLedger, tx: Cursor, watch: Watch) -> None:
+def replay(
+    ledger: OfferLedger, tx: Cursor, watch: Watch, also: Callable[[Sequence[Entry]], None] | None = None
+) -> None:
+    """Projects every event of the ledger; `also` gets them too."""
     done, total = 0, head_of(tx).position
     for entries in ledger.entries(tx):
         project(tx, entries)
+        if also:
+            also(entries)
         done += len(entries)
         watch(done, total)
 

@@ -4,13 +4,15 @@ Commits are sealed by a chain of digests. Projections are checked by replaying t
 same names, which hide the real ones from the projection; then the two are compared row by row.
 """
 
+import hashlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from msgspec import Struct
 
-from domain.ledger import OfferLedger
+from domain.events import OfferCreated, OfferRestored, OfferUpdated
+from domain.ledger import Entry, OfferLedger
 from domain.store.commit import CommitContext, EventsDigest, chained, commit_digest
 from domain.store.cursor import Cursor
 from domain.store.mapper import UnreadableEvent
@@ -35,10 +37,12 @@ def verify(ledger: OfferLedger, watch: Watch = unwatched) -> list[Difference]:
         differences = list(itertools.islice(_broken_commits(tx), DIFFERENCES_SHOWN))
         for projection in PROJECTIONS:
             tx.execute(projection.table.replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
+        referred: set[str] = set()
         try:
-            replay(ledger, tx, watch)
+            replay(ledger, tx, watch, lambda entries: referred.update(_images_of(entries)))
         except UnreadableEvent as error:
             return [*differences, Difference("events", {"unreadable": str(error)}, None)]
+        differences.extend(_broken_images(tx, referred))
         for projection in PROJECTIONS:
             differences.extend(_wrong_rows(tx, projection))
         return differences[:DIFFERENCES_SHOWN]
@@ -84,6 +88,26 @@ _COMMITTED = """
 
 def _shown(position: int, recorded_at: int, chain: bytes) -> dict[str, Any]:
     return {"position": position, "recordedAt": recorded_at, "chain": chain.hex()}
+
+
+# Images
+
+
+def _images_of(entries: Sequence[Entry]) -> Iterator[str]:
+    for entry in entries:
+        if isinstance(entry.event, OfferCreated | OfferUpdated | OfferRestored):
+            yield from entry.event.images
+
+
+def _broken_images(tx: Cursor, referred: set[str]) -> Iterator[Difference]:
+    """Images that are not what they were, and those that events refer to and that are not there."""
+    for row in tx.execute("SELECT digest, literal FROM images"):
+        digest = row["digest"].hex()
+        if (found := hashlib.sha256(row["literal"]).hexdigest()) != digest:
+            yield Difference(f"image {digest}", {"digest": found}, {"digest": digest})
+        referred.discard(digest)
+    for digest in sorted(referred):
+        yield Difference(f"image {digest}", None, {"digest": digest})
 
 
 # Projections

@@ -1,7 +1,7 @@
 """offer-ledger partners"""
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -33,6 +33,17 @@ def set_partner(
         int | None,
         typer.Option(help="Insert runs per UTC clock hour; 0 = unlimited. At first 1.", min=0, max=MAX_LIMIT),
     ] = None,
+    rps: Annotated[
+        int | None, typer.Option(help="Single requests per second; 0 = unlimited. At first 10.", min=0, max=MAX_LIMIT)
+    ] = None,
+    daily_quota: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|auto",
+            help="Single requests per UTC day; 0 = unlimited, auto = 1.2 times its merchant offers, at least 1000."
+            " At first auto.",
+        ),
+    ] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
@@ -42,8 +53,9 @@ def set_partner(
             "NAME: must be 1 to 64 letters, digits, dots, hyphens or underscores, not beginning with one of the signs.",
             exit_code=2,
         )
+    quota = _quota(daily_quota)
     with open_service() as service:
-        service.ledger.handle(SetPartner(name, synchronize_per_day, insert_per_hour), cli_origin())
+        service.ledger.handle(SetPartner(name, synchronize_per_day, insert_per_hour, rps, quota), cli_origin())
         with service.ledger.recorder.reading() as tx:
             _print(list_partners(tx, name), as_json=as_json)
 
@@ -74,14 +86,29 @@ def _print(found: list[PartnerView], *, as_json: bool) -> None:
         print_json(found[0])
     else:
         print_table(
-            ("partner", "synchronize per day", "insert per hour", "created", "changed"),
+            ("partner", "synchronize per day", "insert per hour", "rps", "daily quota", "created", "changed"),
             [
-                (p.name, _limit(p.synchronize_per_day), _limit(p.insert_per_hour), p.created_at, p.updated_at)
+                (
+                    p.name,
+                    *(_limit(n) for n in (p.synchronize_per_day, p.insert_per_hour, p.rps, p.daily_quota)),
+                    p.created_at,
+                    p.updated_at,
+                )
                 for p in found
             ],
             empty="There are no partners yet. Create one: offer-ledger partners set NAME",
         )
 
 
-def _limit(runs: int) -> str:
-    return str(runs) if runs else "unlimited"
+def _limit(limit: int | Literal["auto"]) -> str:
+    return str(limit) if limit else "unlimited"
+
+
+def _quota(text: str | None) -> int | Literal["auto"] | None:
+    if text is None:
+        return None
+    if text == "auto":
+        return "auto"
+    if not re.fullmatch("[0-9]{1,10}", text) or int(text) > MAX_LIMIT:
+        fail(f"--daily-quota: must be auto or a number from 0 to {MAX_LIMIT}.", exit_code=2)
+    return int(text)

@@ -21,6 +21,7 @@ class CommitContext(Struct, frozen=True):
     """Whose offers, settings or token it is about; None for what belongs to no partner."""
     run_id: UUID | None = None
     trace_id: str | None = None
+    traceparent: str | None = None
 
     def told(self) -> dict[str, str | None]:
         """By column of `commits`."""
@@ -30,6 +31,7 @@ class CommitContext(Struct, frozen=True):
             "source": str(self.origin.source),
             "run_id": str(self.run_id) if self.run_id else None,
             "trace_id": self.trace_id,
+            "traceparent": self.traceparent,
         }
 
 

@@ -57,7 +57,7 @@ class CommitWriter:
         chain = chained(head["chain"], digest, *place)
         self._tx.execute(
             f"INSERT INTO commits (commit_id, first_position, event_count, recorded_at, digest, chain, {', '.join(told)})"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (self.commit_id, *place, digest, chain, *told.values()),
         )
         self._tx.execute(

@@ -34,6 +34,13 @@ class VersionedEvent(Struct, frozen=True):
     event: Event
 
 
+class StoredContent(Struct):
+    """A content's JSON text, and the digests of the images that stand outside of it."""
+
+    content: Raw
+    images: tuple[str, ...] = ()
+
+
 class LedgerMapper(Mapper[UUID]):
     """Maps between VersionedEvent and StoredEvent."""
 
@@ -76,18 +83,15 @@ def decode_as(kind: type[E], state: bytes) -> E:
         raise UnreadableEvent(f"A stored {kind.TOPIC} can't be read: {error}") from error
 
 
-def content_of(topic: str, state: bytes) -> Raw:
-    """The content in a stored event that has one, as JSON; taken out of the state without reading it where it can be."""
+def content_of(topic: str, state: bytes) -> StoredContent:
+    """The content in a stored event that has one; taken out of the state without reading it where it can be."""
     if _EVENTS[topic].VERSION == 1:
-        return _content_alone(state).content
-    return Raw(_encode(decode_event(topic, state).content))  # type: ignore[union-attr]
+        return _content_alone(state)
+    event = decode_event(topic, state)
+    return StoredContent(event.content, event.images)  # type: ignore[union-attr]
 
 
-class _ContentAlone(Struct):
-    content: Raw
-
-
-_content_alone = msgspec.json.Decoder(_ContentAlone).decode
+_content_alone = msgspec.json.Decoder(StoredContent).decode
 
 
 def _upcast(kind: type[EventStruct], members: dict[str, Any]) -> dict[str, Any]:

@@ -29,6 +29,7 @@ TABLES = (
         source TEXT NOT NULL,
         run_id TEXT,
         trace_id TEXT,
+        traceparent TEXT,
         digest BLOB NOT NULL,
         chain BLOB NOT NULL
     )""",
@@ -97,6 +98,32 @@ TABLES = (
         outcome TEXT NOT NULL,
         items BLOB NOT NULL,
         PRIMARY KEY (run_seq, first_item)
+    )""",
+    """
+    CREATE TABLE traces (
+        trace_seq INTEGER PRIMARY KEY,
+        trace_id TEXT NOT NULL UNIQUE,
+        partner TEXT NOT NULL,
+        offer_uid BLOB NOT NULL,
+        outcome TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        warnings TEXT,
+        actor TEXT NOT NULL,
+        accepted_at INTEGER NOT NULL,
+        traceparent TEXT
+    )""",
+    """
+    CREATE TABLE quota_use (
+        partner TEXT NOT NULL,
+        day INTEGER NOT NULL,
+        used INTEGER NOT NULL,
+        PRIMARY KEY (partner, day)
+    )""",
+    """
+    CREATE TABLE images (
+        image_id INTEGER PRIMARY KEY,
+        digest BLOB NOT NULL UNIQUE,
+        literal BLOB NOT NULL
     )""",
     """
     CREATE VIEW ledger AS

@@ -14,12 +14,14 @@ from api.schemas.messages import Complaint
 from api.wiring import Service
 from domain.ledger import StorageError
 from domain.refusals import (
+    DailyQuotaExceeded,
     IdempotencyKeyReused,
     NoSlotLeft,
     Refused,
     RunInProgress,
     RunNotYours,
     TokenNameTaken,
+    TooManyPerSecond,
     UnknownPartner,
     UnknownToken,
 )
@@ -83,6 +85,8 @@ def test_a_run_that_was_accepted_is_never_answered_as_if_nothing_had_happened(
         UnknownPartner("nobody"),
         TokenNameTaken("feed"),
         UnknownToken("feed"),
+        TooManyPerSecond(10, 1),
+        DailyQuotaExceeded(1000, 3600),
         RunFailed(RUN_ID, "why"),
         StorageError("gone"),
         validation_error([Complaint(("offers", 0), "required")]),
@@ -103,5 +107,7 @@ def test_no_kind_of_refusal_is_forgotten_here() -> None:
         "UnknownPartner",
         "TokenNameTaken",
         "UnknownToken",
+        "TooManyPerSecond",
+        "DailyQuotaExceeded",
     }
     assert not issubclass(Problem, Refused)

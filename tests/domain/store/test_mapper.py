@@ -43,7 +43,8 @@ def test_every_event_has_a_golden_shape() -> None:
 
 
 def test_content_can_be_taken_out_of_a_stored_event_as_it_stands() -> None:
-    assert bytes(content_of("OfferUpdated", b'{"content":{"a": 1e0},"contentDigest":"d"}')) == b'{"a": 1e0}'
+    stored = content_of("OfferUpdated", b'{"content":{"a": 1e0},"contentDigest":"d","images":["6d"]}')
+    assert (bytes(stored.content), stored.images) == (b'{"a": 1e0}', ("6d",))
 
 
 @pytest.mark.parametrize("event", EVENT_TYPES)

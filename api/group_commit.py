@@ -1,0 +1,53 @@
+"""How do many small requests share one commit?
+
+Whoever comes while a commit is being written goes into the next one; nobody waits for company.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+from anyio import CapacityLimiter, to_thread
+
+MOST_AT_ONCE = 256
+
+Request = TypeVar("Request")
+Result = TypeVar("Result")
+
+
+class GroupCommit(Generic[Request, Result]):
+    """Lives in the event loop of a server. `work` carries requests out in one transaction, in a thread, and answers their
+    results in their order; what it raises, each of them is told."""
+
+    def __init__(self, work: Callable[[Sequence[Request]], Sequence[Result]]) -> None:
+        self._work = work
+        self._waiting: list[tuple[Request, asyncio.Future[Result]]] = []
+        self._writing: asyncio.Task[None] | None = None
+        self._thread = CapacityLimiter(1)
+
+    async def submit(self, request: Request) -> Result:
+        """The request's result, when it is durable."""
+        told: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((request, told))
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._write())
+        # Whoever goes away, the others' commit goes on.
+        return await asyncio.shield(told)
+
+    async def _write(self) -> None:
+        try:
+            while self._waiting:
+                group, self._waiting = self._waiting[:MOST_AT_ONCE], self._waiting[MOST_AT_ONCE:]
+                await self._write_group(group)
+        finally:
+            self._writing = None
+
+    async def _write_group(self, group: Sequence[tuple[Request, asyncio.Future[Result]]]) -> None:
+        try:
+            results = await to_thread.run_sync(self._work, [request for request, _ in group], limiter=self._thread)
+        except Exception as error:  # noqa: BLE001 - told to everyone who waits
+            for _, told in group:
+                told.set_exception(error)
+            return
+        for (_, told), result in zip(group, results, strict=True):
+            told.set_result(result)

@@ -1,0 +1,59 @@
+"""What does a partner say of a merchant offer with this body?"""
+
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any
+
+from msgspec import Raw
+from pydantic import ValidationError
+
+from api.json_element import read_element
+from api.problems import Problem, validation_error
+from api.schemas.merchant import ASSETS, MerchantOffer, warnings
+from api.schemas.messages import Complaint, complaints
+from api.strict_json import NotJson, TooLargeValue
+from domain.content import SentContent, digest
+from domain.images import extract
+from domain.trace import Put
+from domain.values import OfferKey
+
+
+def read_offer(body: bytes, key: OfferKey, max_image_bytes: int) -> Put:
+    """Raises Problem if the body is not in order, or says that it is about another offer than `key`."""
+    try:
+        read = read_element(body)
+    except NotJson as error:
+        raise Problem(HTTPStatus.BAD_REQUEST, "not-json", f"The body is not valid JSON: {error}.") from None
+    except TooLargeValue as error:
+        raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "content-too-large", f"{error}.") from None
+    sent = read.value
+    if not isinstance(sent, dict):
+        raise validation_error([Complaint((), "the body must be an object")])
+    if broken := read.flaws or _broken_rules(sent):
+        raise validation_error(broken)
+    ids = {"merchantId": key.merchant_id, "offerId": key.external_id}
+    if other := [name for name, told in ids.items() if sent[name] != told]:
+        raise validation_error([Complaint((name,), "must be equal to the id in the path") for name in other])
+    if too_large := [place for place, image in _images(sent) if len(image) > max_image_bytes]:
+        raise validation_error(
+            [Complaint(place, f"must have at most {max_image_bytes} characters") for place in too_large]
+        )
+    text, images = extract(body.strip())
+    content = SentContent(Raw(text), digest(sent), images=tuple(image.digest for image in images))
+    return Put(content, images, warnings(sent))
+
+
+def _images(sent: dict[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """The inline images of an offer that is in order, with their places."""
+    for asset in ASSETS:
+        content = sent["assets"][asset]["value"]["large"].get("content")
+        if content is not None:
+            yield ("assets", asset, "value", "large", "content"), content
+
+
+def _broken_rules(sent: dict[str, object]) -> list[Complaint]:
+    try:
+        MerchantOffer.model_validate(sent)
+    except ValidationError as error:
+        return complaints(error)
+    return []

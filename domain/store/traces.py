@@ -1,0 +1,57 @@
+"""Which requests about single offers have there been, and how much of a day's quota do they use? Primary records."""
+
+from uuid import UUID
+
+import msgspec
+
+from domain.store.cursor import Cursor
+from domain.trace import Trace, TraceOutcome
+from domain.values import from_microseconds, to_microseconds
+
+
+def insert_trace(tx: Cursor, trace: Trace) -> None:
+    tx.execute(
+        "INSERT INTO traces (trace_id, partner, offer_uid, outcome, version, warnings, actor, accepted_at, traceparent)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            trace.trace_id,
+            trace.partner,
+            trace.offer_uid.bytes,
+            trace.outcome,
+            trace.version,
+            msgspec.json.encode(trace.warnings).decode() if trace.warnings else None,
+            trace.actor,
+            to_microseconds(trace.accepted_at),
+            trace.traceparent,
+        ),
+    )
+
+
+def find_trace(tx: Cursor, trace_id: str) -> Trace | None:
+    row = tx.execute("SELECT * FROM traces WHERE trace_id = ?", (trace_id,)).fetchone()
+    if row is None:
+        return None
+    return Trace(
+        trace_id=row["trace_id"],
+        partner=row["partner"],
+        offer_uid=UUID(bytes=row["offer_uid"]),
+        outcome=TraceOutcome(row["outcome"]),
+        version=row["version"],
+        warnings=msgspec.json.decode(row["warnings"], type=tuple[str, ...]) if row["warnings"] else (),
+        actor=row["actor"],
+        accepted_at=from_microseconds(row["accepted_at"]),
+        traceparent=row["traceparent"],
+    )
+
+
+def quota_used(tx: Cursor, partner: str, day: int) -> int:
+    row = tx.execute("SELECT used FROM quota_use WHERE partner = ? AND day = ?", (partner, day)).fetchone()
+    return row["used"] if row else 0
+
+
+def count_request(tx: Cursor, partner: str, day: int) -> None:
+    tx.execute(
+        "INSERT INTO quota_use (partner, day, used) VALUES (?, ?, 1)"
+        " ON CONFLICT (partner, day) DO UPDATE SET used = quota_use.used + 1",
+        (partner, day),
+    )
