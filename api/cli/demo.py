@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from api.cli.demo_day import Day, NotAsTold, batch, offer
+from api.cli.demo_day import Day, NotAsTold, batch, merchant_offer, offer
 from api.cli.demo_stage import CantPlay, open_stage
 from api.cli.demo_telling import of_history, of_inventory, of_items, of_offers, tell_end, tell_start
 from api.cli.output import AsJson, fail, print_json
-from api.problems import RUNS_PATH
+from api.problems import MERCHANTS_PATH, RUNS_PATH
 from domain.reconciliation import RESUMED
+from domain.trace import TraceOutcome
 from domain.values import Operation, Role
 
 TIDEPOOL, HARBOR, AUDITOR = "Tidepool", "Harbor", "Auditor"
@@ -22,6 +23,8 @@ TP_3_CHANGED = offer("TP-3", "Sail for 700 points")
 TP_4 = offer("TP-4", "Stargaze for 300 points")
 HB_1 = offer("HB-1", "5% back at the bakery")
 HB_2 = offer("HB-2", "10% back on bicycles")
+NOODLES = merchant_offer("MER-7", "NOODLES", "A bowl on the house")
+NOODLES_PATH = f"{MERCHANTS_PATH}/MER-7/offers/NOODLES"
 
 
 def demo(*, as_json: AsJson = False) -> None:
@@ -51,6 +54,7 @@ def _play(day: Day) -> None:
     request = batch(Operation.INSERT, TP_3_CHANGED)
     run = _lose_a_reply(day, request)
     _send_again(day, request, run)
+    _change_one_by_one(day)
     _audit(day, run)
 
 
@@ -140,6 +144,17 @@ def _send_again(day: Day, request: dict[str, Any], run: dict[str, Any]) -> None:
     day.require("the position", page["position"], run["position"])
 
 
+def _change_one_by_one(day: Day) -> None:
+    day.begin(
+        "One offer at a time",
+        "Harbor's merchants change often, so it sends each of their offers by itself: as it shall be, or that it shall be"
+        " gone. Every request leaves a trace; one that changes nothing leaves nothing else.",
+    )
+    day.change(HARBOR, "PUT", NOODLES_PATH, NOODLES, TraceOutcome.CREATED)
+    day.change(HARBOR, "PUT", NOODLES_PATH, NOODLES, TraceOutcome.UNCHANGED)
+    day.change(HARBOR, "DELETE", NOODLES_PATH, None, TraceOutcome.DELETED)
+
+
 def _audit(day: Day, run: dict[str, Any]) -> None:
     day.begin(
         "The audit",
@@ -154,6 +169,7 @@ def _audit(day: Day, run: dict[str, Any]) -> None:
         "HB-1": "active, version 1",
         "HB-2": "active, version 1",
         "TP-4": "active, version 1",
+        "NOODLES": "deleted, version 2",
     }
     day.require("the inventory", _states(page), expected)
     (uid,) = (offer["offerUid"] for offer in page["items"] if offer["externalId"] == "TP-3")

@@ -13,6 +13,7 @@ from api.cli.demo_stage import PATIENCE_SECONDS, Reply, Stage
 from api.cli.demo_telling import LISTS, Call, Step
 from api.problems import BATCH_PATH, RUNS_PATH
 from domain.run import RunState
+from domain.trace import TraceOutcome
 from domain.values import Operation, Role
 from projections import verification
 
@@ -109,6 +110,15 @@ class Day:
         self._tell(call, answered=essence(reply.document))
         return reply.document
 
+    def change(self, caller: str, method: str, path: str, document: Any, outcome: TraceOutcome) -> None:
+        """A single request, and what its trace says."""
+        reply = self._stage.change(self._tokens[caller], method, path, document)
+        self.require("the status", reply.status, HTTPStatus.ACCEPTED)
+        call = Call(caller, f"{method} {path}", document, reply.status, {}, reply.document)
+        self._tell(call, telling.of_merchant_offer(document), [reply.document["message"]])
+        trace = self.get(caller, reply.headers["Location"], lambda trace: [telling.of_trace(trace)])
+        self.require("the outcome", trace["outcome"], outcome)
+
     def _ask(self, caller: str, path: str) -> Reply:
         reply = self._stage.get(self._tokens[caller], path)
         self._require_ok(reply)
@@ -146,6 +156,16 @@ def offer(external_id: str, headline: str, **more: Any) -> dict[str, Any]:
         **more,
     }
     return {"externalId": external_id, "offerData": [content]}
+
+
+def merchant_offer(merchant_id: str, offer_id: str, name: str) -> dict[str, Any]:
+    """As a partner sends it: the members that the format asks for."""
+
+    def image(file: str) -> dict[str, Any]:
+        return {"type": "IMAGE", "value": {"large": {"url": f"https://cdn.example/{file}.png"}}}
+
+    assets = {"logo": image("logo"), "largeRectangle": image("rectangle")}
+    return {"offerId": offer_id, "merchantId": merchant_id, "offerName": name, "assets": assets}
 
 
 def batch(operation: Operation, *offers: dict[str, Any]) -> dict[str, Any]:

@@ -69,6 +69,11 @@ class Stage:
         with self._asking(token, "POST", BATCH_PATH, batch) as connection:
             return _reply(connection)
 
+    def change(self, token: str, method: str, path: str, document: object) -> Reply:
+        """PUT or DELETE."""
+        with self._asking(token, method, path, document) as connection:
+            return _reply(connection)
+
     @contextmanager
     def send_unheard(self, token: str, batch: dict[str, Any]) -> Iterator[None]:
         """The request goes out; nobody ever reads what comes back."""

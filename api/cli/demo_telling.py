@@ -97,7 +97,15 @@ def of_request(batch: dict[str, Any], *, with_id: bool) -> Iterator[str]:
         lead = " " * len(lead)
 
 
+def of_merchant_offer(document: dict[str, Any] | None) -> list[str]:
+    return [f"{document['offerId']} {_json(document['offerName'])}"] if document else []
+
+
 # What is answered
+
+
+def of_trace(trace: dict[str, Any]) -> str:
+    return f"{trace['outcome']}, version {trace['version']}"
 
 
 def of_batch(reply: dict[str, Any], *notes: str) -> list[str]:
@@ -126,7 +134,7 @@ def of_offers(offers: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def of_inventory(offers: Sequence[dict[str, Any]]) -> list[str]:
-    titles = ("offerUid", "partner", "offer", "status", "version", "headline")
+    titles = ("offerUid", "partner", "offer", "status", "version", "headline or name")
     rows = [
         (short(o["offerUid"]), o["partner"], o["externalId"], o["status"], str(o["version"]), _headline(o))
         for o in offers
@@ -135,7 +143,8 @@ def of_inventory(offers: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _headline(offer: dict[str, Any]) -> str:
-    return _json(offer["content"]["headline"])
+    content = offer["content"]
+    return _json(content.get("headline") or content["offerName"])
 
 
 def of_history(events: Sequence[dict[str, Any]]) -> list[str]:
