@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from api.auth import Here, may
 from api.batch_reply import ALL_FAILED, accepted_reply, finished_reply
+from api.media_types import content_coding, require_json
 from api.pages import JSON
 from api.prefer import waiting
 from api.problems import BATCH_PATH, Problem, run_path
@@ -62,8 +63,8 @@ async def send_batch(request: Request, service: Here, caller: MaySend) -> Respon
 
     The batch is carried out whether or not anybody waits for it."""
     desk: RunDesk = request.app.state.desk
-    _require_json(request)
-    coding = _coding(request)
+    require_json(request)
+    coding = content_coding(request, CODINGS)
     no_parameters(request)
     upload = Upload(service.runs, coding, service.settings.max_body_bytes)
     wait = waiting(request.headers.getlist("Prefer"), service.settings.wait_seconds)
@@ -114,24 +115,3 @@ async def _receive(request: Request, desk: RunDesk, upload: Upload, max_bytes: i
 def _end(upload: Upload, last: bytes) -> None:
     upload.write(last)
     upload.end()
-
-
-def _require_json(request: Request) -> None:
-    """Parameters of the media type are of no consequence, but for a charset that is not JSON's."""
-    media_type, *parameters = request.headers.get("Content-Type", "").lower().split(";")
-    named = [parameter.partition("=") for parameter in parameters]
-    charsets = [value.strip().strip('"') for name, _, value in named if name.strip() == "charset"]
-    if media_type.strip() != JSON or not {"utf-8", "utf8"}.issuperset(charsets):
-        raise _unsupported(f"The body must be {JSON} in UTF-8.")
-
-
-def _coding(request: Request) -> str:
-    coding = ", ".join(request.headers.getlist("Content-Encoding")).strip().lower() or "identity"
-    if coding not in {*CODINGS, "identity"}:
-        raise _unsupported(f"The body may be encoded with {' or '.join(CODINGS)}, and with one of them only.")
-    return coding
-
-
-def _unsupported(detail: str) -> Problem:
-    headers = {"Accept-Encoding": ", ".join(CODINGS)}
-    return Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail, headers=headers)

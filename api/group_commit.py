@@ -45,6 +45,8 @@ class GroupCommit(Generic[Request, Result]):
     async def _write_group(self, group: Sequence[tuple[Request, asyncio.Future[Result]]]) -> None:
         try:
             results = await to_thread.run_sync(self._work, [request for request, _ in group], limiter=self._thread)
+            if len(results) != len(group):
+                raise RuntimeError(f"{len(results)} results for {len(group)} requests")  # noqa: TRY301
         except Exception as error:  # noqa: BLE001 - told to everyone who waits
             for _, told in group:
                 told.set_exception(error)

@@ -12,7 +12,7 @@ from api.strict_json import MAX_NESTING, MAX_NUMBER, Element, read_strictly
 
 
 def read_element(text: bytes) -> Element:
-    """Raises NotJson, TooLargeValue."""
+    """Raises NotJson."""
     try:
         return Element(_plain_value(text))
     except _NotPlain:

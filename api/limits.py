@@ -20,6 +20,10 @@ class RequestLimiter:
         """The same for single requests of a partner."""
         return self._hit(RateLimitItemPerSecond(requests_per_second), partner) if requests_per_second else None
 
+    def remaining_this_second(self, partner: str, requests_per_second: int) -> int:
+        limit = RateLimitItemPerSecond(requests_per_second)
+        return self._limiter.get_window_stats(limit, partner).remaining
+
     def _hit(self, limit: RateLimitItem, name: str) -> int | None:
         if self._limiter.hit(limit, name):
             return None

@@ -11,7 +11,7 @@ from api.json_element import read_element
 from api.problems import Problem, validation_error
 from api.schemas.merchant import ASSETS, MerchantOffer, warnings
 from api.schemas.messages import Complaint, complaints
-from api.strict_json import NotJson, TooLargeValue
+from api.strict_json import NotJson
 from domain.content import SentContent, digest
 from domain.images import extract
 from domain.trace import Put
@@ -24,8 +24,6 @@ def read_offer(body: bytes, key: OfferKey, max_image_bytes: int) -> Put:
         read = read_element(body)
     except NotJson as error:
         raise Problem(HTTPStatus.BAD_REQUEST, "not-json", f"The body is not valid JSON: {error}.") from None
-    except TooLargeValue as error:
-        raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "content-too-large", f"{error}.") from None
     sent = read.value
     if not isinstance(sent, dict):
         raise validation_error([Complaint((), "the body must be an object")])

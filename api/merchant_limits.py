@@ -17,14 +17,16 @@ def require_pace(limiter: RequestLimiter, partner: str, rps: int) -> None:
         raise TooManyPerSecond(rps, seconds)
 
 
-def limit_headers(terms: PartnerTerms, quota: Quota, now: datetime) -> tuple[dict[str, str], int]:
-    """The two header fields, and in how many seconds the daily quota is fresh. `quota`: before this request."""
-    reset = seconds_to_next_day(now)
+def limit_headers(
+    limiter: RequestLimiter, partner: str, terms: PartnerTerms, quota: Quota, now: datetime
+) -> dict[str, str]:
+    """The two header fields, as things stand with this quota; none of what is not limited."""
     policies, states = [], []
     if terms.rps:
         policies.append(f'"rps";q={terms.rps};w=1')
+        states.append(f'"rps";r={limiter.remaining_this_second(partner, terms.rps)};t=1')
     if quota.limit:
         policies.append(f'"daily";q={quota.limit};w={SECONDS_PER_DAY}')
-        states.append(f'"daily";r={quota.remaining};t={reset}')
+        states.append(f'"daily";r={quota.remaining};t={seconds_to_next_day(now)}')
     named = {"RateLimit-Policy": ", ".join(policies), "RateLimit": ", ".join(states)}
-    return {name: value for name, value in named.items() if value}, reset
+    return {name: value for name, value in named.items() if value}

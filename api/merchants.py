@@ -1,6 +1,9 @@
 """How does a partner send one merchant offer, or take it down? (The merchant document's two calls.)"""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated
 from urllib.parse import unquote_to_bytes
@@ -8,8 +11,12 @@ from uuid import uuid4
 
 import msgspec
 from fastapi import APIRouter, Depends, Request, Response
+from msgspec import Struct
+from starlette.convertors import StringConvertor, register_url_convertor
+from starlette.requests import ClientDisconnect
 
 from api.auth import Here, may
+from api.media_types import content_coding, require_json
 from api.merchant_intake import read_offer
 from api.merchant_limits import limit_headers, require_pace
 from api.pages import JSON
@@ -20,23 +27,52 @@ from api.schemas.problem import BODY_PROBLEMS, PROBLEMS
 from api.schemas.query import no_parameters
 from api.schemas.traces import QuotaReply, SingleReply, TraceReply
 from api.wiring import Service
-from domain.quota import Quota, require_quota
+from domain.quota import Quota, require_quota, seconds_to_next_day
 from domain.refusals import Refused
 from domain.trace import Delete, Put, SingleRequest, Trace
-from domain.trace_ledger import Result
+from domain.trace_ledger import PartnerTerms, Result
 from domain.values import MAX_ID_LENGTH, Channel, OfferKey, Origin, Role, Source
 from projections.tokens import Caller
 
 ACCEPTED = "Request accepted for processing"
+SMALL_BYTES = 64 * 1024
 TRACES_PATH = "/api/v1/partner/requests"
 
-MaySend = Annotated[Caller, Depends(may(Role.PARTNER))]
+MayAsk = Annotated[Caller, Depends(may(Role.PARTNER))]
 MayRead = Annotated[Caller, Depends(may(Role.PARTNER, Role.AUDITOR, Role.OPERATOR))]
 
-router = APIRouter(tags=["merchants"], responses=PROBLEMS)
-"""The path is taken apart in its raw form: an id may hold slashes, escaped."""
+_authorise = may(Role.PARTNER)
 
-OFFER_PATH = MERCHANTS_PATH + "/{external_merchant_id:path}/offers/{external_offer_id:path}"
+
+class Sender(Struct, frozen=True):
+    """Who sends a single request, and what limits it."""
+
+    caller: Caller
+    partner: str
+    terms: PartnerTerms
+    quota: Quota
+
+
+def _sender(request: Request, service: Here) -> Sender:
+    """Raises what `may` raises."""
+    caller = _authorise(request, service)
+    partner = caller.partner or ""
+    return Sender(caller, partner, *service.traces.terms(partner))
+
+
+MaySend = Annotated[Sender, Depends(_sender)]
+
+router = APIRouter(tags=["merchants"], responses=PROBLEMS)
+
+
+class _Anything(StringConvertor):
+    """Slashes and line breaks too."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("anything", _Anything())
+OFFER_PATH = MERCHANTS_PATH + "/{external_merchant_id:anything}/offers/{external_offer_id:anything}"
 _ID = {"in": "path", "required": True, "schema": {"type": "string", "minLength": 1, "maxLength": MAX_ID_LENGTH}}
 _IDS = [{"name": "external_merchant_id", **_ID}, {"name": "external_offer_id", **_ID}]
 
@@ -53,18 +89,16 @@ _IDS = [{"name": "external_merchant_id", **_ID}, {"name": "external_offer_id", *
         },
     },
 )
-async def put_offer(request: Request, service: Here, caller: MaySend) -> Response:
+async def put_offer(request: Request, service: Here, sender: MaySend) -> Response:
     """The offer shall be there with exactly this content; answered when it is."""
-    key = await _begin(request, service, caller, takes_down=False)
-    try:
+    _begin(request, service, sender, takes_down=False)
+    async with _counting(request, sender):
         body = await _body(request, service.settings.max_offer_bytes)
-        action = await asyncio.to_thread(read_offer, body, key, service.settings.max_image_bytes)
-    except Problem as refusal:
-        await _submit(request, caller, key, None)
-        if refusal.status is HTTPStatus.UNPROCESSABLE_ENTITY:
-            raise Problem(HTTPStatus.BAD_REQUEST, refusal.kind, refusal.detail, errors=refusal.errors) from None
-        raise
-    return await _carry_out(request, caller, key, action)
+        key = _key(request, sender.partner)
+        read = partial(read_offer, body, key, service.settings.max_image_bytes)
+        # A small one is read sooner than a thread would begin.
+        action = read() if len(body) <= SMALL_BYTES else await asyncio.to_thread(read)
+    return await _carry_out(request, sender, key, action)
 
 
 @router.delete(
@@ -73,18 +107,22 @@ async def put_offer(request: Request, service: Here, caller: MaySend) -> Respons
     responses={202: {"model": SingleReply}},
     openapi_extra={"parameters": _IDS},
 )
-async def delete_offer(request: Request, service: Here, caller: MaySend) -> Response:
+async def delete_offer(request: Request, service: Here, sender: MaySend) -> Response:
     """The offer shall be gone. What customers have activated stays theirs."""
-    key = await _begin(request, service, caller, takes_down=True)
-    return await _carry_out(request, caller, key, Delete())
+    _begin(request, service, sender, takes_down=True)
+    async with _counting(request, sender):
+        key = _key(request, sender.partner)
+    return await _carry_out(request, sender, key, Delete())
 
 
 @router.get("/api/v1/partner/quota", responses={200: {"model": QuotaReply}})
-def get_quota(request: Request, service: Here, caller: MaySend) -> Response:
+def get_quota(request: Request, service: Here, caller: MayAsk) -> Response:
     """What is left of today's requests; asking is free."""
     no_parameters(request)
     terms, quota = service.traces.terms(caller.partner or "")
-    headers, reset = limit_headers(terms, quota, service.clock())
+    now = service.clock()
+    headers = limit_headers(service.limiter, caller.partner or "", terms, quota, now)
+    reset = seconds_to_next_day(now)
     answer = {"limit": quota.limit, "used": quota.used, "remaining": quota.remaining, "reset": reset}
     return Response(msgspec.json.encode(answer), headers=headers, media_type=JSON)
 
@@ -106,42 +144,49 @@ def get_trace(request: Request, service: Here, caller: MayRead, trace_id: str) -
     return Response(msgspec.json.encode(answer), media_type=JSON)
 
 
-async def _begin(request: Request, service: Service, caller: Caller, *, takes_down: bool) -> OfferKey:
-    """What comes before anything is read: the limits, and which offer it is about. Raises Refused, Problem."""
-    partner = caller.partner or ""
-    terms, quota = await asyncio.to_thread(service.traces.terms, partner)
-    request.state.limits, _ = limit_headers(terms, quota, service.clock())
-    require_pace(service.limiter, partner, terms.rps)
-    require_quota(quota, service.clock(), takes_down=takes_down)
+def _begin(request: Request, service: Service, sender: Sender, *, takes_down: bool) -> None:
+    """What comes before anything is read: the limits. Raises Refused."""
+    told = partial(limit_headers, service.limiter, sender.partner, sender.terms)
+    quota, now = sender.quota, service.clock()
+    request.state.limits = told(quota, now)
+    require_pace(service.limiter, sender.partner, sender.terms.rps)
+    require_quota(quota, now, takes_down=takes_down)
     # From here on it counts, whatever becomes of it.
-    request.state.limits, _ = limit_headers(terms, Quota(quota.limit, quota.used + 1), service.clock())
+    request.state.limits = told(Quota(quota.limit, quota.used + 1), now)
     request.state.takes_down = takes_down
-    key = _key(request, partner)
-    if key is None:
-        await _submit(request, caller, OfferKey(partner, Channel.MERCHANT, None, ""), None)
-        place = Complaint(("path",), f"ids must be UTF-8, of 1 to {MAX_ID_LENGTH} characters")
-        raise Problem(HTTPStatus.BAD_REQUEST, "validation-error", validation_error([]).detail, errors=[place])
-    return key
 
 
-def _key(request: Request, partner: str) -> OfferKey | None:
+@asynccontextmanager
+async def _counting(request: Request, sender: Sender) -> AsyncIterator[None]:
+    """What is refused counts too; a field that breaks a rule is a 400 here."""
+    try:
+        yield
+    except (Problem, ClientDisconnect) as refusal:
+        await _submit(request, sender, OfferKey(sender.partner, Channel.MERCHANT, None, ""), None)
+        if isinstance(refusal, Problem) and refusal.status is HTTPStatus.UNPROCESSABLE_ENTITY:
+            raise Problem(HTTPStatus.BAD_REQUEST, refusal.kind, refusal.detail, errors=refusal.errors) from None
+        raise
+
+
+def _key(request: Request, partner: str) -> OfferKey:
+    """Which offer it is about; the path is taken apart in its raw form, because an id may hold slashes, escaped. Raises
+    Problem."""
+    no_parameters(request)
     raw = request.scope["raw_path"].partition(b"?")[0].removeprefix(f"{MERCHANTS_PATH}/".encode())
     merchant, found, offer = raw.partition(b"/offers/")
     try:
         ids = [unquote_to_bytes(part).decode() for part in (merchant, offer)]
     except UnicodeDecodeError:
-        return None
-    is_plain = found and b"/" not in merchant + offer
+        ids = []
+    is_plain = ids and found and b"/" not in merchant + offer
     if not is_plain or not all(1 <= len(told) <= MAX_ID_LENGTH and "\0" not in told for told in ids):
-        return None
+        raise validation_error([Complaint(("path",), f"ids must be UTF-8, of 1 to {MAX_ID_LENGTH} characters")])
     return OfferKey(partner, Channel.MERCHANT, *ids)
 
 
 async def _body(request: Request, max_bytes: int) -> bytes:
-    media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if media_type != JSON or request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        detail = f"The body must be {JSON} in UTF-8, not encoded."
-        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail)
+    require_json(request)
+    content_coding(request, ())
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -151,20 +196,20 @@ async def _body(request: Request, max_bytes: int) -> bytes:
     return bytes(body)
 
 
-async def _carry_out(request: Request, caller: Caller, key: OfferKey, action: Put | Delete) -> Response:
-    trace = await _submit(request, caller, key, action)
+async def _carry_out(request: Request, sender: Sender, key: OfferKey, action: Put | Delete) -> Response:
+    trace = await _submit(request, sender, key, action)
     assert isinstance(trace, Trace)  # noqa: S101 - an action that is not refused leaves one
     answer = {"message": ACCEPTED, "trace_id": trace.trace_id}
     headers = {**request.state.limits, "Location": f"{TRACES_PATH}/{trace.trace_id}"}
     return Response(msgspec.json.encode(answer), HTTPStatus.ACCEPTED, headers, JSON)
 
 
-async def _submit(request: Request, caller: Caller, key: OfferKey, action: Put | Delete | None) -> Result:
+async def _submit(request: Request, sender: Sender, key: OfferKey, action: Put | Delete | None) -> Result:
     """Carries a request out, or counts it. Raises Refused."""
     single = SingleRequest(
         trace_id=f"req-{uuid4().hex}",
         key=key,
-        origin=Origin(caller.name, Source.MERCHANT),
+        origin=Origin(sender.caller.name, Source.MERCHANT),
         action=action,
         takes_down=request.state.takes_down,
         traceparent=request.state.traceparent,

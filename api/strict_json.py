@@ -77,7 +77,7 @@ def read_envelope(body: bytes, list_name: str, max_elements: int = sys.maxsize) 
 
 
 def read_strictly(text: bytes) -> Element:
-    """Reads one JSON value. Raises NotJson, TooLargeValue."""
+    """Reads one JSON value, however large. Raises NotJson."""
     with _explained():
         return _Reader(_utf8(text)).element()
 
@@ -161,7 +161,7 @@ class _Reader:
 
     def element(self) -> Element:
         start = self._skip(0)
-        value, at = self._value(start)
+        value, at = self._decode(self.text, start)
         self._require_end(at)
         found = list(islice(flaws(value), MAX_COMPLAINTS + 1)) if self._is_suspect(start, at) else []
         return Element(value, found)

@@ -99,11 +99,16 @@ def _images_of(entries: Sequence[Entry]) -> Iterator[str]:
             yield from entry.event.images
 
 
+def _bytes(value: bytes | str) -> bytes:
+    # Who changes a row by hand may change its type too.
+    return value.encode() if isinstance(value, str) else value
+
+
 def _broken_images(tx: Cursor, referred: set[str]) -> Iterator[Difference]:
     """Images that are not what they were, and those that events refer to and that are not there."""
     for row in tx.execute("SELECT digest, literal FROM images"):
-        digest = row["digest"].hex()
-        if (found := hashlib.sha256(row["literal"]).hexdigest()) != digest:
+        digest = _bytes(row["digest"]).hex()
+        if (found := hashlib.sha256(_bytes(row["literal"])).hexdigest()) != digest:
             yield Difference(f"image {digest}", {"digest": found}, {"digest": digest})
         referred.discard(digest)
     for digest in sorted(referred):

@@ -1,0 +1,35 @@
+"""Is a body of the kind that a call takes?"""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+
+from fastapi import Request
+
+from api.pages import JSON
+from api.problems import Problem
+
+IDENTITY = "identity"
+
+
+def require_json(request: Request) -> None:
+    """Parameters of the media type are of no consequence, but for a charset that is not JSON's. Raises Problem 415."""
+    media_type, *parameters = request.headers.get("Content-Type", "").lower().split(";")
+    named = [parameter.partition("=") for parameter in parameters]
+    charsets = [value.strip().strip('"') for name, _, value in named if name.strip() == "charset"]
+    if media_type.strip() != JSON or not {"utf-8", "utf8"}.issuperset(charsets):
+        raise _unsupported(f"The body must be {JSON} in UTF-8.")
+
+
+def content_coding(request: Request, codings: Sequence[str]) -> str:
+    """Which of the codings the body has, or identity. Raises Problem 415."""
+    coding = ", ".join(request.headers.getlist("Content-Encoding")).strip().lower() or IDENTITY
+    if coding not in {*codings, IDENTITY}:
+        allowed = f"encoded with {' or '.join(codings)}, and with one of them only" if codings else "not be encoded"
+        detail = f"The body may be {allowed}." if codings else f"The body must {allowed}."
+        raise _unsupported(detail, codings)
+    return coding
+
+
+def _unsupported(detail: str, codings: Sequence[str] = ()) -> Problem:
+    headers = {"Accept-Encoding": ", ".join(codings) or IDENTITY}
+    return Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail, headers=headers)

@@ -1,0 +1,144 @@
+"""Does a request that goes wrong take exactly as much with it as it should, and do images come with their events only?"""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from uuid import UUID
+
+import pytest
+from msgspec import Raw
+
+from api.wiring import Service
+from domain.content import SentContent, digest
+from domain.images import MIN_LITERAL_BYTES, extract
+from domain.ledger import Clash, OfferLedger
+from domain.offer import ABSENT, Offer
+from domain.refusals import DailyQuotaExceeded, UnknownPartner
+from domain.store.cursor import Cursor
+from domain.trace import Put, SingleRequest, TraceOutcome
+from domain.trace_ledger import TraceLedger
+from domain.values import OfferKey
+from projections import inventory, partners
+from projections.verification import verify
+from tests.examples import PARTNER
+from tests.runs import rows
+from tests.single_requests import asking, delete, left, merchant_key, merchant_offer, put, set_quota, told, used
+
+ONE, TWO = merchant_key("MO-1"), merchant_key("MO-2")
+CREATED = TraceOutcome.CREATED
+UNCHANGED = TraceOutcome.UNCHANGED
+PICTURE = "QUJD" * MIN_LITERAL_BYTES
+
+
+@pytest.fixture(autouse=True)
+def _everything_agrees(service: Service) -> Iterator[None]:
+    yield
+    assert verify(service.ledger) == []
+
+
+def finding(service: Service, key: OfferKey, found: Callable[[], Offer]) -> TraceLedger:
+    """The requests of a ledger in which this offer is found in another way than usual."""
+
+    def find(tx: Cursor, uid: UUID) -> Offer:
+        return found() if uid == key.offer_uid else inventory.find_offer(tx, uid)
+
+    return TraceLedger(service.ledger, service.clock, find, partners.find_terms)
+
+
+def raising(error: Exception) -> Callable[[], Offer]:
+    def found() -> Offer:
+        raise error
+
+    return found
+
+
+def everything(ledger: OfferLedger) -> tuple[str, ...]:
+    """The whole database as SQL."""
+    connection = sqlite3.connect(ledger.recorder._connections.database)
+    try:
+        return tuple(connection.iterdump())
+    finally:
+        connection.close()
+
+
+# Faults
+
+
+def test_a_request_that_is_refused_late_leaves_nothing_not_even_its_count(service: Service) -> None:
+    traces = finding(service, ONE, raising(UnknownPartner(PARTNER)))
+    assert told(traces.carry_out([put(ONE), put(TWO), delete(ONE)])) == [UnknownPartner, (CREATED, 1), UnknownPartner]
+    assert (used(traces), rows(service.ledger, "traces"), rows(service.ledger, "inventory")) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_a_fault_takes_every_request_of_its_transaction_back(service: Service, at: int) -> None:
+    service.traces.carry_out([put(TWO, "a")])
+    before = everything(service.ledger)
+    requests = [put(TWO, "b"), delete(TWO)]
+    requests.insert(at, illustrated(ONE))
+    traces = finding(service, ONE, raising(RuntimeError("odd")))
+    with pytest.raises(RuntimeError, match="odd"):
+        traces.carry_out(requests)
+    assert everything(service.ledger) == before
+    assert [traces.find(request.trace_id) for request in requests] == [None] * 3
+    assert told(service.traces.carry_out(requests)[:1]) == [(CREATED, 1) if at == 0 else (TraceOutcome.UPDATED, 2)]
+
+
+def test_a_clash_takes_every_request_of_its_transaction_back(service: Service) -> None:
+    service.traces.carry_out([put(ONE, "a")])
+    before = everything(service.ledger)
+    with pytest.raises(Clash):
+        finding(service, ONE, lambda: ABSENT).carry_out([put(TWO), put(ONE, "b"), put(TWO, "b")])
+    assert everything(service.ledger) == before
+
+
+def test_a_trace_id_is_used_once(service: Service) -> None:
+    request = put(ONE)
+    service.traces.carry_out([request])
+    before = everything(service.ledger)
+    with pytest.raises(Clash):
+        service.traces.carry_out([put(TWO), request])
+    assert everything(service.ledger) == before
+
+
+# Images
+
+
+def test_an_image_is_kept_once_and_shown_in_its_place(service: Service) -> None:
+    requests = [illustrated(ONE), illustrated(TWO), illustrated(TWO, name="Open two jars")]
+    assert told(service.traces.carry_out(requests)) == [(CREATED, 1), (CREATED, 1), (TraceOutcome.UPDATED, 2)]
+    assert rows(service.ledger, "images") == 1
+    for key, name in ((ONE, "Open a jar"), (TWO, "Open two jars")):
+        with service.ledger.recorder.reading() as tx:
+            view = inventory.find(tx, key.offer_uid)
+        assert view is not None
+        assert json.loads(bytes(view.content)) == merchant_offer(key, name, {"content": PICTURE})
+
+
+def test_what_changes_nothing_brings_no_image(service: Service) -> None:
+    """The same picture in another spelling is another image, but says the same."""
+    service.traces.carry_out([illustrated(ONE)])
+    again = illustrated(ONE, spelling=rf"\u{ord(PICTURE[0]):04x}{PICTURE[1:]}")
+    assert told(service.traces.carry_out([again])) == [(UNCHANGED, 1)]
+    assert rows(service.ledger, "images") == 1
+
+
+def test_what_is_refused_brings_no_image(service: Service) -> None:
+    set_quota(service.ledger, 1)
+    results = service.traces.carry_out([put(ONE), illustrated(TWO), illustrated(merchant_key(partner="nobody"))])
+    assert told(results) == [(CREATED, 1), DailyQuotaExceeded, UnknownPartner]
+    assert left(service.ledger)["images"] == 0
+
+
+def test_an_image_stays_when_its_offer_goes_and_is_there_when_it_comes_back(service: Service) -> None:
+    requests = [illustrated(ONE), delete(ONE), illustrated(ONE)]
+    assert told(service.traces.carry_out(requests))[-1] == (TraceOutcome.RESTORED, 3)
+    assert rows(service.ledger, "images") == 1
+
+
+def illustrated(key: OfferKey, name: str = "Open a jar", spelling: str = PICTURE) -> SingleRequest:
+    """A PUT with an inline image, which is spelt like this in its body."""
+    offer = merchant_offer(key, name, {"content": PICTURE})
+    text, images = extract(json.dumps(offer).replace(PICTURE, spelling).encode())
+    assert images
+    return asking(key, Put(SentContent(Raw(text), digest(offer), images=tuple(i.digest for i in images)), images))

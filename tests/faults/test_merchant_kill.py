@@ -1,0 +1,191 @@
+"""Is everything there that was acknowledged, and nothing by halves, at whatever moment the server dies?
+
+`make faults` kills it twenty times, the ordinary suite a few times. OFFER_LEDGER_TEST_SEED repeats a series.
+"""
+
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx2
+import pytest
+
+from api.settings import Settings
+from api.wiring import Service, open_service
+from domain.partner import SetPartner
+from domain.trace import Trace, TraceOutcome
+from domain.values import OfferKey
+from projections import inventory
+from projections.verification import verify
+from tests.api.cli.shell import RunningServer
+from tests.examples import PARTNER, body
+from tests.faults.serving import PATIENCE_SECONDS, SECRET, prepared
+from tests.harness import OPERATOR, Caller
+from tests.single_requests import merchant_key, merchant_offer, send
+
+KILLS = int(os.environ.get("OFFER_LEDGER_TEST_KILLS", "2"))
+SEED = int(os.environ.get("OFFER_LEDGER_TEST_SEED", str(random.SystemRandom().randrange(10**6))))
+CONNECTIONS = 64
+LONGEST_SECONDS = 3.0
+RETRIED = 50
+
+
+class Sent(NamedTuple):
+    """A PUT on its way, of an offer that nobody else touches."""
+
+    key: OfferKey
+    name: str
+
+
+class Answered(NamedTuple):
+    """A PUT that was answered with 202."""
+
+    sent: Sent
+    trace_id: str
+
+
+class Traffic:
+    """Everyone puts one new offer after the other, over a connection of their own, until the server is gone."""
+
+    def __init__(self, server: RunningServer, mark: str) -> None:
+        self.sent: list[Sent] = []
+        self.answered: list[Answered] = []
+        self.others: list[httpx2.Response] = []
+        """Answers that should not be."""
+        self._threads = []
+        for number in range(CONNECTIONS):
+            caller = server.call(SECRET)
+            caller.http.timeout = PATIENCE_SECONDS
+            self._threads.append(threading.Thread(target=self._put, args=(caller, f"{mark}-{number}")))
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def join(self) -> None:
+        for thread in self._threads:
+            thread.join()
+
+    def _put(self, caller: Caller, mark: str) -> None:
+        count = 0
+        while True:
+            sent = Sent(merchant_key(f"MO-{mark}-{count}"), f"Open jar {mark} {count}")
+            self.sent.append(sent)
+            try:
+                reply = send(caller, *sent)
+            except httpx2.HTTPError:
+                return
+            if reply.status_code == 202:
+                self.answered.append(Answered(sent, reply.json()["trace_id"]))
+            else:
+                self.others.append(reply)
+            count += 1
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    prepared_settings = prepared(tmp_path, monkeypatch, 10)
+    with open_service(prepared_settings) as service:
+        service.ledger.handle(SetPartner(PARTNER, rps=0, daily_quota=0), OPERATOR)
+    return prepared_settings
+
+
+def require_all_there(service: Service, answered: Sequence[Answered]) -> None:
+    """Each offer whose PUT was acknowledged has its content, and the trace that was told says so."""
+    with service.ledger.recorder.reading() as tx:
+        for (key, name), trace_id in answered:
+            view = inventory.find(tx, key.offer_uid)
+            assert view is not None, key
+            assert (view.status, view.version) == ("active", 1)
+            assert bytes(view.content) == body(merchant_offer(key, name))
+            trace = service.traces.find(trace_id)
+            assert isinstance(trace, Trace), trace_id
+            assert (trace.offer_uid, trace.outcome, trace.version) == (key.offer_uid, TraceOutcome.CREATED, 1)
+
+
+def require_nothing_by_halves(service: Service, sent: Sequence[Sent], answered: Sequence[Answered]) -> None:
+    """Every offer has its event, its commit, its trace and its count; none was made that nobody sent."""
+    with service.ledger.recorder.reading() as tx:
+        positions = [row["position"] for row in tx.execute("SELECT position FROM ledger ORDER BY position")]
+        offers = {row["external_id"] for row in tx.execute("SELECT external_id FROM inventory")}
+        commits = ids(tx.execute("SELECT trace_id FROM commits WHERE trace_id IS NOT NULL"))
+        created = ids(tx.execute("SELECT trace_id FROM traces WHERE outcome = 'created'"))
+        traces = tx.execute("SELECT count(*) AS n FROM traces").fetchone()["n"]
+        used = tx.execute("SELECT sum(used) AS used FROM quota_use").fetchone()["used"]
+    assert positions == list(range(1, len(positions) + 1))
+    assert offers <= {one.key.external_id for one in sent}
+    assert len(answered) <= len(offers) == len(created)
+    assert {one.trace_id for one in answered} <= created == commits
+    assert traces == used
+    assert verify(service.ledger) == []
+
+
+def ids(rows: Any) -> set[str]:
+    return {row["trace_id"] for row in rows}
+
+
+def require_repeatable(caller: Caller, answered: Sequence[Answered], unanswered: Sequence[Sent]) -> None:
+    """What was acknowledged changes nothing when it is sent again; what was not, is there then, once."""
+    expected = [(one.sent, {"unchanged"}) for one in answered]
+    expected += [(sent, {"created", "unchanged"}) for sent in unanswered]
+    for sent, outcomes in expected:
+        reply = send(caller, *sent)
+        assert reply.status_code == 202, reply.text
+        trace = caller.get(reply.headers["Location"]).json()
+        assert trace["outcome"] in outcomes
+        assert trace["version"] == 1
+    for one in answered:
+        found = caller.get(f"/api/v1/partner/requests/{one.trace_id}").json()
+        assert (found["outcome"], found["offerUid"]) == ("created", str(one.sent.key.offer_uid))
+
+
+def test_what_was_acknowledged_is_there_whenever_the_server_dies(settings: Settings, tmp_path: Path) -> None:
+    print(f"seed {SEED}")
+    chance = random.Random(SEED)
+    sent: list[Sent] = []
+    answered: list[Answered] = []
+    for n in range(KILLS):
+        moment = chance.uniform(0, LONGEST_SECONDS)
+        with RunningServer(settings, tmp_path / f"{n}-killed.log") as server:
+            traffic = Traffic(server, str(n))
+            traffic.start()
+            time.sleep(moment)
+            server.kill()
+            traffic.join()
+        assert [reply.text for reply in traffic.others] == []
+        print(f"killed after {moment:.2f} s: {len(traffic.answered)} of {len(traffic.sent)} acknowledged")
+        sent += traffic.sent
+        answered += traffic.answered
+        with open_service(settings) as service:
+            require_all_there(service, answered)
+            require_nothing_by_halves(service, sent, answered)
+        known = {one.sent for one in traffic.answered}
+        unanswered = [one for one in traffic.sent if one not in known]
+        some = chance.sample(traffic.answered, min(RETRIED, len(traffic.answered)))
+        with RunningServer(settings, tmp_path / f"{n}-again.log") as again:
+            require_repeatable(again.call(SECRET), some, unanswered)
+            assert "Traceback" not in again.log
+    with open_service(settings) as service:
+        require_all_there(service, answered)
+        assert verify(service.ledger) == []
+
+
+def test_who_is_being_answered_when_the_server_is_asked_to_end_is_not_forgotten(
+    settings: Settings, tmp_path: Path
+) -> None:
+    with RunningServer(settings, tmp_path / "serve.log") as server:
+        traffic = Traffic(server, "ended")
+        traffic.start()
+        time.sleep(1)
+        assert server.end(signal.SIGTERM) in {0, 128 + signal.SIGTERM, -signal.SIGTERM}
+        traffic.join()
+        assert "Traceback" not in server.log
+    assert [reply.text for reply in traffic.others] == []
+    with open_service(settings) as service:
+        require_all_there(service, traffic.answered)
+        require_nothing_by_halves(service, traffic.sent, traffic.answered)
