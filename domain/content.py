@@ -54,15 +54,19 @@ def normal_form(content: Content) -> Content:
 
 
 def _without_nulls(value: Any) -> Any:
-    if isinstance(value, dict):
+    # Done for every value of every offer: types are compared, not asked for, and strings and numbers need no call.
+    if type(value) is dict:
         return {
-            name: member if type(member) is str else _without_nulls(member)
+            name: member if type(member) in _PLAIN else _without_nulls(member)
             for name, member in value.items()
             if member is not None
         }
-    if isinstance(value, list):
-        return [_without_nulls(element) for element in value]
+    if type(value) is list:
+        return [element if type(element) in _PLAIN else _without_nulls(element) for element in value]
     return value
+
+
+_PLAIN = frozenset({str, int, float, bool})
 
 
 def canonical(value: Any) -> bytes:
