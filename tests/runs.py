@@ -17,8 +17,8 @@ from domain.partner import SetPartner
 from domain.reconciliation import Item, Plan, ValidItem, reconcile
 from domain.run import Run, RunProblem, RunRequest
 from domain.run_ledger import RunLedger
+from domain.store import run_bodies
 from domain.store.packing import pack
-from domain.store.run_bodies import in_chunks
 from domain.values import Channel, Clock, Operation, Origin, Source
 from projections import inventory, projector
 from tests.examples import PARTNER, body, offer_data
@@ -40,9 +40,14 @@ def request(
     return RunRequest(uuid4(), partner, operation, request_id or uuid4(), body_digest, len(sent), same_as=same_as)
 
 
+def in_chunks(sent: bytes) -> list[bytes]:
+    size = run_bodies.CHUNK_BYTES
+    return [pack(sent[at : at + size]) for at in range(0, len(sent), size)]
+
+
 def accepted(runs: RunLedger, sent: bytes = b"{}", asked: RunRequest | None = None) -> Run:
     """A run that this owner holds, with its body."""
-    return runs.accept(asked or request(sent), Channel.CUSTOM, FEED, list(in_chunks(iter([sent])))).run
+    return runs.accept(asked or request(sent), Channel.CUSTOM, FEED, in_chunks(sent)).run
 
 
 def accepted_batch(runs: RunLedger, batch: Mapping[str, Any], sent: bytes | None = None) -> Run:

@@ -3,12 +3,12 @@
 So it is there for whoever takes the run over, it is part of every backup, and it needs no place of its own.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
 from domain.store.cursor import Cursor
-from domain.store.packing import pack, unpack
+from domain.store.packing import unpack
 from domain.values import to_microseconds
 
 CHUNK_BYTES = 4 * 1024 * 1024
@@ -47,15 +47,3 @@ def delete_abandoned(tx: Cursor, before: datetime) -> int:
         (to_microseconds(before),),
     )
     return len(deleted.fetchall())
-
-
-def in_chunks(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    """The same bytes, packed, in chunks of the usual size."""
-    buffer = bytearray()
-    for block in blocks:
-        buffer += block
-        while len(buffer) >= CHUNK_BYTES:
-            yield pack(bytes(buffer[:CHUNK_BYTES]))
-            del buffer[:CHUNK_BYTES]
-    if buffer:
-        yield pack(bytes(buffer))

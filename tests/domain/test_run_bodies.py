@@ -5,15 +5,10 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from domain.ledger import OfferLedger, StorageError
 from domain.run_ledger import ABANDONED_AFTER, RunLedger
-from domain.store import run_bodies
-from domain.store.packing import unpack
-from domain.store.run_bodies import in_chunks
 from domain.values import Channel
 from tests.harness import Clock
 from tests.runs import FEED, LEASE, accepted, opened, packed, request, rows
@@ -62,16 +57,6 @@ def test_a_body_that_was_stored_before_becomes_that_of_the_run(here: RunLedger) 
     here.store_body(asked.run_id, 0, packed(b"stored ", b"before"))
     here.accept(asked, Channel.CUSTOM, FEED)
     assert b"".join(here.body(asked.run_id)) == b"stored before"
-
-
-@given(st.lists(st.binary(max_size=40)), st.integers(1, 30))
-def test_any_blocks_are_packed_in_chunks_of_one_size(blocks: list[bytes], size: int) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_bodies, "CHUNK_BYTES", size)
-        chunks = [unpack(chunk) for chunk in in_chunks(iter(blocks))]
-    assert b"".join(chunks) == b"".join(blocks)
-    assert all(len(chunk) == size for chunk in chunks[:-1])
-    assert all(0 < len(chunk) <= size for chunk in chunks)
 
 
 # Surviving
