@@ -120,24 +120,22 @@ class _Gzip:
 
     def __init__(self) -> None:
         self._member = self._new()
-        self._begun = False
         self._parts = _Parts()
 
     def decode(self, sent: bytes) -> Iterator[bytes]:
         while sent:
             if self._member.eof:
-                self._member, self._begun = self._new(), False
+                self._member = self._new()
                 self._parts.count("gzip")
             try:
                 piece = self._member.decompress(sent, PIECE_BYTES)
             except zlib.error:
                 raise _not_coded("gzip") from None
-            self._begun = True
             yield piece
             sent = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
 
     def end(self) -> None:
-        if not self._begun or not self._member.eof:
+        if not self._member.eof:
             raise _not_coded("gzip")
 
     def _new(self) -> "zlib._Decompress":

@@ -32,7 +32,7 @@ from domain.store.runs import (
 from domain.values import Channel, Clock, Origin
 
 ABANDONED_AFTER = timedelta(hours=1)
-"""An upload takes less, or has failed."""
+"""An upload to which nothing has come for so long has failed."""
 
 
 class Accepted(Struct, frozen=True):
