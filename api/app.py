@@ -11,13 +11,14 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api import batch, health, merchants, offers, runs
+from api import batch, health, merchants, offers, offers_files, runs
 from api.auth import may
 from api.group_commit import GroupCommit
 from api.problems import handle_problems
 from api.run_desk import RunDesk
 from api.schemas.batch import BatchRequest
 from api.schemas.merchant import MerchantOffer
+from api.schemas.offers_file import OffersFileRequest
 from api.schemas.problem import ProblemReply
 from api.schemas.query import no_parameters
 from api.wiring import Service
@@ -53,8 +54,9 @@ def create_app(service: Service, *, warm: bool = False) -> FastAPI:
     app.state.group_commit = GroupCommit(service.traces.carry_out)
     app.add_middleware(Tracing)
     handle_problems(app)
-    for router in (batch.router, merchants.router, runs.router, offers.router, health.router, _openapi_router(app)):
-        app.include_router(router)
+    for part in (batch, merchants, offers_files, runs, offers, health):
+        app.include_router(part.router)
+    app.include_router(_openapi_router(app))
     return app
 
 
@@ -77,7 +79,12 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
     """The routes' own description, with the models that they refer to without FastAPI's help."""
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     _, extra = models_json_schema(
-        [(BatchRequest, "validation"), (MerchantOffer, "validation"), (ProblemReply, "serialization")],
+        [
+            (BatchRequest, "validation"),
+            (MerchantOffer, "validation"),
+            (OffersFileRequest, "validation"),
+            (ProblemReply, "serialization"),
+        ],
         ref_template=_REFERENCE,
     )
     components = document.setdefault("components", {})

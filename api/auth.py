@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from api.problems import Problem, Vendor, vendor_of
+from api.problems import Problem, Vendor, is_ingestion, vendor_of
 from api.schemas.query import no_repeats
 from api.wiring import Service
 from domain.values import Role, to_microseconds
@@ -37,7 +37,7 @@ def may(*roles: Role) -> Callable[[Request, Service], Caller]:
         caller = _authenticate(request, service)
         if caller.role not in roles:
             raise Problem(HTTPStatus.FORBIDDEN, "forbidden", f"The role {caller.role} may not do this.")
-        if vendor_of(request) is None:
+        if not is_ingestion(request):
             _require_pace(caller, service)
         if vendor_of(request) is not Vendor.MERCHANT:  # there, what is wrong counts, and is looked for later
             no_repeats(request)

@@ -50,7 +50,7 @@ def accept(principal: Principal, arrival: Arrival, sender: Sender) -> Accepted:
 def carry_out(principal: Principal, run_id: UUID) -> Run:
     """Claims a run, then as run_work.carry_out does."""
     service = _service(principal)
-    return run_work.carry_out(service.runs, service.runs.claim(run_id))
+    return run_work.carry_out(service.runs, service.runs.claim(run_id), service.settings.max_image_bytes)
 
 
 @cache

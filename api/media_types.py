@@ -5,19 +5,26 @@ from http import HTTPStatus
 
 from fastapi import Request
 
+from api.multipart import MULTIPART
 from api.pages import JSON
 from api.problems import Problem
 
 IDENTITY = "identity"
 
 
-def require_json(request: Request) -> None:
-    """Parameters of the media type are of no consequence, but for a charset that is not JSON's. Raises Problem 415."""
+def require_json(request: Request, *others: str) -> None:
+    """Parameters of the media type are of no consequence, but for a charset that is not JSON's. Raises Problem 415.
+
+    `others`: which else could have been sent, and was not."""
     media_type, *parameters = request.headers.get("Content-Type", "").lower().split(";")
     named = [parameter.partition("=") for parameter in parameters]
     charsets = [value.strip().strip('"') for name, _, value in named if name.strip() == "charset"]
     if media_type.strip() != JSON or not {"utf-8", "utf8"}.issuperset(charsets):
-        raise _unsupported(f"The body must be {JSON} in UTF-8.")
+        raise _unsupported(f"The body must be {' or '.join([f'{JSON} in UTF-8', *others])}.")
+
+
+def is_multipart(request: Request) -> bool:
+    return request.headers.get("Content-Type", "").lower().partition(";")[0].strip() == MULTIPART
 
 
 def content_coding(request: Request, codings: Sequence[str]) -> str:

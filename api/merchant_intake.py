@@ -1,16 +1,16 @@
-"""What does a partner say of a merchant offer with this body?"""
+"""What does a partner say of a merchant offer? The same in the body of a PUT and in a record of an offers file."""
 
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
 from msgspec import Raw
-from pydantic import ValidationError
 
 from api.json_element import read_element
+from api.long_bodies import broken_rules
 from api.problems import Problem, validation_error
 from api.schemas.merchant import ASSETS, MerchantOffer, warnings
-from api.schemas.messages import Complaint, complaints
+from api.schemas.messages import Complaint
 from api.strict_json import NotJson
 from domain.content import SentContent, digest
 from domain.images import extract
@@ -27,18 +27,30 @@ def read_offer(body: bytes, key: OfferKey, max_image_bytes: int) -> Put:
     sent = read.value
     if not isinstance(sent, dict):
         raise validation_error([Complaint((), "the body must be an object")])
-    if broken := read.flaws or _broken_rules(sent):
+    if broken := read.flaws or broken_rules(sent, MerchantOffer):
         raise validation_error(broken)
     ids = {"merchantId": key.merchant_id, "offerId": key.external_id}
     if other := [name for name, told in ids.items() if sent[name] != told]:
         raise validation_error([Complaint((name,), "must be equal to the id in the path") for name in other])
-    if too_large := [place for place, image in _images(sent) if len(image) > max_image_bytes]:
-        raise validation_error(
-            [Complaint(place, f"must have at most {max_image_bytes} characters") for place in too_large]
-        )
-    text, images = extract(body.strip())
-    content = SentContent(Raw(text), digest(sent), images=tuple(image.digest for image in images))
-    return Put(content, images, warnings(sent))
+    if too_large := too_large_images(sent, max_image_bytes):
+        raise validation_error(too_large)
+    return put_of(body.strip(), digest(sent), warnings=warnings(sent))
+
+
+def too_large_images(sent: dict[str, Any], max_bytes: int) -> list[Complaint]:
+    """For an offer that is in order otherwise."""
+    return [
+        Complaint(place, f"must have at most {max_bytes} characters")
+        for place, image in _images(sent)
+        if len(image) > max_bytes
+    ]
+
+
+def put_of(text: bytes, content_digest: str, sent_digest: str | None = None, warnings: tuple[str, ...] = ()) -> Put:
+    """For an offer that is in order, by its JSON text and the digest of what that says."""
+    short, images = extract(text)
+    content = SentContent(Raw(short), content_digest, sent_digest, tuple(image.digest for image in images))
+    return Put(content, images, warnings)
 
 
 def _images(sent: dict[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -47,11 +59,3 @@ def _images(sent: dict[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]
         content = sent["assets"][asset]["value"]["large"].get("content")
         if content is not None:
             yield ("assets", asset, "value", "large", "content"), content
-
-
-def _broken_rules(sent: dict[str, object]) -> list[Complaint]:
-    try:
-        MerchantOffer.model_validate(sent)
-    except ValidationError as error:
-        return complaints(error)
-    return []

@@ -18,6 +18,7 @@ from api.schemas.messages import MAX_COMPLAINTS, Complaint, explain
 from domain.ledger import StorageError
 from domain.refusals import (
     DailyQuotaExceeded,
+    FileSuperseded,
     IdempotencyKeyReused,
     NoSlotLeft,
     Refused,
@@ -26,6 +27,7 @@ from domain.refusals import (
 )
 
 BATCH_PATH = "/api/v1/integrations/offer-providers/custom/offers"
+OFFERS_FILES_PATH = "/api/v1/partner/offers-files"
 MERCHANTS_PATH = "/api/v1/partner/merchants"
 RUNS_PATH = "/api/v1/runs"
 MEDIA_TYPE = "application/problem+json"
@@ -108,7 +110,7 @@ def respond(request: Request, problem: Problem) -> Response:
 
 
 class Vendor(StrEnum):
-    """Whose document a path is from; such replies have its members too, and are not counted per token."""
+    """Whose document a path is from; such replies have its members too."""
 
     BATCH = "batch"
     MERCHANT = "merchant"
@@ -118,6 +120,11 @@ def vendor_of(request: Request) -> Vendor | None:
     if request.url.path == BATCH_PATH:
         return Vendor.BATCH
     return Vendor.MERCHANT if request.url.path.startswith(f"{MERCHANTS_PATH}/") else None
+
+
+def is_ingestion(request: Request) -> bool:
+    """Whether the path is a door for offers: it has limits of its own, and is not counted per token."""
+    return vendor_of(request) is not None or request.url.path == OFFERS_FILES_PATH
 
 
 def _batch_members(problem: Problem) -> dict[str, Any]:
@@ -203,6 +210,9 @@ def _of_refusal(refusal: Refused) -> Problem:
             return Problem(
                 HTTPStatus.TOO_MANY_REQUESTS, "quota-exceeded", f"{refusal}.", headers=headers, more={"limit": kind}
             )
+        case FileSuperseded():
+            place = Complaint(("name",), "is dated before the last file that was processed")
+            return Problem(HTTPStatus.CONFLICT, "file-superseded", f"{refusal}.", errors=[place])
         case NoSlotLeft():
             headers = {"Retry-After": str(refusal.seconds_to_next_window)}
             return Problem(HTTPStatus.TOO_MANY_REQUESTS, "run-limit-reached", f"{refusal}.", headers=headers)

@@ -45,6 +45,7 @@ class RunDesk:
     def __init__(self, service: Service) -> None:
         self._runs = service.runs
         self._max_items = service.settings.max_items
+        self._max_image_bytes = service.settings.max_image_bytes
         self._look_seconds = service.settings.lease_seconds / LOOKS_PER_LEASE
         self._principal = Principal(service.settings, service.clock, service.runs.owner)
         # Nobody but batches waits for these threads, and who only reads waits for no one who writes.
@@ -143,7 +144,7 @@ class RunDesk:
         return await to_thread.run_sync(self._carry_out_here, run, limiter=self._carrying_threads)
 
     def _carry_out_here(self, run: Run) -> Run:
-        return run_work.carry_out(self._runs, self._runs.claim(run.run_id))
+        return run_work.carry_out(self._runs, self._runs.claim(run.run_id), self._max_image_bytes)
 
     def _ended(self, run: Run, task: asyncio.Task[Run]) -> None:
         del self._tasks[run.run_id]

@@ -7,13 +7,17 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from api.batch_intake import read_request
+from api.file_intake import read_file
 from api.json_split import Body
+from api.long_bodies import take_apart
+from api.problems import validation_error
 from api.run_work import asks_for_the_same
+from api.schemas.messages import Complaint
 from domain.refusals import IdempotencyKeyReused
 from domain.run import RunRequest
 from domain.run_ledger import Accepted, RunLedger
 from domain.store.packing import unpack
-from domain.values import Channel, Origin
+from domain.values import Origin
 
 
 class Arrival(Struct, frozen=True):
@@ -30,11 +34,20 @@ class Arrival(Struct, frozen=True):
 
 
 class Sender(Struct, frozen=True):
-    """Whose offers they are, and by whom and which way they came."""
+    """Whose offers they are, and by whom and which way they came; `file_name` tells an offers file from a batch."""
 
     partner: str
-    channel: Channel
     origin: Origin
+    file_name: str | None = None
+
+
+def is_offers_file(body: Body, max_items: int) -> bool:
+    """Tells an offers file from a batch by its envelope. Raises Problem if the body is neither."""
+    members = take_apart(body, max_items, keep=False).members
+    if not members.keys() & {"operation", "header"}:
+        told = "required: a batch has an operation, an offers file a header"
+        raise validation_error([Complaint(("operation",), told), Complaint(("header",), told)])
+    return "operation" not in members
 
 
 def accept(runs: RunLedger, arrival: Arrival, sender: Sender, max_items: int) -> Accepted:
@@ -42,19 +55,18 @@ def accept(runs: RunLedger, arrival: Arrival, sender: Sender, max_items: int) ->
 
     Raises Problem for a body that is not in order, and what RunLedger.accept raises."""
     body = arrival.body(runs)
-    asked = read_request(body, max_items)
+    name = sender.file_name
     request = RunRequest(
         run_id=arrival.run_id,
         partner=sender.partner,
-        operation=asked.operation,
-        concurrency_request_id=asked.concurrency_request_id,
+        asked=read_request(body, max_items) if name is None else read_file(name, body, max_items),
         body_digest=arrival.digest,
         body_bytes=arrival.size,
         body_chunks=arrival.stored_chunks + len(arrival.packed),
     )
     while True:
         try:
-            return runs.accept(request, sender.channel, sender.origin, arrival.packed)
+            return runs.accept(request, sender.origin, arrival.packed)
         except IdempotencyKeyReused as reused:
             earlier = runs.find(reused.run_id)
             if request.same_as == reused.run_id or not (earlier and asks_for_the_same(runs, earlier, body)):

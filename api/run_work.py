@@ -1,23 +1,26 @@
 """How does an owner carry a run out? The same in the server, in its helper processes and on the command line."""
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from http import HTTPStatus
 from threading import Event, Thread
+from typing import Any, assert_never
 from uuid import UUID
 
+from api import file_intake
 from api.batch_intake import judge
 from api.json_split import Body
 from api.problems import Problem
 from domain.ledger import Clash, StorageError
 from domain.offer import Offer
+from domain.offers_file import reconcile_file
 from domain.reconciliation import Plan, reconcile
 from domain.refusals import RunNotYours
-from domain.run import MAX_ATTEMPTS, Run, RunProblem
+from domain.run import MAX_ATTEMPTS, Batch, OffersFile, Run, RunProblem
 from domain.run_ledger import RunLedger
-from domain.values import Operation, Watch, unwatched
+from domain.values import Operation, PartnerSettings, Watch, unwatched
 
 RENEWALS_PER_LEASE = 4
 FAILED = RunProblem(
@@ -36,7 +39,7 @@ class RunFailed(Exception):  # noqa: N818 - named as the state of the run
         self.run_id, self.report = run_id, report
 
 
-def carry_out(runs: RunLedger, run: Run, watch: Watch = unwatched) -> Run:
+def carry_out(runs: RunLedger, run: Run, max_image_bytes: int, watch: Watch = unwatched) -> Run:
     """Carries out a run that this owner holds, and answers it as it ended.
 
     Raises RunNotYours if others have taken it over, StorageError if the ledger can't be used (then it stays as it was
@@ -44,8 +47,13 @@ def carry_out(runs: RunLedger, run: Run, watch: Watch = unwatched) -> Run:
     with _held(runs, run):
         try:
             _require_attempts(run)
-            plan, request_digest = _plan(runs, run, watch)
-            return runs.complete(run, plan, request_digest)
+            match run.asked:
+                case Batch(operation=operation):
+                    return _carry_out_batch(runs, run, operation, watch)
+                case OffersFile():
+                    return _carry_out_file(runs, run, run.asked, max_image_bytes, watch)
+                case _:
+                    assert_never(run.asked)
         except Exception as error:
             if isinstance(error, RunNotYours | StorageError) and not isinstance(error, Clash):
                 if isinstance(error, StorageError):
@@ -79,17 +87,29 @@ def _require_attempts(run: Run) -> None:
         raise RuntimeError(f"begun {MAX_ATTEMPTS} times and never ended")
 
 
-def _plan(runs: RunLedger, run: Run, watch: Watch) -> tuple[Plan, str]:
+def _carry_out_batch(runs: RunLedger, run: Run, operation: Operation, watch: Watch) -> Run:
     known: dict[str, Offer] = {}
 
     def load(external_ids: list[str]) -> dict[str, Offer]:
-        known.update(runs.known_offers(run, None if run.operation is Operation.SYNCHRONIZE else external_ids))
+        known.update(runs.known_offers(run, None if operation is Operation.SYNCHRONIZE else external_ids))
         return known
 
     judged = judge(partial(runs.body, run.run_id), load, watch)
-    plan = reconcile(run.partner, run.operation, judged.items, known)
+    plan = reconcile(run.partner, operation, judged.items, known)
     plan.outcome.messages.extend(judged.remarks)
-    return plan, judged.request_digest
+    return runs.complete(run, plan, judged.request_digest)
+
+
+def _carry_out_file(runs: RunLedger, run: Run, file: OffersFile, max_image_bytes: int, watch: Watch) -> Run:
+    body = partial(runs.body, run.run_id)
+    judged = file_intake.judge(body, file, run.partner, runs.known_offers(run), max_image_bytes, watch)
+
+    def decide(known: Mapping[Any, Offer], settings: PartnerSettings) -> Plan:
+        plan = reconcile_file(run.partner, judged.records, known, settings.missing_from_file)
+        plan.outcome.messages.extend(judged.remarks)
+        return plan
+
+    return runs.decide_and_complete(run, decide)
 
 
 @contextmanager

@@ -1,8 +1,7 @@
 """Which runs have there been, and what became of each offer in them?"""
 
-from collections.abc import Iterator
 from itertools import islice
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -12,23 +11,20 @@ from api import cursors
 from api.auth import Here, may
 from api.pages import JSON, next_link
 from api.problems import RUNS_PATH, not_found
+from api.run_report import run_document, run_items
 from api.schemas.problem import PROBLEMS
 from api.schemas.query import no_parameters, uid
 from api.schemas.runs import ItemList, ItemQuery, RunList, RunQuery, RunReply
 from api.wiring import Service
-from domain.run import ItemOutcome, Run, RunState
-from domain.store.cursor import Cursor
-from domain.store.run_outcomes import select_outcome
+from domain.run import Run, RunState
 from domain.store.runs import RunFilter, select_runs
-from domain.values import Channel, Operation, Role, utc_text
+from domain.values import Channel, Operation, Role
 from projections.tokens import Caller
 
 MayRead = Annotated[Caller, Depends(may(Role.PARTNER, Role.AUDITOR, Role.OPERATOR))]
 RunId = Annotated[str, Path(alias="runId")]
 
 router = APIRouter(prefix=RUNS_PATH, tags=["runs"], responses=PROBLEMS)
-
-_decode_items = msgspec.json.Decoder(list[ItemOutcome]).decode
 
 
 @router.get("", responses={200: {"model": RunList}})
@@ -64,44 +60,15 @@ def get_run(request: Request, service: Here, caller: MayRead, run_id: RunId) -> 
 def list_items(
     request: Request, service: Here, caller: MayRead, run_id: RunId, query: Annotated[ItemQuery, Query()]
 ) -> Response:
-    """What became of the offers of a run: the created ones, the updated, the unchanged, the paused, then the failed; none
-    while it is not finished."""
+    """What became of the offers of a run, by outcome, each in the order of the request; none while it is not finished."""
     run = _visible_run(service, caller, run_id)
     question = ("items", run.run_id, query.outcome)
     after = cursors.decode(question, query.cursor)
     with service.ledger.recorder.reading() as tx:
-        found = list(islice(_items(tx, run.run_id, query.outcome, after), query.limit + 1))
+        found = list(islice(run_items(tx, run.run_id, query.outcome, after), query.limit + 1))
     next_cursor = cursors.encode(question, found[query.limit][0] if len(found) > query.limit else None)
     body = {"items": [item for _, item in found[: query.limit]], "nextCursor": next_cursor}
     return Response(msgspec.json.encode(body), headers=next_link(request.url, next_cursor), media_type=JSON)
-
-
-def _items(tx: Cursor, run_id: UUID, outcome: str | None, after: int) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The items with their places, from that one on."""
-    for part in select_outcome(tx, run_id, outcome, after):
-        for place, item in enumerate(_decode_items(part.items), part.first_item):
-            if place >= after:
-                yield place, {"externalId": item.external_id, "outcome": part.outcome, "messages": item.messages}
-
-
-def run_document(run: Run) -> dict[str, Any]:
-    """A run as its readers get it."""
-    return {
-        "runId": run.run_id,
-        "partner": run.partner,
-        "channel": run.channel,
-        "operation": run.operation,
-        "source": run.source,
-        "actor": run.actor,
-        "concurrencyRequestId": run.concurrency_request_id,
-        "state": run.state,
-        "acceptedAt": utc_text(run.accepted_at),
-        "finishedAt": utc_text(run.finished_at) if run.finished_at else None,
-        "counts": run.counts,
-        "messages": run.messages,
-        "position": run.position,
-        "problem": run.problem,
-    }
 
 
 def _visible_run(service: Service, caller: Caller, run_id: str) -> Run:

@@ -15,7 +15,7 @@ from domain.ledger import OfferLedger
 from domain.run_ledger import RunLedger
 from domain.trace_ledger import TraceLedger
 from domain.values import Clock
-from projections import inventory, partners, projector
+from projections import known_offers, partners, projector
 
 
 class Service(Struct, frozen=True):
@@ -42,11 +42,11 @@ def open_service(
 
     `owner`: in whose name runs are carried out, if not in that of this process. Raises SchemaMismatch, and StorageError if the database can't be opened."""
     settings = settings or Settings()
-    ledger = OfferLedger(settings.database, clock, projector.project, inventory.known_offers)
+    ledger = OfferLedger(settings.database, clock, projector.project, known_offers.known_offers)
     try:
         ledger.recorder.prepare_schema(projector.tables())
         runs = RunLedger(ledger, clock, owner or _this_process(), timedelta(seconds=settings.lease_seconds))
-        traces = TraceLedger(ledger, clock, inventory.find_offer, partners.find_terms)
+        traces = TraceLedger(ledger, clock, known_offers.find_offer, partners.find_terms)
         yield Service(settings, clock, ledger, runs, traces, RequestLimiter())
     finally:
         ledger.close()

@@ -30,6 +30,12 @@ class PauseCause(StrEnum):
     ABSENT_FROM_SYNCHRONIZE = "absent-from-synchronize"
 
 
+class DeletionCause(StrEnum):
+    """Why an offer was deleted without being named."""
+
+    ABSENT_FROM_FILE = "absent-from-file"
+
+
 class OfferCreated(EventStruct, frozen=True):
     TOPIC: ClassVar[str] = "OfferCreated"
     partner: str
@@ -64,6 +70,8 @@ class OfferResumed(EventStruct, frozen=True):
 
 class OfferDeleted(EventStruct, frozen=True):
     TOPIC: ClassVar[str] = "OfferDeleted"
+    cause: DeletionCause | None = None
+    """None: its partner has said so."""
 
 
 class OfferRestored(EventStruct, frozen=True):

@@ -54,8 +54,9 @@ class Entry(Struct, frozen=True):
 Project = Callable[[Cursor, Sequence[Entry]], None]
 """Brings the projections up to date, inside the transaction of the entries."""
 
-KnownOffers = Callable[[Cursor, str, Channel, Collection[str] | None], Mapping[str, Offer]]
-"""A partner's offers on a channel by externalId: those that are named, or all."""
+KnownOffers = Callable[[Cursor, str, Channel, Collection[str] | None], Mapping[Any, Offer]]
+"""A partner's offers on a channel: those of the externalIds that are named, or all. By externalId on the custom channel, by
+(merchantId, externalId) on the merchant channel."""
 
 
 class OfferLedger(Application[UUID]):

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from domain.content import SentContent
 from domain.events import (
+    DeletionCause,
     OfferCreated,
     OfferDeleted,
     OfferEvent,
@@ -108,6 +109,6 @@ def pause(offer: Offer, cause: PauseCause) -> list[OfferEvent]:
     return [OfferPaused(cause=cause)] if offer.status is Status.ACTIVE else []
 
 
-def delete(offer: Offer) -> list[OfferEvent]:
+def delete(offer: Offer, cause: DeletionCause | None = None) -> list[OfferEvent]:
     """The partner takes the offer down; what was never seen or is deleted already stays as it is."""
-    return [OfferDeleted()] if offer.status in {Status.ACTIVE, Status.PAUSED} else []
+    return [OfferDeleted(cause=cause)] if offer.status in {Status.ACTIVE, Status.PAUSED} else []

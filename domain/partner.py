@@ -6,7 +6,7 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from domain.events import PartnerEvent, PartnerRegistered, PartnerSettingsChanged
-from domain.values import Operation, PartnerSettings
+from domain.values import MissingFromFile, Operation, PartnerSettings
 
 # State
 
@@ -49,6 +49,7 @@ class SetPartner(Struct, frozen=True):
     insert_per_hour: int | None = None
     rps: int | None = None
     daily_quota: int | Literal["auto"] | None = None
+    missing_from_file: MissingFromFile | None = None
 
 
 def set_partner(partner: Partner, command: SetPartner) -> list[PartnerEvent]:

@@ -11,6 +11,7 @@ from msgspec import Struct
 from domain import offer as offers
 from domain.content import SentContent
 from domain.events import OfferEvent, OfferResumed, PauseCause
+from domain.images import Image
 from domain.offer import ABSENT, Offer
 from domain.run import ItemOutcome, Outcome
 from domain.values import Channel, OfferKey, Operation, Status
@@ -47,10 +48,12 @@ class OfferChange(Struct, frozen=True):
     key: OfferKey
     version: int
     events: list[OfferEvent]
+    images: tuple[Image, ...] = ()
+    """Those that stand outside of the contents."""
 
 
 class Plan(Struct, frozen=True):
-    """What a batch does: nothing of it has happened yet."""
+    """What a run does: nothing of it has happened yet."""
 
     changes: list[OfferChange]
     outcome: Outcome
@@ -128,7 +131,7 @@ def _pause_absent(
             events = [] if external_id in present else offers.pause(offer, PauseCause.ABSENT_FROM_SYNCHRONIZE)
             if events:
                 plan.changes.append(OfferChange(_key(partner, external_id), offer.version, events))
-                outcome.paused.append(ItemOutcome(external_id))
+                outcome.paused.append(ItemOutcome(external_id, ()))
 
 
 def _key(partner: str, external_id: str) -> OfferKey:

@@ -1,5 +1,6 @@
 """Why can a request be refused?"""
 
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -48,6 +49,13 @@ class RunInProgress(Refused):
     def __init__(self, run_id: UUID) -> None:
         super().__init__(f"Run {run_id} of this partner is in progress; the next one may start when it has ended")
         self.run_id = run_id
+
+
+class FileSuperseded(Refused):
+    """A later dump of all offers has been processed: the older one says nothing of today."""
+
+    def __init__(self, dated: date, newest: date) -> None:
+        super().__init__(f"The file is dated {dated}; one dated {newest} has been processed already")
 
 
 class RunNotYours(Refused):

@@ -1,12 +1,13 @@
-"""What became of a batch, and whose turn is it to carry it out?
+"""What became of a batch or an offers file, and whose turn is it to carry it out?
 
 A run is accepted before any work: its request is stored, and whoever accepted it owns it for as long as its lease lasts.
 A lease that has run out may be taken over; each taking over raises the fence, and what the former owner still does counts
 for nothing.
 """
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
+from typing import ClassVar, assert_never
 from uuid import UUID
 
 from msgspec import Struct, field
@@ -31,48 +32,98 @@ class RunState(StrEnum):
 UNFINISHED = (RunState.ACCEPTED, RunState.RUNNING)
 
 
-class ItemOutcome(Struct, frozen=True, rename="camel", gc=False):
-    """What became of one offer of the request; no externalId where none could be read."""
+class ItemOutcome(Struct, frozen=True, rename="camel", gc=False, omit_defaults=True):
+    """What became of one offer of the request; no ids where none could be read."""
 
     external_id: str | None
-    messages: tuple[str, ...] = ()
+    messages: tuple[str, ...]
+    merchant_id: str | None = None
+    """None on the custom channel, always."""
 
 
 class Counts(Struct, frozen=True):
+    """How many offers each outcome has. A batch has no `restored`, `deleted`, `unknown` or `discrepancy`, an offers file no
+    `paused`."""
+
     created: int = 0
     updated: int = 0
+    restored: int = 0
     unchanged: int = 0
     paused: int = 0
+    deleted: int = 0
+    unknown: int = 0
+    """To be deleted, and never seen."""
+    discrepancy: int = 0
+    """Active, and missing from the offers file."""
     failed: int = 0
 
     @property
     def all_failed(self) -> bool:
-        return bool(self.failed) and not (self.created or self.updated or self.unchanged)
+        """Whether nothing that the request has is in order."""
+        in_order = (self.created, self.updated, self.restored, self.unchanged, self.deleted, self.unknown)
+        return bool(self.failed) and not any(in_order)
 
 
 class Outcome(Struct, frozen=True):
-    """The offers of a request by what became of them, each list in the order of the request."""
+    """The offers of a request by what became of them, as in Counts, each list in the order of the request."""
 
     created: list[ItemOutcome] = field(default_factory=list)
     updated: list[ItemOutcome] = field(default_factory=list)
+    restored: list[ItemOutcome] = field(default_factory=list)
     unchanged: list[ItemOutcome] = field(default_factory=list)
     paused: list[ItemOutcome] = field(default_factory=list)
+    deleted: list[ItemOutcome] = field(default_factory=list)
+    unknown: list[ItemOutcome] = field(default_factory=list)
+    discrepancy: list[ItemOutcome] = field(default_factory=list)
     failed: list[ItemOutcome] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
 
     @property
     def counts(self) -> Counts:
-        lists = (self.created, self.updated, self.unchanged, self.paused, self.failed)
-        return Counts(*map(len, lists))
+        return Counts(*(len(getattr(self, outcome)) for outcome in OUTCOMES))
+
+
+OUTCOMES = Counts.__struct_fields__
+"""What can become of an offer of a request, in the order in which it is told."""
+
+
+class Batch(Struct, frozen=True):
+    """A run's request by the batch document."""
+
+    CHANNEL: ClassVar[Channel] = Channel.CUSTOM
+    operation: Operation
+    concurrency_request_id: UUID
+
+
+class OffersFile(Struct, frozen=True):
+    """A run's request by an offers file: a full dump of the partner's offers, as of the date in its name."""
+
+    CHANNEL: ClassVar[Channel] = Channel.MERCHANT
+    name: str
+    dated: date
+
+
+Asked = Batch | OffersFile
+
+
+def request_key(asked: Asked, body_digest: str) -> str:
+    """What tells a request from every other one of its partner on the channel. A file of the same name with other content
+    is another one."""
+    match asked:
+        case Batch(concurrency_request_id=request_id):
+            return str(request_id)
+        case OffersFile(name=name):
+            return f"{name} {body_digest}"
+        case _:
+            assert_never(asked)
 
 
 class RunRequest(Struct, frozen=True):
-    """A batch whose envelope is in order; its items may still fail."""
+    """A batch or an offers file whose envelope is in order; what stands in it may still fail."""
 
     run_id: UUID
     partner: str
-    operation: Operation
-    concurrency_request_id: UUID
+    asked: Asked
     body_digest: str
     """SHA-256 of the body, letter by letter: the same body is the same request."""
     body_bytes: int
@@ -100,15 +151,13 @@ class RunProblem(Struct, frozen=True):
 
 
 class Run(Struct, frozen=True):
-    """One accepted batch, from its request to its outcome."""
+    """One accepted batch or offers file, from its request to its outcome."""
 
     run_id: UUID
     partner: str
-    channel: Channel
-    operation: Operation
+    asked: Asked
     source: Source
     actor: str
-    concurrency_request_id: UUID
     body_digest: str
     body_bytes: int
     accepted_at: datetime
@@ -124,6 +173,10 @@ class Run(Struct, frozen=True):
     position: int | None = None
     """That of the ledger when the run was stored: as of it, the ledger shows what the run did."""
     problem: RunProblem | None = None
+
+    @property
+    def channel(self) -> Channel:
+        return self.asked.CHANNEL
 
     @property
     def is_finished(self) -> bool:
@@ -142,15 +195,13 @@ class Run(Struct, frozen=True):
 # Decisions
 
 
-def accept(request: RunRequest, channel: Channel, origin: Origin, lease: Lease, now: datetime) -> Run:
+def accept(request: RunRequest, origin: Origin, lease: Lease, now: datetime) -> Run:
     return Run(
         run_id=request.run_id,
         partner=request.partner,
-        channel=channel,
-        operation=request.operation,
+        asked=request.asked,
         source=origin.source,
         actor=origin.actor,
-        concurrency_request_id=request.concurrency_request_id,
         body_digest=request.body_digest,
         body_bytes=request.body_bytes,
         accepted_at=now,

@@ -1,7 +1,8 @@
 """How is a run accepted, owned and finished? The decisions of `run.py`, each in its transaction."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from typing import Any, assert_never
 from uuid import UUID
 
 from msgspec import Struct
@@ -9,12 +10,14 @@ from msgspec import Struct
 from domain import run as runs
 from domain.ledger import OfferLedger, StorageError
 from domain.offer import Offer
+from domain.offers_file import require_order
 from domain.reconciliation import Plan
 from domain.refusals import IdempotencyKeyReused, RunInProgress, RunNotYours
-from domain.run import Lease, Outcome, Run, RunProblem, RunRequest
+from domain.run import Batch, Lease, OffersFile, Outcome, Run, RunProblem, RunRequest, request_key
 from domain.slots import require_slot, window_start
 from domain.store.commit import CommitContext, head_of
 from domain.store.cursor import Cursor
+from domain.store.images import insert_images
 from domain.store.run_bodies import count_chunks, delete_abandoned, delete_body, find_chunk, insert_chunks
 from domain.store.run_outcomes import insert_outcome
 from domain.store.runs import (
@@ -24,15 +27,19 @@ from domain.store.runs import (
     find_unfinished,
     insert_run,
     is_held,
+    newest_file_date,
     overdue_runs,
     renew_lease,
     runs_of,
     update_run,
 )
-from domain.values import Channel, Clock, Origin
+from domain.values import Clock, Origin, PartnerSettings
 
 ABANDONED_AFTER = timedelta(hours=1)
 """An upload to which nothing has come for so long has failed."""
+
+Decide = Callable[[Mapping[Any, Offer], PartnerSettings], Plan]
+"""What a run does, by the offers as KnownOffers has them."""
 
 
 class Accepted(Struct, frozen=True):
@@ -77,23 +84,30 @@ class RunLedger:
 
     # Its life
 
-    def accept(self, request: RunRequest, channel: Channel, origin: Origin, packed: Sequence[bytes] = ()) -> Accepted:
+    def accept(self, request: RunRequest, origin: Origin, packed: Sequence[bytes] = ()) -> Accepted:
         """Makes the request a run that this owner holds, once: the same request again is answered with that run.
 
-        `packed`: the body, if it is not stored yet. Raises UnknownPartner, IdempotencyKeyReused, RunInProgress and
-        NoSlotLeft, in this order."""
+        `packed`: the body, if it is not stored yet. Raises UnknownPartner, IdempotencyKeyReused, RunInProgress, and
+        NoSlotLeft or FileSuperseded, in this order."""
+        asked, channel = request.asked, request.asked.CHANNEL
         with self.ledger.recorder.writing() as tx:
             now = self._clock()
             partner = self.ledger.require_partner(tx, request.partner)
-            if earlier := find_request(tx, request.partner, channel, request.concurrency_request_id):
+            if earlier := find_request(tx, request.partner, channel, request_key(asked, request.body_digest)):
                 if earlier.body_digest != request.body_digest and earlier.run_id != request.same_as:
                     raise IdempotencyKeyReused(earlier.run_id)
                 return Accepted(earlier, replayed=True)
             if active := find_unfinished(tx, request.partner, channel):
                 raise RunInProgress(active.run_id)
-            used = count_slots(tx, request.partner, channel, request.operation, window_start(request.operation, now))
-            require_slot(request.operation, partner.limit(request.operation), used, now)
-            run = runs.accept(request, channel, origin, Lease(self.owner, now + self.lease, 1), now)
+            match asked:
+                case Batch(operation=operation):
+                    used = count_slots(tx, request.partner, channel, operation, window_start(operation, now))
+                    require_slot(operation, partner.limit(operation), used, now)
+                case OffersFile(dated=dated):
+                    require_order(dated, newest_file_date(tx, request.partner))
+                case _:
+                    assert_never(asked)
+            run = runs.accept(request, origin, Lease(self.owner, now + self.lease, 1), now)
             insert_run(tx, run)
             insert_chunks(tx, run.run_id, 0, packed, now)
             if request.body_chunks not in {None, count_chunks(tx, run.run_id)}:
@@ -121,21 +135,26 @@ class RunLedger:
             forgiven = runs.forgive(run)
             self._require_held(run, update_run(tx, forgiven, run.lease.fence))
 
-    def known_offers(self, run: Run, external_ids: Sequence[str] | None) -> dict[str, Offer]:
-        """What a run is decided from: the partner's offers on its channel that are named, or all.
+    def known_offers(self, run: Run, external_ids: Sequence[str] | None = None) -> Mapping[Any, Offer]:
+        """The partner's offers on the run's channel that are named, or all, as KnownOffers has them.
 
-        No other run can change them while this one is held."""
+        No other run can change them while this one is held; single requests can, on the merchant channel."""
         with self.ledger.recorder.reading() as tx:
-            return dict(self.ledger.known_offers(tx, run.partner, run.channel, external_ids))
+            return self.ledger.known_offers(tx, run.partner, run.channel, external_ids)
 
     def complete(self, run: Run, plan: Plan, request_digest: str) -> Run:
         """Stores what the run does, with its outcome, all at once. Raises RunNotYours if others have it by now."""
         with self.ledger.recorder.writing() as tx:
             self._require_held(run, is_held(tx, run))
-            context = CommitContext(Origin(run.actor, run.source), run.partner, run.run_id)
-            changes = ((change.key.offer_uid, change.version, change.events) for change in plan.changes)
-            self.ledger.commit(tx, context, changes)
-            return self._finish(tx, run, plan.outcome, request_digest)
+            return self._store(tx, run, plan, request_digest)
+
+    def decide_and_complete(self, run: Run, decide: Decide) -> Run:
+        """The same for offers that single requests change too: decided where nobody can come between."""
+        with self.ledger.recorder.writing() as tx:
+            self._require_held(run, is_held(tx, run))
+            settings = self.ledger.require_partner(tx, run.partner).settings
+            plan = decide(self.ledger.known_offers(tx, run.partner, run.channel, None), settings)
+            return self._store(tx, run, plan, run.body_digest)
 
     def fail(self, run: Run, problem: RunProblem) -> Run:
         """Gives a run up. Raises RunNotYours."""
@@ -144,6 +163,13 @@ class RunLedger:
             self._require_held(run, update_run(tx, failed, run.lease.fence))
             delete_body(tx, run.run_id)
         return failed
+
+    def _store(self, tx: Cursor, run: Run, plan: Plan, request_digest: str) -> Run:
+        context = CommitContext(Origin(run.actor, run.source), run.partner, run.run_id)
+        insert_images(tx, (image for change in plan.changes for image in change.images))
+        changes = ((change.key.offer_uid, change.version, change.events) for change in plan.changes)
+        self.ledger.commit(tx, context, changes)
+        return self._finish(tx, run, plan.outcome, request_digest)
 
     def _finish(self, tx: Cursor, run: Run, outcome: Outcome, request_digest: str) -> Run:
         finished = runs.complete(run, outcome, request_digest, head_of(tx).position, self._clock())

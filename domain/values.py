@@ -56,6 +56,13 @@ class Operation(StrEnum):
     INSERT = "Insert"
 
 
+class MissingFromFile(StrEnum):
+    """What becomes of an active offer that an offers file does not name."""
+
+    REPORT = "report"
+    DELETE = "delete"
+
+
 class Role(StrEnum):
     """What a token may do."""
 
@@ -74,6 +81,7 @@ class PartnerSettings(Struct, frozen=True, rename="camel"):
     """Single requests per second."""
     daily_quota: int | Literal["auto"] = "auto"
     """Single requests per UTC day; auto: by how many offers the partner has."""
+    missing_from_file: MissingFromFile = MissingFromFile.REPORT
 
 
 class OfferKey(NamedTuple):

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from domain.content import Content, FieldChange, changed_fields
-from domain.events import OfferCreated, OfferEvent, OfferPaused, OfferRestored, OfferUpdated
+from domain.events import OfferCreated, OfferDeleted, OfferEvent, OfferPaused, OfferRestored, OfferUpdated
 from domain.offer import ABSENT, Offer, evolve
 from domain.store.cursor import Cursor
 from domain.store.images import whole_text
@@ -88,6 +88,6 @@ def _item(row: Any, offer_uid: UUID, event: OfferEvent, changes: list[FieldChang
         source=row["source"],
         run_id=row["run_id"],
         trace_id=row["trace_id"],
-        cause=event.cause if isinstance(event, OfferPaused) else None,
+        cause=event.cause if isinstance(event, OfferPaused | OfferDeleted) else None,
         changes=[change._asdict() for change in changes],
     )

@@ -3,8 +3,8 @@
 Rows refer to the commits that tell the times and to the event that holds the content; nothing is stored twice.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from itertools import groupby, islice
+from collections.abc import Sequence
+from itertools import groupby
 from typing import Any, assert_never
 from uuid import UUID
 
@@ -21,7 +21,6 @@ from domain.events import (
     OfferUpdated,
 )
 from domain.ledger import Entry
-from domain.offer import ABSENT, Offer
 from domain.store.commit import Head, head_of
 from domain.store.cursor import Cursor
 from domain.store.images import whole_text
@@ -55,7 +54,6 @@ INDEXES = (
     "CREATE INDEX inventory_by_status ON inventory (status) WHERE status <> 'active'",
     "CREATE INDEX inventory_by_merchant ON inventory (merchant_id) WHERE merchant_id IS NOT NULL",
 )
-NAMED_PER_QUERY = 10_000
 
 
 # How an event changes it
@@ -211,32 +209,6 @@ def find(tx: Cursor, offer_uid: UUID) -> OfferView | None:
     return _view(tx, row) if row else None
 
 
-def find_offer(tx: Cursor, offer_uid: UUID) -> Offer:
-    """What a single request is decided from."""
-    rows = tx.execute(
-        "SELECT i.offer_id, i.status, i.version, i.content_version, i.content_digest, i.sent_digest"
-        " FROM streams s JOIN inventory i ON i.offer_id = s.stream_id WHERE s.stream_uid = ?",
-        (offer_uid.bytes,),
-    )
-    return next(iter(_offers(rows).values()), ABSENT)
-
-
-def known_offers(
-    tx: Cursor, partner: str, channel: Channel, external_ids: Collection[str] | None
-) -> Mapping[str, Offer]:
-    """What a batch is decided from: the offers that are named, or all of the partner's on the channel."""
-    known = f"{_KNOWN} WHERE partner = ? AND channel = ?"
-    if external_ids is None:
-        return _offers(tx.execute(f"{known} ORDER BY offer_id", (partner, channel)))
-    found: dict[str, Offer] = {}
-    remaining = iter(external_ids)
-    while chunk := list(islice(remaining, NAMED_PER_QUERY)):
-        marks = ",".join("?" * len(chunk))
-        found |= _offers(tx.execute(f"{known} AND external_id IN ({marks})", (partner, channel, *chunk)))
-    return found
-
-
-_KNOWN = "SELECT external_id, status, version, content_version, content_digest, sent_digest FROM inventory"
 _SELECT = """
     SELECT i.*, s.stream_uid, e.topic, CAST(e.state AS BLOB) AS state,
            created.recorded_at AS created_at, updated.recorded_at AS updated_at, since.recorded_at AS status_since
@@ -247,13 +219,6 @@ _SELECT = """
     JOIN commits updated ON updated.commit_id = i.updated_commit
     JOIN commits since ON since.commit_id = i.status_commit
 """
-
-
-def _offers(rows: Cursor) -> dict[Any, Offer]:
-    return {row[0]: Offer(_STATUSES[row[1]], row[2], row[3], row[4], row[5]) for row in rows}
-
-
-_STATUSES = {str(status): status for status in Status}  # quicker than to make one
 
 
 def _conditions(wanted: OfferFilter) -> tuple[list[str], list[Any]]:

@@ -1,6 +1,7 @@
 """A clock that stands where a test puts it, a client of the real server, and doors into the ledger."""
 
 import hashlib
+import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,16 +10,16 @@ from uuid import UUID, uuid4
 import httpx2
 import msgspec
 
+from api import run_work
 from api.problems import BATCH_PATH
-from api.run_work import carry_out
 from domain.events import OfferEvent
 from domain.ledger import OfferLedger
-from domain.run import ItemOutcome, Outcome, Run, RunRequest
+from domain.run import Batch, ItemOutcome, Outcome, Run, RunRequest
 from domain.run_ledger import RunLedger
 from domain.store.commit import CommitContext
 from domain.store.packing import pack
 from domain.store.run_outcomes import select_outcome
-from domain.values import Channel, OfferKey, Operation, Origin, Source
+from domain.values import OfferKey, Operation, Origin, Source, Watch, unwatched
 from tests.examples import PARTNER, batch, body
 
 OPERATOR = Origin("olga", Source.CLI)
@@ -81,9 +82,14 @@ def run_batch(ledger: OfferLedger, operation: Operation, items: Sequence[Any], p
     document = batch(operation, items)
     sent = body(document)
     request_id = UUID(document["concurrencyRequestId"])
-    request = RunRequest(uuid4(), partner, operation, request_id, hashlib.sha256(sent).hexdigest(), len(sent))
+    request = RunRequest(uuid4(), partner, Batch(operation, request_id), hashlib.sha256(sent).hexdigest(), len(sent))
     runs = run_ledger(ledger)
-    return carry_out(runs, runs.accept(request, Channel.CUSTOM, FEED, [pack(sent)]).run)
+    return carry_out(runs, runs.accept(request, FEED, [pack(sent)]).run)
+
+
+def carry_out(runs: RunLedger, run: Run, watch: Watch = unwatched) -> Run:
+    """As an owner does whose images are not bounded."""
+    return run_work.carry_out(runs, run, sys.maxsize, watch)
 
 
 def outcome_of(ledger: OfferLedger, run: Run) -> Outcome:

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,18 +15,24 @@ from domain.content import SentContent, digest
 from domain.ledger import KnownOffers, OfferLedger
 from domain.partner import SetPartner
 from domain.reconciliation import Item, Plan, ValidItem, reconcile
-from domain.run import Run, RunProblem, RunRequest
+from domain.run import Batch, OffersFile, Run, RunProblem, RunRequest
 from domain.run_ledger import RunLedger
 from domain.store import run_bodies
 from domain.store.packing import pack
-from domain.values import Channel, Clock, Operation, Origin, Source
-from projections import inventory, projector
+from domain.values import Clock, Operation, Origin, Source
+from projections import projector
+from projections.known_offers import known_offers as all_known
 from tests.examples import PARTNER, body, offer_data
 from tests.harness import OPERATOR
 
 FEED = Origin("tide-feed", Source.CUSTOM)
 LEASE = timedelta(seconds=10)
 PROBLEM = RunProblem("run-failed", "Run failed", 500, "The service could not carry the run out.")
+
+
+def request_id_of(run: Run) -> UUID:
+    assert isinstance(run.asked, Batch)
+    return run.asked.concurrency_request_id
 
 
 def request(
@@ -37,7 +43,17 @@ def request(
     same_as: UUID | None = None,
 ) -> RunRequest:
     body_digest = hashlib.sha256(sent).hexdigest()
-    return RunRequest(uuid4(), partner, operation, request_id or uuid4(), body_digest, len(sent), same_as=same_as)
+    return RunRequest(
+        uuid4(), partner, Batch(operation, request_id or uuid4()), body_digest, len(sent), same_as=same_as
+    )
+
+
+def file_request(
+    sent: bytes = b"{}", dated: date = date(2026, 11, 22), partner: str = PARTNER, prefix: str = "Tidepool"
+) -> RunRequest:
+    """An offers file that was made on that day."""
+    file = OffersFile(f"{prefix}Offers{dated:%Y%m%d}.json", dated)
+    return RunRequest(uuid4(), partner, file, hashlib.sha256(sent).hexdigest(), len(sent))
 
 
 def in_chunks(sent: bytes) -> list[bytes]:
@@ -47,7 +63,7 @@ def in_chunks(sent: bytes) -> list[bytes]:
 
 def accepted(runs: RunLedger, sent: bytes = b"{}", asked: RunRequest | None = None) -> Run:
     """A run that this owner holds, with its body."""
-    return runs.accept(asked or request(sent), Channel.CUSTOM, FEED, in_chunks(sent)).run
+    return runs.accept(asked or request(sent), FEED, in_chunks(sent)).run
 
 
 def accepted_batch(runs: RunLedger, batch: Mapping[str, Any], sent: bytes | None = None) -> Run:
@@ -67,11 +83,12 @@ def valid(external_id: str, **changes: Any) -> ValidItem:
 
 
 def plan(runs: RunLedger, run: Run, items: Sequence[Item]) -> Plan:
-    return reconcile(run.partner, run.operation, items, runs.known_offers(run, None))
+    assert isinstance(run.asked, Batch)
+    return reconcile(run.partner, run.asked.operation, items, runs.known_offers(run))
 
 
 @contextmanager
-def opened(database: Path, clock: Clock, known_offers: KnownOffers = inventory.known_offers) -> Iterator[OfferLedger]:
+def opened(database: Path, clock: Clock, known_offers: KnownOffers = all_known) -> Iterator[OfferLedger]:
     """A ledger with one partner, whose runs are not limited."""
     ledger = OfferLedger(database, clock, projector.project, known_offers)
     try:

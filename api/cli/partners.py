@@ -9,6 +9,7 @@ from api.cli.output import MAX_LIMIT, AsJson, fail, print_json, print_table
 from api.cli.who import cli_origin
 from api.wiring import open_service
 from domain.partner import SetPartner
+from domain.values import MissingFromFile
 from projections.partners import PartnerView, list_partners
 
 PARTNER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -44,6 +45,10 @@ def set_partner(
             " At first auto.",
         ),
     ] = None,
+    missing_from_file: Annotated[
+        MissingFromFile | None,
+        typer.Option(help="What becomes of active offers that are missing from an offers file. At first report."),
+    ] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
@@ -55,7 +60,8 @@ def set_partner(
         )
     quota = _quota(daily_quota)
     with open_service() as service:
-        service.ledger.handle(SetPartner(name, synchronize_per_day, insert_per_hour, rps, quota), cli_origin())
+        command = SetPartner(name, synchronize_per_day, insert_per_hour, rps, quota, missing_from_file)
+        service.ledger.handle(command, cli_origin())
         with service.ledger.recorder.reading() as tx:
             _print(list_partners(tx, name), as_json=as_json)
 
@@ -86,11 +92,21 @@ def _print(found: list[PartnerView], *, as_json: bool) -> None:
         print_json(found[0])
     else:
         print_table(
-            ("partner", "synchronize per day", "insert per hour", "rps", "daily quota", "created", "changed"),
+            (
+                "partner",
+                "synchronize per day",
+                "insert per hour",
+                "rps",
+                "daily quota",
+                "missing from file",
+                "created",
+                "changed",
+            ),
             [
                 (
                     p.name,
                     *(_limit(n) for n in (p.synchronize_per_day, p.insert_per_hour, p.rps, p.daily_quota)),
+                    p.missing_from_file,
                     p.created_at,
                     p.updated_at,
                 )

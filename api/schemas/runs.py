@@ -7,10 +7,11 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from api.schemas.batch import UUID_PATTERN
-from api.schemas.batch_reply import Counts
 from api.schemas.query import Page, Word
 
-OutcomeName = Literal["created", "updated", "unchanged", "paused", "failed"]
+OutcomeName = Literal[
+    "created", "updated", "restored", "unchanged", "paused", "deleted", "unknown", "discrepancy", "failed"
+]
 State = Literal["accepted", "running", "completed", "failed"]
 
 
@@ -37,20 +38,35 @@ class RunProblem(BaseModel):
     detail: str
 
 
+class RunCounts(BaseModel):
+    """A batch has no `restored`, `deleted`, `unknown` or `discrepancy`, an offers file no `paused`."""
+
+    created: int
+    updated: int
+    restored: int
+    unchanged: int
+    paused: int
+    deleted: int
+    unknown: int
+    discrepancy: int
+    failed: int
+
+
 class RunReply(BaseModel):
-    """`position` is that of the ledger when the run was stored: as of it, the ledger shows what the run did."""
+    """A batch has an operation and its request's id, an offers file its name. `position` is that of the ledger when the run was stored: as of it, the ledger shows what the run did."""
 
     runId: UUID
     partner: str
     channel: Literal["custom", "merchant"]
-    operation: Literal["Synchronize", "Insert"]
+    operation: Literal["Synchronize", "Insert"] | None
     source: Literal["custom", "merchant", "file", "console", "cli"]
     actor: str
-    concurrencyRequestId: UUID
+    concurrencyRequestId: UUID | None
+    fileName: str | None
     state: State
     acceptedAt: datetime
     finishedAt: datetime | None
-    counts: Counts | None
+    counts: RunCounts | None
     messages: list[str]
     position: int | None
     problem: RunProblem | None
@@ -64,6 +80,9 @@ class RunList(BaseModel):
 
 
 class Item(BaseModel):
+    """No merchantId on the custom channel; no ids where they could not be read."""
+
+    merchantId: str | None
     externalId: str | None
     outcome: OutcomeName
     messages: list[str]

@@ -7,12 +7,11 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from domain.run import ItemOutcome, Outcome
+from domain.run import OUTCOMES, ItemOutcome, Outcome
 from domain.store.cursor import Cursor
 from domain.store.packing import pack, unpack
 
 ITEMS_PER_PART = 5_000
-KINDS = ("created", "updated", "unchanged", "paused", "failed")
 
 
 class OutcomePart(Struct, frozen=True):
@@ -46,7 +45,7 @@ def select_outcome(tx: Cursor, run_id: UUID, kind: str | None = None, after: int
 
 def _parts(outcome: Outcome) -> Iterator[OutcomePart]:
     first_item = 0
-    for kind in KINDS:
+    for kind in OUTCOMES:
         items: Iterator[ItemOutcome] = iter(getattr(outcome, kind))
         while some := list(islice(items, ITEMS_PER_PART)):
             yield OutcomePart(kind, first_item, len(some), msgspec.json.encode(some))

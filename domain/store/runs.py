@@ -1,14 +1,14 @@
 """Which runs have there been? Primary records: written with the events of the run, never rebuilt."""
 
 from collections.abc import Iterator
-from datetime import datetime
-from typing import Any
+from datetime import date, datetime
+from typing import Any, assert_never
 from uuid import UUID
 
 import msgspec
 from msgspec import Struct
 
-from domain.run import Counts, Lease, Run, RunProblem, RunState
+from domain.run import Asked, Batch, Counts, Lease, OffersFile, Run, RunProblem, RunState, request_key
 from domain.store.cursor import Cursor
 from domain.values import Channel, Operation, Source, from_microseconds, to_microseconds
 
@@ -28,10 +28,10 @@ def insert_run(tx: Cursor, run: Run) -> None:
         "run_id": str(run.run_id),
         "partner": run.partner,
         "channel": run.channel,
-        "operation": run.operation,
+        "request_key": request_key(run.asked, run.body_digest),
+        **_asked_columns(run.asked),
         "source": run.source,
         "actor": run.actor,
-        "concurrency_request_id": str(run.concurrency_request_id),
         "body_digest": run.body_digest,
         "body_bytes": run.body_bytes,
         "accepted_at": to_microseconds(run.accepted_at),
@@ -73,11 +73,11 @@ def find_run(tx: Cursor, run_id: UUID) -> Run | None:
     return _run(row) if row else None
 
 
-def find_request(tx: Cursor, partner: str, channel: Channel, concurrency_request_id: UUID) -> Run | None:
-    """The run that a request id stands for; a failed one has given it back."""
+def find_request(tx: Cursor, partner: str, channel: Channel, key: str) -> Run | None:
+    """The run of the request with this key; a failed one has given it back."""
     row = tx.execute(
-        "SELECT * FROM runs WHERE partner = ? AND channel = ? AND concurrency_request_id = ? AND state <> 'failed'",
-        (partner, channel, str(concurrency_request_id)),
+        "SELECT * FROM runs WHERE partner = ? AND channel = ? AND request_key = ? AND state <> 'failed'",
+        (partner, channel, key),
     ).fetchone()
     return _run(row) if row else None
 
@@ -111,6 +111,15 @@ def count_slots(tx: Cursor, partner: str, channel: Channel, operation: Operation
         (partner, channel, operation, to_microseconds(since)),
     ).fetchone()
     return int(row["used"])
+
+
+def newest_file_date(tx: Cursor, partner: str) -> date | None:
+    """The latest date in the name of an offers file that has been processed."""
+    row = tx.execute(
+        "SELECT max(file_date) AS newest FROM runs WHERE partner = ? AND file_date IS NOT NULL AND state = 'completed'",
+        (partner,),
+    ).fetchone()
+    return date.fromisoformat(row["newest"]) if row["newest"] else None
 
 
 def select_runs(tx: Cursor, wanted: RunFilter, after: int, limit: int) -> Iterator[tuple[int, Run]]:
@@ -155,6 +164,25 @@ def _state(run: Run) -> dict[str, Any]:
     }
 
 
+def _asked_columns(asked: Asked) -> dict[str, str]:
+    match asked:
+        case Batch():
+            return {
+                "operation": asked.operation,
+                "concurrency_request_id": str(asked.concurrency_request_id),
+            }
+        case OffersFile():
+            return {"file_name": asked.name, "file_date": asked.dated.isoformat()}
+        case _:
+            assert_never(asked)
+
+
+def _asked(row: Any) -> Asked:
+    if row["file_name"] is not None:
+        return OffersFile(row["file_name"], date.fromisoformat(row["file_date"]))
+    return Batch(Operation(row["operation"]), UUID(row["concurrency_request_id"]))
+
+
 def _json(value: Any) -> str | None:
     return None if value is None else msgspec.json.encode(value).decode()
 
@@ -163,11 +191,9 @@ def _run(row: Any) -> Run:
     return Run(
         run_id=UUID(row["run_id"]),
         partner=row["partner"],
-        channel=Channel(row["channel"]),
-        operation=Operation(row["operation"]),
+        asked=_asked(row),
         source=Source(row["source"]),
         actor=row["actor"],
-        concurrency_request_id=UUID(row["concurrency_request_id"]),
         body_digest=row["body_digest"],
         body_bytes=row["body_bytes"],
         accepted_at=from_microseconds(row["accepted_at"]),

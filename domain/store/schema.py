@@ -55,10 +55,13 @@ TABLES = (
         run_id TEXT NOT NULL UNIQUE,
         partner TEXT NOT NULL,
         channel TEXT NOT NULL,
-        operation TEXT NOT NULL,
+        request_key TEXT NOT NULL,
+        operation TEXT,
+        concurrency_request_id TEXT,
+        file_name TEXT,
+        file_date TEXT,
         source TEXT NOT NULL,
         actor TEXT NOT NULL,
-        concurrency_request_id TEXT NOT NULL,
         body_digest TEXT NOT NULL,
         body_bytes INTEGER NOT NULL,
         accepted_at INTEGER NOT NULL,
@@ -75,13 +78,14 @@ TABLES = (
         position INTEGER,
         problem TEXT
     )""",
-    # Failed runs give their request id back.
-    "CREATE UNIQUE INDEX runs_by_request ON runs (partner, channel, concurrency_request_id) WHERE state <> 'failed'",
+    # Failed runs give their request back.
+    "CREATE UNIQUE INDEX runs_by_request ON runs (partner, channel, request_key) WHERE state <> 'failed'",
     "CREATE INDEX runs_by_partner ON runs (partner)",
     "CREATE INDEX runs_by_request_id ON runs (concurrency_request_id)",
     "CREATE UNIQUE INDEX runs_unfinished ON runs (partner, channel) WHERE state IN ('accepted', 'running')",
     "CREATE INDEX runs_not_completed ON runs (run_seq) WHERE state <> 'completed'",
     "CREATE INDEX runs_by_slot ON runs (partner, channel, operation, accepted_at)",
+    "CREATE INDEX runs_by_file_date ON runs (partner, file_date) WHERE file_date IS NOT NULL",
     """
     CREATE TABLE run_bodies (
         run_id TEXT NOT NULL,

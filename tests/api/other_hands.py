@@ -10,10 +10,10 @@ from uuid import UUID, uuid4
 
 from api.run_work import FAILED
 from api.wiring import Service
-from domain.run import Run, RunRequest
+from domain.run import Batch, Run, RunRequest
 from domain.run_ledger import RunLedger
 from domain.store.packing import pack
-from domain.values import Channel, Operation, Origin, Source
+from domain.values import Operation, Origin, Source
 from tests.examples import PARTNER, body
 from tests.harness import Caller
 
@@ -33,13 +33,12 @@ def accept_elsewhere(service: Service, document: Mapping[str, Any], partner: str
     request = RunRequest(
         run_id=uuid4(),
         partner=partner,
-        operation=Operation(document["operation"]),
-        concurrency_request_id=UUID(document["concurrencyRequestId"]),
+        asked=Batch(Operation(document["operation"]), UUID(document["concurrencyRequestId"])),
         body_digest=hashlib.sha256(sent).hexdigest(),
         body_bytes=len(sent),
     )
     origin = Origin("erin", Source.CUSTOM)
-    return other_owner(service).accept(request, Channel.CUSTOM, origin, [pack(sent)]).run
+    return other_owner(service).accept(request, origin, [pack(sent)]).run
 
 
 def fail_elsewhere(service: Service, run: Run) -> Run:

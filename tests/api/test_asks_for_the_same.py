@@ -8,12 +8,12 @@ import pytest
 
 from api.json_split import Body
 from api.problems import Problem
-from api.run_work import asks_for_the_same, carry_out
+from api.run_work import asks_for_the_same
 from domain.ledger import OfferLedger
 from domain.run import Run
 from domain.run_ledger import RunLedger
 from tests.examples import batch, body, item
-from tests.harness import Clock
+from tests.harness import Clock, carry_out
 from tests.runs import LEASE, PROBLEM, accepted_batch
 
 MAX_ITEMS = 100

@@ -11,7 +11,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from api.batch_intake import Judged, judge
-from api.run_work import carry_out
 from domain.ledger import OfferLedger
 from domain.offer import Offer
 from domain.reconciliation import RESUMED, SAME_DATA, ValidItem
@@ -20,7 +19,7 @@ from domain.run_ledger import RunLedger
 from domain.store.run_outcomes import select_outcome
 from domain.values import Channel, Status
 from tests.examples import PARTNER, batch, body, item, offer_data
-from tests.harness import Clock
+from tests.harness import Clock, carry_out
 from tests.runs import LEASE, accepted_batch, offer_versions, topics
 
 MAX_ITEMS = 100

@@ -9,7 +9,6 @@ import httpx2
 import pytest
 
 from api.problems import MEDIA_TYPE
-from api.run_work import carry_out
 from api.settings import Settings
 from api.wiring import Service
 from domain.partner import SetPartner
@@ -26,7 +25,7 @@ from tests.api.other_hands import (
     wait_until_finished,
 )
 from tests.examples import PARTNER, batch, body, item
-from tests.harness import OPERATOR, Call, Caller, Clock, MakeToken
+from tests.harness import OPERATOR, Call, Caller, Clock, MakeToken, carry_out
 
 REPLAYED = "Idempotency-Replayed"
 

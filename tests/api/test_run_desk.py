@@ -4,6 +4,7 @@ import logging
 import pickle
 import time
 from collections.abc import Callable
+from datetime import date
 from uuid import uuid4
 
 import pytest
@@ -15,6 +16,7 @@ from api.wiring import Service
 from domain.ledger import StorageError
 from domain.refusals import (
     DailyQuotaExceeded,
+    FileSuperseded,
     IdempotencyKeyReused,
     NoSlotLeft,
     Refused,
@@ -81,6 +83,7 @@ def test_a_run_that_was_accepted_is_never_answered_as_if_nothing_had_happened(
         IdempotencyKeyReused(RUN_ID),
         NoSlotLeft(Operation.INSERT, 1, "hour", 7),
         RunInProgress(RUN_ID),
+        FileSuperseded(date(2026, 11, 21), date(2026, 11, 22)),
         RunNotYours(RUN_ID),
         UnknownPartner("nobody"),
         TokenNameTaken("feed"),
@@ -103,6 +106,7 @@ def test_no_kind_of_refusal_is_forgotten_here() -> None:
         "IdempotencyKeyReused",
         "NoSlotLeft",
         "RunInProgress",
+        "FileSuperseded",
         "RunNotYours",
         "UnknownPartner",
         "TokenNameTaken",

@@ -71,8 +71,18 @@ def test_an_item_is_told_with_what_was_said_of_it(partner: Caller) -> None:
     path = send(partner, "Insert", item("TP-1") | {"extra": 1}, item("TP-2", **BROKEN))
     assert partner.get(path).json() == {
         "items": [
-            {"externalId": "TP-1", "outcome": "created", "messages": ["extra: ignored, not a member of an offer"]},
-            {"externalId": "TP-2", "outcome": "failed", "messages": ["offerData[0].headline: must not be empty"]},
+            {
+                "merchantId": None,
+                "externalId": "TP-1",
+                "outcome": "created",
+                "messages": ["extra: ignored, not a member of an offer"],
+            },
+            {
+                "merchantId": None,
+                "externalId": "TP-2",
+                "outcome": "failed",
+                "messages": ["offerData[0].headline: must not be empty"],
+            },
         ],
         "nextCursor": None,
     }
@@ -89,7 +99,9 @@ def test_the_items_are_those_of_the_reply(partner: Caller) -> None:
     reply = partner.send(body(batch("Insert", [item("TP-1"), item("TP-2", **BROKEN), item(None)]))).json()["data"]
     lists = ("createdOffers", "updatedOffers", "notChangedOffers", "pausedOffers", "failedOffers")
     expected = [
-        told | {"outcome": outcome} for outcome, name in zip(OUTCOMES, lists, strict=True) for told in reply[name]
+        told | {"merchantId": None, "outcome": outcome}
+        for outcome, name in zip(OUTCOMES, lists, strict=True)
+        for told in reply[name]
     ]
     assert items_of(partner.get(f"{run_path(reply['runId'])}/items")) == expected != []
 

@@ -13,7 +13,7 @@ import pytest
 
 from api.batch_intake import read_request
 from api.problems import Problem
-from api.run_work import FAILED, RunFailed, carry_out
+from api.run_work import FAILED, RunFailed
 from api.wiring import utc_now
 from domain.ledger import StorageError
 from domain.offer import Offer
@@ -23,10 +23,10 @@ from domain.run import MAX_ATTEMPTS, Counts, Run, RunState
 from domain.run_ledger import RunLedger
 from domain.store.cursor import Cursor
 from domain.values import Channel, Clock
-from projections import inventory
+from projections import known_offers
 from tests import harness
 from tests.examples import PARTNER, batch, body, item
-from tests.harness import OPERATOR
+from tests.harness import OPERATOR, carry_out
 from tests.runs import LEASE, accepted, accepted_batch, effects, offer_versions, opened, rows, topics
 
 MAX_ITEMS = 100
@@ -45,7 +45,7 @@ class Known:
         happens, self.first = self.first, None
         if happens:
             happens()
-        return inventory.known_offers(tx, partner, channel, external_ids)
+        return known_offers.known_offers(tx, partner, channel, external_ids)
 
 
 @pytest.fixture

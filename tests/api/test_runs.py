@@ -8,6 +8,7 @@ import pytest
 
 from api.problems import MEDIA_TYPE
 from api.wiring import Service
+from domain.run import OUTCOMES
 from domain.values import Role
 from tests.api.other_hands import accept_elsewhere, fail_elsewhere, other_owner, run_path
 from tests.api.paging import items_of, pages
@@ -16,7 +17,7 @@ from tests.harness import Call, Caller, MakeToken
 
 RUNS = "/api/v1/runs"
 BROKEN = {"headline": ""}
-NO_COUNTS = {"created": 0, "updated": 0, "unchanged": 0, "paused": 0, "failed": 0}
+NO_COUNTS = dict.fromkeys(OUTCOMES, 0)
 MOMENT = "2026-11-22T12:30:00.000000Z"
 
 
@@ -56,6 +57,7 @@ def test_a_run_is_told_with_everything_about_it(partner: Caller) -> None:
         "source": "custom",
         "actor": f"partner-{PARTNER}",
         "concurrencyRequestId": request_id,
+        "fileName": None,
         "state": "completed",
         "acceptedAt": MOMENT,
         "finishedAt": MOMENT,

@@ -10,13 +10,13 @@ from domain.ledger import Entry, OfferLedger
 from domain.partner import SetPartner
 from domain.reconciliation import InvalidItem, Item, ValidItem, reconcile
 from domain.refusals import IdempotencyKeyReused, NoSlotLeft, UnknownPartner
-from domain.run import Counts, RunRequest
+from domain.run import Batch, Counts, RunRequest
 from domain.run_ledger import Accepted
 from domain.store.commit import head_of
 from domain.store.cursor import Cursor
 from domain.token import CreateToken, RevokeToken
-from domain.values import Channel, Operation, Role
-from projections import inventory, projector
+from domain.values import Operation, Role
+from projections import known_offers, projector
 from tests.examples import CONTENT, KEY, OTHER_CONTENT, PARTNER, PAUSED, RESUMED, created, sent_content, updated
 from tests.harness import FEED, OPERATOR, Clock, run_ledger
 
@@ -36,8 +36,8 @@ def run(
 ) -> Accepted:
     """From its request to its outcome, with items as they are after judging."""
     runs = run_ledger(ledger)
-    request = RunRequest(uuid4(), partner, operation, request_id or uuid4(), body_digest, body_bytes=1)
-    accepted = runs.accept(request, Channel.CUSTOM, FEED)
+    request = RunRequest(uuid4(), partner, Batch(operation, request_id or uuid4()), body_digest, body_bytes=1)
+    accepted = runs.accept(request, FEED)
     if accepted.replayed:
         return accepted
     plan = reconcile(partner, operation, items, runs.known_offers(accepted.run, None))
@@ -175,7 +175,7 @@ def test_a_run_whose_projections_fail_leaves_nothing_behind(tmp_path: Path, cloc
         if any(entry.event.TOPIC == "OfferCreated" for entry in entries):
             raise RuntimeError
 
-    ledger = OfferLedger(tmp_path / "ledger.db", clock, fail_for_offers, inventory.known_offers)
+    ledger = OfferLedger(tmp_path / "ledger.db", clock, fail_for_offers, known_offers.known_offers)
     ledger.recorder.prepare_schema(projector.tables())
     ledger.handle(SetPartner(PARTNER), OPERATOR)
     with pytest.raises(RuntimeError):
@@ -192,7 +192,7 @@ def test_what_is_in_the_environment_of_the_process_does_not_reach_the_library(
 ) -> None:
     monkeypatch.setenv("PERSISTENCE_MODULE", "eventsourcing.popo")
     monkeypatch.setenv("OFFER_LEDGER_COMPRESSOR_TOPIC", "eventsourcing.compressor:ZlibCompressor")
-    ledger = OfferLedger(tmp_path / "ledger.db", clock, projector.project, inventory.known_offers)
+    ledger = OfferLedger(tmp_path / "ledger.db", clock, projector.project, known_offers.known_offers)
     ledger.recorder.prepare_schema(projector.tables())
     ledger.handle(SetPartner(PARTNER), OPERATOR)
     assert b"tidepool" in ledger.recorder.select_notifications(1, 1)[0].state

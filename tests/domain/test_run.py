@@ -16,9 +16,9 @@ from tests.runs import FEED, LEASE, PROBLEM, request
 
 NOW = datetime(2026, 11, 22, 12, 30, tzinfo=UTC)
 REQUEST = request(b"{}")
-ACCEPTED = runs.accept(REQUEST, Channel.CUSTOM, FEED, Lease("here", NOW + LEASE, 1), NOW)
+ACCEPTED = runs.accept(REQUEST, FEED, Lease("here", NOW + LEASE, 1), NOW)
 RUNNING = runs.claim(ACCEPTED, "here", NOW, LEASE)
-COMPLETED = runs.complete(RUNNING, Outcome(created=[ItemOutcome("TP-1")]), "digest", 7, NOW)
+COMPLETED = runs.complete(RUNNING, Outcome(created=[ItemOutcome("TP-1", ())]), "digest", 7, NOW)
 FAILED = runs.fail(RUNNING, PROBLEM, NOW)
 
 BEFORE_THE_END = NOW + LEASE - timedelta(microseconds=1)
@@ -147,7 +147,7 @@ def test_a_beginning_counts_as_an_attempt_unless_the_run_is_released() -> None:
 
 
 def test_a_completed_run_tells_what_it_did_and_as_of_which_position() -> None:
-    outcome = Outcome(created=[ItemOutcome("TP-1")], failed=[ItemOutcome(None)], messages=["a word"])
+    outcome = Outcome(created=[ItemOutcome("TP-1", ())], failed=[ItemOutcome(None, ())], messages=["a word"])
     completed = runs.complete(RUNNING, outcome, "digest", 7, AT_THE_END)
     assert (completed.state, completed.is_finished, completed.finished_at) == (RunState.COMPLETED, True, AT_THE_END)
     assert (completed.request_digest, completed.position) == ("digest", 7)

@@ -9,7 +9,6 @@ from msgspec.structs import replace
 
 from domain.ledger import OfferLedger, StorageError
 from domain.run_ledger import ABANDONED_AFTER, RunLedger
-from domain.values import Channel
 from tests.harness import Clock
 from tests.runs import FEED, LEASE, accepted, opened, packed, request, rows
 
@@ -55,7 +54,7 @@ def test_a_body_can_be_read_again_and_by_others(here: RunLedger, clock: Clock) -
 def test_a_body_that_was_stored_before_becomes_that_of_the_run(here: RunLedger) -> None:
     asked = request(b"stored before")
     here.store_body(asked.run_id, 0, packed(b"stored ", b"before"))
-    here.accept(asked, Channel.CUSTOM, FEED)
+    here.accept(asked, FEED)
     assert b"".join(here.body(asked.run_id)) == b"stored before"
 
 

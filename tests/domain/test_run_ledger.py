@@ -10,10 +10,24 @@ from domain.refusals import IdempotencyKeyReused, NoSlotLeft, RunInProgress, Run
 from domain.run import Counts, Run, RunState
 from domain.run_ledger import RunLedger
 from domain.store.run_outcomes import select_outcome
-from domain.values import Channel, Operation
+from domain.values import Operation
 from tests.examples import PARTNER
 from tests.harness import OPERATOR, Clock
-from tests.runs import FEED, LEASE, PROBLEM, accepted, effects, ids, offer_versions, plan, request, rows, valid
+from tests.runs import (
+    FEED,
+    LEASE,
+    PROBLEM,
+    accepted,
+    effects,
+    file_request,
+    ids,
+    offer_versions,
+    plan,
+    request,
+    request_id_of,
+    rows,
+    valid,
+)
 
 
 @pytest.fixture
@@ -61,21 +75,21 @@ def test_nothing_of_a_refused_request_is_there(here: RunLedger) -> None:
 
 def test_the_same_body_under_the_same_id_is_the_same_run(here: RunLedger, there: RunLedger) -> None:
     run = accepted(here, b"same")
-    again = there.accept(request(b"same", request_id=run.concurrency_request_id), Channel.CUSTOM, FEED)
+    again = there.accept(request(b"same", request_id=request_id_of(run)), FEED)
     assert (again.run, again.replayed) == (run, True)
     assert rows(here.ledger, "runs") == 1
 
 
 def test_the_same_request_in_other_letters_is_the_same_run(here: RunLedger) -> None:
     run = accepted(here, b"one")
-    respelt = request(b"other", request_id=run.concurrency_request_id, same_as=run.run_id)
-    assert here.accept(respelt, Channel.CUSTOM, FEED).replayed
+    respelt = request(b"other", request_id=request_id_of(run), same_as=run.run_id)
+    assert here.accept(respelt, FEED).replayed
 
 
 def test_a_request_id_can_not_be_used_for_something_else(here: RunLedger) -> None:
     run = accepted(here, b"one")
     with pytest.raises(IdempotencyKeyReused) as refused:
-        accepted(here, b"other", request(b"other", request_id=run.concurrency_request_id, same_as=uuid4()))
+        accepted(here, b"other", request(b"other", request_id=request_id_of(run), same_as=uuid4()))
     assert refused.value.run_id == run.run_id
 
 
@@ -83,7 +97,7 @@ def test_a_finished_run_is_answered_to_the_same_request_for_ever(here: RunLedger
     run = accepted(here, b"same")
     completed = carry_out(here, run)
     clock.move(days=1000)
-    again = here.accept(request(b"same", request_id=run.concurrency_request_id), Channel.CUSTOM, FEED)
+    again = here.accept(request(b"same", request_id=request_id_of(run)), FEED)
     assert (again.run, again.replayed) == (completed, True)
 
 
@@ -99,7 +113,7 @@ def test_another_partner_or_another_channel_may_have_a_run_at_the_same_time(here
     here.ledger.handle(SetPartner("harbor"), OPERATOR)
     accepted(here)
     accepted(here, asked=request(partner="harbor"))
-    assert not here.accept(request(), Channel.MERCHANT, FEED).replayed
+    assert not here.accept(file_request(), FEED).replayed
 
 
 def test_the_next_run_may_start_when_the_one_before_has_ended(here: RunLedger) -> None:
@@ -269,8 +283,9 @@ def test_a_failed_run_tells_why_and_has_changed_nothing(here: RunLedger) -> None
 def test_a_failed_run_gives_its_request_id_and_its_slot_back(here: RunLedger) -> None:
     here.ledger.handle(SetPartner(PARTNER, synchronize_per_day=1), OPERATOR)
     asked = request(b"body", Operation.SYNCHRONIZE)
-    here.fail(accepted(here, b"body", asked), PROBLEM)
-    again = request(b"body", Operation.SYNCHRONIZE, asked.concurrency_request_id)
+    first = accepted(here, b"body", asked)
+    here.fail(first, PROBLEM)
+    again = request(b"body", Operation.SYNCHRONIZE, request_id_of(first))
     second = accepted(here, b"body", again)
     assert (second.run_id, second.state) == (again.run_id, RunState.ACCEPTED)
     carry_out(here, second)

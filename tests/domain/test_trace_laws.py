@@ -14,7 +14,7 @@ from domain.ledger import OfferLedger
 from domain.trace import SingleRequest, Trace
 from domain.trace_ledger import TraceLedger
 from domain.values import OfferKey, Status
-from projections import history, inventory, partners
+from projections import history, inventory, known_offers, partners
 from projections.inventory import OfferFilter
 from projections.verification import verify
 from tests.harness import Clock
@@ -47,7 +47,7 @@ def empty_ledger() -> Iterator[TraceLedger]:
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder, opened(Path(folder) / "ledger.db", clock) as ledger:
         set_quota(ledger, 0)
-        yield TraceLedger(ledger, clock, inventory.find_offer, partners.find_terms)
+        yield TraceLedger(ledger, clock, known_offers.find_offer, partners.find_terms)
 
 
 def requested(asked: Sequence[Asked]) -> list[SingleRequest]:

@@ -18,7 +18,7 @@ from domain.store.cursor import Cursor
 from domain.trace import Put, SingleRequest, TraceOutcome
 from domain.trace_ledger import TraceLedger
 from domain.values import OfferKey
-from projections import inventory, partners
+from projections import inventory, known_offers, partners
 from projections.verification import verify
 from tests.examples import PARTNER
 from tests.runs import rows
@@ -40,7 +40,7 @@ def finding(service: Service, key: OfferKey, found: Callable[[], Offer]) -> Trac
     """The requests of a ledger in which this offer is found in another way than usual."""
 
     def find(tx: Cursor, uid: UUID) -> Offer:
-        return found() if uid == key.offer_uid else inventory.find_offer(tx, uid)
+        return found() if uid == key.offer_uid else known_offers.find_offer(tx, uid)
 
     return TraceLedger(service.ledger, service.clock, find, partners.find_terms)
 

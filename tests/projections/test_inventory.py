@@ -17,7 +17,7 @@ from domain.offer import ABSENT, Offer, evolve
 from domain.partner import SetPartner
 from domain.store.cursor import Cursor
 from domain.values import Channel, Operation, Status
-from projections import inventory, projector, verification
+from projections import inventory, known_offers, projector, verification
 from projections.inventory import OfferFilter
 from tests.examples import EVERY_OFFER_EVENT, PARTNER, created, item, offer_data
 from tests.harness import OPERATOR, Clock, outcome_of, run_batch
@@ -32,7 +32,7 @@ MANY = 1_000
 def a_ledger() -> Iterator[OfferLedger]:
     """For laws, which want a new one for every example."""
     with TemporaryDirectory() as folder:
-        ledger = OfferLedger(Path(folder) / "ledger.db", Clock(), projector.project, inventory.known_offers)
+        ledger = OfferLedger(Path(folder) / "ledger.db", Clock(), projector.project, known_offers.known_offers)
         ledger.recorder.prepare_schema(projector.tables())
         ledger.handle(SetPartner(PARTNER, synchronize_per_day=0, insert_per_hour=0), OPERATOR)
         yield ledger
@@ -185,21 +185,21 @@ Known = Callable[[Cursor], object]
 
 def test_a_batch_is_decided_from_the_offers_that_it_names(stocked: OfferLedger) -> None:
     with stocked.recorder.reading() as tx:
-        known = inventory.known_offers(tx, PARTNER, Channel.CUSTOM, {"TP-1", "TP-3", "TP-9"})
+        known = known_offers.known_offers(tx, PARTNER, Channel.CUSTOM, {"TP-1", "TP-3", "TP-9"})
     assert {external_id: offer.status for external_id, offer in known.items()} == {"TP-1": "active", "TP-3": "paused"}
 
 
 def test_a_batch_is_decided_from_all_offers_of_its_partner_and_channel(stocked: OfferLedger) -> None:
     with stocked.recorder.reading() as tx:
-        known = inventory.known_offers(tx, PARTNER, Channel.CUSTOM, None)
+        known = known_offers.known_offers(tx, PARTNER, Channel.CUSTOM, None)
     assert list(known) == ["TP-1", "TP-2", "TP-3"]
 
 
 def test_more_offers_are_named_than_fit_into_one_query(ledger: OfferLedger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inventory, "NAMED_PER_QUERY", 2)
+    monkeypatch.setattr(known_offers, "NAMED_PER_QUERY", 2)
     run_batch(ledger, Operation.INSERT, [valid(name) for name in "abcde"])
     with ledger.recorder.reading() as tx:
-        assert set(inventory.known_offers(tx, PARTNER, Channel.CUSTOM, list("abcde"))) == set("abcde")
+        assert set(known_offers.known_offers(tx, PARTNER, Channel.CUSTOM, list("abcde"))) == set("abcde")
 
 
 def test_an_offers_digest_is_that_of_its_content(ledger: OfferLedger) -> None:

@@ -96,7 +96,8 @@ def test_show_refuses_an_unknown_partner_with_json_too(run: Run) -> None:
 def test_json_of_a_partner_tells_its_name_its_limits_and_its_times(run: Run) -> None:
     run("partners", "set", "tidepool")
     shown = run("partners", "show", "tidepool", "--json").json
-    assert list(shown) == ["name", "synchronizePerDay", "insertPerHour", "rps", "dailyQuota", "createdAt", "updatedAt"]
+    limits = ["synchronizePerDay", "insertPerHour", "rps", "dailyQuota", "missingFromFile"]
+    assert list(shown) == ["name", *limits, "createdAt", "updatedAt"]
     assert TIME.fullmatch(shown["createdAt"])
     assert shown["updatedAt"] == shown["createdAt"]
 

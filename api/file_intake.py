@@ -1,0 +1,171 @@
+"""What does a partner say with this offers file? The same by HTTP, by the command line and in a drop folder."""
+
+import hashlib
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from datetime import date
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+from msgspec.structs import replace
+
+from api.json_element import read_element
+from api.json_split import Body
+from api.long_bodies import (
+    LIST,
+    broken_rules,
+    count_elements,
+    ignored,
+    read_envelope,
+    readable_id,
+    take_apart,
+    told,
+)
+from api.merchant_intake import put_of, too_large_images
+from api.problems import validation_error
+from api.schemas.merchant import warnings
+from api.schemas.messages import Complaint
+from api.schemas.offers_file import DeletedRecord, FileEnvelope, FileHeader, FileRecord
+from api.strict_json import NotJson
+from domain.content import digest
+from domain.images import Image
+from domain.offer import Offer
+from domain.offers_file import InvalidRecord, MerchantOfferId, OfferStatus, Record, ValidRecord, read_name
+from domain.run import OffersFile
+from domain.values import Watch, unwatched
+
+RECORDS_PER_GLANCE = 500
+STATUS = "offerStatus"
+WRONG_NAME = "must be <Partner>OffersCCYYMMDD.json, with a day of the calendar"
+
+Known = Mapping[MerchantOfferId, Offer]
+
+
+class JudgedFile(Struct, frozen=True):
+    """An offers file record by record, and what is to be said of the whole."""
+
+    records: list[Record]
+    remarks: list[str]
+
+
+class _Head(Struct, frozen=True, gc=False, rename="camel"):
+    """What can be told of a record without looking into it; only to be believed if the record is in order."""
+
+    merchant_id: str
+    offer_id: str
+    offer_status: str = ""
+
+
+def read_file(name: str, body: Body, max_items: int) -> OffersFile:
+    """The file's name and its envelope; raises Problem if they are not in order, or the body is not JSON."""
+    count, envelope = count_elements(body, max_items, FileEnvelope)
+    parts = read_name(name)
+    if parts is None:
+        raise validation_error([Complaint(("name",), WRONG_NAME)])
+    if count != envelope.header.offerRecordCount:
+        place = ("header", "offerRecordCount")
+        raise validation_error([Complaint(place, f"is not the number of records: there are {count}")])
+    return OffersFile(name, parts.dated)
+
+
+def judge(
+    body: Body, file: OffersFile, partner: str, known: Known, max_image_bytes: int, watch: Watch = unwatched
+) -> JudgedFile:
+    """Judges every record of a body that read_file has found in order; raises Problem if it is not.
+
+    `known`: the partner's merchant offers; a record that brought what one of them says, letter by letter, need not be
+    looked into."""
+    sent = take_apart(body, sys.maxsize)
+    envelope = read_envelope(sent.members, FileEnvelope)
+    records: list[Record] = []
+    images: dict[str, Image] = {}
+    for index, element in enumerate(sent.elements):
+        records.append(_sharing(judge_record(element, index, known, max_image_bytes), images))
+        if index % RECORDS_PER_GLANCE == 0:
+            watch(index, len(sent.elements))
+    watch(len(records), len(records))
+    return JudgedFile(records, list(_remarks(envelope, file, partner)))
+
+
+def judge_record(element: Raw, index: int, known: Known, max_image_bytes: int) -> Record:
+    """One element of `offers` as a record: valid, or with what is wrong with it."""
+    sent_digest = hashlib.sha256(element).hexdigest()
+    head = _head(element)
+    offer = known.get((head.merchant_id, head.offer_id)) if head else None
+    if head and offer and offer.sent_digest == sent_digest:
+        put = put_of(_text(element), offer.content_digest, sent_digest)
+        return ValidRecord(head.merchant_id, head.offer_id, OfferStatus(head.offer_status), put)
+    try:
+        read = read_element(bytes(element))
+    except NotJson as error:  # nested so deeply that it can only be passed over
+        return InvalidRecord(None, None, (f"{LIST}[{index}]: {error}",))
+    sent = read.value
+    if not isinstance(sent, dict):
+        return InvalidRecord(None, None, (f"{LIST}[{index}]: must be an object",))
+    merchant_id, external_id = readable_id(sent.get("merchantId")), readable_id(sent.get("offerId"))
+    if broken := read.flaws or _broken_rules(sent, max_image_bytes):
+        at = () if merchant_id and external_id else (LIST, index)
+        return InvalidRecord(merchant_id, external_id, told(broken, at))
+    if merchant_id is None or external_id is None:
+        raise AssertionError("a record without readable ids breaks a rule")
+    status = OfferStatus(sent.pop(STATUS))
+    if status is OfferStatus.DELETED:
+        return ValidRecord(merchant_id, external_id, status)
+    warned = warnings(sent)
+    # What has to be warned of can't be known again by its bytes alone.
+    put = put_of(_text(element), digest(sent), None if warned else sent_digest, warned)
+    return ValidRecord(merchant_id, external_id, status, put)
+
+
+def _broken_rules(sent: dict[str, Any], max_image_bytes: int) -> list[Complaint]:
+    if sent.get(STATUS) == OfferStatus.DELETED:
+        return broken_rules(sent, DeletedRecord)
+    return broken_rules(sent, FileRecord) or too_large_images(sent, max_image_bytes)
+
+
+def _sharing(record: Record, images: dict[str, Image]) -> Record:
+    """The record with images that others show too held in memory once."""
+    if isinstance(record, InvalidRecord) or record.put is None or not record.put.images:
+        return record
+    shared = tuple(images.setdefault(image.digest, image) for image in record.put.images)
+    return replace(record, put=replace(record.put, images=shared))
+
+
+_decode_head = msgspec.json.Decoder(_Head).decode
+_decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
+
+
+def _head(element: Raw) -> _Head | None:
+    try:
+        return _decode_head(element)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+
+
+def _text(element: Raw) -> bytes:
+    """The record as the body of a PUT would have it: all members as they were sent, but the status."""
+    members = _decode_members(element)
+    del members[STATUS]
+    return msgspec.json.encode(members)
+
+
+def _remarks(envelope: FileEnvelope, file: OffersFile, partner: str) -> Iterator[str]:
+    yield from ignored(envelope.model_extra or {}, "not a member of an offers file")
+    yield from ignored(envelope.header.model_extra or {}, "not a member of the header")
+    if not _is_dated(envelope.header, file.dated):
+        yield "header.fileCreationDate: is not the date in the file's name, which is the one that counts"
+    parts = read_name(file.name)
+    if parts is None or _letters(parts.partner) != _letters(partner):
+        yield "name: does not begin with the name of the partner"
+
+
+def _is_dated(header: FileHeader, dated: date) -> bool:
+    """However the date is written, as long as the year comes first."""
+    return re.sub(r"[^0-9]", "", header.fileCreationDate or "")[:8] == f"{dated:%Y%m%d}"
+
+
+def _letters(name: str) -> str:
+    """A partner's name may be spelt with signs that a file's name does not have."""
+    return "".join(filter(str.isalnum, name)).casefold()

@@ -1,0 +1,56 @@
+"""What is an offers file? (The merchant document's daily dump; these models are its OpenAPI schema too.)"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.schemas.batch import Count, Identifier
+from api.schemas.merchant import MerchantOffer
+from api.schemas.runs import Item, RunReply
+
+
+class FileHeader(BaseModel):
+    """`offerRecordCount` is the number of records; a date that is not that of the file's name is warned of."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    fileDescription: str | None = None
+    fileCreationDate: str | None = None
+    offerRecordCount: Count
+
+
+class FileEnvelope(BaseModel):
+    """The part of an offers file that is judged as a whole, before its records."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    header: FileHeader
+    offers: list[Any]
+
+
+class FileRecord(MerchantOffer):
+    """An offer as it shall be; `offerStatus` is not part of its content."""
+
+    offerStatus: Literal["NEW", "UPDATED", "UPSERT", "NO-CHANGE"]
+
+
+class DeletedRecord(BaseModel):
+    """An offer that shall be gone; what else the record has is of no consequence."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    offerStatus: Literal["DELETED"]
+    offerId: Identifier
+    merchantId: Identifier
+
+
+class OffersFileRequest(FileEnvelope):
+    """All offers of a partner. The envelope is judged as a whole, the records one by one."""
+
+    offers: list[Annotated[FileRecord | DeletedRecord, Field(discriminator="offerStatus")]]
+
+
+class OffersFileReply(RunReply):
+    """The run of the file, and what became of each of its records, and of active offers that none of them names."""
+
+    records: list[Item]
