@@ -16,7 +16,7 @@ from uuid import uuid4
 import msgspec
 from msgspec import Raw, Struct
 
-from api.strict_json import NotAnObject, NotJson, TooManyElements, read_envelope
+from api.strict_json import MAX_VALUE_CHARACTERS, NotAnObject, NotJson, TooManyElements, read_envelope
 
 BLOCK_BYTES = 1024 * 1024
 MAX_ENVELOPE_BYTES = 256 * 1024
@@ -81,7 +81,9 @@ class _Splitter:
         """Takes whole elements from the start of the text, as many as can be seen; answers what is left."""
         if seam is None:
             raise _NotSoQuickly
-        cuts = list(seam.finditer(text, max(0, len(text) - _SEEN_FOR_A_CUT)))
+        cuts = list(seam.finditer(text, max(0, len(text) - _SEEN_FOR_A_CUT))) or list(seam.finditer(text))
+        if not cuts and len(text) <= MAX_VALUE_CHARACTERS:
+            return text  # one element, with an image perhaps, that goes on
         for cut in reversed(cuts[-MAX_CUTS_TRIED:]):
             try:
                 self._take(text[: cut.start(1)])
@@ -95,6 +97,8 @@ class _Splitter:
             elements = _decode(b"[%b]" % text)
         except (msgspec.DecodeError, RecursionError):
             raise _NotSoQuickly from None
+        if len(text) > MAX_VALUE_CHARACTERS and any(len(element) > MAX_VALUE_CHARACTERS for element in elements):
+            raise _NotSoQuickly
         self._count += len(elements)
         if self._count > self._max_elements:
             raise TooManyElements

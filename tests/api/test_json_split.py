@@ -9,7 +9,7 @@ import pytest
 
 from api import json_split
 from api.json_split import Split, split
-from api.strict_json import NotAnObject, NotJson, TooManyElements
+from api.strict_json import MAX_VALUE_CHARACTERS, NotAnObject, NotJson, TooLargeValue, TooManyElements
 
 NO_BOUND = 10**9
 SEAM = '},{"externalId":"TP-2"'
@@ -138,6 +138,29 @@ def test_a_batch_in_order_is_asked_for_its_bytes_only_once(spelling: dict[str, A
         found = split(blocks, "offers", NO_BOUND)
     assert [json.loads(bytes(element)) for element in found.elements] == ITEMS
     assert len(asked) == 1
+
+
+def test_elements_may_be_larger_than_the_blocks_in_which_they_come() -> None:
+    large = [{"externalId": f"TP-{number}", "image": "x" * (3000 * (number % 3))} for number in range(20)]
+    body = json.dumps({"offers": large}).encode()
+    asked: list[int] = []
+
+    def blocks() -> Iterator[bytes]:
+        asked.append(1)
+        return iter([body])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_split, "BLOCK_BYTES", 512)
+        found = split(blocks, "offers", NO_BOUND)
+    assert [json.loads(bytes(element)) for element in found.elements] == large
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("others", [[], ["x", "y"]])
+def test_an_element_larger_than_any_value_may_be_is_refused(others: list[str]) -> None:
+    elements = [{"image": "x" * MAX_VALUE_CHARACTERS}, *({"image": other} for other in others)]
+    with pytest.raises(TooLargeValue):
+        split(lambda: [json.dumps({"offers": elements}).encode()], "offers", NO_BOUND)
 
 
 def test_a_character_may_be_divided_by_the_border_of_two_blocks() -> None:
