@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from api.cli.demo_day import Day, NotAsTold, batch, merchant_offer, offer
+from api.cli.demo_day import Day, NotAsTold, batch, merchant_offer, offer, offers_file
 from api.cli.demo_stage import CantPlay, open_stage
 from api.cli.demo_telling import of_history, of_inventory, of_items, of_offers, tell_end, tell_start
 from api.cli.output import AsJson, fail, print_json
@@ -25,6 +25,10 @@ HB_1 = offer("HB-1", "5% back at the bakery")
 HB_2 = offer("HB-2", "10% back on bicycles")
 NOODLES = merchant_offer("MER-7", "NOODLES", "A bowl on the house")
 NOODLES_PATH = f"{MERCHANTS_PATH}/MER-7/offers/NOODLES"
+DUMPLINGS = merchant_offer("MER-7", "DUMPLINGS", "Six for the price of five")
+TEA = merchant_offer("MER-8", "TEA", "A second cup")
+TEA_PATH = f"{MERCHANTS_PATH}/MER-8/offers/TEA"
+NO_NAME = merchant_offer("MER-9", "SALAD", "")
 
 
 def demo(*, as_json: AsJson = False) -> None:
@@ -55,6 +59,7 @@ def _play(day: Day) -> None:
     run = _lose_a_reply(day, request)
     _send_again(day, request, run)
     _change_one_by_one(day)
+    _send_the_daily_file(day)
     _audit(day, run)
 
 
@@ -155,6 +160,19 @@ def _change_one_by_one(day: Day) -> None:
     day.change(HARBOR, "DELETE", NOODLES_PATH, None, TraceOutcome.DELETED)
 
 
+def _send_the_daily_file(day: Day) -> None:
+    day.begin(
+        "The daily file",
+        "Once a day Harbor sends all of its merchants' offers in a file. What a record says is checked against what the"
+        " ledger knows: an offer that is deleted comes back, one that the file forgets is told of, and a record that is"
+        " not in order keeps no other from its way. The same file again would change nothing.",
+    )
+    day.change(HARBOR, "PUT", TEA_PATH, TEA, TraceOutcome.CREATED)
+    records = (("UPSERT", NOODLES), ("NEW", DUMPLINGS), ("UPDATED", NO_NAME))
+    outcomes = {"NOODLES": "restored", "DUMPLINGS": "created", "SALAD": "failed", "TEA": "discrepancy"}
+    day.send_file(HARBOR, offers_file(*records), outcomes)
+
+
 def _audit(day: Day, run: dict[str, Any]) -> None:
     day.begin(
         "The audit",
@@ -169,7 +187,9 @@ def _audit(day: Day, run: dict[str, Any]) -> None:
         "HB-1": "active, version 1",
         "HB-2": "active, version 1",
         "TP-4": "active, version 1",
-        "NOODLES": "deleted, version 2",
+        "NOODLES": "active, version 3",
+        "TEA": "active, version 1",
+        "DUMPLINGS": "active, version 1",
     }
     day.require("the inventory", _states(page), expected)
     (uid,) = (offer["offerUid"] for offer in page["items"] if offer["externalId"] == "TP-3")

@@ -11,7 +11,7 @@ import msgspec
 from api.cli import demo_telling as telling
 from api.cli.demo_stage import PATIENCE_SECONDS, Reply, Stage
 from api.cli.demo_telling import LISTS, Call, Step
-from api.problems import BATCH_PATH, RUNS_PATH
+from api.problems import BATCH_PATH, OFFERS_FILES_PATH, RUNS_PATH
 from domain.run import RunState
 from domain.trace import TraceOutcome
 from domain.values import Operation, Role
@@ -119,6 +119,17 @@ class Day:
         trace = self.get(caller, reply.headers["Location"], lambda trace: [telling.of_trace(trace)])
         self.require("the outcome", trace["outcome"], outcome)
 
+    def send_file(self, caller: str, document: dict[str, Any], outcomes: dict[str, str]) -> None:
+        """`outcomes`: by externalId, as the story expects them."""
+        name = f"{caller}Offers{document['header']['fileCreationDate'].replace('-', '')}.json"
+        path = f"{OFFERS_FILES_PATH}?name={name}"
+        reply = self._stage.change(self._tokens[caller], "POST", path, document)
+        self._require_ok(reply)
+        call = Call(caller, f"POST {path}", document, reply.status, {}, reply.document)
+        self._tell(call, telling.of_records(document["offers"]), telling.of_file(reply.document))
+        found = {record["externalId"]: record["outcome"] for record in reply.document["records"]}
+        self.require("the outcome", found, outcomes)
+
     def _ask(self, caller: str, path: str) -> Reply:
         reply = self._stage.get(self._tokens[caller], path)
         self._require_ok(reply)
@@ -166,6 +177,12 @@ def merchant_offer(merchant_id: str, offer_id: str, name: str) -> dict[str, Any]
 
     assets = {"logo": image("logo"), "largeRectangle": image("rectangle")}
     return {"offerId": offer_id, "merchantId": merchant_id, "offerName": name, "assets": assets}
+
+
+def offers_file(*records: tuple[str, dict[str, Any]]) -> dict[str, Any]:
+    """A file of these offers, each with its status; any day would do."""
+    header = {"fileDescription": "all offers", "fileCreationDate": "2026-11-21", "offerRecordCount": len(records)}
+    return {"header": header, "offers": [{"offerStatus": status, **offer} for status, offer in records]}
 
 
 def batch(operation: Operation, *offers: dict[str, Any]) -> dict[str, Any]:

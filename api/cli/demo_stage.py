@@ -70,7 +70,7 @@ class Stage:
             return _reply(connection)
 
     def change(self, token: str, method: str, path: str, document: object) -> Reply:
-        """PUT or DELETE."""
+        """Any request with a document, or without."""
         with self._asking(token, method, path, document) as connection:
             return _reply(connection)
 

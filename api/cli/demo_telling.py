@@ -101,7 +101,16 @@ def of_merchant_offer(document: dict[str, Any] | None) -> list[str]:
     return [f"{document['offerId']} {_json(document['offerName'])}"] if document else []
 
 
+def of_records(records: Sequence[dict[str, Any]]) -> list[str]:
+    return columns([(r["offerStatus"], r["offerId"], _json(r["offerName"])) for r in records])
+
+
 # What is answered
+
+
+def of_file(report: dict[str, Any]) -> list[str]:
+    rows = [(record["outcome"], record["externalId"], "; ".join(record["messages"])) for record in report["records"]]
+    return [of_run(report), *columns(rows)]
 
 
 def of_trace(trace: dict[str, Any]) -> str:

@@ -22,6 +22,7 @@ STEPS = {
     "A reply is lost": [None, 200, 200],
     "The same request again": [200, 200],
     "One offer at a time": [202, 200, 202, 200, 202, 200],
+    "The daily file": [202, 200, 200],
     "The audit": [200, 200, None],
 }
 """Each step, and the statuses of its calls; a command has none, nor has a reply that was lost."""
@@ -184,7 +185,7 @@ def test_a_ledger_that_contradicts_itself_is_not_as_told(run: Run, monkeypatch: 
     monkeypatch.setattr("projections.verification.verify", lambda *_: [Difference("commit 1", None, None)])
     ended = run("demo")
     assert (ended.exit_code, len(ended.stderr.splitlines())) == (1, 1)
-    assert ended.stderr.startswith("Step 9 ")
+    assert ended.stderr.startswith("Step 10 ")
     assert "commit 1" in ended.stderr
     assert "Every commit" not in ended.stdout
 
