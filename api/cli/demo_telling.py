@@ -110,7 +110,7 @@ def of_records(records: Sequence[dict[str, Any]]) -> list[str]:
 
 def of_file(report: dict[str, Any]) -> list[str]:
     rows = [(record["outcome"], record["externalId"], "; ".join(record["messages"])) for record in report["records"]]
-    return [of_run(report), *columns(rows)]
+    return [f"run {short(report['runId'])}, {report['state']}", *columns(rows)]
 
 
 def of_trace(trace: dict[str, Any]) -> str:

@@ -96,6 +96,7 @@ def test_the_lines_are_short_and_plain(text: str) -> None:
         ("A reply is lost", ["the connection breaks", "runs?concurrencyRequestId=", "completed: 1 updated"]),
         ("The same request again", ["Idempotency-Replayed: true", "position 16"]),
         ("One offer at a time", ["created, version 1", "unchanged, version 1", "deleted, version 2"]),
+        ("The daily file", ["restored     NOODLES", "discrepancy  TEA", "offerName: must not be empty"]),
         ("The audit", ["active -> paused", "paused -> active", "Every commit and every projection"]),
     ],
 )
@@ -108,7 +109,7 @@ def test_the_audit_shows_when_what_by_whom_in_which_run_and_what_changed(text: s
     table = part(text, "The audit").split("what changed\n")[1].split("\n\n")[0]
     rows = [line.split() for line in table.splitlines() if "tidepool-feed" in line]
     assert [row[1] for row in rows] == ["OfferCreated", "OfferPaused", "OfferResumed", "OfferUpdated"]
-    assert all(row[3] in text.split("9. The audit", maxsplit=1)[0] for row in rows), "each run was met before"
+    assert all(row[3] in text.split("10. The audit", maxsplit=1)[0] for row in rows), "each run was met before"
     before, after = table.splitlines()[-2:]
     assert before.endswith('headline: "Sail for 500 points"')
     assert after.endswith('       -> "Sail for 700 points"')
@@ -136,8 +137,8 @@ def test_json_holds_the_answers_in_full(steps: dict[str, list[Any]]) -> None:
     assert again["body"] == lost["body"]
     assert again["headers"] == {"Idempotency-Replayed": "true"}
     assert again["answer"]["data"]["runId"] == found["answer"]["items"][0]["runId"]
-    created_and_deleted = 2
-    assert position["answer"]["position"] == inventory["answer"]["position"] - created_and_deleted
+    merchants_events = 5
+    assert position["answer"]["position"] == inventory["answer"]["position"] - merchants_events
     assert history["answer"]["items"][-1]["changes"] == [
         {"field": "/content/headline", "before": "Sail for 500 points", "after": "Sail for 700 points"}
     ]
