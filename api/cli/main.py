@@ -12,7 +12,7 @@ from io import TextIOWrapper
 import typer
 from pydantic import ValidationError
 
-from api.cli import demo, imports, offers, partners, projections, serve, tokens
+from api.cli import demo, imports, offers, partners, projections, serve, tokens, watch
 from api.cli.output import fail
 from api.problems import Problem
 from api.schemas.messages import complaints
@@ -34,6 +34,7 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("serve")(serve.serve)
 app.command("import")(imports.import_file)
+app.command("watch")(watch.watch)
 app.command("inventory")(offers.inventory)
 app.command("history")(offers.history)
 app.add_typer(partners.app)

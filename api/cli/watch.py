@@ -1,0 +1,155 @@
+"""offer-ledger watch"""
+
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import date
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any, NoReturn
+
+import msgspec
+import typer
+from msgspec import Struct
+
+from api.cli.output import AsJson, as_text, fail, say
+from api.cli.runs_here import accept_offers_file, carry_out_here, require_partner
+from api.drop_folder import DropFolder, FolderInUse, TakenFileChanged, open_folder
+from api.problems import Problem, problem_of
+from api.run_report import file_report, refusal_report
+from api.run_work import RunFailed
+from api.wiring import Service, open_service
+from domain.ledger import StorageError
+from domain.offers_file import read_name
+from domain.refusals import Refused, RunInProgress
+from domain.run import Counts, Run, RunState
+
+POLL_SECONDS = 0.5
+ANOTHER_TIME = (RunInProgress, StorageError, TakenFileChanged, OSError)
+"""What keeps a file waiting: it stays where it is."""
+
+
+class Processed(Struct, frozen=True):
+    """What became of a file: in a sentence, and in a report on each of its records."""
+
+    done: bool
+    said: str
+    report: dict[str, Any]
+
+
+def watch(
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Where offers files are dropped.", exists=True, file_okay=False)
+    ],
+    partner: Annotated[str, typer.Option(help="Whose offers they are.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Carry out the offers files that are dropped into a directory, until interrupted.
+
+    A file is taken when it is complete: closed, or renamed into the directory. It ends in done/ or refused/ there, with a
+    report beside it. One at a time, the oldest by the date in its name first."""
+    with _until_interrupted(), open_service() as service:
+        require_partner(service, partner)
+        with ExitStack() as opened:
+            try:
+                folder = opened.enter_context(open_folder(directory, _order))
+            except FolderInUse as error:
+                fail(str(error))
+            except OSError as error:
+                fail(f"DIR: can't be used: {error.strerror}.")
+            _say_beside(f"Watching {directory} for offers files of {partner}; end it with Ctrl-C.")
+            _watch(service, folder, partner, as_json=as_json)
+
+
+@contextmanager
+def _until_interrupted() -> Iterator[None]:
+    """SIGTERM ends it as Ctrl-C does: whatever was begun is gone on with at the next start."""
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    former = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.exit(0)
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
+def _order(name: str) -> date:
+    """What is no offers file comes last: it is refused anyway."""
+    parts = read_name(name)
+    return parts.dated if parts else date.max
+
+
+def _watch(service: Service, folder: DropFolder, partner: str, *, as_json: bool) -> NoReturn:
+    excuse = ""
+    while True:
+        try:
+            found = _process_next(service, folder, partner)
+        except ANOTHER_TIME as error:
+            if str(error) != excuse:
+                excuse = str(error)
+                _say_beside(f"Has to wait: {excuse}")
+            found = None
+        if found:
+            excuse = ""
+            _tell(*found, as_json=as_json)
+        else:
+            time.sleep(POLL_SECONDS)
+
+
+def _process_next(service: Service, folder: DropFolder, partner: str) -> tuple[Path, Processed] | None:
+    """What became of the next file, and where it lies now. Raises one of ANOTHER_TIME."""
+    taken = folder.next()
+    if taken is None:
+        return None
+    processed = process(service, taken, partner)
+    report = msgspec.json.format(msgspec.json.encode(processed.report)) + b"\n"
+    return folder.finish(taken, report, done=processed.done), processed
+
+
+def process(service: Service, file: Path, partner: str) -> Processed:
+    """Carries an offers file out, or finds that it has been: the same file again is answered with its first outcome.
+
+    Raises RunInProgress, StorageError or OSError, and then it may be tried again."""
+    try:
+        run, _ = carry_out_here(service, accept_offers_file(service, file, partner).run)
+    except RunInProgress:
+        raise
+    except RunFailed as failed:
+        _say_beside(f"{file.name}: {failed.report.strip().splitlines()[-1]}")
+        return _of_run(service, service.runs.find(failed.run_id))
+    except (Problem, Refused) as refusal:
+        problem = problem_of(refusal)
+        said = "; ".join(map(str, problem.errors)) or problem.detail
+        return Processed(done=False, said=said, report=refusal_report(partner, file.name, problem))
+    return _of_run(service, run)
+
+
+def _of_run(service: Service, run: Run | None) -> Processed:
+    assert run is not None  # noqa: S101 - runs are never removed
+    if run.state is RunState.COMPLETED:
+        counts = msgspec.structs.asdict(run.counts or Counts())
+        said = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count) or "no records"
+    else:
+        said = "the service could not carry the file out; it may be dropped again"
+    with service.ledger.recorder.reading() as tx:
+        return Processed(run.state is RunState.COMPLETED, said, file_report(tx, run))
+
+
+def _tell(place: Path, processed: Processed, *, as_json: bool) -> None:
+    if as_json:
+        told = {name: value for name, value in processed.report.items() if name != "records"}
+        print(msgspec.json.encode({**told, "file": str(place)}).decode())
+    else:
+        say(f"{place}: {processed.said}")
+    sys.stdout.flush()
+
+
+def _say_beside(line: str) -> None:
+    print(as_text(line), file=sys.stderr, flush=True)
