@@ -54,10 +54,25 @@ class Sender(Struct, frozen=True):
 
 
 def _sender(request: Request, service: Here) -> Sender:
-    """Raises what `may` raises."""
+    """What comes before anything is read: who it is, then the limits. FastAPI runs it in a thread, where it may wait
+    for storage and for Redis. Raises what `may` raises, and Refused."""
     caller = _authorise(request, service)
     partner = caller.partner or ""
-    return Sender(caller, partner, *service.traces.terms(partner))
+    sender = Sender(caller, partner, *service.traces.terms(partner))
+    request.state.takes_down = request.method == "DELETE"
+    _require_limits(request, service, sender)
+    return sender
+
+
+def _require_limits(request: Request, service: Service, sender: Sender) -> None:
+    quota, now = sender.quota, service.clock()
+    pace = service.limiter.pace(sender.partner, sender.terms.rps)
+    told = partial(limit_headers, sender.terms, pace.remaining, now=now)
+    request.state.limits = told(quota=quota)
+    require_pace(pace, sender.terms.rps)
+    require_quota(quota, now, takes_down=request.state.takes_down)
+    # From here on it counts, whatever becomes of it.
+    request.state.limits = told(quota=Quota(quota.limit, quota.used + 1))
 
 
 MaySend = Annotated[Sender, Depends(_sender)]
@@ -91,7 +106,6 @@ _IDS = [{"name": "external_merchant_id", **_ID}, {"name": "external_offer_id", *
 )
 async def put_offer(request: Request, service: Here, sender: MaySend) -> Response:
     """The offer shall be there with exactly this content; answered when it is."""
-    _begin(request, service, sender, takes_down=False)
     async with _counting(request, sender):
         body = await _body(request, service.settings.max_offer_bytes)
         key = _key(request, sender.partner)
@@ -107,9 +121,8 @@ async def put_offer(request: Request, service: Here, sender: MaySend) -> Respons
     responses={202: {"model": SingleReply}},
     openapi_extra={"parameters": _IDS},
 )
-async def delete_offer(request: Request, service: Here, sender: MaySend) -> Response:
+async def delete_offer(request: Request, sender: MaySend) -> Response:
     """The offer shall be gone. What customers have activated stays theirs."""
-    _begin(request, service, sender, takes_down=True)
     async with _counting(request, sender):
         key = _key(request, sender.partner)
     return await _carry_out(request, sender, key, Delete())
@@ -121,7 +134,8 @@ def get_quota(request: Request, service: Here, caller: MayAsk) -> Response:
     no_parameters(request)
     terms, quota = service.traces.terms(caller.partner or "")
     now = service.clock()
-    headers = limit_headers(service.limiter, caller.partner or "", terms, quota, now)
+    remaining = service.limiter.remaining_this_second(caller.partner or "", terms.rps)
+    headers = limit_headers(terms, remaining, quota, now)
     reset = seconds_to_next_day(now)
     answer = {"limit": quota.limit, "used": quota.used, "remaining": quota.remaining, "reset": reset}
     return Response(msgspec.json.encode(answer), headers=headers, media_type=JSON)
@@ -142,18 +156,6 @@ def get_trace(request: Request, service: Here, caller: MayRead, trace_id: str) -
         "offerUid": trace.offer_uid,
     }
     return Response(msgspec.json.encode(answer), media_type=JSON)
-
-
-def _begin(request: Request, service: Service, sender: Sender, *, takes_down: bool) -> None:
-    """What comes before anything is read: the limits. Raises Refused."""
-    told = partial(limit_headers, service.limiter, sender.partner, sender.terms)
-    quota, now = sender.quota, service.clock()
-    request.state.limits = told(quota, now)
-    require_pace(service.limiter, sender.partner, sender.terms.rps)
-    require_quota(quota, now, takes_down=takes_down)
-    # From here on it counts, whatever becomes of it.
-    request.state.limits = told(Quota(quota.limit, quota.used + 1), now)
-    request.state.takes_down = takes_down
 
 
 @asynccontextmanager

@@ -1,5 +1,6 @@
 """What can an operator set? By environment, prefix OFFER_LEDGER_; nothing is obligatory."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -8,11 +9,28 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 SQLITE_PREFIX = "sqlite:///"
+REDIS_URL = re.compile(r"(rediss?://[^/?#]+(/\d*)?|unix://[^/?#]*/[^?#]+)(\?[^#]*)?")
 
 
 def _sqlite_url(url: str) -> str:
     if url.removeprefix(SQLITE_PREFIX) in {url, "", ":memory:"}:
         raise PydanticCustomError("sqlite_url", "must be sqlite:///PATH, a file; other databases are not supported")
+    return url
+
+
+def _redis_url(url: str) -> str:
+    if not REDIS_URL.fullmatch(url):
+        raise PydanticCustomError("redis_url", "must be redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///PATH")
+    try:
+        import redis  # noqa: PLC0415 - an extra, for those who set this
+    except ImportError:
+        message = "needs the Python package redis, which is not installed (the extra offer-ledger[redis])"
+        raise PydanticCustomError("redis_missing", message) from None
+    try:
+        # It only connects when it is asked something.
+        redis.ConnectionPool.from_url(url).make_connection()
+    except (ValueError, TypeError, redis.RedisError):
+        raise PydanticCustomError("redis_url", "has a part that the redis client can't use") from None
     return url
 
 
@@ -24,6 +42,12 @@ class Settings(BaseSettings):
     database_url: Annotated[str, AfterValidator(_sqlite_url)] = Field(
         default="sqlite:///offer-ledger.db",
         description="Where the ledger lies: sqlite:///relative/path.db or sqlite:////absolute/path.db",
+    )
+    redis_url: Annotated[str, AfterValidator(_redis_url)] | None = Field(
+        default=None,
+        # It may hold a password.
+        repr=False,
+        description="The Redis that counts requests: redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///PATH",
     )
     max_body_bytes: int = Field(default=256 * 1024 * 1024, ge=1, description="The largest body of a batch")
     max_items: int = Field(default=200_000, ge=1, description="The most offers in one batch")

@@ -1,6 +1,7 @@
 """Settings from the environment, and databases that are no ledger of this program."""
 
 import sqlite3
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from tests.api.cli.shell import (
     run_script,
 )
 
+REDIS_URL = "OFFER_LEDGER_REDIS_URL"
 BAD_SETTINGS = [
     ("OFFER_LEDGER_DATABASE_URL", ""),
     ("OFFER_LEDGER_DATABASE_URL", "sqlite:///"),
@@ -29,6 +31,15 @@ BAD_SETTINGS = [
     ("OFFER_LEDGER_MAX_ITEMS", ""),
     ("OFFER_LEDGER_MAX_BODY_BYTES", "0"),
     ("OFFER_LEDGER_MAX_BODY_BYTES", "-1"),
+    (REDIS_URL, ""),
+    (REDIS_URL, "localhost:6379"),
+    (REDIS_URL, "memcached://localhost"),
+    (REDIS_URL, "redis:///0"),
+    (REDIS_URL, "redis://localhost/first"),
+    (REDIS_URL, "redis://localhost:port"),
+    (REDIS_URL, "redis://localhost?socket_timeout=long"),
+    (REDIS_URL, "redis://localhost?sockettimeout=1"),
+    (REDIS_URL, "unix://"),
 ]
 BATCH = Path(__file__).parents[3] / "examples" / "batch-insert.json"
 OPENING = [
@@ -61,6 +72,18 @@ def test_a_bad_setting_is_a_usage_error_that_names_the_variable(
 ) -> None:
     monkeypatch.setenv(variable, value)
     require_usage_sentence(run("partners", "list"), variable)
+
+
+@pytest.mark.parametrize("url", ["redis://localhost", "rediss://u:p@localhost:6380/1", "unix:///run/redis.sock?db=1"])
+def test_a_redis_that_no_command_asks_need_not_be_there(run: Run, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv(REDIS_URL, url)
+    require_done(run("partners", "list"))
+
+
+def test_a_redis_without_its_client_is_a_usage_error(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "redis", None)
+    monkeypatch.setenv(REDIS_URL, "redis://localhost")
+    require_usage_sentence(run("partners", "list"), REDIS_URL, "not installed")
 
 
 @EVERY_OPENING
