@@ -5,7 +5,6 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import date
-from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
@@ -28,7 +27,7 @@ from api.problems import validation_error
 from api.schemas.merchant import warnings
 from api.schemas.messages import Complaint
 from api.schemas.offers_file import DeletedRecord, FileEnvelope, FileHeader, FileRecord
-from api.strict_json import NotJson
+from api.strict_json import Element, NotJson
 from domain.content import digest
 from domain.images import Image
 from domain.offer import Offer
@@ -105,7 +104,7 @@ def judge_record(element: Raw, index: int, known: Known, max_image_bytes: int) -
     if not isinstance(sent, dict):
         return InvalidRecord(None, None, (f"{LIST}[{index}]: must be an object",))
     merchant_id, external_id = readable_id(sent.get("merchantId")), readable_id(sent.get("offerId"))
-    if broken := read.flaws or _broken_rules(sent, max_image_bytes):
+    if broken := _broken_rules(read, max_image_bytes):
         at = () if merchant_id and external_id else (LIST, index)
         return InvalidRecord(merchant_id, external_id, told(broken, at))
     if merchant_id is None or external_id is None:
@@ -119,10 +118,16 @@ def judge_record(element: Raw, index: int, known: Known, max_image_bytes: int) -
     return ValidRecord(merchant_id, external_id, status, put)
 
 
-def _broken_rules(sent: dict[str, Any], max_image_bytes: int) -> list[Complaint]:
+def _broken_rules(read: Element, max_image_bytes: int) -> list[Complaint]:
+    """For a record that is an object."""
+    sent = read.value
     if sent.get(STATUS) == OfferStatus.DELETED:
-        return broken_rules(sent, DeletedRecord)
-    return broken_rules(sent, FileRecord) or too_large_images(sent, max_image_bytes)
+        # What else it says is of no consequence, so it can't keep an offer from being taken down.
+        return [flaw for flaw in read.flaws if flaw.place[:1] in _TAKES_DOWN] or broken_rules(sent, DeletedRecord)
+    return read.flaws or broken_rules(sent, FileRecord) or too_large_images(sent, max_image_bytes)
+
+
+_TAKES_DOWN = {(name,) for name in DeletedRecord.model_fields}
 
 
 def _sharing(record: Record, images: dict[str, Image]) -> Record:

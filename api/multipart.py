@@ -9,7 +9,7 @@ from api.problems import Problem
 
 MULTIPART = "multipart/form-data"
 SPARE_BYTES = 64 * 1024
-"""What may stand around the file."""
+"""What may stand around the file at most."""
 
 
 class FilePart:
@@ -22,6 +22,7 @@ class FilePart:
         self._ended = False
         self._header = (bytearray(), bytearray())
         self._data = bytearray()
+        self._around = 0
         boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
         if not boundary:
             raise _not_in_order("its Content-Type names no boundary")
@@ -37,18 +38,26 @@ class FilePart:
                     "on_end": self._end,
                 },
             )
-        except FormParserError as error:
-            raise _not_in_order(str(error)) from None
+        except FormParserError:
+            raise _not_in_order("its boundary is too long") from None
 
     def feed(self, chunk: bytes) -> bytes:
         """What of the file has come by now, beyond what was given before. Raises Problem."""
-        try:
-            self._parser.write(chunk)
-        except FormParserError as error:
-            raise _not_in_order(str(error)) from None
-        data = bytes(self._data)
-        self._data.clear()
-        return data
+        data = bytearray()
+        # What is not the file is read byte by byte: there must not be much of it.
+        for start in range(0, len(chunk), SPARE_BYTES):
+            piece = chunk[start : start + SPARE_BYTES]
+            try:
+                self._parser.write(piece)
+            except FormParserError:
+                raise _not_in_order("it breaks the rules of RFC 7578") from None
+            self._around += len(piece) - len(self._data)
+            if self._around > SPARE_BYTES:
+                detail = f"The body has more than {SPARE_BYTES} bytes beside its file."
+                raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "content-too-large", detail)
+            data += self._data
+            self._data.clear()
+        return bytes(data)
 
     def end(self) -> str:
         """The file's name, when the body has ended. Raises Problem."""
@@ -69,8 +78,10 @@ class FilePart:
             part.clear()
         if name.lower() == b"content-disposition":
             told = parse_options_header(value)[1].get(b"filename")
-            # Names beyond ASCII come in UTF-8; what is not a name is refused as such later.
-            self._name = None if told is None else told.decode(errors="replace")
+            try:
+                self._name = None if told is None else told.decode()
+            except UnicodeDecodeError:
+                raise _not_in_order("its filename is not UTF-8") from None
 
     def _end(self) -> None:
         self._ended = True

@@ -19,7 +19,7 @@ from api.schemas.offers_file import OffersFileReply, OffersFileRequest
 from api.schemas.problem import BODY_PROBLEMS, PROBLEM, PROBLEMS
 from api.schemas.query import Word
 from api.schemas.runs import RunReply
-from api.upload import CODINGS, Upload, too_large
+from api.upload import CODINGS, Upload
 from api.wiring import Service
 from domain.values import Origin, Role, Source
 from projections.tokens import Caller
@@ -91,15 +91,10 @@ async def send_offers_file(
 async def _receive_part(request: Request, service: Service, upload: Upload) -> str:
     """The name of the file."""
     part = FilePart(request.headers.get("Content-Type", ""))
-    max_bytes = service.settings.max_body_bytes + SPARE_BYTES
 
     async def data() -> AsyncIterator[bytes]:
-        size = 0
         async for chunk in request.stream():
-            size += len(chunk)
-            if size > max_bytes:
-                raise too_large(service.settings.max_body_bytes)
             yield part.feed(chunk)
 
-    await receive_body(request, upload, data(), max_bytes)
+    await receive_body(request, upload, data(), service.settings.max_body_bytes, SPARE_BYTES)
     return part.end()

@@ -60,11 +60,13 @@ async def answer_with_run(
         return _answer(service, accepted.run, headers, replies)
 
 
-async def receive_body(request: Request, upload: Upload, chunks: AsyncIterator[bytes], max_bytes: int) -> None:
+async def receive_body(
+    request: Request, upload: Upload, chunks: AsyncIterator[bytes], max_bytes: int, spare_bytes: int = 0
+) -> None:
     """Puts chunks into an upload. Raises Problem 413 at once for a body that says itself that it is too large, and what
-    the upload raises."""
+    the upload raises. `spare_bytes`: what may stand around the chunks."""
     desk: RunDesk = request.app.state.desk
-    if int(request.headers.get("Content-Length", "0")) > max_bytes:
+    if int(request.headers.get("Content-Length", "0")) > max_bytes + spare_bytes:
         raise too_large(max_bytes)
     waiting_bytes = bytearray()
     async for chunk in chunks:

@@ -2,11 +2,13 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic_core import PydanticCustomError
 
 from api.schemas.batch import Count, Identifier
 from api.schemas.merchant import MerchantOffer
 from api.schemas.runs import Item, RunReply
+from domain.offers_file import OfferStatus
 
 
 class FileHeader(BaseModel):
@@ -28,10 +30,16 @@ class FileEnvelope(BaseModel):
     offers: list[Any]
 
 
+def _known_status(value: Any) -> Any:
+    if value not in list(OfferStatus):
+        raise PydanticCustomError("offer_status", "must be NEW, UPDATED, UPSERT, NO-CHANGE or DELETED")
+    return value
+
+
 class FileRecord(MerchantOffer):
     """An offer as it shall be; `offerStatus` is not part of its content."""
 
-    offerStatus: Literal["NEW", "UPDATED", "UPSERT", "NO-CHANGE"]
+    offerStatus: Annotated[Literal["NEW", "UPDATED", "UPSERT", "NO-CHANGE"], BeforeValidator(_known_status)]
 
 
 class DeletedRecord(BaseModel):
@@ -47,7 +55,7 @@ class DeletedRecord(BaseModel):
 class OffersFileRequest(FileEnvelope):
     """All offers of a partner. The envelope is judged as a whole, the records one by one."""
 
-    offers: list[Annotated[FileRecord | DeletedRecord, Field(discriminator="offerStatus")]]
+    offers: list[FileRecord | DeletedRecord]
 
 
 class OffersFileReply(RunReply):

@@ -197,8 +197,8 @@ class TestLimits:
 
 
 def two_large_images() -> dict[str, Any]:
-    sent = merchant_offer(image="A" * (5 * MEBIBYTE - 4))
-    sent["assets"]["largeRectangle"]["value"]["large"] = {"content": "B" * (5 * MEBIBYTE - 4)}
+    sent = merchant_offer(image="A" * (3 * MEBIBYTE - 4))
+    sent["assets"]["largeRectangle"]["value"]["large"] = {"content": "B" * (3 * MEBIBYTE - 4)}
     return sent
 
 

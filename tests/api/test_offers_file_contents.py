@@ -211,7 +211,7 @@ def test_an_image_that_is_too_large_fails_its_record_alone(partner: Caller, serv
 def test_a_record_may_have_two_images_of_the_largest_size_as_a_put_may(partner: Caller) -> None:
     sent = record("A")
     for asset, letter in (("logo", "A"), ("largeRectangle", "B")):
-        sent["assets"][asset]["value"]["large"] = {"content": letter * (5 * MEBIBYTE - 4)}
+        sent["assets"][asset]["value"]["large"] = {"content": letter * (3 * MEBIBYTE - 4)}
     assert told(partner, put(partner, content(sent), offer="A")) == ("created", 1)
     assert outcomes(send_file(partner, sent, record("B"))) == {"created": ["B"], "unchanged": ["A"]}
 

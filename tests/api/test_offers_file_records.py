@@ -117,3 +117,15 @@ def test_a_file_whose_records_all_fail_is_done_and_has_changed_nothing(known: Ca
 def test_a_long_list_of_problems_is_cut(partner: Caller) -> None:
     (said,) = messages(send_file(partner, record("F", **{f"n{n}": 2**60 for n in range(30)}))).values()
     assert (len(said), said[-1]) == (11, "there are more problems")
+
+
+def test_an_offer_is_taken_down_whatever_else_its_record_says(known: Caller) -> None:
+    gone = {"merchantId": MERCHANT, "offerId": "ACTIVE", "offerStatus": "DELETED", "offerName": "", "note": 2**60}
+    assert outcomes(send_file(known, gone))["deleted"] == ["ACTIVE"]
+
+
+def test_ids_that_are_given_twice_take_nothing_down(known: Caller) -> None:
+    gone = '{"merchantId":"M","offerId":"ACTIVE","offerId":"ACTIVE","offerStatus":"DELETED"}'
+    header = '{"offerRecordCount":1}'
+    reply = send_json(known, f'{{"header":{header},"offers":[{gone}]}}'.encode())
+    assert outcomes(reply)["failed"] == [None]
