@@ -101,11 +101,11 @@ def _carry_out_batch(runs: RunLedger, run: Run, operation: Operation, watch: Wat
 
 
 def _carry_out_file(runs: RunLedger, run: Run, file: OffersFile, max_image_bytes: int, watch: Watch) -> Run:
-    body = partial(runs.body, run.run_id)
-    judged = file_intake.judge(body, file, run.partner, runs.known_offers(run), max_image_bytes, watch)
+    known_before = runs.known_offers(run)
+    judged = file_intake.judge(partial(runs.body, run.run_id), file, run.partner, known_before, max_image_bytes, watch)
 
     def decide(known: Mapping[Any, Offer], settings: PartnerSettings) -> Plan:
-        plan = reconcile_file(run.partner, judged.records, known, settings.missing_from_file)
+        plan = reconcile_file(run.partner, judged.records, known, known_before, settings.missing_from_file)
         plan.outcome.messages.extend(judged.remarks)
         return plan
 

@@ -8,7 +8,7 @@ partner. A record that fails still counts as present, so that a mistake never ta
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 
 from msgspec import Struct
@@ -17,7 +17,7 @@ from domain import offer as offers
 from domain.events import DeletionCause
 from domain.offer import ABSENT, Offer
 from domain.reconciliation import OfferChange, Plan
-from domain.refusals import FileSuperseded
+from domain.refusals import FileDatedAhead, FileSuperseded
 from domain.run import ItemOutcome, Outcome
 from domain.trace import Delete, Put, decide
 from domain.values import Channel, MissingFromFile, OfferKey, Status
@@ -26,6 +26,7 @@ CONTENT_KEPT = "offerStatus: NO-CHANGE, but the content differs; the stored cont
 DELETED_UNKNOWN = "offerStatus: DELETED, but the offer is unknown"
 MISSING = "active, but missing from the file"
 NO_IDS = "No offer has been deleted for being missing: a record of this file has no readable ids"
+DAYS_AHEAD = timedelta(days=7)
 NOTHING_IN_ORDER = "No offer has been deleted for being missing: no record of this file is in order"
 
 
@@ -58,6 +59,7 @@ class InvalidRecord(Struct, frozen=True, gc=False):
 
 Record = ValidRecord | InvalidRecord
 MerchantOfferId = tuple[str | None, str | None]
+KnownOffers = Mapping[MerchantOfferId, Offer]
 
 
 class FileName(Struct, frozen=True):
@@ -76,19 +78,23 @@ def read_name(name: str) -> FileName | None:
         return None
 
 
-_NAME = re.compile(r"(?P<partner>[^/\\\0-\x1f\x7f]{1,100})Offers(?P<dated>[0-9]{8})\.json")
+_NAME = re.compile(r"(?P<partner>[^/\\\0-\x1f\x7f\ud800-\udfff]{1,100})Offers(?P<dated>[0-9]{8})\.json")
 
 
-def require_order(dated: date, newest: date | None) -> None:
-    """`newest`: the date of the latest file that has been processed. Raises FileSuperseded."""
+def require_order(dated: date, newest: date | None, today: date) -> None:
+    """`newest`: the date of the latest file that has been processed. Raises FileSuperseded, or FileDatedAhead for a date
+    that can only be a mistake: once processed, it would keep out every file until then."""
     if newest and dated < newest:
         raise FileSuperseded(dated, newest)
+    if dated > today + DAYS_AHEAD:
+        raise FileDatedAhead(dated)
 
 
 def reconcile_file(
-    partner: str, records: Sequence[Record], known: Mapping[MerchantOfferId, Offer], missing: MissingFromFile
+    partner: str, records: Sequence[Record], known: KnownOffers, known_before: KnownOffers, missing: MissingFromFile
 ) -> Plan:
-    """`known`: all of the partner's offers on the merchant channel, by merchantId and externalId."""
+    """`known`: all of the partner's offers on the merchant channel, by merchantId and externalId; `known_before`: those
+    that there were when the file was taken up. What has been changed since is not deleted for being missing."""
     plan = Plan(changes=[], outcome=Outcome())
     copies = Counter(_id(record) for record in records)
     for record in records:
@@ -100,7 +106,7 @@ def reconcile_file(
             plan.outcome.failed.append(ItemOutcome(record.external_id, told, record.merchant_id))
         else:
             _place(plan, partner, record, known.get(_id(record), ABSENT))
-    _judge_missing(plan, partner, known, copies, missing)
+    _judge_missing(plan, partner, known, known_before, copies, missing)
     return plan
 
 
@@ -144,7 +150,8 @@ def _doubts(record: ValidRecord, offer: Offer) -> Iterator[str]:
 def _judge_missing(
     plan: Plan,
     partner: str,
-    known: Mapping[MerchantOfferId, Offer],
+    known: KnownOffers,
+    known_before: KnownOffers,
     present: Mapping[MerchantOfferId, int],
     missing: MissingFromFile,
 ) -> None:
@@ -156,7 +163,7 @@ def _judge_missing(
         if offer.status is not Status.ACTIVE or (merchant_id, external_id) in present or external_id is None:
             continue
         told = ItemOutcome(external_id, (MISSING,), merchant_id)
-        if missing is MissingFromFile.REPORT:
+        if missing is MissingFromFile.REPORT or known_before.get((merchant_id, external_id)) != offer:
             outcome.discrepancy.append(told)
         else:
             events = offers.delete(offer, DeletionCause.ABSENT_FROM_FILE)

@@ -1,13 +1,13 @@
 """What should become of single requests and offers files of one partner, in the plainest words."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from domain.run import OUTCOMES, Outcome
 from domain.values import MissingFromFile, OfferKey, Status
 from tests.offers_files import document, record
-from tests.single_requests import Model
+from tests.single_requests import Known, Model
 
 Asked = tuple[OfferKey, str | None]
 """A single request: a name puts the offer with it, None takes it down."""
@@ -64,26 +64,30 @@ class MerchantModel(Model):
         self.missing = MissingFromFile.REPORT
         self.answers: dict[tuple[int, bytes], list[Fate]] = {}
         """By the day and the bytes of a file."""
+        self.newest_day = 0
 
     def answer(self, file: File) -> list[Fate] | None:
         """What was told of it, if it has been processed before."""
         return self.answers.get((file.day, file.sent()))
 
     def is_too_old(self, file: File) -> bool:
-        return self.answer(file) is None and any(day > file.day for day, _ in self.answers)
+        return self.answer(file) is None and self.newest_day > file.day
 
-    def process(self, file: File) -> list[Fate]:
+    def process(self, file: File, before: Mapping[OfferKey, Known]) -> list[Fate]:
+        """`before`: the offers as they were when the file was taken up."""
         copies = Counter(said.ids for said in file.said)
         fates = [self._fate(said, copies[said.ids]) for said in file.said]
         understood = all(None not in ids for ids in copies) and any(fate.kind != "failed" for fate in fates)
         for key, known in list(self.offers.items()):
             ids = key.merchant_id, key.external_id
             if known.status is Status.ACTIVE and ids not in copies:
-                if self.missing is MissingFromFile.DELETE and understood:
+                if self.missing is MissingFromFile.DELETE and understood and before.get(key) == known:
                     self.carry_out(key, None)
                     fates.append(Fate("deleted", ids, warned=True))
                 else:
                     fates.append(Fate("discrepancy", ids, warned=True))
+        if not file.said or any(fate.kind != "failed" for fate in fates[: len(file.said)]):
+            self.newest_day = max(self.newest_day, file.day)
         fates.sort(key=str)
         self.answers[file.day, file.sent()] = fates
         return fates

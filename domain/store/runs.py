@@ -114,9 +114,10 @@ def count_slots(tx: Cursor, partner: str, channel: Channel, operation: Operation
 
 
 def newest_file_date(tx: Cursor, partner: str) -> date | None:
-    """The latest date in the name of an offers file that has been processed."""
+    """The latest date in the name of an offers file that has been processed, and had anything in order."""
     row = tx.execute(
-        "SELECT max(file_date) AS newest FROM runs WHERE partner = ? AND file_date IS NOT NULL AND state = 'completed'",
+        "SELECT max(file_date) AS newest FROM runs"
+        " WHERE partner = ? AND file_date IS NOT NULL AND state = 'completed' AND uses_slot",
         (partner,),
     ).fetchone()
     return date.fromisoformat(row["newest"]) if row["newest"] else None

@@ -189,6 +189,11 @@ def test_a_file_whose_records_all_fail_is_answered_as_any_other(here: RunLedger)
     assert accept(here, sent).run == run
 
 
+def test_a_file_without_a_record_in_order_keeps_no_older_one_out(here: RunLedger) -> None:
+    process(here, document([record(ONE, "NO-SUCH-STATUS")]), TOMORROW)
+    assert process(here, says("a"), YESTERDAY).counts == Counts(created=1)
+
+
 # One run at a time
 
 

@@ -109,16 +109,15 @@ def test_a_record_that_is_known_by_its_bytes_says_what_it_said_whatever_came_bet
 
 
 @pytest.mark.parametrize("missing", list(MissingFromFile))
-def test_what_is_missing_is_told_by_the_newest_state(
+def test_what_single_requests_touch_meanwhile_is_told_of_and_never_deleted_for_being_missing(
     here: RunLedger, traces: TraceLedger, missing: MissingFromFile
 ) -> None:
     set_missing(here.ledger, missing)
     process(here, says("a", ONE, TWO))
     watch = once_judged(lambda: traces.carry_out([delete(TWO), put(THREE, "a")]))
     run = process(here, says("b"), watch=watch)
-    kind = "discrepancy" if missing is MissingFromFile.REPORT else "deleted"
-    assert placed(outcome_of(here.ledger, run)) == {"updated": [("M-1", "MO-1")], kind: [("M-2", "MO-1")]}
-    assert told_of(here.ledger, run, kind) == [(MISSING,)]
+    assert placed(outcome_of(here.ledger, run)) == {"updated": [("M-1", "MO-1")], "discrepancy": [("M-2", "MO-1")]}
+    assert told_of(here.ledger, run, "discrepancy") == [(MISSING,)]
     assert [event.cause for event in history_of(here.ledger, TWO)] == [None, None]
 
 

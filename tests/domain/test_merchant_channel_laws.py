@@ -124,7 +124,7 @@ def in_place(steps: Sequence[Step]) -> Iterator[list[Asked] | Processing]:
     files: list[File] = []
     for step in steps:
         if isinstance(step, Sending):
-            newest = max((file.day for file in files), default=10)
+            newest = max((file.day for file in files), default=5)
             files.append(File(newest + step.days_on, step.said))
             yield Processing(files[-1], step.between, step.missing)
         elif isinstance(step, Resending):
@@ -152,6 +152,7 @@ def require_the_same(channel: Channel, model: MerchantModel, step: list[Asked] |
 
 def require_the_same_of_a_file(channel: Channel, model: MerchantModel, step: Processing) -> None:
     singles: list[Any] = []
+    before = dict(model.offers)
 
     def between() -> None:
         singles.extend(channel.carry_out(step.between))
@@ -160,7 +161,7 @@ def require_the_same_of_a_file(channel: Channel, model: MerchantModel, step: Pro
     run = channel.process(step.file, between)
     assert singles == [model.carry_out(*one) for one in step.between]
     model.missing = step.missing
-    fates = model.process(step.file)
+    fates = model.process(step.file, before)
     assert (run.state, channel.told(run)) == (RunState.COMPLETED, fates)
     assert channel.events_of(run) == changes(fates)
 

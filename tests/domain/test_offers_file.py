@@ -16,6 +16,7 @@ from domain.offers_file import (
     NO_IDS,
     NOTHING_IN_ORDER,
     InvalidRecord,
+    KnownOffers,
     OfferStatus,
     Record,
     ValidRecord,
@@ -61,7 +62,8 @@ def broken(merchant_id: str | None = "M-1", external_id: str | None = "MO-1") ->
 
 
 def when(records: list[Record], inventory: Inventory, missing: MissingFromFile = REPORT) -> Plan:
-    return reconcile_file(PARTNER, records, {(k.merchant_id, k.external_id): o for k, o in inventory.items()}, missing)
+    known: KnownOffers = {(k.merchant_id, k.external_id): o for k, o in inventory.items()}
+    return reconcile_file(PARTNER, records, known, known, missing)
 
 
 def events_of(plan: Plan) -> dict[OfferKey, list[OfferEvent]]:
