@@ -2,9 +2,9 @@
 
 import sys
 
-from benchmarks import batch
+from benchmarks import batch, put
 
-BENCHMARKS = {"batch": batch.main}
+BENCHMARKS = {"batch": batch.main, "put": put.main}
 
 
 def main() -> None:

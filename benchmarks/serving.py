@@ -1,11 +1,11 @@
-"""A real server in a process of its own, watched from outside: its memory, and how long a reader waits."""
+"""A real server in a process of its own, watched from outside: its memory, and how long a caller waits."""
 
 import re
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import quantiles
@@ -19,13 +19,13 @@ MIB = 1024 * 1024
 
 
 class Server:
-    """`offer-ledger serve` on a port that the system picks."""
+    """`offer-ledger serve` on a port that the system picks; `command` is another `offer-ledger`."""
 
-    def __init__(self, environment: dict[str, str], log: Path) -> None:
+    def __init__(self, environment: dict[str, str], log: Path, command: Sequence[str | Path] = (SCRIPT,)) -> None:
         self._log = log
         with log.open("wb") as stderr:
             self.process = subprocess.Popen(
-                [SCRIPT, "serve", "--port", "0"], env=environment, stderr=stderr, stdout=stderr
+                [*command, "serve", "--port", "0"], env=environment, stderr=stderr, stdout=stderr
             )
         while not (told := re.search(r"running on (http://[\d.]+:\d+)", log.read_text())):
             time.sleep(0.05)
@@ -58,18 +58,28 @@ def _memory(pid: int, what: str) -> float:
 
 
 class Latency:
-    """How long one reader waited, in milliseconds."""
+    """How long a caller waited, in milliseconds."""
 
     def __init__(self) -> None:
         self.milliseconds: list[float] = []
 
     def __str__(self) -> str:
-        cuts = quantiles(self.milliseconds, n=100) if len(self.milliseconds) > 1 else [0.0] * 99
-        return f"p50 {cuts[49]:.1f} ms, p99 {cuts[98]:.1f} ms, most {max(self.milliseconds, default=0):.1f} ms"
+        return f"p50 {self.p50:.1f} ms, p99 {self.p99:.1f} ms, most {self.most:.1f} ms"
+
+    @property
+    def p50(self) -> float:
+        return self._percentiles()[49]
 
     @property
     def p99(self) -> float:
-        return quantiles(self.milliseconds, n=100)[98]
+        return self._percentiles()[98]
+
+    @property
+    def most(self) -> float:
+        return max(self.milliseconds, default=0.0)
+
+    def _percentiles(self) -> list[float]:
+        return quantiles(self.milliseconds, n=100) if len(self.milliseconds) > 1 else [0.0] * 99
 
 
 @contextmanager
