@@ -16,7 +16,8 @@ from projections.tokens import Caller, find_caller
 SCHEMES = ("apitoken", "bearer")
 
 
-def service_of(request: Request) -> Service:
+async def service_of(request: Request) -> Service:
+    """Not a plain function: FastAPI would begin a thread for it."""
     service: Service = request.app.state.service
     return service
 

@@ -18,10 +18,15 @@ class Pace(NamedTuple):
 
 
 class RequestLimiter:
-    """A limit of 0 is none. May ask Redis, so it is for threads, not for the event loop."""
+    """A limit of 0 is none."""
 
     def __init__(self, redis_url: str | None = None, retry_seconds: float = RETRY_SECONDS) -> None:
         self._counts = RequestCounts(redis_url, retry_seconds)
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether it asks another process, so that it is for threads, not for the event loop."""
+        return self._counts.asks_redis
 
     def seconds_to_wait(self, token_name: str, requests_per_minute: int) -> int | None:
         """Counts a request; None if it may go on."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated
@@ -16,6 +17,7 @@ from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.requests import ClientDisconnect
 
 from api.auth import Here, may
+from api.limits import Pace
 from api.media_types import content_coding, require_json
 from api.merchant_intake import read_offer
 from api.merchant_limits import limit_headers, require_pace
@@ -26,7 +28,6 @@ from api.schemas.messages import Complaint
 from api.schemas.problem import BODY_PROBLEMS, PROBLEMS
 from api.schemas.query import no_parameters
 from api.schemas.traces import QuotaReply, SingleReply, TraceReply
-from api.wiring import Service
 from domain.quota import Quota, require_quota, seconds_to_next_day
 from domain.refusals import Refused
 from domain.trace import Delete, Put, SingleRequest, Trace
@@ -53,20 +54,23 @@ class Sender(Struct, frozen=True):
     quota: Quota
 
 
-def _sender(request: Request, service: Here) -> Sender:
-    """What comes before anything is read: who it is, then the limits. FastAPI runs it in a thread, where it may wait
-    for storage and for Redis. Raises what `may` raises, and Refused."""
+async def _sender(request: Request, service: Here) -> Sender:
+    """What comes before anything is read: who it is, then the limits. Looked up in the event loop: these are a few rows of
+    a snapshot, which no writer holds up; the threads of many callers would quarrel about the interpreter for longer than
+    that takes. Raises what `may` raises, and Refused."""
     caller = _authorise(request, service)
     partner = caller.partner or ""
     sender = Sender(caller, partner, *service.traces.terms(partner))
     request.state.takes_down = request.method == "DELETE"
-    _require_limits(request, service, sender)
+    pace = partial(service.limiter.pace, partner, sender.terms.rps)
+    _require_limits(
+        request, sender, await asyncio.to_thread(pace) if service.limiter.may_wait else pace(), service.clock()
+    )
     return sender
 
 
-def _require_limits(request: Request, service: Service, sender: Sender) -> None:
-    quota, now = sender.quota, service.clock()
-    pace = service.limiter.pace(sender.partner, sender.terms.rps)
+def _require_limits(request: Request, sender: Sender, pace: Pace, now: datetime) -> None:
+    quota = sender.quota
     told = partial(limit_headers, sender.terms, pace.remaining, now=now)
     request.state.limits = told(quota=quota)
     require_pace(pace, sender.terms.rps)

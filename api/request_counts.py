@@ -31,6 +31,10 @@ class RequestCounts:
         self._closing = Event()
         self._lock = Lock()
 
+    @property
+    def asks_redis(self) -> bool:
+        return self._redis is not None and not self._is_out
+
     def ask(self, question: Callable[[MovingWindowRateLimiter], T]) -> T:
         if self._redis and not self._is_out:
             try:
