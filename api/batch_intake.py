@@ -8,14 +8,15 @@ from uuid import UUID
 import msgspec
 from msgspec import Raw, Struct
 
-from api.json_element import read_element
 from api.json_split import Body
 from api.long_bodies import (
     LIST,
     broken_rules,
     count_elements,
+    glancing,
     ignored,
     read_envelope,
+    read_object,
     readable_id,
     take_apart,
     told,
@@ -23,14 +24,11 @@ from api.long_bodies import (
 from api.problems import validation_error
 from api.schemas.batch import BatchEnvelope, BatchItem
 from api.schemas.messages import Complaint
-from api.strict_json import NotJson
 from domain.content import SentContent, digest
 from domain.offer import Offer
 from domain.reconciliation import InvalidItem, Item, ValidItem
 from domain.run import Batch
 from domain.values import Operation, Watch, unwatched
-
-ITEMS_PER_GLANCE = 500
 
 
 class Judged(Struct, frozen=True):
@@ -79,7 +77,8 @@ def judge(body: Body, known: Known | None = None, watch: Watch = unwatched) -> J
     heads = [_head(element) for element in sent.elements]
     offers = known([head.external_id for head in heads if head]) if known else {}
     items: list[Item] = []
-    for index, (element, head) in enumerate(zip(sent.elements, heads, strict=True)):
+    for index, element in glancing(sent.elements, watch):
+        head = heads[index]
         sent_digest = hashlib.sha256(element).hexdigest()
         offer = offers.get(head.external_id) if head else None
         if head and offer and offer.sent_digest == sent_digest:
@@ -87,22 +86,17 @@ def judge(body: Body, known: Known | None = None, watch: Watch = unwatched) -> J
             items.append(ValidItem(head.external_id, content))
         else:
             items.append(judge_item(element, index, head, sent_digest))
-        if index % ITEMS_PER_GLANCE == 0:
-            watch(index, len(heads))
-    watch(len(heads), len(heads))
     remarks = ignored(envelope.model_extra or {}, "not a member of a batch")
     return Judged(items, list(remarks), _request_digest(envelope.operation, items))
 
 
 def judge_item(element: Raw, index: int, head: _Head | None, sent_digest: str) -> Item:
     """One element of `offers` as an item: valid, or with what is wrong with it."""
-    try:
-        read = read_element(bytes(element))
-    except NotJson as error:  # nested so deeply that it can only be passed over
-        return InvalidItem(head.external_id if head else None, (str(error),), sent_digest)
+    read = read_object(element)
+    if isinstance(read, str):
+        named = head.external_id if head else None
+        return InvalidItem(named, (read if head else f"{LIST}[{index}]: {read}",), sent_digest)
     sent = read.value
-    if not isinstance(sent, dict):
-        return InvalidItem(None, (f"{LIST}[{index}]: must be an object",), sent_digest)
     external_id = readable_id(sent.get("externalId"))
     if broken := read.flaws or broken_rules(sent, BatchItem):
         return InvalidItem(external_id, told(broken, () if external_id else (LIST, index)), sent_digest)

@@ -17,6 +17,8 @@ QUIET_SECONDS = 2.0
 """For how long a file must have been as it is, when nobody has it open for writing."""
 UNSEEN_QUIET_SECONDS = 30.0
 """The same where the system does not tell who has it open."""
+HELD_BACK_SECONDS = 60.0
+"""For how long a file that is not complete and does not change keeps those that come after it waiting."""
 TAKEN = ".taken"
 DONE = "done"
 REFUSED = "refused"
@@ -114,7 +116,11 @@ class DropFolder:
             if path.parent == self._taken:
                 return path if self._looks.is_complete(path) else None
         for path in paths:
-            if self._looks.is_complete(path) and (taken := self._take(path)):
+            if not self._looks.is_complete(path):
+                if self._looks.has_changed_within(path, HELD_BACK_SECONDS):
+                    # What comes after it in order waits for it, but not for one that nobody goes on with.
+                    return None
+            elif taken := self._take(path):
                 # It may have been opened or replaced in between. Then it is looked at where it lies now.
                 return taken if self._looks.is_complete(taken) else None
         return None

@@ -3,21 +3,22 @@
 import hashlib
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import date
 
 import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
-from api.json_element import read_element
 from api.json_split import Body
 from api.long_bodies import (
     LIST,
     broken_rules,
     count_elements,
+    glancing,
     ignored,
     read_envelope,
+    read_object,
     readable_id,
     take_apart,
     told,
@@ -27,19 +28,15 @@ from api.problems import validation_error
 from api.schemas.merchant import warnings
 from api.schemas.messages import Complaint
 from api.schemas.offers_file import DeletedRecord, FileEnvelope, FileHeader, FileRecord
-from api.strict_json import Element, NotJson
+from api.strict_json import Element
 from domain.content import digest
 from domain.images import Image
-from domain.offer import Offer
-from domain.offers_file import InvalidRecord, MerchantOfferId, OfferStatus, Record, ValidRecord, read_name
+from domain.offers_file import InvalidRecord, KnownOffers, OfferStatus, Record, ValidRecord, read_name
 from domain.run import OffersFile
 from domain.values import Watch, unwatched
 
-RECORDS_PER_GLANCE = 500
 STATUS = "offerStatus"
 WRONG_NAME = "must be <Partner>OffersCCYYMMDD.json, with a day of the calendar"
-
-Known = Mapping[MerchantOfferId, Offer]
 
 
 class JudgedFile(Struct, frozen=True):
@@ -54,6 +51,9 @@ class _Head(Struct, frozen=True, gc=False, rename="camel"):
 
     merchant_id: str
     offer_id: str
+
+
+class _Status(Struct, frozen=True, gc=False, rename="camel"):
     offer_status: str = ""
 
 
@@ -70,7 +70,7 @@ def read_file(name: str, body: Body, max_items: int) -> OffersFile:
 
 
 def judge(
-    body: Body, file: OffersFile, partner: str, known: Known, max_image_bytes: int, watch: Watch = unwatched
+    body: Body, file: OffersFile, partner: str, known: KnownOffers, max_image_bytes: int, watch: Watch = unwatched
 ) -> JudgedFile:
     """Judges every record of a body that read_file has found in order; raises Problem if it is not.
 
@@ -78,31 +78,27 @@ def judge(
     looked into."""
     sent = take_apart(body, sys.maxsize)
     envelope = read_envelope(sent.members, FileEnvelope)
-    records: list[Record] = []
     images: dict[str, Image] = {}
-    for index, element in enumerate(sent.elements):
-        records.append(_sharing(judge_record(element, index, known, max_image_bytes), images))
-        if index % RECORDS_PER_GLANCE == 0:
-            watch(index, len(sent.elements))
-    watch(len(records), len(records))
+    records = [
+        _sharing(judge_record(element, index, known, max_image_bytes), images)
+        for index, element in glancing(sent.elements, watch)
+    ]
     return JudgedFile(records, list(_remarks(envelope, file, partner)))
 
 
-def judge_record(element: Raw, index: int, known: Known, max_image_bytes: int) -> Record:
+def judge_record(element: Raw, index: int, known: KnownOffers, max_image_bytes: int) -> Record:
     """One element of `offers` as a record: valid, or with what is wrong with it."""
-    sent_digest = hashlib.sha256(element).hexdigest()
-    head = _head(element)
-    offer = known.get((head.merchant_id, head.offer_id)) if head else None
-    if head and offer and offer.sent_digest == sent_digest:
+    head, stated = _head(element), _find_status(element)
+    sent_digest = _digest_beside(element, stated) if stated else None
+    if head and stated and (offer := known.get((head.merchant_id, head.offer_id))) and offer.sent_digest == sent_digest:
         put = put_of(_text(element), offer.content_digest, sent_digest)
-        return ValidRecord(head.merchant_id, head.offer_id, OfferStatus(head.offer_status), put)
-    try:
-        read = read_element(bytes(element))
-    except NotJson as error:  # nested so deeply that it can only be passed over
-        return InvalidRecord(None, None, (f"{LIST}[{index}]: {error}",))
+        return ValidRecord(head.merchant_id, head.offer_id, OfferStatus(stated[1].decode()), put)
+    read = read_object(element)
+    if isinstance(read, str):
+        merchant_id, external_id = (readable_id(head.merchant_id), readable_id(head.offer_id)) if head else (None, None)
+        named = merchant_id and external_id
+        return InvalidRecord(merchant_id, external_id, (read if named else f"{LIST}[{index}]: {read}",))
     sent = read.value
-    if not isinstance(sent, dict):
-        return InvalidRecord(None, None, (f"{LIST}[{index}]: must be an object",))
     merchant_id, external_id = readable_id(sent.get("merchantId")), readable_id(sent.get("offerId"))
     if broken := _broken_rules(read, max_image_bytes):
         at = () if merchant_id and external_id else (LIST, index)
@@ -114,8 +110,29 @@ def judge_record(element: Raw, index: int, known: Known, max_image_bytes: int) -
         return ValidRecord(merchant_id, external_id, status)
     warned = warnings(sent)
     # What has to be warned of can't be known again by its bytes alone.
-    put = put_of(_text(element), digest(sent), None if warned else sent_digest, warned)
+    known_by = sent_digest if stated and not warned and _is_the_status(element, stated) else None
+    put = put_of(_text(element), digest(sent), known_by, warned)
     return ValidRecord(merchant_id, external_id, status, put)
+
+
+def _digest_beside(element: Raw, stated: re.Match[bytes]) -> str:
+    """SHA-256 of a record without its status, which changes from day to day, but with the gap in that place."""
+    text = memoryview(element)
+    sha256 = hashlib.sha256(text[: stated.start(1)])
+    sha256.update(b"\0")  # it is nowhere in JSON
+    sha256.update(text[stated.end(1) :])
+    return sha256.hexdigest()
+
+
+def _is_the_status(element: Raw, stated: re.Match[bytes]) -> bool:
+    """Whether it is the status of the record that was found, and not what is called so further inside: then it is the
+    status of every record that is the same around that gap."""
+    text = bytes(element)
+    return _decode_status(b"%b?%b" % (text[: stated.start(1)], text[stated.end(1) :])).offer_status == "?"
+
+
+# A status that leaves its offer there, wherever it stands.
+_find_status = re.compile(rb'"offerStatus"[ \t\n\r]*:[ \t\n\r]*"(NEW|UPDATED|UPSERT|NO-CHANGE)"').search
 
 
 def _broken_rules(read: Element, max_image_bytes: int) -> list[Complaint]:
@@ -139,6 +156,7 @@ def _sharing(record: Record, images: dict[str, Image]) -> Record:
 
 
 _decode_head = msgspec.json.Decoder(_Head).decode
+_decode_status = msgspec.json.Decoder(_Status).decode
 _decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
@@ -161,13 +179,12 @@ def _remarks(envelope: FileEnvelope, file: OffersFile, partner: str) -> Iterator
     yield from ignored(envelope.header.model_extra or {}, "not a member of the header")
     if not _is_dated(envelope.header, file.dated):
         yield "header.fileCreationDate: is not the date in the file's name, which is the one that counts"
-    parts = read_name(file.name)
-    if parts is None or _letters(parts.partner) != _letters(partner):
+    if _letters(file.name.rpartition("Offers")[0]) != _letters(partner):
         yield "name: does not begin with the name of the partner"
 
 
 def _is_dated(header: FileHeader, dated: date) -> bool:
-    """However the date is written, as long as the year comes first."""
+    """However the date is written, as long as year, month and day come in this order, with all their digits."""
     return re.sub(r"[^0-9]", "", header.fileCreationDate or "")[:8] == f"{dated:%Y%m%d}"
 
 

@@ -91,6 +91,10 @@ class FileLooks:
             return False
         return writers is _Writers.NOBODY or quiet_seconds >= self._unseen_quiet_seconds
 
+    def has_changed_within(self, path: Path, seconds: float) -> bool:
+        """Of a file that was seen at the last look; also of one that was not there before."""
+        return self._looked_at - self._sightings[path].since < seconds
+
     def _open(self, path: Path) -> int | None:
         """Never through a link, and never waiting for the other end of a pipe, or for someone who has a lease."""
         try:

@@ -1,19 +1,22 @@
 """How is a body with one long list taken apart, and why can't it be?"""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from http import HTTPStatus
 from itertools import islice
 from typing import Any, TypeVar
 
+from msgspec import Raw
 from pydantic import BaseModel, ValidationError
 
+from api.json_element import read_element
 from api.json_split import Body, Split, split
 from api.problems import Problem, validation_error
 from api.schemas.messages import MAX_COMPLAINTS, Complaint, complaints, shortened
-from api.strict_json import NotAnObject, NotJson, TooLargeValue, TooManyElements, flaws
-from domain.values import MAX_ID_LENGTH
+from api.strict_json import Element, NotAnObject, NotJson, TooLargeValue, TooManyElements, flaws
+from domain.values import MAX_ID_LENGTH, Watch
 
 SPARE_FRAMES = 100
+ELEMENTS_PER_GLANCE = 500
 LIST = "offers"
 
 T = TypeVar("T")
@@ -47,6 +50,24 @@ def read_envelope(members: dict[str, Any], model: type[Envelope]) -> Envelope:
         return model.model_validate(members)
     except ValidationError as error:
         raise validation_error(complaints(error)) from None
+
+
+def glancing(elements: Sequence[Raw], watch: Watch) -> Iterator[tuple[int, Raw]]:
+    """The elements with their places, while somebody watches."""
+    for index, element in enumerate(elements):
+        yield index, element
+        if index % ELEMENTS_PER_GLANCE == 0:
+            watch(index, len(elements))
+    watch(len(elements), len(elements))
+
+
+def read_object(element: Raw) -> Element | str:
+    """The object that an element is, or why it is none."""
+    try:
+        read = read_element(bytes(element))
+    except NotJson as error:  # nested so deeply that it can only be passed over
+        return str(error)
+    return read if isinstance(read.value, dict) else "must be an object"
 
 
 def ignored(names: Iterable[str], why: str) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """How does an owner carry a run out? The same in the server, in its helper processes and on the command line."""
 
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from http import HTTPStatus
@@ -16,7 +16,8 @@ from api.problems import Problem
 from domain.ledger import Clash, StorageError
 from domain.offer import Offer
 from domain.offers_file import reconcile_file
-from domain.reconciliation import Plan, reconcile
+from domain.plan import Plan
+from domain.reconciliation import reconcile
 from domain.refusals import RunNotYours
 from domain.run import MAX_ATTEMPTS, Batch, OffersFile, Run, RunProblem
 from domain.run_ledger import RunLedger
@@ -101,11 +102,11 @@ def _carry_out_batch(runs: RunLedger, run: Run, operation: Operation, watch: Wat
 
 
 def _carry_out_file(runs: RunLedger, run: Run, file: OffersFile, max_image_bytes: int, watch: Watch) -> Run:
-    known_before = runs.known_offers(run)
-    judged = file_intake.judge(partial(runs.body, run.run_id), file, run.partner, known_before, max_image_bytes, watch)
+    body = partial(runs.body, run.run_id)
+    judged = file_intake.judge(body, file, run.partner, runs.known_offers(run), max_image_bytes, watch)
 
-    def decide(known: Mapping[Any, Offer], settings: PartnerSettings) -> Plan:
-        plan = reconcile_file(run.partner, judged.records, known, known_before, settings.missing_from_file)
+    def decide(known: Mapping[Any, Offer], changed_since: Collection[UUID], settings: PartnerSettings) -> Plan:
+        plan = reconcile_file(run.partner, judged.records, known, changed_since, settings.missing_from_file)
         plan.outcome.messages.extend(judged.remarks)
         return plan
 

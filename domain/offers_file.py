@@ -7,16 +7,17 @@ partner. A record that fails still counts as present, so that a mistake never ta
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from enum import StrEnum
+from uuid import UUID
 
 from msgspec import Struct
 
 from domain import offer as offers
 from domain.events import DeletionCause
 from domain.offer import ABSENT, Offer
-from domain.reconciliation import OfferChange, Plan
+from domain.plan import OfferChange, Plan
 from domain.refusals import FileDatedAhead, FileSuperseded
 from domain.run import ItemOutcome, Outcome
 from domain.trace import Delete, Put, decide
@@ -58,8 +59,9 @@ class InvalidRecord(Struct, frozen=True, gc=False):
 
 
 Record = ValidRecord | InvalidRecord
-MerchantOfferId = tuple[str | None, str | None]
-KnownOffers = Mapping[MerchantOfferId, Offer]
+RecordId = tuple[str | None, str | None]
+"""merchantId and externalId of a record, as far as they could be read."""
+KnownOffers = Mapping[tuple[str, str], Offer]
 
 
 class FileName(Struct, frozen=True):
@@ -91,10 +93,14 @@ def require_order(dated: date, newest: date | None, today: date) -> None:
 
 
 def reconcile_file(
-    partner: str, records: Sequence[Record], known: KnownOffers, known_before: KnownOffers, missing: MissingFromFile
+    partner: str,
+    records: Sequence[Record],
+    known: KnownOffers,
+    changed_since: Collection[UUID],
+    missing: MissingFromFile,
 ) -> Plan:
-    """`known`: all of the partner's offers on the merchant channel, by merchantId and externalId; `known_before`: those
-    that there were when the file was taken up. What has been changed since is not deleted for being missing."""
+    """`known`: all of the partner's offers on the merchant channel, by merchantId and externalId; `changed_since`: the
+    offerUids of those that single requests have changed since the file was accepted, which are not deleted for being missing."""
     plan = Plan(changes=[], outcome=Outcome())
     copies = Counter(_id(record) for record in records)
     for record in records:
@@ -105,12 +111,12 @@ def reconcile_file(
             told = (f"merchantId, offerId: given {count} times in this file",)
             plan.outcome.failed.append(ItemOutcome(record.external_id, told, record.merchant_id))
         else:
-            _place(plan, partner, record, known.get(_id(record), ABSENT))
-    _judge_missing(plan, partner, known, known_before, copies, missing)
+            _place(plan, partner, record, known.get((record.merchant_id, record.external_id), ABSENT))
+    _judge_missing(plan, partner, known, changed_since, copies, missing)
     return plan
 
 
-def _id(record: Record) -> MerchantOfferId:
+def _id(record: Record) -> RecordId:
     return record.merchant_id, record.external_id
 
 
@@ -124,8 +130,7 @@ def _place(plan: Plan, partner: str, record: ValidRecord, offer: Offer) -> None:
     events, told = decide(offer, key, put or Delete())
     if events:
         plan.changes.append(OfferChange(key, offer.version, events, put.images if put else ()))
-    placed: list[ItemOutcome] = getattr(outcome, told)
-    placed.append(ItemOutcome(record.external_id, messages, record.merchant_id))
+    outcome.add(told, ItemOutcome(record.external_id, messages, record.merchant_id))
 
 
 def _doubts(record: ValidRecord, offer: Offer) -> Iterator[str]:
@@ -151,8 +156,8 @@ def _judge_missing(
     plan: Plan,
     partner: str,
     known: KnownOffers,
-    known_before: KnownOffers,
-    present: Mapping[MerchantOfferId, int],
+    changed_since: Collection[UUID],
+    present: Mapping[RecordId, int],
     missing: MissingFromFile,
 ) -> None:
     outcome = plan.outcome
@@ -160,24 +165,23 @@ def _judge_missing(
         outcome.messages.append(why_not)
         missing = MissingFromFile.REPORT
     for (merchant_id, external_id), offer in known.items():
-        if offer.status is not Status.ACTIVE or (merchant_id, external_id) in present or external_id is None:
+        if offer.status is not Status.ACTIVE or (merchant_id, external_id) in present:
             continue
         told = ItemOutcome(external_id, (MISSING,), merchant_id)
-        if missing is MissingFromFile.REPORT or known_before.get((merchant_id, external_id)) != offer:
+        key = _key(partner, merchant_id, external_id)
+        if missing is MissingFromFile.REPORT or key.offer_uid in changed_since:
             outcome.discrepancy.append(told)
         else:
-            events = offers.delete(offer, DeletionCause.ABSENT_FROM_FILE)
-            plan.changes.append(OfferChange(_key(partner, merchant_id, external_id), offer.version, events))
+            plan.changes.append(OfferChange(key, offer.version, offers.delete(offer, DeletionCause.ABSENT_FROM_FILE)))
             outcome.deleted.append(told)
 
 
-def _why_not_delete(plan: Plan, present: Mapping[MerchantOfferId, int]) -> str | None:
+def _why_not_delete(plan: Plan, present: Mapping[RecordId, int]) -> str | None:
     """A file that says nothing, or nothing that can be understood, does not take everything down."""
     if any(None in named for named in present):
         return NO_IDS
-    counts = plan.outcome.counts
-    return NOTHING_IN_ORDER if not present or counts.all_failed else None
+    return NOTHING_IN_ORDER if plan.outcome.counts.nothing_in_order else None
 
 
-def _key(partner: str, merchant_id: str | None, external_id: str) -> OfferKey:
+def _key(partner: str, merchant_id: str, external_id: str) -> OfferKey:
     return OfferKey(partner, Channel.MERCHANT, merchant_id, external_id)

@@ -10,9 +10,9 @@ from msgspec import Struct
 
 from domain import offer as offers
 from domain.content import SentContent
-from domain.events import OfferEvent, OfferResumed, PauseCause
-from domain.images import Image
+from domain.events import OfferResumed, PauseCause
 from domain.offer import ABSENT, Offer
+from domain.plan import OfferChange, Plan
 from domain.run import ItemOutcome, Outcome
 from domain.values import Channel, OfferKey, Operation, Status
 
@@ -40,23 +40,6 @@ class InvalidItem(Struct, frozen=True, gc=False):
 
 
 Item = ValidItem | InvalidItem
-
-
-class OfferChange(Struct, frozen=True):
-    """The events that one offer gets, in order, after its present version."""
-
-    key: OfferKey
-    version: int
-    events: list[OfferEvent]
-    images: tuple[Image, ...] = ()
-    """Those that stand outside of the contents."""
-
-
-class Plan(Struct, frozen=True):
-    """What a run does: nothing of it has happened yet."""
-
-    changes: list[OfferChange]
-    outcome: Outcome
 
 
 def reconcile(partner: str, operation: Operation, items: Sequence[Item], known: Mapping[str, Offer]) -> Plan:
@@ -126,7 +109,7 @@ def _pause_absent(
     outcome = plan.outcome
     if not may_pause:
         outcome.messages.append(NOTHING_PAUSED)
-    elif not outcome.counts.all_failed:
+    elif not outcome.counts.nothing_in_order:
         for external_id, offer in known.items():
             events = [] if external_id in present else offers.pause(offer, PauseCause.ABSENT_FROM_SYNCHRONIZE)
             if events:

@@ -58,10 +58,9 @@ class Counts(Struct, frozen=True):
     failed: int = 0
 
     @property
-    def all_failed(self) -> bool:
-        """Whether nothing that the request has is in order."""
-        in_order = (self.created, self.updated, self.restored, self.unchanged, self.deleted, self.unknown)
-        return bool(self.failed) and not any(in_order)
+    def nothing_in_order(self) -> bool:
+        """Whether nothing that the request has could be carried out."""
+        return not (self.created or self.updated or self.restored or self.unchanged or self.deleted or self.unknown)
 
 
 class Outcome(Struct, frozen=True):
@@ -77,6 +76,11 @@ class Outcome(Struct, frozen=True):
     discrepancy: list[ItemOutcome] = field(default_factory=list)
     failed: list[ItemOutcome] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
+
+    def add(self, outcome: str, item: ItemOutcome) -> None:
+        """`outcome`: one of OUTCOMES."""
+        items: list[ItemOutcome] = getattr(self, outcome)
+        items.append(item)
 
     @property
     def counts(self) -> Counts:
@@ -161,6 +165,8 @@ class Run(Struct, frozen=True):
     body_digest: str
     body_bytes: int
     accepted_at: datetime
+    accepted_position: int
+    """That of the ledger when the run was accepted."""
     lease: Lease
     state: RunState = RunState.ACCEPTED
     attempts: int = 0
@@ -184,18 +190,20 @@ class Run(Struct, frozen=True):
 
     @property
     def all_failed(self) -> bool:
-        return self.counts is not None and self.counts.all_failed
+        """Of a batch, which is never empty."""
+        return self.counts is not None and self.counts.nothing_in_order
 
     @property
-    def uses_slot(self) -> bool:
-        """A run that could apply nothing, or was given up, gives its slot back."""
-        return self.state is not RunState.FAILED and not self.all_failed
+    def is_counted(self) -> bool:
+        """Whether it uses a slot, or is the latest file: a run that could apply nothing, or was given up, is not."""
+        return self.state is not RunState.FAILED and not (self.counts and self.counts.nothing_in_order)
 
 
 # Decisions
 
 
-def accept(request: RunRequest, origin: Origin, lease: Lease, now: datetime) -> Run:
+def accept(request: RunRequest, origin: Origin, lease: Lease, now: datetime, position: int) -> Run:
+    """`position`: that of the ledger."""
     return Run(
         run_id=request.run_id,
         partner=request.partner,
@@ -205,6 +213,7 @@ def accept(request: RunRequest, origin: Origin, lease: Lease, now: datetime) -> 
         body_digest=request.body_digest,
         body_bytes=request.body_bytes,
         accepted_at=now,
+        accepted_position=position,
         lease=lease,
     )
 

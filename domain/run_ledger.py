@@ -1,6 +1,6 @@
 """How is a run accepted, owned and finished? The decisions of `run.py`, each in its transaction."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, assert_never
 from uuid import UUID
@@ -11,11 +11,11 @@ from domain import run as runs
 from domain.ledger import OfferLedger, StorageError
 from domain.offer import Offer
 from domain.offers_file import require_order
-from domain.reconciliation import Plan
+from domain.plan import Plan
 from domain.refusals import IdempotencyKeyReused, RunInProgress, RunNotYours
 from domain.run import Batch, Lease, OffersFile, Outcome, Run, RunProblem, RunRequest, request_key
 from domain.slots import require_slot, window_start
-from domain.store.commit import CommitContext, head_of
+from domain.store.commit import CommitContext, changed_since, head_of
 from domain.store.cursor import Cursor
 from domain.store.images import insert_images
 from domain.store.run_bodies import count_chunks, delete_abandoned, delete_body, find_chunk, insert_chunks
@@ -38,8 +38,9 @@ from domain.values import Clock, Origin, PartnerSettings
 ABANDONED_AFTER = timedelta(hours=1)
 """An upload to which nothing has come for so long has failed."""
 
-Decide = Callable[[Mapping[Any, Offer], PartnerSettings], Plan]
-"""What a run does, by the offers as KnownOffers has them."""
+Decide = Callable[[Mapping[Any, Offer], Collection[UUID], PartnerSettings], Plan]
+"""What a run does, by the offers as KnownOffers has them, and those of them that were changed since it was accepted, by
+their offerUids."""
 
 
 class Accepted(Struct, frozen=True):
@@ -107,7 +108,7 @@ class RunLedger:
                     require_order(dated, newest_file_date(tx, request.partner), now.date())
                 case _:
                     assert_never(asked)
-            run = runs.accept(request, origin, Lease(self.owner, now + self.lease, 1), now)
+            run = runs.accept(request, origin, Lease(self.owner, now + self.lease, 1), now, head_of(tx).position)
             insert_run(tx, run)
             insert_chunks(tx, run.run_id, 0, packed, now)
             if request.body_chunks not in {None, count_chunks(tx, run.run_id)}:
@@ -153,7 +154,8 @@ class RunLedger:
         with self.ledger.recorder.writing() as tx:
             self._require_held(run, is_held(tx, run))
             settings = self.ledger.require_partner(tx, run.partner).settings
-            plan = decide(self.ledger.known_offers(tx, run.partner, run.channel, None), settings)
+            known = self.ledger.known_offers(tx, run.partner, run.channel, None)
+            plan = decide(known, changed_since(tx, run.partner, run.accepted_position), settings)
             return self._store(tx, run, plan, run.body_digest)
 
     def fail(self, run: Run, problem: RunProblem) -> Run:

@@ -86,7 +86,7 @@ class MerchantModel(Model):
                     fates.append(Fate("deleted", ids, warned=True))
                 else:
                     fates.append(Fate("discrepancy", ids, warned=True))
-        if not file.said or any(fate.kind != "failed" for fate in fates[: len(file.said)]):
+        if any(fate.kind != "failed" for fate in fates[: len(file.said)]):
             self.newest_day = max(self.newest_day, file.day)
         fates.sort(key=str)
         self.answers[file.day, file.sent()] = fates

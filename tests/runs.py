@@ -14,7 +14,8 @@ from msgspec import Raw
 from domain.content import SentContent, digest
 from domain.ledger import KnownOffers, OfferLedger
 from domain.partner import SetPartner
-from domain.reconciliation import Item, Plan, ValidItem, reconcile
+from domain.plan import Plan
+from domain.reconciliation import Item, ValidItem, reconcile
 from domain.run import Batch, OffersFile, Run, RunProblem, RunRequest
 from domain.run_ledger import RunLedger
 from domain.store import run_bodies

@@ -59,6 +59,16 @@ def head_of(tx: Cursor) -> Head:
     return Head(row["position"], from_microseconds(row["recorded_at"]) if row["position"] else None)
 
 
+def changed_since(tx: Cursor, partner: str, position: int) -> set[UUID]:
+    """The streams of which a partner's commits have recorded events after a position."""
+    rows = tx.execute(
+        "SELECT DISTINCT s.stream_uid FROM commits c JOIN events e USING (commit_id) JOIN streams s USING (stream_id)"
+        " WHERE c.first_position > ? AND c.partner = ?",
+        (position, partner),
+    )
+    return {UUID(bytes=row["stream_uid"]) for row in rows}
+
+
 def commit_digest(told: Mapping[str, str | None], events: bytes) -> bytes:
     """SHA-256 over what is known of a commit before it has its place: `told` as CommitContext has it, and the digest of
     its events as hex, as a JSON object without null members in the order of their names."""

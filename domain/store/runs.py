@@ -35,6 +35,7 @@ def insert_run(tx: Cursor, run: Run) -> None:
         "body_digest": run.body_digest,
         "body_bytes": run.body_bytes,
         "accepted_at": to_microseconds(run.accepted_at),
+        "accepted_position": run.accepted_position,
         **_state(run),
     }
     tx.execute(f"INSERT INTO runs ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", list(row.values()))
@@ -107,7 +108,7 @@ def count_slots(tx: Cursor, partner: str, channel: Channel, operation: Operation
     """How many slots the runs accepted at or after `since` have used."""
     row = tx.execute(
         "SELECT count(*) AS used FROM runs"
-        " WHERE partner = ? AND channel = ? AND operation = ? AND accepted_at >= ? AND uses_slot",
+        " WHERE partner = ? AND channel = ? AND operation = ? AND accepted_at >= ? AND is_counted",
         (partner, channel, operation, to_microseconds(since)),
     ).fetchone()
     return int(row["used"])
@@ -117,7 +118,7 @@ def newest_file_date(tx: Cursor, partner: str) -> date | None:
     """The latest date in the name of an offers file that has been processed, and had anything in order."""
     row = tx.execute(
         "SELECT max(file_date) AS newest FROM runs"
-        " WHERE partner = ? AND file_date IS NOT NULL AND state = 'completed' AND uses_slot",
+        " WHERE partner = ? AND file_date IS NOT NULL AND state = 'completed' AND is_counted",
         (partner,),
     ).fetchone()
     return date.fromisoformat(row["newest"]) if row["newest"] else None
@@ -155,7 +156,7 @@ def _state(run: Run) -> dict[str, Any]:
         "lease_until": to_microseconds(run.lease.until),
         "fence": run.lease.fence,
         "attempts": run.attempts,
-        "uses_slot": run.uses_slot,
+        "is_counted": run.is_counted,
         "request_digest": run.request_digest,
         "finished_at": to_microseconds(run.finished_at) if run.finished_at else None,
         "counts": _json(run.counts),
@@ -198,6 +199,7 @@ def _run(row: Any) -> Run:
         body_digest=row["body_digest"],
         body_bytes=row["body_bytes"],
         accepted_at=from_microseconds(row["accepted_at"]),
+        accepted_position=row["accepted_position"],
         lease=Lease(row["owner"], from_microseconds(row["lease_until"]), row["fence"]),
         state=RunState(row["state"]),
         attempts=row["attempts"],

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from api import drop_folder
 from api.drop_folder import DONE, REFUSED, REPORT_SUFFIX, TAKEN, DropFolder, FolderInUse, TakenFileChanged
 from tests.api.dropping import (
     QUIET_SECONDS,
@@ -72,6 +73,16 @@ def test_files_are_taken_in_the_order_of_their_days_then_of_their_names(director
     time.sleep(QUIET_SECONDS)
     finished = [finish_next(folder).name[:1] for _ in range(4)]
     assert finished == ["z", "a", "b", "y"]
+
+
+def test_a_file_that_is_still_written_holds_up_those_of_later_days(
+    directory: Path, folder: DropFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = drop(directory, "TidepoolOffers20261122.json")
+    with writing(directory / "TidepoolOffers20261121.json"):
+        require_nothing_taken(folder)
+        monkeypatch.setattr(drop_folder, "HELD_BACK_SECONDS", 0)
+        assert taken_from(folder).name == later.name
 
 
 def test_a_taken_file_is_answered_until_it_is_finished(directory: Path, folder: DropFolder) -> None:

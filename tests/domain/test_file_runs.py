@@ -247,7 +247,7 @@ def test_a_file_ends_once(here: RunLedger) -> None:
     before = everything(here.ledger)
     for again in (run, ended):
         with pytest.raises(RunNotYours):
-            here.decide_and_complete(again, lambda _known, _settings: pytest.fail("it has been decided"))
+            here.decide_and_complete(again, lambda *_: pytest.fail("it has been decided"))
     assert everything(here.ledger) == before
     assert here.find(run.run_id) == ended
 

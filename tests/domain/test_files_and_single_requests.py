@@ -15,10 +15,11 @@ from domain.trace import SingleRequest
 from domain.trace_ledger import TraceLedger
 from domain.values import MissingFromFile
 from projections.verification import verify
-from tests.harness import Clock, outcome_of
+from tests.harness import Clock, carry_out, outcome_of
 from tests.offers_files import (
     PICTURE,
     TODAY,
+    accept,
     content,
     content_of,
     document,
@@ -175,3 +176,21 @@ def test_images_of_records_that_apply_nothing_are_not_stored(here: RunLedger) ->
     assert run.counts == Counts(unchanged=1, unknown=1, failed=3)
     assert told_of(here.ledger, run, "unchanged") == [(CONTENT_KEPT,)]
     assert rows(here.ledger, "images") == 0
+
+
+# Single requests that come before the file is taken up
+
+
+@pytest.mark.parametrize("owner", ["here", "there"])
+def test_what_is_sent_after_the_file_was_accepted_is_never_deleted_for_being_missing(
+    here: RunLedger, traces: TraceLedger, clock: Clock, owner: str
+) -> None:
+    set_missing(here.ledger, MissingFromFile.DELETE)
+    process(here, says("a", ONE, TWO), YESTERDAY)
+    run = accept(here, says("a")).run
+    traces.carry_out([put(THREE, "a")])
+    clock.move(seconds=LEASE.total_seconds())
+    runs = RunLedger(here.ledger, clock, owner, LEASE)
+    ended = carry_out(runs, runs.claim(run.run_id))
+    assert ended.counts == Counts(unchanged=1, deleted=1, discrepancy=1)
+    assert [status(here.ledger, key) for key in (TWO, THREE)] == [("deleted", "a"), ("active", "a")]

@@ -22,7 +22,7 @@ from domain.offers_file import (
     ValidRecord,
     reconcile_file,
 )
-from domain.reconciliation import Plan
+from domain.plan import Plan
 from domain.run import ItemOutcome
 from domain.trace import Put
 from domain.values import MissingFromFile, OfferKey, Status
@@ -62,8 +62,8 @@ def broken(merchant_id: str | None = "M-1", external_id: str | None = "MO-1") ->
 
 
 def when(records: list[Record], inventory: Inventory, missing: MissingFromFile = REPORT) -> Plan:
-    known: KnownOffers = {(k.merchant_id, k.external_id): o for k, o in inventory.items()}
-    return reconcile_file(PARTNER, records, known, known, missing)
+    known: KnownOffers = {(str(k.merchant_id), k.external_id): o for k, o in inventory.items()}
+    return reconcile_file(PARTNER, records, known, (), missing)
 
 
 def events_of(plan: Plan) -> dict[OfferKey, list[OfferEvent]]:

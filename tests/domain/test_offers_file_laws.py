@@ -13,7 +13,6 @@ from domain.offer import ABSENT, Offer, evolve
 from domain.offers_file import (
     FileName,
     InvalidRecord,
-    MerchantOfferId,
     OfferStatus,
     Record,
     ValidRecord,
@@ -21,7 +20,7 @@ from domain.offers_file import (
     reconcile_file,
     require_order,
 )
-from domain.reconciliation import Plan
+from domain.plan import Plan
 from domain.refusals import FileDatedAhead, FileSuperseded
 from domain.run import OUTCOMES, ItemOutcome
 from domain.trace import Put
@@ -29,7 +28,7 @@ from domain.values import MissingFromFile, Status
 from tests.examples import PARTNER, sent_content
 from tests.single_requests import merchant_key, merchant_offer
 
-Inventory = dict[MerchantOfferId, Offer]
+Inventory = dict[tuple[str, str], Offer]
 
 KEYS = [merchant_key(offer, merchant) for merchant in ("M-1", "M-2") for offer in ("MO-1", "MO-2")]
 PUTS = [status for status in OfferStatus if status is not OfferStatus.DELETED]
@@ -70,14 +69,14 @@ settings_of_partners = st.sampled_from(MissingFromFile)
 
 
 def when(records: list[Record], inventory: Inventory, missing: MissingFromFile) -> Plan:
-    return reconcile_file(PARTNER, records, inventory, inventory, missing)
+    return reconcile_file(PARTNER, records, inventory, (), missing)
 
 
 def after(plan: Plan, inventory: Inventory) -> Inventory:
     """The inventory with what the plan does."""
     offers = dict(inventory)
     for change in plan.changes:
-        named = change.key.merchant_id, change.key.external_id
+        named = str(change.key.merchant_id), change.key.external_id
         assert change.version == offers.get(named, ABSENT).version
         for event in change.events:
             offers[named] = evolve(offers.get(named, ABSENT), event)
@@ -88,7 +87,7 @@ def items(plan: Plan) -> list[tuple[str, ItemOutcome]]:
     return [(kind, item) for kind in OUTCOMES for item in getattr(plan.outcome, kind)]
 
 
-def named_by(records: list[Record]) -> list[MerchantOfferId]:
+def named_by(records: list[Record]) -> list[tuple[str | None, str | None]]:
     return [(record.merchant_id, record.external_id) for record in records]
 
 

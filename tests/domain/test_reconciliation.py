@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from domain.content import Content, digest
 from domain.events import OfferEvent
 from domain.offer import Offer
+from domain.plan import Plan
 from domain.reconciliation import (
     NOTHING_PAUSED,
     RESUMED,
     SAME_DATA,
     InvalidItem,
     Item,
-    Plan,
     ValidItem,
     reconcile,
 )
@@ -142,7 +142,7 @@ def test_nothing_is_paused_when_an_item_has_no_readable_external_id() -> None:
 def test_nothing_is_paused_when_all_items_fail() -> None:
     plan = when(SYNCHRONIZE, [invalid()], {"TP-1": known(), "TP-2": known()})
     assert plan.changes == []
-    assert plan.outcome.counts.all_failed
+    assert plan.outcome.counts.nothing_in_order
 
 
 def test_the_lists_of_an_outcome_are_in_the_order_of_the_request() -> None:

@@ -10,13 +10,14 @@ from msgspec.structs import asdict, replace
 
 from domain import run as runs
 from domain.refusals import RunNotYours
-from domain.run import Counts, ItemOutcome, Lease, Outcome, Run, RunState
+from domain.run import OUTCOMES, Counts, ItemOutcome, Lease, Outcome, Run, RunState
+from domain.trace import TraceOutcome
 from domain.values import Channel, Source
 from tests.runs import FEED, LEASE, PROBLEM, request
 
 NOW = datetime(2026, 11, 22, 12, 30, tzinfo=UTC)
 REQUEST = request(b"{}")
-ACCEPTED = runs.accept(REQUEST, FEED, Lease("here", NOW + LEASE, 1), NOW)
+ACCEPTED = runs.accept(REQUEST, FEED, Lease("here", NOW + LEASE, 1), NOW, position=3)
 RUNNING = runs.claim(ACCEPTED, "here", NOW, LEASE)
 COMPLETED = runs.complete(RUNNING, Outcome(created=[ItemOutcome("TP-1", ())]), "digest", 7, NOW)
 FAILED = runs.fail(RUNNING, PROBLEM, NOW)
@@ -171,7 +172,7 @@ def test_the_end_of_a_run_changes_neither_its_request_nor_its_lease(finished: Ru
 
 
 @pytest.mark.parametrize(
-    ("run", "uses_slot"),
+    ("run", "is_counted"),
     [
         (ACCEPTED, True),
         (RUNNING, True),
@@ -182,16 +183,19 @@ def test_the_end_of_a_run_changes_neither_its_request_nor_its_lease(finished: Ru
         (replace(COMPLETED, counts=Counts(failed=2, unchanged=1)), True),
         (replace(COMPLETED, counts=Counts(failed=2, updated=1)), True),
         (replace(COMPLETED, counts=Counts(failed=2, created=1)), True),
-        (replace(COMPLETED, counts=Counts()), True),
+        (replace(COMPLETED, counts=Counts()), False),
     ],
 )
-def test_a_run_uses_a_slot_unless_it_failed_or_could_apply_nothing(run: Run, uses_slot: bool) -> None:  # noqa: FBT001
-    assert run.uses_slot is uses_slot
+def test_a_run_uses_a_slot_unless_it_failed_or_could_apply_nothing(run: Run, is_counted: bool) -> None:  # noqa: FBT001
+    assert run.is_counted is is_counted
 
 
-def test_only_the_items_of_the_request_count_towards_all_having_failed() -> None:
-    assert [Counts(failed=1).all_failed, Counts(failed=1, created=1).all_failed, Counts(paused=1).all_failed] == [
-        True,
-        False,
-        False,
-    ]
+def test_only_what_the_request_names_can_be_in_order() -> None:
+    others = {"failed", "paused", "discrepancy"}
+    for outcome in OUTCOMES:
+        assert Counts(**{outcome: 1}).nothing_in_order is (outcome in others)
+
+
+def test_everywhere_the_outcomes_are_the_same_in_the_same_order() -> None:
+    assert Outcome.__struct_fields__ == (*OUTCOMES, "messages")
+    assert set(OUTCOMES) >= set(TraceOutcome)
