@@ -80,6 +80,7 @@ def read_name(name: str) -> FileName | None:
         return None
 
 
+# A name that is not UTF-8 reaches a program with lone surrogates in it, and could not be stored.
 _NAME = re.compile(r"(?P<partner>[^/\\\0-\x1f\x7f\ud800-\udfff]{1,100})Offers(?P<dated>[0-9]{8})\.json")
 
 

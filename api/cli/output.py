@@ -32,12 +32,12 @@ def say(line: str) -> None:
     print(as_text(line))
 
 
-def print_json(value: Any) -> None:
-    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+def print_json(value: Any, *, on_one_line: bool = False) -> None:
+    text = msgspec.json.format(msgspec.json.encode(value), indent=0 if on_one_line else 2).decode()
     try:
         text.encode(sys.stdout.encoding)
     except UnicodeEncodeError:
-        text = json.dumps(json.loads(text), indent=2)
+        text = json.dumps(json.loads(text), indent=None if on_one_line else 2)
     print(text)
 
 

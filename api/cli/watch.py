@@ -1,5 +1,6 @@
 """offer-ledger watch"""
 
+import os
 import signal
 import sys
 import time
@@ -14,7 +15,7 @@ import msgspec
 import typer
 from msgspec import Struct
 
-from api.cli.output import AsJson, as_text, fail, say
+from api.cli.output import AsJson, as_text, fail, print_json, say
 from api.cli.runs_here import accept_offers_file, carry_out_here, require_partner
 from api.drop_folder import DropFolder, FolderInUse, TakenFileChanged, open_folder
 from api.problems import Problem, problem_of
@@ -127,7 +128,7 @@ def process(service: Service, file: Path, partner: str) -> Processed:
     except (Problem, Refused) as refusal:
         problem = problem_of(refusal)
         said = "; ".join(map(str, problem.errors)) or problem.detail
-        return Processed(done=False, said=said, report=refusal_report(partner, file.name, problem))
+        return Processed(done=False, said=said, report=refusal_report(partner, _in_json(file.name), problem))
     return _of_run(service, run)
 
 
@@ -145,10 +146,15 @@ def _of_run(service: Service, run: Run | None) -> Processed:
 def _tell(place: Path, processed: Processed, *, as_json: bool) -> None:
     if as_json:
         told = {name: value for name, value in processed.report.items() if name != "records"}
-        print(msgspec.json.encode({**told, "file": str(place)}).decode())
+        print_json({**told, "file": _in_json(str(place))}, on_one_line=True)
     else:
         say(f"{place}: {processed.said}")
     sys.stdout.flush()
+
+
+def _in_json(name: str) -> str:
+    """Bytes of a name that are not UTF-8 are spelt out."""
+    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 def _say_beside(line: str) -> None:
