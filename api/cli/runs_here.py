@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from api import run_intake
@@ -10,6 +11,7 @@ from api.run_intake import Sender
 from api.run_work import carry_out
 from api.upload import Upload, too_large
 from api.wiring import Service
+from domain.ledger import StorageError
 from domain.refusals import RunNotYours
 from domain.run import Run
 from domain.run_ledger import Accepted
@@ -53,7 +55,9 @@ def carry_out_here(service: Service, run: Run, watch: Watch = unwatched) -> tupl
             time.sleep(POLL_SECONDS)
             run = service.runs.find(run.run_id) or run
         except KeyboardInterrupt:
-            service.runs.release()
+            # If the ledger can't be told, the lease runs out.
+            with suppress(StorageError):
+                service.runs.release()
             raise
     return run, False
 
