@@ -5,11 +5,12 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import date
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, NoReturn
+from uuid import UUID
 
 import msgspec
 import typer
@@ -120,7 +121,8 @@ def process(service: Service, file: Path, partner: str) -> Processed:
     Raises RunInProgress, StorageError or OSError, and then it may be tried again."""
     try:
         run, _ = carry_out_here(service, accept_offers_file(service, file, partner).run)
-    except RunInProgress:
+    except RunInProgress as waited_for:
+        _take_up(service, waited_for.run_id)
         raise
     except RunFailed as failed:
         _say_beside(f"{file.name}: {failed.report.strip().splitlines()[-1]}")
@@ -130,6 +132,14 @@ def process(service: Service, file: Path, partner: str) -> Processed:
         said = "; ".join(map(str, problem.errors)) or problem.detail
         return Processed(done=False, said=said, report=refusal_report(partner, _in_json(file.name), problem))
     return _of_run(service, run)
+
+
+def _take_up(service: Service, run_id: UUID) -> None:
+    """Ends a run that nobody holds any more: there may be no server that would."""
+    for run in service.runs.overdue():
+        if run.run_id == run_id:
+            with suppress(RunFailed):
+                carry_out_here(service, run)
 
 
 def _of_run(service: Service, run: Run | None) -> Processed:
