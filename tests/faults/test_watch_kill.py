@@ -1,0 +1,172 @@
+"""Is every dropped file carried out once and in its turn, at whatever moment the watcher dies?
+
+Several watchers are killed at a time, each over a ledger and a folder of its own: most of their lives they wait.
+`make faults` kills more of them. OFFER_LEDGER_TEST_SEED repeats a series of random moments.
+"""
+
+import json
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from api.drop_folder import DONE, QUIET_SECONDS
+from api.run_report import file_report
+from api.settings import Settings
+from api.wiring import Service, open_service
+from domain.run import MAX_ATTEMPTS, OffersFile, RunState
+from projections.verification import verify
+from tests.api.cli.watching import RunningWatch, file_of, lying_in, report_of, runs_of
+from tests.api.dropping import drop, is_empty
+from tests.api.merchants import uid_of
+from tests.faults.serving import prepared
+
+KILLS = int(os.environ.get("OFFER_LEDGER_TEST_KILLS", "6"))
+SEED = int(os.environ.get("OFFER_LEDGER_TEST_SEED", str(random.SystemRandom().randrange(10**6))))
+LEASE_SECONDS = 0.5
+WATCHERS = 3
+FILES = 3
+"""So many are dropped at a time."""
+KILLS_PER_DROP = 3
+assert KILLS_PER_DROP < MAX_ATTEMPTS
+SECONDS_PER_FILE = 0.35
+"""So long one takes, more or less."""
+RECORDS = 2_000
+NEW_RECORDS = 1_000
+"""So many offers each file has that the one of the day before has not; as many of that one it does not have."""
+FIRST_DAY = date(2026, 11, 22)
+
+
+def file_name(day: int) -> str:
+    return f"TidepoolOffers{FIRST_DAY + timedelta(day):%Y%m%d}.json"
+
+
+def offers_of(day: int) -> list[str]:
+    return [f"OFR-{n}" for n in range(day * NEW_RECORDS, day * NEW_RECORDS + RECORDS)]
+
+
+def content_of(day: int) -> bytes:
+    return file_of(*offers_of(day), offerName=f"Noodles of day {day}")
+
+
+class Series:
+    """A folder into which files are dropped day by day, and its watchers, one after the other."""
+
+    def __init__(self, settings: Settings, directory: Path, seed: str, kills: int) -> None:
+        self._settings, self._directory, self._kills = settings, directory, kills
+        self._moments = random.Random(seed)
+        self._days = 0
+        directory.mkdir()
+
+    def run(self) -> str:
+        """Kills, then has everything done and looks at it; tells how often somebody was killed over its work."""
+        at_work = 0
+        for left in range(self._kills, 0, -KILLS_PER_DROP):
+            self._drop()
+            at_work += sum(self._kill() for _ in range(min(left, KILLS_PER_DROP)))
+            with RunningWatch(self._settings, self._directory) as watch:
+                watch.wait_for(lambda: is_empty(self._directory))
+                assert len(watch.beside) == 1
+        self._require_one_pass()
+        return f"{self._days} files, {self._kills} killed, {at_work} of them at work"
+
+    def _drop(self) -> None:
+        days = list(range(self._days, self._days + FILES))
+        self._days += FILES
+        self._moments.shuffle(days)
+        for day in days:
+            drop(self._directory, file_name(day), content_of(day))
+
+    def _kill(self) -> bool:
+        left = FILES - self._done % FILES
+        moment = QUIET_SECONDS + self._moments.uniform(0, left * SECONDS_PER_FILE)
+        with RunningWatch(self._settings, self._directory) as watch:
+            if self._moments.choice([True, False]):
+                time.sleep(moment)
+            else:
+                self._wait_for_a_file_that_is_carried_out_and_not_moved(watch)
+            watch.kill()
+        return not is_empty(self._directory)
+
+    @property
+    def _done(self) -> int:
+        return len(lying_in(self._directory).get(DONE, []))
+
+    def _wait_for_a_file_that_is_carried_out_and_not_moved(self, watch: RunningWatch) -> None:
+        """The shortest of moments, so it is waited for; it may still have passed by then."""
+        with open_service(self._settings) as service:
+            before = completed(service)
+            watch.wait_for(lambda: completed(service) > before or is_empty(self._directory))
+
+    def _require_one_pass(self) -> None:
+        names = [file_name(day) for day in range(self._days)]
+        assert lying_in(self._directory) == {DONE: names}
+        with open_service(self._settings) as service:
+            runs = runs_of(service)[::-1]
+            assert [run.asked for run in runs] == [
+                OffersFile(name, FIRST_DAY + timedelta(day)) for day, name in enumerate(names)
+            ]
+            for day, (name, run) in enumerate(zip(names, runs, strict=True)):
+                assert (self._directory / DONE / name).read_bytes() == content_of(day)
+                with service.ledger.recorder.reading() as tx:
+                    report = json.loads(msgspec.json.encode(file_report(tx, run)))
+                assert report_of(self._directory / DONE / name) == report
+                assert run.state is RunState.COMPLETED
+                assert {name: count for name, count in report["counts"].items() if count} == expected_counts(day)
+            assert events(service) == list(expected_events([str(run.run_id) for run in runs]))
+            assert verify(service.ledger) == []
+
+
+def completed(service: Service) -> int:
+    return sum(run.state is RunState.COMPLETED for run in runs_of(service))
+
+
+def expected_counts(day: int) -> dict[str, int]:
+    if not day:
+        return {"created": RECORDS}
+    known = RECORDS - NEW_RECORDS
+    return {"created": NEW_RECORDS, "updated": known, "discrepancy": day * NEW_RECORDS}
+
+
+def events(service: Service) -> list[tuple[Any, ...]]:
+    """What was recorded of offers, in the order of the ledger: by which run, of which, what, and the name in it."""
+    with service.ledger.recorder.reading() as tx:
+        found = tx.execute(
+            "SELECT run_id, stream, version, type, json_extract(state, '$.content.offerName') FROM ledger"
+            " WHERE type LIKE 'Offer%' ORDER BY position"
+        )
+        return [tuple(row) for row in found]
+
+
+def expected_events(run_ids: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """Of the files in the order of their days, each once."""
+    versions: Counter[str] = Counter()
+    for day, run_id in enumerate(run_ids):
+        for offer in offers_of(day):
+            versions[offer] += 1
+            what = "OfferCreated" if versions[offer] == 1 else "OfferUpdated"
+            yield run_id, str(uid_of(offer=offer)), versions[offer], what, f"Noodles of day {day}"
+
+
+def test_every_file_is_carried_out_once_and_in_its_turn_whenever_its_watcher_dies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    print(f"seed {SEED}")
+    series = []
+    for n in range(min(WATCHERS, KILLS)):
+        folder = tmp_path / str(n)
+        folder.mkdir()
+        settings = prepared(folder, monkeypatch, LEASE_SECONDS)
+        kills = len(range(n, KILLS, WATCHERS))
+        series.append(Series(settings, folder / "drop", f"{SEED} {n}", kills))
+    with ThreadPoolExecutor(WATCHERS) as pool:
+        for told in pool.map(Series.run, series):
+            print(told)
