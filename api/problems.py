@@ -124,7 +124,7 @@ def vendor_of(request: Request) -> Vendor | None:
 
 
 def is_ingestion(request: Request) -> bool:
-    """Whether the path is a door for offers: it has limits of its own, and is not counted per token."""
+    """Whether the path is a door for offers: what comes by it is not counted per token."""
     return vendor_of(request) is not None or request.url.path == OFFERS_FILES_PATH
 
 

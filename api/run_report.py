@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 
 from api.problems import Problem
-from domain.run import Batch, ItemOutcome, OffersFile, Run
+from domain.run import Batch, Counts, ItemOutcome, OffersFile, Run
 from domain.store.cursor import Cursor
 from domain.store.run_outcomes import select_outcome
 from domain.values import utc_text
@@ -50,6 +50,12 @@ def run_items(tx: Cursor, run_id: UUID, outcome: str | None = None, after: int =
         for place, item in enumerate(_decode_items(part.items), part.first_item):
             if place >= after:
                 yield place, _item_document(part.outcome, item)
+
+
+def told_counts(run: Run) -> str:
+    """What became of an offers file, in a line."""
+    counts = msgspec.structs.asdict(run.counts or Counts())
+    return ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count) or "no records"
 
 
 def file_report(tx: Cursor, run: Run) -> dict[str, Any]:

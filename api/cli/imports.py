@@ -10,7 +10,7 @@ import typer
 from api.batch_reply import ALL_FAILED, finished_reply
 from api.cli.output import AsJson, fail, print_json, print_table, progress, say
 from api.cli.runs_here import accept_batch_or_file, carry_out_here, require_partner
-from api.run_report import file_report
+from api.run_report import file_report, told_counts
 from api.run_work import FAILED, RunFailed
 from api.wiring import Service, open_service
 from domain.run import Batch, Run, RunState
@@ -60,14 +60,16 @@ def _document(service: Service, run: Run) -> dict[str, Any]:
 
 def _print(run: Run, document: dict[str, Any], *, done_here: bool) -> None:
     said = "" if done_here else " (it had been accepted before; nothing was done now)"
-    is_batch = isinstance(run.asked, Batch)
-    say(f"Run {run.run_id}, {run.asked.operation if isinstance(run.asked, Batch) else run.asked.name}{said}")
-    counts = document["data"]["counts"] if is_batch else msgspec.structs.asdict(document["counts"])
-    # A batch has few outcomes, and each of them says something; of those of a file most are rare.
-    say(", ".join(f"{count} {name}" for name, count in counts.items() if is_batch or count) or "no records")
+    if isinstance(run.asked, Batch):
+        say(f"Run {run.run_id}, {run.asked.operation}{said}")
+        say(", ".join(f"{count} {name}" for name, count in document["data"]["counts"].items()))
+        told = list(_batch_lines(document["data"]))
+    else:
+        say(f"Run {run.run_id}, {run.asked.name}{said}")
+        say(told_counts(run))
+        told = list(_file_lines(document["records"]))
     for message in run.messages:
         say(message)
-    told = list(_batch_lines(document["data"]) if is_batch else _file_lines(document["records"]))
     if told:
         print()
         print_table(("offer", "outcome", "message"), told[:LINES_SHOWN])

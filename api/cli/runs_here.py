@@ -39,7 +39,7 @@ def accept_batch_or_file(service: Service, path: Path, partner: str, watch: Watc
 
 
 def accept_offers_file(service: Service, path: Path, partner: str) -> Accepted:
-    """The same for what can only be an offers file."""
+    """The same for what can only be an offers file, that nobody at the shell has named: it came by the folder."""
     sender = Sender(partner, Origin(cli_origin().actor, Source.FILE), path.name)
     return _accept(service, path, lambda _: sender, unwatched)
 
@@ -76,7 +76,8 @@ def _accept(service: Service, path: Path, sender: Callable[[Upload], Sender], wa
         return run_intake.accept(service.runs, upload.arrival, sender(upload), service.settings.max_items)
     finally:
         if upload.is_stored:
-            upload.discard()
+            with suppress(StorageError):
+                upload.discard()
 
 
 def _blocks(file: Path) -> Iterator[bytes]:

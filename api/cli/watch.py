@@ -4,9 +4,11 @@ import os
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import date
+from http import HTTPStatus
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, NoReturn
@@ -19,14 +21,14 @@ from msgspec import Struct
 from api.cli.output import AsJson, as_text, fail, print_json, say
 from api.cli.runs_here import accept_offers_file, carry_out_here, require_partner
 from api.drop_folder import DropFolder, FolderInUse, TakenFileChanged, open_folder
-from api.problems import Problem, problem_of
-from api.run_report import file_report, refusal_report
+from api.problems import problem_of
+from api.run_report import file_report, refusal_report, told_counts
 from api.run_work import RunFailed
 from api.wiring import Service, open_service
 from domain.ledger import StorageError
 from domain.offers_file import read_name
-from domain.refusals import Refused, RunInProgress
-from domain.run import Counts, Run, RunState
+from domain.refusals import RunInProgress
+from domain.run import Run, RunState
 
 POLL_SECONDS = 0.5
 ANOTHER_TIME = (RunInProgress, StorageError, TakenFileChanged, OSError)
@@ -118,17 +120,21 @@ def _process_next(service: Service, folder: DropFolder, partner: str) -> tuple[P
 def process(service: Service, file: Path, partner: str) -> Processed:
     """Carries an offers file out, or finds that it has been: the same file again is answered with its first outcome.
 
-    Raises RunInProgress, StorageError or OSError, and then it may be tried again."""
+    Raises one of ANOTHER_TIME. Whatever else goes wrong with a file, the next one shall have its turn."""
     try:
         run, _ = carry_out_here(service, accept_offers_file(service, file, partner).run)
     except RunInProgress as waited_for:
         _take_up(service, waited_for.run_id)
         raise
+    except ANOTHER_TIME:
+        raise
     except RunFailed as failed:
         _say_beside(f"{file.name}: {failed.report.strip().splitlines()[-1]}")
         return _of_run(service, service.runs.find(failed.run_id))
-    except (Problem, Refused) as refusal:
-        problem = problem_of(refusal)
+    except Exception as error:  # noqa: BLE001 - it would be the same at every start
+        problem = problem_of(error)
+        if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            _say_beside(f"{file.name}: {traceback.format_exc().strip().splitlines()[-1]}")
         said = "; ".join(map(str, problem.errors)) or problem.detail
         return Processed(done=False, said=said, report=refusal_report(partner, _in_json(file.name), problem))
     return _of_run(service, run)
@@ -145,8 +151,7 @@ def _take_up(service: Service, run_id: UUID) -> None:
 def _of_run(service: Service, run: Run | None) -> Processed:
     assert run is not None  # noqa: S101 - runs are never removed
     if run.state is RunState.COMPLETED:
-        counts = msgspec.structs.asdict(run.counts or Counts())
-        said = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count) or "no records"
+        said = told_counts(run)
     else:
         said = "the service could not carry the file out; it may be dropped again"
     with service.ledger.recorder.reading() as tx:
