@@ -4,7 +4,7 @@ import hashlib
 import re
 import sys
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 
 import msgspec
 from msgspec import Raw, Struct
@@ -32,7 +32,7 @@ from api.strict_json import Element
 from domain.content import digest
 from domain.images import Image
 from domain.offers_file import InvalidRecord, KnownOffers, OfferStatus, Record, ValidRecord, read_name
-from domain.run import OffersFile
+from domain.run import OffersFile, Run
 from domain.values import Watch, unwatched
 
 STATUS = "offerStatus"
@@ -70,7 +70,7 @@ def read_file(name: str, body: Body, max_items: int) -> OffersFile:
 
 
 def judge(
-    body: Body, file: OffersFile, partner: str, known: KnownOffers, max_image_bytes: int, watch: Watch = unwatched
+    body: Body, file: OffersFile, run: Run, known: KnownOffers, max_image_bytes: int, watch: Watch = unwatched
 ) -> JudgedFile:
     """Judges every record of a body that read_file has found in order; raises Problem if it is not.
 
@@ -83,7 +83,7 @@ def judge(
         _sharing(judge_record(element, index, known, max_image_bytes), images)
         for index, element in glancing(sent.elements, watch)
     ]
-    return JudgedFile(records, list(_remarks(envelope, file, partner)))
+    return JudgedFile(records, list(_remarks(envelope, file, run)))
 
 
 def judge_record(element: Raw, index: int, known: KnownOffers, max_image_bytes: int) -> Record:
@@ -174,13 +174,16 @@ def _text(element: Raw) -> bytes:
     return msgspec.json.encode(members)
 
 
-def _remarks(envelope: FileEnvelope, file: OffersFile, partner: str) -> Iterator[str]:
+def _remarks(envelope: FileEnvelope, file: OffersFile, run: Run) -> Iterator[str]:
     yield from ignored(envelope.model_extra or {}, "not a member of an offers file")
     yield from ignored(envelope.header.model_extra or {}, "not a member of the header")
     if not _is_dated(envelope.header, file.dated):
         yield "header.fileCreationDate: is not the date in the file's name, which is the one that counts"
-    if _letters(file.name.rpartition("Offers")[0]) != _letters(partner):
+    if _letters(file.name.rpartition("Offers")[0]) != _letters(run.partner):
         yield "name: does not begin with the name of the partner"
+    # Where the partner is, it may be tomorrow already.
+    if file.dated > run.accepted_at.date() + timedelta(days=1):
+        yield "name: is dated ahead; from now on it keeps out all files of earlier days"
 
 
 def _is_dated(header: FileHeader, dated: date) -> bool:

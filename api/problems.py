@@ -18,7 +18,6 @@ from api.schemas.messages import MAX_COMPLAINTS, Complaint, explain
 from domain.ledger import StorageError
 from domain.refusals import (
     DailyQuotaExceeded,
-    FileDatedAhead,
     FileSuperseded,
     IdempotencyKeyReused,
     NoSlotLeft,
@@ -214,8 +213,6 @@ def _of_refusal(refusal: Refused) -> Problem:
         case FileSuperseded():
             place = Complaint(("name",), "is dated before the last file that was processed")
             return Problem(HTTPStatus.CONFLICT, "file-superseded", f"{refusal}.", errors=[place])
-        case FileDatedAhead():
-            return validation_error([Complaint(("name",), "is dated too far ahead")])
         case NoSlotLeft():
             headers = {"Retry-After": str(refusal.seconds_to_next_window)}
             return Problem(HTTPStatus.TOO_MANY_REQUESTS, "run-limit-reached", f"{refusal}.", headers=headers)

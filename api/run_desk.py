@@ -48,7 +48,7 @@ class RunDesk:
         self._max_image_bytes = service.settings.max_image_bytes
         self._look_seconds = service.settings.lease_seconds / LOOKS_PER_LEASE
         self._principal = Principal(service.settings, service.clock, service.runs.owner)
-        # Nobody but batches waits for these threads, and who only reads waits for no one who writes.
+        # Nobody but runs waits for these threads, and who only reads waits for no one who writes.
         self._writing_threads = CapacityLimiter(WRITING_THREADS)
         self._reading_threads = CapacityLimiter(READING_THREADS)
         self._carrying_threads = CapacityLimiter(CARRYING_THREADS)

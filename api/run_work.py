@@ -103,7 +103,7 @@ def _carry_out_batch(runs: RunLedger, run: Run, operation: Operation, watch: Wat
 
 def _carry_out_file(runs: RunLedger, run: Run, file: OffersFile, max_image_bytes: int, watch: Watch) -> Run:
     body = partial(runs.body, run.run_id)
-    judged = file_intake.judge(body, file, run.partner, runs.known_offers(run), max_image_bytes, watch)
+    judged = file_intake.judge(body, file, run, runs.known_offers(run), max_image_bytes, watch)
 
     def decide(known: Mapping[Any, Offer], changed_since: Collection[UUID], settings: PartnerSettings) -> Plan:
         plan = reconcile_file(run.partner, judged.records, known, changed_since, settings.missing_from_file)

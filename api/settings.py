@@ -49,8 +49,10 @@ class Settings(BaseSettings):
         repr=False,
         description="The Redis that counts requests: redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///PATH",
     )
-    max_body_bytes: int = Field(default=256 * 1024 * 1024, ge=1, description="The largest body of a batch")
-    max_items: int = Field(default=200_000, ge=1, description="The most offers in one batch")
+    max_body_bytes: int = Field(
+        default=256 * 1024 * 1024, ge=1, description="The largest body of a batch or an offers file"
+    )
+    max_items: int = Field(default=200_000, ge=1, description="The most offers in one of them")
     max_offer_bytes: int = Field(default=16 * 1024 * 1024, ge=1, description="The largest body of a single offer")
     max_image_bytes: int = Field(default=3 * 1024 * 1024, ge=1, description="The largest inline image, as it is sent")
     wait_seconds: float = Field(default=30, ge=0, le=3600, description="How long a reply waits for its run at most")

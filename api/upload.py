@@ -1,4 +1,4 @@
-"""How does the body of a batch arrive? Bounded in memory however large it is, and before that however small it looks."""
+"""How does the body of a run's request arrive? Bounded in memory however large it is, and before that however small it looks."""
 
 import hashlib
 import zlib

@@ -8,7 +8,7 @@ partner. A record that fails still counts as present, so that a mistake never ta
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date
 from enum import StrEnum
 from uuid import UUID
 
@@ -18,7 +18,7 @@ from domain import offer as offers
 from domain.events import DeletionCause
 from domain.offer import ABSENT, Offer
 from domain.plan import OfferChange, Plan
-from domain.refusals import FileDatedAhead, FileSuperseded
+from domain.refusals import FileSuperseded
 from domain.run import ItemOutcome, Outcome
 from domain.trace import Delete, Put, decide
 from domain.values import Channel, MissingFromFile, OfferKey, Status
@@ -27,7 +27,6 @@ CONTENT_KEPT = "offerStatus: NO-CHANGE, but the content differs; the stored cont
 DELETED_UNKNOWN = "offerStatus: DELETED, but the offer is unknown"
 MISSING = "active, but missing from the file"
 NO_IDS = "No offer has been deleted for being missing: a record of this file has no readable ids"
-DAYS_AHEAD = timedelta(days=7)
 NOTHING_IN_ORDER = "No offer has been deleted for being missing: no record of this file is in order"
 
 
@@ -84,13 +83,10 @@ def read_name(name: str) -> FileName | None:
 _NAME = re.compile(r"(?P<partner>[^/\\\0-\x1f\x7f\ud800-\udfff]{1,100})Offers(?P<dated>[0-9]{8})\.json")
 
 
-def require_order(dated: date, newest: date | None, today: date) -> None:
-    """`newest`: the date of the latest file that has been processed. Raises FileSuperseded, or FileDatedAhead for a date
-    that can only be a mistake: once processed, it would keep out every file until then."""
+def require_order(dated: date, newest: date | None) -> None:
+    """`newest`: the date of the latest file that has been processed. Raises FileSuperseded."""
     if newest and dated < newest:
         raise FileSuperseded(dated, newest)
-    if dated > today + DAYS_AHEAD:
-        raise FileDatedAhead(dated)
 
 
 def reconcile_file(

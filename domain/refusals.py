@@ -58,13 +58,6 @@ class FileSuperseded(Refused):
         super().__init__(f"The file is dated {dated}; one dated {newest} has been processed already")
 
 
-class FileDatedAhead(Refused):
-    """Nobody knows today what all offers of that day will be."""
-
-    def __init__(self, dated: date) -> None:
-        super().__init__(f"The file is dated {dated}, which is too far ahead")
-
-
 class RunNotYours(Refused):
     """A run is carried out by the owner of its lease alone, and only once."""
 

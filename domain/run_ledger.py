@@ -89,7 +89,7 @@ class RunLedger:
         """Makes the request a run that this owner holds, once: the same request again is answered with that run.
 
         `packed`: the body, if it is not stored yet. Raises UnknownPartner, IdempotencyKeyReused, RunInProgress, and
-        NoSlotLeft, FileSuperseded or FileDatedAhead, in this order."""
+        NoSlotLeft or FileSuperseded, in this order."""
         asked, channel = request.asked, request.asked.CHANNEL
         with self.ledger.recorder.writing() as tx:
             now = self._clock()
@@ -105,7 +105,7 @@ class RunLedger:
                     used = count_slots(tx, request.partner, channel, operation, window_start(operation, now))
                     require_slot(operation, partner.limit(operation), used, now)
                 case OffersFile(dated=dated):
-                    require_order(dated, newest_file_date(tx, request.partner), now.date())
+                    require_order(dated, newest_file_date(tx, request.partner))
                 case _:
                     assert_never(asked)
             run = runs.accept(request, origin, Lease(self.owner, now + self.lease, 1), now, head_of(tx).position)

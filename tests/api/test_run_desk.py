@@ -16,7 +16,6 @@ from api.wiring import Service
 from domain.ledger import StorageError
 from domain.refusals import (
     DailyQuotaExceeded,
-    FileDatedAhead,
     FileSuperseded,
     IdempotencyKeyReused,
     NoSlotLeft,
@@ -85,7 +84,6 @@ def test_a_run_that_was_accepted_is_never_answered_as_if_nothing_had_happened(
         NoSlotLeft(Operation.INSERT, 1, "hour", 7),
         RunInProgress(RUN_ID),
         FileSuperseded(date(2026, 11, 21), date(2026, 11, 22)),
-        FileDatedAhead(date(2062, 11, 22)),
         RunNotYours(RUN_ID),
         UnknownPartner("nobody"),
         TokenNameTaken("feed"),
@@ -109,7 +107,6 @@ def test_no_kind_of_refusal_is_forgotten_here() -> None:
         "NoSlotLeft",
         "RunInProgress",
         "FileSuperseded",
-        "FileDatedAhead",
         "RunNotYours",
         "UnknownPartner",
         "TokenNameTaken",

@@ -194,6 +194,12 @@ def test_a_file_without_a_record_in_order_keeps_no_older_one_out(here: RunLedger
     assert process(here, says("a"), YESTERDAY).counts == Counts(created=1)
 
 
+@pytest.mark.parametrize(("days", "warned"), [(-1, False), (0, False), (1, False), (2, True), (4000, True)])
+def test_a_date_ahead_is_warned_of(here: RunLedger, days: int, warned: bool) -> None:  # noqa: FBT001
+    run = process(here, says("a"), TODAY + timedelta(days=days))
+    assert any("ahead" in message for message in run.messages) is warned
+
+
 # One run at a time
 
 
