@@ -1,18 +1,21 @@
 """What has happened to one offer, when, by whom and why? Read from the events themselves."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 import msgspec
 from msgspec import Struct
 
-from domain.content import Content, FieldChange, changed_fields
+from domain.content import FieldChange, changed_fields
 from domain.events import OfferCreated, OfferDeleted, OfferEvent, OfferPaused, OfferRestored, OfferUpdated
 from domain.offer import ABSENT, Offer, evolve
 from domain.store.cursor import Cursor
+from domain.store.events import find_event
 from domain.store.images import whole_text
 from domain.store.mapper import decode_event
 from domain.values import Status, recorded_text
+from projections.projection import MAX_PAGE_BYTES
 
 
 class HistoryItem(Struct, frozen=True, rename="camel"):
@@ -39,35 +42,44 @@ class HistoryPage(Struct, frozen=True):
 
 
 def page(tx: Cursor, offer_uid: UUID, after: int, limit: int) -> HistoryPage:
+    """No more items than `limit`, and fewer where contents are large."""
     rows = tx.execute(
         "SELECT c.first_position + e.ordinal AS position, c.recorded_at, c.actor, c.source, c.run_id, c.trace_id,"
-        " e.version, e.topic, CAST(e.state AS BLOB) AS state"
+        " e.stream_id, e.version"
         " FROM streams s JOIN events e USING (stream_id) JOIN commits c USING (commit_id)"
         " WHERE s.stream_uid = ? ORDER BY e.version LIMIT ?",
         (offer_uid.bytes, after + limit + 1),
     ).fetchall()
     items: list[HistoryItem] = []
-    offer, content = ABSENT, None
+    offer, brought, size = ABSENT, None, 0
     for row in rows:
-        event = decode_event(row["topic"], row["state"])
+        if len(items) == limit or size > MAX_PAGE_BYTES:
+            return HistoryPage(items, items[-1].version)
+        event = decode_event(*find_event(tx, row["stream_id"], row["version"]))
         if not isinstance(event, OfferEvent):
             continue
-        evolved, new_content = evolve(offer, event), _content(tx, event, content)
+        brings = event if isinstance(event, Bringing) else None
+        evolved = evolve(offer, event)
         if row["version"] > after:
-            items.append(_item(row, offer_uid, event, _changes(offer, content, evolved, new_content)))
-        offer, content = evolved, new_content
-    return HistoryPage(items[:limit], items[limit - 1].version if len(items) > limit else None)
+            contents = [_text(tx, brought), _text(tx, brings)] if brings else []
+            items.append(_item(row, offer_uid, event, _changes(offer, evolved, contents)))
+            size += sum(map(len, contents))
+        offer, brought = evolved, brings or brought
+    return HistoryPage(items, None)
 
 
-def _content(tx: Cursor, event: OfferEvent, before: Content | None) -> Content | None:
-    if isinstance(event, OfferCreated | OfferUpdated | OfferRestored):
-        content: Content = msgspec.json.decode(whole_text(tx, event.content, event.images))
-        return content
-    return before
+Bringing = OfferCreated | OfferUpdated | OfferRestored
+"""The events that bring a content."""
 
 
-def _changes(before: Offer, content: Content | None, after: Offer, new_content: Content | None) -> list[FieldChange]:
-    changes = changed_fields(content, new_content, "/content")
+def _text(tx: Cursor, brought: Bringing | None) -> bytes:
+    return whole_text(tx, brought.content, brought.images) if brought else b"null"
+
+
+def _changes(before: Offer, after: Offer, contents: Sequence[bytes]) -> list[FieldChange]:
+    """`contents`: the former one and the present one, if an event has brought that."""
+    former, present = map(msgspec.json.decode, contents or [b"null"] * 2)
+    changes = changed_fields(former, present, "/content")
     if before.status is not after.status:
         changes.insert(0, FieldChange("/status", _shown(before.status), _shown(after.status)))
     return changes

@@ -23,10 +23,11 @@ from domain.events import (
 from domain.ledger import Entry
 from domain.store.commit import Head, head_of
 from domain.store.cursor import Cursor
+from domain.store.events import find_event
 from domain.store.images import whole_text
 from domain.store.mapper import content_of
 from domain.values import Channel, Status, recorded_text
-from projections.projection import Projection
+from projections.projection import MAX_PAGE_BYTES, Projection
 
 TABLE = """
     CREATE TABLE inventory (
@@ -187,7 +188,8 @@ class OfferFilter(Struct, frozen=True):
 
 
 class OfferPage(Struct, frozen=True):
-    """Offers in the order of their creation; `next_after` leads to the following page, if there is one."""
+    """Offers in the order of their creation; `next_after` leads to the following page, if there is one. It has no more
+    offers than were asked for, and fewer where their contents are large."""
 
     items: list[OfferView]
     next_after: int | None
@@ -200,8 +202,15 @@ def page(tx: Cursor, wanted: OfferFilter, after: int, limit: int) -> OfferPage:
         f"{_SELECT} WHERE {' AND '.join(['i.offer_id > ?', *conditions])} ORDER BY i.offer_id LIMIT ?",
         (after, *values, limit + 1),
     ).fetchall()
-    next_after = rows[limit - 1]["offer_id"] if len(rows) > limit else None
-    return OfferPage([_view(tx, row) for row in rows[:limit]], next_after, head_of(tx))
+    items: list[OfferView] = []
+    size = 0
+    for row in rows[:limit]:
+        if size > MAX_PAGE_BYTES:
+            break
+        items.append(_view(tx, row))
+        size += len(items[-1].content)
+    next_after = rows[len(items) - 1]["offer_id"] if len(rows) > len(items) else None
+    return OfferPage(items, next_after, head_of(tx))
 
 
 def find(tx: Cursor, offer_uid: UUID) -> OfferView | None:
@@ -210,11 +219,9 @@ def find(tx: Cursor, offer_uid: UUID) -> OfferView | None:
 
 
 _SELECT = """
-    SELECT i.*, s.stream_uid, e.topic, CAST(e.state AS BLOB) AS state,
-           created.recorded_at AS created_at, updated.recorded_at AS updated_at, since.recorded_at AS status_since
+    SELECT i.*, s.stream_uid, created.recorded_at AS created_at, updated.recorded_at AS updated_at, since.recorded_at AS status_since
     FROM inventory i
     JOIN streams s ON s.stream_id = i.offer_id
-    JOIN events e ON e.stream_id = i.offer_id AND e.version = i.content_version
     JOIN commits created ON created.commit_id = i.created_commit
     JOIN commits updated ON updated.commit_id = i.updated_commit
     JOIN commits since ON since.commit_id = i.status_commit
@@ -246,7 +253,8 @@ def _view(tx: Cursor, row: Any) -> OfferView:
     def moment_if(status: Status) -> str | None:
         return recorded_text(row["status_since"]) if row["status"] == status else None
 
-    stored = content_of(row["topic"], row["state"])
+    event = find_event(tx, row["offer_id"], row["content_version"])
+    stored = content_of(event.topic, event.state)
     return OfferView(
         offer_uid=UUID(bytes=row["stream_uid"]),
         partner=row["partner"],

@@ -7,6 +7,9 @@ from msgspec import Struct
 from domain.ledger import Entry
 from domain.store.cursor import Cursor
 
+MAX_PAGE_BYTES = 16 * 1024 * 1024
+"""A page that has reached this ends: contents are stored once, images above all, but each reader gets all of them."""
+
 
 class Projection(Struct, frozen=True):
     """A table that answers one question, and how entries change it.
