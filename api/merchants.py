@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 from uuid import uuid4
 
 import msgspec
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from msgspec import Struct
 from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.requests import ClientDisconnect
@@ -29,7 +29,7 @@ from api.schemas.problem import BODY_PROBLEMS, PROBLEMS
 from api.schemas.query import no_parameters
 from api.schemas.traces import QuotaReply, SingleReply, TraceReply
 from domain.quota import Quota, require_quota, seconds_to_next_day
-from domain.refusals import Refused
+from domain.refusals import DailyQuotaExceeded, Refused
 from domain.trace import Delete, Put, SingleRequest, Trace
 from domain.trace_ledger import PartnerTerms, Result
 from domain.values import MAX_ID_LENGTH, Channel, OfferKey, Origin, Role, Source
@@ -71,7 +71,7 @@ async def _sender(request: Request, service: Here) -> Sender:
 
 def _require_limits(request: Request, sender: Sender, pace: Pace, now: datetime) -> None:
     quota = sender.quota
-    told = partial(limit_headers, sender.terms, pace.remaining, now=now)
+    told = request.state.told_limits = partial(limit_headers, sender.terms, pace.remaining, now=now)
     request.state.limits = told(quota=quota)
     require_pace(pace, sender.terms.rps)
     require_quota(quota, now, takes_down=request.state.takes_down)
@@ -130,6 +130,11 @@ async def delete_offer(request: Request, sender: MaySend) -> Response:
     async with _counting(request, sender):
         key = _key(request, sender.partner)
     return await _carry_out(request, sender, key, Delete())
+
+
+@router.api_route(OFFER_PATH, methods=["GET", "HEAD", "POST", "PATCH", "OPTIONS"], include_in_schema=False)
+async def refuse_method() -> Response:
+    raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "DELETE, PUT"})
 
 
 @router.get("/api/v1/partner/quota", responses={200: {"model": QuotaReply}})
@@ -222,5 +227,8 @@ async def _submit(request: Request, sender: Sender, key: OfferKey, action: Put |
     )
     result: Result = await request.app.state.group_commit.submit(single)
     if isinstance(result, Refused):
+        if isinstance(result, DailyQuotaExceeded):
+            # Others were quicker.
+            request.state.limits = request.state.told_limits(quota=Quota(result.limit, result.limit))
         raise result
     return result

@@ -79,6 +79,7 @@ class DailyQuotaExceeded(Refused):
 
     def __init__(self, limit: int, seconds_to_next_day: int) -> None:
         super().__init__(f"daily: single requests are limited to {limit} per UTC day")
+        self.limit = limit
         self.seconds_to_next_day = seconds_to_next_day
 
 

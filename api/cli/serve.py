@@ -55,3 +55,5 @@ class _Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._desk.leave()
         super().handle_exit(sig, frame)
+        # uvicorn would raise the signal again at its end; to be asked to end is no failure.
+        self._captured_signals.clear()

@@ -35,6 +35,13 @@ ANOTHER_TIME = (RunInProgress, StorageError, TakenFileChanged, OSError)
 """What keeps a file waiting: it stays where it is."""
 
 
+def _directory(text: str) -> Path:
+    """Not what Path makes of it: nothing at all would be the present directory."""
+    if not text or not Path(text).is_dir():
+        raise typer.BadParameter(f"Directory {text!r} does not exist.")
+    return Path(text)
+
+
 class Processed(Struct, frozen=True):
     """What became of a file: in a sentence, and in a report on each of its records."""
 
@@ -45,7 +52,7 @@ class Processed(Struct, frozen=True):
 
 def watch(
     directory: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Where offers files are dropped.", exists=True, file_okay=False)
+        Path, typer.Argument(metavar="DIR", help="Where offers files are dropped.", parser=_directory)
     ],
     partner: Annotated[str, typer.Option(help="Whose offers they are.")],
     *,
@@ -57,6 +64,8 @@ def watch(
     report beside it. One at a time, the oldest by the date in its name first."""
     with _until_interrupted(), open_service() as service:
         require_partner(service, partner)
+        if service.settings.database.parent.resolve() == directory.resolve():
+            fail("DIR: holds the ledger itself, which is no offers file.", exit_code=2)
         with ExitStack() as opened:
             try:
                 folder = opened.enter_context(open_folder(directory, _order))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
+import httpx2
 import pytest
 
 from api.wiring import Service
@@ -177,11 +178,12 @@ def test_a_quota_is_used_up_exactly_however_many_come_at_once(callers: list[Call
     quota, each = 20, 5
     service.ledger.handle(SetPartner(PARTNER, daily_quota=quota), OPERATOR)
 
-    def asking(number: int) -> list[int]:
+    def asking(number: int) -> list[httpx2.Response]:
         keys = [merchant_key(f"MO-{number}-{n}") for n in range(each)]
-        return [send(callers[number], key, "a").status_code for key in keys]
+        return [send(callers[number], key, "a") for key in keys]
 
     with ThreadPoolExecutor(CALLERS) as threads:
-        statuses = sorted(itertools.chain.from_iterable(threads.map(asking, range(CALLERS))))
-    assert statuses == [202] * quota + [429] * (CALLERS * each - quota)
+        replies = list(itertools.chain.from_iterable(threads.map(asking, range(CALLERS))))
+    assert sorted(reply.status_code for reply in replies) == [202] * quota + [429] * (CALLERS * each - quota)
+    assert all('"daily";r=0;' in reply.headers["RateLimit"] for reply in replies if reply.status_code == 429)
     assert (used(service.traces), rows(service.ledger, "inventory")) == (quota, quota)

@@ -273,5 +273,5 @@ def test_another_partners_trace_is_404(partner: Caller, call: Call, token: MakeT
 
 
 def test_an_offer_has_no_other_methods(partner: Caller) -> None:
-    statuses = {partner.http.request(method, offer_path()).status_code for method in ("GET", "POST", "PATCH")}
-    assert statuses == {405}
+    replies = [partner.http.request(method, offer_path()) for method in ("GET", "HEAD", "POST", "PATCH", "OPTIONS")]
+    assert {(reply.status_code, reply.headers["Allow"]) for reply in replies} == {(405, "DELETE, PUT")}

@@ -157,7 +157,7 @@ def test_a_storage_that_fails_is_503_and_to_be_tried_again(
 
 
 def test_a_run_whose_storage_fails_stays_accepted(partner: Caller, service: Service) -> None:
-    break_storage(service, "head")
+    break_storage(service, "run_outcomes")
     reply = partner.send(body(batch("Insert", [item()])), Prefer="wait=1")
     assert (reply.status_code, reply.json()["responseType"]) == (202, "Accepted")
     assert reply.headers["Location"] == run_path(UUID(reply.json()["data"]["runId"]))

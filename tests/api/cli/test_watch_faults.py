@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from api.cli.watch import process
+from api.settings import Settings
 from api.wiring import Service
+from tests.api.cli.shell import Run, require_done, require_usage_error
 from tests.examples import PARTNER
 from tests.offers_files import says
 
@@ -44,3 +46,16 @@ def test_the_disk_that_fails_keeps_the_file_waiting(
     monkeypatch.setattr("api.run_intake.accept", fail)
     with pytest.raises(OSError, match="Input/output"):
         process(service, dropped, PARTNER)
+
+
+@pytest.mark.parametrize("directory", ["", "nowhere", "ledger.db"])
+def test_what_is_no_directory_is_a_usage_error(run: Run, directory: str) -> None:
+    require_done(run("partners", "set", PARTNER))
+    require_usage_error(run("watch", directory, "--partner", PARTNER))
+
+
+def test_the_directory_of_the_ledger_is_not_watched(run: Run, settings: Settings) -> None:
+    require_done(run("partners", "set", PARTNER))
+    ended = run("watch", str(settings.database.parent), "--partner", PARTNER)
+    assert (ended.exit_code, ended.stderr) == (2, "DIR: holds the ledger itself, which is no offers file.\n")
+    assert not (settings.database.parent / "done").exists()
