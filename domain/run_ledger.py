@@ -1,6 +1,7 @@
 """How is a run accepted, owned and finished? The decisions of `run.py`, each in its transaction."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any, assert_never
 from uuid import UUID
@@ -29,7 +30,6 @@ from domain.store.runs import (
     is_held,
     newest_file_date,
     overdue_runs,
-    renew_lease,
     runs_of,
     update_run,
 )
@@ -58,6 +58,7 @@ class RunLedger:
         self.owner = owner
         self.lease = lease
         self._clock = clock
+        self._heartbeats = ledger.recorder.heartbeats
 
     # The request
 
@@ -121,14 +122,15 @@ class RunLedger:
             run = find_run(tx, run_id)
             if run is None:
                 raise RunNotYours(run_id)
-            claimed = runs.claim(run, self.owner, self._clock(), self.lease)
+            claimed = runs.claim(self._heartbeats.renewed(run), self.owner, self._clock(), self.lease)
             self._require_held(claimed, update_run(tx, claimed, run.lease.fence))
         return claimed
 
     def renew(self, run: Run) -> None:
-        """Holds on to a run for another term. Raises RunNotYours."""
-        with self.ledger.recorder.writing() as tx:
-            self._require_held(run, renew_lease(tx, run, self._clock() + self.lease))
+        """Holds on to a run for another term, whoever is writing meanwhile. Raises RunNotYours."""
+        with self.ledger.recorder.reading() as tx:
+            self._require_held(run, is_held(tx, run))
+        self._heartbeats.beat(run, self._clock() + self.lease)
 
     def forgive(self, run: Run) -> None:
         """An attempt that was ended by the storage does not count. Raises RunNotYours."""
@@ -145,13 +147,13 @@ class RunLedger:
 
     def complete(self, run: Run, plan: Plan, request_digest: str) -> Run:
         """Stores what the run does, with its outcome, all at once. Raises RunNotYours if others have it by now."""
-        with self.ledger.recorder.writing() as tx:
+        with self._ending(run), self.ledger.recorder.writing() as tx:
             self._require_held(run, is_held(tx, run))
             return self._store(tx, run, plan, request_digest)
 
     def decide_and_complete(self, run: Run, decide: Decide) -> Run:
         """The same for offers that single requests change too: decided where nobody can come between."""
-        with self.ledger.recorder.writing() as tx:
+        with self._ending(run), self.ledger.recorder.writing() as tx:
             self._require_held(run, is_held(tx, run))
             settings = self.ledger.require_partner(tx, run.partner).settings
             known = self.ledger.known_offers(tx, run.partner, run.channel, None)
@@ -160,7 +162,7 @@ class RunLedger:
 
     def fail(self, run: Run, problem: RunProblem) -> Run:
         """Gives a run up. Raises RunNotYours."""
-        with self.ledger.recorder.writing() as tx:
+        with self._ending(run), self.ledger.recorder.writing() as tx:
             failed = runs.fail(run, problem, self._clock())
             self._require_held(run, update_run(tx, failed, run.lease.fence))
             delete_body(tx, run.run_id)
@@ -180,6 +182,12 @@ class RunLedger:
         delete_body(tx, run.run_id)
         return finished
 
+    @contextmanager
+    def _ending(self, run: Run) -> Iterator[None]:
+        yield
+        with suppress(StorageError):
+            self._heartbeats.forget(run)
+
     def _require_held(self, run: Run, held: bool) -> None:  # noqa: FBT001
         if not held:
             raise RunNotYours(run.run_id)
@@ -193,7 +201,8 @@ class RunLedger:
     def overdue(self) -> list[Run]:
         """Runs that nobody holds any more."""
         with self.ledger.recorder.reading() as tx:
-            return overdue_runs(tx, self._clock())
+            unheard = overdue_runs(tx, self._clock())
+        return [run for run in unheard if self._heartbeats.renewed(run).lease.until <= self._clock()]
 
     def release(self) -> None:
         """Lets go of everything that this owner holds, for others to take over at once."""

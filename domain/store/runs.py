@@ -52,15 +52,6 @@ def update_run(tx: Cursor, run: Run, fence: int) -> bool:
     return written.fetchone() is not None
 
 
-def renew_lease(tx: Cursor, run: Run, until: datetime) -> bool:
-    """Whether the run was still unfinished and at its fence."""
-    renewed = tx.execute(
-        f"UPDATE runs SET lease_until = ? WHERE run_id = ? AND fence = ? AND {_UNFINISHED} RETURNING run_seq",
-        (to_microseconds(until), str(run.run_id), run.lease.fence),
-    )
-    return renewed.fetchone() is not None
-
-
 def is_held(tx: Cursor, run: Run) -> bool:
     """Whether the run is still unfinished and at its fence."""
     held = tx.execute(
@@ -91,7 +82,7 @@ def find_unfinished(tx: Cursor, partner: str, channel: Channel) -> Run | None:
 
 
 def overdue_runs(tx: Cursor, now: datetime) -> list[Run]:
-    """Unfinished runs whose leases have run out, the oldest first."""
+    """Unfinished runs whose leases have run out unless they were renewed, the oldest first."""
     rows = tx.execute(
         f"SELECT * FROM runs WHERE {_UNFINISHED} AND lease_until <= ?", (to_microseconds(now),)
     ).fetchall()

@@ -26,6 +26,7 @@ from domain.store.commit import CommitContext, StoredEntry, head_of
 from domain.store.commit_writer import CommitWriter
 from domain.store.connections import Connections
 from domain.store.cursor import Cursor
+from domain.store.heartbeats import Heartbeats
 from domain.store.schema import TABLES, require_schema, table_names
 from domain.values import Clock
 
@@ -35,6 +36,7 @@ class LedgerRecorder(ApplicationRecorder):
 
     def __init__(self, database: str) -> None:
         self._connections = Connections(database)
+        self.heartbeats = Heartbeats(database)
         self.clock: Clock = lambda: datetime.now(UTC)
 
     # Transactions
@@ -49,6 +51,7 @@ class LedgerRecorder(ApplicationRecorder):
 
     def close(self) -> None:
         self._connections.close()
+        self.heartbeats.close()
 
     # Schema
 

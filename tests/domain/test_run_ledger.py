@@ -157,6 +157,17 @@ def test_the_former_owner_can_not_complete_a_run(here: RunLedger, there: RunLedg
     assert list(here.body(run.run_id)) == [b"body"]
 
 
+def test_an_owner_is_heard_while_somebody_else_writes(here: RunLedger, there: RunLedger, clock: Clock) -> None:
+    run = here.claim(accepted(here).run_id)
+    with here.ledger.recorder.writing():
+        clock.move(seconds=9)
+        here.renew(run)
+        clock.move(seconds=9)
+    assert there.overdue() == []
+    with pytest.raises(RunNotYours):
+        there.claim(run.run_id)
+
+
 def test_the_former_owner_can_not_renew_or_fail_a_run(here: RunLedger, there: RunLedger, clock: Clock) -> None:
     run = accepted(here, b"body")
     claimed = taken_over(run, there, clock)
