@@ -11,11 +11,12 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api import batch, health, merchants, offers, offers_files, runs
+from api import activations, batch, health, merchants, offers, offers_files, runs
 from api.auth import may
 from api.group_commit import GroupCommit
 from api.problems import handle_problems
 from api.run_desk import RunDesk
+from api.schemas.activations import ActivationRequest, FlightRequest
 from api.schemas.batch import BatchRequest
 from api.schemas.merchant import MerchantOffer
 from api.schemas.offers_file import OffersFileRequest
@@ -52,9 +53,10 @@ def create_app(service: Service, *, warm: bool = False) -> FastAPI:
     app.state.service = service
     app.state.desk = desk
     app.state.group_commit = GroupCommit(service.traces.carry_out)
+    app.state.activations = GroupCommit(service.activations.carry_out)
     app.add_middleware(Tracing)
     handle_problems(app)
-    for part in (batch, merchants, offers_files, runs, offers, health):
+    for part in (activations, batch, merchants, offers_files, runs, offers, health):
         app.include_router(part.router)
     app.include_router(_openapi_router(app))
     return app
@@ -80,6 +82,8 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     _, extra = models_json_schema(
         [
+            (ActivationRequest, "validation"),
+            (FlightRequest, "validation"),
             (BatchRequest, "validation"),
             (MerchantOffer, "validation"),
             (OffersFileRequest, "validation"),

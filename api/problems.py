@@ -19,11 +19,16 @@ from domain.ledger import StorageError
 from domain.refusals import (
     DailyQuotaExceeded,
     FileSuperseded,
+    FlightInThePast,
+    FlightTaken,
     IdempotencyKeyReused,
     NoSlotLeft,
+    OfferNotActivatable,
     Refused,
     RunInProgress,
+    TimeAhead,
     TooManyPerSecond,
+    UnknownOffer,
 )
 
 BATCH_PATH = "/api/v1/integrations/offer-providers/custom/offers"
@@ -216,5 +221,22 @@ def _of_refusal(refusal: Refused) -> Problem:
         case NoSlotLeft():
             headers = {"Retry-After": str(refusal.seconds_to_next_window)}
             return Problem(HTTPStatus.TOO_MANY_REQUESTS, "run-limit-reached", f"{refusal}.", headers=headers)
+        case _:
+            return _of_refused_report(refusal)
+
+
+def _of_refused_report(refusal: Refused) -> Problem:
+    """Of what a publisher reports."""
+    match refusal:
+        case UnknownOffer():
+            return not_found("offer")
+        case TimeAhead():
+            return validation_error([Complaint((refusal.field,), "must not lie in the future")])
+        case FlightInThePast():
+            return validation_error([Complaint(("startsAt",), "must not lie in the past")])
+        case FlightTaken():
+            return Problem(HTTPStatus.CONFLICT, "flight-taken", f"{refusal}.")
+        case OfferNotActivatable():
+            return Problem(HTTPStatus.CONFLICT, "offer-not-activatable", f"{refusal}.")
         case _:
             return Problem(HTTPStatus.CONFLICT, "refused", f"{refusal}.")

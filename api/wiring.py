@@ -11,11 +11,13 @@ from msgspec import Struct
 
 from api.limits import RequestLimiter
 from api.settings import Settings
+from domain.activation_ledger import ActivationLedger, Questions
 from domain.ledger import OfferLedger
 from domain.run_ledger import RunLedger
 from domain.trace_ledger import TraceLedger
 from domain.values import Clock
-from projections import known_offers, partners, projector
+from projections import known_offers, partners, projector, redemption_windows
+from projections.offer_then import offer_then
 
 
 class Service(Struct, frozen=True):
@@ -26,7 +28,11 @@ class Service(Struct, frozen=True):
     ledger: OfferLedger
     runs: RunLedger
     traces: TraceLedger
+    activations: ActivationLedger
     limiter: RequestLimiter
+
+
+_QUESTIONS = Questions(offer_then, redemption_windows.offer_terms, redemption_windows.activations)
 
 
 def utc_now() -> datetime:
@@ -48,7 +54,8 @@ def open_service(
         ledger.recorder.prepare_schema(projector.tables())
         runs = RunLedger(ledger, clock, owner or _this_process(), timedelta(seconds=settings.lease_seconds))
         traces = TraceLedger(ledger, clock, known_offers.find_offer, partners.find_terms)
-        yield Service(settings, clock, ledger, runs, traces, limiter)
+        activations = ActivationLedger(ledger, clock, _QUESTIONS)
+        yield Service(settings, clock, ledger, runs, traces, activations, limiter)
     finally:
         limiter.close()
         ledger.close()

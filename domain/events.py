@@ -108,9 +108,34 @@ class TokenRevoked(EventStruct, frozen=True):
     TOPIC: ClassVar[str] = "TokenRevoked"
 
 
+class FlightScheduled(EventStruct, frozen=True):
+    """In the stream of an offer's flights. Times are microseconds since 1970."""
+
+    TOPIC: ClassVar[str] = "FlightScheduled"
+    offer_uid: str
+    starts_at: int
+    redemption_window_days: int
+
+
+class OfferActivated(EventStruct, frozen=True):
+    """In a stream of its own: a popular offer has millions. Times are microseconds since 1970."""
+
+    TOPIC: ClassVar[str] = "OfferActivated"
+    customer_id: str
+    offer_uid: str
+    offer_version: int
+    activated_at: int
+    redemption_window_days: int
+    redeemable_until: int
+    late: bool = False
+    """The offer was not active any more when the activation was reported."""
+
+
 OfferEvent = OfferCreated | OfferUpdated | OfferPaused | OfferResumed | OfferDeleted | OfferRestored
 PartnerEvent = PartnerRegistered | PartnerSettingsChanged
 TokenEvent = TokenCreated | TokenRevoked
-Event = OfferEvent | PartnerEvent | TokenEvent
+FlightEvent = FlightScheduled
+ActivationEvent = OfferActivated
+Event = OfferEvent | PartnerEvent | TokenEvent | FlightEvent | ActivationEvent
 
 EVENT_TYPES: tuple[type[Event], ...] = get_args(Event)

@@ -87,7 +87,7 @@ class OfferLedger(Application[UUID]):
         with self.recorder.writing() as tx:
             if isinstance(command, CreateToken) and command.partner is not None:
                 self.require_partner(tx, command.partner)
-            version, state = self._state(tx, uid, evolve, initial)
+            version, state = self.state(tx, uid, evolve, initial)
             events: list[Event] = decide(state, command)
             partner = command.name if isinstance(command, SetPartner) else reduce(evolve, events, state).partner
             self.commit(tx, CommitContext(origin, partner), [(uid, version, events)])
@@ -95,7 +95,7 @@ class OfferLedger(Application[UUID]):
 
     def require_partner(self, tx: Cursor, name: str) -> Partner:
         """Raises UnknownPartner."""
-        partner: Partner = self._state(tx, partner_uid(name), partners.evolve, partners.UNKNOWN)[1]
+        partner: Partner = self.state(tx, partner_uid(name), partners.evolve, partners.UNKNOWN)[1]
         if not partner.registered:
             raise UnknownPartner(name)
         return partner
@@ -110,7 +110,7 @@ class OfferLedger(Application[UUID]):
             ]
             after = stored[-1].position
 
-    def _state(self, tx: Cursor, uid: UUID, evolve: Callable[[Any, Any], Any], initial: Any) -> tuple[int, Any]:
+    def state(self, tx: Cursor, uid: UUID, evolve: Callable[[Any, Any], Any], initial: Any) -> tuple[int, Any]:
         """How many events a stream has, and the state that they lead to."""
         version, state = 0, initial
         for stored in self.recorder.select_stream(tx, uid):

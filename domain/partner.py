@@ -6,6 +6,7 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from domain.events import PartnerEvent, PartnerRegistered, PartnerSettingsChanged
+from domain.redemption_window import require_days
 from domain.values import MissingFromFile, Operation, PartnerSettings
 
 # State
@@ -50,9 +51,13 @@ class SetPartner(Struct, frozen=True):
     rps: int | None = None
     daily_quota: int | Literal["auto"] | None = None
     missing_from_file: MissingFromFile | None = None
+    redemption_window_days: int | None = None
 
 
 def set_partner(partner: Partner, command: SetPartner) -> list[PartnerEvent]:
+    """Raises WindowDaysOutOfBounds."""
+    if command.redemption_window_days is not None:
+        require_days(command.redemption_window_days)
     given = {name: value for name, value in asdict(command).items() if name != "name" and value is not None}
     settings = replace(partner.settings, **given)
     if not partner.registered:

@@ -58,6 +58,43 @@ class FileSuperseded(Refused):
         super().__init__(f"The file is dated {dated}; one dated {newest} has been processed already")
 
 
+class WindowDaysOutOfBounds(Refused):
+    """No redemption window is shorter or longer than what customers have been promised."""
+
+    def __init__(self, least: int, most: int) -> None:
+        super().__init__(f"A redemption window has {least} to {most} days")
+
+
+class TimeAhead(Refused):
+    """A caller tells of what has not happened yet."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__(f"{field} lies in the future")
+        self.field = field
+
+
+class UnknownOffer(Refused):
+    def __init__(self) -> None:
+        super().__init__("There is no such offer")
+
+
+class OfferNotActivatable(Refused):
+    def __init__(self, why: str) -> None:
+        super().__init__(f"The offer {why}")
+
+
+class FlightTaken(Refused):
+    def __init__(self) -> None:
+        super().__init__("A flight with other days starts at that time")
+
+
+class FlightInThePast(Refused):
+    """What has begun can't be changed any more."""
+
+    def __init__(self) -> None:
+        super().__init__("startsAt lies in the past")
+
+
 class RunNotYours(Refused):
     """A run is carried out by the owner of its lease alone, and only once."""
 

@@ -14,6 +14,7 @@ from domain.refusals import Refused, UnknownPartner
 from domain.store.commit import CommitContext
 from domain.store.cursor import Cursor
 from domain.store.images import insert_images
+from domain.store.savepoints import each_alone
 from domain.store.traces import count_request, find_trace, insert_trace, quota_used
 from domain.trace import Put, SingleRequest, Trace, decide
 from domain.values import Clock
@@ -50,7 +51,7 @@ class TraceLedger:
 
         Raises StorageError, and then none of them has been carried out."""
         with self.ledger.recorder.writing() as tx:
-            return [self._carry_out_one(tx, request) for request in requests]
+            return each_alone(tx, requests, self._apply)
 
     def terms(self, partner: str) -> tuple[PartnerTerms, Quota]:
         """A partner's limits, and its quota of today. Raises UnknownPartner."""
@@ -60,16 +61,6 @@ class TraceLedger:
     def find(self, trace_id: str) -> Trace | None:
         with self.ledger.recorder.reading() as tx:
             return find_trace(tx, trace_id)
-
-    def _carry_out_one(self, tx: Cursor, request: SingleRequest) -> Result:
-        tx.execute("SAVEPOINT single_request")
-        try:
-            result: Result = self._apply(tx, request)
-        except Refused as refusal:
-            tx.execute("ROLLBACK TO single_request")
-            result = refusal
-        tx.execute("RELEASE single_request")
-        return result
 
     def _apply(self, tx: Cursor, request: SingleRequest) -> Trace | None:
         now, key = self._clock(), request.key

@@ -36,6 +36,7 @@ class Source(StrEnum):
     CUSTOM = "custom"
     MERCHANT = "merchant"
     FILE = "file"
+    PUBLISHER = "publisher"
     CONSOLE = "console"
     CLI = "cli"
 
@@ -82,6 +83,8 @@ class PartnerSettings(Struct, frozen=True, rename="camel"):
     daily_quota: int | Literal["auto"] = "auto"
     """Single requests per UTC day; auto: by how many offers the partner has."""
     missing_from_file: MissingFromFile = MissingFromFile.REPORT
+    redemption_window_days: int = 45
+    """Where no flight is in force."""
 
 
 class OfferKey(NamedTuple):
@@ -110,6 +113,16 @@ def unwatched(_done: int, _total: int) -> None:
 
 def partner_uid(name: str) -> UUID:
     return _uid("partner", name)
+
+
+def flights_uid(offer_uid: UUID) -> UUID:
+    """Of the stream of an offer's flights."""
+    return _uid("flights", str(offer_uid))
+
+
+def activation_uid(customer_id: str, offer_uid: UUID, activated_at: int) -> UUID:
+    """`activated_at` in microseconds: a customer can't activate an offer twice in the same instant."""
+    return _uid("activation", customer_id, str(offer_uid), str(activated_at))
 
 
 def token_uid(name: str) -> UUID:

@@ -22,6 +22,7 @@ TABLE = """
         rps INTEGER NOT NULL,
         daily_quota INTEGER,
         missing_from_file TEXT NOT NULL,
+        redemption_window_days INTEGER NOT NULL,
         merchant_offers INTEGER NOT NULL,
         created_commit INTEGER NOT NULL,
         updated_commit INTEGER NOT NULL
@@ -37,10 +38,11 @@ def apply(tx: Cursor, entries: Sequence[Entry]) -> None:
         match entry.event:
             case PartnerRegistered(partner=name, settings=settings):
                 tx.execute(
-                    "INSERT INTO partners VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?) ON CONFLICT (partner_id) DO UPDATE SET"
+                    "INSERT INTO partners VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?) ON CONFLICT (partner_id) DO UPDATE SET"
                     " name = excluded.name, synchronize_per_day = excluded.synchronize_per_day,"
                     " insert_per_hour = excluded.insert_per_hour, rps = excluded.rps,"
                     " daily_quota = excluded.daily_quota, missing_from_file = excluded.missing_from_file,"
+                    " redemption_window_days = excluded.redemption_window_days,"
                     " created_commit = excluded.created_commit,"
                     " updated_commit = excluded.updated_commit",
                     (entry.stream_id, name, *_columns(settings), entry.commit_id, entry.commit_id),
@@ -48,7 +50,7 @@ def apply(tx: Cursor, entries: Sequence[Entry]) -> None:
             case PartnerSettingsChanged(settings=settings):
                 tx.execute(
                     "UPDATE partners SET synchronize_per_day = ?, insert_per_hour = ?, rps = ?, daily_quota = ?,"
-                    " missing_from_file = ?, updated_commit = ? WHERE partner_id = ?",
+                    " missing_from_file = ?, redemption_window_days = ?, updated_commit = ? WHERE partner_id = ?",
                     (*_columns(settings), entry.commit_id, entry.stream_id),
                 )
             case OfferCreated(partner=name, channel=Channel.MERCHANT):
@@ -63,7 +65,14 @@ def apply(tx: Cursor, entries: Sequence[Entry]) -> None:
 
 def _columns(settings: PartnerSettings) -> tuple[int | str | None, ...]:
     quota = None if settings.daily_quota == "auto" else settings.daily_quota
-    return (settings.synchronize_per_day, settings.insert_per_hour, settings.rps, quota, settings.missing_from_file)
+    return (
+        settings.synchronize_per_day,
+        settings.insert_per_hour,
+        settings.rps,
+        quota,
+        settings.missing_from_file,
+        settings.redemption_window_days,
+    )
 
 
 PROJECTION = Projection(name="partners", key="partner_id", table=TABLE, apply=apply, names=("name",))
@@ -81,6 +90,7 @@ class PartnerView(Struct, frozen=True, rename="camel"):
     rps: int
     daily_quota: int | Literal["auto"]
     missing_from_file: str
+    redemption_window_days: int
     created_at: str
     updated_at: str
 
@@ -102,6 +112,7 @@ def list_partners(tx: Cursor, name: str | None = None) -> list[PartnerView]:
             row["rps"],
             _quota(row),
             row["missing_from_file"],
+            row["redemption_window_days"],
             recorded_text(row["created_at"]),
             recorded_text(row["updated_at"]),
         )

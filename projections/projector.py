@@ -12,10 +12,15 @@ from domain.ledger import Entry, OfferLedger
 from domain.store.commit import head_of
 from domain.store.cursor import Cursor
 from domain.values import Watch, unwatched
-from projections import inventory, partners, tokens
+from projections import inventory, partners, redemption_windows, tokens
 from projections.projection import Projection
 
-PROJECTIONS: tuple[Projection, ...] = (inventory.PROJECTION, partners.PROJECTION, tokens.PROJECTION)
+PROJECTIONS: tuple[Projection, ...] = (
+    inventory.PROJECTION,
+    partners.PROJECTION,
+    tokens.PROJECTION,
+    redemption_windows.PROJECTION,
+)
 
 
 class ProjectionStatus(Struct, frozen=True, rename="camel"):

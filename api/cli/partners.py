@@ -9,6 +9,7 @@ from api.cli.output import MAX_LIMIT, AsJson, fail, print_json, print_table
 from api.cli.who import cli_origin
 from api.wiring import open_service
 from domain.partner import SetPartner
+from domain.redemption_window import MAX_DAYS, MIN_DAYS
 from domain.values import MissingFromFile
 from projections.partners import PartnerView, list_partners
 
@@ -21,6 +22,18 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+Missing = Annotated[
+    MissingFromFile | None,
+    typer.Option(help="What becomes of active offers that are missing from an offers file. At first report."),
+]
+WindowDays = Annotated[
+    int | None,
+    typer.Option(
+        help="How long customers are owed the reward of an activated offer, if no flight says so. At first 45.",
+        min=MIN_DAYS,
+        max=MAX_DAYS,
+    ),
+]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The partner, exactly as written.")]
 
 
@@ -45,10 +58,8 @@ def set_partner(
             " At first auto.",
         ),
     ] = None,
-    missing_from_file: Annotated[
-        MissingFromFile | None,
-        typer.Option(help="What becomes of active offers that are missing from an offers file. At first report."),
-    ] = None,
+    missing_from_file: Missing = None,
+    redemption_window_days: WindowDays = None,
     *,
     as_json: AsJson = False,
 ) -> None:
@@ -60,7 +71,9 @@ def set_partner(
         )
     quota = _quota(daily_quota)
     with open_service() as service:
-        command = SetPartner(name, synchronize_per_day, insert_per_hour, rps, quota, missing_from_file)
+        command = SetPartner(
+            name, synchronize_per_day, insert_per_hour, rps, quota, missing_from_file, redemption_window_days
+        )
         service.ledger.handle(command, cli_origin())
         with service.ledger.recorder.reading() as tx:
             _print(list_partners(tx, name), as_json=as_json)
@@ -99,6 +112,7 @@ def _print(found: list[PartnerView], *, as_json: bool) -> None:
                 "rps",
                 "daily quota",
                 "missing from file",
+                "redemption window days",
                 "created",
                 "changed",
             ),
@@ -107,6 +121,7 @@ def _print(found: list[PartnerView], *, as_json: bool) -> None:
                     p.name,
                     *(_limit(n) for n in (p.synchronize_per_day, p.insert_per_hour, p.rps, p.daily_quota)),
                     p.missing_from_file,
+                    p.redemption_window_days,
                     p.created_at,
                     p.updated_at,
                 )

@@ -8,7 +8,7 @@ from domain import partner as partners
 from domain import token as tokens
 from domain.events import PartnerRegistered, PartnerSettingsChanged, TokenCreated, TokenEvent, TokenRevoked
 from domain.partner import SetPartner
-from domain.refusals import TokenNameTaken, UnknownToken
+from domain.refusals import TokenNameTaken, UnknownToken, WindowDaysOutOfBounds
 from domain.token import CreateToken, RevokeToken
 from domain.values import Operation, PartnerSettings, Role
 
@@ -34,6 +34,12 @@ def test_a_known_partner_keeps_what_is_not_given() -> None:
 def test_a_partner_that_is_set_to_what_it_is_gets_no_event() -> None:
     partner = partners.evolve(partners.UNKNOWN, PartnerRegistered(partner="p", settings=PartnerSettings(3, 5)))
     assert partners.set_partner(partner, SetPartner("p", 3, 5)) == []
+
+
+@pytest.mark.parametrize("days", [29, 46])
+def test_a_redemption_window_out_of_bounds_is_not_set(days: int) -> None:
+    with pytest.raises(WindowDaysOutOfBounds):
+        partners.set_partner(partners.UNKNOWN, SetPartner("p", redemption_window_days=days))
 
 
 def test_each_operation_has_its_own_limit() -> None:

@@ -4,7 +4,14 @@ import re
 
 import pytest
 
-from tests.api.cli.shell import Run, position, require_done, require_refusal, require_usage_sentence
+from tests.api.cli.shell import (
+    Run,
+    position,
+    require_done,
+    require_refusal,
+    require_usage_error,
+    require_usage_sentence,
+)
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
@@ -96,7 +103,7 @@ def test_show_refuses_an_unknown_partner_with_json_too(run: Run) -> None:
 def test_json_of_a_partner_tells_its_name_its_limits_and_its_times(run: Run) -> None:
     run("partners", "set", "tidepool")
     shown = run("partners", "show", "tidepool", "--json").json
-    limits = ["synchronizePerDay", "insertPerHour", "rps", "dailyQuota", "missingFromFile"]
+    limits = ["synchronizePerDay", "insertPerHour", "rps", "dailyQuota", "missingFromFile", "redemptionWindowDays"]
     assert list(shown) == ["name", *limits, "createdAt", "updatedAt"]
     assert TIME.fullmatch(shown["createdAt"])
     assert shown["updatedAt"] == shown["createdAt"]
@@ -127,3 +134,12 @@ def test_an_empty_list_says_how_to_create_a_partner(run: Run) -> None:
 
 def test_an_empty_list_is_an_empty_list_in_json(run: Run) -> None:
     assert run("partners", "list", "--json").json == {"items": []}
+
+
+@pytest.mark.parametrize("days", [30, 45])
+def test_redemption_windows_have_30_to_45_days(run: Run, days: int) -> None:
+    assert run("partners", "set", "tidepool", "--json").json["redemptionWindowDays"] == 45
+    set_so = run("partners", "set", "tidepool", "--redemption-window-days", days, "--json")
+    assert set_so.json["redemptionWindowDays"] == days
+    for other in (29, 46, "x"):
+        require_usage_error(run("partners", "set", "tidepool", "--redemption-window-days", other))

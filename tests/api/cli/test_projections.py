@@ -18,7 +18,7 @@ CHANGES = [
     (ADD_AN_OFFER, "inventory", "TP-99"),
     ("UPDATE partners SET insert_per_hour = 77", "partners", PARTNER),
     ("DELETE FROM partners", "partners", PARTNER),
-    ("INSERT INTO partners VALUES (99, 'smuggler', 0, 0, 10, NULL, 'report', 0, 1, 1)", "partners", "smuggler"),
+    ("INSERT INTO partners VALUES (99, 'smuggler', 0, 0, 10, NULL, 'report', 45, 0, 1, 1)", "partners", "smuggler"),
     ("UPDATE tokens SET role = 'operator'", "tokens", "books"),
     ("DELETE FROM tokens", "tokens", "books"),
     ("INSERT INTO tokens VALUES (99, 'smuggler', 'operator', NULL, 'ff', 0, NULL, 1, NULL)", "tokens", "smuggler"),

@@ -1,0 +1,165 @@
+"""How does a publisher report that a customer has activated an offer, and schedule its flights?"""
+
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from pydantic import BaseModel, ConfigDict
+
+from api.auth import Here, may
+from api.json_body import read_body
+from api.pages import JSON
+from api.problems import not_found, validation_error
+from api.schemas.activations import ActivationReply, ActivationView, Flight, FlightList, FlightRequest
+from api.schemas.activations import ActivationRequest as ActivationBody
+from api.schemas.messages import Complaint
+from api.schemas.problem import BODY_PROBLEMS, PROBLEM, PROBLEMS
+from api.schemas.query import no_parameters, uid
+from api.schemas.times import NOT_A_TIME, read_time
+from domain.activation import Activate, Activation, state_at
+from domain.activation_ledger import ActivationRequest
+from domain.flight import ScheduleFlight
+from domain.refusals import Refused
+from domain.values import Origin, Role, Source, utc_text
+from projections.offer_then import content_at, offer_then
+from projections.redemption_windows import find_activation
+from projections.tokens import Caller
+
+ACTIVATIONS_PATH = "/api/v1/activations"
+FLIGHTS_PATH = "/api/v1/offers/{offerUid}/flights"
+
+MayReport = Annotated[Caller, Depends(may(Role.PUBLISHER))]
+MaySchedule = Annotated[Caller, Depends(may(Role.PUBLISHER, Role.OPERATOR))]
+MayRead = Annotated[Caller, Depends(may(Role.PUBLISHER, Role.AUDITOR, Role.OPERATOR))]
+OfferUid = Annotated[str, Path(alias="offerUid")]
+
+router = APIRouter(tags=["activations"], responses=PROBLEMS)
+
+
+def _takes(model: type[BaseModel]) -> dict[str, Any]:
+    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
+    return {"requestBody": {"required": True, "content": {JSON: {"schema": schema}}}}
+
+
+@router.post(
+    ACTIVATIONS_PATH,
+    status_code=HTTPStatus.CREATED,
+    responses={
+        200: {"model": ActivationReply, "description": "An earlier activation covers that time"},
+        201: {"model": ActivationReply},
+        409: {"description": "The offer could not be activated then", **PROBLEM},
+        **BODY_PROBLEMS,
+    },
+    openapi_extra=_takes(ActivationBody),
+)
+async def activate_offer(request: Request, caller: MayReport) -> Response:
+    """A customer has activated an offer: its terms of that moment are owed, whatever becomes of it."""
+    no_parameters(request)
+    body = await read_body(request, ActivationBody)
+    activated_at = read_time(body.activatedAt) if body.activatedAt is not None else None
+    asked = Activate(body.customerId, UUID(body.offerUid), activated_at)
+    origin = Origin(caller.name, Source.PUBLISHER)
+    result = await request.app.state.activations.submit(ActivationRequest(origin, asked))
+    if isinstance(result, Refused):
+        raise result
+    status = HTTPStatus.CREATED if result.is_new else HTTPStatus.OK
+    headers = {"Location": f"{ACTIVATIONS_PATH}/{result.activation.activation_id}"}
+    return Response(msgspec.json.encode(_document(result.activation)), status, headers, JSON)
+
+
+class AtQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    at: str | None = None
+
+
+@router.get(ACTIVATIONS_PATH + "/{activationId}", responses={200: {"model": ActivationView}})
+def get_activation(
+    service: Here,
+    caller: MayRead,  # noqa: ARG001 - asks for the role
+    activation_id: Annotated[str, Path(alias="activationId")],
+    query: Annotated[AtQuery, Query()],
+) -> Response:
+    """One activation with the offer as activated, and the state of its window now or at another time."""
+    now = service.clock()
+    at = now if query.at is None else _time(query.at)
+    named = uid(activation_id)
+    with service.ledger.recorder.reading() as tx:
+        found = find_activation(tx, named) if named else None
+        if found is None:
+            raise not_found("activation")
+        offer = offer_then(tx, found.offer_uid, min(at, now))
+        content = content_at(tx, found.offer_uid, found.offer_version)
+    state = state_at(found.window, offer.status, at)
+    answer = {**_document(found), "at": utc_text(at), "state": state, "content": content}
+    return Response(msgspec.json.encode(answer), media_type=JSON)
+
+
+@router.post(
+    FLIGHTS_PATH,
+    status_code=HTTPStatus.CREATED,
+    responses={
+        200: {"model": Flight, "description": "It had been scheduled before"},
+        201: {"model": Flight},
+        409: {"description": "A flight with other days starts at that time", **PROBLEM},
+        **BODY_PROBLEMS,
+    },
+    openapi_extra=_takes(FlightRequest),
+)
+async def schedule_flight(request: Request, service: Here, caller: MaySchedule, offer_uid: OfferUid) -> Response:
+    """From its start until the next flight starts, activations of the offer get windows of so many days."""
+    no_parameters(request)
+    body = await read_body(request, FlightRequest)
+    command = ScheduleFlight(_offer(offer_uid), read_time(body.startsAt), body.redemptionWindowDays)
+    origin = Origin(caller.name, Source.PUBLISHER)
+    is_new = await request.app.state.desk.writing(service.activations.schedule, command, origin)
+    answer = _flight(command.starts_at, command.redemption_window_days)
+    return Response(msgspec.json.encode(answer), HTTPStatus.CREATED if is_new else HTTPStatus.OK, media_type=JSON)
+
+
+@router.get(FLIGHTS_PATH, responses={200: {"model": FlightList}})
+def list_flights(
+    request: Request,
+    service: Here,
+    caller: MayRead,  # noqa: ARG001 - asks for the role
+    offer_uid: OfferUid,
+) -> Response:
+    """All flights of an offer, in the order of their starts."""
+    no_parameters(request)
+    scheduled = service.activations.flights(_offer(offer_uid)).scheduled
+    items = [_flight(start, scheduled[start]) for start in sorted(scheduled)]
+    return Response(msgspec.json.encode({"items": items, "nextCursor": None}), media_type=JSON)
+
+
+def _document(activation: Activation) -> dict[str, Any]:
+    return {
+        "activationId": activation.activation_id,
+        "offerUid": activation.offer_uid,
+        "customerId": activation.customer_id,
+        "offerVersion": activation.offer_version,
+        "activatedAt": utc_text(activation.window.activated_at),
+        "redemptionWindowDays": activation.redemption_window_days,
+        "redeemableUntil": utc_text(activation.window.redeemable_until),
+        "late": activation.late,
+    }
+
+
+def _flight(starts_at: datetime, days: int) -> dict[str, Any]:
+    return {"startsAt": utc_text(starts_at), "redemptionWindowDays": days}
+
+
+def _offer(offer_uid: str) -> UUID:
+    named = uid(offer_uid)
+    if named is None:
+        raise not_found("offer")
+    return named
+
+
+def _time(text: str) -> datetime:
+    try:
+        return read_time(text)
+    except ValueError:
+        raise validation_error([Complaint(("query", "at"), NOT_A_TIME)]) from None

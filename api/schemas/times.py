@@ -1,0 +1,40 @@
+"""How is a time told? (RFC 3339, with its offset from UTC.)"""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+NOT_A_TIME = "must be an RFC 3339 time with its offset from UTC"
+_RFC_3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
+_LEAST = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def read_time(text: Any) -> datetime:
+    """In UTC, to the microsecond. Raises ValueError."""
+    if not isinstance(text, str) or not _RFC_3339.fullmatch(text):
+        raise ValueError(NOT_A_TIME)
+    moment = datetime.fromisoformat(text.upper())
+    try:
+        moment = moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(NOT_A_TIME) from None
+    if moment < _LEAST:
+        raise ValueError(NOT_A_TIME)
+    return moment
+
+
+def _is_time(text: str) -> str:
+    try:
+        read_time(text)
+    except ValueError:
+        raise PydanticCustomError("time", NOT_A_TIME) from None
+    return text
+
+
+Time = Annotated[str, AfterValidator(_is_time), Field(json_schema_extra={"format": "date-time"})]
+"""Checked, and still as it was sent: read_time reads it."""

@@ -1,0 +1,106 @@
+"""How are activations and flights recorded? Several activations in one transaction, each as if it were alone."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from msgspec import Struct
+
+from domain import flight as flights_of
+from domain.activation import Activate, Activation, OfferThen, activate, activation_of, moment_of
+from domain.events import OfferActivated
+from domain.flight import Flights, ScheduleFlight
+from domain.ledger import OfferLedger
+from domain.refusals import Refused, UnknownOffer
+from domain.store.commit import CommitContext, head_of
+from domain.store.cursor import Cursor
+from domain.store.savepoints import each_alone
+from domain.values import Clock, Origin, activation_uid, flights_uid
+
+
+class OfferTerms(Struct, frozen=True):
+    """Whose offer it is, and how long its redemption windows are where no flight is in force."""
+
+    partner: str
+    redemption_window_days: int
+
+
+class ActivationRequest(Struct, frozen=True):
+    origin: Origin
+    activate: Activate
+
+
+class Activated(Struct, frozen=True):
+    """The activation, and whether it was made just now."""
+
+    activation: Activation
+    is_new: bool
+
+
+class Questions(Struct, frozen=True):
+    """What decisions about activations are made from."""
+
+    offer_then: Callable[[Cursor, UUID, datetime], OfferThen]
+    offer_terms: Callable[[Cursor, UUID], OfferTerms | None]
+    activations: Callable[[Cursor, str, UUID], Sequence[Activation]]
+    """A customer's, of an offer."""
+
+
+class ActivationLedger:
+    """The activations and flights of a ledger."""
+
+    def __init__(self, ledger: OfferLedger, clock: Clock, ask: Questions) -> None:
+        self.ledger = ledger
+        self._clock = clock
+        self._ask = ask
+
+    def carry_out(self, requests: Sequence[ActivationRequest]) -> list[Activated | Refused]:
+        """Carries requests out in their order. Raises StorageError, and then none of them has been carried out."""
+        with self.ledger.recorder.writing() as tx:
+            return each_alone(tx, requests, self._activate)
+
+    def schedule(self, command: ScheduleFlight, origin: Origin) -> bool:
+        """Whether the flight is new. Raises UnknownOffer, and what flight.schedule raises."""
+        with self.ledger.recorder.writing() as tx:
+            terms = self._terms(tx, command.offer_uid)
+            uid = flights_uid(command.offer_uid)
+            version, flights = self.ledger.state(tx, uid, flights_of.evolve, flights_of.NONE)
+            events = flights_of.schedule(flights, command, self._clock())
+            self.ledger.commit(tx, CommitContext(origin, terms.partner), [(uid, version, events)])
+        return bool(events)
+
+    def flights(self, offer_uid: UUID) -> Flights:
+        """Raises UnknownOffer."""
+        with self.ledger.recorder.reading() as tx:
+            self._terms(tx, offer_uid)
+            return self._flights(tx, offer_uid)
+
+    def _activate(self, tx: Cursor, request: ActivationRequest) -> Activated:
+        now, asked = self._now(tx), request.activate
+        terms = self._terms(tx, asked.offer_uid)
+        moment = moment_of(asked, now)
+        days = self._flights(tx, asked.offer_uid).days_at(moment) or terms.redemption_window_days
+        made = self._ask.activations(tx, asked.customer_id, asked.offer_uid)
+        then = self._ask.offer_then(tx, asked.offer_uid, moment)
+        present = self._ask.offer_then(tx, asked.offer_uid, now).status
+        decided = activate(asked, made, then, present, days, now)
+        if not isinstance(decided, OfferActivated):
+            return Activated(decided, is_new=False)
+        uid = activation_uid(asked.customer_id, asked.offer_uid, decided.activated_at)
+        self.ledger.commit(tx, CommitContext(request.origin, terms.partner), [(uid, 0, [decided])])
+        return Activated(activation_of(decided), is_new=True)
+
+    def _now(self, tx: Cursor) -> datetime:
+        """Not before anything that has been recorded: what a caller has seen has happened."""
+        now, newest = self._clock(), head_of(tx).recorded_at
+        return max(now, newest) if newest else now
+
+    def _flights(self, tx: Cursor, offer_uid: UUID) -> Flights:
+        flights: Flights = self.ledger.state(tx, flights_uid(offer_uid), flights_of.evolve, flights_of.NONE)[1]
+        return flights
+
+    def _terms(self, tx: Cursor, offer_uid: UUID) -> OfferTerms:
+        terms = self._ask.offer_terms(tx, offer_uid)
+        if terms is None:
+            raise UnknownOffer
+        return terms

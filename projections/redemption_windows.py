@@ -1,0 +1,105 @@
+"""What has a customer been promised, by which activations?"""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from domain.activation import Activation
+from domain.activation_ledger import OfferTerms
+from domain.events import OfferActivated
+from domain.ledger import Entry
+from domain.redemption_window import RedemptionWindow
+from domain.store.cursor import Cursor
+from domain.values import from_microseconds
+from projections.projection import Projection
+
+TABLE = """
+    CREATE TABLE redemption_windows (
+        activation_id INTEGER PRIMARY KEY,
+        customer_id TEXT NOT NULL,
+        offer_uid BLOB NOT NULL,
+        offer_version INTEGER NOT NULL,
+        activated_at INTEGER NOT NULL,
+        redemption_window_days INTEGER NOT NULL,
+        redeemable_until INTEGER NOT NULL,
+        late INTEGER NOT NULL
+    )"""
+INDEXES = (
+    "CREATE INDEX redemption_windows_by_customer ON redemption_windows (customer_id, offer_uid, activated_at)",
+    "CREATE INDEX redemption_windows_by_offer ON redemption_windows (offer_uid, redeemable_until)",
+)
+
+
+# How an event changes it
+
+
+def apply(tx: Cursor, entries: Sequence[Entry]) -> None:
+    tx.executemany(
+        "INSERT OR REPLACE INTO redemption_windows VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        [_row(entry, entry.event) for entry in entries if isinstance(entry.event, OfferActivated)],
+    )
+
+
+def _row(entry: Entry, event: OfferActivated) -> tuple[Any, ...]:
+    return (
+        entry.stream_id,
+        event.customer_id,
+        UUID(event.offer_uid).bytes,
+        event.offer_version,
+        event.activated_at,
+        event.redemption_window_days,
+        event.redeemable_until,
+        event.late,
+    )
+
+
+PROJECTION = Projection(
+    name="redemption_windows",
+    key="activation_id",
+    table=TABLE,
+    apply=apply,
+    indexes=INDEXES,
+    names=("customer_id", "activated_at"),
+)
+
+
+# How it is asked
+
+
+def activations(tx: Cursor, customer_id: str, offer_uid: UUID) -> list[Activation]:
+    """A customer's, of an offer, the oldest first."""
+    rows = tx.execute(
+        f"{_SELECT} WHERE w.customer_id = ? AND w.offer_uid = ? ORDER BY w.activated_at",
+        (customer_id, offer_uid.bytes),
+    )
+    return [_activation(row) for row in rows]
+
+
+def find_activation(tx: Cursor, activation_id: UUID) -> Activation | None:
+    row = tx.execute(f"{_SELECT} WHERE s.stream_uid = ?", (activation_id.bytes,)).fetchone()
+    return _activation(row) if row else None
+
+
+def offer_terms(tx: Cursor, offer_uid: UUID) -> OfferTerms | None:
+    """None for an offer that was never seen."""
+    row = tx.execute(
+        "SELECT i.partner, p.redemption_window_days FROM streams s JOIN inventory i ON i.offer_id = s.stream_id"
+        " JOIN partners p ON p.name = i.partner WHERE s.stream_uid = ?",
+        (offer_uid.bytes,),
+    ).fetchone()
+    return OfferTerms(row["partner"], row["redemption_window_days"]) if row else None
+
+
+_SELECT = "SELECT w.*, s.stream_uid FROM streams s JOIN redemption_windows w ON w.activation_id = s.stream_id"
+
+
+def _activation(row: Any) -> Activation:
+    return Activation(
+        activation_id=UUID(bytes=row["stream_uid"]),
+        customer_id=row["customer_id"],
+        offer_uid=UUID(bytes=row["offer_uid"]),
+        offer_version=row["offer_version"],
+        redemption_window_days=row["redemption_window_days"],
+        window=RedemptionWindow(from_microseconds(row["activated_at"]), from_microseconds(row["redeemable_until"])),
+        late=bool(row["late"]),
+    )
