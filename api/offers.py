@@ -41,7 +41,7 @@ def list_offers(request: Request, service: Here, caller: MayList, query: Annotat
     with service.ledger.recorder.reading() as tx:
         after = cursors.decode(wanted, query.cursor)
         if caller.partner in {None, wanted.partner}:
-            page = inventory.page(tx, wanted, after, query.limit)
+            page = inventory.page(tx, wanted, service.clock(), after, query.limit)
         else:
             page = OfferPage([], None, head_of(tx))
     body = page_document(wanted, page)
@@ -88,7 +88,7 @@ def _visible_offer(service: Here, caller: Caller, offer_uid: str) -> OfferView:
     """Raises Problem 404: also for another partner's offer, whose existence is nobody else's business."""
     named = uid(offer_uid)
     with service.ledger.recorder.reading() as tx:
-        offer = inventory.find(tx, named) if named else None
+        offer = inventory.find(tx, named, service.clock()) if named else None
     if offer is None or caller.partner not in {None, offer.partner}:
         raise not_found("offer")
     return offer

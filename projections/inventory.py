@@ -4,6 +4,7 @@ Rows refer to the commits that tell the times and to the event that holds the co
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from itertools import groupby
 from typing import Any, assert_never
 from uuid import UUID
@@ -26,7 +27,7 @@ from domain.store.cursor import Cursor
 from domain.store.events import find_event
 from domain.store.images import whole_text
 from domain.store.mapper import content_of
-from domain.values import Channel, Status, recorded_text
+from domain.values import Channel, Status, recorded_text, to_microseconds
 from projections.projection import MAX_PAGE_BYTES, Projection
 
 TABLE = """
@@ -172,11 +173,12 @@ class OfferView(Struct, frozen=True, rename="camel"):
     paused_at: str | None
     deleted_at: str | None
     honoured_until: str | None = None
-    """The latest end of its open redemption windows: none while no activations are recorded."""
+    """The latest end of its redemption windows that have not ended."""
 
 
 class OfferFilter(Struct, frozen=True):
-    """Which offers are wanted; None: of any. `q` is sought in externalId, merchantId and the offer's names."""
+    """Which offers are wanted; None: of any. `q` is sought in externalId, merchantId and the offer's names; redeemable are
+    the active ones, and those with redemption windows that have not ended."""
 
     partner: str | None = None
     channel: Channel | None = None
@@ -196,8 +198,9 @@ class OfferPage(Struct, frozen=True):
     head: Head
 
 
-def page(tx: Cursor, wanted: OfferFilter, after: int, limit: int) -> OfferPage:
-    conditions, values = _conditions(wanted)
+def page(tx: Cursor, wanted: OfferFilter, now: datetime, after: int, limit: int) -> OfferPage:
+    """`now`: of redemption windows."""
+    conditions, values = _conditions(wanted, now)
     rows = tx.execute(
         f"{_SELECT} WHERE {' AND '.join(['i.offer_id > ?', *conditions])} ORDER BY i.offer_id LIMIT ?",
         (after, *values, limit + 1),
@@ -207,19 +210,21 @@ def page(tx: Cursor, wanted: OfferFilter, after: int, limit: int) -> OfferPage:
     for row in rows[:limit]:
         if size > MAX_PAGE_BYTES:
             break
-        items.append(_view(tx, row))
+        items.append(_view(tx, row, now))
         size += len(items[-1].content)
     next_after = rows[len(items) - 1]["offer_id"] if len(rows) > len(items) else None
     return OfferPage(items, next_after, head_of(tx))
 
 
-def find(tx: Cursor, offer_uid: UUID) -> OfferView | None:
+def find(tx: Cursor, offer_uid: UUID, now: datetime) -> OfferView | None:
     row = tx.execute(f"{_SELECT} WHERE s.stream_uid = ?", (offer_uid.bytes,)).fetchone()
-    return _view(tx, row) if row else None
+    return _view(tx, row, now) if row else None
 
 
-_SELECT = """
-    SELECT i.*, s.stream_uid, created.recorded_at AS created_at, updated.recorded_at AS updated_at, since.recorded_at AS status_since
+_LAST_UNTIL = "(SELECT max(w.redeemable_until) FROM redemption_windows w WHERE w.offer_uid = s.stream_uid)"
+_SELECT = f"""
+    SELECT i.*, s.stream_uid, created.recorded_at AS created_at, updated.recorded_at AS updated_at,
+           since.recorded_at AS status_since, {_LAST_UNTIL} AS last_until
     FROM inventory i
     JOIN streams s ON s.stream_id = i.offer_id
     JOIN commits created ON created.commit_id = i.created_commit
@@ -228,7 +233,7 @@ _SELECT = """
 """
 
 
-def _conditions(wanted: OfferFilter) -> tuple[list[str], list[Any]]:
+def _conditions(wanted: OfferFilter, now: datetime) -> tuple[list[str], list[Any]]:
     given = {
         "i.partner": wanted.partner,
         "i.channel": wanted.channel,
@@ -241,18 +246,20 @@ def _conditions(wanted: OfferFilter) -> tuple[list[str], list[Any]]:
     if wanted.status in {Status.PAUSED, Status.DELETED}:
         conditions.append("i.status <> 'active'")  # lets it use inventory_by_status
     if wanted.redeemable is not None:
-        # An offer that is not active could only be redeemable by an activation, and none are recorded yet.
-        conditions.append(f"i.status {'=' if wanted.redeemable else '<>'} 'active'")
+        redeemable = f"(i.status = 'active' OR coalesce({_LAST_UNTIL}, 0) > ?)"
+        conditions.append(redeemable if wanted.redeemable else f"NOT {redeemable}")
+        values.append(to_microseconds(now))
     if wanted.q is not None:
         conditions.append("(instr(i.searched_ids, ?) OR instr(i.searched_names, ?))")
         values += [wanted.q.casefold()] * 2
     return conditions, values
 
 
-def _view(tx: Cursor, row: Any) -> OfferView:
+def _view(tx: Cursor, row: Any, now: datetime) -> OfferView:
     def moment_if(status: Status) -> str | None:
         return recorded_text(row["status_since"]) if row["status"] == status else None
 
+    last_until = row["last_until"]
     event = find_event(tx, row["offer_id"], row["content_version"])
     stored = content_of(event.topic, event.state)
     return OfferView(
@@ -269,4 +276,5 @@ def _view(tx: Cursor, row: Any) -> OfferView:
         updated_at=recorded_text(row["updated_at"]),
         paused_at=moment_if(Status.PAUSED),
         deleted_at=moment_if(Status.DELETED),
+        honoured_until=recorded_text(last_until) if last_until and last_until > to_microseconds(now) else None,
     )

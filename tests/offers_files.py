@@ -16,7 +16,7 @@ from domain.trace import SingleRequest
 from domain.values import MissingFromFile, OfferKey, Origin, Source, Watch, unwatched
 from projections import history, inventory
 from tests.examples import PARTNER
-from tests.harness import OPERATOR, carry_out
+from tests.harness import OPERATOR, Clock, carry_out
 from tests.runs import file_request, in_chunks
 from tests.single_requests import asking, merchant_key, merchant_offer
 
@@ -104,5 +104,5 @@ def history_of(ledger: OfferLedger, key: OfferKey) -> list[history.HistoryItem]:
 def content_of(ledger: OfferLedger, key: OfferKey) -> Content | None:
     """An offer as it is shown, with its images in their places."""
     with ledger.recorder.reading() as tx:
-        view = inventory.find(tx, key.offer_uid)
+        view = inventory.find(tx, key.offer_uid, Clock().now)
     return json.loads(bytes(view.content)) if view else None

@@ -18,7 +18,7 @@ from domain.trace_ledger import Result, TraceLedger
 from domain.values import Channel, OfferKey, Origin, Source, Status
 from projections import inventory
 from tests.examples import PARTNER, body, sent_content
-from tests.harness import OPERATOR, Caller
+from tests.harness import OPERATOR, Caller, Clock
 from tests.runs import rows
 
 SHOP = Origin("tide-shop", Source.MERCHANT)
@@ -101,7 +101,7 @@ def left(ledger: OfferLedger) -> dict[str, int]:
 def status(ledger: OfferLedger, key: OfferKey) -> tuple[str, str] | None:
     """Of an offer: its status, and what it says."""
     with ledger.recorder.reading() as tx:
-        view = inventory.find(tx, key.offer_uid)
+        view = inventory.find(tx, key.offer_uid, Clock().now)
     return (view.status, json.loads(bytes(view.content))["offerName"]) if view else None
 
 

@@ -238,3 +238,21 @@ def test_only_publishers_report_and_no_partner_reads(
         post(caller, flights(offer), **start).status_code for caller in (partner, auditor, operator, publisher)
     ]
     assert scheduled == [403, 403, 201, 200]
+
+
+def test_an_offer_that_is_gone_is_redeemable_to_the_end_of_its_last_window(
+    publisher: Caller, partner: Caller, auditor: Caller, offer: str, clock: Clock
+) -> None:
+    report(publisher, offer)
+    clock.move(days=1)
+    until = report(publisher, offer, "C-2").json()["redeemableUntil"]
+    delete(partner)
+    clock.move(days=44, hours=23, minutes=59, seconds=59)
+
+    def redeemable(told: str) -> list[Any]:
+        return [one["honouredUntil"] for one in auditor.get("/api/v1/offers", redeemable=told).json()["items"]]
+
+    assert (redeemable("true"), redeemable("false")) == ([until], [])
+    assert auditor.get(f"/api/v1/offers/{offer}").json()["honouredUntil"] == until
+    clock.move(seconds=1)
+    assert (redeemable("true"), redeemable("false")) == ([], [None])

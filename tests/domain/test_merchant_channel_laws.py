@@ -96,7 +96,7 @@ class Channel:
         """The inventory, in the model's words; every content is exactly what was sent."""
         offers = {}
         with self.ledger.recorder.reading() as tx:
-            views = inventory.page(tx, OfferFilter(), 0, 1000).items
+            views = inventory.page(tx, OfferFilter(), Clock().now, 0, 1000).items
         for view in views:
             key = merchant_key(view.external_id, str(view.merchant_id), view.partner)
             shown = json.loads(bytes(view.content))

@@ -72,7 +72,7 @@ def shown(ledger: OfferLedger) -> dict[OfferKey, Known]:
     """The inventory, in the model's words; every content is exactly what was put."""
     offers = {}
     with ledger.recorder.reading() as tx:
-        views = inventory.page(tx, OfferFilter(), 0, 1000).items
+        views = inventory.page(tx, OfferFilter(), Clock().now, 0, 1000).items
     for view in views:
         key = merchant_key(view.external_id, str(view.merchant_id), view.partner)
         name = json.loads(bytes(view.content))["offerName"]

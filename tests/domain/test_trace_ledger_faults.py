@@ -21,6 +21,7 @@ from domain.values import OfferKey
 from projections import inventory, known_offers, partners
 from projections.verification import verify
 from tests.examples import PARTNER
+from tests.harness import Clock
 from tests.runs import rows
 from tests.single_requests import asking, delete, left, merchant_key, merchant_offer, put, set_quota, told, used
 
@@ -110,7 +111,7 @@ def test_an_image_is_kept_once_and_shown_in_its_place(service: Service) -> None:
     assert rows(service.ledger, "images") == 1
     for key, name in ((ONE, "Open a jar"), (TWO, "Open two jars")):
         with service.ledger.recorder.reading() as tx:
-            view = inventory.find(tx, key.offer_uid)
+            view = inventory.find(tx, key.offer_uid, Clock().now)
         assert view is not None
         assert json.loads(bytes(view.content)) == merchant_offer(key, name, {"content": PICTURE})
 

@@ -25,7 +25,7 @@ from projections.verification import verify
 from tests.api.cli.shell import RunningServer
 from tests.examples import PARTNER, body
 from tests.faults.serving import PATIENCE_SECONDS, SECRET, prepared
-from tests.harness import OPERATOR, Caller
+from tests.harness import OPERATOR, Caller, Clock
 from tests.single_requests import merchant_key, merchant_offer, send
 
 KILLS = int(os.environ.get("OFFER_LEDGER_TEST_KILLS", "2"))
@@ -99,7 +99,7 @@ def require_all_there(service: Service, answered: Sequence[Answered]) -> None:
     """Each offer whose PUT was acknowledged has its content, and the trace that was told says so."""
     with service.ledger.recorder.reading() as tx:
         for (key, name), trace_id in answered:
-            view = inventory.find(tx, key.offer_uid)
+            view = inventory.find(tx, key.offer_uid, Clock().now)
             assert view is not None, key
             assert (view.status, view.version) == ("active", 1)
             assert bytes(view.content) == body(merchant_offer(key, name))

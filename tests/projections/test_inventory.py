@@ -98,7 +98,10 @@ def test_a_batch_applied_twice_changes_nothing(
 
 def statuses(ledger: OfferLedger) -> dict[str, Status]:
     with ledger.recorder.reading() as tx:
-        return {offer.external_id: Status(offer.status) for offer in inventory.page(tx, EVERYTHING, 0, MANY).items}
+        return {
+            offer.external_id: Status(offer.status)
+            for offer in inventory.page(tx, EVERYTHING, Clock().now, 0, MANY).items
+        }
 
 
 @settings(max_examples=40, deadline=None)
@@ -166,7 +169,7 @@ def stocked(ledger: OfferLedger) -> OfferLedger:
 )
 def test_offers_are_found_by_what_is_asked(stocked: OfferLedger, wanted: OfferFilter, found: list[str]) -> None:
     with stocked.recorder.reading() as tx:
-        assert [offer.external_id for offer in inventory.page(tx, wanted, 0, MANY).items] == found
+        assert [offer.external_id for offer in inventory.page(tx, wanted, Clock().now, 0, MANY).items] == found
 
 
 def test_an_offer_shows_when_it_was_created_updated_and_paused(ledger: OfferLedger, clock: Clock) -> None:
@@ -174,7 +177,7 @@ def test_an_offer_shows_when_it_was_created_updated_and_paused(ledger: OfferLedg
     clock.move(hours=1)
     run_batch(ledger, Operation.SYNCHRONIZE, [valid("a", "two")])
     with ledger.recorder.reading() as tx:
-        one, other = inventory.page(tx, EVERYTHING, 0, MANY).items
+        one, other = inventory.page(tx, EVERYTHING, Clock().now, 0, MANY).items
     then, now = "2026-11-22T12:30:00.000001Z", "2026-11-22T13:30:00.000000Z"
     assert (one.created_at, one.updated_at, one.paused_at, one.deleted_at) == (then, now, None, None)
     assert (other.created_at, other.updated_at, other.paused_at, other.deleted_at) == (then, now, now, None)
@@ -205,5 +208,5 @@ def test_more_offers_are_named_than_fit_into_one_query(ledger: OfferLedger, monk
 def test_an_offers_digest_is_that_of_its_content(ledger: OfferLedger) -> None:
     run_batch(ledger, Operation.INSERT, [valid("a")])
     with ledger.recorder.reading() as tx:
-        (offer,) = inventory.page(tx, EVERYTHING, 0, MANY).items
+        (offer,) = inventory.page(tx, EVERYTHING, Clock().now, 0, MANY).items
     assert offer.content_digest == digest(offer_data(headline="one")) != created().content_digest
