@@ -17,8 +17,8 @@ from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.requests import ClientDisconnect
 
 from api.auth import Here, may
+from api.json_body import receive_json
 from api.limits import Pace
-from api.media_types import content_coding, require_json
 from api.merchant_intake import read_offer
 from api.merchant_limits import limit_headers, require_pace
 from api.pages import JSON
@@ -111,7 +111,7 @@ _IDS = [{"name": "external_merchant_id", **_ID}, {"name": "external_offer_id", *
 async def put_offer(request: Request, service: Here, sender: MaySend) -> Response:
     """The offer shall be there with exactly this content; answered when it is."""
     async with _counting(request, sender):
-        body = await _body(request, service.settings.max_offer_bytes)
+        body = await receive_json(request, service.settings.max_offer_bytes)
         key = _key(request, sender.partner)
         read = partial(read_offer, body, key, service.settings.max_image_bytes)
         # A small one is read sooner than a thread would begin.
@@ -193,18 +193,6 @@ def _key(request: Request, partner: str) -> OfferKey:
     if not is_plain or not all(1 <= len(told) <= MAX_ID_LENGTH and "\0" not in told for told in ids):
         raise validation_error([Complaint(("path",), f"ids must be UTF-8, of 1 to {MAX_ID_LENGTH} characters")])
     return OfferKey(partner, Channel.MERCHANT, *ids)
-
-
-async def _body(request: Request, max_bytes: int) -> bytes:
-    require_json(request)
-    content_coding(request, ())
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > max_bytes:
-            detail = f"The body is larger than {max_bytes} bytes."
-            raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "content-too-large", detail)
-    return bytes(body)
 
 
 async def _carry_out(request: Request, sender: Sender, key: OfferKey, action: Put | Delete) -> Response:
