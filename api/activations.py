@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 
 from api.auth import Here, may
-from api.json_body import read_body
+from api.json_body import read_body, takes
 from api.pages import JSON
 from api.problems import not_found, validation_error
 from api.schemas.activations import ActivationReply, ActivationView, Flight, FlightList, FlightRequest
@@ -39,11 +39,6 @@ OfferUid = Annotated[str, Path(alias="offerUid")]
 router = APIRouter(tags=["activations"], responses=PROBLEMS)
 
 
-def _takes(model: type[BaseModel]) -> dict[str, Any]:
-    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
-    return {"requestBody": {"required": True, "content": {JSON: {"schema": schema}}}}
-
-
 @router.post(
     ACTIVATIONS_PATH,
     status_code=HTTPStatus.CREATED,
@@ -53,7 +48,7 @@ def _takes(model: type[BaseModel]) -> dict[str, Any]:
         409: {"description": "The offer could not be activated then", **PROBLEM},
         **BODY_PROBLEMS,
     },
-    openapi_extra=_takes(ActivationBody),
+    openapi_extra=takes(ActivationBody),
 )
 async def activate_offer(request: Request, caller: MayReport) -> Response:
     """A customer has activated an offer: its terms of that moment are owed, whatever becomes of it."""
@@ -107,7 +102,7 @@ def get_activation(
         409: {"description": "A flight with other days starts at that time", **PROBLEM},
         **BODY_PROBLEMS,
     },
-    openapi_extra=_takes(FlightRequest),
+    openapi_extra=takes(FlightRequest),
 )
 async def schedule_flight(request: Request, service: Here, caller: MaySchedule, offer_uid: OfferUid) -> Response:
     """From its start until the next flight starts, activations of the offer get windows of so many days."""

@@ -7,11 +7,12 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from api.auth import Here, may
 from api.batch_reply import ALL_FAILED, accepted_reply, finished_reply
+from api.json_body import takes
 from api.media_types import content_coding, require_json
-from api.pages import JSON
 from api.problems import BATCH_PATH, Problem
 from api.run_calls import PREFER, Replies, answer_with_run, receive_body
 from api.run_intake import Sender
+from api.schemas.batch import BatchRequest
 from api.schemas.batch_reply import AcceptedReply, BatchReply
 from api.schemas.problem import BODY_PROBLEMS, PROBLEM, PROBLEMS
 from api.schemas.query import no_parameters
@@ -34,13 +35,7 @@ router = APIRouter(tags=["batch"], responses=PROBLEMS)
         409: {"description": "Another run of this partner is in progress", **PROBLEM},
         **BODY_PROBLEMS,
     },
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {JSON: {"schema": {"$ref": "#/components/schemas/BatchRequest"}}},
-        },
-        "parameters": [PREFER],
-    },
+    openapi_extra={**takes(BatchRequest), "parameters": [PREFER]},
 )
 async def send_batch(request: Request, service: Here, caller: MaySend) -> Response:
     """Synchronize: the offers of this batch are all that shall be active. Insert: only they are touched.

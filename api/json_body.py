@@ -1,35 +1,48 @@
 """What does a small JSON body say? Read to the letter, and held to a model."""
 
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel
 
 from api.json_element import read_element
-from api.long_bodies import broken_rules
+from api.long_bodies import read_envelope
 from api.media_types import content_coding, require_json
+from api.pages import JSON
 from api.problems import Problem, validation_error
 from api.schemas.messages import Complaint
-from api.strict_json import NotJson
+from api.strict_json import Element, NotJson
 
 MAX_BYTES = 64 * 1024
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
+def takes(model: type[BaseModel]) -> dict[str, Any]:
+    """What OpenAPI is told of a call that reads its body itself; the model's schema is added to the document by app.py."""
+    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
+    return {"requestBody": {"required": True, "content": {JSON: {"schema": schema}}}}
+
+
 async def read_body(request: Request, model: type[Model]) -> Model:
     """Raises Problem 400, 413, 415 or 422."""
     body = await receive_json(request, MAX_BYTES)
+    read = read_document(body)
+    if read.flaws:
+        raise validation_error(read.flaws)
+    return read_envelope(read.value, model)
+
+
+def read_document(body: bytes) -> Element:
+    """The object that a body is, with its flaws. Raises Problem 400 or 422."""
     try:
         read = read_element(body)
     except NotJson as error:
         raise Problem(HTTPStatus.BAD_REQUEST, "not-json", f"The body is not valid JSON: {error}.") from None
     if not isinstance(read.value, dict):
         raise validation_error([Complaint((), "the body must be an object")])
-    if broken := read.flaws or broken_rules(read.value, model):
-        raise validation_error(broken)
-    return model.model_validate(read.value)
+    return read
 
 
 async def receive_json(request: Request, max_bytes: int) -> bytes:

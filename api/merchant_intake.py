@@ -1,17 +1,15 @@
 """What does a partner say of a merchant offer? The same in the body of a PUT and in a record of an offers file."""
 
 from collections.abc import Iterator
-from http import HTTPStatus
 from typing import Any
 
 from msgspec import Raw
 
-from api.json_element import read_element
+from api.json_body import read_document
 from api.long_bodies import broken_rules
-from api.problems import Problem, validation_error
+from api.problems import validation_error
 from api.schemas.merchant import ASSETS, MerchantOffer, warnings
 from api.schemas.messages import Complaint
-from api.strict_json import NotJson
 from domain.content import SentContent, digest
 from domain.images import extract
 from domain.trace import Put
@@ -20,13 +18,8 @@ from domain.values import OfferKey
 
 def read_offer(body: bytes, key: OfferKey, max_image_bytes: int) -> Put:
     """Raises Problem if the body is not in order, or says that it is about another offer than `key`."""
-    try:
-        read = read_element(body)
-    except NotJson as error:
-        raise Problem(HTTPStatus.BAD_REQUEST, "not-json", f"The body is not valid JSON: {error}.") from None
+    read = read_document(body)
     sent = read.value
-    if not isinstance(sent, dict):
-        raise validation_error([Complaint((), "the body must be an object")])
     if broken := read.flaws or broken_rules(sent, MerchantOffer):
         raise validation_error(broken)
     ids = {"merchantId": key.merchant_id, "offerId": key.external_id}

@@ -17,7 +17,7 @@ from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.requests import ClientDisconnect
 
 from api.auth import Here, may
-from api.json_body import receive_json
+from api.json_body import receive_json, takes
 from api.limits import Pace
 from api.merchant_intake import read_offer
 from api.merchant_limits import limit_headers, require_pace
@@ -100,13 +100,7 @@ _IDS = [{"name": "external_merchant_id", **_ID}, {"name": "external_offer_id", *
     OFFER_PATH,
     status_code=HTTPStatus.ACCEPTED,
     responses={202: {"model": SingleReply}, **BODY_PROBLEMS},
-    openapi_extra={
-        "parameters": _IDS,
-        "requestBody": {
-            "required": True,
-            "content": {JSON: {"schema": {"$ref": f"#/components/schemas/{MerchantOffer.__name__}"}}},
-        },
-    },
+    openapi_extra={"parameters": _IDS, **takes(MerchantOffer)},
 )
 async def put_offer(request: Request, service: Here, sender: MaySend) -> Response:
     """The offer shall be there with exactly this content; answered when it is."""

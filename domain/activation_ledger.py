@@ -15,7 +15,7 @@ from domain.refusals import Refused, UnknownOffer
 from domain.store.commit import CommitContext, head_of
 from domain.store.cursor import Cursor
 from domain.store.savepoints import each_alone
-from domain.values import Clock, Origin, activation_uid, flights_uid
+from domain.values import Clock, Origin, flights_uid
 
 
 class OfferTerms(Struct, frozen=True):
@@ -63,41 +63,42 @@ class ActivationLedger:
         """Whether the flight is new. Raises UnknownOffer, and what flight.schedule raises."""
         with self.ledger.recorder.writing() as tx:
             terms = self._terms(tx, command.offer_uid)
-            uid = flights_uid(command.offer_uid)
-            version, flights = self.ledger.state(tx, uid, flights_of.evolve, flights_of.NONE)
+            version, flights = self._flights(tx, command.offer_uid)
             events = flights_of.schedule(flights, command, self._clock())
-            self.ledger.commit(tx, CommitContext(origin, terms.partner), [(uid, version, events)])
+            stream = (flights_uid(command.offer_uid), version, events)
+            self.ledger.commit(tx, CommitContext(origin, terms.partner), [stream])
         return bool(events)
 
     def flights(self, offer_uid: UUID) -> Flights:
         """Raises UnknownOffer."""
         with self.ledger.recorder.reading() as tx:
             self._terms(tx, offer_uid)
-            return self._flights(tx, offer_uid)
+            return self._flights(tx, offer_uid)[1]
 
     def _activate(self, tx: Cursor, request: ActivationRequest) -> Activated:
         now, asked = self._now(tx), request.activate
         terms = self._terms(tx, asked.offer_uid)
         moment = moment_of(asked, now)
-        days = self._flights(tx, asked.offer_uid).days_at(moment) or terms.redemption_window_days
+        days = self._flights(tx, asked.offer_uid)[1].days_at(moment) or terms.redemption_window_days
         made = self._ask.activations(tx, asked.customer_id, asked.offer_uid)
         then = self._ask.offer_then(tx, asked.offer_uid, moment)
         present = self._ask.offer_then(tx, asked.offer_uid, now).status
         decided = activate(asked, made, then, present, days, now)
         if not isinstance(decided, OfferActivated):
             return Activated(decided, is_new=False)
-        uid = activation_uid(asked.customer_id, asked.offer_uid, decided.activated_at)
-        self.ledger.commit(tx, CommitContext(request.origin, terms.partner), [(uid, 0, [decided])])
-        return Activated(activation_of(decided), is_new=True)
+        activation = activation_of(decided)
+        context = CommitContext(request.origin, terms.partner)
+        self.ledger.commit(tx, context, [(activation.activation_id, 0, [decided])])
+        return Activated(activation, is_new=True)
 
     def _now(self, tx: Cursor) -> datetime:
         """Not before anything that has been recorded: what a caller has seen has happened."""
         now, newest = self._clock(), head_of(tx).recorded_at
         return max(now, newest) if newest else now
 
-    def _flights(self, tx: Cursor, offer_uid: UUID) -> Flights:
-        flights: Flights = self.ledger.state(tx, flights_uid(offer_uid), flights_of.evolve, flights_of.NONE)[1]
-        return flights
+    def _flights(self, tx: Cursor, offer_uid: UUID) -> tuple[int, Flights]:
+        """How many events they have, and what they are."""
+        return self.ledger.state(tx, flights_uid(offer_uid), flights_of.evolve, flights_of.NONE)
 
     def _terms(self, tx: Cursor, offer_uid: UUID) -> OfferTerms:
         terms = self._ask.offer_terms(tx, offer_uid)
