@@ -3,7 +3,7 @@
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import msgspec
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -12,13 +12,12 @@ from pydantic import BaseModel, ConfigDict
 from api.auth import Here, may
 from api.json_body import read_body, takes
 from api.pages import JSON
-from api.problems import not_found, validation_error
+from api.problems import not_found
 from api.schemas.activations import ActivationReply, ActivationView, Flight, FlightList, FlightRequest
 from api.schemas.activations import ActivationRequest as ActivationBody
-from api.schemas.messages import Complaint
 from api.schemas.problem import BODY_PROBLEMS, PROBLEM, PROBLEMS
 from api.schemas.query import no_parameters, uid
-from api.schemas.times import NOT_A_TIME, read_time
+from api.schemas.times import Time, read_time
 from domain.activation import Activate, Activation, state_at
 from domain.activation_ledger import ActivationRequest
 from domain.flight import ScheduleFlight
@@ -54,21 +53,24 @@ async def activate_offer(request: Request, caller: MayReport) -> Response:
     """A customer has activated an offer: its terms of that moment are owed, whatever becomes of it."""
     no_parameters(request)
     body = await read_body(request, ActivationBody)
-    activated_at = read_time(body.activatedAt) if body.activatedAt is not None else None
-    asked = Activate(body.customerId, UUID(body.offerUid), activated_at)
-    origin = Origin(caller.name, Source.PUBLISHER)
-    result = await request.app.state.activations.submit(ActivationRequest(origin, asked))
+    result = await request.app.state.activations.submit(activation_request(caller, body))
     if isinstance(result, Refused):
         raise result
     status = HTTPStatus.CREATED if result.is_new else HTTPStatus.OK
     headers = {"Location": f"{ACTIVATIONS_PATH}/{result.activation.activation_id}"}
-    return Response(msgspec.json.encode(_document(result.activation)), status, headers, JSON)
+    return Response(msgspec.json.encode(activation_document(result.activation)), status, headers, JSON)
+
+
+def activation_request(caller: Caller, body: ActivationBody) -> ActivationRequest:
+    activated_at = read_time(body.activatedAt) if body.activatedAt is not None else None
+    asked = Activate(body.customerId, UUID(body.offerUid), activated_at)
+    return ActivationRequest(Origin(caller.name, Source.PUBLISHER), asked, uuid4())
 
 
 class AtQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    at: str | None = None
+    at: Time | None = None
 
 
 @router.get(ACTIVATIONS_PATH + "/{activationId}", responses={200: {"model": ActivationView}})
@@ -80,7 +82,7 @@ def get_activation(
 ) -> Response:
     """One activation with the offer as activated, and the state of its window now or at another time."""
     now = service.clock()
-    at = now if query.at is None else _time(query.at)
+    at = now if query.at is None else read_time(query.at)
     named = uid(activation_id)
     with service.ledger.recorder.reading() as tx:
         found = find_activation(tx, named) if named else None
@@ -89,7 +91,7 @@ def get_activation(
         offer = offer_then(tx, found.offer_uid, min(at, now))
         content = content_at(tx, found.offer_uid, found.offer_version)
     state = state_at(found.window, offer.status, at)
-    answer = {**_document(found), "at": utc_text(at), "state": state, "content": content}
+    answer = {**activation_document(found), "at": utc_text(at), "state": state, "content": content}
     return Response(msgspec.json.encode(answer), media_type=JSON)
 
 
@@ -129,7 +131,7 @@ def list_flights(
     return Response(msgspec.json.encode({"items": items, "nextCursor": None}), media_type=JSON)
 
 
-def _document(activation: Activation) -> dict[str, Any]:
+def activation_document(activation: Activation) -> dict[str, Any]:
     return {
         "activationId": activation.activation_id,
         "offerUid": activation.offer_uid,
@@ -151,10 +153,3 @@ def _offer(offer_uid: str) -> UUID:
     if named is None:
         raise not_found("offer")
     return named
-
-
-def _time(text: str) -> datetime:
-    try:
-        return read_time(text)
-    except ValueError:
-        raise validation_error([Complaint(("query", "at"), NOT_A_TIME)]) from None

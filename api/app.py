@@ -11,7 +11,20 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api import activations, batch, health, merchants, offers, offers_files, runs
+from api import (
+    activation_batch,
+    activations,
+    batch,
+    health,
+    merchants,
+    offers,
+    offers_files,
+    redemption_feed,
+    redemption_windows,
+    redemptions,
+    runs,
+    verdicts,
+)
 from api.auth import may
 from api.group_commit import GroupCommit
 from api.problems import handle_problems
@@ -22,11 +35,28 @@ from api.schemas.merchant import MerchantOffer
 from api.schemas.offers_file import OffersFileRequest
 from api.schemas.problem import ProblemReply
 from api.schemas.query import no_parameters
+from api.schemas.redemptions import RedemptionRequest, ReversalRequest
 from api.wiring import Service
 from domain.values import Role
 
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _REFERENCE = "#/components/schemas/{model}"
+
+
+PARTS = (
+    activation_batch,
+    activations,
+    redemptions,
+    redemption_windows,
+    redemption_feed,
+    verdicts,
+    batch,
+    merchants,
+    offers_files,
+    runs,
+    offers,
+    health,
+)
 
 
 def create_app(service: Service, *, warm: bool = False) -> FastAPI:
@@ -54,9 +84,10 @@ def create_app(service: Service, *, warm: bool = False) -> FastAPI:
     app.state.desk = desk
     app.state.group_commit = GroupCommit(service.traces.carry_out)
     app.state.activations = GroupCommit(service.activations.carry_out)
+    app.state.redemptions = GroupCommit(service.redemptions.carry_out)
     app.add_middleware(Tracing)
     handle_problems(app)
-    for part in (activations, batch, merchants, offers_files, runs, offers, health):
+    for part in PARTS:
         app.include_router(part.router)
     app.include_router(_openapi_router(app))
     return app
@@ -84,6 +115,8 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
         [
             (ActivationRequest, "validation"),
             (FlightRequest, "validation"),
+            (RedemptionRequest, "validation"),
+            (ReversalRequest, "validation"),
             (BatchRequest, "validation"),
             (MerchantOffer, "validation"),
             (OffersFileRequest, "validation"),

@@ -18,10 +18,10 @@ class InvalidCursor(Exception):  # noqa: N818 - it says what the cursor is
 
 class _Cursor(msgspec.Struct, array_like=True):
     question: str
-    after: int
+    after: int | tuple[int, ...]
 
 
-def encode(question: Any, after: int | None) -> str | None:
+def encode(question: Any, after: int | tuple[int, ...] | None) -> str | None:
     """`question`: what was asked, without cursor and limit; None if there is no next page."""
     if after is None:
         return None
@@ -30,16 +30,24 @@ def encode(question: Any, after: int | None) -> str | None:
 
 def decode(question: Any, cursor: str | None) -> int:
     """The place to go on after. Raises InvalidCursor for one that this service did not give to this question."""
-    if cursor is None:
-        return START
+    return START if cursor is None else _places(question, cursor, 1)[0]
+
+
+def decode_places(question: Any, cursor: str | None, count: int) -> tuple[int, ...] | None:
+    """The same for a list whose places are told by several numbers; None for its start."""
+    return None if cursor is None else _places(question, cursor, count)
+
+
+def _places(question: Any, cursor: str, count: int) -> tuple[int, ...]:
     try:
         packed = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
         found = msgspec.msgpack.decode(packed, type=_Cursor)
     except ValueError:
-        found = _Cursor("", START)
-    if found.question != _mark(question) or not 0 <= found.after < 2**53:
+        raise InvalidCursor from None
+    places = found.after if isinstance(found.after, tuple) else (found.after,)
+    if found.question != _mark(question) or len(places) != count or not all(0 <= place < 2**53 for place in places):
         raise InvalidCursor
-    return found.after
+    return places
 
 
 def _mark(question: Any) -> str:

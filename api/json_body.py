@@ -27,7 +27,12 @@ def takes(model: type[BaseModel]) -> dict[str, Any]:
 
 async def read_body(request: Request, model: type[Model]) -> Model:
     """Raises Problem 400, 413, 415 or 422."""
-    body = await receive_json(request, MAX_BYTES)
+    require_json(request)
+    return read_as(await receive(request, MAX_BYTES), model)
+
+
+def read_as(body: bytes, model: type[Model]) -> Model:
+    """Raises Problem 400 or 422."""
     read = read_document(body)
     if read.flaws:
         raise validation_error(read.flaws)
@@ -45,14 +50,17 @@ def read_document(body: bytes) -> Element:
     return read
 
 
-async def receive_json(request: Request, max_bytes: int) -> bytes:
-    """The body as it was sent. Raises Problem 413 or 415."""
-    require_json(request)
+async def receive(request: Request, max_bytes: int) -> bytes:
+    """The body as it was sent. Raises Problem 413, or 415 for one that is encoded."""
     content_coding(request, ())
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > max_bytes:
-            detail = f"The body is larger than {max_bytes} bytes."
-            raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "content-too-large", detail)
+            raise too_large(max_bytes)
     return bytes(body)
+
+
+def too_large(max_bytes: int, what: str = "body") -> Problem:
+    detail = f"The {what} is larger than {max_bytes} bytes."
+    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "content-too-large", detail)

@@ -1,6 +1,6 @@
 """Is a body of the kind that a call takes?"""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from http import HTTPStatus
 
 from fastapi import Request
@@ -10,17 +10,28 @@ from api.pages import JSON
 from api.problems import Problem
 
 IDENTITY = "identity"
+NDJSON = "application/x-ndjson"
+LINES = {NDJSON, "application/ndjson", "application/jsonl"}
 
 
 def require_json(request: Request, *others: str) -> None:
     """Parameters of the media type are of no consequence, but for a charset that is not JSON's. Raises Problem 415.
 
     `others`: which else could have been sent, and was not."""
+    _require(request, {JSON}, " or ".join([f"{JSON} in UTF-8", *others]))
+
+
+def require_lines(request: Request) -> None:
+    """The same for lines of JSON. Raises Problem 415."""
+    _require(request, LINES, f"{NDJSON} in UTF-8")
+
+
+def _require(request: Request, wanted: Collection[str], told: str) -> None:
     media_type, *parameters = request.headers.get("Content-Type", "").lower().split(";")
     named = [parameter.partition("=") for parameter in parameters]
     charsets = [value.strip().strip('"') for name, _, value in named if name.strip() == "charset"]
-    if media_type.strip() != JSON or not {"utf-8", "utf8"}.issuperset(charsets):
-        raise _unsupported(f"The body must be {' or '.join([f'{JSON} in UTF-8', *others])}.")
+    if media_type.strip() not in wanted or not {"utf-8", "utf8"}.issuperset(charsets):
+        raise _unsupported(f"The body must be {told}.")
 
 
 def is_multipart(request: Request) -> bool:

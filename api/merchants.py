@@ -17,8 +17,9 @@ from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.requests import ClientDisconnect
 
 from api.auth import Here, may
-from api.json_body import receive_json, takes
+from api.json_body import receive, takes
 from api.limits import Pace
+from api.media_types import require_json
 from api.merchant_intake import read_offer
 from api.merchant_limits import limit_headers, require_pace
 from api.pages import JSON
@@ -105,7 +106,8 @@ _IDS = [{"name": "external_merchant_id", **_ID}, {"name": "external_offer_id", *
 async def put_offer(request: Request, service: Here, sender: MaySend) -> Response:
     """The offer shall be there with exactly this content; answered when it is."""
     async with _counting(request, sender):
-        body = await receive_json(request, service.settings.max_offer_bytes)
+        require_json(request)
+        body = await receive(request, service.settings.max_offer_bytes)
         key = _key(request, sender.partner)
         read = partial(read_offer, body, key, service.settings.max_image_bytes)
         # A small one is read sooner than a thread would begin.

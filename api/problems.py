@@ -25,10 +25,14 @@ from domain.refusals import (
     NoSlotLeft,
     OfferNotActivatable,
     Refused,
+    ReversalExceedsRedemption,
+    ReversalReused,
     RunInProgress,
     TimeAhead,
     TooManyPerSecond,
+    TransactionReused,
     UnknownOffer,
+    UnknownRedemption,
 )
 
 BATCH_PATH = "/api/v1/integrations/offer-providers/custom/offers"
@@ -91,14 +95,21 @@ def not_found(what: str) -> Problem:
     return Problem(HTTPStatus.NOT_FOUND, "not-found", f"There is no such {what}.")
 
 
-def respond(request: Request, problem: Problem) -> Response:
-    body: dict[str, Any] = {
+def problem_document(problem: Problem) -> dict[str, Any]:
+    """What is told of it wherever it occurs."""
+    return {
         "type": problem.kind,
         "title": problem.title,
         "status": problem.status,
         "detail": problem.detail,
-        "instance": request.scope["raw_path"].decode("latin-1"),
         "errors": [{"pointer": error.pointer, "message": error.message} for error in problem.errors],
+    }
+
+
+def respond(request: Request, problem: Problem) -> Response:
+    body: dict[str, Any] = {
+        **problem_document(problem),
+        "instance": request.scope["raw_path"].decode("latin-1"),
         "traceId": request.state.trace_id,
         **problem.more,
     }
@@ -238,5 +249,14 @@ def _of_refused_report(refusal: Refused) -> Problem:
             return Problem(HTTPStatus.CONFLICT, "flight-taken", f"{refusal}.")
         case OfferNotActivatable():
             return Problem(HTTPStatus.CONFLICT, "offer-not-activatable", f"{refusal}.")
+        case UnknownRedemption():
+            return not_found("redemption")
+        case TransactionReused() | ReversalReused():
+            name = "transactionId" if isinstance(refusal, TransactionReused) else "reversalId"
+            place = Complaint((name,), "was used before, with other members")
+            return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency-key-reused", f"{refusal}.", errors=[place])
+        case ReversalExceedsRedemption():
+            more = {"remaining": str(refusal.remaining)}
+            return Problem(HTTPStatus.CONFLICT, "reversal-exceeds-redemption", f"{refusal}.", more=more)
         case _:
             return Problem(HTTPStatus.CONFLICT, "refused", f"{refusal}.")

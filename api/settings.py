@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -48,6 +48,10 @@ class Settings(BaseSettings):
         # It may hold a password.
         repr=False,
         description="The Redis that counts requests: redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///PATH",
+    )
+    pseudonym_key: Annotated[SecretStr, Field(min_length=32)] | None = Field(
+        default=None,
+        description="What the names are made from under which partners see customers; without one, the ledger keeps its own",
     )
     max_body_bytes: int = Field(
         default=256 * 1024 * 1024, ge=1, description="The largest body of a batch or an offers file"

@@ -10,10 +10,13 @@ from uuid import uuid4
 from msgspec import Struct
 
 from api.limits import RequestLimiter
+from api.pseudonyms import Pseudonyms
 from api.settings import Settings
 from domain.activation_ledger import ActivationLedger, Questions
 from domain.ledger import OfferLedger
+from domain.redemption_ledger import RedemptionLedger
 from domain.run_ledger import RunLedger
+from domain.store.secrets import PSEUDONYMS, find_secret
 from domain.trace_ledger import TraceLedger
 from domain.values import Clock
 from projections import known_offers, partners, projector, redemption_windows
@@ -29,6 +32,8 @@ class Service(Struct, frozen=True):
     runs: RunLedger
     traces: TraceLedger
     activations: ActivationLedger
+    redemptions: RedemptionLedger
+    pseudonyms: Pseudonyms
     limiter: RequestLimiter
 
 
@@ -55,10 +60,19 @@ def open_service(
         runs = RunLedger(ledger, clock, owner or _this_process(), timedelta(seconds=settings.lease_seconds))
         traces = TraceLedger(ledger, clock, known_offers.find_offer, partners.find_terms)
         activations = ActivationLedger(ledger, clock, _QUESTIONS)
-        yield Service(settings, clock, ledger, runs, traces, activations, limiter)
+        redemptions = RedemptionLedger(ledger, _QUESTIONS)
+        pseudonyms = Pseudonyms(_pseudonym_secret(settings, ledger))
+        yield Service(settings, clock, ledger, runs, traces, activations, redemptions, pseudonyms, limiter)
     finally:
         limiter.close()
         ledger.close()
+
+
+def _pseudonym_secret(settings: Settings, ledger: OfferLedger) -> bytes:
+    if settings.pseudonym_key is not None:
+        return settings.pseudonym_key.get_secret_value().encode()
+    with ledger.recorder.reading() as tx:
+        return find_secret(tx, PSEUDONYMS)
 
 
 def _this_process() -> str:

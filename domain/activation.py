@@ -4,7 +4,7 @@ An activation fixes the version of the offer and the redemption window that it w
 later makes no difference. (Contract, section 5.)
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
@@ -14,7 +14,7 @@ from msgspec import Struct
 from domain.events import OfferActivated
 from domain.redemption_window import RedemptionWindow, redemption_window
 from domain.refusals import OfferNotActivatable, TimeAhead
-from domain.values import Status, activation_uid, from_microseconds, to_microseconds
+from domain.values import Status, from_microseconds, to_microseconds
 
 LATEST_REPORT = timedelta(days=14)
 """How long after an activation it may still be reported."""
@@ -66,10 +66,10 @@ def state_at(window: RedemptionWindow, offer: Status, moment: datetime) -> Windo
     return WindowState.OPEN if offer is Status.ACTIVE else WindowState.WINDING_DOWN
 
 
-def activation_of(event: OfferActivated) -> Activation:
+def activation_of(activation_id: UUID, event: OfferActivated) -> Activation:
     activated_at = from_microseconds(event.activated_at)
     return Activation(
-        activation_uid(event.customer_id, UUID(event.offer_uid), event.activated_at),
+        activation_id,
         event.customer_id,
         UUID(event.offer_uid),
         event.offer_version,
@@ -77,6 +77,14 @@ def activation_of(event: OfferActivated) -> Activation:
         RedemptionWindow(activated_at, from_microseconds(event.redeemable_until)),
         event.late,
     )
+
+
+def covering(made: Iterable[Activation], moment: datetime) -> Activation | None:
+    """The one whose window holds the moment; of several, the one that was activated last.
+
+    What is reported afterwards can't take its place: a moment in its window is never activated again."""
+    found = (activation for activation in made if activation.window.contains(moment))
+    return max(found, key=lambda activation: activation.window.activated_at, default=None)
 
 
 # Decisions
@@ -98,8 +106,8 @@ def activate(
     `made`: the customer's activations of the offer; `then`: the offer at the moment; `present`: its status now; `days`: as the
     flight or the partner's setting at the moment says. Raises TimeAhead, OfferNotActivatable, WindowDaysOutOfBounds."""
     activated_at = moment_of(request, now)
-    if covering := [activation for activation in made if activation.window.contains(activated_at)]:
-        return max(covering, key=lambda activation: activation.window.activated_at)
+    if earlier := covering(made, activated_at):
+        return earlier
     if then.status is not Status.ACTIVE:
         raise OfferNotActivatable("was not active at that time")
     if now - activated_at > LATEST_REPORT:

@@ -12,7 +12,7 @@ from domain.events import OfferActivated
 from domain.flight import Flights, ScheduleFlight
 from domain.ledger import OfferLedger
 from domain.refusals import Refused, UnknownOffer
-from domain.store.commit import CommitContext, head_of
+from domain.store.commit import CommitContext
 from domain.store.cursor import Cursor
 from domain.store.savepoints import each_alone
 from domain.values import Clock, Origin, flights_uid
@@ -26,8 +26,11 @@ class OfferTerms(Struct, frozen=True):
 
 
 class ActivationRequest(Struct, frozen=True):
+    """`activation_id`: that of the activation if it is a new one. It tells nothing of the customer."""
+
     origin: Origin
     activate: Activate
+    activation_id: UUID
 
 
 class Activated(Struct, frozen=True):
@@ -76,7 +79,7 @@ class ActivationLedger:
             return self._flights(tx, offer_uid)[1]
 
     def _activate(self, tx: Cursor, request: ActivationRequest) -> Activated:
-        now, asked = self._now(tx), request.activate
+        now, asked = self.ledger.present(tx), request.activate
         terms = self._terms(tx, asked.offer_uid)
         moment = moment_of(asked, now)
         days = self._flights(tx, asked.offer_uid)[1].days_at(moment) or terms.redemption_window_days
@@ -86,15 +89,10 @@ class ActivationLedger:
         decided = activate(asked, made, then, present, days, now)
         if not isinstance(decided, OfferActivated):
             return Activated(decided, is_new=False)
-        activation = activation_of(decided)
+        activation = activation_of(request.activation_id, decided)
         context = CommitContext(request.origin, terms.partner)
         self.ledger.commit(tx, context, [(activation.activation_id, 0, [decided])])
         return Activated(activation, is_new=True)
-
-    def _now(self, tx: Cursor) -> datetime:
-        """Not before anything that has been recorded: what a caller has seen has happened."""
-        now, newest = self._clock(), head_of(tx).recorded_at
-        return max(now, newest) if newest else now
 
     def _flights(self, tx: Cursor, offer_uid: UUID) -> tuple[int, Flights]:
         """How many events they have, and what they are."""

@@ -36,6 +36,15 @@ class DeletionCause(StrEnum):
     ABSENT_FROM_FILE = "absent-from-file"
 
 
+class RefusalReason(StrEnum):
+    """Why a purchase is not owed a reward."""
+
+    NOT_ACTIVATED = "not-activated"
+    """The customer has never activated the offer."""
+    WINDOW_CLOSED = "redemption-window-closed"
+    """It lies outside every redemption window of the customer and the offer."""
+
+
 class OfferCreated(EventStruct, frozen=True):
     TOPIC: ClassVar[str] = "OfferCreated"
     partner: str
@@ -131,11 +140,51 @@ class OfferActivated(EventStruct, frozen=True):
     """The offer was not active any more when the activation was reported."""
 
 
+class _PurchaseEvent(EventStruct, frozen=True, kw_only=True):
+    """What a publisher has told of a purchase, in the stream of its transaction. `amount` is a decimal string, `transacted_at`
+    in microseconds since 1970; what stands last is None where it was not told."""
+
+    transaction_id: str
+    customer_id: str
+    offer_uid: str
+    amount: str
+    currency: str
+    transacted_at: int
+    partner_store_id: str | None = None
+    partner_merchant_name: str | None = None
+    card_type: str | None = None
+    card_last_four: str | None = None
+
+
+class OfferRedeemed(_PurchaseEvent, frozen=True, kw_only=True):
+    """The purchase is owed the reward of the offer as it was activated."""
+
+    TOPIC: ClassVar[str] = "OfferRedeemed"
+    activation_id: str
+    offer_version: int
+
+
+class RedemptionRefused(_PurchaseEvent, frozen=True, kw_only=True):
+    """By what was known then. The same transaction may be judged anew."""
+
+    TOPIC: ClassVar[str] = "RedemptionRefused"
+    reason: RefusalReason
+
+
+class RedemptionReversed(EventStruct, frozen=True):
+    """All or a part of the purchase was undone; `amount` is a decimal string in the currency of the redemption."""
+
+    TOPIC: ClassVar[str] = "RedemptionReversed"
+    reversal_id: str
+    amount: str
+
+
 OfferEvent = OfferCreated | OfferUpdated | OfferPaused | OfferResumed | OfferDeleted | OfferRestored
 PartnerEvent = PartnerRegistered | PartnerSettingsChanged
 TokenEvent = TokenCreated | TokenRevoked
 FlightEvent = FlightScheduled
 ActivationEvent = OfferActivated
-Event = OfferEvent | PartnerEvent | TokenEvent | FlightEvent | ActivationEvent
+RedemptionEvent = OfferRedeemed | RedemptionRefused | RedemptionReversed
+Event = OfferEvent | PartnerEvent | TokenEvent | FlightEvent | ActivationEvent | RedemptionEvent
 
 EVENT_TYPES: tuple[type[Event], ...] = get_args(Event)

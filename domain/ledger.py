@@ -5,6 +5,7 @@ and sees to it that events, projections and the record of the request are writte
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from functools import reduce
 from itertools import islice
 from pathlib import Path
@@ -22,7 +23,7 @@ from domain.events import Event
 from domain.offer import Offer
 from domain.partner import Partner, SetPartner
 from domain.refusals import UnknownPartner
-from domain.store.commit import CommitContext
+from domain.store.commit import CommitContext, head_of
 from domain.store.cursor import Cursor
 from domain.store.mapper import LedgerMapper, VersionedEvent, decode_event
 from domain.store.sqlite import LedgerFactory, LedgerRecorder
@@ -99,6 +100,11 @@ class OfferLedger(Application[UUID]):
         if not partner.registered:
             raise UnknownPartner(name)
         return partner
+
+    def present(self, tx: Cursor) -> datetime:
+        """Not before anything that has been recorded: what a caller has seen has happened."""
+        now, newest = self._clock(), head_of(tx).recorded_at
+        return max(now, newest) if newest else now
 
     # Events
 

@@ -1,6 +1,7 @@
 """Why can a request be refused?"""
 
 from datetime import date
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -93,6 +94,29 @@ class FlightInThePast(Refused):
 
     def __init__(self) -> None:
         super().__init__("startsAt lies in the past")
+
+
+class TransactionReused(Refused):
+    def __init__(self) -> None:
+        super().__init__("This transactionId has been redeemed, with other members")
+
+
+class UnknownRedemption(Refused):
+    def __init__(self) -> None:
+        super().__init__("There is no such redemption")
+
+
+class ReversalReused(Refused):
+    def __init__(self) -> None:
+        super().__init__("This reversalId was used before, with another amount")
+
+
+class ReversalExceedsRedemption(Refused):
+    """No more can be taken back than was redeemed."""
+
+    def __init__(self, remaining: Decimal, currency: str) -> None:
+        super().__init__(f"Of the redemption, {remaining} {currency} remain")
+        self.remaining = remaining
 
 
 class RunNotYours(Refused):

@@ -120,9 +120,9 @@ def flights_uid(offer_uid: UUID) -> UUID:
     return _uid("flights", str(offer_uid))
 
 
-def activation_uid(customer_id: str, offer_uid: UUID, activated_at: int) -> UUID:
-    """`activated_at` in microseconds: a customer can't activate an offer twice in the same instant."""
-    return _uid("activation", customer_id, str(offer_uid), str(activated_at))
+def redemption_uid(transaction_id: str) -> UUID:
+    """Of the stream of a transaction: it can be redeemed once."""
+    return _uid("redemption", transaction_id)
 
 
 def token_uid(name: str) -> UUID:

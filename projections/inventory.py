@@ -145,7 +145,7 @@ _names = msgspec.json.Decoder(_Names).decode
 
 PROJECTION = Projection(
     name="inventory",
-    key="offer_id",
+    key=("offer_id",),
     table=TABLE,
     apply=apply,
     indexes=INDEXES,
@@ -221,7 +221,7 @@ def find(tx: Cursor, offer_uid: UUID, now: datetime) -> OfferView | None:
     return _view(tx, row, now) if row else None
 
 
-_LAST_UNTIL = "(SELECT max(w.redeemable_until) FROM redemption_windows w WHERE w.offer_uid = s.stream_uid)"
+_LAST_UNTIL = "(SELECT max(w.redeemable_until) FROM redemption_windows w WHERE w.offer_id = i.offer_id)"
 _SELECT = f"""
     SELECT i.*, s.stream_uid, created.recorded_at AS created_at, updated.recorded_at AS updated_at,
            since.recorded_at AS status_since, {_LAST_UNTIL} AS last_until

@@ -75,7 +75,7 @@ def _columns(settings: PartnerSettings) -> tuple[int | str | None, ...]:
     )
 
 
-PROJECTION = Projection(name="partners", key="partner_id", table=TABLE, apply=apply, names=("name",))
+PROJECTION = Projection(name="partners", key=("partner_id",), table=TABLE, apply=apply, names=("name",))
 
 
 # How it is asked

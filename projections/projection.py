@@ -18,8 +18,8 @@ class Projection(Struct, frozen=True):
     """
 
     name: str
-    key: str
-    """The column that tells its rows apart."""
+    key: tuple[str, ...]
+    """The columns that tell its rows apart."""
     table: str
     """The CREATE TABLE statement of the table called `name`."""
     apply: Callable[[Cursor, Sequence[Entry]], None]

@@ -1,6 +1,7 @@
 """What has a customer been promised, by which activations?"""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -10,14 +11,15 @@ from domain.events import OfferActivated
 from domain.ledger import Entry
 from domain.redemption_window import RedemptionWindow
 from domain.store.cursor import Cursor
-from domain.values import from_microseconds
+from domain.values import from_microseconds, to_microseconds
 from projections.projection import Projection
 
 TABLE = """
     CREATE TABLE redemption_windows (
         activation_id INTEGER PRIMARY KEY,
+        commit_id INTEGER NOT NULL,
         customer_id TEXT NOT NULL,
-        offer_uid BLOB NOT NULL,
+        offer_id INTEGER NOT NULL,
         offer_version INTEGER NOT NULL,
         activated_at INTEGER NOT NULL,
         redemption_window_days INTEGER NOT NULL,
@@ -25,8 +27,9 @@ TABLE = """
         late INTEGER NOT NULL
     )"""
 INDEXES = (
-    "CREATE INDEX redemption_windows_by_customer ON redemption_windows (customer_id, offer_uid, activated_at)",
-    "CREATE INDEX redemption_windows_by_offer ON redemption_windows (offer_uid, redeemable_until)",
+    # The order of lists, within a customer and without.
+    "CREATE INDEX redemption_windows_by_customer ON redemption_windows (customer_id, offer_id, redeemable_until)",
+    "CREATE INDEX redemption_windows_by_offer ON redemption_windows (offer_id, redeemable_until)",
 )
 
 
@@ -35,7 +38,8 @@ INDEXES = (
 
 def apply(tx: Cursor, entries: Sequence[Entry]) -> None:
     tx.executemany(
-        "INSERT OR REPLACE INTO redemption_windows VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO redemption_windows"
+        " VALUES (?, ?, ?, coalesce((SELECT stream_id FROM streams WHERE stream_uid = ?), 0), ?, ?, ?, ?, ?)",
         [_row(entry, entry.event) for entry in entries if isinstance(entry.event, OfferActivated)],
     )
 
@@ -43,6 +47,7 @@ def apply(tx: Cursor, entries: Sequence[Entry]) -> None:
 def _row(entry: Entry, event: OfferActivated) -> tuple[Any, ...]:
     return (
         entry.stream_id,
+        entry.commit_id,
         event.customer_id,
         UUID(event.offer_uid).bytes,
         event.offer_version,
@@ -55,7 +60,7 @@ def _row(entry: Entry, event: OfferActivated) -> tuple[Any, ...]:
 
 PROJECTION = Projection(
     name="redemption_windows",
-    key="activation_id",
+    key=("activation_id",),
     table=TABLE,
     apply=apply,
     indexes=INDEXES,
@@ -66,11 +71,13 @@ PROJECTION = Projection(
 # How it is asked
 
 
-def activations(tx: Cursor, customer_id: str, offer_uid: UUID) -> list[Activation]:
-    """A customer's, of an offer, the oldest first."""
+def activations(tx: Cursor, customer_id: str, offer_uid: UUID, known: datetime | None = None) -> list[Activation]:
+    """A customer's, of an offer, by when they were activated; those that had been recorded by `known`, or all."""
     rows = tx.execute(
-        f"{_SELECT} WHERE w.customer_id = ? AND w.offer_uid = ? ORDER BY w.activated_at",
-        (customer_id, offer_uid.bytes),
+        f"{_SELECT} JOIN commits c ON c.commit_id = w.commit_id"
+        " WHERE w.customer_id = ? AND w.offer_id = (SELECT stream_id FROM streams WHERE stream_uid = ?)"
+        " AND c.recorded_at <= ? ORDER BY w.activated_at",
+        (customer_id, offer_uid.bytes, to_microseconds(known) if known else 2**62),
     )
     return [_activation(row) for row in rows]
 
@@ -90,7 +97,10 @@ def offer_terms(tx: Cursor, offer_uid: UUID) -> OfferTerms | None:
     return OfferTerms(row["partner"], row["redemption_window_days"]) if row else None
 
 
-_SELECT = "SELECT w.*, s.stream_uid FROM streams s JOIN redemption_windows w ON w.activation_id = s.stream_id"
+_SELECT = """
+    SELECT w.*, s.stream_uid, o.stream_uid AS offer_uid FROM redemption_windows w
+    JOIN streams s ON s.stream_id = w.activation_id JOIN streams o ON o.stream_id = w.offer_id
+"""
 
 
 def _activation(row: Any) -> Activation:

@@ -59,7 +59,7 @@ def apply(tx: Cursor, entries: Sequence[Entry]) -> None:
                 pass
 
 
-PROJECTION = Projection(name="tokens", key="token_id", table=TABLE, apply=apply, names=("name",))
+PROJECTION = Projection(name="tokens", key=("token_id",), table=TABLE, apply=apply, names=("name",))
 
 
 # How it is asked

@@ -119,7 +119,8 @@ def _broken_images(tx: Cursor, referred: set[str]) -> Iterator[Difference]:
 
 
 def _wrong_rows(tx: Cursor, projection: Projection) -> Iterator[Difference]:
-    name, key = projection.name, projection.key
+    name, key = projection.name, ", ".join(projection.key)
+    matches = " AND ".join(f"{column} = ?" for column in projection.key)
     keys = tx.execute(
         f"SELECT DISTINCT {key} FROM (SELECT * FROM (SELECT * FROM main.{name} EXCEPT SELECT * FROM temp.{name})"
         f" UNION ALL SELECT * FROM (SELECT * FROM temp.{name} EXCEPT SELECT * FROM main.{name})) ORDER BY {key} LIMIT ?",
@@ -127,7 +128,7 @@ def _wrong_rows(tx: Cursor, projection: Projection) -> Iterator[Difference]:
     ).fetchall()
     for row in keys:
         found, expected = (
-            tx.execute(f"SELECT * FROM {schema}.{name} WHERE {key} = ?", (row[key],)).fetchone()
+            tx.execute(f"SELECT * FROM {schema}.{name} WHERE {matches}", tuple(row)).fetchone()
             for schema in ("main", "temp")
         )
         yield _difference(projection, dict(found) if found else None, dict(expected) if expected else None)
@@ -136,7 +137,7 @@ def _wrong_rows(tx: Cursor, projection: Projection) -> Iterator[Difference]:
 def _difference(projection: Projection, found: dict[str, Any] | None, expected: dict[str, Any] | None) -> Difference:
     """Of two rows, only the columns that differ."""
     row = found or expected or {}
-    named = [f"{column}={row[column]}" for column in (projection.key, *projection.names) if row[column] is not None]
+    named = [f"{column}={row[column]}" for column in (*projection.key, *projection.names) if row[column] is not None]
     where = f"{projection.name} {' '.join(named)}"
     if found is None or expected is None:
         return Difference(where, found, expected)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import uvicorn
 
@@ -20,6 +21,12 @@ from domain.token import CreateToken
 from domain.values import Role
 from tests.examples import PARTNER
 from tests.harness import OPERATOR, Call, Caller, Clock, MakeToken
+
+# How long anything takes says more about the machine than about the code.
+hypothesis.settings.register_profile(
+    "shared machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("shared machine")
 
 
 @pytest.fixture

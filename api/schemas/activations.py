@@ -7,16 +7,17 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.schemas.batch import UUID_PATTERN, Identifier
+from api.schemas.problem import FieldError
 from api.schemas.times import Time
 
 Uid = Annotated[str, Field(pattern=UUID_PATTERN, json_schema_extra={"format": "uuid"})]
 
 
-class _Request(BaseModel):
+class PublisherRequest(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
 
-class ActivationRequest(_Request):
+class ActivationRequest(PublisherRequest):
     """Without a time, the offer is activated now."""
 
     customerId: Identifier
@@ -46,7 +47,7 @@ class ActivationView(ActivationReply):
     content: dict[str, Any]
 
 
-class FlightRequest(_Request):
+class FlightRequest(PublisherRequest):
     startsAt: Time
     redemptionWindowDays: Annotated[int, Field(ge=30, le=45)]
 
@@ -61,3 +62,36 @@ class FlightList(BaseModel):
 
     items: list[Flight]
     nextCursor: None
+
+
+class LineProblem(BaseModel):
+    """What the line would have been answered by itself."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldError]
+
+
+class LineOutcome(BaseModel):
+    """`line` counts from 1; `status` is what the line would have been answered by itself. It has an activation or a problem."""
+
+    line: int
+    outcome: Literal["created", "existing", "refused"]
+    status: int
+    activation: ActivationReply | None = None
+    problem: LineProblem | None = None
+
+
+class BatchCounts(BaseModel):
+    created: int
+    existing: int
+    refused: int
+
+
+class ActivationBatchReply(BaseModel):
+    """In the order of the lines."""
+
+    counts: BatchCounts
+    items: list[LineOutcome]

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from api.schemas.batch import LIST_FORM, OBJECT_FORM, URL_PATTERN, UUID_PATTERN
+from api.schemas.redemptions import AMOUNT_PATTERN, CURRENCY_PATTERN, LAST_FOUR_PATTERN
 
 MESSAGES = {
     "missing": "required",
@@ -34,7 +35,13 @@ MAX_COMPLAINTS = 10
 """More of them would tell nobody more, and let a small request fill a large reply."""
 MAX_NAME_LENGTH = 64
 
-PATTERNS = {URL_PATTERN: "must be an absolute http or https URL", UUID_PATTERN: "must be a UUID"}
+PATTERNS = {
+    URL_PATTERN: "must be an absolute http or https URL",
+    UUID_PATTERN: "must be a UUID",
+    AMOUNT_PATTERN: "must be a decimal string with up to 15 digits and 4 decimals, without sign or exponent",
+    CURRENCY_PATTERN: "must be a currency code of three capital letters (ISO 4217)",
+    LAST_FOUR_PATTERN: "must be four digits",
+}
 
 
 def shortened(name: str) -> str:

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from domain.store.cursor import Cursor
-from domain.values import Origin, Source, from_microseconds
+from domain.values import Origin, Source, from_microseconds, to_microseconds
 
 
 class CommitContext(Struct, frozen=True):
@@ -57,6 +57,16 @@ class Head(Struct, frozen=True):
 def head_of(tx: Cursor) -> Head:
     row = tx.execute("SELECT position, recorded_at FROM head").fetchone()
     return Head(row["position"], from_microseconds(row["recorded_at"]) if row["position"] else None)
+
+
+def head_at(tx: Cursor, moment: datetime) -> Head:
+    """The newest commit that was recorded by then."""
+    row = tx.execute(
+        "SELECT first_position + event_count - 1 AS position, recorded_at FROM commits WHERE recorded_at <= ?"
+        " ORDER BY recorded_at DESC LIMIT 1",
+        (to_microseconds(moment),),
+    ).fetchone()
+    return Head(row["position"], from_microseconds(row["recorded_at"])) if row else Head(0, None)
 
 
 def changed_since(tx: Cursor, partner: str, position: int) -> set[UUID]:

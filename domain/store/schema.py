@@ -7,7 +7,7 @@ since 1970. `ledger` is for people with a database shell.
 
 from domain.store.cursor import Cursor
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 TABLES = (
     "CREATE TABLE schema_version (version INTEGER NOT NULL)",
@@ -129,6 +129,11 @@ TABLES = (
         image_id INTEGER PRIMARY KEY,
         digest BLOB NOT NULL UNIQUE,
         literal BLOB NOT NULL
+    )""",
+    """
+    CREATE TABLE secrets (
+        name TEXT PRIMARY KEY,
+        secret BLOB NOT NULL
     )""",
     """
     CREATE VIEW ledger AS

@@ -28,6 +28,7 @@ from domain.store.connections import Connections
 from domain.store.cursor import Cursor
 from domain.store.heartbeats import Heartbeats
 from domain.store.schema import TABLES, require_schema, table_names
+from domain.store.secrets import make_secrets
 from domain.values import Clock
 
 
@@ -65,6 +66,7 @@ class LedgerRecorder(ApplicationRecorder):
             if not table_names(tx):
                 for statement in (*TABLES, *projection_tables):
                     tx.execute(statement)
+                make_secrets(tx)
             require_schema(tx)
 
     # Writing

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
+from uuid import uuid4
 
 import pytest
 from hypothesis import given
@@ -50,7 +50,7 @@ def made_at(activated_at: datetime, days: int = 45) -> Activation:
         redemption_window_days=days,
         redeemable_until=to_microseconds(activated_at + timedelta(days=days)),
     )
-    return activation_of(event)
+    return activation_of(uuid4(), event)
 
 
 def test_an_activation_fixes_the_version_the_days_and_the_end() -> None:
@@ -115,13 +115,6 @@ def test_of_several_windows_the_latest_one_covers() -> None:
     for made in ([one, other], [other, one]):
         assert when(made=made) == other
         assert when(NOW - timedelta(days=2), made) == one
-
-
-def test_an_activation_is_known_by_customer_offer_and_instant() -> None:
-    one = made_at(NOW)
-    assert one.activation_id == made_at(NOW, 30).activation_id
-    assert isinstance(one.activation_id, UUID)
-    assert one.activation_id != made_at(NOW + INSTANT).activation_id
 
 
 moments = st.integers(-60 * 86_400_000_000, 60 * 86_400_000_000).map(lambda n: NOW + n * INSTANT)

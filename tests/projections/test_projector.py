@@ -35,7 +35,7 @@ def rows(ledger: OfferLedger) -> list[tuple[object, ...]]:
         return [
             tuple(row)
             for projection in projector.PROJECTIONS
-            for row in tx.execute(f"SELECT * FROM {projection.name} ORDER BY {projection.key}")
+            for row in tx.execute(f"SELECT * FROM {projection.name} ORDER BY {', '.join(projection.key)}")
         ]
 
 

@@ -1,0 +1,112 @@
+"""What has a partner to know of the purchases that were rewarded on its offers? A CSV file for each UTC day of recording."""
+
+import csv
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from io import StringIO
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Response
+from fastapi.responses import StreamingResponse
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from api.auth import Here, may
+from api.problems import validation_error
+from api.pseudonyms import Pseudonyms
+from api.schemas.messages import Complaint
+from api.schemas.problem import PROBLEMS
+from api.schemas.query import Word
+from domain.values import Role, recorded_text
+from projections import redemption_feed
+from projections.redemption_feed import FeedRow
+from projections.tokens import Caller
+
+COLUMNS = (
+    "transaction_id",
+    "cardholder_id",
+    "partner_merchant_id",
+    "partner_offer_id",
+    "partner_store_id",
+    "partner_merchant_name",
+    "card_type",
+    "card_last_four",
+    "transaction_amount",
+    "transaction_timestamp",
+)
+ROWS_PER_CHUNK = 500
+CSV = "text/csv"
+
+MayFetch = Annotated[Caller, Depends(may(Role.PARTNER, Role.AUDITOR, Role.OPERATOR))]
+
+router = APIRouter(prefix="/api/v1/partner", tags=["redemptions"], responses=PROBLEMS)
+
+
+def _is_day(text: str) -> str:
+    try:
+        if date.fromisoformat(text).isoformat() == text:
+            return text
+    except ValueError:
+        pass
+    raise PydanticCustomError("day", "must be a day, as YYYY-MM-DD")
+
+
+class FeedQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    date: Annotated[
+        str,
+        AfterValidator(_is_day),
+        Field(json_schema_extra={"format": "date"}, description="A UTC day that is over"),
+    ]
+    partner: Annotated[Word | None, Field(description="Whose feed; a partner need not say so")] = None
+
+
+@router.get(
+    "/redemptions", responses={200: {"content": {CSV: {"schema": {"type": "string"}}}}}, response_class=Response
+)
+def get_feed(service: Here, caller: MayFetch, query: Annotated[FeedQuery, Query()]) -> Response:
+    """The redemptions of one UTC day, by when they were recorded; what was taken back that day has a negative amount."""
+    partner = query.partner or caller.partner
+    if partner is None:
+        raise validation_error([Complaint(("query", "partner"), "required")])
+    day = date.fromisoformat(query.date)
+    if day >= service.clock().date():
+        raise validation_error([Complaint(("query", "date"), "must be a day that is over, in UTC")])
+    begin = datetime.combine(day, time(), UTC)
+    rows: Iterator[FeedRow] = iter(())
+    if caller.partner in {None, partner}:
+        rows = redemption_feed.rows(service.ledger, partner, begin, begin + timedelta(days=1))
+    headers = {"Content-Disposition": f'attachment; filename="redemptions-{day}.csv"'}
+    return StreamingResponse(_csv(partner, rows, service.pseudonyms), media_type=CSV, headers=headers)
+
+
+def _csv(partner: str, rows: Iterator[FeedRow], pseudonyms: Pseudonyms) -> Iterator[str]:
+    """RFC 4180, with a header line."""
+    text = StringIO()
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    for number, row in enumerate(rows):
+        if number % ROWS_PER_CHUNK == 0:
+            yield text.getvalue()
+            text.seek(0)
+            text.truncate()
+        writer.writerow(_columns(row, pseudonyms.of(partner, row.redeemed.customer_id)))
+    yield text.getvalue()
+
+
+def _columns(row: FeedRow, cardholder_id: str) -> tuple[Any, ...]:
+    """In the order of COLUMNS; what is not known is empty."""
+    told = row.redeemed
+    return (
+        told.transaction_id,
+        cardholder_id,
+        row.merchant_id,
+        row.external_id,
+        told.partner_store_id,
+        told.partner_merchant_name,
+        told.card_type,
+        told.card_last_four,
+        row.amount,
+        recorded_text(told.transacted_at),
+    )

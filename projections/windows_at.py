@@ -1,0 +1,201 @@
+"""Which redemption windows are there at a moment, past or future, and what has been redeemed on them?
+
+Listed offer by offer, the oldest first, and within an offer by their ends. Only offers that can have such windows are
+looked at, so that a list of what is winding down does not pass what is open, however much that is.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from msgspec import Struct
+
+from domain.activation import WindowState
+from domain.store.cursor import Cursor
+from domain.values import recorded_text, to_microseconds
+from projections.inactive_periods import COVERING, COVERS
+from projections.redemptions import Redeemed, redeemed_on
+
+NO_ID = 2**62
+"""Larger than every id."""
+
+
+class WindowFilter(Struct, frozen=True):
+    """Which windows are wanted; None: of any."""
+
+    offer_uid: UUID | None = None
+    customer_id: str | None = None
+    partner: str | None = None
+    state: WindowState | None = None
+
+
+class Sight(Struct, frozen=True):
+    """The moment that is looked at, by what had been recorded until `known`."""
+
+    at: datetime
+    known: datetime
+
+    @property
+    def told(self) -> int:
+        """Of what may come later nothing is known: until when offers can be told to have been active, in microseconds."""
+        return to_microseconds(min(self.at, self.known))
+
+
+class WindowPlace(NamedTuple):
+    """A window's place in the list."""
+
+    offer_id: int
+    redeemable_until: int
+    activation_id: int
+
+
+START = WindowPlace(0, 0, 0)
+
+
+class WindowView(Struct, frozen=True, rename="camel"):
+    """A redemption window as the service shows it; times are RFC 3339 text."""
+
+    activation_id: UUID
+    offer_uid: UUID
+    customer_id: str
+    offer_version: int
+    activated_at: str
+    redeemable_until: str
+    state: WindowState
+    redeemed: list[Redeemed]
+
+
+class WindowPage(Struct, frozen=True):
+    """`next_after`: the place that the following page starts after, if there is one."""
+
+    items: list[WindowView]
+    next_after: WindowPlace | None
+
+
+def page(tx: Cursor, wanted: WindowFilter, sight: Sight, after: WindowPlace, limit: int) -> WindowPage:
+    """The windows that had begun at that moment."""
+    rows: list[Any] = []
+    places: list[WindowPlace] = []
+    for offer in _offers(tx, wanted, sight, after.offer_id):
+        start = after if offer["offer_id"] == after.offer_id else START
+        for row in _windows(tx, wanted, sight, start._replace(offer_id=offer["offer_id"]), limit + 1 - len(rows)):
+            places.append(WindowPlace(row["offer_id"], row["redeemable_until"], row["activation_id"]))
+            rows.append((row, offer["is_inactive"]))
+        if len(rows) > limit:
+            break
+    items = [_view(tx, row, sight, is_inactive=bool(is_inactive)) for row, is_inactive in rows[:limit]]
+    return WindowPage(items, places[limit - 1] if len(rows) > limit else None)
+
+
+# Offers
+
+OFFERS_PER_QUERY = 100
+
+_INACTIVE = f"EXISTS (SELECT 1 FROM {COVERING} WHERE p.offer_id = o.offer_id AND {COVERS})"
+_WITH_WINDOWS = """
+    WITH RECURSIVE o (offer_id) AS (
+        SELECT min(offer_id) FROM redemption_windows WHERE offer_id >= ?
+        UNION ALL
+        SELECT (SELECT min(w.offer_id) FROM redemption_windows w WHERE w.offer_id > o.offer_id) FROM o
+        WHERE o.offer_id IS NOT NULL
+    )
+    SELECT offer_id FROM o WHERE offer_id IS NOT NULL
+"""
+"""Goes from offer to offer through the index, however many windows each has."""
+
+
+def _offers(tx: Cursor, wanted: WindowFilter, sight: Sight, first: int) -> Iterator[Any]:
+    """The offers from that one on that may have such windows, in their order, and whether each was not active."""
+    driver, values = _driver(wanted, sight, first)
+    conditions, more = _conditions(wanted, sight)
+    # To sort what comes one by one in its order would make it come all at once.
+    order = "" if driver == _WITH_WINDOWS else " ORDER BY o.offer_id"
+    while True:
+        found = tx.execute(
+            f"SELECT * FROM (SELECT o.offer_id, {_INACTIVE} AS is_inactive FROM ({driver}) o) o"
+            f" WHERE {' AND '.join(conditions)}{order} LIMIT ?",
+            (sight.told, sight.told, *values, *more, OFFERS_PER_QUERY),
+        ).fetchall()
+        yield from found
+        if len(found) < OFFERS_PER_QUERY:
+            return
+        driver, values = _driver(wanted, sight, found[-1]["offer_id"] + 1)
+
+
+def _driver(wanted: WindowFilter, sight: Sight, first: int) -> tuple[str, list[Any]]:
+    """What leads to the offers by the shortest way."""
+    if wanted.offer_uid is not None:
+        return "SELECT stream_id AS offer_id FROM streams WHERE stream_uid = ? AND stream_id >= ?", [
+            wanted.offer_uid.bytes,
+            first,
+        ]
+    if wanted.customer_id is not None:
+        windows = "SELECT DISTINCT offer_id FROM redemption_windows WHERE customer_id = ? AND offer_id >= ?"
+        return windows, [wanted.customer_id, first]
+    if wanted.state is WindowState.WINDING_DOWN:
+        return f"SELECT p.offer_id FROM {COVERING} WHERE p.offer_id >= ? AND {COVERS}", [first, *[sight.told] * 2]
+    if wanted.partner is not None:
+        return "SELECT offer_id FROM inventory WHERE partner = ? AND offer_id >= ?", [wanted.partner, first]
+    return _WITH_WINDOWS, [first]
+
+
+def _conditions(wanted: WindowFilter, sight: Sight) -> tuple[list[str], list[Any]]:
+    live = " AND w.redeemable_until > ?" if wanted.state in {WindowState.OPEN, WindowState.WINDING_DOWN} else ""
+    conditions = [f"EXISTS (SELECT 1 FROM redemption_windows w WHERE w.offer_id = o.offer_id{live})"]
+    values: list[Any] = [to_microseconds(sight.at)] if live else []
+    if wanted.partner is not None:
+        conditions.append("EXISTS (SELECT 1 FROM inventory i WHERE i.offer_id = o.offer_id AND i.partner = ?)")
+        values.append(wanted.partner)
+    match wanted.state:
+        case WindowState.OPEN:
+            conditions.append("NOT is_inactive")
+        case WindowState.WINDING_DOWN:
+            conditions.append("is_inactive")
+        case WindowState.EXPIRED | None:
+            pass
+    return conditions, values
+
+
+# The windows of one
+
+
+def _windows(tx: Cursor, wanted: WindowFilter, sight: Sight, after: WindowPlace, limit: int) -> list[Any]:
+    """Those of an offer after a place; an offer that is known to be as wanted."""
+    at = to_microseconds(sight.at)
+    first = (after.redeemable_until, after.activation_id)
+    conditions = ["w.offer_id = ?", "(w.redeemable_until, w.activation_id) > (?, ?)"]
+    if wanted.state in {WindowState.OPEN, WindowState.WINDING_DOWN}:
+        first = max(first, (at, NO_ID))
+    values: list[Any] = [after.offer_id, *first]
+    if wanted.state is WindowState.EXPIRED:
+        conditions.append("w.redeemable_until <= ?")
+        values.append(at)
+    if wanted.customer_id is not None:
+        conditions.append("w.customer_id = ?")
+        values.append(wanted.customer_id)
+    return tx.execute(
+        "SELECT w.*, s.stream_uid, o.stream_uid AS offer_uid FROM redemption_windows w"
+        " JOIN commits c ON c.commit_id = w.commit_id"
+        " JOIN streams s ON s.stream_id = w.activation_id JOIN streams o ON o.stream_id = w.offer_id"
+        f" WHERE {' AND '.join(conditions)} AND w.activated_at <= ? AND c.recorded_at <= ?"
+        " ORDER BY w.redeemable_until, w.activation_id LIMIT ?",
+        (*values, at, to_microseconds(sight.known), limit),
+    ).fetchall()
+
+
+def _view(tx: Cursor, row: Any, sight: Sight, *, is_inactive: bool) -> WindowView:
+    if row["redeemable_until"] <= to_microseconds(sight.at):
+        state = WindowState.EXPIRED
+    else:
+        state = WindowState.WINDING_DOWN if is_inactive else WindowState.OPEN
+    return WindowView(
+        activation_id=UUID(bytes=row["stream_uid"]),
+        offer_uid=UUID(bytes=row["offer_uid"]),
+        customer_id=row["customer_id"],
+        offer_version=row["offer_version"],
+        activated_at=recorded_text(row["activated_at"]),
+        redeemable_until=recorded_text(row["redeemable_until"]),
+        state=state,
+        redeemed=redeemed_on(tx, row["activation_id"], sight.at, sight.known),
+    )
