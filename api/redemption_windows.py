@@ -1,6 +1,7 @@
 """Which redemption windows are there, in which state, and what has been redeemed on them?"""
 
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
@@ -15,7 +16,7 @@ from api.schemas.redemption_windows import WindowList, WindowQuery
 from api.schemas.times import read_time
 from api.wiring import Service
 from domain.activation import WindowState
-from domain.store.commit import head_at
+from domain.store.commit import head_at, head_of
 from domain.store.cursor import Cursor
 from domain.values import Role, from_microseconds, to_microseconds, utc_text
 from projections import windows_at
@@ -31,50 +32,65 @@ router = APIRouter(tags=["redemptions"], responses=PROBLEMS)
 @router.get("/api/v1/redemption-windows", responses={200: {"model": WindowList}})
 def list_windows(request: Request, service: Here, caller: MayLook, query: Annotated[WindowQuery, Query()]) -> Response:
     """The windows that match all filters, at a moment: offer by offer, and within an offer by their ends."""
-    question = (query.offerUid, query.customerId, query.partner, query.state, query.at)
-    start = cursors.decode_places(question, query.cursor, NUMBERS_OF_A_PLACE)
-    wanted = WindowFilter(
+    at = read_time(query.at) if query.at else None
+    asked = WindowFilter(
         offer_uid=UUID(query.offerUid) if query.offerUid else None,
-        customer_id=_customer(service, caller, query.customerId),
+        customer_id=query.customerId,
         partner=query.partner or caller.partner,
         state=WindowState(query.state) if query.state else None,
     )
-    is_foreign = caller.partner not in {None, wanted.partner} or (query.customerId and wanted.customer_id is None)
+    wanted = asked if caller.partner is None else _own(service, caller.partner, asked)
+    document = page_document(service, wanted, (asked, at), query.cursor, query.limit)
+    if caller.partner is not None:
+        document["items"] = [_as_seen(service, caller.partner, item) for item in document["items"]]
+    headers = next_link(request.url, document["nextCursor"])
+    return Response(msgspec.json.encode(document), headers=headers, media_type=JSON)
+
+
+Asked = tuple[WindowFilter, datetime | None]
+"""What a cursor belongs to: the filters as they were given, and the moment, if one was."""
+
+
+def page_document(
+    service: Service, wanted: WindowFilter | None, asked: Asked, cursor: str | None, limit: int
+) -> dict[str, Any]:
+    """One page as its readers get it, by HTTP and from the command line; none wanted: there is nothing to see. Raises
+    InvalidCursor."""
+    start = cursors.decode_places(asked, cursor, NUMBERS_OF_A_PLACE)
     with service.ledger.recorder.reading() as tx:
-        sight, after = _begin(service, tx, query, start)
-        page = WindowPage([], None) if is_foreign else windows_at.page(tx, wanted, sight, after, query.limit)
+        sight, after = _begin(service, tx, asked[1], start)
+        page = windows_at.page(tx, wanted, sight, after, limit) if wanted else WindowPage([], None)
         head = head_at(tx, sight.known)
     place = page.next_after and (to_microseconds(sight.at), to_microseconds(sight.known), *page.next_after)
-    next_cursor = cursors.encode(question, place)
-    answer = {
-        "items": _as_seen(service, caller, page),
-        "nextCursor": next_cursor,
+    return {
+        "items": page.items,
+        "nextCursor": cursors.encode(asked, place),
         "at": utc_text(sight.at),
         "position": head.position,
         "asOf": utc_text(head.recorded_at) if head.recorded_at else None,
     }
-    return Response(msgspec.json.encode(answer), headers=next_link(request.url, next_cursor), media_type=JSON)
 
 
 def _begin(
-    service: Service, tx: Cursor, query: WindowQuery, start: tuple[int, ...] | None
+    service: Service, tx: Cursor, asked_at: datetime | None, start: tuple[int, ...] | None
 ) -> tuple[Sight, WindowPlace]:
     """Every page of a list looks at the moment of the first one, by what was known then."""
     if start is not None:
         at, known, *place = start
         return Sight(from_microseconds(at), from_microseconds(known)), WindowPlace(*place)
     now = service.ledger.present(tx)
-    return Sight(read_time(query.at) if query.at else now, now), START
+    return Sight(asked_at or now, head_of(tx).recorded_at or now), START
 
 
-def _customer(service: Service, caller: Caller, asked: str | None) -> str | None:
-    if asked is None or caller.partner is None:
+def _own(service: Service, partner: str, asked: WindowFilter) -> WindowFilter | None:
+    """What a partner may see of what it asks for; it knows its customers by their pseudonyms."""
+    if asked.partner != partner:
+        return None
+    if asked.customer_id is None:
         return asked
-    return service.pseudonyms.customer(caller.partner, asked)
+    customer_id = service.pseudonyms.customer(partner, asked.customer_id)
+    return replace(asked, customer_id=customer_id) if customer_id else None
 
 
-def _as_seen(service: Service, caller: Caller, page: WindowPage) -> list[windows_at.WindowView]:
-    if caller.partner is None:
-        return page.items
-    partner = caller.partner
-    return [replace(item, customer_id=service.pseudonyms.of(partner, item.customer_id)) for item in page.items]
+def _as_seen(service: Service, partner: str, item: windows_at.WindowView) -> windows_at.WindowView:
+    return replace(item, customer_id=service.pseudonyms.of(partner, item.customer_id))

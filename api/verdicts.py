@@ -1,5 +1,6 @@
 """Is a purchase owed a reward, as known at a time, and on which purchases has the answer changed?"""
 
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -10,13 +11,15 @@ from api import cursors
 from api.activations import MayRead
 from api.auth import Here, may
 from api.pages import JSON, next_link
-from api.problems import not_found, validation_error
+from api.problems import validation_error
 from api.schemas.messages import Complaint
 from api.schemas.problem import PROBLEMS
 from api.schemas.redemption_windows import ChangedVerdictList, ChangedVerdictQuery, VerdictQuery, VerdictReply
 from api.schemas.times import read_time
+from api.wiring import Service
 from domain.activation import Activation
 from domain.redemption import Verdict, verdict_on
+from domain.refusals import UnknownOffer
 from domain.store.commit import head_at
 from domain.values import Role, recorded_text, utc_text
 from projections import changed_verdicts
@@ -38,18 +41,26 @@ def get_verdict(
     query: Annotated[VerdictQuery, Query()],
 ) -> Response:
     """On a purchase at one time, by what had been recorded at another; no purchase has to be there."""
-    offer_uid, transacted_at = UUID(query.offerUid), read_time(query.transactedAt)
+    as_of = read_time(query.asOf) if query.asOf else None
+    answer = verdict_document(service, query.customerId, UUID(query.offerUid), read_time(query.transactedAt), as_of)
+    return Response(msgspec.json.encode(answer), media_type=JSON)
+
+
+def verdict_document(
+    service: Service, customer_id: str, offer_uid: UUID, transacted_at: datetime, as_of: datetime | None
+) -> dict[str, Any]:
+    """The verdict as its readers get it, by HTTP and from the command line. Raises UnknownOffer."""
     with service.ledger.recorder.reading() as tx:
         if offer_terms(tx, offer_uid) is None:
-            raise not_found("offer")
-        head = head_at(tx, read_time(query.asOf) if query.asOf else service.ledger.present(tx))
-        made = activations(tx, query.customerId, offer_uid, head.recorded_at) if head.recorded_at else []
+            raise UnknownOffer
+        head = head_at(tx, as_of or service.ledger.present(tx))
+        made = activations(tx, customer_id, offer_uid, head.recorded_at) if head.recorded_at else []
         verdict = verdict_on(made, transacted_at)
         terms = verdict.activation
         content = content_at(tx, offer_uid, terms.offer_version) if terms else None
-    answer = {
+    return {
         **_verdict(verdict),
-        "customerId": query.customerId,
+        "customerId": customer_id,
         "offerUid": offer_uid,
         "transactedAt": utc_text(transacted_at),
         "activatedAt": utc_text(terms.window.activated_at) if terms else None,
@@ -60,7 +71,6 @@ def get_verdict(
         "position": head.position,
         "asOf": utc_text(head.recorded_at) if head.recorded_at else None,
     }
-    return Response(msgspec.json.encode(answer), media_type=JSON)
 
 
 @router.get("/audit/changed-verdicts", responses={200: {"model": ChangedVerdictList}})

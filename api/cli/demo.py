@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from api.cli import demo_owed
 from api.cli.demo_day import Day, NotAsTold, batch, merchant_offer, offer, offers_file
 from api.cli.demo_stage import CantPlay, open_stage
 from api.cli.demo_telling import of_history, of_inventory, of_items, of_offers, tell_end, tell_start
@@ -60,6 +61,7 @@ def _play(day: Day) -> None:
     _send_again(day, request, run)
     _change_one_by_one(day)
     _send_the_daily_file(day)
+    demo_owed.play(day, HARBOR, (TEA_PATH, "TEA"))
     _audit(day, run)
 
 
@@ -188,7 +190,7 @@ def _audit(day: Day, run: dict[str, Any]) -> None:
         "HB-2": "active, version 1",
         "TP-4": "active, version 1",
         "NOODLES": "active, version 3",
-        "TEA": "active, version 1",
+        "TEA": "deleted, version 2",
         "DUMPLINGS": "active, version 1",
     }
     day.require("the inventory", _states(page), expected)

@@ -1,6 +1,7 @@
 """What happens in a step of the demo? A call is made, told, and its answer checked against the story."""
 
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 from http import HTTPStatus
 from time import monotonic, sleep
 from typing import Any
@@ -14,7 +15,7 @@ from api.cli.demo_telling import LISTS, Call, Step
 from api.problems import BATCH_PATH, OFFERS_FILES_PATH, RUNS_PATH
 from domain.run import RunState
 from domain.trace import TraceOutcome
-from domain.values import Operation, Role
+from domain.values import Operation, Role, utc_text
 from projections import verification
 
 OPERATOR = "Operator"
@@ -46,6 +47,14 @@ class Day:
         if found != expected:
             step = f"Step {len(self.steps)} did not come out as told"
             raise NotAsTold(f"{step}: {what} should be {_json(expected)}, and is {_json(found)}")
+
+    # Time
+
+    def now(self, **later: float) -> str:
+        return utc_text(self._stage.clock() + timedelta(**later))
+
+    def skip(self, days: int) -> None:
+        self._stage.clock.skip(days)
 
     # Commands
 
@@ -118,6 +127,21 @@ class Day:
         self._tell(call, telling.of_merchant_offer(document), [reply.document["message"]])
         trace = self.get(caller, reply.headers["Location"], lambda trace: [telling.of_trace(trace)])
         self.require("the outcome", trace["outcome"], outcome)
+
+    def post(
+        self,
+        caller: str,
+        path: str,
+        document: dict[str, Any],
+        status: HTTPStatus,
+        essence: Callable[[Any], Iterable[str]],
+    ) -> Any:
+        """What a publisher reports; answers the document, which may be a refusal."""
+        reply = self._stage.change(self._tokens[caller], "POST", path, document)
+        self.require("the status", reply.status, status)
+        call = Call(caller, f"POST {path}", document, reply.status, {}, reply.document)
+        self._tell(call, telling.of_report(document), essence(reply.document))
+        return reply.document
 
     def send_file(self, caller: str, document: dict[str, Any], outcomes: dict[str, str]) -> None:
         """`outcomes`: by externalId, as the story expects them."""

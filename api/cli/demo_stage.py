@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from email.message import Message
 from http.client import HTTPConnection, HTTPException
 from tempfile import TemporaryDirectory
@@ -20,7 +21,7 @@ from api.cli.tokens import DEFAULT_REQUESTS_PER_MINUTE, SECRET_BYTES
 from api.cli.who import cli_origin
 from api.problems import BATCH_PATH
 from api.settings import SQLITE_PREFIX, Settings
-from api.wiring import Service, open_service
+from api.wiring import Service, open_service, utc_now
 from domain.partner import SetPartner
 from domain.token import CreateToken
 from domain.values import Role
@@ -42,11 +43,25 @@ class Reply(NamedTuple):
     document: Any
 
 
+class StageClock:
+    """The machine's clock, and ahead of it by as many days as the story has skipped."""
+
+    def __init__(self) -> None:
+        self._ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return utc_now() + self._ahead
+
+    def skip(self, days: int) -> None:
+        self._ahead += timedelta(days=days)
+
+
 class Stage:
     """The service as it is from within, and its callers, each known by the name of its token."""
 
-    def __init__(self, service: Service, port: int) -> None:
+    def __init__(self, service: Service, port: int, clock: StageClock) -> None:
         self.service = service
+        self.clock = clock
         self._port = port
         self._secrets: dict[str, str] = {}
 
@@ -110,8 +125,9 @@ def open_stage() -> Iterator[Stage]:
     with _folder() as folder:
         # The defaults, whatever the environment says: another ledger's settings are not the demo's.
         settings = Settings.model_construct(database_url=f"{SQLITE_PREFIX}{folder}/ledger.db")
-        with open_service(settings) as service, _serving(service) as port:
-            yield Stage(service, port)
+        clock = StageClock()
+        with open_service(settings, clock) as service, _serving(service) as port:
+            yield Stage(service, port, clock)
 
 
 def _folder() -> TemporaryDirectory[str]:

@@ -105,6 +105,13 @@ def of_records(records: Sequence[dict[str, Any]]) -> list[str]:
     return columns([(r["offerStatus"], r["offerId"], _json(r["offerName"])) for r in records])
 
 
+def of_report(document: dict[str, Any]) -> list[str]:
+    """Long ids and times in short."""
+    shown = {"offerUid": short, "transactedAt": to_the_second}
+    told = [f"{name} {shown.get(name, str)(value)}" for name, value in document.items()]
+    return wrap(", ".join(told), WIDTH - len(MARGIN) - CALLER_WIDTH)
+
+
 # What is answered
 
 
@@ -115,6 +122,32 @@ def of_file(report: dict[str, Any]) -> list[str]:
 
 def of_trace(trace: dict[str, Any]) -> str:
     return f"{trace['outcome']}, version {trace['version']}"
+
+
+def of_activation(told: dict[str, Any]) -> list[str]:
+    return [
+        f"activation {short(told['activationId'])}: version {told['offerVersion']} of the offer",
+        f"for {told['redemptionWindowDays']} days, until {to_the_second(told['redeemableUntil'])}",
+    ]
+
+
+def of_redemption(told: dict[str, Any]) -> list[str]:
+    terms = f"activation {short(told['activationId'])}, version {told['offerVersion']} of the offer"
+    return [f"redemption {short(told['redemptionId'])}: {told['amount']} {told['currency']}, on {terms}"]
+
+
+def of_refusal(problem: dict[str, Any]) -> list[str]:
+    return [problem["type"], problem["detail"]]
+
+
+def of_windows(windows: Sequence[dict[str, Any]]) -> list[str]:
+    rows = [("customer", "version", "redeemable until", "state", "redeemed")]
+    for w in windows:
+        redeemed = ", ".join(f"{part['amount']} {part['currency']}" for part in w["redeemed"])
+        rows.append(
+            (w["customerId"], str(w["offerVersion"]), to_the_second(w["redeemableUntil"]), w["state"], redeemed)
+        )
+    return [_how_many(windows, "window"), *columns(rows)]
 
 
 def of_batch(reply: dict[str, Any], *notes: str) -> list[str]:
@@ -190,6 +223,10 @@ def _how_many(things: Sequence[object], name: str) -> str:
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def to_the_second(time: str) -> str:
+    return f"{time[: len('2026-11-22T12:30:00')]}Z"
 
 
 def short(uid: str) -> str:

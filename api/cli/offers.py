@@ -56,15 +56,17 @@ def inventory(
         print_json(document)
         return
     print_table(
-        ("offerUid", "partner", "channel", "merchantId", "externalId", "status", "version", "updated"),
-        [
-            (o.offer_uid, o.partner, o.channel, o.merchant_id, o.external_id, o.status, o.version, o.updated_at)
-            for o in page.items
-        ],
+        ("offerUid", "partner", "channel", "merchantId", "externalId", "status", "version", "updated", "honoured"),
+        [_row(offer) for offer in page.items],
         empty="No offers match.",
     )
     if document["nextCursor"]:
         say(f"There are more: --cursor {document['nextCursor']}")
+
+
+def _row(offer: OfferView) -> tuple[object, ...]:
+    known_as = (offer.offer_uid, offer.partner, offer.channel, offer.merchant_id, offer.external_id)
+    return (*known_as, offer.status, offer.version, offer.updated_at, offer.honoured_until)
 
 
 def history(

@@ -23,6 +23,9 @@ STEPS = {
     "The same request again": [200, 200],
     "One offer at a time": [202, 200, 202, 200, 202, 200],
     "The daily file": [202, 200, 200],
+    "A customer activates an offer": [None, 200, 201, 200],
+    "The offer is taken down": [202, 200, 409, 201, 200],
+    "Forty-six days later": [409, 201, 200],
     "The audit": [200, 200, None],
 }
 """Each step, and the statuses of its calls; a command has none, nor has a reply that was lost."""
@@ -97,6 +100,9 @@ def test_the_lines_are_short_and_plain(text: str) -> None:
         ("The same request again", ["Idempotency-Replayed: true", "position 16"]),
         ("One offer at a time", ["created, version 1", "unchanged, version 1", "deleted, version 2"]),
         ("The daily file", ["restored     NOODLES", "discrepancy  TEA", "offerName: must not be empty"]),
+        ("A customer activates an offer", ["version 1 of the offer", "for 45 days, until", "C-42      1", "open"]),
+        ("The offer is taken down", ["deleted, version 2", "offer-not-activatable", "12.50 USD, on", "winding_down"]),
+        ("Forty-six days later", ["redemption-window-closed", "12.50 USD, on", "expired  25.00 USD"]),
         ("The audit", ["active -> paused", "paused -> active", "Every commit and every projection"]),
     ],
 )
@@ -109,7 +115,7 @@ def test_the_audit_shows_when_what_by_whom_in_which_run_and_what_changed(text: s
     table = part(text, "The audit").split("what changed\n")[1].split("\n\n")[0]
     rows = [line.split() for line in table.splitlines() if "tidepool-feed" in line]
     assert [row[1] for row in rows] == ["OfferCreated", "OfferPaused", "OfferResumed", "OfferUpdated"]
-    assert all(row[3] in text.split("10. The audit", maxsplit=1)[0] for row in rows), "each run was met before"
+    assert all(row[3] in text.split("13. The audit", maxsplit=1)[0] for row in rows), "each run was met before"
     before, after = table.splitlines()[-2:]
     assert before.endswith('headline: "Sail for 500 points"')
     assert after.endswith('       -> "Sail for 700 points"')
@@ -137,8 +143,9 @@ def test_json_holds_the_answers_in_full(steps: dict[str, list[Any]]) -> None:
     assert again["body"] == lost["body"]
     assert again["headers"] == {"Idempotency-Replayed": "true"}
     assert again["answer"]["data"]["runId"] == found["answer"]["items"][0]["runId"]
-    merchants_events = 5
-    assert position["answer"]["position"] == inventory["answer"]["position"] - merchants_events
+    # Of the merchants' offers, of the publisher's token, of a customer and a deletion.
+    later_events = 5 + 1 + 4 + 1
+    assert position["answer"]["position"] == inventory["answer"]["position"] - later_events
     assert history["answer"]["items"][-1]["changes"] == [
         {"field": "/content/headline", "before": "Sail for 500 points", "after": "Sail for 700 points"}
     ]
@@ -186,7 +193,7 @@ def test_a_ledger_that_contradicts_itself_is_not_as_told(run: Run, monkeypatch: 
     monkeypatch.setattr("projections.verification.verify", lambda *_: [Difference("commit 1", None, None)])
     ended = run("demo")
     assert (ended.exit_code, len(ended.stderr.splitlines())) == (1, 1)
-    assert ended.stderr.startswith("Step 10 ")
+    assert ended.stderr.startswith("Step 13 ")
     assert "commit 1" in ended.stderr
     assert "Every commit" not in ended.stdout
 

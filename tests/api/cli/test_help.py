@@ -13,6 +13,8 @@ OPTIONS = {
         "--partner", "--channel", "--merchant-id", "--external-id", "--status", "-q", "--limit", "--cursor", "--json",
     ],
     "history": ["OFFER_UID", "--external-id", "--partner", "--merchant-id", "--json"],
+    "windows": ["--offer-uid", "--customer-id", "--partner", "--state", "--at", "--limit", "--cursor", "--json"],
+    "verdict": ["--customer-id", "--offer-uid", "--transacted-at", "--as-of", "--json"],
     "partners set": ["NAME", "--synchronize-per-day", "--insert-per-hour", "--json"],
     "partners show": ["NAME", "--json"],
     "partners list": ["--json"],
@@ -28,7 +30,7 @@ GROUPS = {
     "tokens": ["create", "list", "revoke"],
     "projections": ["status", "rebuild", "verify"],
 }
-COMMANDS = ["serve", "import", "inventory", "history", *GROUPS]
+COMMANDS = ["serve", "import", "inventory", "history", "windows", "verdict", *GROUPS]
 
 
 @pytest.mark.parametrize("command", [*OPTIONS, *GROUPS])

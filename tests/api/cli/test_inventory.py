@@ -15,7 +15,7 @@ from tests.api.cli.shell import (
 from tests.examples import DELETED, PARTNER
 from tests.harness import Caller
 
-COLUMNS = ["offerUid", "partner", "channel", "merchantId", "externalId", "status", "version", "updated"]
+COLUMNS = ["offerUid", "partner", "channel", "merchantId", "externalId", "status", "version", "updated", "honoured"]
 FILTERS: list[tuple[list[str], dict[str, Any], list[str]]] = [
     ([], {}, ["TP-1", "TP-2", "TP-1", "M-1", "M-2"]),
     (["--partner", "seagrass"], {"partner": "seagrass"}, ["TP-1"]),

@@ -1,0 +1,100 @@
+"""offer-ledger windows, offer-ledger verdict"""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+
+from api.cli.output import AsJson, fail, print_json, print_table, say
+from api.cursors import InvalidCursor
+from api.redemption_windows import page_document
+from api.redemptions import WHY
+from api.schemas.times import NOT_A_TIME, read_time
+from api.verdicts import verdict_document
+from api.wiring import open_service
+from domain.activation import WindowState
+from projections.windows_at import WindowFilter, WindowView
+
+
+def _time(text: str | None) -> datetime | None:
+    try:
+        return None if text is None else read_time(text)
+    except ValueError:
+        raise typer.BadParameter(NOT_A_TIME) from None
+
+
+def _uid(text: str | None) -> UUID | None:
+    try:
+        return None if text is None else UUID(text)
+    except ValueError:
+        raise typer.BadParameter("must be a UUID") from None
+
+
+def windows(
+    offer_uid: Annotated[Any, typer.Option(parser=_uid, metavar="UUID", help="Only of this offer.")] = None,
+    customer_id: Annotated[str | None, typer.Option(help="Only of this customer.")] = None,
+    partner: Annotated[str | None, typer.Option(help="Only of this partner's offers.")] = None,
+    state: Annotated[WindowState | None, typer.Option(help="Only in this state.")] = None,
+    at: Annotated[
+        Any,
+        typer.Option(
+            parser=_time, metavar="TIME", help="The moment to look at, past or future (RFC 3339); now by default."
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option(help="How many at the most.", min=1, max=1000)] = 100,
+    cursor: Annotated[str | None, typer.Option(help="nextCursor of the page before.")] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """List redemption windows: what customers are owed, and what has been redeemed."""
+    wanted = WindowFilter(offer_uid, customer_id, partner, state)
+    with open_service() as service:
+        try:
+            document = page_document(service, wanted, (wanted, at), cursor, limit)
+        except InvalidCursor:
+            fail("--cursor: is not a cursor that this list gave with these filters.", exit_code=2)
+    if as_json:
+        print_json(document)
+        return
+    print_table(
+        ("offerUid", "customer", "version", "activated", "redeemable until", "state", "redeemed"),
+        [_row(window) for window in document["items"]],
+        empty="No redemption windows match.",
+    )
+    if document["nextCursor"]:
+        say(f"There are more: --cursor {document['nextCursor']}")
+
+
+def _row(window: WindowView) -> tuple[object, ...]:
+    redeemed = ", ".join(f"{part.amount} {part.currency}" for part in window.redeemed)
+    times = (window.activated_at, window.redeemable_until)
+    return (window.offer_uid, window.customer_id, window.offer_version, *times, window.state, redeemed)
+
+
+def verdict(
+    customer_id: Annotated[str, typer.Option(help="Who made the purchase.")],
+    offer_uid: Annotated[Any, typer.Option(parser=_uid, metavar="UUID", help="On which offer.")],
+    transacted_at: Annotated[Any, typer.Option(parser=_time, metavar="TIME", help="When it was made (RFC 3339).")],
+    as_of: Annotated[
+        Any, typer.Option(parser=_time, metavar="TIME", help="By what had been recorded then; now by default.")
+    ] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Tell whether a purchase is owed a reward, and on which terms."""
+    with open_service() as service:
+        document = verdict_document(service, customer_id, offer_uid, transacted_at, as_of)
+    if as_json:
+        print_json(document)
+        return
+    if document["valid"]:
+        say(
+            f"Owed: on activation {document['activationId']} of version {document['offerVersion']},"
+            f" redeemable from {document['activatedAt']} until {document['redeemableUntil']}."
+        )
+    else:
+        say(f"Not owed: {WHY[document['reason']]}")
+    for window in document["windows"]:
+        say(f"  window {window['activationId']}  {window['activatedAt']} - {window['redeemableUntil']}")
+    say(f"As known at position {document['position']} ({document['asOf']}).")
