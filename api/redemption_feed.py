@@ -4,6 +4,7 @@ import csv
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from io import StringIO
+from itertools import chain
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -78,7 +79,9 @@ def get_feed(service: Here, caller: MayFetch, query: Annotated[FeedQuery, Query(
     if caller.partner in {None, partner}:
         rows = redemption_feed.rows(service.ledger, partner, begin, begin + timedelta(days=1))
     headers = {"Content-Disposition": f'attachment; filename="redemptions-{day}.csv"'}
-    return StreamingResponse(_csv(partner, rows, service.pseudonyms), media_type=CSV, headers=headers)
+    text = _csv(partner, rows, service.pseudonyms)
+    # What can't be read at all is told by a status, which nobody can take back later.
+    return StreamingResponse(chain([next(text)], text), media_type=CSV, headers=headers)
 
 
 def _csv(partner: str, rows: Iterator[FeedRow], pseudonyms: Pseudonyms) -> Iterator[str]:
