@@ -59,7 +59,7 @@ class RedemptionLedger:
             events = redemptions.reverse(redemption, asked)
             partner = self._partner(tx, redemption.redeemed)
         else:
-            partner = self._partner(tx, asked)
+            partner = self._partner(tx, redemption.redeemed or asked)
             made = self._ask.activations(tx, asked.customer_id, asked.offer_uid)
             events = redemptions.redeem(redemption, asked, made, self.ledger.present(tx))
         self.ledger.commit(tx, CommitContext(request.origin, partner), [(uid, redemption.version, events)])

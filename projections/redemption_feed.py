@@ -26,8 +26,9 @@ class FeedRow(Struct, frozen=True):
 
 
 def rows(ledger: OfferLedger, partner: str, since: datetime, until: datetime) -> Iterator[FeedRow]:
-    """In the order of the ledger, from `since` until before `until`. Read bit by bit: there may be millions, and their reader
-    may be slow. Of a span that is over, nothing changes meanwhile."""
+    """In the order of the ledger, from `since` until before `until`, which has passed. Read bit by bit: there may be millions,
+    and their reader may be slow."""
+    ledger.recorder.settle(until)
     after = to_microseconds(since) - 1
     while True:
         with ledger.recorder.reading() as tx:

@@ -50,6 +50,15 @@ class LedgerRecorder(ApplicationRecorder):
         """A transaction that sees one snapshot."""
         return self._connections.reading()
 
+    def settle(self, moment: datetime) -> None:
+        """Returns when no commit can come any more that is recorded before a moment, which has passed: a time is taken when
+        a commit is sealed, and the commit is seen when the transaction of its group ends."""
+        with self.reading() as tx:
+            newest = head_of(tx).recorded_at
+        if newest is None or newest < moment:
+            with self.writing():
+                pass
+
     def close(self) -> None:
         self._connections.close()
         self.heartbeats.close()
