@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import cache
 from uuid import UUID
 
 from msgspec import Struct
@@ -49,6 +50,14 @@ class Questions(Struct, frozen=True):
     """A customer's, of an offer."""
 
 
+class _Offer(Struct, frozen=True):
+    """What activations of an offer are decided from."""
+
+    terms: OfferTerms
+    flights: Flights
+    present: OfferThen
+
+
 class ActivationLedger:
     """The activations and flights of a ledger."""
 
@@ -60,7 +69,11 @@ class ActivationLedger:
     def carry_out(self, requests: Sequence[ActivationRequest]) -> list[Activated | Refused]:
         """Carries requests out in their order. Raises StorageError, and then none of them has been carried out."""
         with self.ledger.recorder.writing() as tx:
-            return each_alone(tx, requests, self._activate)
+            # No offer changes while only activations are written.
+            offer = cache(lambda offer_uid: self._offer(tx, offer_uid))
+            return each_alone(
+                tx, requests, lambda tx, request: self._activate(tx, request, offer(request.activate.offer_uid))
+            )
 
     def schedule(self, command: ScheduleFlight, origin: Origin) -> bool:
         """Whether the flight is new. Raises UnknownOffer, and what flight.schedule raises."""
@@ -78,21 +91,24 @@ class ActivationLedger:
             self._terms(tx, offer_uid)
             return self._flights(tx, offer_uid)[1]
 
-    def _activate(self, tx: Cursor, request: ActivationRequest) -> Activated:
+    def _activate(self, tx: Cursor, request: ActivationRequest, offer: _Offer) -> Activated:
         now, asked = self.ledger.present(tx), request.activate
-        terms = self._terms(tx, asked.offer_uid)
         moment = moment_of(asked, now)
-        days = self._flights(tx, asked.offer_uid)[1].days_at(moment) or terms.redemption_window_days
+        days = offer.flights.days_at(moment) or offer.terms.redemption_window_days
         made = self._ask.activations(tx, asked.customer_id, asked.offer_uid)
-        then = self._ask.offer_then(tx, asked.offer_uid, moment)
-        present = self._ask.offer_then(tx, asked.offer_uid, now).status
-        decided = activate(asked, made, then, present, days, now)
+        then = offer.present if moment >= now else self._ask.offer_then(tx, asked.offer_uid, moment)
+        decided = activate(asked, made, then, offer.present.status, days, now)
         if not isinstance(decided, OfferActivated):
             return Activated(decided, is_new=False)
         activation = activation_of(request.activation_id, decided)
-        context = CommitContext(request.origin, terms.partner)
+        context = CommitContext(request.origin, offer.terms.partner)
         self.ledger.commit(tx, context, [(activation.activation_id, 0, [decided])])
         return Activated(activation, is_new=True)
+
+    def _offer(self, tx: Cursor, offer_uid: UUID) -> _Offer:
+        terms = self._terms(tx, offer_uid)
+        present = self._ask.offer_then(tx, offer_uid, self.ledger.present(tx))
+        return _Offer(terms, self._flights(tx, offer_uid)[1], present)
 
     def _flights(self, tx: Cursor, offer_uid: UUID) -> tuple[int, Flights]:
         """How many events they have, and what they are."""
