@@ -9,7 +9,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 
-from api.auth import Here, may
+from api.auth import Here, may, may_at_once
 from api.json_body import read_body, takes
 from api.pages import JSON
 from api.problems import not_found
@@ -22,7 +22,7 @@ from domain.activation import Activate, Activation, state_at
 from domain.activation_ledger import ActivationRequest
 from domain.flight import ScheduleFlight
 from domain.refusals import Refused
-from domain.values import Origin, Role, Source, utc_text
+from domain.values import Origin, Role, Source, Status, utc_text
 from projections.offer_then import content_at, offer_then
 from projections.redemption_windows import find_activation
 from projections.tokens import Caller
@@ -30,9 +30,9 @@ from projections.tokens import Caller
 ACTIVATIONS_PATH = "/api/v1/activations"
 FLIGHTS_PATH = "/api/v1/offers/{offerUid}/flights"
 
-MayReport = Annotated[Caller, Depends(may(Role.PUBLISHER))]
+MayReport = Annotated[Caller, Depends(may_at_once(Role.PUBLISHER))]
 MaySchedule = Annotated[Caller, Depends(may(Role.PUBLISHER, Role.OPERATOR))]
-MayRead = Annotated[Caller, Depends(may(Role.PUBLISHER, Role.AUDITOR, Role.OPERATOR))]
+MayReadActivations = Annotated[Caller, Depends(may(Role.PUBLISHER, Role.AUDITOR, Role.OPERATOR))]
 OfferUid = Annotated[str, Path(alias="offerUid")]
 
 router = APIRouter(tags=["activations"], responses=PROBLEMS)
@@ -76,21 +76,21 @@ class AtQuery(BaseModel):
 @router.get(ACTIVATIONS_PATH + "/{activationId}", responses={200: {"model": ActivationView}})
 def get_activation(
     service: Here,
-    caller: MayRead,  # noqa: ARG001 - asks for the role
+    caller: MayReadActivations,  # noqa: ARG001 - asks for the role
     activation_id: Annotated[str, Path(alias="activationId")],
     query: Annotated[AtQuery, Query()],
 ) -> Response:
     """One activation with the offer as activated, and the state of its window now or at another time."""
-    now = service.clock()
-    at = now if query.at is None else read_time(query.at)
     named = uid(activation_id)
     with service.ledger.recorder.reading() as tx:
+        now = service.ledger.present(tx)
+        at = now if query.at is None else read_time(query.at)
         found = find_activation(tx, named) if named else None
         if found is None:
             raise not_found("activation")
         offer = offer_then(tx, found.offer_uid, min(at, now))
         content = content_at(tx, found.offer_uid, found.offer_version)
-    state = state_at(found.window, offer.status, at)
+    state = state_at(found.window, at, is_active=offer.status is Status.ACTIVE)
     answer = {**activation_document(found), "at": utc_text(at), "state": state, "content": content}
     return Response(msgspec.json.encode(answer), media_type=JSON)
 
@@ -121,7 +121,7 @@ async def schedule_flight(request: Request, service: Here, caller: MaySchedule, 
 def list_flights(
     request: Request,
     service: Here,
-    caller: MayRead,  # noqa: ARG001 - asks for the role
+    caller: MayReadActivations,  # noqa: ARG001 - asks for the role
     offer_uid: OfferUid,
 ) -> Response:
     """All flights of an offer, in the order of their starts."""

@@ -5,11 +5,14 @@ A cursor is opaque to its caller: the place after which to go on, bound to the q
 
 import base64
 import hashlib
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 START = 0
+
+Place = TypeVar("Place", bound=tuple[int, ...])
+"""A NamedTuple."""
 
 
 class InvalidCursor(Exception):  # noqa: N818 - it says what the cursor is
@@ -30,24 +33,36 @@ def encode(question: Any, after: int | tuple[int, ...] | None) -> str | None:
 
 def decode(question: Any, cursor: str | None) -> int:
     """The place to go on after. Raises InvalidCursor for one that this service did not give to this question."""
-    return START if cursor is None else _places(question, cursor, 1)[0]
+    if cursor is None:
+        return START
+    found = _open(question, cursor)
+    if isinstance(found, tuple) or not 0 <= found < 2**53:
+        raise InvalidCursor
+    return found
 
 
-def decode_places(question: Any, cursor: str | None, count: int) -> tuple[int, ...] | None:
-    """The same for a list whose places are told by several numbers; None for its start."""
-    return None if cursor is None else _places(question, cursor, count)
+def decode_as(kind: type[Place], question: Any, cursor: str | None) -> Place | None:
+    """The same where a place is told by several numbers; None for the list's start."""
+    if cursor is None:
+        return None
+    found = _open(question, cursor)
+    if not isinstance(found, tuple) or not all(0 <= number < 2**62 for number in found):
+        raise InvalidCursor
+    try:
+        return msgspec.convert(found, kind)
+    except msgspec.ValidationError:
+        raise InvalidCursor from None
 
 
-def _places(question: Any, cursor: str, count: int) -> tuple[int, ...]:
+def _open(question: Any, cursor: str) -> int | tuple[int, ...]:
     try:
         packed = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
         found = msgspec.msgpack.decode(packed, type=_Cursor)
     except ValueError:
         raise InvalidCursor from None
-    places = found.after if isinstance(found.after, tuple) else (found.after,)
-    if found.question != _mark(question) or len(places) != count or not all(0 <= place < 2**53 for place in places):
+    if found.question != _mark(question):
         raise InvalidCursor
-    return places
+    return found.after
 
 
 def _mark(question: Any) -> str:

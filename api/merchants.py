@@ -56,9 +56,8 @@ class Sender(Struct, frozen=True):
 
 
 async def _sender(request: Request, service: Here) -> Sender:
-    """What comes before anything is read: who it is, then the limits. Looked up in the event loop: these are a few rows of
-    a snapshot, which no writer holds up; the threads of many callers would quarrel about the interpreter for longer than
-    that takes. Raises what `may` raises, and Refused."""
+    """What comes before anything is read: who it is, then the limits. Looked up in the event loop, for the reason of
+    may_at_once. Raises what `may` raises, and Refused."""
     caller = _authorise(request, service)
     partner = caller.partner or ""
     sender = Sender(caller, partner, *service.traces.terms(partner))

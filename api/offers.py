@@ -7,13 +7,13 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from api import cursors
 from api.auth import Here, may
-from api.pages import JSON, next_link
+from api.pages import JSON, next_link, told_of_head
 from api.problems import not_found
 from api.schemas.offers import HistoryList, HistoryQuery, Offer, OfferList, OfferQuery
 from api.schemas.problem import PROBLEMS
 from api.schemas.query import no_parameters, uid
 from domain.store.commit import head_of
-from domain.values import Channel, Role, Status, utc_text
+from domain.values import Channel, Role, Status
 from projections import history, inventory
 from projections.inventory import OfferFilter, OfferPage, OfferView
 from projections.tokens import Caller
@@ -41,7 +41,7 @@ def list_offers(request: Request, service: Here, caller: MayList, query: Annotat
     with service.ledger.recorder.reading() as tx:
         after = cursors.decode(wanted, query.cursor)
         if caller.partner in {None, wanted.partner}:
-            page = inventory.page(tx, wanted, service.clock(), after, query.limit)
+            page = inventory.page(tx, wanted, service.ledger.present(tx), after, query.limit)
         else:
             page = OfferPage([], None, head_of(tx))
     body = page_document(wanted, page)
@@ -54,8 +54,7 @@ def page_document(wanted: OfferFilter, page: OfferPage) -> dict[str, Any]:
     return {
         "items": page.items,
         "nextCursor": cursors.encode(wanted, page.next_after),
-        "position": page.head.position,
-        "asOf": utc_text(page.head.recorded_at) if page.head.recorded_at else None,
+        **told_of_head(page.head),
     }
 
 
@@ -88,7 +87,7 @@ def _visible_offer(service: Here, caller: Caller, offer_uid: str) -> OfferView:
     """Raises Problem 404: also for another partner's offer, whose existence is nobody else's business."""
     named = uid(offer_uid)
     with service.ledger.recorder.reading() as tx:
-        offer = inventory.find(tx, named, service.clock()) if named else None
+        offer = inventory.find(tx, named, service.ledger.present(tx)) if named else None
     if offer is None or caller.partner not in {None, offer.partner}:
         raise not_found("offer")
     return offer

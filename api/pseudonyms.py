@@ -8,32 +8,34 @@ can turn it back where a partner asks by it, without a table.
 import base64
 import binascii
 import hmac
+from functools import lru_cache
 
-from Crypto.Cipher import AES
-from Crypto.Cipher._mode_siv import SivMode
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
-TAG_BYTES = 16
+PARTNERS_KEPT = 1024
 
 
 class Pseudonyms:
     """`secret`: at least 32 bytes that nobody can guess."""
 
     def __init__(self, secret: bytes) -> None:
-        self._secret = secret
+        @lru_cache(PARTNERS_KEPT)
+        def cipher(partner: str) -> AESSIV:
+            return AESSIV(hmac.digest(secret, partner.encode(), "sha512"))
+
+        self._cipher = cipher
 
     def of(self, partner: str, customer_id: str) -> str:
-        text, tag = self._cipher(partner).encrypt_and_digest(customer_id.encode())
-        return base64.urlsafe_b64encode(tag + text).decode().rstrip("=")
+        sealed = self._cipher(partner).encrypt(customer_id.encode(), None)
+        return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
 
     def customer(self, partner: str, pseudonym: str) -> str | None:
         """Whose it is; None if it is no pseudonym of that partner's."""
         try:
             sealed = base64.b64decode(pseudonym + "=" * (-len(pseudonym) % 4), altchars=b"-_", validate=True)
-            customer_id = self._cipher(partner).decrypt_and_verify(sealed[TAG_BYTES:], sealed[:TAG_BYTES]).decode()
-        except (binascii.Error, ValueError):
+            customer_id = self._cipher(partner).decrypt(sealed, None).decode()
+        except (binascii.Error, ValueError, InvalidTag):
             return None
         # One thing has one name, however leniently base64 is read.
         return customer_id if self.of(partner, customer_id) == pseudonym else None
-
-    def _cipher(self, partner: str) -> SivMode:
-        return AES.new(hmac.digest(self._secret, partner.encode(), "sha512"), AES.MODE_SIV)

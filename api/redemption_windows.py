@@ -1,7 +1,7 @@
 """Which redemption windows are there, in which state, and what has been redeemed on them?"""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from api import cursors
 from api.auth import Here, may
-from api.pages import JSON, next_link
+from api.pages import JSON, next_link, told_of_head
 from api.schemas.problem import PROBLEMS
 from api.schemas.redemption_windows import WindowList, WindowQuery
 from api.schemas.times import read_time
@@ -24,7 +24,6 @@ from projections.tokens import Caller
 from projections.windows_at import START, Sight, WindowFilter, WindowPage, WindowPlace
 
 MayLook = Annotated[Caller, Depends(may(Role.PARTNER, Role.PUBLISHER, Role.AUDITOR, Role.OPERATOR))]
-NUMBERS_OF_A_PLACE = 5
 
 router = APIRouter(tags=["redemptions"], responses=PROBLEMS)
 
@@ -51,33 +50,40 @@ Asked = tuple[WindowFilter, datetime | None]
 """What a cursor belongs to: the filters as they were given, and the moment, if one was."""
 
 
+class _Place(NamedTuple):
+    """Where a page ended, and what its list looks at; times in microseconds."""
+
+    at: int
+    known: int
+    offer_id: int
+    redeemable_until: int
+    activation_id: int
+
+
 def page_document(
     service: Service, wanted: WindowFilter | None, asked: Asked, cursor: str | None, limit: int
 ) -> dict[str, Any]:
     """One page as its readers get it, by HTTP and from the command line; none wanted: there is nothing to see. Raises
     InvalidCursor."""
-    start = cursors.decode_places(asked, cursor, NUMBERS_OF_A_PLACE)
+    start = cursors.decode_as(_Place, asked, cursor)
     with service.ledger.recorder.reading() as tx:
         sight, after = _begin(service, tx, asked[1], start)
         page = windows_at.page(tx, wanted, sight, after, limit) if wanted else WindowPage([], None)
         head = head_at(tx, sight.known)
-    place = page.next_after and (to_microseconds(sight.at), to_microseconds(sight.known), *page.next_after)
+    place = page.next_after and _Place(to_microseconds(sight.at), to_microseconds(sight.known), *page.next_after)
     return {
         "items": page.items,
         "nextCursor": cursors.encode(asked, place),
         "at": utc_text(sight.at),
-        "position": head.position,
-        "asOf": utc_text(head.recorded_at) if head.recorded_at else None,
+        **told_of_head(head),
     }
 
 
-def _begin(
-    service: Service, tx: Cursor, asked_at: datetime | None, start: tuple[int, ...] | None
-) -> tuple[Sight, WindowPlace]:
+def _begin(service: Service, tx: Cursor, asked_at: datetime | None, start: _Place | None) -> tuple[Sight, WindowPlace]:
     """Every page of a list looks at the moment of the first one, by what was known then."""
     if start is not None:
-        at, known, *place = start
-        return Sight(from_microseconds(at), from_microseconds(known)), WindowPlace(*place)
+        sight = Sight(from_microseconds(start.at), from_microseconds(start.known))
+        return sight, WindowPlace(start.offer_id, start.redeemable_until, start.activation_id)
     now = service.ledger.present(tx)
     return Sight(asked_at or now, head_of(tx).recorded_at or now), START
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from fastapi import APIRouter, Path, Request, Response
 
-from api.activations import MayRead, MayReport
+from api.activations import MayReadActivations, MayReport
 from api.auth import Here
 from api.json_body import read_body, takes
 from api.pages import JSON
@@ -67,7 +67,7 @@ async def redeem_offer(request: Request, caller: MayReport) -> Response:
 def get_redemption(
     request: Request,
     service: Here,
-    caller: MayRead,  # noqa: ARG001 - asks for the role
+    caller: MayReadActivations,  # noqa: ARG001 - asks for the role
     redemption_id: RedemptionId,
 ) -> Response:
     """One redemption, and what has been taken back of it."""

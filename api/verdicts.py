@@ -1,16 +1,17 @@
 """Is a purchase owed a reward, as known at a time, and on which purchases has the answer changed?"""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
+from msgspec.structs import replace
 
 from api import cursors
-from api.activations import MayRead
+from api.activations import MayReadActivations
 from api.auth import Here, may
-from api.pages import JSON, next_link
+from api.pages import JSON, next_link, told_of_head
 from api.problems import validation_error
 from api.schemas.messages import Complaint
 from api.schemas.problem import PROBLEMS
@@ -21,15 +22,14 @@ from domain.activation import Activation
 from domain.redemption import Verdict, verdict_on
 from domain.refusals import UnknownOffer
 from domain.store.commit import head_at
-from domain.values import Role, recorded_text, utc_text
+from domain.values import Role, from_microseconds, to_microseconds, utc_text
 from projections import changed_verdicts
-from projections.changed_verdicts import START, AttemptPlace, ChangedVerdict, Span
+from projections.changed_verdicts import START, ChangedVerdict, FactPlace, Span
 from projections.offer_then import content_at
 from projections.redemption_windows import activations, offer_terms
 from projections.tokens import Caller
 
 MayAudit = Annotated[Caller, Depends(may(Role.AUDITOR, Role.OPERATOR))]
-NUMBERS_OF_A_PLACE = 2
 
 router = APIRouter(prefix="/api/v1", tags=["redemptions"], responses=PROBLEMS)
 
@@ -37,7 +37,7 @@ router = APIRouter(prefix="/api/v1", tags=["redemptions"], responses=PROBLEMS)
 @router.get("/redemption-verdict", responses={200: {"model": VerdictReply}})
 def get_verdict(
     service: Here,
-    caller: MayRead,  # noqa: ARG001 - asks for the role
+    caller: MayReadActivations,  # noqa: ARG001 - asks for the role
     query: Annotated[VerdictQuery, Query()],
 ) -> Response:
     """On a purchase at one time, by what had been recorded at another; no purchase has to be there."""
@@ -56,7 +56,7 @@ def verdict_document(
         head = head_at(tx, as_of or service.ledger.present(tx))
         made = activations(tx, customer_id, offer_uid, head.recorded_at) if head.recorded_at else []
         verdict = verdict_on(made, transacted_at)
-        terms = verdict.activation
+        terms = verdict if isinstance(verdict, Activation) else None
         content = content_at(tx, offer_uid, terms.offer_version) if terms else None
     return {
         **_verdict(verdict),
@@ -68,8 +68,7 @@ def verdict_document(
         "redeemableUntil": utc_text(terms.window.redeemable_until) if terms else None,
         "content": content,
         "windows": [_window(activation) for activation in made],
-        "position": head.position,
-        "asOf": utc_text(head.recorded_at) if head.recorded_at else None,
+        **told_of_head(head),
     }
 
 
@@ -85,21 +84,34 @@ def list_changed_verdicts(
     if span.until < span.since:
         raise validation_error([Complaint(("query", "to"), "must not be before from")])
     question = (query.partner, query.from_, query.to)
-    place = cursors.decode_places(question, query.cursor, NUMBERS_OF_A_PLACE)
+    place = cursors.decode_as(_Place, question, query.cursor)
     with service.ledger.recorder.reading() as tx:
-        after = AttemptPlace(*place) if place else START
-        page = changed_verdicts.page(tx, span, query.partner, after, query.limit)
-    next_cursor = cursors.encode(question, page.next_after)
-    answer = {"items": [_changed(item) for item in page.items], "nextCursor": next_cursor}
+        # Every page of a list knows what the first one knew.
+        head = head_at(tx, from_microseconds(place.until) if place else span.until)
+        span = replace(span, until=head.recorded_at or span.since)
+        page = changed_verdicts.page(tx, span, query.partner, FactPlace(*place[1:]) if place else START, query.limit)
+    following = page.next_after and _Place(to_microseconds(span.until), *page.next_after)
+    next_cursor = cursors.encode(question, following)
+    answer = {"items": [_changed(item) for item in page.items], "nextCursor": next_cursor, **told_of_head(head)}
     return Response(msgspec.json.encode(answer), headers=next_link(request.url, next_cursor), media_type=JSON)
 
 
+class _Place(NamedTuple):
+    """Where a page ended, and until when its list knows; times in microseconds."""
+
+    until: int
+    recorded_at: int
+    activation_id: int
+    redemption_id: int
+
+
 def _verdict(verdict: Verdict) -> dict[str, Any]:
+    terms = verdict if isinstance(verdict, Activation) else None
     return {
-        "valid": verdict.activation is not None,
-        "reason": verdict.reason,
-        "activationId": verdict.activation.activation_id if verdict.activation else None,
-        "offerVersion": verdict.activation.offer_version if verdict.activation else None,
+        "valid": terms is not None,
+        "reason": None if terms else verdict,
+        "activationId": terms.activation_id if terms else None,
+        "offerVersion": terms.offer_version if terms else None,
     }
 
 
@@ -112,19 +124,5 @@ def _window(activation: Activation) -> dict[str, Any]:
 
 
 def _changed(item: ChangedVerdict) -> dict[str, Any]:
-    row = item.row
-    return {
-        "redemptionId": UUID(bytes=row["redemption_uid"]),
-        "transactionId": row["transaction_id"],
-        "type": row["type"],
-        "customerId": row["customer_id"],
-        "offerUid": UUID(bytes=row["offer_uid"]),
-        "partner": row["partner"],
-        "amount": row["amount"],
-        "currency": row["currency"],
-        "transactedAt": recorded_text(row["transacted_at"]),
-        "recordedAt": recorded_text(row["recorded_at"]),
-        "before": _verdict(item.before),
-        "after": _verdict(item.after),
-        "lateFact": item.late_fact,
-    }
+    members: dict[str, Any] = msgspec.to_builtins(item, builtin_types=(UUID,))
+    return members | {"before": _verdict(item.before), "after": _verdict(item.after)}

@@ -37,7 +37,7 @@ class Service(Struct, frozen=True):
     limiter: RequestLimiter
 
 
-_QUESTIONS = Questions(offer_then, redemption_windows.offer_terms, redemption_windows.activations)
+_QUESTIONS = Questions(offer_then, redemption_windows.offer_terms, partners.days_then, redemption_windows.activations)
 
 
 def utc_now() -> datetime:
@@ -59,7 +59,7 @@ def open_service(
         ledger.recorder.prepare_schema(projector.tables())
         runs = RunLedger(ledger, clock, owner or _this_process(), timedelta(seconds=settings.lease_seconds))
         traces = TraceLedger(ledger, clock, known_offers.find_offer, partners.find_terms)
-        activations = ActivationLedger(ledger, clock, _QUESTIONS)
+        activations = ActivationLedger(ledger, _QUESTIONS)
         redemptions = RedemptionLedger(ledger, _QUESTIONS)
         pseudonyms = Pseudonyms(_pseudonym_secret(settings, ledger))
         yield Service(settings, clock, ledger, runs, traces, activations, redemptions, pseudonyms, limiter)

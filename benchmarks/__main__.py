@@ -2,9 +2,9 @@
 
 import sys
 
-from benchmarks import batch, put
+from benchmarks import activations, batch, put, windows
 
-BENCHMARKS = {"batch": batch.main, "put": put.main}
+BENCHMARKS = {"activations": activations.main, "batch": batch.main, "put": put.main, "windows": windows.main}
 
 
 def main() -> None:

@@ -6,10 +6,8 @@ does hits both. The floor is one durable row after the other in a raw SQLite dat
 """
 
 import argparse
-import json
 import os
 import sqlite3
-import subprocess
 import sys
 import tempfile
 import time
@@ -17,11 +15,11 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from api.auth import digest_secret
 from api.settings import Settings
 from api.wiring import open_service
+from benchmarks.sending import run_client
 from benchmarks.serving import SCRIPT, Latency, Server
 from domain.partner import SetPartner
 from domain.token import CreateToken
@@ -70,10 +68,7 @@ class Variant:
     def round(self, connections: int, seconds: float, into: Measured) -> None:
         """Raises RuntimeError if the ledger doesn't hold just what was acknowledged."""
         self._rounds += 1
-        url = urlsplit(self.server.url)
-        target = (str(url.hostname), str(url.port), SECRET, str(self._rounds), str(connections), str(seconds))
-        command = [sys.executable, "-m", "benchmarks.put_client", *target]
-        told = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+        told = run_client("benchmarks.put_client", self.server.url, SECRET, self._rounds, connections, seconds)
         self._acknowledged += len(told["milliseconds"])
         if (traces := self._traces()) != self._acknowledged:
             raise RuntimeError(f"{self._acknowledged} PUTs were acknowledged, and there are {traces} traces")

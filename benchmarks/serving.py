@@ -79,7 +79,8 @@ class Latency:
         return max(self.milliseconds, default=0.0)
 
     def _percentiles(self) -> list[float]:
-        return quantiles(self.milliseconds, n=100) if len(self.milliseconds) > 1 else [0.0] * 99
+        few = len(self.milliseconds) < 2  # noqa: PLR2004
+        return [self.most] * 99 if few else quantiles(self.milliseconds, n=100, method="inclusive")
 
 
 @contextmanager

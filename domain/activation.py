@@ -57,13 +57,13 @@ class WindowState(StrEnum):
     EXPIRED = "expired"
 
 
-def state_at(window: RedemptionWindow, offer: Status, moment: datetime) -> WindowState | None:
-    """`offer`: its status at that moment. None before the window begins."""
+def state_at(window: RedemptionWindow, moment: datetime, *, is_active: bool) -> WindowState | None:
+    """`is_active`: the offer, at that moment. None before the window begins."""
     if moment < window.activated_at:
         return None
     if not window.contains(moment):
         return WindowState.EXPIRED
-    return WindowState.OPEN if offer is Status.ACTIVE else WindowState.WINDING_DOWN
+    return WindowState.OPEN if is_active else WindowState.WINDING_DOWN
 
 
 def activation_of(activation_id: UUID, event: OfferActivated) -> Activation:
@@ -91,7 +91,7 @@ def covering(made: Iterable[Activation], moment: datetime) -> Activation | None:
 
 
 def moment_of(request: Activate, now: datetime) -> datetime:
-    """When it was activated. Raises TimeAhead."""
+    """When it was activated: without a time, now. Raises TimeAhead."""
     activated_at = request.activated_at or now
     if activated_at > now + CLOCKS_DIFFER:
         raise TimeAhead("activatedAt")

@@ -16,14 +16,15 @@ from domain.refusals import Refused, UnknownOffer
 from domain.store.commit import CommitContext
 from domain.store.cursor import Cursor
 from domain.store.savepoints import each_alone
-from domain.values import Clock, Origin, flights_uid
+from domain.values import Origin, flights_uid
 
 
 class OfferTerms(Struct, frozen=True):
-    """Whose offer it is, and how long its redemption windows are where no flight is in force."""
+    """Whose offer it is, how it is now, and how long its redemption windows are now where no flight is in force."""
 
     partner: str
     redemption_window_days: int
+    present: OfferThen
 
 
 class ActivationRequest(Struct, frozen=True):
@@ -46,41 +47,38 @@ class Questions(Struct, frozen=True):
 
     offer_then: Callable[[Cursor, UUID, datetime], OfferThen]
     offer_terms: Callable[[Cursor, UUID], OfferTerms | None]
+    days_then: Callable[[Cursor, str, datetime], int]
+    """How long a partner's redemption windows were at a moment, where no flight was in force."""
     activations: Callable[[Cursor, str, UUID], Sequence[Activation]]
     """A customer's, of an offer."""
-
-
-class _Offer(Struct, frozen=True):
-    """What activations of an offer are decided from."""
-
-    terms: OfferTerms
-    flights: Flights
-    present: OfferThen
 
 
 class ActivationLedger:
     """The activations and flights of a ledger."""
 
-    def __init__(self, ledger: OfferLedger, clock: Clock, ask: Questions) -> None:
+    def __init__(self, ledger: OfferLedger, ask: Questions) -> None:
         self.ledger = ledger
-        self._clock = clock
         self._ask = ask
 
     def carry_out(self, requests: Sequence[ActivationRequest]) -> list[Activated | Refused]:
         """Carries requests out in their order. Raises StorageError, and then none of them has been carried out."""
         with self.ledger.recorder.writing() as tx:
-            # No offer changes while only activations are written.
-            offer = cache(lambda offer_uid: self._offer(tx, offer_uid))
-            return each_alone(
-                tx, requests, lambda tx, request: self._activate(tx, request, offer(request.activate.offer_uid))
-            )
+            # Nothing of these changes while only activations are written.
+            terms = cache(lambda offer_uid: self._terms(tx, offer_uid))
+            flights = cache(lambda offer_uid: self._flights(tx, offer_uid)[1])
+
+            def carry_out(tx: Cursor, request: ActivationRequest) -> Activated:
+                offer_uid = request.activate.offer_uid
+                return self._activate(tx, request, terms(offer_uid), flights(offer_uid))
+
+            return each_alone(tx, requests, carry_out)
 
     def schedule(self, command: ScheduleFlight, origin: Origin) -> bool:
         """Whether the flight is new. Raises UnknownOffer, and what flight.schedule raises."""
         with self.ledger.recorder.writing() as tx:
             terms = self._terms(tx, command.offer_uid)
             version, flights = self._flights(tx, command.offer_uid)
-            events = flights_of.schedule(flights, command, self._clock())
+            events = flights_of.schedule(flights, command, self.ledger.present(tx))
             stream = (flights_uid(command.offer_uid), version, events)
             self.ledger.commit(tx, CommitContext(origin, terms.partner), [stream])
         return bool(events)
@@ -91,24 +89,21 @@ class ActivationLedger:
             self._terms(tx, offer_uid)
             return self._flights(tx, offer_uid)[1]
 
-    def _activate(self, tx: Cursor, request: ActivationRequest, offer: _Offer) -> Activated:
+    def _activate(self, tx: Cursor, request: ActivationRequest, terms: OfferTerms, flights: Flights) -> Activated:
         now, asked = self.ledger.present(tx), request.activate
         moment = moment_of(asked, now)
-        days = offer.flights.days_at(moment) or offer.terms.redemption_window_days
+        then, days = terms.present, terms.redemption_window_days
+        if moment < now:
+            then = self._ask.offer_then(tx, asked.offer_uid, moment)
+            days = self._ask.days_then(tx, terms.partner, moment)
         made = self._ask.activations(tx, asked.customer_id, asked.offer_uid)
-        then = offer.present if moment >= now else self._ask.offer_then(tx, asked.offer_uid, moment)
-        decided = activate(asked, made, then, offer.present.status, days, now)
+        decided = activate(asked, made, then, terms.present.status, flights.days_at(moment) or days, now)
         if not isinstance(decided, OfferActivated):
             return Activated(decided, is_new=False)
         activation = activation_of(request.activation_id, decided)
-        context = CommitContext(request.origin, offer.terms.partner)
+        context = CommitContext(request.origin, terms.partner)
         self.ledger.commit(tx, context, [(activation.activation_id, 0, [decided])])
         return Activated(activation, is_new=True)
-
-    def _offer(self, tx: Cursor, offer_uid: UUID) -> _Offer:
-        terms = self._terms(tx, offer_uid)
-        present = self._ask.offer_then(tx, offer_uid, self.ledger.present(tx))
-        return _Offer(terms, self._flights(tx, offer_uid)[1], present)
 
     def _flights(self, tx: Cursor, offer_uid: UUID) -> tuple[int, Flights]:
         """How many events they have, and what they are."""

@@ -1,5 +1,6 @@
 """What may happen to one offer?"""
 
+from collections.abc import Mapping
 from typing import assert_never
 
 from msgspec import Struct
@@ -20,6 +21,16 @@ from domain.events import (
 from domain.values import OfferKey, Status
 
 # State
+
+STATUS_AFTER: Mapping[type[OfferEvent], Status | None] = {
+    OfferCreated: Status.ACTIVE,
+    OfferUpdated: None,
+    OfferPaused: Status.PAUSED,
+    OfferResumed: Status.ACTIVE,
+    OfferDeleted: Status.DELETED,
+    OfferRestored: Status.ACTIVE,
+}
+"""What an event leads to; None: it leaves the status as it is. For those that look at events one by one."""
 
 
 class Offer(Struct, frozen=True, gc=False):

@@ -27,21 +27,18 @@ from domain.values import from_microseconds, to_microseconds
 # Verdicts
 
 
-class Verdict(Struct, frozen=True):
-    """On a purchase: the activation that it is owed a reward on, or the reason why it is owed none."""
-
-    activation: Activation | None = None
-    reason: RefusalReason | None = None
+Verdict = Activation | RefusalReason
+"""On a purchase: the activation that it is owed a reward on, or why it is owed none."""
 
 
 def verdict_on(made: Sequence[Activation], transacted_at: datetime) -> Verdict:
     """`made`: the customer's activations of the offer, as far as they are known."""
     if activation := covering(made, transacted_at):
-        return Verdict(activation)
-    return Verdict(reason=RefusalReason.WINDOW_CLOSED if made else RefusalReason.NOT_ACTIVATED)
+        return activation
+    return RefusalReason.WINDOW_CLOSED if made else RefusalReason.NOT_ACTIVATED
 
 
-# State: one transaction
+# State: what has become of one purchase
 
 
 class Purchase(Struct, frozen=True):
@@ -60,7 +57,7 @@ class Purchase(Struct, frozen=True):
 
 
 class Redemption(Struct, frozen=True):
-    """What has become of a transaction."""
+    """What has become of a purchase: refused, redeemed, or not seen yet."""
 
     version: int = 0
     redeemed: OfferRedeemed | None = None
@@ -138,14 +135,12 @@ def redeem(
         "transacted_at": to_microseconds(purchase.transacted_at),
     }
     verdict = verdict_on(made, purchase.transacted_at)
-    if verdict.activation:
-        terms = verdict.activation
-        return [OfferRedeemed(**told, activation_id=str(terms.activation_id), offer_version=terms.offer_version)]
-    assert verdict.reason  # noqa: S101 - a verdict has one of the two
+    if isinstance(verdict, Activation):
+        return [OfferRedeemed(**told, activation_id=str(verdict.activation_id), offer_version=verdict.offer_version)]
     before = redemption.refused
-    if before and before.reason is verdict.reason and purchase_of(before) == purchase:
+    if before and before.reason is verdict and purchase_of(before) == purchase:
         return []
-    return [RedemptionRefused(**told, reason=verdict.reason)]
+    return [RedemptionRefused(**told, reason=verdict)]
 
 
 def reverse(redemption: Redemption, command: Reverse) -> list[RedemptionEvent]:

@@ -5,13 +5,14 @@ A refused redemption is recorded too, so it is an answer here and not a Refused,
 
 from collections.abc import Sequence
 from functools import reduce
+from typing import get_args
 from uuid import UUID
 
 from msgspec import Struct
 
 from domain import redemption as redemptions
 from domain.activation_ledger import Questions
-from domain.events import Event, OfferRedeemed, RedemptionEvent
+from domain.events import RedemptionEvent
 from domain.ledger import OfferLedger
 from domain.redemption import Purchase, Redemption, Reverse
 from domain.refusals import Refused, UnknownOffer
@@ -27,7 +28,7 @@ class RedemptionRequest(Struct, frozen=True):
 
 
 class Settled(Struct, frozen=True):
-    """What has become of a transaction after a request, and whether it is that request's doing."""
+    """What has become of a purchase after a request, and whether it is that request's doing."""
 
     redemption_id: UUID
     redemption: Redemption
@@ -55,27 +56,37 @@ class RedemptionLedger:
         asked = request.asked
         uid = asked.redemption_id if isinstance(asked, Reverse) else redemption_uid(asked.transaction_id)
         redemption = self._find(tx, uid)
+        offer_uid = _offer_of(redemption, asked)
+        partner = self._partner(tx, offer_uid) if offer_uid else None
         if isinstance(asked, Reverse):
             events = redemptions.reverse(redemption, asked)
-            partner = self._partner(tx, redemption.redeemed)
         else:
-            partner = self._partner(tx, redemption.redeemed or asked)
             made = self._ask.activations(tx, asked.customer_id, asked.offer_uid)
             events = redemptions.redeem(redemption, asked, made, self.ledger.present(tx))
         self.ledger.commit(tx, CommitContext(request.origin, partner), [(uid, redemption.version, events)])
         return Settled(uid, reduce(redemptions.evolve, events, redemption), is_new=bool(events))
 
-    def _partner(self, tx: Cursor, of: Purchase | OfferRedeemed | None) -> str:
-        terms = self._ask.offer_terms(tx, UUID(str(of.offer_uid))) if of else None
+    def _partner(self, tx: Cursor, offer_uid: UUID) -> str:
+        """Whose offer it is. Raises UnknownOffer."""
+        terms = self._ask.offer_terms(tx, offer_uid)
         if terms is None:
             raise UnknownOffer
         return terms.partner
 
     def _find(self, tx: Cursor, redemption_id: UUID) -> Redemption:
-        found: Redemption = self.ledger.state(tx, redemption_id, _evolve, redemptions.UNSEEN)[1]
+        # A caller may name any stream, and some are long.
+        first = self.ledger.recorder.select_stream(tx, redemption_id, limit=1)
+        if not first or first[0].topic not in _TOPICS:
+            return redemptions.UNSEEN
+        found: Redemption = self.ledger.state(tx, redemption_id, redemptions.evolve, redemptions.UNSEEN)[1]
         return found
 
 
-def _evolve(redemption: Redemption, event: Event) -> Redemption:
-    """A caller may name any stream: what is no transaction has not been seen as one."""
-    return redemptions.evolve(redemption, event) if isinstance(event, RedemptionEvent) else redemption
+_TOPICS = {event.TOPIC for event in get_args(RedemptionEvent)}
+
+
+def _offer_of(redemption: Redemption, asked: Purchase | Reverse) -> UUID | None:
+    """None if something is to be taken back of what was never redeemed."""
+    if redemption.redeemed:
+        return UUID(redemption.redeemed.offer_uid)
+    return None if isinstance(asked, Reverse) else asked.offer_uid

@@ -5,10 +5,13 @@ A row for each time that it was paused or deleted, until it was resumed or resto
 
 from collections.abc import Sequence
 from itertools import groupby
+from typing import get_args
 
-from domain.events import OfferDeleted, OfferPaused, OfferRestored, OfferResumed
+from domain.events import OfferCreated, OfferEvent
 from domain.ledger import Entry
+from domain.offer import STATUS_AFTER
 from domain.store.cursor import Cursor
+from domain.values import Status
 from projections.projection import Projection
 
 TABLE = """
@@ -25,16 +28,20 @@ TABLE = """
 
 
 def apply(tx: Cursor, entries: Sequence[Entry]) -> None:
-    changes = [entry for entry in entries if isinstance(entry.event, _BEGINNING | _ENDING)]
-    for begins, group in groupby(changes, lambda entry: isinstance(entry.event, _BEGINNING)):
-        if begins:
-            tx.executemany(_BEGIN, [(e.stream_id, e.version, e.commit_id, e.stream_id) for e in group])
+    changes = [(entry, status) for entry in entries if (status := _status_after(entry))]
+    for is_active, group in groupby(changes, lambda change: change[1] is Status.ACTIVE):
+        if is_active:
+            tx.executemany(_END, [(e.commit_id, e.stream_id) for e, _ in group])
         else:
-            tx.executemany(_END, [(e.commit_id, e.stream_id) for e in group])
+            tx.executemany(_BEGIN, [(e.stream_id, e.version, e.commit_id, e.stream_id) for e, _ in group])
 
 
-_BEGINNING = OfferPaused | OfferDeleted
-_ENDING = OfferResumed | OfferRestored
+def _status_after(entry: Entry) -> Status | None:
+    event = entry.event
+    # A new offer ends nothing.
+    return STATUS_AFTER[type(event)] if isinstance(event, OfferEvent) and not isinstance(event, OfferCreated) else None
+
+
 _BEGIN = (
     # What is paused already and then deleted goes on not being active.
     "INSERT INTO inactive_periods SELECT ?, ?, ?, NULL"
@@ -42,7 +49,13 @@ _BEGIN = (
 )
 _END = "UPDATE inactive_periods SET until_commit = ? WHERE offer_id = ? AND until_commit IS NULL"
 
-PROJECTION = Projection(name="inactive_periods", key=("offer_id", "since_version"), table=TABLE, apply=apply)
+PROJECTION = Projection(
+    name="inactive_periods",
+    key=("offer_id", "since_version"),
+    table=TABLE,
+    apply=apply,
+    events=frozenset(get_args(OfferEvent)),
+)
 
 
 # How it is asked

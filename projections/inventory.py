@@ -6,22 +6,15 @@ Rows refer to the commits that tell the times and to the event that holds the co
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import groupby
-from typing import Any, assert_never
+from typing import Any, get_args
 from uuid import UUID
 
 import msgspec
 from msgspec import Struct
 
-from domain.events import (
-    OfferCreated,
-    OfferDeleted,
-    OfferEvent,
-    OfferPaused,
-    OfferRestored,
-    OfferResumed,
-    OfferUpdated,
-)
+from domain.events import OfferCreated, OfferEvent, OfferRestored, OfferUpdated
 from domain.ledger import Entry
+from domain.offer import STATUS_AFTER
 from domain.store.commit import Head, head_of
 from domain.store.cursor import Cursor
 from domain.store.events import find_event
@@ -109,18 +102,7 @@ def _created_row(entry: Entry, event: OfferCreated) -> tuple[Any, ...]:
 
 def _change(entry: Entry, event: OfferEvent) -> tuple[Any, ...]:
     """The parameters of _UPDATE; None leaves a column as it is."""
-    status: Status | None
-    match event:
-        case OfferUpdated():
-            status = None
-        case OfferPaused():
-            status = Status.PAUSED
-        case OfferDeleted():
-            status = Status.DELETED
-        case OfferCreated() | OfferResumed() | OfferRestored():
-            status = Status.ACTIVE
-        case _:
-            assert_never(event)
+    status = STATUS_AFTER[type(event)]
     content: tuple[Any, ...] = (None, None, None, False, None)
     if isinstance(event, OfferUpdated | OfferRestored):
         names = _searched_names(event.content)
@@ -148,6 +130,7 @@ PROJECTION = Projection(
     key=("offer_id",),
     table=TABLE,
     apply=apply,
+    events=frozenset(get_args(OfferEvent)),
     indexes=INDEXES,
     names=("partner", "channel", "merchant_id", "external_id"),
 )

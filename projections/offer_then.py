@@ -6,20 +6,14 @@ from uuid import UUID
 import msgspec
 
 from domain.activation import OfferThen
-from domain.events import OfferCreated, OfferDeleted, OfferPaused, OfferRestored, OfferResumed, OfferUpdated
+from domain.events import OfferCreated, OfferRestored, OfferUpdated
+from domain.offer import STATUS_AFTER
 from domain.store.cursor import Cursor
 from domain.store.images import whole_text
 from domain.store.mapper import content_of
-from domain.values import Status, to_microseconds
+from domain.values import to_microseconds
 
-_STATUS = {
-    OfferCreated.TOPIC: Status.ACTIVE,
-    OfferRestored.TOPIC: Status.ACTIVE,
-    OfferResumed.TOPIC: Status.ACTIVE,
-    OfferPaused.TOPIC: Status.PAUSED,
-    OfferDeleted.TOPIC: Status.DELETED,
-}
-"""What an event leads to; the others leave the status as it is."""
+_STATUS = {event.TOPIC: status for event, status in STATUS_AFTER.items()}
 _BRINGING = (OfferCreated.TOPIC, OfferUpdated.TOPIC, OfferRestored.TOPIC)
 
 
@@ -33,7 +27,7 @@ def offer_then(tx: Cursor, offer_uid: UUID, moment: datetime) -> OfferThen:
     version = 0
     for row in rows:
         version = version or row["version"]
-        if status := _STATUS.get(row["topic"]):
+        if status := _STATUS[row["topic"]]:
             return OfferThen(status, version)
     return OfferThen()
 

@@ -2,15 +2,17 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Literal
+from datetime import datetime
+from typing import Any, Literal, get_args
 
 from msgspec import Struct
 
-from domain.events import OfferCreated, PartnerRegistered, PartnerSettingsChanged
+from domain.events import OfferCreated, PartnerEvent, PartnerRegistered, PartnerSettingsChanged
 from domain.ledger import Entry
 from domain.store.cursor import Cursor
+from domain.store.mapper import decode_event
 from domain.trace_ledger import PartnerTerms
-from domain.values import Channel, PartnerSettings, recorded_text
+from domain.values import Channel, PartnerSettings, partner_uid, recorded_text, to_microseconds
 from projections.projection import Projection
 
 TABLE = """
@@ -75,7 +77,14 @@ def _columns(settings: PartnerSettings) -> tuple[int | str | None, ...]:
     )
 
 
-PROJECTION = Projection(name="partners", key=("partner_id",), table=TABLE, apply=apply, names=("name",))
+PROJECTION = Projection(
+    name="partners",
+    key=("partner_id",),
+    table=TABLE,
+    apply=apply,
+    events=frozenset({OfferCreated, *get_args(PartnerEvent)}),
+    names=("name",),
+)
 
 
 # How it is asked
@@ -123,6 +132,19 @@ def list_partners(tx: Cursor, name: str | None = None) -> list[PartnerView]:
 def find_terms(tx: Cursor, name: str) -> PartnerTerms | None:
     row = tx.execute("SELECT rps, daily_quota, merchant_offers FROM partners WHERE name = ?", (name,)).fetchone()
     return PartnerTerms(row["rps"], _quota(row), row["merchant_offers"]) if row else None
+
+
+def days_then(tx: Cursor, name: str, moment: datetime) -> int:
+    """How long a partner's redemption windows were at a moment; read from the events themselves."""
+    row = tx.execute(
+        "SELECT e.topic, CAST(e.state AS BLOB) AS state"
+        " FROM streams s JOIN events e USING (stream_id) JOIN commits c USING (commit_id)"
+        " WHERE s.stream_uid = ? AND c.recorded_at <= ? ORDER BY e.version DESC LIMIT 1",
+        (partner_uid(name).bytes, to_microseconds(moment)),
+    ).fetchone()
+    event = decode_event(row["topic"], row["state"]) if row else None
+    settings = event.settings if isinstance(event, PartnerEvent) else PartnerSettings()
+    return settings.redemption_window_days
 
 
 def _quota(row: Any) -> int | Literal["auto"]:

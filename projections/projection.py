@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
+from domain.events import Event
 from domain.ledger import Entry
 from domain.store.cursor import Cursor
 
@@ -23,6 +24,8 @@ class Projection(Struct, frozen=True):
     table: str
     """The CREATE TABLE statement of the table called `name`."""
     apply: Callable[[Cursor, Sequence[Entry]], None]
+    events: frozenset[type[Event]]
+    """Those that change it: where there is none of them, it is left in peace."""
     indexes: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     """The columns by which people know a row."""

@@ -37,8 +37,10 @@ def tables() -> list[str]:
 
 
 def project(tx: Cursor, entries: Sequence[Entry]) -> None:
+    kinds = {type(entry.event) for entry in entries}
     for projection in PROJECTIONS:
-        projection.apply(tx, entries)
+        if not projection.events.isdisjoint(kinds):
+            projection.apply(tx, entries)
 
 
 def status(ledger: OfferLedger) -> list[ProjectionStatus]:

@@ -8,8 +8,6 @@ from msgspec import Struct
 
 from domain.events import OfferRedeemed
 from domain.ledger import OfferLedger
-from domain.store.cursor import Cursor
-from domain.store.events import find_event
 from domain.store.mapper import decode_as
 from domain.values import to_microseconds
 
@@ -29,30 +27,31 @@ def rows(ledger: OfferLedger, partner: str, since: datetime, until: datetime) ->
     """In the order of the ledger, from `since` until before `until`, which has passed. Read bit by bit: there may be millions,
     and their reader may be slow."""
     ledger.recorder.settle(until)
-    after = to_microseconds(since) - 1
+    after = (to_microseconds(since), 0, 0)
     while True:
         with ledger.recorder.reading() as tx:
-            found = tx.execute(_SELECT, (partner, after, to_microseconds(until), ROWS_PER_READ)).fetchall()
-            read = [_row(tx, row) for row in found]
-        yield from read
+            bounds = (partner, after[0], to_microseconds(until), *after, ROWS_PER_READ)
+            found = tx.execute(_SELECT, bounds).fetchall()
+        yield from map(_row, found)
         if len(found) < ROWS_PER_READ:
             return
-        after = found[-1]["recorded_at"]
+        after = tuple(found[-1][column] for column in ("recorded_at", "redemption_id", "version"))
 
 
-# A commit has one redemption or reversal, so its time tells the place.
+# The joins are in the order in which they shall be made.
 _SELECT = """
-    SELECT c.recorded_at, r.amount, i.merchant_id, i.external_id, p.redemption_id, p.version
-    FROM commits c
-    CROSS JOIN redemptions r ON r.commit_id = c.commit_id
-    CROSS JOIN redemptions p ON p.redemption_id = r.redemption_id
-    CROSS JOIN inventory i ON i.offer_id = r.offer_id
-    WHERE c.partner = ? AND c.recorded_at > ? AND c.recorded_at < ?
-    AND r.activation_id IS NOT NULL AND p.type = 'OfferRedeemed'
-    ORDER BY c.recorded_at LIMIT ?
+    SELECT c.recorded_at, r.redemption_id, r.version, r.amount, i.merchant_id, i.external_id,
+           CAST(e.state AS BLOB) AS redeemed
+    FROM commits c CROSS JOIN redemptions r CROSS JOIN inventory i CROSS JOIN redemptions p CROSS JOIN events e
+    WHERE c.partner = ? AND c.recorded_at >= ? AND c.recorded_at < ?
+    AND r.commit_id = c.commit_id AND r.type <> 'RedemptionRefused'
+    AND (c.recorded_at, r.redemption_id, r.version) > (?, ?, ?)
+    AND i.offer_id = r.offer_id AND p.redemption_id = r.redemption_id AND p.type = 'OfferRedeemed'
+    AND e.stream_id = p.redemption_id AND e.version = p.version
+    ORDER BY c.recorded_at, r.redemption_id, r.version LIMIT ?
 """
 
 
-def _row(tx: Cursor, row: Any) -> FeedRow:
-    event = find_event(tx, row["redemption_id"], row["version"])
-    return FeedRow(row["merchant_id"], row["external_id"], row["amount"], decode_as(OfferRedeemed, event.state))
+def _row(row: Any) -> FeedRow:
+    redeemed = decode_as(OfferRedeemed, row["redeemed"])
+    return FeedRow(row["merchant_id"], row["external_id"], row["amount"], redeemed)

@@ -5,13 +5,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from domain.activation import Activation
+from domain.activation import Activation, OfferThen
 from domain.activation_ledger import OfferTerms
 from domain.events import OfferActivated
 from domain.ledger import Entry
 from domain.redemption_window import RedemptionWindow
 from domain.store.cursor import Cursor
-from domain.values import from_microseconds, to_microseconds
+from domain.values import Status, from_microseconds, to_microseconds
 from projections.projection import Projection
 
 TABLE = """
@@ -29,7 +29,10 @@ TABLE = """
 INDEXES = (
     # The order of lists, within a customer and without.
     "CREATE INDEX redemption_windows_by_customer ON redemption_windows (customer_id, offer_id, redeemable_until)",
-    "CREATE INDEX redemption_windows_by_offer ON redemption_windows (offer_id, redeemable_until)",
+    # This ends with what tells whether a window had begun, so that those that had not are passed without a look at their rows.
+    """
+    CREATE INDEX redemption_windows_by_offer
+    ON redemption_windows (offer_id, redeemable_until, activation_id, activated_at)""",
 )
 
 
@@ -38,8 +41,9 @@ INDEXES = (
 
 def apply(tx: Cursor, entries: Sequence[Entry]) -> None:
     tx.executemany(
-        "INSERT OR REPLACE INTO redemption_windows"
-        " VALUES (?, ?, ?, coalesce((SELECT stream_id FROM streams WHERE stream_uid = ?), 0), ?, ?, ?, ?, ?)",
+        "INSERT INTO redemption_windows"
+        " VALUES (?, ?, ?, coalesce((SELECT stream_id FROM streams WHERE stream_uid = ?), 0), ?, ?, ?, ?, ?)"
+        " ON CONFLICT (activation_id) DO NOTHING",
         [_row(entry, entry.event) for entry in entries if isinstance(entry.event, OfferActivated)],
     )
 
@@ -54,7 +58,7 @@ def _row(entry: Entry, event: OfferActivated) -> tuple[Any, ...]:
         event.activated_at,
         event.redemption_window_days,
         event.redeemable_until,
-        event.late,
+        int(event.late),
     )
 
 
@@ -63,6 +67,7 @@ PROJECTION = Projection(
     key=("activation_id",),
     table=TABLE,
     apply=apply,
+    events=frozenset({OfferActivated}),
     indexes=INDEXES,
     names=("customer_id", "activated_at"),
 )
@@ -90,11 +95,14 @@ def find_activation(tx: Cursor, activation_id: UUID) -> Activation | None:
 def offer_terms(tx: Cursor, offer_uid: UUID) -> OfferTerms | None:
     """None for an offer that was never seen."""
     row = tx.execute(
-        "SELECT i.partner, p.redemption_window_days FROM streams s JOIN inventory i ON i.offer_id = s.stream_id"
+        "SELECT i.partner, i.status, i.version, p.redemption_window_days FROM streams s JOIN inventory i ON i.offer_id = s.stream_id"
         " JOIN partners p ON p.name = i.partner WHERE s.stream_uid = ?",
         (offer_uid.bytes,),
     ).fetchone()
-    return OfferTerms(row["partner"], row["redemption_window_days"]) if row else None
+    if row is None:
+        return None
+    present = OfferThen(Status(row["status"]), row["version"])
+    return OfferTerms(row["partner"], row["redemption_window_days"], present)
 
 
 _SELECT = """

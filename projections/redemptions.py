@@ -1,17 +1,18 @@
 """What has been redeemed, refused and taken back?
 
-A row for each event of a transaction. A reversal's amount is negative, so that what is left is a sum.
+A row for each event of a purchase. A reversal's amount is negative, so that what is left is a sum.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import Any, get_args
 from uuid import UUID
 
 from msgspec import Struct
 
-from domain.events import OfferRedeemed, RedemptionRefused, RedemptionReversed
+from domain.events import OfferRedeemed, RedemptionEvent, RedemptionRefused, RedemptionReversed
 from domain.ledger import Entry
 from domain.store.cursor import Cursor
 from domain.values import to_microseconds
@@ -30,14 +31,12 @@ TABLE = """
         activation_id INTEGER,
         amount TEXT NOT NULL,
         currency TEXT NOT NULL,
-        is_doubtful INTEGER NOT NULL,
         PRIMARY KEY (redemption_id, version)
     )"""
-"""`is_doubtful`: when the purchase was made, it was not known that it would be owed a reward."""
 INDEXES = (
     "CREATE INDEX redemptions_by_activation ON redemptions (activation_id) WHERE activation_id IS NOT NULL",
-    "CREATE INDEX redemptions_by_commit ON redemptions (commit_id) WHERE activation_id IS NOT NULL",
-    "CREATE INDEX redemptions_doubtful ON redemptions (redemption_id, version) WHERE is_doubtful = 1",
+    "CREATE INDEX redemptions_by_commit ON redemptions (commit_id, redemption_id, version)",
+    "CREATE INDEX redemptions_by_customer ON redemptions (customer_id, offer_id, redemption_id)",
 )
 
 
@@ -47,38 +46,40 @@ INDEXES = (
 def apply(tx: Cursor, entries: Sequence[Entry]) -> None:
     for entry in entries:
         match entry.event:
-            case OfferRedeemed() as event:
-                activation = UUID(event.activation_id).bytes
-                row = (*_place(entry), *_purchase(event), activation, event.amount, event.currency)
-                tx.execute(_REDEEMED, (*row, event.transacted_at, activation))
+            case OfferRedeemed(activation_id=activation_id) as event:
+                tx.execute(_TOLD, _told(entry, event, UUID(activation_id).bytes))
             case RedemptionRefused() as event:
-                tx.execute(_REFUSED, (*_place(entry), *_purchase(event), event.amount, event.currency))
-            case RedemptionReversed() as event:
-                tx.execute(_REVERSED, (*_place(entry)[1:], f"-{event.amount}", entry.stream_id))
+                tx.execute(_TOLD, _told(entry, event, None))
+            case RedemptionReversed(amount=amount):
+                place = (entry.version, entry.commit_id, entry.event.TOPIC)
+                tx.execute(_REVERSED, (*place, f"-{amount}", entry.stream_id))
             case _:
                 pass
 
 
 _STREAM = "(SELECT stream_id FROM streams WHERE stream_uid = ?)"
-_KNOWN_LATER = f"""
-    (SELECT c.recorded_at > ? FROM redemption_windows w JOIN commits c USING (commit_id)
-     WHERE w.activation_id = {_STREAM})
-"""
-_REDEEMED = f"INSERT INTO redemptions VALUES (?, ?, ?, ?, ?, ?, {_STREAM}, ?, {_STREAM}, ?, ?, {_KNOWN_LATER})"
-_REFUSED = f"INSERT INTO redemptions VALUES (?, ?, ?, ?, ?, ?, {_STREAM}, ?, NULL, ?, ?, 1)"
+_TOLD = f"INSERT INTO redemptions VALUES (?, ?, ?, ?, ?, ?, coalesce({_STREAM}, 0), ?, {_STREAM}, ?, ?)"
 _REVERSED = """
     INSERT INTO redemptions
-    SELECT redemption_id, ?, ?, ?, transaction_id, customer_id, offer_id, transacted_at, activation_id, ?, currency, 0
+    SELECT redemption_id, ?, ?, ?, transaction_id, customer_id, offer_id, transacted_at, activation_id, ?, currency
     FROM redemptions WHERE redemption_id = ? AND type = 'OfferRedeemed'
 """
 
 
-def _place(entry: Entry) -> tuple[int, int, int, str]:
-    return entry.stream_id, entry.version, entry.commit_id, entry.event.TOPIC
-
-
-def _purchase(event: OfferRedeemed | RedemptionRefused) -> tuple[str, str, bytes, int]:
-    return event.transaction_id, event.customer_id, UUID(event.offer_uid).bytes, event.transacted_at
+def _told(entry: Entry, event: OfferRedeemed | RedemptionRefused, activation: bytes | None) -> tuple[Any, ...]:
+    return (
+        entry.stream_id,
+        entry.version,
+        entry.commit_id,
+        event.TOPIC,
+        event.transaction_id,
+        event.customer_id,
+        UUID(event.offer_uid).bytes,
+        event.transacted_at,
+        activation,
+        event.amount,
+        event.currency,
+    )
 
 
 PROJECTION = Projection(
@@ -86,6 +87,7 @@ PROJECTION = Projection(
     key=("redemption_id", "version"),
     table=TABLE,
     apply=apply,
+    events=frozenset(get_args(RedemptionEvent)),
     indexes=INDEXES,
     names=("type", "transaction_id"),
 )

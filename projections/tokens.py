@@ -1,11 +1,11 @@
 """Which tokens are there, and whose is this secret?"""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 from msgspec import Struct
 
-from domain.events import TokenCreated, TokenRevoked
+from domain.events import TokenCreated, TokenEvent, TokenRevoked
 from domain.ledger import Entry
 from domain.store.cursor import Cursor
 from domain.values import Role, recorded_text
@@ -59,7 +59,9 @@ def apply(tx: Cursor, entries: Sequence[Entry]) -> None:
                 pass
 
 
-PROJECTION = Projection(name="tokens", key=("token_id",), table=TABLE, apply=apply, names=("name",))
+PROJECTION = Projection(
+    name="tokens", key=("token_id",), table=TABLE, apply=apply, events=frozenset(get_args(TokenEvent)), names=("name",)
+)
 
 
 # How it is asked

@@ -6,19 +6,21 @@ looked at, so that a list of what is winding down does not pass what is open, ho
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, assert_never
 from uuid import UUID
 
 from msgspec import Struct
 
-from domain.activation import WindowState
+from domain.activation import WindowState, state_at
+from domain.redemption_window import MAX_DAYS, RedemptionWindow
 from domain.store.cursor import Cursor
-from domain.values import recorded_text, to_microseconds
+from domain.values import from_microseconds, to_microseconds, utc_text
 from projections.inactive_periods import COVERING, COVERS
 from projections.redemptions import Redeemed, redeemed_on
 
 NO_ID = 2**62
 """Larger than every id."""
+DAY = 24 * 60 * 60 * 1_000_000
 
 
 class WindowFilter(Struct, frozen=True):
@@ -40,6 +42,11 @@ class Sight(Struct, frozen=True):
     def told(self) -> int:
         """Of what may come later nothing is known: until when offers can be told to have been active, in microseconds."""
         return to_microseconds(min(self.at, self.known))
+
+    @property
+    def last_end(self) -> int:
+        """When the windows that have begun by then have ended, in microseconds: none is longer."""
+        return to_microseconds(self.at) + MAX_DAYS * DAY
 
 
 class WindowPlace(NamedTuple):
@@ -141,9 +148,9 @@ def _driver(wanted: WindowFilter, sight: Sight, first: int) -> tuple[str, list[A
 
 
 def _conditions(wanted: WindowFilter, sight: Sight) -> tuple[list[str], list[Any]]:
-    live = " AND w.redeemable_until > ?" if wanted.state in {WindowState.OPEN, WindowState.WINDING_DOWN} else ""
-    conditions = [f"EXISTS (SELECT 1 FROM redemption_windows w WHERE w.offer_id = o.offer_id{live})"]
-    values: list[Any] = [to_microseconds(sight.at)] if live else []
+    window = "w.offer_id = o.offer_id AND w.redeemable_until > ? AND w.redeemable_until <= ?"
+    conditions = [f"EXISTS (SELECT 1 FROM redemption_windows w WHERE {window})"]
+    values: list[Any] = [*_ends(wanted, sight)]
     if wanted.partner is not None:
         conditions.append("EXISTS (SELECT 1 FROM inventory i WHERE i.offer_id = o.offer_id AND i.partner = ?)")
         values.append(wanted.partner)
@@ -160,17 +167,26 @@ def _conditions(wanted: WindowFilter, sight: Sight) -> tuple[list[str], list[Any
 # The windows of one
 
 
+def _ends(wanted: WindowFilter, sight: Sight) -> tuple[int, int]:
+    """After which moment, and until when, such windows end; in microseconds."""
+    at = to_microseconds(sight.at)
+    match wanted.state:
+        case WindowState.OPEN | WindowState.WINDING_DOWN:
+            return at, sight.last_end
+        case WindowState.EXPIRED:
+            return 0, at
+        case None:
+            return 0, sight.last_end
+        case _:
+            assert_never(wanted.state)
+
+
 def _windows(tx: Cursor, wanted: WindowFilter, sight: Sight, after: WindowPlace, limit: int) -> list[Any]:
     """Those of an offer after a place; an offer that is known to be as wanted."""
-    at = to_microseconds(sight.at)
-    first = (after.redeemable_until, after.activation_id)
-    conditions = ["w.offer_id = ?", "(w.redeemable_until, w.activation_id) > (?, ?)"]
-    if wanted.state in {WindowState.OPEN, WindowState.WINDING_DOWN}:
-        first = max(first, (at, NO_ID))
-    values: list[Any] = [after.offer_id, *first]
-    if wanted.state is WindowState.EXPIRED:
-        conditions.append("w.redeemable_until <= ?")
-        values.append(at)
+    after_end, last_end = _ends(wanted, sight)
+    first = max((after.redeemable_until, after.activation_id), (after_end, NO_ID))
+    conditions = ["w.offer_id = ?", "(w.redeemable_until, w.activation_id) > (?, ?)", "w.redeemable_until <= ?"]
+    values: list[Any] = [after.offer_id, *first, last_end]
     if wanted.customer_id is not None:
         conditions.append("w.customer_id = ?")
         values.append(wanted.customer_id)
@@ -180,22 +196,21 @@ def _windows(tx: Cursor, wanted: WindowFilter, sight: Sight, after: WindowPlace,
         " JOIN streams s ON s.stream_id = w.activation_id JOIN streams o ON o.stream_id = w.offer_id"
         f" WHERE {' AND '.join(conditions)} AND w.activated_at <= ? AND c.recorded_at <= ?"
         " ORDER BY w.redeemable_until, w.activation_id LIMIT ?",
-        (*values, at, to_microseconds(sight.known), limit),
+        (*values, to_microseconds(sight.at), to_microseconds(sight.known), limit),
     ).fetchall()
 
 
 def _view(tx: Cursor, row: Any, sight: Sight, *, is_inactive: bool) -> WindowView:
-    if row["redeemable_until"] <= to_microseconds(sight.at):
-        state = WindowState.EXPIRED
-    else:
-        state = WindowState.WINDING_DOWN if is_inactive else WindowState.OPEN
+    window = RedemptionWindow(from_microseconds(row["activated_at"]), from_microseconds(row["redeemable_until"]))
+    state = state_at(window, sight.at, is_active=not is_inactive)
+    assert state  # noqa: S101 - what has not begun is not listed
     return WindowView(
         activation_id=UUID(bytes=row["stream_uid"]),
         offer_uid=UUID(bytes=row["offer_uid"]),
         customer_id=row["customer_id"],
         offer_version=row["offer_version"],
-        activated_at=recorded_text(row["activated_at"]),
-        redeemable_until=recorded_text(row["redeemable_until"]),
+        activated_at=utc_text(window.activated_at),
+        redeemable_until=utc_text(window.redeemable_until),
         state=state,
         redeemed=redeemed_on(tx, row["activation_id"], sight.at, sight.known),
     )

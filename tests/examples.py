@@ -3,21 +3,27 @@
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from msgspec import Raw
 
 from api.batch_intake import judge
 from domain.content import Content, SentContent, digest
 from domain.events import (
+    Event,
+    OfferActivated,
     OfferCreated,
     OfferDeleted,
     OfferEvent,
     OfferPaused,
+    OfferRedeemed,
     OfferRestored,
     OfferResumed,
     OfferUpdated,
     PauseCause,
+    RedemptionRefused,
+    RedemptionReversed,
+    RefusalReason,
 )
 from domain.reconciliation import Item
 from domain.values import Channel, OfferKey
@@ -104,4 +110,26 @@ PAUSED = OfferPaused(cause=PauseCause.ABSENT_FROM_SYNCHRONIZE)
 RESUMED = OfferResumed()
 DELETED = OfferDeleted()
 
+ACTIVATION_ID = UUID("2815796d-32cc-418c-a021-9de8957116f2")
+ACTIVATED = OfferActivated(
+    customer_id="C-1",
+    offer_uid=str(KEY.offer_uid),
+    offer_version=1,
+    activated_at=1_795_350_605_000_000,
+    redemption_window_days=45,
+    redeemable_until=1_799_238_605_000_000,
+)
+PURCHASE: dict[str, Any] = {
+    "transaction_id": "T-1",
+    "customer_id": "C-1",
+    "offer_uid": str(KEY.offer_uid),
+    "amount": "12.50",
+    "currency": "USD",
+    "transacted_at": 1_795_350_605_000_000,
+}
+REDEEMED = OfferRedeemed(**PURCHASE, activation_id=str(ACTIVATION_ID), offer_version=1)
+REFUSED = RedemptionRefused(**PURCHASE, reason=RefusalReason.NOT_ACTIVATED)
+REVERSED = RedemptionReversed(reversal_id="R-1", amount="2.50")
+
 EVERY_OFFER_EVENT: list[OfferEvent] = [created(), updated(), PAUSED, RESUMED, DELETED, restored()]
+EVERY_EVENT_OF_CUSTOMERS: list[Event] = [ACTIVATED, REDEEMED, REFUSED, REVERSED]

@@ -50,7 +50,7 @@ def inventory(
     except cursors.InvalidCursor:
         fail("--cursor: is not a cursor that this list gave with these filters.", exit_code=2)
     with open_service() as service, service.ledger.recorder.reading() as tx:
-        page = inventories.page(tx, wanted, service.clock(), after, limit)
+        page = inventories.page(tx, wanted, service.ledger.present(tx), after, limit)
     document = page_document(wanted, page)
     if as_json:
         print_json(document)
@@ -86,9 +86,9 @@ def history(
         fail("Name the offer: by OFFER_UID alone, or by --external-id and what else tells it apart.", exit_code=2)
     with open_service() as service, service.ledger.recorder.reading() as tx:
         offer = (
-            inventories.find(tx, _uid(offer_uid), service.clock())
+            inventories.find(tx, _uid(offer_uid), service.ledger.present(tx))
             if offer_uid is not None
-            else _only(inventories.page(tx, wanted, service.clock(), 0, 2).items)
+            else _only(inventories.page(tx, wanted, service.ledger.present(tx), 0, 2).items)
         )
         if offer is None:
             fail("There is no such offer.")

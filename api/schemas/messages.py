@@ -92,5 +92,5 @@ def _message(kind: str, context: dict[str, Any], default: str) -> str:
     if kind == "string_too_short" and context["min_length"] == 1:
         return "must not be empty"
     if kind == "string_pattern_mismatch":
-        return PATTERNS[context["pattern"]]
+        return PATTERNS.get(context["pattern"], default)
     return MESSAGES[kind].format(**context).replace("'", "") if kind in MESSAGES else default

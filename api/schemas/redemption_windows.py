@@ -9,14 +9,20 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.schemas.activations import Uid
 from api.schemas.query import Page, Word
 from api.schemas.times import Time
+from domain.values import MAX_ID_LENGTH
 
 State = Literal["open", "winding_down", "expired"]
+MAX_PSEUDONYM_LENGTH = (4 * MAX_ID_LENGTH + 16) * 4 // 3 + 1
+"""Of the longest id in UTF-8, with its seal, in base64."""
 Reason = Literal["not-activated", "redemption-window-closed"]
 
 
 class WindowQuery(Page):
     offerUid: Uid | None = None
-    customerId: Annotated[Word | None, Field(description="For a partner: the customer's pseudonym")] = None
+    customerId: Annotated[
+        str | None,
+        Field(min_length=1, max_length=MAX_PSEUDONYM_LENGTH, description="For a partner: the customer's pseudonym"),
+    ] = None
     partner: Word | None = None
     state: State | None = None
     at: Annotated[Time | None, Field(description="The moment that is looked at, past or future; now by default")] = None
@@ -129,5 +135,9 @@ class ChangedVerdict(BaseModel):
 
 
 class ChangedVerdictList(BaseModel):
+    """In the order of the late facts; `position`: until where the ledger was looked at, by later pages too."""
+
     items: list[ChangedVerdict]
     nextCursor: str | None
+    position: int
+    asOf: datetime | None

@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-import httpx2
 import pytest
 
 from api.activations import ACTIVATIONS_PATH
@@ -13,45 +12,17 @@ from domain.partner import SetPartner
 from domain.values import Role, utc_text
 from projections.verification import verify
 from tests.api.merchants import delete, limit, merchant_offer, put, uid_of
-from tests.examples import PARTNER, body
+from tests.api.publishing import JSON, activate, post, problem
+from tests.examples import PARTNER
 from tests.harness import OPERATOR, Call, Caller, Clock, MakeToken
-
-JSON = {"Content-Type": "application/json"}
-
-
-@pytest.fixture
-def publisher(call: Call, token: MakeToken) -> Caller:
-    return call(token(Role.PUBLISHER))
-
-
-@pytest.fixture
-def offer(partner: Caller, service: Service, clock: Clock) -> str:
-    """An offer that has been active for a second."""
-    limit(service)
-    assert put(partner).status_code == 202
-    clock.move(seconds=1)
-    return str(uid_of())
-
-
-def post(caller: Caller, path: str, **sent: Any) -> httpx2.Response:
-    return caller.http.post(path, content=body(sent), headers=JSON)
-
-
-def report(caller: Caller, offer: str, customer: str = "C-1", **more: Any) -> httpx2.Response:
-    return post(caller, ACTIVATIONS_PATH, customerId=customer, offerUid=offer, **more)
 
 
 def flights(offer: str) -> str:
     return f"/api/v1/offers/{offer}/flights"
 
 
-def problem(reply: httpx2.Response) -> tuple[int, str, list[str]]:
-    told = reply.json()
-    return reply.status_code, told["type"], [error["pointer"] for error in told["errors"]]
-
-
 def test_an_activation_is_told_with_its_terms(publisher: Caller, offer: str, clock: Clock) -> None:
-    reply = report(publisher, offer)
+    reply = activate(publisher, offer)
     told = reply.json()
     assert reply.status_code == 201
     assert told == {
@@ -71,26 +42,26 @@ def test_an_offer_can_be_activated_as_soon_as_it_is_there(publisher: Caller, par
     """Recorded times go on though the clock stands still."""
     limit(service)
     assert put(partner).status_code == 202
-    assert report(publisher, str(uid_of())).status_code == 201
+    assert activate(publisher, str(uid_of())).status_code == 201
 
 
 def test_the_same_customer_again_is_200_with_the_same_activation(
     publisher: Caller, offer: str, service: Service, clock: Clock
 ) -> None:
-    first = report(publisher, offer)
+    first = activate(publisher, offer)
     clock.move(days=44)
-    again = report(publisher, offer)
+    again = activate(publisher, offer)
     assert (again.status_code, again.json()) == (200, first.json())
-    assert report(publisher, offer, "C-2").status_code == 201
+    assert activate(publisher, offer, "C-2").status_code == 201
     clock.move(days=1)
-    assert report(publisher, offer).status_code == 201
+    assert activate(publisher, offer).status_code == 201
     assert verify(service.ledger) == []
 
 
 def test_the_activation_shows_the_offer_as_activated_and_the_state_of_its_window(
     publisher: Caller, partner: Caller, auditor: Caller, offer: str, clock: Clock
 ) -> None:
-    path = report(publisher, offer).headers["Location"]
+    path = activate(publisher, offer).headers["Location"]
     until = clock.now + timedelta(days=45)
     assert publisher.get(path).json()["state"] == "open"
     clock.move(days=1)
@@ -120,7 +91,7 @@ def test_an_offer_must_have_been_active_at_that_instant(
         (deleted - timedelta(microseconds=1), 201),
         (deleted, 409),
     ):
-        reply = report(publisher, offer, f"C-{at}", activatedAt=utc_text(at))
+        reply = activate(publisher, offer, f"C-{at}", activatedAt=utc_text(at))
         assert reply.status_code == status, at
         if status == 201:
             assert reply.json()["late"] is True
@@ -134,11 +105,21 @@ def test_the_days_are_those_of_the_flight_then_of_the_partner(
     service.ledger.handle(SetPartner(PARTNER, redemption_window_days=40), OPERATOR)
     start = clock.now + timedelta(days=1)
     assert post(publisher, flights(offer), startsAt=utc_text(start), redemptionWindowDays=30).status_code == 201
-    assert report(publisher, offer).json()["redemptionWindowDays"] == 40
+    assert activate(publisher, offer).json()["redemptionWindowDays"] == 40
     clock.move(days=1)
-    assert report(publisher, offer, "C-2").json()["redemptionWindowDays"] == 30
+    assert activate(publisher, offer, "C-2").json()["redemptionWindowDays"] == 30
     before = utc_text(start - timedelta(microseconds=1))
-    assert report(publisher, offer, "C-3", activatedAt=before).json()["redemptionWindowDays"] == 40
+    assert activate(publisher, offer, "C-3", activatedAt=before).json()["redemptionWindowDays"] == 40
+
+
+def test_a_late_report_gets_the_days_that_were_set_when_it_was_activated(
+    publisher: Caller, offer: str, service: Service, clock: Clock
+) -> None:
+    before = utc_text(clock.now)
+    clock.move(days=1)
+    service.ledger.handle(SetPartner(PARTNER, redemption_window_days=30), OPERATOR)
+    assert activate(publisher, offer, activatedAt=before).json()["redemptionWindowDays"] == 45
+    assert activate(publisher, offer, "C-2").json()["redemptionWindowDays"] == 30
 
 
 def test_flights_are_scheduled_once_and_listed_by_their_starts(
@@ -147,9 +128,11 @@ def test_flights_are_scheduled_once_and_listed_by_their_starts(
     later, sooner = (utc_text(clock.now + timedelta(days=days)) for days in (2, 1))
     statuses = [
         post(publisher, flights(offer), startsAt=start, redemptionWindowDays=days).status_code
-        for start, days in ((later, 30), (sooner, 45), (later, 30), (later, 31), (utc_text(clock.now), 30))
+        for start, days in ((later, 30), (sooner, 45), (later, 30), (later, 31))
     ]
-    assert statuses == [201, 201, 200, 409, 201]
+    assert statuses == [201, 201, 200, 409]
+    clock.move(seconds=1)
+    assert post(publisher, flights(offer), startsAt=utc_text(clock.now), redemptionWindowDays=30).status_code == 201
     listed = auditor.get(flights(offer)).json()
     assert [(one["startsAt"], one["redemptionWindowDays"]) for one in listed["items"]] == [
         (utc_text(clock.now), 30),
@@ -162,7 +145,7 @@ def test_flights_are_scheduled_once_and_listed_by_their_starts(
 def test_what_is_unknown_is_404(publisher: Caller) -> None:
     nobody = str(uuid4())
     replies = [
-        report(publisher, nobody),
+        activate(publisher, nobody),
         post(publisher, flights(nobody), startsAt="2027-01-01T00:00:00Z", redemptionWindowDays=30),
         publisher.get(flights(nobody)),
         publisher.get(flights("nothing")),
@@ -198,7 +181,7 @@ def test_what_is_not_in_order_is_422_and_names_the_field(
 
 
 def test_times_are_taken_in_any_offset(publisher: Caller, offer: str) -> None:
-    told = report(publisher, offer, activatedAt="2026-11-22T14:32:00.5+02:00").json()
+    told = activate(publisher, offer, activatedAt="2026-11-22T14:32:00.5+02:00").json()
     assert told["activatedAt"] == "2026-11-22T12:32:00.500000Z"
 
 
@@ -229,8 +212,8 @@ def test_only_publishers_report_and_no_partner_reads(
     partner: Caller, auditor: Caller, publisher: Caller, call: Call, token: MakeToken, offer: str
 ) -> None:
     operator = call(token(Role.OPERATOR))
-    assert [report(caller, offer).status_code for caller in (partner, auditor, operator)] == [403] * 3
-    path = report(publisher, offer).headers["Location"]
+    assert [activate(caller, offer).status_code for caller in (partner, auditor, operator)] == [403] * 3
+    path = activate(publisher, offer).headers["Location"]
     told = [caller.get(path).status_code for caller in (partner, auditor, operator, publisher)]
     assert told == [403, 200, 200, 200]
     start = {"startsAt": "2027-01-01T00:00:00Z", "redemptionWindowDays": 30}
@@ -243,9 +226,9 @@ def test_only_publishers_report_and_no_partner_reads(
 def test_an_offer_that_is_gone_is_redeemable_to_the_end_of_its_last_window(
     publisher: Caller, partner: Caller, auditor: Caller, offer: str, clock: Clock
 ) -> None:
-    report(publisher, offer)
+    activate(publisher, offer)
     clock.move(days=1)
-    until = report(publisher, offer, "C-2").json()["redeemableUntil"]
+    until = activate(publisher, offer, "C-2").json()["redeemableUntil"]
     delete(partner)
     clock.move(days=44, hours=23, minutes=59, seconds=59)
 

@@ -37,11 +37,6 @@ HEADER = (
 
 
 @pytest.fixture
-def publisher(call: Call, token: MakeToken) -> Caller:
-    return call(token(Role.PUBLISHER))
-
-
-@pytest.fixture
 def offer(partner: Caller, publisher: Caller, service: Service, clock: Clock) -> str:
     """An offer that the customer C-1 has activated a second ago."""
     limit(service)

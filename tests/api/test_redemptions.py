@@ -9,18 +9,16 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from api.activations import ACTIVATIONS_PATH
 from api.redemptions import REDEMPTIONS_PATH
 from api.wiring import Service
 from domain.events import Event, RedemptionEvent
 from domain.values import Role, redemption_uid, utc_text
 from projections.verification import verify
-from tests.api.merchants import delete, limit, merchant_offer, position, put, uid_of
+from tests.api.merchants import delete, merchant_offer, position, put, uid_of
+from tests.api.publishing import INSTANT, JSON, activate, post, problem, purchase, redeem
 from tests.examples import PARTNER, body
 from tests.harness import Call, Caller, Clock, MakeToken
 
-JSON = {"Content-Type": "application/json"}
-INSTANT = timedelta(microseconds=1)
 REPLAYED = "Idempotency-Replayed"
 AT_ONCE = 8
 NO_AMOUNTS = [
@@ -50,20 +48,6 @@ NOT_IN_ORDER: dict[str, list[Any]] = {
 
 
 @pytest.fixture
-def publisher(call: Call, token: MakeToken) -> Caller:
-    return call(token(Role.PUBLISHER))
-
-
-@pytest.fixture
-def offer(partner: Caller, service: Service, clock: Clock) -> str:
-    """An offer that has been active for a second."""
-    limit(service)
-    assert put(partner).status_code == 202
-    clock.move(seconds=1)
-    return str(uid_of())
-
-
-@pytest.fixture
 def begin(publisher: Caller, offer: str, clock: Clock) -> datetime:
     """The customer C-1 has activated the offer at that time, some days ago, for 45 days."""
     began = clock.now
@@ -72,41 +56,12 @@ def begin(publisher: Caller, offer: str, clock: Clock) -> datetime:
     return began
 
 
-def post(caller: Caller, path: str, **sent: Any) -> httpx2.Response:
-    return caller.http.post(path, content=body(sent), headers=JSON)
-
-
-def activate(caller: Caller, offer: str, customer: str = "C-1", **more: Any) -> httpx2.Response:
-    return post(caller, ACTIVATIONS_PATH, customerId=customer, offerUid=offer, **more)
-
-
-def purchase(offer: str, at: datetime, **changes: Any) -> dict[str, Any]:
-    return {
-        "transactionId": "T-1",
-        "customerId": "C-1",
-        "offerUid": offer,
-        "amount": "12.50",
-        "currency": "USD",
-        "transactedAt": utc_text(at),
-        **changes,
-    }
-
-
-def redeem(caller: Caller, offer: str, at: datetime, **changes: Any) -> httpx2.Response:
-    return post(caller, REDEMPTIONS_PATH, **purchase(offer, at, **changes))
-
-
 def redemption_path(transaction: str = "T-1") -> str:
     return f"{REDEMPTIONS_PATH}/{redemption_uid(transaction)}"
 
 
 def reverse(caller: Caller, path: str, reversal: Any = "R-1", amount: Any = "12.50") -> httpx2.Response:
     return post(caller, f"{path}/reversals", reversalId=reversal, amount=amount)
-
-
-def problem(reply: httpx2.Response) -> tuple[int, str, list[str]]:
-    told = reply.json()
-    return reply.status_code, told["type"], [error["pointer"] for error in told["errors"]]
 
 
 def redemption_events(service: Service) -> list[Event]:

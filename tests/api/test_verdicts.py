@@ -7,37 +7,21 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from api.activations import ACTIVATIONS_PATH
-from api.redemptions import REDEMPTIONS_PATH
 from api.wiring import Service
 from domain.values import Role, redemption_uid, utc_text
 from projections import changed_verdicts
+from tests.api import publishing
 from tests.api.merchants import delete, limit, merchant_offer, position, put, uid_of
 from tests.api.paging import items_of, pages
+from tests.api.publishing import INSTANT, JSON, problem
 from tests.examples import PARTNER, body
 from tests.harness import Call, Caller, Clock, MakeToken
 
-JSON = {"Content-Type": "application/json"}
 VERDICT_PATH = "/api/v1/redemption-verdict"
 CHANGED_PATH = "/api/v1/audit/changed-verdicts"
-INSTANT = timedelta(microseconds=1)
 DAYS = timedelta(days=45)
 NOT_ACTIVATED = {"valid": False, "reason": "not-activated", "activationId": None, "offerVersion": None}
 WINDOW_CLOSED = NOT_ACTIVATED | {"reason": "redemption-window-closed"}
-
-
-@pytest.fixture
-def publisher(call: Call, token: MakeToken) -> Caller:
-    return call(token(Role.PUBLISHER))
-
-
-@pytest.fixture
-def offer(partner: Caller, service: Service, clock: Clock) -> str:
-    """An offer that has been active for a second."""
-    limit(service)
-    assert put(partner).status_code == 202
-    clock.move(seconds=1)
-    return str(uid_of())
 
 
 @pytest.fixture
@@ -49,8 +33,7 @@ def bought(clock: Clock, offer: str) -> datetime:  # noqa: ARG001 - the offer is
 
 
 def activate(caller: Caller, offer: str, at: datetime, customer: str = "C-1") -> str:
-    sent = body({"customerId": customer, "offerUid": offer, "activatedAt": utc_text(at)})
-    reply = caller.http.post(ACTIVATIONS_PATH, content=sent, headers=JSON)
+    reply = publishing.activate(caller, offer, customer, activatedAt=utc_text(at))
     assert reply.status_code == 201
     return str(reply.json()["activationId"])
 
@@ -58,9 +41,7 @@ def activate(caller: Caller, offer: str, at: datetime, customer: str = "C-1") ->
 def redeem(
     caller: Caller, offer: str, at: datetime, transaction: str = "T-1", customer: str = "C-1"
 ) -> httpx2.Response:
-    sent = {"transactionId": transaction, "customerId": customer, "offerUid": offer, "amount": "12.50"}
-    sent |= {"currency": "USD", "transactedAt": utc_text(at)}
-    return caller.http.post(REDEMPTIONS_PATH, content=body(sent), headers=JSON)
+    return publishing.redeem(caller, offer, at, transactionId=transaction, customerId=customer)
 
 
 def question(offer: str, at: datetime) -> dict[str, Any]:
@@ -81,11 +62,6 @@ def changed(caller: Caller, since: datetime, until: datetime, **more: Any) -> li
 
 def span(since: datetime, until: datetime) -> dict[str, Any]:
     return {"from": utc_text(since), "to": utc_text(until)}
-
-
-def problem(reply: httpx2.Response) -> tuple[int, str, list[str]]:
-    told = reply.json()
-    return reply.status_code, told["type"], [error["pointer"] for error in told["errors"]]
 
 
 def valid(activation: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.content import digest
-from domain.events import OfferEvent
+from domain.events import Event, OfferEvent
 from domain.ledger import Entry, OfferLedger
 from domain.offer import ABSENT, Offer, evolve
 from domain.partner import SetPartner
@@ -19,7 +19,7 @@ from domain.store.cursor import Cursor
 from domain.values import Channel, Operation, Status
 from projections import inventory, known_offers, projector, verification
 from projections.inventory import OfferFilter
-from tests.examples import EVERY_OFFER_EVENT, PARTNER, created, item, offer_data
+from tests.examples import EVERY_EVENT_OF_CUSTOMERS, EVERY_OFFER_EVENT, PARTNER, created, item, offer_data
 from tests.harness import OPERATOR, Clock, outcome_of, run_batch
 
 Sent = dict[str, Any]
@@ -125,9 +125,12 @@ def test_after_a_synchronize_exactly_its_offers_are_active_and_failed_ones_are_a
             assert {i for i, status in now.items() if status is Status.ACTIVE} <= applied | failed
 
 
+ANY_EVENT: list[Event] = [*EVERY_OFFER_EVENT, *EVERY_EVENT_OF_CUSTOMERS]
+
+
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.integers(1, 3), st.sampled_from(EVERY_OFFER_EVENT)), max_size=10))
-def test_the_projections_accept_any_sequence_of_events(history: list[tuple[int, OfferEvent]]) -> None:
+@given(st.lists(st.tuples(st.integers(1, 3), st.sampled_from(ANY_EVENT)), max_size=10))
+def test_the_projections_accept_any_sequence_of_events(history: list[tuple[int, Event]]) -> None:
     with a_ledger() as ledger, ledger.recorder.writing() as tx:
         entries = [Entry(1, ordinal, 100 + stream, ordinal, event) for ordinal, (stream, event) in enumerate(history)]
         projector.project(tx, entries)
