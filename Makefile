@@ -42,10 +42,14 @@ unit: $(VENV)/.ready
 faults: $(VENV)/.ready ## kill the server at twenty random moments of a run (some minutes)
 	@OFFER_LEDGER_TEST_KILLS=20 OFFER_LEDGER_TEST_LEASE=10 $(BIN)/pytest -s tests/faults
 
-bench: $(VENV)/.ready ## time and memory of large batches beside raw writes, single offers beside commits of their own
+bench: $(VENV)/.ready ## large batches and activations beside raw writes, single offers beside commits of their own, a million windows
 	@$(BIN)/python -m benchmarks batch
 	@echo
 	@$(BIN)/python -m benchmarks put
+	@echo
+	@$(BIN)/python -m benchmarks activations
+	@echo
+	@$(BIN)/python -m benchmarks windows
 
 format: $(VENV)/.ready ## put the code in its format
 	@$(BIN)/ruff check --fix --quiet

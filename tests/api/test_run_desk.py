@@ -5,6 +5,7 @@ import pickle
 import time
 from collections.abc import Callable
 from datetime import date
+from decimal import Decimal
 from uuid import uuid4
 
 import pytest
@@ -23,13 +24,17 @@ from domain.refusals import (
     NoSlotLeft,
     OfferNotActivatable,
     Refused,
+    ReversalExceedsRedemption,
+    ReversalReused,
     RunInProgress,
     RunNotYours,
     TimeAhead,
     TokenNameTaken,
     TooManyPerSecond,
+    TransactionReused,
     UnknownOffer,
     UnknownPartner,
+    UnknownRedemption,
     UnknownToken,
     WindowDaysOutOfBounds,
 )
@@ -97,6 +102,10 @@ def test_a_run_that_was_accepted_is_never_answered_as_if_nothing_had_happened(
         OfferNotActivatable("was not active"),
         FlightTaken(),
         FlightInThePast(),
+        UnknownRedemption(),
+        TransactionReused(),
+        ReversalReused(),
+        ReversalExceedsRedemption(Decimal("2.50"), "USD"),
         UnknownPartner("nobody"),
         TokenNameTaken("feed"),
         UnknownToken("feed"),
@@ -126,6 +135,10 @@ def test_no_kind_of_refusal_is_forgotten_here() -> None:
         "OfferNotActivatable",
         "FlightTaken",
         "FlightInThePast",
+        "UnknownRedemption",
+        "TransactionReused",
+        "ReversalReused",
+        "ReversalExceedsRedemption",
         "UnknownPartner",
         "TokenNameTaken",
         "UnknownToken",
