@@ -73,6 +73,14 @@ def _lines(body: bytes) -> list[Line]:
     return lines
 
 
+_Refusal = dict[str, Any]
+"""What is told of a line that is refused."""
+
+
+def _refusal(problem: Problem) -> _Refusal:
+    return {"outcome": "refused", "status": problem.status, "problem": problem_document(problem)}
+
+
 class _Report:
     """The outcomes of the lines so far, in their order."""
 
@@ -92,13 +100,14 @@ class _Report:
         for line, one in zip(lines, read, strict=True):
             self._tell(line, next(results) if isinstance(one, ActivationRequest) else one)
 
-    def _read(self, line: Line) -> ActivationRequest | Problem:
-        if len(line.text) > MAX_BYTES:
-            return too_large(MAX_BYTES, "line")
+    def _read(self, line: Line) -> ActivationRequest | _Refusal:
         try:
+            if len(line.text) > MAX_BYTES:
+                raise too_large(MAX_BYTES, "line")
             return activation_request(self._caller, read_as(line.text, ActivationBody))
         except Problem as problem:
-            return problem
+            # What is kept until all lines are read holds nothing of the line.
+            return _refusal(problem)
 
     def _submit(self, asked: Sequence[ActivationRequest]) -> Sequence[Activated | Refused | StorageError]:
         if self._trouble is None:
@@ -111,17 +120,15 @@ class _Report:
                 logger.error("a batch of activations: some lines are not recorded: %s", error, exc_info=error)
         return [self._trouble] * len(asked)
 
-    def _tell(self, line: Line, result: Activated | Refused | StorageError | Problem) -> None:
-        told: dict[str, Any] = {"line": line.number}
+    def _tell(self, line: Line, result: Activated | Refused | StorageError | _Refusal) -> None:
         if isinstance(result, Activated):
             outcome, status = ("created", HTTPStatus.CREATED) if result.is_new else ("existing", HTTPStatus.OK)
-            told |= {"outcome": outcome, "status": status, "activation": activation_document(result.activation)}
+            told: dict[str, Any] = {"outcome": outcome, "status": status}
+            told["activation"] = activation_document(result.activation)
         else:
-            problem = problem_of(result)
-            outcome = "refused"
-            told |= {"outcome": outcome, "status": problem.status, "problem": problem_document(problem)}
-        self._counts[outcome] += 1
-        self._items.append(told)
+            told = result if isinstance(result, dict) else _refusal(problem_of(result))
+        self._counts[told["outcome"]] += 1
+        self._items.append({"line": line.number, **told})
 
     def document(self) -> bytes:
         return msgspec.json.encode({"counts": self._counts, "items": self._items})

@@ -2,27 +2,28 @@
 
 from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from uuid import UUID, uuid4
 
 import msgspec
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 
+from api import cursors
 from api.auth import Here, may, may_at_once
 from api.json_body import read_body, takes
-from api.pages import JSON
+from api.pages import JSON, next_link
 from api.problems import not_found
 from api.schemas.activations import ActivationReply, ActivationView, Flight, FlightList, FlightRequest
 from api.schemas.activations import ActivationRequest as ActivationBody
 from api.schemas.problem import BODY_PROBLEMS, PROBLEM, PROBLEMS
-from api.schemas.query import no_parameters, uid
+from api.schemas.query import Page, no_parameters, uid
 from api.schemas.times import Time, read_time
 from domain.activation import Activate, Activation, state_at
 from domain.activation_ledger import ActivationRequest
 from domain.flight import ScheduleFlight
 from domain.refusals import Refused
-from domain.values import Origin, Role, Source, Status, utc_text
+from domain.values import Origin, Role, Source, Status, to_microseconds, utc_text
 from projections.offer_then import content_at, offer_then
 from projections.redemption_windows import find_activation
 from projections.tokens import Caller
@@ -117,18 +118,35 @@ async def schedule_flight(request: Request, service: Here, caller: MaySchedule, 
     return Response(msgspec.json.encode(answer), HTTPStatus.CREATED if is_new else HTTPStatus.OK, media_type=JSON)
 
 
+class FlightQuery(Page):
+    pass
+
+
 @router.get(FLIGHTS_PATH, responses={200: {"model": FlightList}})
 def list_flights(
     request: Request,
     service: Here,
     caller: MayReadActivations,  # noqa: ARG001 - asks for the role
     offer_uid: OfferUid,
+    query: Annotated[FlightQuery, Query()],
 ) -> Response:
-    """All flights of an offer, in the order of their starts."""
-    no_parameters(request)
-    scheduled = service.activations.flights(_offer(offer_uid)).scheduled
-    items = [_flight(start, scheduled[start]) for start in sorted(scheduled)]
-    return Response(msgspec.json.encode({"items": items, "nextCursor": None}), media_type=JSON)
+    """The flights of an offer, in the order of their starts."""
+    named = _offer(offer_uid)
+    question = ("flights", named)
+    place = cursors.decode_as(_Start, question, query.cursor)
+    scheduled = service.activations.flights(named).scheduled
+    starts = [start for start in sorted(scheduled) if place is None or to_microseconds(start) > place.start]
+    last = _Start(to_microseconds(starts[query.limit - 1])) if len(starts) > query.limit else None
+    next_cursor = cursors.encode(question, last)
+    items = [_flight(start, scheduled[start]) for start in starts[: query.limit]]
+    body = {"items": items, "nextCursor": next_cursor}
+    return Response(msgspec.json.encode(body), headers=next_link(request.url, next_cursor), media_type=JSON)
+
+
+class _Start(NamedTuple):
+    """Of the last flight of a page, in microseconds."""
+
+    start: int
 
 
 def activation_document(activation: Activation) -> dict[str, Any]:

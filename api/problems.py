@@ -29,7 +29,9 @@ from domain.refusals import (
     ReversalReused,
     RunInProgress,
     TimeAhead,
+    TooManyFlights,
     TooManyPerSecond,
+    TooManyReversals,
     TransactionReused,
     UnknownOffer,
     UnknownRedemption,
@@ -245,10 +247,6 @@ def _of_refused_report(refusal: Refused) -> Problem:
             return validation_error([Complaint((refusal.field,), "must not lie in the future")])
         case FlightInThePast():
             return validation_error([Complaint(("startsAt",), "must not lie in the past")])
-        case FlightTaken():
-            return Problem(HTTPStatus.CONFLICT, "flight-taken", f"{refusal}.")
-        case OfferNotActivatable():
-            return Problem(HTTPStatus.CONFLICT, "offer-not-activatable", f"{refusal}.")
         case UnknownRedemption():
             return not_found("redemption")
         case TransactionReused() | ReversalReused():
@@ -259,4 +257,12 @@ def _of_refused_report(refusal: Refused) -> Problem:
             more = {"remaining": str(refusal.remaining)}
             return Problem(HTTPStatus.CONFLICT, "reversal-exceeds-redemption", f"{refusal}.", more=more)
         case _:
-            return Problem(HTTPStatus.CONFLICT, "refused", f"{refusal}.")
+            return Problem(HTTPStatus.CONFLICT, _CONFLICTS.get(type(refusal), "refused"), f"{refusal}.")
+
+
+_CONFLICTS: dict[type[Refused], str] = {
+    FlightTaken: "flight-taken",
+    OfferNotActivatable: "offer-not-activatable",
+    TooManyFlights: "too-many-flights",
+    TooManyReversals: "too-many-reversals",
+}

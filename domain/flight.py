@@ -11,8 +11,11 @@ from msgspec import Struct
 
 from domain.events import FlightEvent, FlightScheduled
 from domain.redemption_window import require_days
-from domain.refusals import FlightInThePast, FlightTaken
+from domain.refusals import FlightInThePast, FlightTaken, TooManyFlights
 from domain.values import from_microseconds, to_microseconds
+
+MAX_FLIGHTS = 500
+"""Some fifty years of them."""
 
 # State: the days by the start
 
@@ -46,13 +49,15 @@ class ScheduleFlight(Struct, frozen=True):
 
 
 def schedule(flights: Flights, command: ScheduleFlight, now: datetime) -> list[FlightEvent]:
-    """The same again is nothing new. Raises WindowDaysOutOfBounds, FlightTaken, FlightInThePast."""
+    """The same again is nothing new. Raises WindowDaysOutOfBounds, FlightTaken, TooManyFlights, FlightInThePast."""
     require_days(command.redemption_window_days)
     known = flights.scheduled.get(command.starts_at)
     if known is not None and known != command.redemption_window_days:
         raise FlightTaken
     if known is not None:
         return []
+    if len(flights.scheduled) >= MAX_FLIGHTS:
+        raise TooManyFlights(MAX_FLIGHTS)
     if command.starts_at < now:
         raise FlightInThePast
     return [

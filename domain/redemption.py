@@ -19,10 +19,13 @@ from domain.refusals import (
     ReversalExceedsRedemption,
     ReversalReused,
     TimeAhead,
+    TooManyReversals,
     TransactionReused,
     UnknownRedemption,
 )
 from domain.values import from_microseconds, to_microseconds
+
+MAX_REVERSALS = 1_000
 
 # Verdicts
 
@@ -144,13 +147,15 @@ def redeem(
 
 
 def reverse(redemption: Redemption, command: Reverse) -> list[RedemptionEvent]:
-    """The same again is nothing new. Raises UnknownRedemption, ReversalReused, ReversalExceedsRedemption."""
+    """The same again is nothing new. Raises UnknownRedemption, ReversalReused, TooManyReversals, ReversalExceedsRedemption."""
     if redemption.redeemed is None:
         raise UnknownRedemption
     if known := reversed_by(redemption, command.reversal_id):
         if Decimal(known.amount) != command.amount:
             raise ReversalReused
         return []
+    if len(redemption.reversals) >= MAX_REVERSALS:
+        raise TooManyReversals(MAX_REVERSALS)
     if command.amount > remaining(redemption):
         raise ReversalExceedsRedemption(remaining(redemption), redemption.redeemed.currency)
     return [RedemptionReversed(reversal_id=command.reversal_id, amount=str(command.amount))]

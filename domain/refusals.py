@@ -119,6 +119,20 @@ class ReversalExceedsRedemption(Refused):
         self.remaining = remaining
 
 
+class TooManyReversals(Refused):
+    """Each one is looked at whenever another one comes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"A redemption has {limit} reversals at most")
+
+
+class TooManyFlights(Refused):
+    """Each one is looked at whenever the offer is activated."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"An offer has {limit} flights at most")
+
+
 class RunNotYours(Refused):
     """A run is carried out by the owner of its lease alone, and only once."""
 

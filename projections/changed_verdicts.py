@@ -1,6 +1,6 @@
 """On which purchases has the verdict changed, and by which late fact?
 
-A verdict changes only when an activation is recorded after the purchase was made: what is valid once stays so, on the same
+A verdict changes only when an activation is recorded after the purchase was made or told of: what is valid once stays so, on the same
 activation. So the activations that were recorded in a span lead to the purchases, and what was recorded before and after
 costs nothing.
 """
@@ -113,7 +113,9 @@ def _late(tx: Cursor, span: Span, partner: str | None, after: FactPlace) -> Iter
 
 # The joins are in the order in which they shall be made.
 _LATE = """
-    SELECT r.*, i.partner, o.stream_uid AS offer_uid, s.stream_uid AS redemption_uid, c.recorded_at,
+    SELECT r.*, (SELECT min(d.recorded_at) FROM redemptions n JOIN commits d ON d.commit_id = n.commit_id
+                 WHERE n.redemption_id = r.redemption_id) AS first_told_at,
+           i.partner, o.stream_uid AS offer_uid, s.stream_uid AS redemption_uid, c.recorded_at,
            a.recorded_at AS fact_recorded_at, w.activation_id AS fact_id, w.activated_at AS fact_activated_at,
            f.stream_uid AS fact_uid, a.first_position + e.ordinal AS fact_position, a.actor AS fact_actor
     FROM commits a
@@ -123,7 +125,10 @@ _LATE = """
     AND e.commit_id = a.commit_id AND w.activation_id = e.stream_id
     AND (a.recorded_at, w.activation_id, r.redemption_id) > (?, ?, ?)
     AND r.customer_id = w.customer_id AND r.offer_id = w.offer_id
-    AND r.transacted_at < a.recorded_at AND r.type <> 'RedemptionReversed'
+    AND r.type <> 'RedemptionReversed'
+    AND (r.transacted_at < a.recorded_at OR EXISTS (
+        SELECT 1 FROM redemptions n JOIN commits d ON d.commit_id = n.commit_id
+        WHERE n.redemption_id = r.redemption_id AND d.recorded_at < a.recorded_at))
     AND c.commit_id = r.commit_id AND c.recorded_at <= ?
     AND NOT EXISTS (
         SELECT 1 FROM redemptions n JOIN commits d ON d.commit_id = n.commit_id
@@ -137,7 +142,8 @@ _LATE = """
 def _changed(tx: Cursor, row: Any, span: Span) -> ChangedVerdict | None:
     """None if this fact has not changed the verdict."""
     offer_uid, transacted_at = UUID(bytes=row["offer_uid"]), from_microseconds(row["transacted_at"])
-    first = max(span.since, transacted_at)  # before a purchase there is no verdict on it
+    # Before a purchase was made or told of, there is no verdict on it.
+    first = max(span.since, min(transacted_at, from_microseconds(row["first_told_at"])))
     made = activations(tx, row["customer_id"], offer_uid, first)
     told = activations(tx, row["customer_id"], offer_uid, span.until)
     before, after = verdict_on(made, transacted_at), verdict_on(told, transacted_at)

@@ -97,4 +97,5 @@ def verdict(
         say(f"Not owed: {WHY[document['reason']]}")
     for window in document["windows"]:
         say(f"  window {window['activationId']}  {window['activatedAt']} - {window['redeemableUntil']}")
-    say(f"As known at position {document['position']} ({document['asOf']}).")
+    when = f" ({document['asOf']})" if document["asOf"] else ""
+    say(f"As known at position {document['position']}{when}.")

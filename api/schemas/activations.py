@@ -61,7 +61,7 @@ class FlightList(BaseModel):
     """In the order of their starts."""
 
     items: list[Flight]
-    nextCursor: None
+    nextCursor: str | None
 
 
 class LineProblem(BaseModel):

@@ -446,3 +446,8 @@ def test_if_nothing_has_been_recorded_when_the_storage_fails_the_whole_batch_is_
     assert left(service.ledger) == before
     mend_storage(service.ledger)
     assert told(send(publisher, body))["counts"] == counts(created=3)
+
+
+def test_a_body_of_blank_lines_is_refused_before_it_is_taken_apart(publisher: Caller) -> None:
+    reply = send(publisher, b" \n" * (MAX_BATCH_BYTES // 2))
+    assert (reply.status_code, reply.json()["type"]) == (422, "validation-error")

@@ -12,6 +12,7 @@ from domain.partner import SetPartner
 from domain.values import Role, utc_text
 from projections.verification import verify
 from tests.api.merchants import delete, limit, merchant_offer, put, uid_of
+from tests.api.paging import pages
 from tests.api.publishing import JSON, activate, post, problem
 from tests.examples import PARTNER
 from tests.harness import OPERATOR, Call, Caller, Clock, MakeToken
@@ -140,6 +141,15 @@ def test_flights_are_scheduled_once_and_listed_by_their_starts(
         (later, 30),
     ]
     assert listed["nextCursor"] is None
+
+
+def test_flights_come_in_pages(publisher: Caller, auditor: Caller, offer: str) -> None:
+    starts = ["2027-01-01T00:00:00.000000Z", "2300-01-01T00:00:00.000000Z", "9999-12-31T00:00:00.000000Z"]
+    for start in starts:
+        post(publisher, flights(offer), startsAt=start, redemptionWindowDays=30)
+    found = list(pages(auditor, flights(offer), limit=1))
+    assert [[flight["startsAt"] for flight in page] for page in found] == [[start] for start in starts]
+    assert problem(auditor.get(flights(offer), cursor="x")) == (422, "validation-error", ["/query/cursor"])
 
 
 def test_what_is_unknown_is_404(publisher: Caller) -> None:

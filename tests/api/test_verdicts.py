@@ -321,6 +321,50 @@ def test_a_purchase_must_have_been_told_by_to(
     assert told == [0, 1]
 
 
+def test_changed_verdicts_come_in_the_order_of_their_late_facts(
+    publisher: Caller, auditor: Caller, offer: str, bought: datetime, clock: Clock
+) -> None:
+    customers = ("C-1", "C-2", "C-3")
+    for customer in customers:
+        redeem(publisher, offer, bought, f"T of {customer}", customer)
+    for customer in reversed(customers):
+        activate(publisher, offer, bought, customer)
+    clock.move(days=1)
+    assert transactions(changed(auditor, bought, clock.now)) == ["T of C-3", "T of C-2", "T of C-1"]
+
+
+def test_later_pages_know_no_more_than_the_first_one(
+    publisher: Caller, auditor: Caller, offer: str, bought: datetime, clock: Clock
+) -> None:
+    """Though `to` lies ahead."""
+    for number in (1, 2):
+        redeem(publisher, offer, bought, f"T-{number}")
+    activate(publisher, offer, bought)
+    asked = span(bought, clock.now + DAYS) | {"limit": 1}
+    first = auditor.get(CHANGED_PATH, **asked).json()
+    clock.move(seconds=1)
+    assert redeem(publisher, offer, bought, "T-1").status_code == 201
+    redeem(publisher, offer, bought, "T-3")
+    second = auditor.get(CHANGED_PATH, **asked, cursor=first["nextCursor"]).json()
+    assert transactions([*first["items"], *second["items"]]) == ["T-1", "T-2"]
+    assert [item["type"] for item in second["items"]] == ["RedemptionRefused"]
+    assert (second["position"], second["nextCursor"]) == (first["position"], None)
+
+
+def test_a_purchase_that_was_told_ahead_of_its_time_has_a_verdict_from_then_on(
+    publisher: Caller, auditor: Caller, offer: str, clock: Clock
+) -> None:
+    """The clocks of two machines differ by some minutes."""
+    told = clock.now
+    assert redeem(publisher, offer, told + timedelta(minutes=4)).status_code == 409
+    clock.move(minutes=1)
+    activation = activate(publisher, offer, clock.now)
+    for later in (0, 10):
+        clock.move(minutes=later, seconds=1)
+        (item,) = changed(auditor, told + timedelta(seconds=1), clock.now)
+        assert (item["before"], item["after"]) == (NOT_ACTIVATED, valid(activation))
+
+
 def test_changed_verdicts_come_in_pages_in_the_order_of_their_transactions(
     publisher: Caller,
     auditor: Caller,

@@ -8,8 +8,8 @@ import pytest
 
 from domain import flight
 from domain.events import FlightScheduled
-from domain.flight import NONE, Flights, ScheduleFlight
-from domain.refusals import FlightInThePast, FlightTaken, WindowDaysOutOfBounds
+from domain.flight import MAX_FLIGHTS, NONE, Flights, ScheduleFlight
+from domain.refusals import FlightInThePast, FlightTaken, TooManyFlights, WindowDaysOutOfBounds
 from domain.values import to_microseconds
 from tests.examples import KEY
 
@@ -63,3 +63,10 @@ def test_a_flight_is_in_force_from_its_start_until_the_next_one_starts() -> None
     flights = given_flights([scheduled(later, 31), scheduled(NOW, 30)])
     at = [NOW - INSTANT, NOW, later - INSTANT, later, later + timedelta(days=4000)]
     assert [flights.days_at(moment) for moment in at] == [None, 30, 30, 31, 31]
+
+
+def test_an_offer_has_five_hundred_flights_at_most_and_those_are_still_known() -> None:
+    events = [scheduled(NOW + timedelta(days=number), 30) for number in range(MAX_FLIGHTS)]
+    assert when(NOW, 30, *events) == []
+    with pytest.raises(TooManyFlights):
+        when(NOW + INSTANT, 30, *events)

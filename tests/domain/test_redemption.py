@@ -22,6 +22,7 @@ from domain.events import (
     RefusalReason,
 )
 from domain.redemption import (
+    MAX_REVERSALS,
     UNSEEN,
     Purchase,
     Redemption,
@@ -38,6 +39,7 @@ from domain.refusals import (
     ReversalExceedsRedemption,
     ReversalReused,
     TimeAhead,
+    TooManyReversals,
     TransactionReused,
     UnknownRedemption,
 )
@@ -387,3 +389,10 @@ def test_a_reversal_is_made_exactly_if_there_is_room_for_it(sequence: list[Asked
             left = amount
         assert {r.reversal_id: Decimal(r.amount) for r in redemption.reversals} == made
         assert remaining(redemption) == (left or 0)
+
+
+def test_a_redemption_has_a_thousand_reversals_at_most_and_those_are_still_known() -> None:
+    before = after(redeemed("1000.00"), *(undone(f"R-{number}", "0.01") for number in range(MAX_REVERSALS)))
+    assert when_undone(before, "R-0", "0.01") == []
+    with pytest.raises(TooManyReversals):
+        when_undone(before, "R-more", "0.01")
