@@ -1,21 +1,21 @@
 """Which offers are there, and what has happened to each?"""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from api import cursors
+from api.as_of import PRESENT, Asked, asked, find_offer, offer_page
 from api.auth import Here, may
-from api.pages import JSON, next_link, told_of_head
+from api.pages import JSON, next_link
 from api.problems import not_found
-from api.schemas.offers import HistoryList, HistoryQuery, Offer, OfferList, OfferQuery
+from api.schemas.offers import HistoryList, HistoryQuery, Offer, OfferList, OfferQuery, OneOfferQuery
 from api.schemas.problem import PROBLEMS
-from api.schemas.query import no_parameters, uid
-from domain.store.commit import head_of
+from api.schemas.query import uid
 from domain.values import Channel, Role, Status
-from projections import history, inventory
-from projections.inventory import OfferFilter, OfferPage, OfferView
+from projections import history
+from projections.inventory import OfferFilter, OfferView
 from projections.tokens import Caller
 
 MayList = Annotated[Caller, Depends(may(Role.PARTNER, Role.PUBLISHER, Role.AUDITOR, Role.OPERATOR))]
@@ -38,31 +38,18 @@ def list_offers(request: Request, service: Here, caller: MayList, query: Annotat
         q=query.q,
         redeemable=None if query.redeemable is None else query.redeemable == "true",
     )
-    with service.ledger.recorder.reading() as tx:
-        after = cursors.decode(wanted, query.cursor)
-        if caller.partner in {None, wanted.partner}:
-            page = inventory.page(tx, wanted, service.ledger.present(tx), after, query.limit)
-        else:
-            page = OfferPage([], None, head_of(tx))
-    body = page_document(wanted, page)
+    visible = caller.partner in {None, wanted.partner}
+    body = offer_page(service.ledger, wanted, asked(query), query.cursor, query.limit, visible=visible)
     headers = next_link(request.url, body["nextCursor"])
     return Response(msgspec.json.encode(body), headers=headers, media_type=JSON)
 
 
-def page_document(wanted: OfferFilter, page: OfferPage) -> dict[str, Any]:
-    """One page of the inventory as its readers get it, by HTTP and from the command line."""
-    return {
-        "items": page.items,
-        "nextCursor": cursors.encode(wanted, page.next_after),
-        **told_of_head(page.head),
-    }
-
-
 @router.get("/{offerUid}", responses={200: {"model": Offer}, 304: {"description": "Not changed"}})
-def get_offer(request: Request, service: Here, caller: MayRead, offer_uid: OfferUid) -> Response:
-    """One offer as it is now; its ETag is its version."""
-    no_parameters(request)
-    offer = _visible_offer(service, caller, offer_uid)
+def get_offer(
+    request: Request, service: Here, caller: MayRead, offer_uid: OfferUid, query: Annotated[OneOfferQuery, Query()]
+) -> Response:
+    """One offer as it is now, or as it was; its ETag is its version."""
+    offer = _visible_offer(service, caller, offer_uid, asked(query))
     etag = f'"{offer.version}"'
     if {etag, "*"} & _etags(request.headers.get("If-None-Match", "")):
         return Response(status_code=304, headers={"ETag": etag})
@@ -83,11 +70,11 @@ def get_history(
     return Response(msgspec.json.encode(body), headers=next_link(request.url, next_cursor), media_type=JSON)
 
 
-def _visible_offer(service: Here, caller: Caller, offer_uid: str) -> OfferView:
+def _visible_offer(service: Here, caller: Caller, offer_uid: str, state: Asked = PRESENT) -> OfferView:
     """Raises Problem 404: also for another partner's offer, whose existence is nobody else's business."""
     named = uid(offer_uid)
     with service.ledger.recorder.reading() as tx:
-        offer = inventory.find(tx, named, service.ledger.present(tx)) if named else None
+        offer = find_offer(service.ledger, tx, named, state) if named else None
     if offer is None or caller.partner not in {None, offer.partner}:
         raise not_found("offer")
     return offer

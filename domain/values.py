@@ -19,7 +19,7 @@ MAX_ID_LENGTH = 256
 """Of an externalId or merchantId, in characters."""
 
 _NAMESPACE = UUID("6f0c1d52-7a6b-5d0e-9d5b-0ffe41ed6e40")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -136,11 +136,11 @@ def _uid(*parts: str | None) -> UUID:
 
 def to_microseconds(moment: datetime) -> int:
     """Microseconds since 1970-01-01T00:00:00Z: how the ledger stores every time."""
-    return (moment - _EPOCH) // _MICROSECOND
+    return (moment - EPOCH) // _MICROSECOND
 
 
 def from_microseconds(microseconds: int) -> datetime:
-    return _EPOCH + microseconds * _MICROSECOND
+    return EPOCH + microseconds * _MICROSECOND
 
 
 def utc_text(moment: datetime) -> str:

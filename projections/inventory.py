@@ -21,6 +21,7 @@ from domain.store.events import find_event
 from domain.store.images import whole_text
 from domain.store.mapper import content_of
 from domain.values import Channel, Status, recorded_text, to_microseconds
+from projections.names import searched_names
 from projections.projection import MAX_PAGE_BYTES, Projection
 
 TABLE = """
@@ -93,7 +94,7 @@ def _created_row(entry: Entry, event: OfferCreated) -> tuple[Any, ...]:
         event.content_digest,
         event.sent_digest,
         f"{event.external_id}\n{event.merchant_id or ''}".casefold(),
-        _searched_names(event.content),
+        searched_names(event.content),
         entry.commit_id,
         entry.commit_id,
         entry.commit_id,
@@ -105,24 +106,9 @@ def _change(entry: Entry, event: OfferEvent) -> tuple[Any, ...]:
     status = STATUS_AFTER[type(event)]
     content: tuple[Any, ...] = (None, None, None, False, None)
     if isinstance(event, OfferUpdated | OfferRestored):
-        names = _searched_names(event.content)
+        names = searched_names(event.content)
         content = (entry.version, event.content_digest, names, True, event.sent_digest)
     return (entry.version, entry.commit_id, status, status is not None, entry.commit_id, *content, entry.stream_id)
-
-
-def _searched_names(content: msgspec.Raw) -> str:
-    found = _names(content)
-    names = (found.name, found.headline, found.offer_name)
-    return "\n".join(name for name in names if isinstance(name, str)).casefold()
-
-
-class _Names(Struct, rename="camel", gc=False):
-    name: Any = None
-    headline: Any = None
-    offer_name: Any = None
-
-
-_names = msgspec.json.Decoder(_Names).decode
 
 
 PROJECTION = Projection(
@@ -188,20 +174,25 @@ def page(tx: Cursor, wanted: OfferFilter, now: datetime, after: int, limit: int)
         f"{_SELECT} WHERE {' AND '.join(['i.offer_id > ?', *conditions])} ORDER BY i.offer_id LIMIT ?",
         (after, *values, limit + 1),
     ).fetchall()
+    return page_of(tx, rows, now, limit, head_of(tx))
+
+
+def page_of(tx: Cursor, rows: Sequence[Any], now: datetime, limit: int, head: Head) -> OfferPage:
+    """Of offers' rows, one more than the limit if there are more."""
     items: list[OfferView] = []
     size = 0
     for row in rows[:limit]:
         if size > MAX_PAGE_BYTES:
             break
-        items.append(_view(tx, row, now))
+        items.append(view_of(tx, row, now))
         size += len(items[-1].content)
     next_after = rows[len(items) - 1]["offer_id"] if len(rows) > len(items) else None
-    return OfferPage(items, next_after, head_of(tx))
+    return OfferPage(items, next_after, head)
 
 
 def find(tx: Cursor, offer_uid: UUID, now: datetime) -> OfferView | None:
     row = tx.execute(f"{_SELECT} WHERE s.stream_uid = ?", (offer_uid.bytes,)).fetchone()
-    return _view(tx, row, now) if row else None
+    return view_of(tx, row, now) if row else None
 
 
 _LAST_UNTIL = "(SELECT max(w.redeemable_until) FROM redemption_windows w WHERE w.offer_id = i.offer_id)"
@@ -216,16 +207,23 @@ _SELECT = f"""
 """
 
 
-def _conditions(wanted: OfferFilter, now: datetime) -> tuple[list[str], list[Any]]:
+def identity(wanted: OfferFilter) -> tuple[list[str], list[Any]]:
+    """The conditions on what never changes in an offer, and their values."""
     given = {
         "i.partner": wanted.partner,
         "i.channel": wanted.channel,
         "i.merchant_id": wanted.merchant_id,
         "i.external_id": wanted.external_id,
-        "i.status": wanted.status,
     }
-    conditions = [f"{column} = ?" for column, value in given.items() if value is not None]
-    values: list[Any] = [value for value in given.values() if value is not None]
+    told = {f"{column} = ?": value for column, value in given.items() if value is not None}
+    return list(told), list(told.values())
+
+
+def _conditions(wanted: OfferFilter, now: datetime) -> tuple[list[str], list[Any]]:
+    conditions, values = identity(wanted)
+    if wanted.status is not None:
+        conditions.append("i.status = ?")
+        values.append(wanted.status)
     if wanted.status in {Status.PAUSED, Status.DELETED}:
         conditions.append("i.status <> 'active'")  # lets it use inventory_by_status
     if wanted.redeemable is not None:
@@ -238,7 +236,9 @@ def _conditions(wanted: OfferFilter, now: datetime) -> tuple[list[str], list[Any
     return conditions, values
 
 
-def _view(tx: Cursor, row: Any, now: datetime) -> OfferView:
+def view_of(tx: Cursor, row: Any, now: datetime) -> OfferView:
+    """An offer, by a row with the columns of the inventory and the times of its commits, judged at a moment."""
+
     def moment_if(status: Status) -> str | None:
         return recorded_text(row["status_since"]) if row["status"] == status else None
 
@@ -254,7 +254,7 @@ def _view(tx: Cursor, row: Any, now: datetime) -> OfferView:
         status=row["status"],
         version=row["version"],
         content=msgspec.Raw(whole_text(tx, stored.content, stored.images)),
-        content_digest=row["content_digest"],
+        content_digest=stored.content_digest,
         created_at=recorded_text(row["created_at"]),
         updated_at=recorded_text(row["updated_at"]),
         paused_at=moment_if(Status.PAUSED),

@@ -12,14 +12,14 @@ from domain.ledger import Entry, OfferLedger
 from domain.store.commit import head_of
 from domain.store.cursor import Cursor
 from domain.values import Watch, unwatched
-from projections import inactive_periods, inventory, partners, redemption_windows, redemptions, tokens
+from projections import inventory, offer_periods, partners, redemption_windows, redemptions, tokens
 from projections.projection import Projection
 
 PROJECTIONS: tuple[Projection, ...] = (
     inventory.PROJECTION,
     partners.PROJECTION,
     tokens.PROJECTION,
-    inactive_periods.PROJECTION,
+    offer_periods.PROJECTION,
     redemption_windows.PROJECTION,
     redemptions.PROJECTION,
 )

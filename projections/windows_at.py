@@ -15,7 +15,7 @@ from domain.activation import WindowState, state_at
 from domain.redemption_window import MAX_DAYS, RedemptionWindow
 from domain.store.cursor import Cursor
 from domain.values import from_microseconds, to_microseconds, utc_text
-from projections.inactive_periods import COVERING, COVERS
+from projections.offer_periods import STATUS_AT
 from projections.redemptions import Redeemed, redeemed_on
 
 NO_ID = 2**62
@@ -99,7 +99,7 @@ def page(tx: Cursor, wanted: WindowFilter, sight: Sight, after: WindowPlace, lim
 
 OFFERS_PER_QUERY = 100
 
-_INACTIVE = f"EXISTS (SELECT 1 FROM {COVERING} WHERE p.offer_id = o.offer_id AND {COVERS})"
+_INACTIVE = f"{STATUS_AT.format(offer_id='o.offer_id')} <> 'active'"
 _WITH_WINDOWS = """
     WITH RECURSIVE o (offer_id) AS (
         SELECT min(offer_id) FROM redemption_windows WHERE offer_id >= ?
@@ -114,7 +114,7 @@ _WITH_WINDOWS = """
 
 def _offers(tx: Cursor, wanted: WindowFilter, sight: Sight, first: int) -> Iterator[Any]:
     """The offers from that one on that may have such windows, in their order, and whether each was not active."""
-    driver, values = _driver(wanted, sight, first)
+    driver, values = _driver(wanted, first)
     conditions, more = _conditions(wanted, sight)
     # To sort what comes one by one in its order would make it come all at once.
     order = "" if driver == _WITH_WINDOWS else " ORDER BY o.offer_id"
@@ -122,15 +122,15 @@ def _offers(tx: Cursor, wanted: WindowFilter, sight: Sight, first: int) -> Itera
         found = tx.execute(
             f"SELECT * FROM (SELECT o.offer_id, {_INACTIVE} AS is_inactive FROM ({driver}) o) o"
             f" WHERE {' AND '.join(conditions)}{order} LIMIT ?",
-            (sight.told, sight.told, *values, *more, OFFERS_PER_QUERY),
+            (sight.told, *values, *more, OFFERS_PER_QUERY),
         ).fetchall()
         yield from found
         if len(found) < OFFERS_PER_QUERY:
             return
-        driver, values = _driver(wanted, sight, found[-1]["offer_id"] + 1)
+        driver, values = _driver(wanted, found[-1]["offer_id"] + 1)
 
 
-def _driver(wanted: WindowFilter, sight: Sight, first: int) -> tuple[str, list[Any]]:
+def _driver(wanted: WindowFilter, first: int) -> tuple[str, list[Any]]:
     """What leads to the offers by the shortest way."""
     if wanted.offer_uid is not None:
         return "SELECT stream_id AS offer_id FROM streams WHERE stream_uid = ? AND stream_id >= ?", [
@@ -141,7 +141,8 @@ def _driver(wanted: WindowFilter, sight: Sight, first: int) -> tuple[str, list[A
         windows = "SELECT DISTINCT offer_id FROM redemption_windows WHERE customer_id = ? AND offer_id >= ?"
         return windows, [wanted.customer_id, first]
     if wanted.state is WindowState.WINDING_DOWN:
-        return f"SELECT p.offer_id FROM {COVERING} WHERE p.offer_id >= ? AND {COVERS}", [first, *[sight.told] * 2]
+        # Those that have ever been so.
+        return "SELECT DISTINCT offer_id FROM offer_periods WHERE status <> 'active' AND offer_id >= ?", [first]
     if wanted.partner is not None:
         return "SELECT offer_id FROM inventory WHERE partner = ? AND offer_id >= ?", [wanted.partner, first]
     return _WITH_WINDOWS, [first]

@@ -1,15 +1,15 @@
 """offer-ledger inventory, offer-ledger history"""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 import typer
 
-from api import cursors
+from api.as_of import PRESENT, offer_page
+from api.cli.given import a_cursor_of_this_list, a_state
 from api.cli.output import AsJson, fail, print_json, print_table, say
-from api.offers import page_document
 from api.wiring import open_service
 from domain.values import Channel, Status
 from projections import history as histories
@@ -37,27 +37,26 @@ def inventory(
     ] = None,
     query: Annotated[str | None, typer.Option("--query", "-q", help="Sought in the ids and the offer's names.")] = None,
     limit: Annotated[int, typer.Option(help="How many at the most.", min=1, max=1000)] = 100,
+    as_of: Annotated[
+        Any,
+        typer.Option(parser=a_state, metavar="TIME|POSITION", help="As they were by a recorded time, or a position."),
+    ] = None,
     cursor: Annotated[str | None, typer.Option(help="nextCursor of the page before.")] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """List offers as they are now."""
+    """List offers as they are now, or as they were."""
     wanted = OfferFilter(
         partner, channel, merchant_id, external_id, Status(status) if status else None, query, redeemable
     )
-    try:
-        after = cursors.decode(wanted, cursor)
-    except cursors.InvalidCursor:
-        fail("--cursor: is not a cursor that this list gave with these filters.", exit_code=2)
-    with open_service() as service, service.ledger.recorder.reading() as tx:
-        page = inventories.page(tx, wanted, service.ledger.present(tx), after, limit)
-    document = page_document(wanted, page)
+    with open_service() as service, a_cursor_of_this_list():
+        document = offer_page(service.ledger, wanted, as_of or PRESENT, cursor, limit)
     if as_json:
         print_json(document)
         return
     print_table(
         ("offerUid", "partner", "channel", "merchantId", "externalId", "status", "version", "updated", "honoured"),
-        [_row(offer) for offer in page.items],
+        [_row(offer) for offer in document["items"]],
         empty="No offers match.",
     )
     if document["nextCursor"]:

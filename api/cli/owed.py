@@ -1,45 +1,28 @@
 """offer-ledger windows, offer-ledger verdict"""
 
-from datetime import datetime
 from typing import Annotated, Any
-from uuid import UUID
 
 import typer
 
-from api.cli.output import AsJson, fail, print_json, print_table, say
-from api.cursors import InvalidCursor
+from api.cli.given import a_cursor_of_this_list, a_time, a_uid
+from api.cli.output import AsJson, print_json, print_table, say
 from api.redemption_windows import page_document
 from api.redemptions import WHY
-from api.schemas.times import NOT_A_TIME, read_time
 from api.verdicts import verdict_document
 from api.wiring import open_service
 from domain.activation import WindowState
 from projections.windows_at import WindowFilter, WindowView
 
 
-def _time(text: str | None) -> datetime | None:
-    try:
-        return None if text is None else read_time(text)
-    except ValueError:
-        raise typer.BadParameter(NOT_A_TIME) from None
-
-
-def _uid(text: str | None) -> UUID | None:
-    try:
-        return None if text is None else UUID(text)
-    except ValueError:
-        raise typer.BadParameter("must be a UUID") from None
-
-
 def windows(
-    offer_uid: Annotated[Any, typer.Option(parser=_uid, metavar="UUID", help="Only of this offer.")] = None,
+    offer_uid: Annotated[Any, typer.Option(parser=a_uid, metavar="UUID", help="Only of this offer.")] = None,
     customer_id: Annotated[str | None, typer.Option(help="Only of this customer.")] = None,
     partner: Annotated[str | None, typer.Option(help="Only of this partner's offers.")] = None,
     state: Annotated[WindowState | None, typer.Option(help="Only in this state.")] = None,
     at: Annotated[
         Any,
         typer.Option(
-            parser=_time, metavar="TIME", help="The moment to look at, past or future (RFC 3339); now by default."
+            parser=a_time, metavar="TIME", help="The moment to look at, past or future (RFC 3339); now by default."
         ),
     ] = None,
     limit: Annotated[int, typer.Option(help="How many at the most.", min=1, max=1000)] = 100,
@@ -49,11 +32,8 @@ def windows(
 ) -> None:
     """List redemption windows: what customers are owed, and what has been redeemed."""
     wanted = WindowFilter(offer_uid, customer_id, partner, state)
-    with open_service() as service:
-        try:
-            document = page_document(service, wanted, (wanted, at), cursor, limit)
-        except InvalidCursor:
-            fail("--cursor: is not a cursor that this list gave with these filters.", exit_code=2)
+    with open_service() as service, a_cursor_of_this_list():
+        document = page_document(service, wanted, (wanted, at), cursor, limit)
     if as_json:
         print_json(document)
         return
@@ -74,10 +54,10 @@ def _row(window: WindowView) -> tuple[object, ...]:
 
 def verdict(
     customer_id: Annotated[str, typer.Option(help="Who made the purchase.")],
-    offer_uid: Annotated[Any, typer.Option(parser=_uid, metavar="UUID", help="On which offer.")],
-    transacted_at: Annotated[Any, typer.Option(parser=_time, metavar="TIME", help="When it was made (RFC 3339).")],
+    offer_uid: Annotated[Any, typer.Option(parser=a_uid, metavar="UUID", help="On which offer.")],
+    transacted_at: Annotated[Any, typer.Option(parser=a_time, metavar="TIME", help="When it was made (RFC 3339).")],
     as_of: Annotated[
-        Any, typer.Option(parser=_time, metavar="TIME", help="By what had been recorded then; now by default.")
+        Any, typer.Option(parser=a_time, metavar="TIME", help="By what had been recorded then; now by default.")
     ] = None,
     *,
     as_json: AsJson = False,

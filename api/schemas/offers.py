@@ -6,10 +6,10 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from api.schemas.query import Page, Word
+from api.schemas.query import AsOf, Page, Word
 
 
-class OfferQuery(Page):
+class OfferQuery(Page, AsOf):
     partner: Word | None = None
     channel: Literal["custom", "merchant"] | None = None
     merchantId: Word | None = None
@@ -19,6 +19,10 @@ class OfferQuery(Page):
     redeemable: Annotated[
         Literal["true", "false"] | None, Field(description="Can customers be owed a reward for it?")
     ] = None
+
+
+class OneOfferQuery(AsOf):
+    pass
 
 
 class HistoryQuery(Page):

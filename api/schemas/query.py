@@ -12,13 +12,14 @@ from pydantic_core import PydanticCustomError
 from api.problems import validation_error
 from api.schemas.batch import UUID_PATTERN
 from api.schemas.messages import Complaint, shortened
+from api.schemas.times import Time
 from domain.values import MAX_ID_LENGTH
 
 Word = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH)]
 
 
 def _digits(value: Any) -> Any:
-    if isinstance(value, str) and not re.fullmatch("[0-9]{1,9}", value):
+    if isinstance(value, str) and not re.fullmatch("[0-9]{1,15}", value):
         raise PydanticCustomError("digits", "must be an integer")
     return value
 
@@ -33,6 +34,18 @@ class Page(BaseModel):
 
     cursor: Annotated[str | None, Field(max_length=256, description="nextCursor of the page before")] = None
     limit: Limit = 100
+
+
+Position = Annotated[int, Field(ge=0), BeforeValidator(_digits)]
+
+
+class AsOf(BaseModel):
+    """A past state is asked for by a recorded time or by a position; the present one by neither."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    asOf: Annotated[Time | None, Field(description="By what had been recorded then")] = None
+    asOfPosition: Annotated[Position | None, Field(description="By what stands in the ledger up to there")] = None
 
 
 def uid(text: str) -> UUID | None:

@@ -69,6 +69,16 @@ def head_at(tx: Cursor, moment: datetime) -> Head:
     return Head(row["position"], from_microseconds(row["recorded_at"])) if row else Head(0, None)
 
 
+def head_at_position(tx: Cursor, position: int) -> Head:
+    """The same for a position, which may lie inside a commit; one beyond the newest means the newest."""
+    row = tx.execute(
+        "SELECT first_position + event_count - 1 AS last, recorded_at FROM commits WHERE first_position <= ?"
+        " ORDER BY first_position DESC LIMIT 1",
+        (position,),
+    ).fetchone()
+    return Head(min(position, row["last"]), from_microseconds(row["recorded_at"])) if row else Head(0, None)
+
+
 def changed_since(tx: Cursor, partner: str, position: int) -> set[UUID]:
     """The streams of which a partner's commits have recorded events after a position."""
     rows = tx.execute(

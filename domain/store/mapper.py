@@ -34,10 +34,11 @@ class VersionedEvent(Struct, frozen=True):
     event: Event
 
 
-class StoredContent(Struct):
-    """A content's JSON text, and the digests of the images that stand outside of it."""
+class StoredContent(Struct, rename="camel"):
+    """A content's JSON text with its digest, and the digests of the images that stand outside of it."""
 
     content: Raw
+    content_digest: str
     images: tuple[str, ...] = ()
 
 
@@ -88,7 +89,7 @@ def content_of(topic: str, state: bytes) -> StoredContent:
     if _EVENTS[topic].VERSION == 1:
         return _content_alone(state)
     event = decode_event(topic, state)
-    return StoredContent(event.content, event.images)  # type: ignore[union-attr]
+    return StoredContent(event.content, event.content_digest, event.images)  # type: ignore[union-attr]
 
 
 _content_alone = msgspec.json.Decoder(StoredContent).decode

@@ -17,7 +17,7 @@ from tests.examples import batch, body, item
 from tests.harness import Call, Caller, MakeToken
 
 EXAMPLES = 60
-EXAMPLES_OF_A_CALL = 25
+EXAMPLES_OF_A_CALL = 15
 # A cursor is only good for the list that gave it, which JSON Schema can't say.
 UNSAYABLE = [positive_data_acceptance]
 # 409: the run of a request that nobody waited for may be in progress when the next one comes.

@@ -19,7 +19,6 @@ from projections import inventory, windows_at
 from projections.windows_at import START, Sight, WindowFilter, WindowPage, WindowPlace, WindowView
 from tests.examples import KEY, PARTNER, PAUSED, item
 from tests.harness import OPERATOR, Clock, run_batch
-from tests.runs import rows
 from tests.single_requests import delete, merchant_key, put
 
 PUBLISHER = Origin("shop-window", Source.PUBLISHER)
@@ -244,7 +243,6 @@ def test_an_offer_that_is_paused_and_then_deleted_has_not_been_active_for_one_ti
             ["MO-1 C-1"],
         ]
     assert [market.states(at) for at in (paused - INSTANT, restored)] == [[OPEN], [OPEN]]
-    assert rows(market.ledger, "inactive_periods") == 1
 
 
 def test_an_offer_that_goes_again_and_again_is_seen_as_it_was_each_time(market: Market) -> None:

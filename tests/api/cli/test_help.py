@@ -10,7 +10,8 @@ OPTIONS = {
     "serve": ["--host", "--port", "--workers"],
     "import": ["FILE", "--partner", "--json"],
     "inventory": [
-        "--partner", "--channel", "--merchant-id", "--external-id", "--status", "-q", "--limit", "--cursor", "--json",
+        "--partner", "--channel", "--merchant-id", "--external-id", "--status", "-q", "--limit", "--as-of", "--cursor",
+        "--json",
     ],
     "history": ["OFFER_UID", "--external-id", "--partner", "--merchant-id", "--json"],
     "windows": ["--offer-uid", "--customer-id", "--partner", "--state", "--at", "--limit", "--cursor", "--json"],

@@ -11,6 +11,7 @@ from tests.api.cli.shell import (
     record_merchant_offer,
     require_done,
     require_usage_error,
+    require_usage_sentence,
 )
 from tests.examples import DELETED, PARTNER
 from tests.harness import Caller
@@ -136,3 +137,22 @@ def test_a_cursor_that_was_never_given_is_a_usage_error_that_names_the_option(st
 def test_a_cursor_of_other_filters_is_a_usage_error_that_names_the_option(stocked: Run) -> None:
     cursor = stocked("inventory", "--limit", 2, "--json").json["nextCursor"]
     require_usage_error(stocked("inventory", "--status", "active", "--cursor", cursor), "--cursor")
+
+
+# As it was
+
+
+def test_the_inventory_as_of_a_position_or_a_time_is_that_of_http(stocked: Run, auditor: Caller) -> None:
+    position = stocked("inventory", "--json").json["position"] - 2
+    by_http = auditor.get("/api/v1/offers", asOfPosition=position).json()
+    assert stocked("inventory", "--as-of", position, "--json").json == by_http
+    assert stocked("inventory", "--as-of", by_http["asOf"], "--json").json["items"]
+    assert require_done(stocked("inventory", "--as-of", 0)) == "No offers match.\n"
+
+
+def test_pages_of_the_past_lead_from_one_to_the_next(stocked: Run) -> None:
+    position = stocked("inventory", "--json").json["position"]
+    page = stocked("inventory", "--as-of", position, "--limit", 3, "--json").json
+    following = stocked("inventory", "--as-of", position, "--limit", 3, "--cursor", page["nextCursor"], "--json").json
+    assert [len(page["items"]), len(following["items"]), following["nextCursor"]] == [3, 2, None]
+    require_usage_sentence(stocked("inventory", "--cursor", page["nextCursor"]), "--cursor")

@@ -20,6 +20,8 @@ NOT_UNDERSTOOD = [
     ("inventory --status gone", "--status"),
     ("inventory --status absent", "--status"),
     ("inventory --channel post", "--channel"),
+    ("inventory --as-of yesterday", "--as-of"),
+    ("inventory --as-of -1", "--as-of"),
     ("windows --state closed", "--state"),
     ("windows --at yesterday", "--at"),
     ("windows --offer-uid x", "--offer-uid"),

@@ -1,0 +1,103 @@
+"""Which state of the ledger is asked for? The present one, or that as of a recorded time or a position."""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from api import cursors
+from api.pages import told_of_head
+from api.problems import validation_error
+from api.schemas.messages import Complaint
+from api.schemas.query import AsOf
+from api.schemas.times import read_time
+from domain.ledger import OfferLedger
+from domain.store.commit import head_at, head_at_position, head_of
+from domain.store.cursor import Cursor
+from domain.values import EPOCH, from_microseconds, to_microseconds
+from projections import inventory, inventory_then
+from projections.inventory import OfferFilter, OfferPage, OfferView
+from projections.inventory_then import Then
+
+
+class AsOfPlace(NamedTuple):
+    """Where a page of a past state ended; `moment` in microseconds."""
+
+    position: int
+    moment: int
+    offer_id: int
+
+
+class Asked(NamedTuple):
+    """The state that is asked for: of one of the two, or the present one."""
+
+    as_of: datetime | None = None
+    position: int | None = None
+
+
+PRESENT = Asked()
+
+
+def asked(query: AsOf) -> Asked:
+    """Raises Problem 422."""
+    if query.asOf is not None and query.asOfPosition is not None:
+        raise validation_error([Complaint(("query", "asOfPosition"), "must not be given beside asOf")])
+    return Asked(read_time(query.asOf) if query.asOf else None, query.asOfPosition)
+
+
+def then_of(ledger: OfferLedger, tx: Cursor, asked: Asked) -> Then | None:
+    """None for the present. A time or a position beyond the newest commit means that commit; redemption windows are judged at
+    the time that was asked for, never ahead of now, or at that of the position."""
+    if asked.as_of is not None:
+        return Then(head_at(tx, asked.as_of), min(asked.as_of, ledger.present(tx)))
+    if asked.position is not None:
+        return _at_position(tx, asked.position)
+    return None
+
+
+def _at_position(tx: Cursor, position: int) -> Then:
+    head = head_at_position(tx, position)
+    return Then(head, head.recorded_at or EPOCH)
+
+
+def offer_page(
+    ledger: OfferLedger, wanted: OfferFilter, asked: Asked, cursor: str | None, limit: int, *, visible: bool = True
+) -> dict[str, Any]:
+    """One page of the inventory as its readers get it, by HTTP and from the command line. Every page of a past state is of the
+    same one. Raises InvalidCursor."""
+    if asked == PRESENT:
+        return _present_page(ledger, wanted, cursor, limit, visible=visible)
+    question = (wanted, asked)
+    place = cursors.decode_as(AsOfPlace, question, cursor)
+    with ledger.recorder.reading() as tx:
+        if place:
+            then = Then(head_at_position(tx, place.position), from_microseconds(place.moment))
+        else:
+            then = then_of(ledger, tx, asked) or _at_position(tx, 0)
+        after = place.offer_id if place else cursors.START
+        page = inventory_then.page(tx, wanted, then, after, limit) if visible else OfferPage([], None, then.head)
+    following = page.next_after and AsOfPlace(then.head.position, to_microseconds(then.moment), page.next_after)
+    return _document(page, cursors.encode(question, following))
+
+
+def _present_page(
+    ledger: OfferLedger, wanted: OfferFilter, cursor: str | None, limit: int, *, visible: bool
+) -> dict[str, Any]:
+    after = cursors.decode(wanted, cursor)
+    with ledger.recorder.reading() as tx:
+        if visible:
+            page = inventory.page(tx, wanted, ledger.present(tx), after, limit)
+        else:
+            page = OfferPage([], None, head_of(tx))
+    return _document(page, cursors.encode(wanted, page.next_after))
+
+
+def _document(page: OfferPage, next_cursor: str | None) -> dict[str, Any]:
+    return {"items": page.items, "nextCursor": next_cursor, **told_of_head(page.head)}
+
+
+def find_offer(ledger: OfferLedger, tx: Cursor, offer_uid: UUID, asked: Asked) -> OfferView | None:
+    """One offer as it is, or as it was."""
+    then = then_of(ledger, tx, asked)
+    if then is None:
+        return inventory.find(tx, offer_uid, ledger.present(tx))
+    return inventory_then.find(tx, offer_uid, then)

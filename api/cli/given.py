@@ -1,0 +1,50 @@
+"""What was given on the command line?"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from uuid import UUID
+
+import typer
+
+from api.as_of import Asked
+from api.cli.output import fail
+from api.cursors import InvalidCursor
+from api.schemas.times import NOT_A_TIME, read_time
+
+MAX_POSITION_DIGITS = 15
+
+
+def a_time(text: str | None) -> datetime | None:
+    """For an option; RFC 3339."""
+    try:
+        return None if text is None else read_time(text)
+    except ValueError:
+        raise typer.BadParameter(NOT_A_TIME) from None
+
+
+def a_state(text: str | None) -> Asked | None:
+    """For an option: a recorded time or a position."""
+    if text is not None and text.isascii() and text.isdigit() and len(text) <= MAX_POSITION_DIGITS:
+        return Asked(position=int(text))
+    try:
+        return None if text is None else Asked(as_of=read_time(text))
+    except ValueError:
+        raise typer.BadParameter(f"{NOT_A_TIME}, or a position") from None
+
+
+def a_uid(text: str | None) -> UUID | None:
+    """For an option."""
+    try:
+        return None if text is None else UUID(text)
+    except ValueError:
+        raise typer.BadParameter("must be a UUID") from None
+
+
+@contextmanager
+def a_cursor_of_this_list() -> Iterator[None]:
+    """Ends the command if the cursor that was given is of another one."""
+    try:
+        yield
+    except InvalidCursor:
+        fail("--cursor: is not a cursor that this list gave with these filters.", exit_code=2)

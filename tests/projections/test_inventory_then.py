@@ -1,0 +1,285 @@
+"""The inventory as of any position or time is what a replay of the events up to there gives, and stays so."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from api.as_of import Asked, find_offer, offer_page
+from api.settings import Settings
+from api.wiring import Service, open_service
+from domain.activation import Activate
+from domain.activation_ledger import ActivationRequest
+from domain.events import OfferActivated, OfferCreated, OfferEvent, OfferRestored, OfferUpdated
+from domain.offer import STATUS_AFTER
+from domain.partner import SetPartner
+from domain.values import Channel, OfferKey, Operation, Origin, Source, Status, recorded_text, to_microseconds, utc_text
+from projections.inventory import OfferFilter
+from projections.verification import verify
+from tests.examples import PARTNER, item
+from tests.harness import OPERATOR, Clock, run_batch
+from tests.single_requests import delete, merchant_key, put
+
+MERCHANTS = [merchant_key("MO-1"), merchant_key("MO-2", "M-2"), merchant_key("MO-1", partner="harbor")]
+IDS = ["TP-1", "TP-2", "TP-3"]
+KEYS = [*MERCHANTS, *(OfferKey(PARTNER, Channel.CUSTOM, None, name) for name in IDS)]
+PUBLISHER = Origin("wallet", Source.PUBLISHER)
+INSTANT = timedelta(microseconds=1)
+EVERYTHING = OfferFilter()
+FILTERS = [
+    EVERYTHING,
+    *(OfferFilter(partner=partner) for partner in (PARTNER, "harbor", "nobody")),
+    *(OfferFilter(channel=channel) for channel in Channel),
+    OfferFilter(merchant_id="M-1"),
+    OfferFilter(external_id="MO-1"),
+    *(OfferFilter(status=status) for status in (Status.ACTIVE, Status.PAUSED, Status.DELETED)),
+    *(OfferFilter(q=q) for q in ("one", "TP-", "m-2")),
+    *(OfferFilter(redeemable=redeemable) for redeemable in (True, False)),
+    OfferFilter(partner=PARTNER, channel=Channel.CUSTOM, status=Status.PAUSED, q="one"),
+]
+
+Step = Callable[[Service, Clock], object]
+
+
+@contextmanager
+def a_service() -> Iterator[tuple[Service, Clock]]:
+    clock = Clock()
+    with TemporaryDirectory() as folder:
+        settings = Settings(database_url=f"sqlite:///{Path(folder)}/ledger.db")
+        with open_service(settings, clock) as service:
+            for partner in (PARTNER, "harbor"):
+                service.ledger.handle(
+                    SetPartner(partner, synchronize_per_day=0, insert_per_hour=0, daily_quota=0), OPERATOR
+                )
+            yield service, clock
+
+
+def putting(key: OfferKey, name: str | None) -> Step:
+    request = delete(key) if name is None else put(key, name)
+    return lambda service, _clock: service.traces.carry_out([request])
+
+
+def sending(operation: Operation, ids: Sequence[str], headline: str) -> Step:
+    items = [item(name, headline=headline) for name in ids]
+    return lambda service, _clock: run_batch(service.ledger, operation, items)
+
+
+def activating(key: OfferKey) -> Step:
+    request = ActivationRequest(PUBLISHER, Activate(str(uuid4()), key.offer_uid), uuid4())
+    return lambda service, _clock: service.activations.carry_out([request])
+
+
+def waiting(days: int) -> Step:
+    return lambda _service, clock: clock.move(days=days)
+
+
+steps: st.SearchStrategy[Step] = st.one_of(
+    st.builds(putting, st.sampled_from(MERCHANTS), st.sampled_from(["one", "Two", None])),
+    st.builds(
+        sending,
+        st.sampled_from(Operation),
+        st.lists(st.sampled_from(IDS), min_size=1, unique=True),
+        st.sampled_from(["one", "two"]),
+    ),
+    st.builds(activating, st.sampled_from(KEYS)),
+    st.builds(waiting, st.sampled_from([0, 1, 30, 46])),
+)
+
+
+# What a replay gives
+
+
+class Told(NamedTuple):
+    """An event with its place."""
+
+    position: int
+    recorded_at: int
+    stream_id: int
+    event: Any
+
+
+def history(service: Service) -> list[Told]:
+    with service.ledger.recorder.reading() as tx:
+        entries = [entry for some in service.ledger.entries(tx) for entry in some]
+        rows = tx.execute("SELECT commit_id, first_position, recorded_at FROM commits").fetchall()
+    places = {row["commit_id"]: (row["first_position"], row["recorded_at"]) for row in rows}
+    return [Told(places[e.commit_id][0] + e.ordinal, places[e.commit_id][1], e.stream_id, e.event) for e in entries]
+
+
+def replayed(events: Sequence[Told], position: int, moment: datetime) -> list[dict[str, Any]]:
+    """Offers as the service shows them, in the order of their streams."""
+    offers: dict[int, dict[str, Any]] = {}
+    ends: dict[str, list[int]] = {}
+    for told in events:
+        if told.position > position:
+            break
+        if isinstance(told.event, OfferActivated):
+            ends.setdefault(told.event.offer_uid, []).append(told.event.redeemable_until)
+        elif isinstance(told.event, OfferEvent):
+            _follow(offers, told)
+    for offer in offers.values():
+        last = max(ends.get(offer["offerUid"], [0]))
+        offer["honouredUntil"] = recorded_text(last) if last > to_microseconds(moment) else None
+    return [offers[stream_id] for stream_id in sorted(offers)]
+
+
+def _follow(offers: dict[int, dict[str, Any]], told: Told) -> None:
+    event, when = told.event, recorded_text(told.recorded_at)
+    if isinstance(event, OfferCreated):
+        key = OfferKey(event.partner, event.channel, event.merchant_id, event.external_id)
+        offers[told.stream_id] = {
+            "offerUid": str(key.offer_uid),
+            "partner": key.partner,
+            "channel": str(key.channel),
+            "merchantId": key.merchant_id,
+            "externalId": key.external_id,
+            "version": 0,
+            "createdAt": when,
+        }
+    offer = offers[told.stream_id]
+    offer |= {"version": offer["version"] + 1, "updatedAt": when}
+    if status := STATUS_AFTER[type(event)]:
+        since = {f"{name}At": when if status == name else None for name in ("paused", "deleted")}
+        offer |= {"status": str(status), **since}
+    if isinstance(event, OfferCreated | OfferUpdated | OfferRestored):
+        offer |= {"content": json.loads(bytes(event.content)), "contentDigest": event.content_digest}
+
+
+def matching(offers: list[dict[str, Any]], wanted: OfferFilter) -> list[dict[str, Any]]:
+    def matches(offer: dict[str, Any]) -> bool:
+        content = offer["content"]
+        names = [offer["externalId"], offer["merchantId"] or ""]
+        names += [content.get(name, "") for name in ("name", "headline", "offerName")]
+        redeemable = offer["status"] == "active" or offer["honouredUntil"] is not None
+        return (
+            wanted.partner in {None, offer["partner"]}
+            and wanted.channel in {None, offer["channel"]}
+            and wanted.merchant_id in {None, offer["merchantId"]}
+            and wanted.external_id in {None, offer["externalId"]}
+            and wanted.status in {None, offer["status"]}
+            and wanted.redeemable in {None, redeemable}
+            and (wanted.q is None or any(wanted.q.casefold() in name.casefold() for name in names))
+        )
+
+    return [offer for offer in offers if matches(offer)]
+
+
+# What the service says
+
+
+def shown(service: Service, asked: Asked, wanted: OfferFilter = EVERYTHING, limit: int = 100) -> list[dict[str, Any]]:
+    """All pages of it."""
+    items: list[dict[str, Any]] = []
+    cursor: str | None = None
+    while True:
+        document = offer_page(service.ledger, wanted, asked, cursor, limit)
+        items += map(as_json, document["items"])
+        cursor = document["nextCursor"]
+        if cursor is None:
+            return items
+
+
+def as_json(view: Any) -> dict[str, Any]:
+    members = {name: getattr(view, name) for name in view.__struct_fields__}
+    names = {name: "".join(p.capitalize() if i else p for i, p in enumerate(name.split("_"))) for name in members}
+    told = {names[name]: str(value) if isinstance(value, UUID) else value for name, value in members.items()}
+    return told | {"content": json.loads(bytes(view.content))}
+
+
+@settings(max_examples=30)
+@given(st.lists(steps, min_size=3, max_size=14))
+def test_as_of_any_position_is_what_a_replay_gives(done: list[Step]) -> None:
+    with a_service() as (service, clock):
+        for step in done:
+            step(service, clock)
+        events = history(service)
+        for position in range(events[-1].position + 1):
+            moment = next((e.recorded_at for e in reversed(events) if e.position <= position), 0)
+            expected = replayed(events, position, datetime.fromisoformat(recorded_text(moment)))
+            for wanted in FILTERS:
+                assert shown(service, Asked(position=position), wanted) == matching(expected, wanted), wanted
+        assert verify(service.ledger) == []
+
+
+@settings(max_examples=20)
+@given(st.lists(steps, min_size=3, max_size=10))
+def test_a_pinned_answer_never_changes_whatever_is_written_later(done: list[Step]) -> None:
+    with a_service() as (service, clock):
+        pinned: list[tuple[Asked, list[dict[str, Any]]]] = []
+        for step in done:
+            step(service, clock)
+            now = shown(service, Asked())
+            asked = Asked(position=offer_page(service.ledger, OfferFilter(), Asked(), None, 1)["position"])
+            then = shown(service, asked)
+            assert [dict(offer, honouredUntil=None) for offer in then] == [dict(o, honouredUntil=None) for o in now]
+            pinned.append((asked, then))
+            clock.move(seconds=1)
+        for asked, then in pinned:
+            assert [shown(service, asked, limit=limit) for limit in (1, 2, 100)] == [then] * 3
+
+
+@settings(max_examples=20)
+@given(st.lists(steps, min_size=3, max_size=10))
+def test_as_of_a_time_is_as_of_the_last_position_by_then_judged_at_that_time(done: list[Step]) -> None:
+    with a_service() as (service, clock):
+        for step in done:
+            clock.move(seconds=1)
+            step(service, clock)
+        events = history(service)
+        for told in events:
+            at = datetime.fromisoformat(recorded_text(told.recorded_at))
+            for moment in (at - INSTANT, at, at + timedelta(milliseconds=500)):
+                last = max((e.position for e in events if e.recorded_at <= to_microseconds(moment)), default=0)
+                assert shown(service, Asked(as_of=moment)) == replayed(events, last, moment)
+
+
+# One offer
+
+
+@pytest.fixture
+def changed(service: Service, clock: Clock) -> list[datetime]:
+    """An offer was created, renamed, deleted and restored; each time, a day after the one before."""
+    service.ledger.handle(SetPartner(PARTNER, daily_quota=0), OPERATOR)
+    moments = []
+    for name in ("one", "two", None, "three"):
+        clock.move(days=1)
+        putting(MERCHANTS[0], name)(service, clock)
+        moments.append(clock.now)
+    return moments
+
+
+def told(service: Service, asked: Asked) -> tuple[str, int, str] | None:
+    with service.ledger.recorder.reading() as tx:
+        view = find_offer(service.ledger, tx, MERCHANTS[0].offer_uid, asked)
+    return (view.status, view.version, json.loads(bytes(view.content))["offerName"]) if view else None
+
+
+def test_an_offer_is_told_as_it_was_from_the_instant_of_a_change_on(service: Service, changed: list[datetime]) -> None:
+    states = [None, ("active", 1, "one"), ("active", 2, "two"), ("deleted", 3, "two"), ("active", 4, "three")]
+    for moment, before, after in zip(changed, states[:-1], states[1:], strict=True):
+        assert [told(service, Asked(as_of=at)) for at in (moment - INSTANT, moment)] == [before, after]
+
+
+def test_a_time_or_a_position_beyond_the_newest_commit_means_that_one(
+    service: Service, changed: list[datetime]
+) -> None:
+    newest = ("active", 4, "three")
+    assert told(service, Asked(as_of=changed[-1] + timedelta(days=9))) == newest
+    assert told(service, Asked(position=10**12)) == newest
+    document = offer_page(service.ledger, OfferFilter(), Asked(position=10**12), None, 10)
+    assert (document["position"], document["asOf"]) == (history(service)[-1].position, utc_text(changed[-1]))
+
+
+def test_before_the_first_event_there_is_nothing(service: Service, changed: list[datetime]) -> None:
+    for asked in (Asked(position=0), Asked(as_of=changed[0] - timedelta(days=400))):
+        assert told(service, asked) is None
+        document = offer_page(service.ledger, OfferFilter(), asked, None, 10)
+        assert (document["items"], document["position"], document["asOf"]) == ([], 0, None)
