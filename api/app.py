@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api import (
     activation_batch,
     activations,
+    audit,
     batch,
     health,
     merchants,
@@ -44,6 +45,7 @@ _REFERENCE = "#/components/schemas/{model}"
 
 
 PARTS = (
+    audit,
     activation_batch,
     activations,
     redemptions,

@@ -11,7 +11,7 @@ from api.schemas.messages import Complaint
 from api.schemas.query import AsOf
 from api.schemas.times import read_time
 from domain.ledger import OfferLedger
-from domain.store.commit import head_at, head_at_position, head_of
+from domain.store.commit import Head, head_at, head_at_position, head_of
 from domain.store.cursor import Cursor
 from domain.values import EPOCH, from_microseconds, to_microseconds
 from projections import inventory, inventory_then
@@ -44,19 +44,19 @@ def asked(query: AsOf) -> Asked:
     return Asked(read_time(query.asOf) if query.asOf else None, query.asOfPosition)
 
 
-def then_of(ledger: OfferLedger, tx: Cursor, asked: Asked) -> Then | None:
-    """None for the present. A time or a position beyond the newest commit means that commit; redemption windows are judged at
-    the time that was asked for, never ahead of now, or at that of the position."""
+def head_of_state(tx: Cursor, asked: Asked) -> Head:
+    """The newest commit of a state. A time or a position beyond the newest commit means that commit."""
     if asked.as_of is not None:
-        return Then(head_at(tx, asked.as_of), min(asked.as_of, ledger.present(tx)))
-    if asked.position is not None:
-        return _at_position(tx, asked.position)
-    return None
+        return head_at(tx, asked.as_of)
+    return head_of(tx) if asked.position is None else head_at_position(tx, asked.position)
 
 
-def _at_position(tx: Cursor, position: int) -> Then:
-    head = head_at_position(tx, position)
-    return Then(head, head.recorded_at or EPOCH)
+def then_of(ledger: OfferLedger, tx: Cursor, asked: Asked) -> Then:
+    """Of a past state: redemption windows are judged at the time that was asked for, never ahead of now, or at that of the
+    position."""
+    head = head_of_state(tx, asked)
+    moment = head.recorded_at or EPOCH
+    return Then(head, min(asked.as_of, ledger.present(tx)) if asked.as_of else moment)
 
 
 def offer_page(
@@ -72,7 +72,7 @@ def offer_page(
         if place:
             then = Then(head_at_position(tx, place.position), from_microseconds(place.moment))
         else:
-            then = then_of(ledger, tx, asked) or _at_position(tx, 0)
+            then = then_of(ledger, tx, asked)
         after = place.offer_id if place else cursors.START
         page = inventory_then.page(tx, wanted, then, after, limit) if visible else OfferPage([], None, then.head)
     following = page.next_after and AsOfPlace(then.head.position, to_microseconds(then.moment), page.next_after)
@@ -97,7 +97,6 @@ def _document(page: OfferPage, next_cursor: str | None) -> dict[str, Any]:
 
 def find_offer(ledger: OfferLedger, tx: Cursor, offer_uid: UUID, asked: Asked) -> OfferView | None:
     """One offer as it is, or as it was."""
-    then = then_of(ledger, tx, asked)
-    if then is None:
+    if asked == PRESENT:
         return inventory.find(tx, offer_uid, ledger.present(tx))
-    return inventory_then.find(tx, offer_uid, then)
+    return inventory_then.find(tx, offer_uid, then_of(ledger, tx, asked))

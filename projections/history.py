@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from domain.content import FieldChange, changed_fields
 from domain.events import OfferCreated, OfferDeleted, OfferEvent, OfferPaused, OfferRestored, OfferUpdated
-from domain.offer import ABSENT, Offer, evolve
+from domain.offer import ABSENT, evolve
 from domain.store.cursor import Cursor
 from domain.store.events import find_event
 from domain.store.images import whole_text
@@ -62,7 +62,7 @@ def page(tx: Cursor, offer_uid: UUID, after: int, limit: int) -> HistoryPage:
         evolved = evolve(offer, event)
         if row["version"] > after:
             contents = [_text(tx, brought), _text(tx, brings)] if brings else []
-            items.append(_item(row, offer_uid, event, _changes(offer, evolved, contents)))
+            items.append(_item(row, offer_uid, event, changes_between(offer.status, evolved.status, contents)))
             size += sum(map(len, contents))
         offer, brought = evolved, brings or brought
     return HistoryPage(items, None)
@@ -76,12 +76,13 @@ def _text(tx: Cursor, brought: Bringing | None) -> bytes:
     return whole_text(tx, brought.content, brought.images) if brought else b"null"
 
 
-def _changes(before: Offer, after: Offer, contents: Sequence[bytes]) -> list[FieldChange]:
-    """`contents`: the former one and the present one, if an event has brought that."""
+def changes_between(before: Status, after: Status, contents: Sequence[bytes]) -> list[FieldChange]:
+    """What differs in an offer as the service shows it. `contents`: the former one and the present one, unless they are the
+    same; `null` for one that was not there."""
     former, present = map(msgspec.json.decode, contents or [b"null"] * 2)
     changes = changed_fields(former, present, "/content")
-    if before.status is not after.status:
-        changes.insert(0, FieldChange("/status", _shown(before.status), _shown(after.status)))
+    if before is not after:
+        changes.insert(0, FieldChange("/status", _shown(before), _shown(after)))
     return changes
 
 

@@ -25,10 +25,11 @@ TABLE = """
         status TEXT NOT NULL,
         status_version INTEGER NOT NULL,
         content_version INTEGER NOT NULL,
+        content_digest TEXT,
         searched_names TEXT,
         PRIMARY KEY (offer_id, version)
     )"""
-"""`status_version`, `content_version`: the versions that set the status and the content; `searched_names` stands where a
+"""`status_version`, `content_version`: the versions that set the status and the content; what stands last is told where a
 content was set."""
 # Nearly all periods are active, so nearly none of them are in it.
 INDEXES = ("CREATE INDEX offer_periods_inactive ON offer_periods (offer_id) WHERE status <> 'active'",)
@@ -46,11 +47,11 @@ def apply(tx: Cursor, entries: Sequence[Entry]) -> None:
             tx.executemany(_NEXT, [_next(entry, event) for entry, event in group])
 
 
-_NEW = "INSERT INTO offer_periods VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_NEW = "INSERT INTO offer_periods VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _NEXT = """
     INSERT INTO offer_periods
     SELECT one.offer_id, one.version, ?, ?, coalesce(?, before.status, 'absent'),
-           coalesce(?, before.status_version, 0), coalesce(?, before.content_version, 0), ?
+           coalesce(?, before.status_version, 0), coalesce(?, before.content_version, 0), ?, ?
     FROM (SELECT ? AS offer_id, ? AS version) one
     LEFT JOIN offer_periods before ON before.offer_id = one.offer_id AND before.version = one.version - 1
 """
@@ -58,23 +59,17 @@ _NEXT = """
 
 def _first(entry: Entry, event: OfferCreated) -> tuple[Any, ...]:
     place = (entry.stream_id, entry.version, entry.commit_id, entry.ordinal)
-    return (*place, Status.ACTIVE, entry.version, entry.version, searched_names(event.content))
+    return (*place, Status.ACTIVE, entry.version, entry.version, event.content_digest, searched_names(event.content))
 
 
 def _next(entry: Entry, event: OfferEvent) -> tuple[Any, ...]:
     """None leaves a column as it was."""
     status = STATUS_AFTER[type(event)]
-    brings = isinstance(event, OfferUpdated | OfferRestored)
-    return (
-        entry.commit_id,
-        entry.ordinal,
-        status,
-        entry.version if status else None,
-        entry.version if brings else None,
-        searched_names(event.content) if isinstance(event, OfferUpdated | OfferRestored) else None,
-        entry.stream_id,
-        entry.version,
-    )
+    content: tuple[Any, ...] = (None, None, None)
+    if isinstance(event, OfferUpdated | OfferRestored):
+        content = (entry.version, event.content_digest, searched_names(event.content))
+    set_at = entry.version if status else None
+    return (entry.commit_id, entry.ordinal, status, set_at, *content, entry.stream_id, entry.version)
 
 
 PROJECTION = Projection(

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.as_of import Asked, find_offer, offer_page
+from api.audit import Asking, diff_document
 from api.settings import Settings
 from api.wiring import Service, open_service
 from domain.activation import Activate
@@ -22,7 +23,9 @@ from domain.events import OfferActivated, OfferCreated, OfferEvent, OfferRestore
 from domain.offer import STATUS_AFTER
 from domain.partner import SetPartner
 from domain.values import Channel, OfferKey, Operation, Origin, Source, Status, recorded_text, to_microseconds, utc_text
+from projections.history import changes_between
 from projections.inventory import OfferFilter
+from projections.net_changes import ChangeKind, NetChange
 from projections.verification import verify
 from tests.examples import PARTNER, item
 from tests.harness import OPERATOR, Clock, run_batch
@@ -239,6 +242,69 @@ def test_as_of_a_time_is_as_of_the_last_position_by_then_judged_at_that_time(don
             for moment in (at - INSTANT, at, at + timedelta(milliseconds=500)):
                 last = max((e.position for e in events if e.recorded_at <= to_microseconds(moment)), default=0)
                 assert shown(service, Asked(as_of=moment)) == replayed(events, last, moment)
+
+
+def kinds_of(before: dict[str, Any] | None, after: dict[str, Any]) -> set[str]:
+    """What an offer has become, by its two states."""
+    now = after["status"]
+    if before is None:
+        return {"transient" if now == "deleted" else "created"}
+    was = before["status"]
+    found = {"updated"} if before["contentDigest"] != after["contentDigest"] else set()
+    if was != now:
+        by_states = {("active", "paused"): "paused", ("paused", "active"): "resumed"}
+        found.add(by_states.get((was, now), "deleted" if now == "deleted" else "restored"))
+    return found
+
+
+@settings(max_examples=30)
+@given(st.lists(steps, min_size=3, max_size=12), st.data())
+def test_the_difference_of_two_positions_is_that_of_the_two_states(done: list[Step], data: st.DataObject) -> None:
+    with a_service() as (service, clock):
+        for step in done:
+            step(service, clock)
+        last = history(service)[-1].position
+        since, until = sorted(data.draw(st.tuples(st.integers(0, last), st.integers(0, last)), "positions"))
+        partner = data.draw(st.sampled_from([None, PARTNER, "harbor", "nobody"]), "partner")
+        wanted = OfferFilter(partner=partner)
+        earlier, later = (shown(service, Asked(position=at), wanted) for at in (since, until))
+        was = {offer["offerUid"]: offer for offer in earlier}
+        kinds = {offer["offerUid"]: kinds_of(was.get(offer["offerUid"]), offer) for offer in later}
+        found, counts = differences(service, Asking(Asked(position=since), Asked(position=until), partner))
+        listed = {uid: told for uid, told in kinds.items() if told - {"transient"}}
+        assert {str(change.offer_uid): set(change.kinds) for change in found} == listed
+        assert counts == {kind: sum(kind in told for told in kinds.values()) for kind in ChangeKind}
+        for change in found:
+            before, after = (
+                was.get(str(change.offer_uid)),
+                next(o for o in later if o["offerUid"] == str(change.offer_uid)),
+            )
+            expected = changes_between(_state(before), _state(after), _contents(before, after))
+            assert change.changes == [told._asdict() for told in expected]
+            assert all(since < cause.position <= until for cause in change.causes)
+            assert change.causes
+
+
+def differences(service: Service, asking: Asking) -> tuple[list[NetChange], dict[str, int]]:
+    """All pages of two."""
+    items: list[NetChange] = []
+    cursor: str | None = None
+    while True:
+        document = diff_document(service.ledger, asking, cursor, 2)
+        items += document["items"]
+        cursor = document["nextCursor"]
+        if cursor is None:
+            return items, document["counts"]
+
+
+def _state(offer: dict[str, Any] | None) -> Status:
+    return Status(offer["status"]) if offer else Status.ABSENT
+
+
+def _contents(before: dict[str, Any] | None, after: dict[str, Any]) -> list[bytes]:
+    if before and before["contentDigest"] == after["contentDigest"]:
+        return []
+    return [json.dumps(offer and offer["content"]).encode() for offer in (before, after)]
 
 
 # One offer

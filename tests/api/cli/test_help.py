@@ -14,6 +14,7 @@ OPTIONS = {
         "--json",
     ],
     "history": ["OFFER_UID", "--external-id", "--partner", "--merchant-id", "--json"],
+    "diff": ["--from", "--to", "--partner", "--limit", "--cursor", "--json"],
     "windows": ["--offer-uid", "--customer-id", "--partner", "--state", "--at", "--limit", "--cursor", "--json"],
     "verdict": ["--customer-id", "--offer-uid", "--transacted-at", "--as-of", "--json"],
     "partners set": ["NAME", "--synchronize-per-day", "--insert-per-hour", "--json"],
@@ -31,7 +32,7 @@ GROUPS = {
     "tokens": ["create", "list", "revoke"],
     "projections": ["status", "rebuild", "verify"],
 }
-COMMANDS = ["serve", "import", "inventory", "history", "windows", "verdict", *GROUPS]
+COMMANDS = ["serve", "import", "inventory", "history", "diff", "windows", "verdict", *GROUPS]
 
 
 @pytest.mark.parametrize("command", [*OPTIONS, *GROUPS])

@@ -22,6 +22,8 @@ NOT_UNDERSTOOD = [
     ("inventory --channel post", "--channel"),
     ("inventory --as-of yesterday", "--as-of"),
     ("inventory --as-of -1", "--as-of"),
+    ("diff", "--from"),
+    ("diff --from yesterday", "--from"),
     ("windows --state closed", "--state"),
     ("windows --at yesterday", "--at"),
     ("windows --offer-uid x", "--offer-uid"),

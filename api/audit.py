@@ -1,0 +1,94 @@
+"""What has changed between two states of the ledger, and by whose doing?"""
+
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from api import cursors
+from api.as_of import Asked, head_of_state
+from api.auth import Here, may
+from api.pages import JSON, next_link, told_of_head
+from api.problems import validation_error
+from api.schemas.audit import Diff, DiffQuery
+from api.schemas.messages import Complaint
+from api.schemas.problem import PROBLEMS
+from api.schemas.times import read_time
+from domain.ledger import OfferLedger
+from domain.store.commit import head_at_position
+from domain.values import Role
+from projections import net_changes
+from projections.net_changes import Between, ChangeKind, NetChangePage
+from projections.tokens import Caller
+
+MayAudit = Annotated[Caller, Depends(may(Role.PARTNER, Role.AUDITOR, Role.OPERATOR))]
+
+router = APIRouter(prefix="/api/v1/audit", tags=["audit"], responses=PROBLEMS)
+
+
+class Turned(Exception):  # noqa: N818 - it says what the two states are
+    """The later state is asked for first."""
+
+
+class Asking(NamedTuple):
+    """Two states, and whose offers; None: everybody's."""
+
+    earlier: Asked
+    later: Asked
+    partner: str | None
+
+
+@router.get("/diff", responses={200: {"model": Diff}})
+def get_diff(request: Request, service: Here, caller: MayAudit, query: Annotated[DiffQuery, Query()]) -> Response:
+    """The offers whose states differ, each with what it has become, the events behind it and the changed fields."""
+    if (query.from_ is None) == (query.fromPosition is None):
+        raise validation_error([Complaint(("query", "from"), "one of from and fromPosition must be given")])
+    if query.to is not None and query.toPosition is not None:
+        raise validation_error([Complaint(("query", "toPosition"), "must not be given beside to")])
+    asking = Asking(
+        Asked(read_time(query.from_) if query.from_ else None, query.fromPosition),
+        Asked(read_time(query.to) if query.to else None, query.toPosition),
+        query.partner or caller.partner,
+    )
+    visible = caller.partner in {None, asking.partner}
+    try:
+        body = diff_document(service.ledger, asking, query.cursor, query.limit, visible=visible)
+    except Turned:
+        raise validation_error([Complaint(("query", "to"), "must not be before from")]) from None
+    headers = next_link(request.url, body["nextCursor"])
+    return Response(msgspec.json.encode(body), headers=headers, media_type=JSON)
+
+
+class _Place(NamedTuple):
+    """Where a page ended, and the positions that are compared."""
+
+    since: int
+    until: int
+    offer_id: int
+
+
+def diff_document(
+    ledger: OfferLedger, asking: Asking, cursor: str | None, limit: int, *, visible: bool = True
+) -> dict[str, Any]:
+    """One page of what has changed, as its readers get it, by HTTP and from the command line. Raises InvalidCursor, Turned."""
+    place = cursors.decode_as(_Place, asking, cursor)
+    with ledger.recorder.reading() as tx:
+        if place:
+            earlier, later = head_at_position(tx, place.since), head_at_position(tx, place.until)
+        else:
+            earlier, later = head_of_state(tx, asking.earlier), head_of_state(tx, asking.later)
+        if later.position < earlier.position:
+            raise Turned
+        between = Between(earlier.position, later.position)
+        counts, page = dict.fromkeys(ChangeKind, 0), NetChangePage([], None)
+        if visible:
+            counts = net_changes.count(tx, between, asking.partner)
+            page = net_changes.page(tx, between, asking.partner, place.offer_id if place else cursors.START, limit)
+    following = page.next_after and _Place(earlier.position, later.position, page.next_after)
+    return {
+        "from": told_of_head(earlier),
+        "to": told_of_head(later),
+        "counts": counts,
+        "items": page.items,
+        "nextCursor": cursors.encode(asking, following),
+    }
