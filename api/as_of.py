@@ -13,7 +13,7 @@ from api.schemas.times import read_time
 from domain.ledger import OfferLedger
 from domain.store.commit import Head, head_at, head_at_position, head_of
 from domain.store.cursor import Cursor
-from domain.values import EPOCH, from_microseconds, to_microseconds
+from domain.values import EPOCH, to_microseconds
 from projections import inventory, inventory_then
 from projections.inventory import OfferFilter, OfferPage, OfferView
 from projections.inventory_then import Then
@@ -70,7 +70,7 @@ def offer_page(
     place = cursors.decode_as(AsOfPlace, question, cursor)
     with ledger.recorder.reading() as tx:
         if place:
-            then = Then(head_at_position(tx, place.position), from_microseconds(place.moment))
+            then = Then(head_at_position(tx, place.position), cursors.moment(place.moment))
         else:
             then = then_of(ledger, tx, asked)
         after = place.offer_id if place else cursors.START

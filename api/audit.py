@@ -41,10 +41,7 @@ class Asking(NamedTuple):
 @router.get("/diff", responses={200: {"model": Diff}})
 def get_diff(request: Request, service: Here, caller: MayAudit, query: Annotated[DiffQuery, Query()]) -> Response:
     """The offers whose states differ, each with what it has become, the events behind it and the changed fields."""
-    if (query.from_ is None) == (query.fromPosition is None):
-        raise validation_error([Complaint(("query", "from"), "one of from and fromPosition must be given")])
-    if query.to is not None and query.toPosition is not None:
-        raise validation_error([Complaint(("query", "toPosition"), "must not be given beside to")])
+    _require_one_each(query)
     asking = Asking(
         Asked(read_time(query.from_) if query.from_ else None, query.fromPosition),
         Asked(read_time(query.to) if query.to else None, query.toPosition),
@@ -54,9 +51,19 @@ def get_diff(request: Request, service: Here, caller: MayAudit, query: Annotated
     try:
         body = diff_document(service.ledger, asking, query.cursor, query.limit, visible=visible)
     except Turned:
-        raise validation_error([Complaint(("query", "to"), "must not be before from")]) from None
+        place = "to" if query.to else "toPosition"
+        raise validation_error([Complaint(("query", place), "must not be before the earlier state")]) from None
     headers = next_link(request.url, body["nextCursor"])
     return Response(msgspec.json.encode(body), headers=headers, media_type=JSON)
+
+
+def _require_one_each(query: DiffQuery) -> None:
+    """Raises Problem 422."""
+    if query.from_ is None and query.fromPosition is None:
+        raise validation_error([Complaint(("query", "from"), "required, or fromPosition")])
+    for time, position, name in ((query.from_, query.fromPosition, "from"), (query.to, query.toPosition, "to")):
+        if time is not None and position is not None:
+            raise validation_error([Complaint(("query", f"{name}Position"), f"must not be given beside {name}")])
 
 
 class _Place(NamedTuple):
@@ -72,6 +79,10 @@ def diff_document(
 ) -> dict[str, Any]:
     """One page of what has changed, as its readers get it, by HTTP and from the command line. Raises InvalidCursor, Turned."""
     place = cursors.decode_as(_Place, asking, cursor)
+    if place and place.until < place.since:
+        raise cursors.InvalidCursor
+    if _is_turned(asking):
+        raise Turned
     with ledger.recorder.reading() as tx:
         if place:
             earlier, later = head_at_position(tx, place.since), head_at_position(tx, place.until)
@@ -92,3 +103,11 @@ def diff_document(
         "items": page.items,
         "nextCursor": cursors.encode(asking, following),
     }
+
+
+def _is_turned(asking: Asking) -> bool:
+    """Whether what was asked says so already, wherever the commits lie."""
+    earlier, later = asking.earlier, asking.later
+    if earlier.as_of and later.as_of:
+        return later.as_of < earlier.as_of
+    return earlier.position is not None and later.position is not None and later.position < earlier.position

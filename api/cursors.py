@@ -5,9 +5,12 @@ A cursor is opaque to its caller: the place after which to go on, bound to the q
 
 import base64
 import hashlib
+from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
+
+from domain.values import from_microseconds
 
 START = 0
 
@@ -51,6 +54,14 @@ def decode_as(kind: type[Place], question: Any, cursor: str | None) -> Place | N
     try:
         return msgspec.convert(found, kind)
     except msgspec.ValidationError:
+        raise InvalidCursor from None
+
+
+def moment(microseconds: int) -> datetime:
+    """A time that a cursor told. Raises InvalidCursor for one that no list has."""
+    try:
+        return from_microseconds(microseconds)
+    except OverflowError:
         raise InvalidCursor from None
 
 

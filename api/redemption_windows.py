@@ -18,7 +18,7 @@ from api.wiring import Service
 from domain.activation import WindowState
 from domain.store.commit import head_at, head_of
 from domain.store.cursor import Cursor
-from domain.values import Role, from_microseconds, to_microseconds, utc_text
+from domain.values import Role, to_microseconds, utc_text
 from projections import windows_at
 from projections.tokens import Caller
 from projections.windows_at import START, Sight, WindowFilter, WindowPage, WindowPlace
@@ -82,7 +82,7 @@ def page_document(
 def _begin(service: Service, tx: Cursor, asked_at: datetime | None, start: _Place | None) -> tuple[Sight, WindowPlace]:
     """Every page of a list looks at the moment of the first one, by what was known then."""
     if start is not None:
-        sight = Sight(from_microseconds(start.at), from_microseconds(start.known))
+        sight = Sight(cursors.moment(start.at), cursors.moment(start.known))
         return sight, WindowPlace(start.offer_id, start.redeemable_until, start.activation_id)
     now = service.ledger.present(tx)
     return Sight(asked_at or now, head_of(tx).recorded_at or now), START

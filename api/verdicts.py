@@ -22,7 +22,7 @@ from domain.activation import Activation
 from domain.redemption import Verdict, verdict_on
 from domain.refusals import UnknownOffer
 from domain.store.commit import head_at
-from domain.values import Role, from_microseconds, to_microseconds, utc_text
+from domain.values import Role, to_microseconds, utc_text
 from projections import changed_verdicts
 from projections.changed_verdicts import START, ChangedVerdict, FactPlace, Span
 from projections.offer_then import content_at
@@ -87,7 +87,7 @@ def list_changed_verdicts(
     place = cursors.decode_as(_Place, question, query.cursor)
     with service.ledger.recorder.reading() as tx:
         # Every page of a list knows what the first one knew.
-        head = head_at(tx, from_microseconds(place.until) if place else span.until)
+        head = head_at(tx, cursors.moment(place.until) if place else span.until)
         span = replace(span, until=head.recorded_at or span.since)
         page = changed_verdicts.page(tx, span, query.partner, FactPlace(*place[1:]) if place else START, query.limit)
     following = page.next_after and _Place(to_microseconds(span.until), *page.next_after)

@@ -17,8 +17,8 @@ from domain.values import Status, to_microseconds
 from projections.inventory import OfferFilter, OfferPage, OfferView, identity, page_of, view_of
 from projections.offer_periods import AT_POSITION
 
-_LONGEST = timedelta(days=MAX_DAYS) + CLOCKS_DIFFER
-"""How long after a moment a window can end that was recorded by then."""
+_LONGEST = (timedelta(days=MAX_DAYS) + CLOCKS_DIFFER) // timedelta(microseconds=1)
+"""How long after a moment a window can end that was recorded by then; in microseconds."""
 
 
 class Then(Struct, frozen=True):
@@ -71,7 +71,7 @@ _SELECT = f"""
 def _known(then: Then) -> tuple[int, int, int, int]:
     """The parameters of _SELECT."""
     moment = to_microseconds(then.moment)
-    return moment, to_microseconds(then.moment + _LONGEST), then.head.position, then.head.position
+    return moment, moment + _LONGEST, then.head.position, then.head.position
 
 
 def _conditions(wanted: OfferFilter) -> tuple[list[str], list[Any]]:

@@ -10,9 +10,8 @@ import typer
 from api.as_of import Asked
 from api.cli.output import fail
 from api.cursors import InvalidCursor
+from api.schemas.query import MAX_DIGITS
 from api.schemas.times import NOT_A_TIME, read_time
-
-MAX_POSITION_DIGITS = 15
 
 
 def a_time(text: str | None) -> datetime | None:
@@ -25,7 +24,7 @@ def a_time(text: str | None) -> datetime | None:
 
 def a_state(text: str | None) -> Asked | None:
     """For an option: a recorded time or a position."""
-    if text is not None and text.isascii() and text.isdigit() and len(text) <= MAX_POSITION_DIGITS:
+    if text is not None and text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS:
         return Asked(position=int(text))
     try:
         return None if text is None else Asked(as_of=read_time(text))

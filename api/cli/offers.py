@@ -54,6 +54,8 @@ def inventory(
     if as_json:
         print_json(document)
         return
+    if as_of:
+        say(f"As of position {document['position']}{_recorded(document['asOf'])}.")
     print_table(
         ("offerUid", "partner", "channel", "merchantId", "externalId", "status", "version", "updated", "honoured"),
         [_row(offer) for offer in document["items"]],
@@ -61,6 +63,10 @@ def inventory(
     )
     if document["nextCursor"]:
         say(f"There are more: --cursor {document['nextCursor']}")
+
+
+def _recorded(time: str | None) -> str:
+    return f", recorded at {time}" if time else ""
 
 
 def _row(offer: OfferView) -> tuple[object, ...]:

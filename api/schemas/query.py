@@ -18,9 +18,14 @@ from domain.values import MAX_ID_LENGTH
 Word = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH)]
 
 
+MAX_DIGITS = 15
+
+
 def _digits(value: Any) -> Any:
-    if isinstance(value, str) and not re.fullmatch("[0-9]{1,15}", value):
+    if isinstance(value, str) and not re.fullmatch("[0-9]+", value):
         raise PydanticCustomError("digits", "must be an integer")
+    if isinstance(value, str) and len(value) > MAX_DIGITS:
+        raise PydanticCustomError("digits", f"must have at most {MAX_DIGITS} digits")
     return value
 
 

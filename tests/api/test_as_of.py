@@ -5,8 +5,12 @@ from typing import Any
 
 import pytest
 
+from api import cursors
+from api.as_of import Asked, AsOfPlace
 from api.wiring import Service
 from domain.values import Role, utc_text
+from projections.inventory import OfferFilter
+from projections.windows_at import WindowFilter
 from tests.api.merchants import delete, limit, merchant_offer, position, put, uid_of
 from tests.api.paging import items_of, pages
 from tests.api.publishing import INSTANT, activate, problem
@@ -121,6 +125,8 @@ def test_a_partner_sees_its_own_past_only(days: list[datetime], call: Call, toke
         ({"asOfPosition": "-1"}, "/query/asOfPosition"),
         ({"asOfPosition": "1.5"}, "/query/asOfPosition"),
         ({"asOfPosition": "9" * 16}, "/query/asOfPosition"),
+        ({"asOf": "2026-11-24T12:30:00+02:99"}, "/query/asOf"),
+        ({"asOf": "1969-12-31T23:59:59Z"}, "/query/asOf"),
         ({"asOf": "2026-11-22T12:00:00Z", "asOfPosition": "1"}, "/query/asOfPosition"),
     ],
 )
@@ -140,3 +146,20 @@ def test_a_cursor_of_the_present_is_none_of_the_past(auditor: Caller, days: list
 def test_publishers_may_list_past_offers_too(call: Call, token: MakeToken, days: list[datetime]) -> None:
     publisher = call(token(Role.PUBLISHER))
     assert len(items_of(publisher.get(OFFERS, asOf=utc_text(days[0])))) == 1
+
+
+@pytest.mark.parametrize("moment", [2**61, 253_402_300_799_999_999])
+def test_a_cursor_that_was_made_by_hand_is_no_failure_of_the_service(
+    auditor: Caller, days: list[datetime], moment: int
+) -> None:
+    """Whatever time it tells."""
+    asked = Asked(position=5)
+    cursor = cursors.encode((OfferFilter(), asked), AsOfPlace(5, moment, 0))
+    assert days
+    assert auditor.get(OFFERS, asOfPosition=5, cursor=cursor).status_code in {200, 422}
+    windows = cursors.encode((WindowFilter(), None), (moment, moment, 0, 0, 0))
+    assert auditor.get("/api/v1/redemption-windows", cursor=windows).status_code in {200, 422}
+    told = ("2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z")
+    changed = cursors.encode((None, *told), (moment, 0, 0, 0))
+    asked_for = {"from": told[0], "to": told[1], "cursor": changed}
+    assert auditor.get("/api/v1/audit/changed-verdicts", None, **asked_for).status_code in {200, 422}

@@ -140,11 +140,14 @@ def test_a_partner_sees_its_own_changes_only(begin: datetime, partner: Caller, c
     ("asked", "place"),
     [
         ({}, "/query/from"),
-        ({"from": "2026-11-22T12:00:00Z", "fromPosition": "1"}, "/query/from"),
+        ({"from": "2026-11-22T12:00:00Z", "fromPosition": "1"}, "/query/fromPosition"),
         ({"fromPosition": "0", "to": "2026-11-22T12:00:00Z", "toPosition": "1"}, "/query/toPosition"),
         ({"from": "yesterday"}, "/query/from"),
         ({"fromPosition": "-1"}, "/query/fromPosition"),
-        ({"fromPosition": "3", "toPosition": "2"}, "/query/to"),
+        ({"fromPosition": "3", "toPosition": "2"}, "/query/toPosition"),
+        ({"fromPosition": "999999", "toPosition": "99999"}, "/query/toPosition"),
+        ({"from": "2030-01-02T00:00:00Z", "to": "2030-01-01T00:00:00Z"}, "/query/to"),
+        ({"fromPosition": "3", "to": "2000-01-01T00:00:00Z"}, "/query/to"),
         ({"fromPosition": "0", "cursor": "x"}, "/query/cursor"),
     ],
 )

@@ -147,7 +147,10 @@ def test_the_inventory_as_of_a_position_or_a_time_is_that_of_http(stocked: Run, 
     by_http = auditor.get("/api/v1/offers", asOfPosition=position).json()
     assert stocked("inventory", "--as-of", position, "--json").json == by_http
     assert stocked("inventory", "--as-of", by_http["asOf"], "--json").json["items"]
-    assert require_done(stocked("inventory", "--as-of", 0)) == "No offers match.\n"
+    assert require_done(stocked("inventory", "--as-of", 0)) == "As of position 0.\nNo offers match.\n"
+    assert require_done(stocked("inventory", "--as-of", position)).startswith(
+        f"As of position {position}, recorded at "
+    )
 
 
 def test_pages_of_the_past_lead_from_one_to_the_next(stocked: Run) -> None:
