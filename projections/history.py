@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from domain.content import FieldChange, changed_fields
-from domain.events import OfferCreated, OfferDeleted, OfferEvent, OfferPaused, OfferRestored, OfferUpdated
+from domain.events import Event, OfferCreated, OfferDeleted, OfferEvent, OfferPaused, OfferRestored, OfferUpdated
 from domain.offer import ABSENT, evolve
 from domain.store.cursor import Cursor
 from domain.store.events import find_event
@@ -90,6 +90,11 @@ def _shown(status: Status) -> str | None:
     return None if status is Status.ABSENT else status
 
 
+def cause_of(event: Event) -> str | None:
+    """Why it happened, if nobody has named the offer."""
+    return event.cause if isinstance(event, OfferPaused | OfferDeleted) else None
+
+
 def _item(row: Any, offer_uid: UUID, event: OfferEvent, changes: list[FieldChange]) -> HistoryItem:
     return HistoryItem(
         position=row["position"],
@@ -101,6 +106,6 @@ def _item(row: Any, offer_uid: UUID, event: OfferEvent, changes: list[FieldChang
         source=row["source"],
         run_id=row["run_id"],
         trace_id=row["trace_id"],
-        cause=event.cause if isinstance(event, OfferPaused | OfferDeleted) else None,
+        cause=cause_of(event),
         changes=[change._asdict() for change in changes],
     )

@@ -16,10 +16,8 @@ from domain.events import OfferCreated, OfferEvent, OfferRestored, OfferUpdated
 from domain.ledger import Entry
 from domain.offer import STATUS_AFTER
 from domain.store.commit import Head, head_of
+from domain.store.contents import find_content
 from domain.store.cursor import Cursor
-from domain.store.events import find_event
-from domain.store.images import whole_text
-from domain.store.mapper import content_of
 from domain.values import Channel, Status, recorded_text, to_microseconds
 from projections.names import searched_names
 from projections.projection import MAX_PAGE_BYTES, Projection
@@ -243,8 +241,7 @@ def view_of(tx: Cursor, row: Any, now: datetime) -> OfferView:
         return recorded_text(row["status_since"]) if row["status"] == status else None
 
     last_until = row["last_until"]
-    event = find_event(tx, row["offer_id"], row["content_version"])
-    stored = content_of(event.topic, event.state)
+    content = find_content(tx, row["offer_id"], row["content_version"])
     return OfferView(
         offer_uid=UUID(bytes=row["stream_uid"]),
         partner=row["partner"],
@@ -253,8 +250,8 @@ def view_of(tx: Cursor, row: Any, now: datetime) -> OfferView:
         external_id=row["external_id"],
         status=row["status"],
         version=row["version"],
-        content=msgspec.Raw(whole_text(tx, stored.content, stored.images)),
-        content_digest=stored.content_digest,
+        content=content.text,
+        content_digest=content.digest,
         created_at=recorded_text(row["created_at"]),
         updated_at=recorded_text(row["updated_at"]),
         paused_at=moment_if(Status.PAUSED),

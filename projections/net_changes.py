@@ -10,13 +10,11 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from domain.events import OfferDeleted, OfferPaused
+from domain.store.contents import find_content
 from domain.store.cursor import Cursor
-from domain.store.events import find_event
-from domain.store.images import whole_text
-from domain.store.mapper import content_of, decode_event
+from domain.store.mapper import decode_event
 from domain.values import Status, recorded_text
-from projections.history import changes_between
+from projections.history import cause_of, changes_between
 from projections.offer_periods import AT_POSITION
 from projections.projection import MAX_PAGE_BYTES
 
@@ -156,10 +154,7 @@ def _contents(tx: Cursor, row: Any) -> list[bytes]:
 
 
 def _content(tx: Cursor, offer_id: int, version: int | None) -> bytes:
-    if version is None:
-        return b"null"
-    stored = content_of(*find_event(tx, offer_id, version))
-    return whole_text(tx, stored.content, stored.images)
+    return b"null" if version is None else bytes(find_content(tx, offer_id, version).text)
 
 
 def _item(tx: Cursor, row: Any, contents: Sequence[bytes]) -> NetChange:
@@ -196,10 +191,6 @@ def _cause(tx: Cursor, offer_id: int, version: int) -> Cause:
         " WHERE e.stream_id = ? AND e.version = ?",
         (offer_id, version),
     ).fetchone()
-    why = None
-    if row["topic"] in {OfferPaused.TOPIC, OfferDeleted.TOPIC}:
-        event = decode_event(row["topic"], row["state"])
-        why = event.cause if isinstance(event, OfferPaused | OfferDeleted) else None
     return Cause(
         position=row["position"],
         version=version,
@@ -209,5 +200,5 @@ def _cause(tx: Cursor, offer_id: int, version: int) -> Cause:
         source=row["source"],
         run_id=row["run_id"],
         trace_id=row["trace_id"],
-        cause=why,
+        cause=cause_of(decode_event(row["topic"], row["state"])),
     )

@@ -6,10 +6,8 @@ from uuid import UUID
 import msgspec
 
 from domain.activation import OfferThen
+from domain.store.contents import find_content
 from domain.store.cursor import Cursor
-from domain.store.events import find_event
-from domain.store.images import whole_text
-from domain.store.mapper import content_of
 from domain.values import Status, to_microseconds
 
 
@@ -31,5 +29,4 @@ def content_at(tx: Cursor, offer_uid: UUID, version: int) -> msgspec.Raw:
         " WHERE s.stream_uid = ? AND p.version = ?",
         (offer_uid.bytes, version),
     ).fetchone()
-    stored = content_of(*find_event(tx, row["offer_id"], row["content_version"]))
-    return msgspec.Raw(whole_text(tx, stored.content, stored.images))
+    return find_content(tx, row["offer_id"], row["content_version"]).text

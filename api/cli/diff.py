@@ -7,7 +7,7 @@ import typer
 from api.as_of import PRESENT
 from api.audit import Asking, Turned, diff_document
 from api.cli.given import a_cursor_of_this_list, a_state
-from api.cli.output import AsJson, fail, print_json, print_table, say
+from api.cli.output import AsJson, fail, print_json, print_table, say, tell_what_follows
 from api.wiring import open_service
 from projections.net_changes import NetChange
 
@@ -40,8 +40,7 @@ def diff(
         [_row(change) for change in document["items"]],
         empty="No offer differs.",
     )
-    if document["nextCursor"]:
-        say(f"There are more: --cursor {document['nextCursor']}")
+    tell_what_follows(document["nextCursor"])
 
 
 def _row(change: NetChange) -> tuple[object, ...]:

@@ -9,7 +9,7 @@ import typer
 
 from api.as_of import PRESENT, offer_page
 from api.cli.given import a_cursor_of_this_list, a_state
-from api.cli.output import AsJson, fail, print_json, print_table, say
+from api.cli.output import AsJson, fail, print_json, print_table, say, tell_what_follows
 from api.wiring import open_service
 from domain.values import Channel, Status
 from projections import history as histories
@@ -61,8 +61,7 @@ def inventory(
         [_row(offer) for offer in document["items"]],
         empty="No offers match.",
     )
-    if document["nextCursor"]:
-        say(f"There are more: --cursor {document['nextCursor']}")
+    tell_what_follows(document["nextCursor"])
 
 
 def _recorded(time: str | None) -> str:

@@ -57,6 +57,12 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], empty: st
         print(line.rstrip())
 
 
+def tell_what_follows(next_cursor: str | None) -> None:
+    """Under a table that is not all."""
+    if next_cursor:
+        say(f"There are more: --cursor {next_cursor}")
+
+
 @contextmanager
 def progress(what: str) -> Iterator[Watch]:
     """A bar on standard error while long work goes on; none where nobody watches."""

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from api.cli.given import a_cursor_of_this_list, a_time, a_uid
-from api.cli.output import AsJson, print_json, print_table, say
+from api.cli.output import AsJson, print_json, print_table, say, tell_what_follows
 from api.redemption_windows import page_document
 from api.redemptions import WHY
 from api.verdicts import verdict_document
@@ -42,8 +42,7 @@ def windows(
         [_row(window) for window in document["items"]],
         empty="No redemption windows match.",
     )
-    if document["nextCursor"]:
-        say(f"There are more: --cursor {document['nextCursor']}")
+    tell_what_follows(document["nextCursor"])
 
 
 def _row(window: WindowView) -> tuple[object, ...]:

@@ -1,0 +1,23 @@
+"""What did an offer say, in full?"""
+
+from typing import NamedTuple
+
+from msgspec import Raw
+
+from domain.store.cursor import Cursor
+from domain.store.events import find_event
+from domain.store.images import whole_text
+from domain.store.mapper import content_of
+
+
+class FoundContent(NamedTuple):
+    """The content's text with its images in their places, as it was sent, and its digest."""
+
+    text: Raw
+    digest: str
+
+
+def find_content(tx: Cursor, stream_id: int, version: int) -> FoundContent:
+    """That of an event which brings one, and is there."""
+    stored = content_of(*find_event(tx, stream_id, version))
+    return FoundContent(Raw(whole_text(tx, stored.content, stored.images)), stored.content_digest)
