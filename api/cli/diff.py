@@ -23,7 +23,7 @@ def diff(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Tell what has changed between two states of the ledger, and by whose doing."""
+    """Tell what has changed between two states, and by whose doing."""
     asking = Asking(earlier, later or PRESENT, partner)
     with open_service() as service, a_cursor_of_this_list():
         try:

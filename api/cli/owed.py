@@ -30,7 +30,7 @@ def windows(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """List redemption windows: what customers are owed, and what has been redeemed."""
+    """List what customers are owed, and what has been redeemed."""
     wanted = WindowFilter(offer_uid, customer_id, partner, state)
     with open_service() as service, a_cursor_of_this_list():
         document = page_document(service, wanted, (wanted, at), cursor, limit)
