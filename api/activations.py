@@ -118,17 +118,13 @@ async def schedule_flight(request: Request, service: Here, caller: MaySchedule, 
     return Response(msgspec.json.encode(answer), HTTPStatus.CREATED if is_new else HTTPStatus.OK, media_type=JSON)
 
 
-class FlightQuery(Page):
-    pass
-
-
 @router.get(FLIGHTS_PATH, responses={200: {"model": FlightList}})
 def list_flights(
     request: Request,
     service: Here,
     caller: MayReadActivations,  # noqa: ARG001 - asks for the role
     offer_uid: OfferUid,
-    query: Annotated[FlightQuery, Query()],
+    query: Annotated[Page, Query()],
 ) -> Response:
     """The flights of an offer, in the order of their starts."""
     named = _offer(offer_uid)

@@ -1,30 +1,13 @@
 """Which state of the ledger is asked for? The present one, or that as of a recorded time or a position."""
 
 from datetime import datetime
-from typing import Any, NamedTuple
-from uuid import UUID
+from typing import NamedTuple
 
-from api import cursors
-from api.pages import told_of_head
 from api.problems import validation_error
 from api.schemas.messages import Complaint
-from api.schemas.query import AsOf
 from api.schemas.times import read_time
-from domain.ledger import OfferLedger
 from domain.store.commit import Head, head_at, head_at_position, head_of
 from domain.store.cursor import Cursor
-from domain.values import EPOCH, to_microseconds
-from projections import inventory, inventory_then
-from projections.inventory import OfferFilter, OfferPage, OfferView
-from projections.inventory_then import Then
-
-
-class AsOfPlace(NamedTuple):
-    """Where a page of a past state ended; `moment` in microseconds."""
-
-    position: int
-    moment: int
-    offer_id: int
 
 
 class Asked(NamedTuple):
@@ -37,11 +20,11 @@ class Asked(NamedTuple):
 PRESENT = Asked()
 
 
-def asked(query: AsOf) -> Asked:
-    """Raises Problem 422."""
-    if query.asOf is not None and query.asOfPosition is not None:
-        raise validation_error([Complaint(("query", "asOfPosition"), "must not be given beside asOf")])
-    return Asked(read_time(query.asOf) if query.asOf else None, query.asOfPosition)
+def asked(time: str | None, position: int | None, names: tuple[str, str] = ("asOf", "asOfPosition")) -> Asked:
+    """By two parameters with these names. Raises Problem 422 if both are given."""
+    if time is not None and position is not None:
+        raise validation_error([Complaint(("query", names[1]), f"must not be given beside {names[0]}")])
+    return Asked(read_time(time) if time else None, position)
 
 
 def head_of_state(tx: Cursor, asked: Asked) -> Head:
@@ -49,54 +32,3 @@ def head_of_state(tx: Cursor, asked: Asked) -> Head:
     if asked.as_of is not None:
         return head_at(tx, asked.as_of)
     return head_of(tx) if asked.position is None else head_at_position(tx, asked.position)
-
-
-def then_of(ledger: OfferLedger, tx: Cursor, asked: Asked) -> Then:
-    """Of a past state: redemption windows are judged at the time that was asked for, never ahead of now, or at that of the
-    position."""
-    head = head_of_state(tx, asked)
-    moment = head.recorded_at or EPOCH
-    return Then(head, min(asked.as_of, ledger.present(tx)) if asked.as_of else moment)
-
-
-def offer_page(
-    ledger: OfferLedger, wanted: OfferFilter, asked: Asked, cursor: str | None, limit: int, *, visible: bool = True
-) -> dict[str, Any]:
-    """One page of the inventory as its readers get it, by HTTP and from the command line. Every page of a past state is of the
-    same one. Raises InvalidCursor."""
-    if asked == PRESENT:
-        return _present_page(ledger, wanted, cursor, limit, visible=visible)
-    question = (wanted, asked)
-    place = cursors.decode_as(AsOfPlace, question, cursor)
-    with ledger.recorder.reading() as tx:
-        if place:
-            then = Then(head_at_position(tx, place.position), cursors.moment(place.moment))
-        else:
-            then = then_of(ledger, tx, asked)
-        after = place.offer_id if place else cursors.START
-        page = inventory_then.page(tx, wanted, then, after, limit) if visible else OfferPage([], None, then.head)
-    following = page.next_after and AsOfPlace(then.head.position, to_microseconds(then.moment), page.next_after)
-    return _document(page, cursors.encode(question, following))
-
-
-def _present_page(
-    ledger: OfferLedger, wanted: OfferFilter, cursor: str | None, limit: int, *, visible: bool
-) -> dict[str, Any]:
-    after = cursors.decode(wanted, cursor)
-    with ledger.recorder.reading() as tx:
-        if visible:
-            page = inventory.page(tx, wanted, ledger.present(tx), after, limit)
-        else:
-            page = OfferPage([], None, head_of(tx))
-    return _document(page, cursors.encode(wanted, page.next_after))
-
-
-def _document(page: OfferPage, next_cursor: str | None) -> dict[str, Any]:
-    return {"items": page.items, "nextCursor": next_cursor, **told_of_head(page.head)}
-
-
-def find_offer(ledger: OfferLedger, tx: Cursor, offer_uid: UUID, asked: Asked) -> OfferView | None:
-    """One offer as it is, or as it was."""
-    if asked == PRESENT:
-        return inventory.find(tx, offer_uid, ledger.present(tx))
-    return inventory_then.find(tx, offer_uid, then_of(ledger, tx, asked))

@@ -6,14 +6,13 @@ import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from api import cursors
-from api.as_of import Asked, head_of_state
+from api.as_of import PRESENT, Asked, asked, head_of_state
 from api.auth import Here, may
 from api.pages import JSON, next_link, told_of_head
 from api.problems import validation_error
 from api.schemas.audit import Diff, DiffQuery
 from api.schemas.messages import Complaint
 from api.schemas.problem import PROBLEMS
-from api.schemas.times import read_time
 from domain.ledger import OfferLedger
 from domain.store.commit import head_at_position
 from domain.values import Role
@@ -41,12 +40,13 @@ class Asking(NamedTuple):
 @router.get("/diff", responses={200: {"model": Diff}})
 def get_diff(request: Request, service: Here, caller: MayAudit, query: Annotated[DiffQuery, Query()]) -> Response:
     """The offers whose states differ, each with what it has become, the events behind it and the changed fields."""
-    _require_one_each(query)
     asking = Asking(
-        Asked(read_time(query.from_) if query.from_ else None, query.fromPosition),
-        Asked(read_time(query.to) if query.to else None, query.toPosition),
+        asked(query.from_, query.fromPosition, ("from", "fromPosition")),
+        asked(query.to, query.toPosition, ("to", "toPosition")),
         query.partner or caller.partner,
     )
+    if asking.earlier == PRESENT:
+        raise validation_error([Complaint(("query", "from"), "required, or fromPosition")])
     visible = caller.partner in {None, asking.partner}
     try:
         body = diff_document(service.ledger, asking, query.cursor, query.limit, visible=visible)
@@ -55,15 +55,6 @@ def get_diff(request: Request, service: Here, caller: MayAudit, query: Annotated
         raise validation_error([Complaint(("query", place), "must not be before the earlier state")]) from None
     headers = next_link(request.url, body["nextCursor"])
     return Response(msgspec.json.encode(body), headers=headers, media_type=JSON)
-
-
-def _require_one_each(query: DiffQuery) -> None:
-    """Raises Problem 422."""
-    if query.from_ is None and query.fromPosition is None:
-        raise validation_error([Complaint(("query", "from"), "required, or fromPosition")])
-    for time, position, name in ((query.from_, query.fromPosition, "from"), (query.to, query.toPosition, "to")):
-        if time is not None and position is not None:
-            raise validation_error([Complaint(("query", f"{name}Position"), f"must not be given beside {name}")])
 
 
 class _Place(NamedTuple):

@@ -6,13 +6,14 @@ import msgspec
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from api import cursors
-from api.as_of import PRESENT, Asked, asked, find_offer, offer_page
+from api.as_of import PRESENT, Asked, asked
 from api.auth import Here, may
+from api.offer_pages import find_offer, offer_page
 from api.pages import JSON, next_link
 from api.problems import not_found
-from api.schemas.offers import HistoryList, HistoryQuery, Offer, OfferList, OfferQuery, OneOfferQuery
+from api.schemas.offers import HistoryList, HistoryQuery, Offer, OfferList, OfferQuery
 from api.schemas.problem import PROBLEMS
-from api.schemas.query import uid
+from api.schemas.query import AsOf, uid
 from domain.values import Channel, Role, Status
 from projections import history
 from projections.inventory import OfferFilter, OfferView
@@ -38,18 +39,18 @@ def list_offers(request: Request, service: Here, caller: MayList, query: Annotat
         q=query.q,
         redeemable=None if query.redeemable is None else query.redeemable == "true",
     )
-    visible = caller.partner in {None, wanted.partner}
-    body = offer_page(service.ledger, wanted, asked(query), query.cursor, query.limit, visible=visible)
+    visible, state = caller.partner in {None, wanted.partner}, asked(query.asOf, query.asOfPosition)
+    body = offer_page(service.ledger, wanted, state, query.cursor, query.limit, visible=visible)
     headers = next_link(request.url, body["nextCursor"])
     return Response(msgspec.json.encode(body), headers=headers, media_type=JSON)
 
 
 @router.get("/{offerUid}", responses={200: {"model": Offer}, 304: {"description": "Not changed"}})
 def get_offer(
-    request: Request, service: Here, caller: MayRead, offer_uid: OfferUid, query: Annotated[OneOfferQuery, Query()]
+    request: Request, service: Here, caller: MayRead, offer_uid: OfferUid, query: Annotated[AsOf, Query()]
 ) -> Response:
     """One offer as it is now, or as it was; its ETag is its version."""
-    offer = _visible_offer(service, caller, offer_uid, asked(query))
+    offer = _visible_offer(service, caller, offer_uid, asked(query.asOf, query.asOfPosition))
     etag = f'"{offer.version}"'
     if {etag, "*"} & _etags(request.headers.get("If-None-Match", "")):
         return Response(status_code=304, headers={"ETag": etag})

@@ -1,8 +1,8 @@
 """On which purchases has the verdict changed, and by which late fact?
 
-A verdict changes only when an activation is recorded after the purchase was made or told of: what is valid once stays so, on the same
-activation. So the activations that were recorded in a span lead to the purchases, and what was recorded before and after
-costs nothing.
+A verdict changes only when an activation is recorded after the purchase was made or told of: what is valid once stays so,
+on the same activation. So the activations that were recorded in a span lead to the purchases, and what was recorded before
+and after costs nothing.
 """
 
 from collections.abc import Iterator

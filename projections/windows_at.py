@@ -39,8 +39,8 @@ class Sight(Struct, frozen=True):
     known: datetime
 
     @property
-    def told(self) -> int:
-        """Of what may come later nothing is known: until when offers can be told to have been active, in microseconds."""
+    def statuses_at(self) -> int:
+        """Of what may come later nothing is known: at which moment the statuses of offers count, in microseconds."""
         return to_microseconds(min(self.at, self.known))
 
     @property
@@ -122,7 +122,7 @@ def _offers(tx: Cursor, wanted: WindowFilter, sight: Sight, first: int) -> Itera
         found = tx.execute(
             f"SELECT * FROM (SELECT o.offer_id, {_INACTIVE} AS is_inactive FROM ({driver}) o) o"
             f" WHERE {' AND '.join(conditions)}{order} LIMIT ?",
-            (sight.told, *values, *more, OFFERS_PER_QUERY),
+            (sight.statuses_at, *values, *more, OFFERS_PER_QUERY),
         ).fetchall()
         yield from found
         if len(found) < OFFERS_PER_QUERY:

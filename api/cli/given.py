@@ -14,28 +14,28 @@ from api.schemas.query import MAX_DIGITS
 from api.schemas.times import NOT_A_TIME, read_time
 
 
-def a_time(text: str | None) -> datetime | None:
+def a_time(text: str) -> datetime:
     """For an option; RFC 3339."""
     try:
-        return None if text is None else read_time(text)
+        return read_time(text)
     except ValueError:
         raise typer.BadParameter(NOT_A_TIME) from None
 
 
-def a_state(text: str | None) -> Asked | None:
+def a_state(text: str) -> Asked:
     """For an option: a recorded time or a position."""
-    if text is not None and text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS:
+    if text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS:
         return Asked(position=int(text))
     try:
-        return None if text is None else Asked(as_of=read_time(text))
+        return Asked(as_of=read_time(text))
     except ValueError:
         raise typer.BadParameter(f"{NOT_A_TIME}, or a position") from None
 
 
-def a_uid(text: str | None) -> UUID | None:
+def a_uid(text: str) -> UUID:
     """For an option."""
     try:
-        return None if text is None else UUID(text)
+        return UUID(text)
     except ValueError:
         raise typer.BadParameter("must be a UUID") from None
 

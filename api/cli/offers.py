@@ -7,9 +7,10 @@ from uuid import UUID
 import msgspec
 import typer
 
-from api.as_of import PRESENT, offer_page
+from api.as_of import PRESENT
 from api.cli.given import a_cursor_of_this_list, a_state
 from api.cli.output import AsJson, fail, print_json, print_table, say, tell_what_follows
+from api.offer_pages import offer_page
 from api.wiring import open_service
 from domain.values import Channel, Status
 from projections import history as histories

@@ -21,10 +21,6 @@ class OfferQuery(Page, AsOf):
     ] = None
 
 
-class OneOfferQuery(AsOf):
-    pass
-
-
 class HistoryQuery(Page):
     pass
 

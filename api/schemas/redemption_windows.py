@@ -117,7 +117,7 @@ class LateFact(BaseModel):
 
 class ChangedVerdict(BaseModel):
     """`type`: what was recorded of the purchase until `to`; `before` and `after`: the verdict as known at `from`, or when
-    the purchase was made if that was later, and as known at `to`."""
+    the purchase was made or told of if that was later, and as known at `to`."""
 
     redemptionId: UUID
     transactionId: str

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from api import cursors
-from api.as_of import Asked, AsOfPlace
+from api.as_of import Asked
+from api.offer_pages import AsOfPlace
 from api.wiring import Service
 from domain.values import Role, utc_text
 from projections.inventory import OfferFilter

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.as_of import Asked, find_offer, offer_page
+from api.as_of import Asked
 from api.audit import Asking, diff_document
+from api.offer_pages import find_offer, offer_page
 from api.settings import Settings
 from api.wiring import Service, open_service
 from domain.activation import Activate
