@@ -7,10 +7,10 @@ from api import cursors
 from api.as_of import PRESENT, Asked, head_of_state
 from api.pages import told_of_head
 from domain.ledger import OfferLedger
-from domain.store.commit import head_at_position, head_of
+from domain.store.commit import Head, head_at_position, head_of
 from domain.store.cursor import Cursor
-from domain.values import EPOCH, to_microseconds
-from projections import inventory, inventory_then
+from domain.values import EPOCH, Channel, to_microseconds
+from projections import inventory, inventory_then, status_counts
 from projections.inventory import OfferFilter, OfferPage, OfferView
 from projections.inventory_then import Then
 
@@ -64,6 +64,16 @@ def _present_page(
 
 def _document(page: OfferPage, next_cursor: str | None) -> dict[str, Any]:
     return {"items": page.items, "nextCursor": next_cursor, **told_of_head(page.head)}
+
+
+def count_document(
+    ledger: OfferLedger, partner: str | None, channel: Channel | None, asked: Asked, *, visible: bool = True
+) -> dict[str, Any]:
+    """How many offers are in each state, or were."""
+    with ledger.recorder.reading() as tx:
+        head = head_of_state(tx, asked)
+        counts = status_counts.counts(tx, partner, channel, head if visible else Head(0, None))
+    return {"counts": counts, **told_of_head(head)}
 
 
 def find_offer(ledger: OfferLedger, tx: Cursor, offer_uid: UUID, asked: Asked) -> OfferView | None:

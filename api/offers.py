@@ -8,10 +8,10 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from api import cursors
 from api.as_of import PRESENT, Asked, asked
 from api.auth import Here, may
-from api.offer_pages import find_offer, offer_page
+from api.offer_pages import count_document, find_offer, offer_page
 from api.pages import JSON, next_link
 from api.problems import not_found
-from api.schemas.offers import HistoryList, HistoryQuery, Offer, OfferList, OfferQuery
+from api.schemas.offers import CountQuery, HistoryList, HistoryQuery, Offer, OfferCounts, OfferList, OfferQuery
 from api.schemas.problem import PROBLEMS
 from api.schemas.query import AsOf, uid
 from domain.values import Channel, Role, Status
@@ -43,6 +43,16 @@ def list_offers(request: Request, service: Here, caller: MayList, query: Annotat
     body = offer_page(service.ledger, wanted, state, query.cursor, query.limit, visible=visible)
     headers = next_link(request.url, body["nextCursor"])
     return Response(msgspec.json.encode(body), headers=headers, media_type=JSON)
+
+
+@router.get("/counts", responses={200: {"model": OfferCounts}})
+def count_offers(service: Here, caller: MayRead, query: Annotated[CountQuery, Query()]) -> Response:
+    """How many offers are in each state now, or were then."""
+    partner = query.partner or caller.partner
+    channel = Channel(query.channel) if query.channel else None
+    visible, state = caller.partner in {None, partner}, asked(query.asOf, query.asOfPosition)
+    body = count_document(service.ledger, partner, channel, state, visible=visible)
+    return Response(msgspec.json.encode(body), media_type=JSON)
 
 
 @router.get("/{offerUid}", responses={200: {"model": Offer}, 304: {"description": "Not changed"}})

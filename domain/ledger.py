@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import reduce
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, assert_never
+from typing import Any, NamedTuple, Protocol, assert_never
 from uuid import UUID
 
 from eventsourcing.application import Application
@@ -52,8 +52,15 @@ class Entry(Struct, frozen=True):
     event: Event
 
 
-Project = Callable[[Cursor, Sequence[Entry]], None]
-"""Brings the projections up to date, inside the transaction of the entries."""
+class Followers(Protocol):
+    """What follows the ledger, inside the transactions of the entries."""
+
+    def project(self, tx: Cursor, entries: Sequence[Entry], /) -> None:
+        """Brings the projections up to date with some of a commit's entries, in their order."""
+
+    def seal(self, tx: Cursor, commit_id: int, kinds: Collection[type[Event]], /) -> None:
+        """All entries of a commit are projected, and it has its place: for what depends on those before."""
+
 
 KnownOffers = Callable[[Cursor, str, Channel, Collection[str] | None], Mapping[Any, Offer]]
 """A partner's offers on a channel: those of the externalIds that are named, or all. By externalId on the custom channel, by
@@ -64,7 +71,7 @@ class OfferLedger(Application[UUID]):
     name = "offer_ledger"
     recorder: LedgerRecorder
 
-    def __init__(self, database: Path, clock: Clock, project: Project, known_offers: KnownOffers) -> None:
+    def __init__(self, database: Path, clock: Clock, followers: Followers, known_offers: KnownOffers) -> None:
         super().__init__(
             {
                 "PERSISTENCE_MODULE": f"{LedgerFactory.__module__}:{LedgerFactory.__qualname__}",
@@ -73,7 +80,7 @@ class OfferLedger(Application[UUID]):
             }
         )
         self.recorder.clock = self._clock = clock
-        self._project = project
+        self._followers = followers
         self.known_offers = known_offers
 
     def construct_env(self, name: str, env: EnvType | None = None) -> Environment:
@@ -132,6 +139,7 @@ class OfferLedger(Application[UUID]):
             for version, event in enumerate(events, present + 1)
         )
         commit = self.recorder.begin_commit(tx)
+        kinds: set[type[Event]] = set()
         while some := list(islice(recorded, EVENTS_PER_WRITE)):
             first = commit.event_count
             stream_ids = commit.append([self.mapper.to_stored_event(r) for r in some])
@@ -139,9 +147,11 @@ class OfferLedger(Application[UUID]):
                 Entry(commit.commit_id, ordinal, stream_id, r.originator_version, r.event)
                 for ordinal, (stream_id, r) in enumerate(zip(stream_ids, some, strict=True), first)
             ]
-            self._project(tx, entries)
+            self._followers.project(tx, entries)
+            kinds.update(type(r.event) for r in some)
         if commit.event_count:
             commit.seal(context)
+            self._followers.seal(tx, commit.commit_id, kinds)
 
 
 class _Aggregate(NamedTuple):

@@ -15,7 +15,8 @@ MAX_PAGE_BYTES = 16 * 1024 * 1024
 class Projection(Struct, frozen=True):
     """A table that answers one question, and how entries change it.
 
-    `apply` gets entries in the order of the ledger, in a transaction, and accepts any sequence of them.
+    Both ways to change it are called in the order of the ledger, in the transaction of the events, and accept any sequence
+    of them.
     """
 
     name: str
@@ -23,9 +24,15 @@ class Projection(Struct, frozen=True):
     """The columns that tell its rows apart."""
     table: str
     """The CREATE TABLE statement of the table called `name`."""
-    apply: Callable[[Cursor, Sequence[Entry]], None]
     events: frozenset[type[Event]]
     """Those that change it: where there is none of them, it is left in peace."""
+    apply: Callable[[Cursor, Sequence[Entry]], None] | None = None
+    """Gets some of the entries of a commit, before it has its place."""
+    seal: Callable[[Cursor, int], None] | None = None
+    """Gets the id of a commit that has its place, when all projections have its entries: for what depends on the commits
+    before."""
+    reads: tuple[str, ...] = ()
+    """The tables of other projections of which it reads what never changes once it is written."""
     indexes: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     """The columns by which people know a row."""

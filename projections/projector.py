@@ -4,15 +4,17 @@ A projection is written in the transaction of the events that change it, and can
 events at any time.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from itertools import groupby
 
 from msgspec import Struct
 
+from domain.events import Event
 from domain.ledger import Entry, OfferLedger
 from domain.store.commit import head_of
 from domain.store.cursor import Cursor
 from domain.values import Watch, unwatched
-from projections import inventory, offer_periods, partners, redemption_windows, redemptions, tokens
+from projections import inventory, offer_periods, partners, redemption_windows, redemptions, status_counts, tokens
 from projections.projection import Projection
 
 PROJECTIONS: tuple[Projection, ...] = (
@@ -20,6 +22,7 @@ PROJECTIONS: tuple[Projection, ...] = (
     partners.PROJECTION,
     tokens.PROJECTION,
     offer_periods.PROJECTION,
+    status_counts.PROJECTION,
     redemption_windows.PROJECTION,
     redemptions.PROJECTION,
 )
@@ -39,8 +42,14 @@ def tables() -> list[str]:
 def project(tx: Cursor, entries: Sequence[Entry]) -> None:
     kinds = {type(entry.event) for entry in entries}
     for projection in PROJECTIONS:
-        if not projection.events.isdisjoint(kinds):
+        if projection.apply and not projection.events.isdisjoint(kinds):
             projection.apply(tx, entries)
+
+
+def seal(tx: Cursor, commit_id: int, kinds: Collection[type[Event]]) -> None:
+    for projection in PROJECTIONS:
+        if projection.seal and not projection.events.isdisjoint(kinds):
+            projection.seal(tx, commit_id)
 
 
 def status(ledger: OfferLedger) -> list[ProjectionStatus]:
@@ -69,12 +78,19 @@ def replay(
 ) -> None:
     """Projects every event of the ledger; `also` gets them too."""
     done, total = 0, head_of(tx).position
+    commit_id, kinds = 0, set[type[Event]]()
     for entries in ledger.entries(tx):
         project(tx, entries)
+        for following, some in groupby(entries, lambda entry: entry.commit_id):
+            if following != commit_id:
+                seal(tx, commit_id, kinds)
+                commit_id, kinds = following, set()
+            kinds.update(type(entry.event) for entry in some)
         if also:
             also(entries)
         done += len(entries)
         watch(done, total)
+    seal(tx, commit_id, kinds)
 
 
 def _count(tx: Cursor, table: str) -> int:

@@ -21,6 +21,11 @@ class OfferQuery(Page, AsOf):
     ] = None
 
 
+class CountQuery(AsOf):
+    partner: Word | None = None
+    channel: Literal["custom", "merchant"] | None = None
+
+
 class HistoryQuery(Page):
     pass
 
@@ -47,6 +52,20 @@ class OfferList(BaseModel):
 
     items: list[Offer]
     nextCursor: str | None
+    position: int
+    asOf: datetime | None
+
+
+class StatusCounts(BaseModel):
+    active: int
+    paused: int
+    deleted: int
+
+
+class OfferCounts(BaseModel):
+    """`position` pins what it shows, `asOf` is when that was recorded."""
+
+    counts: StatusCounts
     position: int
     asOf: datetime | None
 

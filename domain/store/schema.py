@@ -7,7 +7,7 @@ since 1970. `ledger` is for people with a database shell.
 
 from domain.store.cursor import Cursor
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 TABLES = (
     "CREATE TABLE schema_version (version INTEGER NOT NULL)",

@@ -170,12 +170,15 @@ def test_entries_tell_their_places_in_commit_and_stream(ledger: OfferLedger) -> 
 
 
 def test_a_run_whose_projections_fail_leaves_nothing_behind(tmp_path: Path, clock: Clock) -> None:
-    def fail_for_offers(tx: Cursor, entries: Sequence[Entry]) -> None:
-        projector.project(tx, entries)
-        if any(entry.event.TOPIC == "OfferCreated" for entry in entries):
-            raise RuntimeError
+    class FailForOffers:
+        seal = staticmethod(projector.seal)
 
-    ledger = OfferLedger(tmp_path / "ledger.db", clock, fail_for_offers, known_offers.known_offers)
+        def project(self, tx: Cursor, entries: Sequence[Entry], /) -> None:
+            projector.project(tx, entries)
+            if any(entry.event.TOPIC == "OfferCreated" for entry in entries):
+                raise RuntimeError
+
+    ledger = OfferLedger(tmp_path / "ledger.db", clock, FailForOffers(), known_offers.known_offers)
     ledger.recorder.prepare_schema(projector.tables())
     ledger.handle(SetPartner(PARTNER), OPERATOR)
     with pytest.raises(RuntimeError):
@@ -192,7 +195,7 @@ def test_what_is_in_the_environment_of_the_process_does_not_reach_the_library(
 ) -> None:
     monkeypatch.setenv("PERSISTENCE_MODULE", "eventsourcing.popo")
     monkeypatch.setenv("OFFER_LEDGER_COMPRESSOR_TOPIC", "eventsourcing.compressor:ZlibCompressor")
-    ledger = OfferLedger(tmp_path / "ledger.db", clock, projector.project, known_offers.known_offers)
+    ledger = OfferLedger(tmp_path / "ledger.db", clock, projector, known_offers.known_offers)
     ledger.recorder.prepare_schema(projector.tables())
     ledger.handle(SetPartner(PARTNER), OPERATOR)
     assert b"tidepool" in ledger.recorder.select_notifications(1, 1)[0].state

@@ -32,7 +32,7 @@ MANY = 1_000
 def a_ledger() -> Iterator[OfferLedger]:
     """For laws, which want a new one for every example."""
     with TemporaryDirectory() as folder:
-        ledger = OfferLedger(Path(folder) / "ledger.db", Clock(), projector.project, known_offers.known_offers)
+        ledger = OfferLedger(Path(folder) / "ledger.db", Clock(), projector, known_offers.known_offers)
         ledger.recorder.prepare_schema(projector.tables())
         ledger.handle(SetPartner(PARTNER, synchronize_per_day=0, insert_per_hour=0), OPERATOR)
         yield ledger
@@ -134,6 +134,7 @@ def test_the_projections_accept_any_sequence_of_events(history: list[tuple[int, 
     with a_ledger() as ledger, ledger.recorder.writing() as tx:
         entries = [Entry(1, ordinal, 100 + stream, ordinal, event) for ordinal, (stream, event) in enumerate(history)]
         projector.project(tx, entries)
+        projector.seal(tx, 1, {type(entry.event) for entry in entries})
 
 
 # How it is asked

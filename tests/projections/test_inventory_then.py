@@ -1,6 +1,7 @@
 """The inventory as of any position or time is what a replay of the events up to there gives, and stays so."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from api.as_of import Asked
 from api.audit import Asking, diff_document
-from api.offer_pages import find_offer, offer_page
+from api.offer_pages import count_document, find_offer, offer_page
 from api.settings import Settings
 from api.wiring import Service, open_service
 from domain.activation import Activate
@@ -48,6 +49,10 @@ FILTERS = [
     *(OfferFilter(q=q) for q in ("one", "TP-", "m-2")),
     *(OfferFilter(redeemable=redeemable) for redeemable in (True, False)),
     OfferFilter(partner=PARTNER, channel=Channel.CUSTOM, status=Status.PAUSED, q="one"),
+]
+
+COUNTED = [
+    OfferFilter(partner, channel) for partner in (None, PARTNER, "harbor", "nobody") for channel in (None, *Channel)
 ]
 
 Step = Callable[[Service, Clock], object]
@@ -210,6 +215,10 @@ def test_as_of_any_position_is_what_a_replay_gives(done: list[Step]) -> None:
             expected = replayed(events, position, datetime.fromisoformat(recorded_text(moment)))
             for wanted in FILTERS:
                 assert shown(service, Asked(position=position), wanted) == matching(expected, wanted), wanted
+            for wanted in COUNTED:
+                told = count_document(service.ledger, wanted.partner, wanted.channel, Asked(position=position))
+                statuses = Counter(offer["status"] for offer in matching(expected, wanted))
+                assert told["counts"] == {status: statuses[status] for status in told["counts"]}, wanted
         assert verify(service.ledger) == []
 
 
