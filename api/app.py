@@ -15,6 +15,8 @@ from api import (
     activation_batch,
     activations,
     audit,
+    audit_events,
+    audit_stream,
     batch,
     health,
     merchants,
@@ -28,6 +30,7 @@ from api import (
 )
 from api.auth import may
 from api.group_commit import GroupCommit
+from api.lookout import Lookout
 from api.problems import handle_problems
 from api.run_desk import RunDesk
 from api.schemas.activations import ActivationRequest, FlightRequest
@@ -46,6 +49,8 @@ _REFERENCE = "#/components/schemas/{model}"
 
 PARTS = (
     audit,
+    audit_events,
+    audit_stream,
     activation_batch,
     activations,
     redemptions,
@@ -84,6 +89,7 @@ def create_app(service: Service, *, warm: bool = False) -> FastAPI:
     )
     app.state.service = service
     app.state.desk = desk
+    app.state.lookout = Lookout(service.ledger)
     app.state.group_commit = GroupCommit(service.traces.carry_out)
     app.state.activations = GroupCommit(service.activations.carry_out)
     app.state.redemptions = GroupCommit(service.redemptions.carry_out)

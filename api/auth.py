@@ -61,6 +61,14 @@ def may_at_once(*roles: Role) -> Callable[[Request, Service], Awaitable[Caller]]
     return authorise_at_once
 
 
+def is_still(request: Request, service: Service, caller: Caller) -> bool:
+    """Whether the caller of a request that takes long may still do what it was allowed to."""
+    try:
+        return _authenticate(request, service) == caller
+    except Problem:
+        return False
+
+
 def _authenticate(request: Request, service: Service) -> Caller:
     scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() not in SCHEMES or not secret.strip():

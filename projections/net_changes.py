@@ -14,7 +14,7 @@ from domain.store.contents import find_content
 from domain.store.cursor import Cursor
 from domain.store.mapper import decode_event
 from domain.values import Status, recorded_text
-from projections.history import cause_of, changes_between
+from projections.event_item import cause_of, changes_between
 from projections.offer_periods import AT_POSITION
 from projections.projection import MAX_PAGE_BYTES
 

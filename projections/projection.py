@@ -1,6 +1,6 @@
 """What is a projection made of?"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from msgspec import Struct
 
@@ -28,9 +28,9 @@ class Projection(Struct, frozen=True):
     """Those that change it: where there is none of them, it is left in peace."""
     apply: Callable[[Cursor, Sequence[Entry]], None] | None = None
     """Gets some of the entries of a commit, before it has its place."""
-    seal: Callable[[Cursor, int], None] | None = None
-    """Gets the id of a commit that has its place, when all projections have its entries: for what depends on the commits
-    before."""
+    seal: Callable[[Cursor, int, Collection[type[Event]]], None] | None = None
+    """Gets the id of a commit that has its place, and the types of its events, when all projections have its entries: for
+    what depends on the commits before."""
     reads: tuple[str, ...] = ()
     """The tables of other projections of which it reads what never changes once it is written."""
     indexes: tuple[str, ...] = ()

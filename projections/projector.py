@@ -14,7 +14,16 @@ from domain.ledger import Entry, OfferLedger
 from domain.store.commit import head_of
 from domain.store.cursor import Cursor
 from domain.values import Watch, unwatched
-from projections import inventory, offer_periods, partners, redemption_windows, redemptions, status_counts, tokens
+from projections import (
+    event_types,
+    inventory,
+    offer_periods,
+    partners,
+    redemption_windows,
+    redemptions,
+    status_counts,
+    tokens,
+)
 from projections.projection import Projection
 
 PROJECTIONS: tuple[Projection, ...] = (
@@ -25,6 +34,7 @@ PROJECTIONS: tuple[Projection, ...] = (
     status_counts.PROJECTION,
     redemption_windows.PROJECTION,
     redemptions.PROJECTION,
+    event_types.PROJECTION,
 )
 
 
@@ -49,7 +59,7 @@ def project(tx: Cursor, entries: Sequence[Entry]) -> None:
 def seal(tx: Cursor, commit_id: int, kinds: Collection[type[Event]]) -> None:
     for projection in PROJECTIONS:
         if projection.seal and not projection.events.isdisjoint(kinds):
-            projection.seal(tx, commit_id)
+            projection.seal(tx, commit_id, kinds)
 
 
 def status(ledger: OfferLedger) -> list[ProjectionStatus]:

@@ -37,6 +37,7 @@ INDEXES = (
     "CREATE INDEX redemptions_by_activation ON redemptions (activation_id) WHERE activation_id IS NOT NULL",
     "CREATE INDEX redemptions_by_commit ON redemptions (commit_id, redemption_id, version)",
     "CREATE INDEX redemptions_by_customer ON redemptions (customer_id, offer_id, redemption_id)",
+    "CREATE INDEX redemptions_by_offer ON redemptions (offer_id, redemption_id)",
 )
 
 

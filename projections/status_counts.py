@@ -3,9 +3,10 @@
 Running counts: a row for each commit and each number that it changed, so that a count of any moment is one look.
 """
 
+from collections.abc import Collection
 from typing import Any, get_args
 
-from domain.events import OfferEvent
+from domain.events import Event, OfferEvent
 from domain.store.commit import Head
 from domain.store.cursor import Cursor
 from domain.values import Channel, Status
@@ -27,7 +28,7 @@ COUNTED = (Status.ACTIVE, Status.PAUSED, Status.DELETED)
 # How a commit changes it
 
 
-def seal(tx: Cursor, commit_id: int) -> None:
+def seal(tx: Cursor, commit_id: int, _kinds: Collection[type[Event]]) -> None:
     tx.execute(_SEAL, (commit_id, ALL_OF_IT, commit_id))
 
 

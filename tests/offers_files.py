@@ -15,6 +15,7 @@ from domain.run_ledger import Accepted, RunLedger
 from domain.trace import SingleRequest
 from domain.values import MissingFromFile, OfferKey, Origin, Source, Watch, unwatched
 from projections import history, inventory
+from projections.event_item import EventItem
 from tests.examples import PARTNER
 from tests.harness import OPERATOR, Clock, carry_out
 from tests.runs import file_request, in_chunks
@@ -96,7 +97,7 @@ def placed(outcome: Outcome) -> Mapping[str, list[tuple[str | None, str | None]]
     }
 
 
-def history_of(ledger: OfferLedger, key: OfferKey) -> list[history.HistoryItem]:
+def history_of(ledger: OfferLedger, key: OfferKey) -> list[EventItem]:
     with ledger.recorder.reading() as tx:
         return history.page(tx, key.offer_uid, 0, 1000).items
 

@@ -11,6 +11,7 @@ import uvicorn
 
 from api.app import create_app
 from api.cli.output import fail
+from api.lookout import Lookout
 from api.run_desk import RunDesk
 from api.wiring import open_service
 
@@ -30,7 +31,7 @@ def serve(
         config = uvicorn.Config(
             app, host=host, port=port, server_header=False, timeout_graceful_shutdown=SECONDS_TO_END_REQUESTS
         )
-        server = _Server(config, app.state.desk)
+        server = _Server(config, app.state.desk, app.state.lookout)
         _spare_what_stays()
         # uvicorn has codes of its own for what it could not do, and has said what that was.
         with suppress(KeyboardInterrupt, SystemExit):
@@ -46,14 +47,16 @@ def _spare_what_stays() -> None:
 
 
 class _Server(uvicorn.Server):
-    """One that lets nobody wait for a run once it has been asked to end: the run goes on without them."""
+    """One that lets nobody wait for a run, or for news, once it has been asked to end: runs go on without them."""
 
-    def __init__(self, config: uvicorn.Config, desk: RunDesk) -> None:
+    def __init__(self, config: uvicorn.Config, desk: RunDesk, lookout: Lookout) -> None:
         super().__init__(config)
         self._desk = desk
+        self._lookout = lookout
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._desk.leave()
+        self._lookout.leave()
         super().handle_exit(sig, frame)
         # uvicorn would raise the signal again at its end; to be asked to end is no failure.
         self._captured_signals.clear()

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from api.schemas.offers import Change
+from api.schemas.audit_events import Change, Source
 from api.schemas.query import Page, Position, Word
 from api.schemas.times import Time
 
@@ -36,7 +36,7 @@ class Cause(BaseModel):
     type: str
     recordedAt: datetime
     actor: str
-    source: Literal["custom", "merchant", "file", "console", "cli"]
+    source: Source
     runId: UUID | None
     traceId: str | None
     cause: Literal["absent-from-synchronize", "absent-from-file"] | None

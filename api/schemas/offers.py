@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from api.schemas.audit_events import EventItem
 from api.schemas.query import AsOf, Page, Word
 
 
@@ -70,26 +71,8 @@ class OfferCounts(BaseModel):
     asOf: datetime | None
 
 
-class Change(BaseModel):
-    """`field` is a JSON pointer into the offer; null stands for absent."""
-
-    field: str
-    before: Any
-    after: Any
-
-
-class HistoryItem(BaseModel):
-    position: int
-    version: int
-    type: str
+class HistoryItem(EventItem):
     offerUid: UUID
-    recordedAt: datetime
-    actor: str
-    source: Literal["custom", "merchant", "file", "console", "cli"]
-    runId: UUID | None
-    traceId: str | None
-    cause: str | None
-    changes: list[Change]
 
 
 class HistoryList(BaseModel):

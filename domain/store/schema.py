@@ -33,6 +33,10 @@ TABLES = (
         digest BLOB NOT NULL,
         chain BLOB NOT NULL
     )""",
+    "CREATE INDEX commits_by_partner ON commits (partner, first_position)",
+    "CREATE INDEX commits_by_actor ON commits (actor, first_position)",
+    "CREATE INDEX commits_by_run ON commits (run_id, first_position) WHERE run_id IS NOT NULL",
+    "CREATE INDEX commits_by_trace ON commits (trace_id, first_position) WHERE trace_id IS NOT NULL",
     """
     CREATE TABLE streams (
         stream_id INTEGER PRIMARY KEY,

@@ -2,13 +2,10 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
-from uuid import UUID, uuid4
+from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
@@ -17,26 +14,19 @@ from hypothesis import strategies as st
 from api.as_of import Asked
 from api.audit import Asking, diff_document
 from api.offer_pages import count_document, find_offer, offer_page
-from api.settings import Settings
-from api.wiring import Service, open_service
-from domain.activation import Activate
-from domain.activation_ledger import ActivationRequest
+from api.wiring import Service
 from domain.events import OfferActivated, OfferCreated, OfferEvent, OfferRestored, OfferUpdated
 from domain.offer import STATUS_AFTER
 from domain.partner import SetPartner
-from domain.values import Channel, OfferKey, Operation, Origin, Source, Status, recorded_text, to_microseconds, utc_text
-from projections.history import changes_between
+from domain.values import Channel, OfferKey, Status, recorded_text, to_microseconds, utc_text
+from projections.event_item import changes_between
 from projections.inventory import OfferFilter
 from projections.net_changes import ChangeKind, NetChange
 from projections.verification import verify
-from tests.examples import PARTNER, item
-from tests.harness import OPERATOR, Clock, run_batch
-from tests.single_requests import delete, merchant_key, put
+from tests.examples import PARTNER
+from tests.harness import OPERATOR, Clock
+from tests.traffic import MERCHANTS, Step, Told, a_service, history, putting, steps
 
-MERCHANTS = [merchant_key("MO-1"), merchant_key("MO-2", "M-2"), merchant_key("MO-1", partner="harbor")]
-IDS = ["TP-1", "TP-2", "TP-3"]
-KEYS = [*MERCHANTS, *(OfferKey(PARTNER, Channel.CUSTOM, None, name) for name in IDS)]
-PUBLISHER = Origin("wallet", Source.PUBLISHER)
 INSTANT = timedelta(microseconds=1)
 EVERYTHING = OfferFilter()
 FILTERS = [
@@ -55,72 +45,7 @@ COUNTED = [
     OfferFilter(partner, channel) for partner in (None, PARTNER, "harbor", "nobody") for channel in (None, *Channel)
 ]
 
-Step = Callable[[Service, Clock], object]
-
-
-@contextmanager
-def a_service() -> Iterator[tuple[Service, Clock]]:
-    clock = Clock()
-    with TemporaryDirectory() as folder:
-        settings = Settings(database_url=f"sqlite:///{Path(folder)}/ledger.db")
-        with open_service(settings, clock) as service:
-            for partner in (PARTNER, "harbor"):
-                service.ledger.handle(
-                    SetPartner(partner, synchronize_per_day=0, insert_per_hour=0, daily_quota=0), OPERATOR
-                )
-            yield service, clock
-
-
-def putting(key: OfferKey, name: str | None) -> Step:
-    request = delete(key) if name is None else put(key, name)
-    return lambda service, _clock: service.traces.carry_out([request])
-
-
-def sending(operation: Operation, ids: Sequence[str], headline: str) -> Step:
-    items = [item(name, headline=headline) for name in ids]
-    return lambda service, _clock: run_batch(service.ledger, operation, items)
-
-
-def activating(key: OfferKey) -> Step:
-    request = ActivationRequest(PUBLISHER, Activate(str(uuid4()), key.offer_uid), uuid4())
-    return lambda service, _clock: service.activations.carry_out([request])
-
-
-def waiting(days: int) -> Step:
-    return lambda _service, clock: clock.move(days=days)
-
-
-steps: st.SearchStrategy[Step] = st.one_of(
-    st.builds(putting, st.sampled_from(MERCHANTS), st.sampled_from(["one", "Two", None])),
-    st.builds(
-        sending,
-        st.sampled_from(Operation),
-        st.lists(st.sampled_from(IDS), min_size=1, unique=True),
-        st.sampled_from(["one", "two"]),
-    ),
-    st.builds(activating, st.sampled_from(KEYS)),
-    st.builds(waiting, st.sampled_from([0, 1, 30, 46])),
-)
-
-
 # What a replay gives
-
-
-class Told(NamedTuple):
-    """An event with its place."""
-
-    position: int
-    recorded_at: int
-    stream_id: int
-    event: Any
-
-
-def history(service: Service) -> list[Told]:
-    with service.ledger.recorder.reading() as tx:
-        entries = [entry for some in service.ledger.entries(tx) for entry in some]
-        rows = tx.execute("SELECT commit_id, first_position, recorded_at FROM commits").fetchall()
-    places = {row["commit_id"]: (row["first_position"], row["recorded_at"]) for row in rows}
-    return [Told(places[e.commit_id][0] + e.ordinal, places[e.commit_id][1], e.stream_id, e.event) for e in entries]
 
 
 def replayed(events: Sequence[Told], position: int, moment: datetime) -> list[dict[str, Any]]:

@@ -1,0 +1,92 @@
+"""What is happening in the ledger? Told as it happens, as Server-Sent Events."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Annotated
+
+import msgspec
+from anyio import CapacityLimiter, to_thread
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from api.audit_events import ITEMS_PER_READ, MayAudit, Show, filter_of, is_visible, shown_to
+from api.auth import Here, is_still
+from api.lookout import Lookout
+from api.problems import validation_error
+from api.schemas.audit_events import EventWish
+from api.schemas.messages import Complaint
+from api.schemas.problem import PROBLEMS
+from api.schemas.query import Position
+from domain.store.commit import head_of
+from projections import event_list
+from projections.event_item import EventItem
+from projections.event_list import EventPage
+
+SERVER_SENT_EVENTS = "text/event-stream"
+HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+LAST_EVENT_ID = "Last-Event-ID"
+SILENT_SECONDS = 15.0
+
+router = APIRouter(prefix="/api/v1/audit", tags=["audit"], responses=PROBLEMS)
+# Whoever catches up with much shares these threads with others who do.
+_threads = CapacityLimiter(2)
+
+
+@router.get("/stream", responses={200: {"content": {SERVER_SENT_EVENTS: {"schema": {"type": "string"}}}}})
+async def follow_events(
+    request: Request,
+    service: Here,
+    caller: MayAudit,
+    query: Annotated[EventWish, Query()],
+    last_event_id: Annotated[
+        Position | None, Header(alias=LAST_EVENT_ID, description="The position of the last event that has come")
+    ] = None,
+) -> Response:
+    """The events that match all filters, from now on, or after `Last-Event-ID` or `afterPosition`: each once, in the order of
+    the ledger, its position as `id`. Ends when the token is revoked."""
+    with service.ledger.recorder.reading() as tx:
+        newest = head_of(tx).position
+    given = {("header", LAST_EVENT_ID): last_event_id, ("query", "afterPosition"): query.afterPosition}
+    told = {place: position for place, position in given.items() if position is not None}
+    ahead = [Complaint(place, "lies ahead of the ledger") for place, position in told.items() if position > newest]
+    if ahead:
+        raise validation_error(ahead)
+    lookout: Lookout = request.app.state.lookout
+    lookout.require_room()
+    wanted = filter_of(query, caller)
+    visible = is_visible(caller, wanted)
+
+    def read(after: int) -> EventPage | None:
+        """None for a caller who may not read any more."""
+        if not is_still(request, service, caller):
+            return None
+        with service.ledger.recorder.reading() as tx:
+            if visible:
+                return event_list.page(tx, wanted, after, ITEMS_PER_READ)
+            return EventPage([], None, head_of(tx).position)
+
+    # What was heard last says more than where one began.
+    after = next(iter(told.values()), newest)
+    pieces = _follow(lookout, read, shown_to(service, caller), after)
+    return StreamingResponse(pieces, media_type=SERVER_SENT_EVENTS, headers=HEADERS)
+
+
+async def _follow(
+    lookout: Lookout, read: Callable[[int], EventPage | None], show: Show, after: int
+) -> AsyncIterator[bytes]:
+    yield b": the ledger from here on\n\n"
+    with lookout.following():
+        while not lookout.is_leaving:
+            page = await to_thread.run_sync(read, after, limiter=_threads)
+            if page is None:
+                return
+            yield b"".join(_event(show(item)) for item in page.items)
+            after = page.next_after or page.until
+            if page.next_after is None:
+                # Who comes back need not look at all this again. Told in silence too, so that nobody takes the line for dead.
+                yield b": read so far\nid: %d\n\n" % after
+                await lookout.growth(after, SILENT_SECONDS)
+
+
+def _event(item: EventItem) -> bytes:
+    """WHATWG HTML, 9.2. JSON has no line breaks outside of strings, and none in them."""
+    return b"id: %d\nevent: %b\ndata: %b\n\n" % (item.position, item.type.encode(), msgspec.json.encode(item))

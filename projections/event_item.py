@@ -1,0 +1,181 @@
+"""What is told of one event: where it stands, who is behind it, and which fields it has changed?"""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from domain.content import FieldChange, changed_fields
+from domain.events import (
+    Event,
+    FlightScheduled,
+    OfferActivated,
+    OfferCreated,
+    OfferDeleted,
+    OfferEvent,
+    OfferPaused,
+    OfferRedeemed,
+    OfferRestored,
+    OfferUpdated,
+    PartnerEvent,
+    RedemptionEvent,
+    RedemptionRefused,
+    TokenRevoked,
+)
+from domain.offer import STATUS_AFTER
+from domain.store.contents import find_content
+from domain.store.cursor import Cursor
+from domain.store.events import find_event
+from domain.store.images import whole_text
+from domain.store.mapper import decode_event
+from domain.values import Status, recorded_text
+from projections.projection import MAX_PAGE_BYTES
+
+
+class EventItem(Struct, frozen=True, rename="camel"):
+    """An event as the service shows it. The fields of its changes point into what it has changed, as the service shows that:
+    an offer, an activation, a partner's settings. `cause`: why, if nobody has named the offer."""
+
+    position: int
+    version: int
+    type: str
+    offer_uid: UUID | None
+    partner: str | None
+    recorded_at: str
+    actor: str
+    source: str
+    run_id: str | None
+    trace_id: str | None
+    cause: str | None
+    changes: list[dict[str, Any]]
+
+
+COLUMNS = """
+    c.first_position + e.ordinal AS position, c.recorded_at, c.partner, c.actor, c.source, c.run_id, c.trace_id,
+    e.stream_id, s.stream_uid, e.version, b.status AS status_before, b.content_version AS content_before
+"""
+JOINED = """
+    JOIN streams s ON s.stream_id = e.stream_id
+    LEFT JOIN offer_periods b ON b.offer_id = e.stream_id AND b.version = e.version - 1
+"""
+"""Of commits `c` and events `e`: what `items_of` needs of a row. Events themselves are read one by one: many at a time would be
+more than a process can hold."""
+
+
+def items_of(tx: Cursor, rows: Sequence[Any], limit: int) -> list[EventItem]:
+    """No more than `limit`, and fewer where contents are large."""
+    items: list[EventItem] = []
+    size = 0
+    for row in rows[:limit]:
+        if size > MAX_PAGE_BYTES:
+            break
+        stored = find_event(tx, row["stream_id"], row["version"])
+        event = decode_event(*stored)
+        contents = _contents(tx, row, event) if isinstance(event, Bringing) else []
+        items.append(_item(tx, row, event, contents))
+        size += len(stored.state) + sum(map(len, contents))
+    return items
+
+
+def _item(tx: Cursor, row: Any, event: Event, contents: Sequence[bytes]) -> EventItem:
+    return EventItem(
+        position=row["position"],
+        version=row["version"],
+        type=event.TOPIC,
+        offer_uid=_offer_uid(tx, row, event),
+        partner=row["partner"],
+        recorded_at=recorded_text(row["recorded_at"]),
+        actor=row["actor"],
+        source=row["source"],
+        run_id=row["run_id"],
+        trace_id=row["trace_id"],
+        cause=cause_of(event),
+        changes=[change._asdict() for change in _changes(tx, row, event, contents)],
+    )
+
+
+def cause_of(event: Event) -> str | None:
+    """Why it happened, if nobody has named the offer."""
+    return event.cause if isinstance(event, OfferPaused | OfferDeleted) else None
+
+
+def _offer_uid(tx: Cursor, row: Any, event: Event) -> UUID | None:
+    match event:
+        case FlightScheduled() | OfferActivated() | OfferRedeemed() | RedemptionRefused():
+            return UUID(event.offer_uid)
+        case _ if isinstance(event, OfferEvent):
+            return UUID(bytes=row["stream_uid"])
+        case _ if isinstance(event, RedemptionEvent):
+            found = tx.execute(
+                "SELECT s.stream_uid FROM redemptions r JOIN streams s ON s.stream_id = r.offer_id"
+                " WHERE r.redemption_id = ? LIMIT 1",
+                (row["stream_id"],),
+            ).fetchone()
+            return UUID(bytes=found["stream_uid"]) if found else None
+        case _:
+            return None
+
+
+# Changes
+
+
+Bringing = OfferCreated | OfferUpdated | OfferRestored
+"""The events that bring a content."""
+
+
+def _contents(tx: Cursor, row: Any, event: Bringing) -> list[bytes]:
+    """The former one, and the one that was brought."""
+    former = find_content(tx, row["stream_id"], row["content_before"]).text if row["content_before"] else b"null"
+    return [bytes(former), whole_text(tx, event.content, event.images)]
+
+
+def _changes(tx: Cursor, row: Any, event: Event, contents: Sequence[bytes]) -> list[FieldChange]:
+    if isinstance(event, OfferEvent):
+        status = Status(row["status_before"] or Status.ABSENT)
+        return changes_between(status, STATUS_AFTER[type(event)] or status, contents)
+    if isinstance(event, PartnerEvent):
+        before = decode_event(*find_event(tx, row["stream_id"], row["version"] - 1)) if row["version"] > 1 else None
+        return changed_fields(_settings(before) if isinstance(before, PartnerEvent) else {}, _settings(event))
+    if isinstance(event, TokenRevoked):
+        return [FieldChange("/revokedAt", None, recorded_text(row["recorded_at"]))]
+    return changed_fields({}, _known_as(row, event) | _members(event))
+
+
+def changes_between(before: Status, after: Status, contents: Sequence[bytes]) -> list[FieldChange]:
+    """What differs in an offer as the service shows it. `contents`: the former one and the present one, unless they are the
+    same; `null` for one that was not there."""
+    former, present = map(msgspec.json.decode, contents or [b"null"] * 2)
+    changes = changed_fields(former, present, "/content")
+    if before is not after:
+        changes.insert(0, FieldChange("/status", _shown(before), _shown(after)))
+    return changes
+
+
+def _shown(status: Status) -> str | None:
+    return None if status is Status.ABSENT else status
+
+
+def _settings(event: PartnerEvent) -> dict[str, Any]:
+    """With the partner's name where it became known."""
+    told: dict[str, Any] = msgspec.to_builtins(event)
+    settings: dict[str, Any] = told.pop("settings")
+    return told | settings
+
+
+_TIMES = ("startsAt", "activatedAt", "redeemableUntil", "transactedAt", "expiresAt")
+_TOLD_ELSEWHERE = ("offerUid", "secretSha256")
+"""As the item's own member; and to nobody."""
+
+
+def _members(event: Event) -> dict[str, Any]:
+    told: dict[str, Any] = msgspec.to_builtins(event)
+    times = {name: recorded_text(told[name]) for name in _TIMES if told.get(name) is not None}
+    return {name: value for name, value in (told | times).items() if name not in _TOLD_ELSEWHERE}
+
+
+def _known_as(row: Any, event: Event) -> dict[str, Any]:
+    """What has a stream of its own is known by the stream's name."""
+    name = {OfferActivated: "activationId", OfferRedeemed: "redemptionId", RedemptionRefused: "redemptionId"}
+    return {name[type(event)]: str(UUID(bytes=row["stream_uid"]))} if type(event) in name else {}

@@ -1,0 +1,124 @@
+"""What has happened in the ledger, in its order? Of one partner, offer, type, run, trace or actor, or all of it."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+
+from domain.store.commit import head_at, head_of
+from domain.store.cursor import Cursor
+from domain.values import flights_uid
+from projections.event_item import COLUMNS, JOINED, EventItem, items_of
+
+_INSTANT = timedelta(microseconds=1)
+
+
+class EventFilter(Struct, frozen=True):
+    """Which events are wanted; None: of any. Recorded from `since` on, until before `before`. `offer_uid`: of the offer itself,
+    its flights, activations and redemptions."""
+
+    partner: str | None = None
+    offer_uid: UUID | None = None
+    type: str | None = None
+    run_id: UUID | None = None
+    trace_id: str | None = None
+    actor: str | None = None
+    since: datetime | None = None
+    before: datetime | None = None
+
+
+class EventPage(Struct, frozen=True):
+    """In the order of the ledger. `next_after`: the position that the following page starts after, if there is one; `until`:
+    what this one has looked at, if there is none."""
+
+    items: list[EventItem]
+    next_after: int | None
+    until: int
+
+
+def page(tx: Cursor, wanted: EventFilter, after: int, limit: int, until: int | None = None) -> EventPage:
+    """Events after a position, until another one, or the newest. No more than `limit`, and fewer where contents are large."""
+    last = head_of(tx).position if until is None else until
+    if wanted.before is not None:
+        last = min(last, head_at(tx, wanted.before - _INSTANT).position)
+    if wanted.since is not None:
+        after = max(after, head_at(tx, wanted.since - _INSTANT).position)
+    driver, values = _driver(wanted, after)
+    conditions, more = _conditions(wanted)
+    rows = tx.execute(
+        _SELECT.format(driver=driver, conditions=" AND ".join([*conditions, _SPAN])),
+        (*values, *more, after, last, limit + 1),
+    ).fetchall()
+    items = items_of(tx, rows, limit)
+    return EventPage(items, items[-1].position if len(rows) > len(items) else None, max(after, last))
+
+
+_SPAN = "e.ordinal > ? - c.first_position AND e.ordinal <= ? - c.first_position"
+_ORDER = "ORDER BY c.first_position, c.commit_id, e.ordinal"
+"""First positions are unique; told of commit ids too, SQLite sees that commits come in order whatever leads to them."""
+_SELECT = f"""
+    SELECT {COLUMNS}
+    FROM (SELECT c.commit_id, e.ordinal FROM {{driver}} WHERE {{conditions}} {_ORDER} LIMIT ?) place
+    JOIN commits c ON c.commit_id = place.commit_id
+    JOIN events e ON e.commit_id = place.commit_id AND e.ordinal = place.ordinal
+    {JOINED} {_ORDER}
+"""
+
+
+def _conditions(wanted: EventFilter) -> tuple[list[str], list[Any]]:
+    """What drives the query is told once more: it does no harm. Nothing else shall: as an expression, it has no index."""
+    given = {
+        "told.partner || '' = ?": wanted.partner,
+        "e.topic = ?": wanted.type,
+        "told.run_id || '' = ?": str(wanted.run_id) if wanted.run_id else None,
+        "told.trace_id || '' = ?": wanted.trace_id,
+        "told.actor || '' = ?": wanted.actor,
+    }
+    told = {condition: value for condition, value in given.items() if value is not None}
+    return list(told), list(told.values())
+
+
+def _driver(wanted: EventFilter, after: int) -> tuple[str, list[Any]]:
+    """What leads to the events by the shortest way: a part of FROM with commits `c` and events `e`, and its parameters."""
+    if wanted.offer_uid is not None:
+        uid = wanted.offer_uid.bytes
+        return _OF_AN_OFFER, [uid, flights_uid(wanted.offer_uid).bytes, uid, uid]
+    if wanted.run_id is not None:
+        return _of_commits("run_id = ?"), [str(wanted.run_id), after + 1]
+    if wanted.trace_id is not None:
+        return _of_commits("trace_id = ?"), [wanted.trace_id, after + 1]
+    if wanted.type is not None:
+        of_partner, whose = ("partner = ? AND ", [wanted.partner]) if wanted.partner is not None else ("", [])
+        return _OF_A_TYPE.format(of_partner=of_partner), [*whose, wanted.type, after + 1]
+    if wanted.partner is not None:
+        return _of_commits("partner = ?"), [wanted.partner, after + 1]
+    if wanted.actor is not None:
+        return _of_commits("actor = ?"), [wanted.actor, after + 1]
+    return _of_commits("1 = 1"), [after + 1]
+
+
+# A commit that holds the first wanted event may begin before it.
+_FIRST = "(SELECT coalesce(max(f.first_position), 0) FROM commits f WHERE f.first_position <= ?)"
+_EVENTS = "CROSS JOIN commits told ON told.commit_id = c.commit_id CROSS JOIN events e ON e.commit_id = c.commit_id"
+
+
+def _of_commits(condition: str) -> str:
+    return (
+        f"(SELECT first_position, commit_id FROM commits WHERE {condition} AND first_position >= {_FIRST}) c {_EVENTS}"
+    )
+
+
+_OF_A_TYPE = f"""
+    (SELECT position AS first_position, commit_id FROM event_types WHERE {{of_partner}}type = ? AND position >= {_FIRST}) c
+    {_EVENTS}
+"""
+_OF_AN_OFFER = """
+    (
+        SELECT stream_id FROM streams WHERE stream_uid IN (?, ?)
+        UNION SELECT activation_id FROM redemption_windows
+        WHERE offer_id = (SELECT stream_id FROM streams WHERE stream_uid = ?)
+        UNION SELECT redemption_id FROM redemptions WHERE offer_id = (SELECT stream_id FROM streams WHERE stream_uid = ?)
+    ) o CROSS JOIN events e ON e.stream_id = o.stream_id CROSS JOIN commits c ON c.commit_id = e.commit_id
+    CROSS JOIN commits told ON told.commit_id = c.commit_id
+"""

@@ -1,0 +1,41 @@
+"""In which commits are there events of a type?
+
+A row for each type of event in a commit: what is rare is found among millions of others.
+"""
+
+from collections.abc import Collection
+
+from domain.events import EVENT_TYPES, Event
+from domain.store.cursor import Cursor
+from projections.projection import Projection
+
+TABLE = """
+    CREATE TABLE event_types (
+        type TEXT NOT NULL,
+        position INTEGER NOT NULL,
+        commit_id INTEGER NOT NULL,
+        partner TEXT
+    )"""
+"""`position`: the commit's first."""
+INDEXES = (
+    # Both of them in the order of the ledger. A key would be preferred to the second one.
+    "CREATE INDEX event_types_by_position ON event_types (type, position, commit_id)",
+    "CREATE INDEX event_types_by_partner ON event_types (partner, type, position, commit_id)",
+)
+
+
+def seal(tx: Cursor, commit_id: int, kinds: Collection[type[Event]]) -> None:
+    tx.executemany(
+        "INSERT INTO event_types SELECT ?, first_position, commit_id, partner FROM commits WHERE commit_id = ?",
+        [(kind.TOPIC, commit_id) for kind in kinds],
+    )
+
+
+PROJECTION = Projection(
+    name="event_types",
+    key=("type", "position"),
+    table=TABLE,
+    seal=seal,
+    events=frozenset(EVENT_TYPES),
+    indexes=INDEXES,
+)

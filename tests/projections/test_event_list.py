@@ -1,0 +1,251 @@
+"""The list of all events has each event of the ledger once, whatever is asked and however it is read."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, get_args
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from api.audit_events import reading
+from api.event_formats import CLOUD_EVENTS, COLUMNS, CSV, FORMATS, LINES
+from api.schemas.audit_events import EventItem as EventItemModel
+from api.schemas.audit_events import EventType
+from api.wiring import Service
+from domain.events import EVENT_TYPES, OfferEvent
+from domain.ledger import OfferLedger
+from domain.token import CreateToken, RevokeToken
+from domain.values import Role, recorded_text, redemption_uid
+from projections import event_list, history
+from projections.event_item import EventItem
+from projections.event_list import EventFilter
+from tests.examples import PARTNER
+from tests.harness import OPERATOR, Clock
+from tests.traffic import KEYS, MERCHANTS, Step, a_service, activating, buying, putting, setting, steps, taking_back
+
+INSTANT = timedelta(microseconds=1)
+ALL = EventFilter()
+
+
+def everything(ledger: OfferLedger, wanted: EventFilter = ALL, after: int = 0) -> list[EventItem]:
+    return [item for items in reading(ledger, wanted, after) for item in items]
+
+
+def in_pages(ledger: OfferLedger, wanted: EventFilter, limit: int) -> list[EventItem]:
+    items: list[EventItem] = []
+    after: int | None = 0
+    while after is not None:
+        with ledger.recorder.reading() as tx:
+            page = event_list.page(tx, wanted, after, limit)
+        assert len(page.items) <= limit
+        items += page.items
+        after = page.next_after
+    return items
+
+
+# What should be in it, by the plainest means
+
+
+class Raw(NamedTuple):
+    position: int
+    recorded_at: int
+    partner: str | None
+    actor: str
+    run_id: str | None
+    trace_id: str | None
+    topic: str
+    version: int
+    stream_uid: UUID
+    state: dict[str, Any]
+
+
+def raw(service: Service) -> list[Raw]:
+    with service.ledger.recorder.reading() as tx:
+        rows = tx.execute(
+            "SELECT c.first_position + e.ordinal, c.recorded_at, c.partner, c.actor, c.run_id, c.trace_id, e.topic,"
+            " e.version, s.stream_uid, e.state FROM commits c JOIN events e USING (commit_id) JOIN streams s USING (stream_id)"
+        ).fetchall()
+    told = [Raw(*row[:8], UUID(bytes=row[8]), json.loads(row[9])) for row in rows]  # type: ignore[call-arg]
+    return sorted(told, key=lambda one: one.position)
+
+
+def offer_of(one: Raw, all_of_them: Sequence[Raw]) -> UUID | None:
+    if "offerUid" in one.state:
+        return UUID(one.state["offerUid"])
+    if one.topic == "RedemptionReversed":
+        return next(offer_of(told, ()) for told in all_of_them if told.stream_uid == one.stream_uid)
+    return one.stream_uid if one.topic in {event.TOPIC for event in get_args(OfferEvent)} else None
+
+
+def matches(one: Raw, wanted: EventFilter, offer: UUID | None) -> bool:
+    return (
+        wanted.partner in {None, one.partner}
+        and wanted.offer_uid in {None, offer}
+        and wanted.type in {None, one.topic}
+        and (wanted.run_id is None or str(wanted.run_id) == one.run_id)
+        and wanted.trace_id in {None, one.trace_id}
+        and wanted.actor in {None, one.actor}
+        and (wanted.since is None or recorded(one) >= wanted.since)
+        and (wanted.before is None or recorded(one) < wanted.before)
+    )
+
+
+def recorded(one: Raw) -> datetime:
+    return datetime.fromisoformat(recorded_text(one.recorded_at))
+
+
+def filters(told: Sequence[Raw], data: st.DataObject) -> Iterator[EventFilter]:
+    """Each thing alone, and all kinds of them together."""
+    values: dict[str, list[Any]] = {
+        "partner": [PARTNER, "harbor", "nobody"],
+        "offer_uid": [key.offer_uid for key in KEYS],
+        "type": [event.TOPIC for event in EVENT_TYPES],
+        "run_id": [UUID(one.run_id) for one in told if one.run_id] or [UUID(int=0)],
+        "trace_id": [one.trace_id for one in told if one.trace_id] or ["none"],
+        "actor": sorted({one.actor for one in told}),
+        "since": [recorded(one) + by for one in told for by in (-INSTANT, 0 * INSTANT, INSTANT)],
+        "before": [recorded(one) + by for one in told for by in (-INSTANT, 0 * INSTANT, INSTANT)],
+    }
+    yield EventFilter()
+    for name, some in values.items():
+        yield EventFilter(**{name: data.draw(st.sampled_from(some), name)})
+    for _ in range(6):
+        names = data.draw(st.sets(st.sampled_from(sorted(values)), min_size=2, max_size=4))
+        yield EventFilter(**{name: data.draw(st.sampled_from(values[name]), name) for name in sorted(names)})
+
+
+@settings(max_examples=40)
+@given(st.lists(steps, min_size=3, max_size=14), st.data())
+def test_every_filter_gives_the_events_that_match_in_the_order_of_the_ledger(
+    done: list[Step], data: st.DataObject
+) -> None:
+    with a_service() as (service, clock):
+        for step in done:
+            step(service, clock)
+        told = raw(service)
+        for wanted in filters(told, data):
+            expected = [one.position for one in told if matches(one, wanted, offer_of(one, told))]
+            found = everything(service.ledger, wanted)
+            assert [item.position for item in found] == expected, wanted
+            for limit in (1, 2, 100):
+                assert in_pages(service.ledger, wanted, limit) == found
+
+
+@settings(max_examples=30)
+@given(st.lists(steps, min_size=3, max_size=14), st.data())
+def test_pages_streams_and_histories_tell_the_same_of_each_event(done: list[Step], data: st.DataObject) -> None:
+    with a_service() as (service, clock):
+        for step in done:
+            step(service, clock)
+        told = everything(service.ledger)
+        after = data.draw(st.integers(0, len(told)), "after")
+        resumed = [as_json(item) for item in told[after:]]
+        assert list(as_sent(service, LINES, after)) == resumed
+        assert [event["data"] for event in as_sent(service, CLOUD_EVENTS, after)] == resumed
+        assert list(as_sent(service, CSV, after)) == [as_cells(item) for item in resumed]
+        for item in told:
+            EventItemModel.model_validate_json(json.dumps(as_json(item)))
+        with service.ledger.recorder.reading() as tx:
+            for key in KEYS:
+                items = history.page(tx, key.offer_uid, 0, 1000).items
+                assert items == [i for i in told if i.offer_uid == key.offer_uid and i.type in OFFER_EVENTS]
+
+
+OFFER_EVENTS = {event.TOPIC for event in get_args(OfferEvent)}
+
+
+def as_json(item: EventItem) -> dict[str, Any]:
+    (line,) = FORMATS[LINES](iter([[item]]))
+    told: dict[str, Any] = json.loads(line)
+    return told
+
+
+def as_cells(item: dict[str, Any]) -> dict[str, str]:
+    cells = {name: "" if value is None else str(value) for name, value in item.items()}
+    return cells | {"changes": item["changes"]}
+
+
+def as_sent(service: Service, form: str, after: int) -> Iterator[Any]:
+    """What a reader of the stream makes of it."""
+    text = b"".join(FORMATS[form](iter(list(reading(service.ledger, ALL, after))))).decode()
+    if form == CSV:
+        for row in csv.DictReader(io.StringIO(text, newline="")):
+            yield row | {"changes": json.loads(row["changes"])}
+    else:
+        yield from map(json.loads, text.splitlines())
+
+
+# What is told of each
+
+
+def test_the_types_that_can_be_asked_for_are_those_that_there_are() -> None:
+    assert list(get_args(EventType)) == [event.TOPIC for event in EVENT_TYPES]
+
+
+@pytest.fixture
+def offered(service: Service, clock: Clock) -> Service:
+    setting(daily_quota=0)(service, clock)
+    putting(MERCHANTS[0], "one")(service, clock)
+    clock.move(days=1)
+    return service
+
+
+def last(service: Service) -> EventItem:
+    return everything(service.ledger)[-1]
+
+
+def fields(item: EventItem) -> dict[str, Any]:
+    assert all(change["before"] is None for change in item.changes)
+    return {change["field"]: change["after"] for change in item.changes}
+
+
+def test_a_change_of_settings_tells_what_they_were(service: Service, clock: Clock) -> None:
+    setting(rps=3)(service, clock)
+    setting(rps=4)(service, clock)
+    assert last(service).changes == [{"field": "/rps", "before": 3, "after": 4}]
+
+
+def test_an_activation_tells_its_terms(offered: Service, clock: Clock) -> None:
+    activating(MERCHANTS[0], "C-1")(offered, clock)
+    told = last(offered)
+    assert (told.type, told.offer_uid, told.partner) == ("OfferActivated", MERCHANTS[0].offer_uid, PARTNER)
+    assert {"/customerId": "C-1", "/offerVersion": 1, "/redemptionWindowDays": 45}.items() <= fields(told).items()
+    assert fields(told)["/activatedAt"] == "2026-11-23T12:30:00.000000Z"
+    assert str(UUID(fields(told)["/activationId"])) == fields(told)["/activationId"]
+
+
+def test_what_is_taken_back_is_told_of_the_offer_of_its_purchase(offered: Service, clock: Clock) -> None:
+    activating(MERCHANTS[0], "C-1")(offered, clock)
+    clock.move(days=1)
+    buying("T-1", MERCHANTS[0], "C-1")(offered, clock)
+    assert fields(last(offered))["/redemptionId"] == str(redemption_uid("T-1"))
+    taking_back("T-1", "5")(offered, clock)
+    told = last(offered)
+    assert (told.type, told.offer_uid) == ("RedemptionReversed", MERCHANTS[0].offer_uid)
+    assert fields(told) == {"/reversalId": "5", "/amount": "5"}
+
+
+def test_a_token_is_told_without_its_secret(service: Service, clock: Clock) -> None:
+    service.ledger.handle(CreateToken("books", Role.AUDITOR, None, "5ec3e7", 0, None), OPERATOR)
+    assert fields(last(service)) == {"/name": "books", "/role": "auditor", "/requestsPerMinute": 0}
+    assert "5ec3e7" not in json.dumps([as_json(item) for item in everything(service.ledger)])
+    clock.move(days=1)
+    service.ledger.handle(RevokeToken("books"), OPERATOR)
+    assert fields(last(service)) == {"/revokedAt": "2026-11-23T12:30:00.000000Z"}
+
+
+def test_a_stream_ends_at_what_was_the_newest_event_when_it_began(offered: Service, clock: Clock) -> None:
+    some = reading(offered.ledger, ALL, 0)
+    newest = offered.ledger.recorder.max_notification_id()
+    told = list(next(some))
+    putting(MERCHANTS[0], "two")(offered, clock)
+    assert [item.position for items in (told, *some) for item in items][-1] == newest
+
+
+def test_the_columns_are_the_members_of_an_item() -> None:
+    assert tuple(EventItemModel.model_fields) == COLUMNS
