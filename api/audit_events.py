@@ -1,7 +1,8 @@
 """What has happened in the ledger? As pages, or all of it as it is read."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import chain
 from typing import Annotated, Any
 from uuid import UUID
@@ -14,9 +15,9 @@ from msgspec.structs import replace
 from api import cursors
 from api.accept import preferred
 from api.auth import Here, may
-from api.event_formats import FORMATS
 from api.pages import JSON, next_link
 from api.problems import validation_error
+from api.row_formats import CLOUD_EVENTS, CSV, LINES, as_cloud_events, as_csv, as_lines
 from api.schemas.audit_events import EventList, EventQuery, EventWish
 from api.schemas.messages import Complaint
 from api.schemas.problem import PROBLEMS
@@ -39,6 +40,12 @@ CUSTOMER = "/customerId"
 
 MayAudit = Annotated[Caller, Depends(may(Role.PARTNER, Role.AUDITOR, Role.OPERATOR))]
 Show = Callable[[EventItem], EventItem]
+FORMATS: dict[str, Callable[[Iterable[Sequence[EventItem]]], Iterator[bytes]]] = {
+    LINES: as_lines,
+    CSV: partial(as_csv, EventItem),
+    CLOUD_EVENTS: as_cloud_events,
+}
+"""By media type."""
 
 router = APIRouter(prefix="/api/v1/audit", tags=["audit"], responses=PROBLEMS)
 _BODIES: dict[str, Any] = {form: {"schema": {"type": "string"}} for form in FORMATS}
@@ -106,11 +113,18 @@ def shown_to(service: Service, caller: Caller) -> Show:
 
 
 def reading(
-    ledger: OfferLedger, wanted: EventFilter, after: int, limit: int | None = None, watch: Watch = unwatched
+    ledger: OfferLedger,
+    wanted: EventFilter,
+    after: int,
+    limit: int | None = None,
+    until: int | None = None,
+    watch: Watch = unwatched,
 ) -> Iterator[list[EventItem]]:
-    """All events until now, or as many; read bit by bit, for there may be millions, and their reader may be slow."""
-    with ledger.recorder.reading() as tx:
-        until = head_of(tx).position
+    """All events until a position, or now, or as many; read bit by bit, for there may be millions, and their reader may be
+    slow."""
+    if until is None:
+        with ledger.recorder.reading() as tx:
+            until = head_of(tx).position
     remaining = sys.maxsize if limit is None else limit
     following: int | None = after
     while following is not None and remaining:

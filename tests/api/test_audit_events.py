@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from api.event_formats import CLOUD_EVENTS, CSV, LINES
+from api.row_formats import CLOUD_EVENTS, CSV, LINES
 from api.wiring import Service
 from domain.values import Operation, utc_text
 from tests.api.merchants import delete, merchant_offer, put

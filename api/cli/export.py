@@ -1,0 +1,102 @@
+"""offer-ledger export"""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from msgspec.structs import replace
+
+from api import export_files
+from api.as_of import PRESENT, Asked
+from api.cli.given import a_state
+from api.cli.output import AsJson, fail, print_json, progress, say
+from api.export_files import STANDARD_OUTPUT, ThereAlready, counted
+from api.exports import Export, What
+from api.exports import export as rows_of
+from api.pages import told_of_head
+from api.row_formats import as_csv, as_lines
+from api.wiring import open_service
+from projections.event_item import EventItem
+
+
+class Format(StrEnum):
+    """How rows are written."""
+
+    JSONL = "jsonl"
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
+def export(
+    what: Annotated[What, typer.Argument(help="Which rows.")],
+    out: Annotated[
+        str,
+        typer.Option(
+            help="The file, which must not be there yet; for events as Parquet, the folder; - for standard output."
+        ),
+    ] = STANDARD_OUTPUT,
+    form: Annotated[Format, typer.Option("--format", help="How they are written.")] = Format.JSONL,
+    as_of: Annotated[
+        Any,
+        typer.Option(
+            parser=a_state, metavar="TIME|POSITION", help="As of a recorded time, or a position; now by default."
+        ),
+    ] = None,
+    partner: Annotated[str | None, typer.Option(help="Only this partner's.")] = None,
+    after_position: Annotated[
+        int, typer.Option(help="Only events after it: what came since another export.", min=0)
+    ] = 0,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Write all events, offers or redemption windows of a state to a file."""
+    _require_sense(what, out, form, as_of or PRESENT, after_position, as_json=as_json)
+    with open_service() as service, progress(f"Exporting {what}") as watch:
+        found = rows_of(service, what, as_of or PRESENT, partner, after_position, watch)
+        counts: list[int] = []
+        try:
+            _write(replace(found, rows=counted(found.rows, counts)), form, out, is_continued=after_position > 0)
+        except ThereAlready as there:
+            fail(f"--out: {there} is there already.")
+        except OSError as error:
+            if out == STANDARD_OUTPUT:
+                raise
+            fail(f"--out: {out} can't be written: {error.strerror or error}.")
+    if as_json:
+        print_json({"rows": sum(counts), **told_of_head(found.head), "out": out})
+    elif out != STANDARD_OUTPUT:
+        say(f"Wrote {sum(counts)} rows to {out}: {what} as of position {found.head.position}.")
+
+
+def _require_sense(what: What, out: str, form: Format, asked: Asked, after_position: int, *, as_json: bool) -> None:
+    if out == STANDARD_OUTPUT and (form is Format.PARQUET or as_json):
+        fail(f"--out: name a file or a folder with {'--json' if as_json else '--format parquet'}.", exit_code=2)
+    if what is What.WINDOWS and asked.position is not None:
+        fail("--as-of: redemption windows are told as of a time.", exit_code=2)
+    if what is not What.EVENTS and after_position:
+        fail("--after-position: only events have one.", exit_code=2)
+
+
+def _write(found: Export, form: Format, out: str, *, is_continued: bool) -> None:
+    """Raises ThereAlready."""
+    match form:
+        case Format.JSONL:
+            export_files.write(as_lines(found.rows), out)
+        case Format.CSV:
+            export_files.write(as_csv(found.kind, found.rows), out)
+        case Format.PARQUET:
+            _write_parquet(found, Path(out), is_continued=is_continued)
+
+
+def _write_parquet(found: Export, out: Path, *, is_continued: bool) -> None:
+    try:
+        from api import parquet_files  # noqa: PLC0415 - an extra, and slow to begin
+    except ImportError:
+        fail("--format parquet needs pyarrow: install offer-ledger[parquet].")
+    if found.kind is not EventItem:
+        parquet_files.write_file(found.kind, found.rows, out)
+        return
+    if out.exists() and not is_continued:
+        raise ThereAlready(out)
+    parquet_files.write_days(found.rows, out)

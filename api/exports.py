@@ -1,0 +1,106 @@
+"""Which rows does an export have? All events, offers or redemption windows of one state, read bit by bit."""
+
+from collections.abc import Callable, Iterator, Sequence
+from enum import StrEnum
+from typing import TypeVar, cast
+
+from msgspec import Struct
+
+from api.as_of import PRESENT, Asked, head_of_state
+from api.audit_events import reading
+from api.offer_pages import then_of
+from api.wiring import Service
+from domain.store.commit import Head, head_at
+from domain.store.cursor import Cursor
+from domain.values import Watch, from_microseconds
+from projections import inventory_then, status_counts, windows_at
+from projections.event_item import EventItem
+from projections.event_list import EventFilter
+from projections.inventory import OfferFilter, OfferView
+from projections.inventory_then import Then
+from projections.windows_at import START, Sight, WindowFilter, WindowPlace, WindowView
+
+ROWS_PER_READ = 1_000
+
+P = TypeVar("P")
+
+
+class What(StrEnum):
+    """What can be exported."""
+
+    EVENTS = "events"
+    INVENTORY = "inventory"
+    WINDOWS = "windows"
+
+
+class Export(Struct, frozen=True):
+    """Rows of one type, and the head of the state that they are of."""
+
+    kind: type[Struct]
+    head: Head
+    rows: Iterator[Sequence[Struct]]
+
+
+def export(service: Service, what: What, asked: Asked, partner: str | None, after: int, watch: Watch) -> Export:
+    """`after`: the position after which events are wanted."""
+    match what:
+        case What.EVENTS:
+            return _events(service, asked, partner, after, watch)
+        case What.INVENTORY:
+            return _inventory(service, asked, partner, watch)
+        case What.WINDOWS:
+            return _windows(service, asked, partner, watch)
+
+
+def _events(service: Service, asked: Asked, partner: str | None, after: int, watch: Watch) -> Export:
+    with service.ledger.recorder.reading() as tx:
+        head = head_of_state(tx, asked)
+    return Export(
+        EventItem, head, reading(service.ledger, EventFilter(partner), after, until=head.position, watch=watch)
+    )
+
+
+def _inventory(service: Service, asked: Asked, partner: str | None, watch: Watch) -> Export:
+    with service.ledger.recorder.reading() as tx:
+        then = then_of(service.ledger, tx, asked)
+        if asked == PRESENT:
+            then = Then(then.head, service.ledger.present(tx))
+        total = sum(status_counts.counts(tx, partner, None, then.head).values())
+
+    def page(tx: Cursor, after: int) -> tuple[Sequence[Struct], int | None]:
+        found = inventory_then.page(tx, OfferFilter(partner), then, after, ROWS_PER_READ)
+        return found.items, found.next_after
+
+    return Export(OfferView, then.head, _pages(service, page, 0, total, watch))
+
+
+def _windows(service: Service, asked: Asked, partner: str | None, watch: Watch) -> Export:
+    """At that moment, by what had been recorded by then."""
+    with service.ledger.recorder.reading() as tx:
+        now = service.ledger.present(tx)
+        head = head_of_state(tx, asked)
+        at = asked.as_of or (now if asked == PRESENT else head.recorded_at or from_microseconds(0))
+        known = min(at, now)
+        head = head_at(tx, known)
+        total = tx.execute("SELECT count(*) AS n FROM redemption_windows").fetchone()["n"]
+
+    def page(tx: Cursor, after: WindowPlace) -> tuple[Sequence[Struct], WindowPlace | None]:
+        found = windows_at.page(tx, WindowFilter(partner=partner), Sight(at, known), after, ROWS_PER_READ)
+        return found.items, found.next_after
+
+    return Export(WindowView, head, _pages(service, page, START, total, watch))
+
+
+Page = Callable[[Cursor, P], tuple[Sequence[Struct], P | None]]
+"""The rows after a place, and the place that the following ones start after."""
+
+
+def _pages(service: Service, page: Page[P], start: P, total: int, watch: Watch) -> Iterator[Sequence[Struct]]:
+    """Each page of a snapshot of its own, all of the same state: their reader may be slow."""
+    done, following = 0, cast("P | None", start)
+    while following is not None:
+        with service.ledger.recorder.reading() as tx:
+            rows, following = page(tx, following)
+        done += len(rows)
+        watch(done, max(done, total) if following is not None else done)
+        yield rows
