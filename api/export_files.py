@@ -33,6 +33,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     if path.exists():
         raise ThereAlready(path)
     unfinished = path.with_name(path.name + UNFINISHED)
+    unfinished.unlink(missing_ok=True)
     try:
         yield unfinished
         unfinished.rename(path)

@@ -6,13 +6,12 @@ from typing import TypeVar, cast
 
 from msgspec import Struct
 
-from api.as_of import PRESENT, Asked, head_of_state
+from api.as_of import PRESENT, Asked
 from api.audit_events import reading
 from api.offer_pages import then_of
 from api.wiring import Service
-from domain.store.commit import Head, head_at
 from domain.store.cursor import Cursor
-from domain.values import Watch, from_microseconds
+from domain.values import Watch
 from projections import inventory_then, status_counts, windows_at
 from projections.event_item import EventItem
 from projections.event_list import EventFilter
@@ -34,61 +33,53 @@ class What(StrEnum):
 
 
 class Export(Struct, frozen=True):
-    """Rows of one type, and the head of the state that they are of."""
+    """Rows of one type, in the order in which the service lists them."""
 
     kind: type[Struct]
-    head: Head
     rows: Iterator[Sequence[Struct]]
 
 
-def export(service: Service, what: What, asked: Asked, partner: str | None, after: int, watch: Watch) -> Export:
-    """`after`: the position after which events are wanted."""
+def export(service: Service, what: What, then: Then, partner: str | None, after: int, watch: Watch) -> Export:
+    """Of a state as `state_of` tells it. `after`: the position after which events are wanted."""
     match what:
         case What.EVENTS:
-            return _events(service, asked, partner, after, watch)
+            until = then.head.position
+            return Export(EventItem, reading(service.ledger, EventFilter(partner), after, until=until, watch=watch))
         case What.INVENTORY:
-            return _inventory(service, asked, partner, watch)
+            return Export(OfferView, _inventory(service, then, partner, watch))
         case What.WINDOWS:
-            return _windows(service, asked, partner, watch)
+            return Export(WindowView, _windows(service, then, partner, watch))
 
 
-def _events(service: Service, asked: Asked, partner: str | None, after: int, watch: Watch) -> Export:
-    with service.ledger.recorder.reading() as tx:
-        head = head_of_state(tx, asked)
-    return Export(
-        EventItem, head, reading(service.ledger, EventFilter(partner), after, until=head.position, watch=watch)
-    )
-
-
-def _inventory(service: Service, asked: Asked, partner: str | None, watch: Watch) -> Export:
+def state_of(service: Service, asked: Asked) -> Then:
+    """A time that has not come yet means now."""
     with service.ledger.recorder.reading() as tx:
         then = then_of(service.ledger, tx, asked)
-        if asked == PRESENT:
-            then = Then(then.head, service.ledger.present(tx))
+        return Then(then.head, service.ledger.present(tx)) if asked == PRESENT else then
+
+
+def _inventory(service: Service, then: Then, partner: str | None, watch: Watch) -> Iterator[Sequence[Struct]]:
+    with service.ledger.recorder.reading() as tx:
         total = sum(status_counts.counts(tx, partner, None, then.head).values())
 
     def page(tx: Cursor, after: int) -> tuple[Sequence[Struct], int | None]:
         found = inventory_then.page(tx, OfferFilter(partner), then, after, ROWS_PER_READ)
         return found.items, found.next_after
 
-    return Export(OfferView, then.head, _pages(service, page, 0, total, watch))
+    return _pages(service, page, 0, total, watch)
 
 
-def _windows(service: Service, asked: Asked, partner: str | None, watch: Watch) -> Export:
-    """At that moment, by what had been recorded by then."""
+def _windows(service: Service, then: Then, partner: str | None, watch: Watch) -> Iterator[Sequence[Struct]]:
+    """As they stood at that moment, by what had been recorded by then: whole commits."""
+    sight = Sight(then.moment, then.head.recorded_at or then.moment)
     with service.ledger.recorder.reading() as tx:
-        now = service.ledger.present(tx)
-        head = head_of_state(tx, asked)
-        at = asked.as_of or (now if asked == PRESENT else head.recorded_at or from_microseconds(0))
-        known = min(at, now)
-        head = head_at(tx, known)
         total = tx.execute("SELECT count(*) AS n FROM redemption_windows").fetchone()["n"]
 
     def page(tx: Cursor, after: WindowPlace) -> tuple[Sequence[Struct], WindowPlace | None]:
-        found = windows_at.page(tx, WindowFilter(partner=partner), Sight(at, known), after, ROWS_PER_READ)
+        found = windows_at.page(tx, WindowFilter(partner=partner), sight, after, ROWS_PER_READ)
         return found.items, found.next_after
 
-    return Export(WindowView, head, _pages(service, page, START, total, watch))
+    return _pages(service, page, START, total, watch)
 
 
 Page = Callable[[Cursor, P], tuple[Sequence[Struct], P | None]]

@@ -12,7 +12,7 @@ from api.as_of import PRESENT, Asked
 from api.cli.given import a_state
 from api.cli.output import AsJson, fail, print_json, progress, say
 from api.export_files import STANDARD_OUTPUT, ThereAlready, counted
-from api.exports import Export, What
+from api.exports import Export, What, state_of
 from api.exports import export as rows_of
 from api.pages import told_of_head
 from api.row_formats import as_csv, as_lines
@@ -50,10 +50,11 @@ def export(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Write all events, offers or redemption windows of a state to a file."""
+    """Write all rows of a state, now or then, to a file."""
     _require_sense(what, out, form, as_of or PRESENT, after_position, as_json=as_json)
     with open_service() as service, progress(f"Exporting {what}") as watch:
-        found = rows_of(service, what, as_of or PRESENT, partner, after_position, watch)
+        then = state_of(service, as_of or PRESENT)
+        found = rows_of(service, what, then, partner, after_position, watch)
         counts: list[int] = []
         try:
             _write(replace(found, rows=counted(found.rows, counts)), form, out, is_continued=after_position > 0)
@@ -64,9 +65,9 @@ def export(
                 raise
             fail(f"--out: {out} can't be written: {error.strerror or error}.")
     if as_json:
-        print_json({"rows": sum(counts), **told_of_head(found.head), "out": out})
+        print_json({"rows": sum(counts), **told_of_head(then.head), "out": out})
     elif out != STANDARD_OUTPUT:
-        say(f"Wrote {sum(counts)} rows to {out}: {what} as of position {found.head.position}.")
+        say(f"Wrote {sum(counts)} rows to {out}: {what} as of position {then.head.position}.")
 
 
 def _require_sense(what: What, out: str, form: Format, asked: Asked, after_position: int, *, as_json: bool) -> None:

@@ -12,7 +12,7 @@ from io import TextIOWrapper
 import typer
 from pydantic import ValidationError
 
-from api.cli import demo, diff, export, imports, offers, owed, partners, projections, serve, tokens, watch
+from api.cli import demo, diff, export, imports, offers, owed, partners, projections, replay, serve, tokens, watch
 from api.cli.output import fail
 from api.problems import Problem
 from api.schemas.messages import complaints
@@ -39,6 +39,7 @@ app.command("inventory")(offers.inventory)
 app.command("history")(offers.history)
 app.command("diff")(diff.diff)
 app.command("export")(export.export)
+app.command("replay")(replay.replay)
 app.command("windows")(owed.windows)
 app.command("verdict")(owed.verdict)
 app.add_typer(partners.app)

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from domain.values import Watch
+from projections.verification import Difference
 
 UNWRAPPED = 10_000
 MAX_LIMIT = 10**9
@@ -61,6 +62,16 @@ def tell_what_follows(next_cursor: str | None) -> None:
     """Under a table that is not all."""
     if next_cursor:
         say(f"There are more: --cursor {next_cursor}")
+
+
+def tell_differences(differences: Sequence[Difference]) -> None:
+    for difference in differences:
+        found, expected = map(_shown, (difference.found, difference.expected))
+        say(f"{difference.where}: found {found}, expected {expected}")
+
+
+def _shown(row: object) -> str:
+    return "nothing" if row is None else msgspec.json.encode(row).decode()
 
 
 @contextmanager

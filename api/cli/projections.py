@@ -1,9 +1,8 @@
 """offer-ledger projections"""
 
-import msgspec
 import typer
 
-from api.cli.output import AsJson, fail, print_json, print_table, progress, say
+from api.cli.output import AsJson, fail, print_json, print_table, progress, say, tell_differences
 from api.wiring import open_service
 from projections import projector, verification
 
@@ -46,14 +45,10 @@ def verify(*, as_json: AsJson = False) -> None:
         print_json({"equal": not differences, "differences": differences})
     elif not differences:
         say("Every commit and every projection is what the events say.")
-    for difference in [] if as_json else differences:
-        say(f"{difference.where}: found {_shown(difference.found)}, expected {_shown(difference.expected)}")
+    else:
+        tell_differences(differences)
     if differences:
         fail(
             "The ledger contradicts itself. A projection is mended by: offer-ledger projections rebuild;"
             " a commit or an event only by a backup."
         )
-
-
-def _shown(row: object) -> str:
-    return "nothing" if row is None else msgspec.json.encode(row).decode()

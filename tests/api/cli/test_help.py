@@ -15,6 +15,8 @@ OPTIONS = {
     ],
     "history": ["OFFER_UID", "--external-id", "--partner", "--merchant-id", "--json"],
     "diff": ["--from", "--to", "--partner", "--limit", "--cursor", "--json"],
+    "export": ["events|inventory|windows", "--out", "--format", "--as-of", "--partner", "--after-position", "--json"],
+    "replay": ["--out", "--as-of", "--json"],
     "windows": ["--offer-uid", "--customer-id", "--partner", "--state", "--at", "--limit", "--cursor", "--json"],
     "verdict": ["--customer-id", "--offer-uid", "--transacted-at", "--as-of", "--json"],
     "partners set": ["NAME", "--synchronize-per-day", "--insert-per-hour", "--json"],
@@ -32,7 +34,7 @@ GROUPS = {
     "tokens": ["create", "list", "revoke"],
     "projections": ["status", "rebuild", "verify"],
 }
-COMMANDS = ["serve", "import", "inventory", "history", "diff", "windows", "verdict", *GROUPS]
+COMMANDS = ["serve", "import", "inventory", "history", "diff", "export", "replay", "windows", "verdict", *GROUPS]
 
 
 @pytest.mark.parametrize("command", [*OPTIONS, *GROUPS])

@@ -1,0 +1,99 @@
+"""Does the service answer what its events say? A state is replayed from the events alone, and compared with its answers."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from api.as_of import Asked
+from api.export_files import sync, whole_file
+from api.exports import What, export, state_of
+from api.row_formats import cell, values
+from api.wiring import Service
+from domain.store.commit import Head, head_at
+from domain.values import Watch
+from projections import replayed
+from projections.inventory_then import Then
+from projections.verification import DIFFERENCES_SHOWN, Difference
+
+TABLES = {What.INVENTORY: ("offers", "offer_uid"), What.WINDOWS: ("redemption_windows", "activation_id")}
+"""Of the replayed database, each with what tells its rows apart."""
+
+
+class Replayed(Struct, frozen=True):
+    """The state that was replayed, how many rows of it were compared, and where the service answers something else."""
+
+    head: Head
+    rows: dict[str, int]
+    differences: list[Difference]
+
+
+def replay(service: Service, asked: Asked, out: Path, watch: Watch) -> Replayed:
+    """Raises ThereAlready, OSError, sqlite3.Error."""
+    then = state_of(service, asked)
+    comparable = _comparable(service, then)
+    with whole_file(out) as path, path.open("xb") as file:
+        with closing(sqlite3.connect(path)) as database:
+            # Nobody reads it before it is whole.
+            database.execute("PRAGMA synchronous = OFF")
+            replayed.replay(service.ledger, then.head, then.moment, database, watch)
+            rows = {TABLES[what][0]: _count(database, what) for what in comparable}
+            found = (difference for what in comparable for difference in _compare(service, what, then, database))
+            differences = list(islice(found, DIFFERENCES_SHOWN))
+        sync(file)
+    return Replayed(then.head, rows, differences)
+
+
+def _comparable(service: Service, then: Then) -> list[What]:
+    """Of redemption windows, the service knows states at recorded times only: none inside a commit."""
+    with service.ledger.recorder.reading() as tx:
+        is_whole = not then.head.recorded_at or head_at(tx, then.head.recorded_at).position == then.head.position
+    return [What.INVENTORY, What.WINDOWS] if is_whole else [What.INVENTORY]
+
+
+def _listed(what: What) -> str:
+    """A window that has not begun is not listed."""
+    return "state IS NOT NULL" if what is What.WINDOWS else "1 = 1"
+
+
+def _count(database: sqlite3.Connection, what: What) -> int:
+    return int(database.execute(f"SELECT count(*) FROM {TABLES[what][0]} WHERE {_listed(what)}").fetchone()[0])
+
+
+def _compare(service: Service, what: What, then: Then, database: sqlite3.Connection) -> Iterator[Difference]:
+    """Row by row, in both directions."""
+    table, key = TABLES[what]
+    answered = export(service, what, then, None, 0, lambda _done, _total: None)
+    names = list(answered.kind.__struct_fields__)
+    told = f"SELECT {', '.join(names)} FROM {table} WHERE {_listed(what)}"
+    database.execute(f"CREATE TEMP TABLE answered_{table} (key TEXT PRIMARY KEY)")
+    for rows in answered.rows:
+        for row in rows:
+            answer = {name: _plain(value) for name, value in zip(names, values(row), strict=True)}
+            found = database.execute(f"{told} AND {key} = ?", (answer[key],)).fetchone()
+            replayed_row = dict(zip(names, found, strict=True)) if found else None
+            if replayed_row != answer:
+                yield Difference(f"{table} {answer[key]}", *_apart(answer, replayed_row))
+        database.executemany(
+            f"INSERT OR IGNORE INTO answered_{table} VALUES (?)", ((_plain(getattr(row, key)),) for row in rows)
+        )
+    missing = f"{told} AND {key} NOT IN (SELECT key FROM answered_{table})"
+    for row in database.execute(missing):
+        unanswered = dict(zip(names, row, strict=True))
+        yield Difference(f"{table} {unanswered[key]}", None, unanswered)
+
+
+def _apart(answer: dict[str, Any], expected: dict[str, Any] | None) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Of two rows, only the columns that differ."""
+    if expected is None:
+        return answer, None
+    wrong = [name for name, value in answer.items() if expected[name] != value]
+    return {name: answer[name] for name in wrong}, {name: expected[name] for name in wrong}
+
+
+def _plain(value: Any) -> int | str | None:
+    return value if value is None or isinstance(value, int) else str(cell(value))

@@ -1,0 +1,212 @@
+"""What was the state at a position, by the events alone?
+
+Told without any projection, by folding the events one after the other into a database of its own: for auditors, and as proof
+that the service answers what its events say.
+"""
+
+import sqlite3
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from domain.events import (
+    Event,
+    OfferActivated,
+    OfferCreated,
+    OfferEvent,
+    OfferRedeemed,
+    OfferRestored,
+    OfferUpdated,
+    RedemptionReversed,
+)
+from domain.ledger import OfferLedger
+from domain.offer import STATUS_AFTER
+from domain.store.commit import Head, StoredEntry
+from domain.store.cursor import Cursor
+from domain.store.images import whole_text
+from domain.store.mapper import decode_event
+from domain.values import OfferKey, Status, Watch, recorded_text, to_microseconds, unwatched
+
+ENTRIES_PER_READ = 2_000
+
+TABLES = """
+    CREATE TABLE about (
+        position INTEGER NOT NULL,
+        as_of TEXT,
+        moment TEXT NOT NULL,
+        chain TEXT NOT NULL
+    );
+    CREATE TABLE offers (
+        stream_id INTEGER PRIMARY KEY,
+        offer_uid TEXT NOT NULL UNIQUE,
+        partner TEXT NOT NULL,
+        channel TEXT NOT NULL,
+        merchant_id TEXT,
+        external_id TEXT NOT NULL,
+        status TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        content TEXT NOT NULL,
+        content_digest TEXT NOT NULL,
+        created_at TEXT NOT NULL,
+        updated_at TEXT NOT NULL,
+        paused_at TEXT,
+        deleted_at TEXT,
+        honoured_until TEXT
+    );
+    CREATE TABLE redemption_windows (
+        activation_id TEXT PRIMARY KEY,
+        offer_uid TEXT NOT NULL,
+        customer_id TEXT NOT NULL,
+        offer_version INTEGER NOT NULL,
+        activated_at TEXT NOT NULL,
+        redeemable_until TEXT NOT NULL,
+        state TEXT,
+        redeemed TEXT NOT NULL DEFAULT '[]'
+    );
+    CREATE INDEX redemption_windows_by_offer ON redemption_windows (offer_uid, redeemable_until);
+    CREATE TABLE redemptions (
+        stream_id INTEGER NOT NULL,
+        version INTEGER NOT NULL,
+        type TEXT NOT NULL,
+        activation_id TEXT,
+        amount TEXT NOT NULL,
+        currency TEXT,
+        transacted_at TEXT,
+        recorded_at TEXT NOT NULL,
+        PRIMARY KEY (stream_id, version)
+    );
+"""
+"""Names and values are those of the service's JSON. Times of one spelling compare as text."""
+
+
+def replay(
+    ledger: OfferLedger, head: Head, moment: datetime, database: sqlite3.Connection, watch: Watch = unwatched
+) -> None:
+    """Fills an empty database with the state at `head`; redemption windows are judged at `moment`."""
+    database.executescript(TABLES)
+    fold = _Fold(database)
+    for entries, tx in _entries(ledger, head.position):
+        for stored, recorded_at in entries:
+            fold.follow(tx, stored, recorded_at)
+        watch(entries[-1][0].position, head.position)
+    _judge(database, recorded_text(to_microseconds(moment)))
+    with ledger.recorder.reading() as tx:
+        chain = tx.execute(
+            "SELECT chain FROM commits WHERE first_position <= ? ORDER BY first_position DESC LIMIT 1", (head.position,)
+        ).fetchone()
+    as_of = recorded_text(to_microseconds(head.recorded_at)) if head.recorded_at else None
+    told = (head.position, as_of, recorded_text(to_microseconds(moment)), chain["chain"].hex() if chain else "")
+    database.execute("INSERT INTO about VALUES (?, ?, ?, ?)", told)
+    database.commit()
+
+
+def _entries(ledger: OfferLedger, until: int) -> Iterator[tuple[list[tuple[StoredEntry, str]], Cursor]]:
+    """Some at a time, each with its recorded time."""
+    after = 0
+    while after < until:
+        with ledger.recorder.reading() as tx:
+            stored = ledger.recorder.select_entries(tx, after, min(ENTRIES_PER_READ, until - after))
+            commits = dict.fromkeys(entry.commit_id for entry in stored)
+            times = {commit_id: recorded_text(_recorded_at(tx, commit_id)) for commit_id in commits}
+            yield [(entry, times[entry.commit_id]) for entry in stored], tx
+        after = stored[-1].position
+
+
+def _recorded_at(tx: Cursor, commit_id: int) -> int:
+    row = tx.execute("SELECT recorded_at FROM commits WHERE commit_id = ?", (commit_id,)).fetchone()
+    return int(row["recorded_at"])
+
+
+class _Fold:
+    """Takes one event after the other into the state."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+
+    def follow(self, tx: Cursor, stored: StoredEntry, recorded_at: str) -> None:
+        event: Event = decode_event(stored.topic, stored.state)
+        match event:
+            case OfferActivated():
+                self._activated(tx, stored, event)
+            case OfferRedeemed():
+                told = (event.activation_id, event.amount, event.currency, recorded_text(event.transacted_at))
+                self._redeemed(stored, (*told, recorded_at))
+            case RedemptionReversed():
+                self._redeemed(stored, (None, f"-{event.amount}", None, None, recorded_at))
+            case _ if isinstance(event, OfferEvent):
+                self._offer(tx, stored, event, recorded_at)
+            case _:
+                pass
+
+    def _offer(self, tx: Cursor, stored: StoredEntry, event: OfferEvent, recorded_at: str) -> None:
+        if isinstance(event, OfferCreated):
+            key = OfferKey(event.partner, event.channel, event.merchant_id, event.external_id)
+            row = (stored.stream_id, str(key.offer_uid), *key, recorded_at, recorded_at)
+            self._database.execute(
+                "INSERT INTO offers VALUES (?, ?, ?, ?, ?, ?, '', 0, '', '', ?, ?, NULL, NULL, NULL)", row
+            )
+        told: dict[str, Any] = {"version": stored.version, "updated_at": recorded_at}
+        if status := STATUS_AFTER[type(event)]:
+            told |= {"status": status}
+            told |= {f"{name}_at": recorded_at if status is name else None for name in (Status.PAUSED, Status.DELETED)}
+        if isinstance(event, OfferCreated | OfferUpdated | OfferRestored):
+            text = whole_text(tx, event.content, event.images).decode()
+            told |= {"content": text, "content_digest": event.content_digest}
+        columns = ", ".join(f"{name} = ?" for name in told)
+        self._database.execute(f"UPDATE offers SET {columns} WHERE stream_id = ?", (*told.values(), stored.stream_id))
+
+    def _activated(self, tx: Cursor, stored: StoredEntry, event: OfferActivated) -> None:
+        uid = tx.execute("SELECT stream_uid FROM streams WHERE stream_id = ?", (stored.stream_id,)).fetchone()
+        times = (recorded_text(event.activated_at), recorded_text(event.redeemable_until))
+        told = (str(UUID(bytes=uid["stream_uid"])), event.offer_uid, event.customer_id, event.offer_version, *times)
+        self._database.execute("INSERT INTO redemption_windows VALUES (?, ?, ?, ?, ?, ?, NULL, '[]')", told)
+
+    def _redeemed(self, stored: StoredEntry, told: tuple[str | None, ...]) -> None:
+        place = (stored.stream_id, stored.version, stored.topic)
+        self._database.execute("INSERT INTO redemptions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*place, *told))
+
+
+# At the end
+
+
+def _judge(database: sqlite3.Connection, moment: str) -> None:
+    """Windows that have not begun have no state."""
+    database.execute(
+        "UPDATE redemption_windows SET state = CASE WHEN activated_at > ?1 THEN NULL WHEN redeemable_until <= ?1 THEN 'expired'"
+        " WHEN (SELECT o.status FROM offers o WHERE o.offer_uid = redemption_windows.offer_uid) = 'active' THEN 'open'"
+        " ELSE 'winding_down' END",
+        (moment,),
+    )
+    database.execute(
+        "UPDATE offers SET honoured_until = (SELECT max(w.redeemable_until) FROM redemption_windows w"
+        " WHERE w.offer_uid = offers.offer_uid AND w.redeemable_until > ?)",
+        (moment,),
+    )
+    purchases = database.execute(
+        "SELECT p.activation_id, p.currency, r.amount, r.type FROM redemptions p JOIN redemptions r USING (stream_id)"
+        " WHERE p.activation_id IS NOT NULL AND p.transacted_at <= ? ORDER BY p.activation_id",
+        (moment,),
+    )
+    amounts: defaultdict[str, defaultdict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
+    counts: Counter[tuple[str, str]] = Counter()
+    for activation_id, currency, amount, kind in purchases:
+        amounts[activation_id][currency] += Decimal(amount)
+        counts[activation_id, currency] += kind == OfferRedeemed.TOPIC
+    database.executemany(
+        "UPDATE redemption_windows SET redeemed = ? WHERE activation_id = ?",
+        ((_redeemed(activation_id, told, counts), activation_id) for activation_id, told in amounts.items()),
+    )
+
+
+def _redeemed(activation_id: str, amounts: dict[str, Decimal], counts: Counter[tuple[str, str]]) -> str:
+    """As the service shows it, by currency."""
+    told = [
+        {"currency": currency, "amount": str(amount), "redemptions": counts[activation_id, currency]}
+        for currency, amount in sorted(amounts.items())
+    ]
+    return msgspec.json.encode(told).decode()
