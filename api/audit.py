@@ -58,11 +58,19 @@ def get_diff(request: Request, service: Here, caller: MayAudit, query: Annotated
 
 
 class _Place(NamedTuple):
-    """Where a page ended, and the positions that are compared."""
+    """Where a page ended, the positions that are compared, and how many offers of each kind there are, in the order of the
+    kinds: they need not be counted again."""
 
     since: int
     until: int
     offer_id: int
+    created: int
+    updated: int
+    paused: int
+    resumed: int
+    deleted: int
+    restored: int
+    transient: int
 
 
 def diff_document(
@@ -84,9 +92,9 @@ def diff_document(
         between = Between(earlier.position, later.position)
         counts, page = dict.fromkeys(ChangeKind, 0), NetChangePage([], None)
         if visible:
-            counts = net_changes.count(tx, between, asking.partner)
+            counts = _counted(place) if place else net_changes.count(tx, between, asking.partner)
             page = net_changes.page(tx, between, asking.partner, place.offer_id if place else cursors.START, limit)
-    following = page.next_after and _Place(earlier.position, later.position, page.next_after)
+    following = page.next_after and _Place(earlier.position, later.position, page.next_after, *counts.values())
     return {
         "from": told_of_head(earlier),
         "to": told_of_head(later),
@@ -94,6 +102,10 @@ def diff_document(
         "items": page.items,
         "nextCursor": cursors.encode(asking, following),
     }
+
+
+def _counted(place: _Place) -> dict[ChangeKind, int]:
+    return dict(zip(ChangeKind, place[3:], strict=True))
 
 
 def _is_turned(asking: Asking) -> bool:

@@ -14,19 +14,19 @@ TABLE = """
         type TEXT NOT NULL,
         position INTEGER NOT NULL,
         commit_id INTEGER NOT NULL,
-        partner TEXT
+        partner TEXT NOT NULL
     )"""
-"""`position`: the commit's first."""
+"""`position`: the commit's first; `partner`: empty for what belongs to none."""
 INDEXES = (
-    # Both of them in the order of the ledger. A key would be preferred to the second one.
+    # Both of them in the order of the ledger. Were the first one unique, it would be preferred to the second one.
     "CREATE INDEX event_types_by_position ON event_types (type, position, commit_id)",
-    "CREATE INDEX event_types_by_partner ON event_types (partner, type, position, commit_id)",
+    "CREATE UNIQUE INDEX event_types_by_partner ON event_types (partner, type, position, commit_id)",
 )
 
 
 def seal(tx: Cursor, commit_id: int, kinds: Collection[type[Event]]) -> None:
     tx.executemany(
-        "INSERT INTO event_types SELECT ?, first_position, commit_id, partner FROM commits WHERE commit_id = ?",
+        "INSERT INTO event_types SELECT ?, first_position, commit_id, coalesce(partner, '') FROM commits WHERE commit_id = ?",
         [(kind.TOPIC, commit_id) for kind in kinds],
     )
 

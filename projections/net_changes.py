@@ -83,16 +83,12 @@ class NetChangePage(Struct, frozen=True):
 def count(tx: Cursor, between: Between, partner: str | None) -> dict[ChangeKind, int]:
     """How many offers are of each kind."""
     sums = ", ".join(f"coalesce(sum({kind}), 0) AS {kind}" for kind in ChangeKind)
-    row = tx.execute(f"SELECT {sums} FROM ({_COMPARED}) n WHERE {_of(partner)}", _values(between, partner)).fetchone()
+    row = tx.execute(f"SELECT {sums} FROM ({_COMPARED}) n", _values(between, partner, 0, ALL_OFFERS)).fetchone()
     return {kind: row[kind] for kind in ChangeKind}
 
 
 def page(tx: Cursor, between: Between, partner: str | None, after: int, limit: int) -> NetChangePage:
-    listed = " OR ".join(kind for kind in ChangeKind if kind is not ChangeKind.TRANSIENT)
-    rows = tx.execute(
-        f"SELECT * FROM ({_COMPARED}) n WHERE {_of(partner)} AND ({listed}) AND offer_id > ? ORDER BY offer_id LIMIT ?",
-        (*_values(between, partner), after, limit + 1),
-    ).fetchall()
+    rows = _listed(tx, between, partner, after, limit + 1)
     items: list[NetChange] = []
     size = 0
     for row in rows[:limit]:
@@ -103,6 +99,22 @@ def page(tx: Cursor, between: Between, partner: str | None, after: int, limit: i
         size += sum(map(len, contents))
     return NetChangePage(items, rows[len(items) - 1]["offer_id"] if len(rows) > len(items) else None)
 
+
+def _listed(tx: Cursor, between: Between, partner: str | None, after: int, wanted: int) -> list[Any]:
+    """That many offers that differ, if there are as many. Compares some at a time, and more each time: those that were changed
+    and changed back are not listed."""
+    rows: list[Any] = []
+    compared = wanted
+    while True:
+        found = tx.execute(f"{_COMPARED} ORDER BY i.offer_id", _values(between, partner, after, compared)).fetchall()
+        rows += [row for row in found if any(row[kind] for kind in LISTED)]
+        if len(rows) >= wanted or len(found) < compared:
+            return rows[:wanted]
+        after, compared = found[-1]["offer_id"], compared * 4
+
+
+ALL_OFFERS = 2**62
+LISTED = [kind for kind in ChangeKind if kind is not ChangeKind.TRANSIENT]
 
 _IS = {
     ChangeKind.CREATED: "a.status IS NULL AND b.status <> 'deleted'",
@@ -121,10 +133,12 @@ _COMPARED = f"""
            b.status AS status_after, b.version AS version_after, b.content_version AS content_after,
            b.status_version AS status_since, ca.content_digest AS digest_before, cb.content_digest AS digest_after, {_FLAGS}
     FROM (
-        SELECT DISTINCT e.stream_id AS offer_id FROM commits c CROSS JOIN events e
+        SELECT DISTINCT e.stream_id AS offer_id FROM commits c CROSS JOIN events e CROSS JOIN inventory o
         WHERE c.first_position >= coalesce((SELECT max(first_position) FROM commits WHERE first_position <= ?), 0)
         AND c.first_position <= ? AND e.commit_id = c.commit_id
         AND e.ordinal > ? - c.first_position AND e.ordinal <= ? - c.first_position
+        AND e.stream_id > ? AND o.offer_id = e.stream_id AND o.partner = coalesce(?, o.partner)
+        ORDER BY e.stream_id LIMIT ?
     ) x
     CROSS JOIN inventory i ON i.offer_id = x.offer_id
     JOIN streams s ON s.stream_id = i.offer_id
@@ -133,17 +147,13 @@ _COMPARED = f"""
     JOIN offer_periods b ON b.offer_id = i.offer_id AND b.version = {_AT}
     JOIN offer_periods cb ON cb.offer_id = i.offer_id AND cb.version = b.content_version
 """
-"""The offers with events in between, each with its two states and what that means."""
+"""Some of the offers with events in between, each with its two states and what that means."""
 
 
-def _of(partner: str | None) -> str:
-    return "partner = ?" if partner is not None else "1 = 1"
-
-
-def _values(between: Between, partner: str | None) -> tuple[Any, ...]:
-    """The parameters of _COMPARED and _of."""
+def _values(between: Between, partner: str | None, after: int, limit: int) -> tuple[Any, ...]:
+    """The parameters of _COMPARED."""
     span = (between.since + 1, between.until, between.since, between.until)
-    return (*span, between.since, between.until, *([partner] if partner is not None else []))
+    return (*span, after, partner, limit, between.since, between.until)
 
 
 def _contents(tx: Cursor, row: Any) -> list[bytes]:

@@ -98,6 +98,16 @@ def test_a_server_ends_cleanly_when_it_is_asked_to(run: Run, server: RunningServ
     require_done(run("projections", "verify"))
 
 
+def test_who_follows_the_ledger_is_let_go_when_the_server_ends(run: Run, server: RunningServer) -> None:
+    caller = server.call(create_token(run, "--role", "auditor", "--name", "books"))
+    with caller.http.stream("GET", "/api/v1/audit/stream") as reply:
+        lines = reply.iter_lines()
+        next(lines)
+        assert server.end(signal.SIGTERM) == 0
+        # To the end of the stream as its server has told it, not to a broken connection.
+        assert [line for line in lines if line.startswith("data")] == []
+
+
 def test_a_port_that_is_taken_is_a_failure(settings: Settings) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
