@@ -17,8 +17,8 @@ from api.wiring import Service
 from domain.store.commit import Head, head_at
 from domain.values import Watch
 from projections import replayed
+from projections.differences import DIFFERENCES_SHOWN, Difference
 from projections.inventory_then import Then
-from projections.verification import DIFFERENCES_SHOWN, Difference
 
 TABLES = {What.INVENTORY: ("offers", "offer_uid"), What.WINDOWS: ("redemption_windows", "activation_id")}
 """Of the replayed database, each with what tells its rows apart."""

@@ -117,11 +117,18 @@ class OfferLedger(Application[UUID]):
 
     def entries(self, tx: Cursor, after: int = 0) -> Iterator[list[Entry]]:
         """What was recorded after a position, in the order of the ledger, in lists of bounded length."""
-        while stored := self.recorder.select_entries(tx, after, ENTRIES_PER_READ):
-            yield [
-                Entry(s.commit_id, s.ordinal, s.stream_id, s.version, decode_event(s.topic, s.state)) for s in stored
-            ]
-            after = stored[-1].position
+        some, after = self.next_entries(tx, after)
+        while some:
+            yield some
+            some, after = self.next_entries(tx, after)
+
+    def next_entries(self, tx: Cursor, after: int) -> tuple[list[Entry], int]:
+        """The first of these lists, and the position of its last entry; none is empty but that at the end."""
+        stored = self.recorder.select_entries(tx, after, ENTRIES_PER_READ)
+        entries = [
+            Entry(s.commit_id, s.ordinal, s.stream_id, s.version, decode_event(s.topic, s.state)) for s in stored
+        ]
+        return entries, stored[-1].position if stored else after
 
     def state(self, tx: Cursor, uid: UUID, evolve: Callable[[Any, Any], Any], initial: Any) -> tuple[int, Any]:
         """How many events a stream has, and the state that they lead to."""

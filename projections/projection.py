@@ -16,7 +16,8 @@ class Projection(Struct, frozen=True):
     """A table that answers one question, and how entries change it.
 
     Both ways to change it are called in the order of the ledger, in the transaction of the events, and accept any sequence
-    of them.
+    of them. Their statements name projections where they mean their tables, and nowhere else: no column, no other name and no
+    text of theirs is called so.
     """
 
     name: str
@@ -32,7 +33,7 @@ class Projection(Struct, frozen=True):
     """Gets the id of a commit that has its place, and the types of its events, when all projections have its entries: for
     what depends on the commits before."""
     reads: tuple[str, ...] = ()
-    """The tables of other projections of which it reads what never changes once it is written."""
+    """The tables of other projections, which stand before it, of which it reads what never changes once it is written."""
     indexes: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     """The columns by which people know a row."""

@@ -4,7 +4,7 @@ A projection is written in the transaction of the events that change it, and can
 events at any time.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
 
 from msgspec import Struct
@@ -13,7 +13,7 @@ from domain.events import Event
 from domain.ledger import Entry, OfferLedger
 from domain.store.commit import head_of
 from domain.store.cursor import Cursor
-from domain.values import Watch, unwatched
+from domain.store.schema import table_names
 from projections import (
     event_types,
     inventory,
@@ -38,10 +38,60 @@ PROJECTIONS: tuple[Projection, ...] = (
 )
 
 
-class ProjectionStatus(Struct, frozen=True, rename="camel"):
-    name: str
-    rows: int
-    position: int
+class Projector:
+    """Follows the ledger in each of its transactions. A projection whose table is not there yet is passed over: whoever
+    builds it brings it up to the commit after which it is seen."""
+
+    def __init__(self) -> None:
+        self._unseen = {projection.name for projection in PROJECTIONS}
+
+    def project(self, tx: Cursor, entries: Sequence[Entry], /) -> None:
+        if self._unseen:
+            self._unseen -= table_names(tx)
+        project(tx, entries, self._seen())
+
+    def seal(self, tx: Cursor, commit_id: int, kinds: Collection[type[Event]], /) -> None:
+        seal(tx, commit_id, kinds, self._seen())
+
+    def _seen(self) -> list[Projection]:
+        return [projection for projection in PROJECTIONS if projection.name not in self._unseen]
+
+
+class Replay:
+    """Tells projections again what was recorded, some of it at a time, in the order of the ledger."""
+
+    def __init__(self, projections: Sequence[Projection] = PROJECTIONS) -> None:
+        self._projections = projections
+        self._commit_id, self._kinds = 0, set[type[Event]]()
+
+    def project(self, tx: Cursor, entries: Sequence[Entry]) -> None:
+        """Seals each commit that is followed by another one."""
+        project(tx, entries, self._projections)
+        for commit_id, some in groupby(entries, lambda entry: entry.commit_id):
+            if commit_id != self._commit_id:
+                self.seal(tx)
+                self._commit_id = commit_id
+            self._kinds.update(type(entry.event) for entry in some)
+
+    def seal(self, tx: Cursor) -> None:
+        """There is no more of the last commit."""
+        seal(tx, self._commit_id, self._kinds, self._projections)
+        self._kinds = set()
+
+
+def project(tx: Cursor, entries: Sequence[Entry], projections: Iterable[Projection] = PROJECTIONS) -> None:
+    kinds = {type(entry.event) for entry in entries}
+    for projection in projections:
+        if projection.apply and not projection.events.isdisjoint(kinds):
+            projection.apply(tx, entries)
+
+
+def seal(
+    tx: Cursor, commit_id: int, kinds: Collection[type[Event]], projections: Iterable[Projection] = PROJECTIONS
+) -> None:
+    for projection in projections:
+        if projection.seal and not projection.events.isdisjoint(kinds):
+            projection.seal(tx, commit_id, kinds)
 
 
 def tables() -> list[str]:
@@ -49,58 +99,30 @@ def tables() -> list[str]:
     return [statement for projection in PROJECTIONS for statement in (projection.table, *projection.indexes)]
 
 
-def project(tx: Cursor, entries: Sequence[Entry]) -> None:
-    kinds = {type(entry.event) for entry in entries}
-    for projection in PROJECTIONS:
-        if projection.apply and not projection.events.isdisjoint(kinds):
-            projection.apply(tx, entries)
+class ProjectionStatus(Struct, frozen=True, rename="camel"):
+    """Of a projection that has not been built, neither is known."""
 
-
-def seal(tx: Cursor, commit_id: int, kinds: Collection[type[Event]]) -> None:
-    for projection in PROJECTIONS:
-        if projection.seal and not projection.events.isdisjoint(kinds):
-            projection.seal(tx, commit_id, kinds)
+    name: str
+    rows: int | None
+    position: int | None
 
 
 def status(ledger: OfferLedger) -> list[ProjectionStatus]:
     with ledger.recorder.reading() as tx:
-        position = head_of(tx).position
-        return [ProjectionStatus(p.name, _count(tx, p.name), position) for p in PROJECTIONS]
+        position, built = head_of(tx).position, table_names(tx)
+        return [
+            ProjectionStatus(p.name, _count(tx, p.name), position)
+            if p.name in built
+            else ProjectionStatus(p.name, None, None)
+            for p in PROJECTIONS
+        ]
 
 
-def rebuild(ledger: OfferLedger, watch: Watch = unwatched) -> int:
-    """Makes every projection anew and fills it from the first event on; answers the position reached.
-
-    Writers wait until it is done, readers see the old rows until then."""
-    with ledger.recorder.writing() as tx:
-        for projection in PROJECTIONS:
-            tx.execute(f"DROP TABLE IF EXISTS {projection.name}")
-            tx.execute(projection.table)
-        replay(ledger, tx, watch)
-        for projection in PROJECTIONS:
-            for index in projection.indexes:
-                tx.execute(index)
-        return head_of(tx).position
-
-
-def replay(
-    ledger: OfferLedger, tx: Cursor, watch: Watch, also: Callable[[Sequence[Entry]], None] | None = None
-) -> None:
-    """Projects every event of the ledger; `also` gets them too."""
-    done, total = 0, head_of(tx).position
-    commit_id, kinds = 0, set[type[Event]]()
-    for entries in ledger.entries(tx):
-        project(tx, entries)
-        for following, some in groupby(entries, lambda entry: entry.commit_id):
-            if following != commit_id:
-                seal(tx, commit_id, kinds)
-                commit_id, kinds = following, set()
-            kinds.update(type(entry.event) for entry in some)
-        if also:
-            also(entries)
-        done += len(entries)
-        watch(done, total)
-    seal(tx, commit_id, kinds)
+def not_built(ledger: OfferLedger) -> list[str]:
+    """Projections that have no table yet: they were added to this program after the ledger was made."""
+    with ledger.recorder.reading() as tx:
+        built = table_names(tx)
+    return [projection.name for projection in PROJECTIONS if projection.name not in built]
 
 
 def _count(tx: Cursor, table: str) -> int:

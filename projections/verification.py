@@ -9,26 +9,15 @@ import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from msgspec import Struct
-
 from domain.events import OfferCreated, OfferRestored, OfferUpdated
 from domain.ledger import Entry, OfferLedger
-from domain.store.commit import CommitContext, EventsDigest, chained, commit_digest
+from domain.store.commit import CommitContext, EventsDigest, chained, commit_digest, head_of
 from domain.store.cursor import Cursor
 from domain.store.mapper import UnreadableEvent
 from domain.values import Watch, unwatched
+from projections.differences import DIFFERENCES_SHOWN, Difference, differing_rows, shape
 from projections.projection import Projection
-from projections.projector import PROJECTIONS, replay
-
-DIFFERENCES_SHOWN = 20
-
-
-class Difference(Struct, frozen=True, rename="camel"):
-    """A place where the ledger contradicts itself; `found` is what lies in it, `expected` what should."""
-
-    where: str
-    found: dict[str, Any] | None
-    expected: dict[str, Any] | None
+from projections.projector import PROJECTIONS, Replay
 
 
 def verify(ledger: OfferLedger, watch: Watch = unwatched) -> list[Difference]:
@@ -37,9 +26,8 @@ def verify(ledger: OfferLedger, watch: Watch = unwatched) -> list[Difference]:
         differences = list(itertools.islice(_broken_commits(tx), DIFFERENCES_SHOWN))
         for projection in PROJECTIONS:
             tx.execute(projection.table.replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
-        referred: set[str] = set()
         try:
-            replay(ledger, tx, watch, lambda entries: referred.update(_images_of(entries)))
+            referred = _replay(ledger, tx, watch)
         except UnreadableEvent as error:
             return [*differences, Difference("events", {"unreadable": str(error)}, None)]
         differences.extend(_broken_images(tx, referred))
@@ -118,28 +106,30 @@ def _broken_images(tx: Cursor, referred: set[str]) -> Iterator[Difference]:
 # Projections
 
 
+def _replay(ledger: OfferLedger, tx: Cursor, watch: Watch) -> set[str]:
+    """Projects every event of the ledger; answers to which images they refer."""
+    referred: set[str] = set()
+    done, total = 0, head_of(tx).position
+    replay = Replay()
+    for entries in ledger.entries(tx):
+        replay.project(tx, entries)
+        referred.update(_images_of(entries))
+        done += len(entries)
+        watch(done, total)
+    replay.seal(tx)
+    return referred
+
+
 def _wrong_rows(tx: Cursor, projection: Projection) -> Iterator[Difference]:
-    name, key = projection.name, ", ".join(projection.key)
-    matches = " AND ".join(f"{column} = ?" for column in projection.key)
-    keys = tx.execute(
-        f"SELECT DISTINCT {key} FROM (SELECT * FROM (SELECT * FROM main.{name} EXCEPT SELECT * FROM temp.{name})"
-        f" UNION ALL SELECT * FROM (SELECT * FROM temp.{name} EXCEPT SELECT * FROM main.{name})) ORDER BY {key} LIMIT ?",
-        (DIFFERENCES_SHOWN,),
-    ).fetchall()
-    for row in keys:
-        found, expected = (
-            tx.execute(f"SELECT * FROM {schema}.{name} WHERE {matches}", tuple(row)).fetchone()
-            for schema in ("main", "temp")
-        )
-        yield _difference(projection, dict(found) if found else None, dict(expected) if expected else None)
+    name = projection.name
+    found, expected = (shape(tx, schema, name) for schema in ("main", "temp"))
+    if not found:
+        yield Difference(name, {"built": False}, {"built": True})
+    elif found != expected:
+        yield Difference(name, {"columns": _columns(found)}, {"columns": _columns(expected)})
+    else:
+        yield from differing_rows(tx, projection, f"main.{name}", f"temp.{name}")
 
 
-def _difference(projection: Projection, found: dict[str, Any] | None, expected: dict[str, Any] | None) -> Difference:
-    """Of two rows, only the columns that differ."""
-    row = found or expected or {}
-    named = [f"{column}={row[column]}" for column in (*projection.key, *projection.names) if row[column] is not None]
-    where = f"{projection.name} {' '.join(named)}"
-    if found is None or expected is None:
-        return Difference(where, found, expected)
-    wrong = [column for column in found if found[column] != expected[column]]
-    return Difference(where, {column: found[column] for column in wrong}, {c: expected[c] for c in wrong})
+def _columns(declared: Sequence[Sequence[Any]]) -> list[str]:
+    return [f"{name} {kind}{' NOT NULL' * is_required}" for name, kind, is_required, *_ in declared]

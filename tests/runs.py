@@ -91,7 +91,7 @@ def plan(runs: RunLedger, run: Run, items: Sequence[Item]) -> Plan:
 @contextmanager
 def opened(database: Path, clock: Clock, known_offers: KnownOffers = all_known) -> Iterator[OfferLedger]:
     """A ledger with one partner, whose runs are not limited."""
-    ledger = OfferLedger(database, clock, projector, known_offers)
+    ledger = OfferLedger(database, clock, projector.Projector(), known_offers)
     try:
         ledger.recorder.prepare_schema(projector.tables())
         ledger.handle(SetPartner(PARTNER, synchronize_per_day=0, insert_per_hour=0), OPERATOR)

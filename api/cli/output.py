@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from domain.values import Watch
-from projections.verification import Difference
+from projections.differences import Difference
 
 UNWRAPPED = 10_000
 MAX_LIMIT = 10**9
@@ -64,10 +64,11 @@ def tell_what_follows(next_cursor: str | None) -> None:
         say(f"There are more: --cursor {next_cursor}")
 
 
-def tell_differences(differences: Sequence[Difference]) -> None:
+def tell_differences(differences: Sequence[Difference], what: str = "") -> None:
+    """`what`: is said before each of them."""
     for difference in differences:
         found, expected = map(_shown, (difference.found, difference.expected))
-        say(f"{difference.where}: found {found}, expected {expected}")
+        say(f"{what}{difference.where}: found {found}, expected {expected}")
 
 
 def _shown(row: object) -> str:

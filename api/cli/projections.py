@@ -1,10 +1,15 @@
 """offer-ledger projections"""
 
+from typing import Annotated
+
 import typer
 
 from api.cli.output import AsJson, fail, print_json, print_table, progress, say, tell_differences
 from api.wiring import open_service
 from projections import projector, verification
+from projections import rebuild as rebuilding
+from projections.projection import Projection
+from projections.projector import ProjectionStatus
 
 app = typer.Typer(
     name="projections",
@@ -12,6 +17,11 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+
+
+Only = Annotated[
+    list[str] | None, typer.Option("--only", metavar="NAME", help="Only this projection; may be given several times.")
+]
 
 
 @app.command("status")
@@ -22,18 +32,38 @@ def status(*, as_json: AsJson = False) -> None:
     if as_json:
         print_json({"items": found})
     else:
-        print_table(("projection", "rows", "position"), [(s.name, s.rows, s.position) for s in found])
+        print_table(("projection", "rows", "position"), [(s.name, *_told(s)) for s in found])
+
+
+def _told(found: ProjectionStatus) -> tuple[object, object]:
+    return ("not built", None) if found.rows is None else (found.rows, found.position)
 
 
 @app.command("rebuild")
-def rebuild(*, as_json: AsJson = False) -> None:
-    """Empty every projection and fill it again from the first event on; writers wait meanwhile."""
+def rebuild(*, only: Only = None, as_json: AsJson = False) -> None:
+    """Make projections again from the first event on, and put them in the place of the present ones; reads and writes go on
+    meanwhile."""
+    chosen = _chosen(only or [])
     with open_service() as service, progress("Replaying events") as watch:
-        position = projector.rebuild(service.ledger, watch)
+        done = rebuilding.rebuild(service.ledger, watch, chosen)
     if as_json:
-        print_json({"position": position})
-    else:
-        say(f"Rebuilt {len(projector.PROJECTIONS)} projections from {position} events.")
+        print_json(done)
+        return
+    tell_differences(done.differences, "mended: ")
+    say(f"Rebuilt {_counted(done.rebuilt)} from {done.position} events.")
+
+
+def _chosen(names: list[str]) -> list[Projection]:
+    """Always in the order of their registration."""
+    known = [projection.name for projection in projector.PROJECTIONS]
+    for name in names:
+        if name not in known:
+            fail(f"--only: there is no projection named {name!r}; there are {', '.join(known)}.", exit_code=2)
+    return [projection for projection in projector.PROJECTIONS if not names or projection.name in names]
+
+
+def _counted(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{len(names)} projections"
 
 
 @app.command("verify")

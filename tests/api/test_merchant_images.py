@@ -9,7 +9,8 @@ import pytest
 
 from api.settings import Settings
 from api.wiring import Service
-from projections import projector, verification
+from projections import verification
+from projections.rebuild import rebuild
 from tests.api.merchants import (
     OTHER_PNG,
     PNG,
@@ -152,7 +153,7 @@ def test_images_come_back_after_an_update_a_restoration_and_a_rebuild(partner: C
     changes = [[c for c in event["changes"] if c["field"] == field] for event in before[1]]
     assert changes[1] == [{"field": field, "before": PNG, "after": OTHER_PNG}]
     assert changes[3] == [{"field": field, "before": OTHER_PNG, "after": PNG}]
-    projector.rebuild(service.ledger)
+    rebuild(service.ledger)
     assert (text_of(partner), history_of(partner)) == before
     assert verification.verify(service.ledger) == []
 

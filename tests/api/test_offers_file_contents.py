@@ -8,7 +8,8 @@ import pytest
 
 from api.settings import Settings
 from api.wiring import Service
-from projections import projector, verification
+from projections import verification
+from projections.rebuild import rebuild
 from tests.api.merchants import (
     IMAGE_URL,
     OTHER_PNG,
@@ -194,7 +195,7 @@ def test_offers_of_a_file_are_the_same_after_a_rebuild(partner: Caller, service:
     send_file(partner, with_image("A", PNG), with_image("B", OTHER_PNG))
     send_file(partner, with_image("A", OTHER_PNG), with_image("B", OTHER_PNG, "DELETED"))
     before = [(text_of(partner, offer), history_of(partner, offer=offer)) for offer in ("A", "B")]
-    projector.rebuild(service.ledger)
+    rebuild(service.ledger)
     assert [(text_of(partner, offer), history_of(partner, offer=offer)) for offer in ("A", "B")] == before
     assert verification.verify(service.ledger) == []
     assert outcomes(send_file(partner, with_image("A", OTHER_PNG), name=NEXT_DAY)) == {"unchanged": ["A"]}

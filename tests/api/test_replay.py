@@ -16,7 +16,7 @@ from api.replay import Replayed, replay
 from api.wiring import Service
 from domain.partner import SetPartner
 from domain.values import unwatched, utc_text
-from projections.verification import Difference
+from projections.differences import Difference
 from tests.examples import PARTNER
 from tests.harness import OPERATOR, Clock
 from tests.single_requests import merchant_key

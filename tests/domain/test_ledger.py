@@ -195,7 +195,7 @@ def test_what_is_in_the_environment_of_the_process_does_not_reach_the_library(
 ) -> None:
     monkeypatch.setenv("PERSISTENCE_MODULE", "eventsourcing.popo")
     monkeypatch.setenv("OFFER_LEDGER_COMPRESSOR_TOPIC", "eventsourcing.compressor:ZlibCompressor")
-    ledger = OfferLedger(tmp_path / "ledger.db", clock, projector, known_offers.known_offers)
+    ledger = OfferLedger(tmp_path / "ledger.db", clock, projector.Projector(), known_offers.known_offers)
     ledger.recorder.prepare_schema(projector.tables())
     ledger.handle(SetPartner(PARTNER), OPERATOR)
     assert b"tidepool" in ledger.recorder.select_notifications(1, 1)[0].state

@@ -42,6 +42,7 @@ from domain.values import Channel, OfferKey, Operation, Origin, Source, Status, 
 from projections import inventory, known_offers, partners, projector, redemption_windows, windows_at
 from projections.inventory import OfferFilter
 from projections.offer_then import offer_then
+from projections.rebuild import rebuild
 from projections.redemption_windows import find_activation
 from projections.verification import verify
 from projections.windows_at import START, Sight, WindowFilter, WindowView
@@ -337,7 +338,7 @@ class Owed(RuleBasedStateMachine):
             self._look_everywhere()
             assert verify(self.ledger) == []
             before = _rows(self.ledger)
-            projector.rebuild(self.ledger)
+            rebuild(self.ledger)
             assert _rows(self.ledger) == before
         finally:
             self.resources.close()

@@ -11,8 +11,9 @@ from domain.images import extract
 from domain.ledger import OfferLedger
 from domain.store.images import insert_images
 from domain.values import Channel, OfferKey
-from projections import projector, verification
-from projections.verification import Difference
+from projections import verification
+from projections.differences import Difference
+from projections.rebuild import rebuild
 from tests.api.merchants import OTHER_PNG, PNG, merchant_offer
 from tests.examples import PARTNER, body
 from tests.harness import record
@@ -96,5 +97,5 @@ def test_an_image_under_a_changed_digest_is_found_twice_over(pictured: OfferLedg
 
 def test_a_rebuild_leaves_images_as_they_are(pictured: OfferLedger) -> None:
     change_by_hand(pictured, "DELETE FROM images WHERE digest = :digest", SECOND)
-    projector.rebuild(pictured)
+    rebuild(pictured)
     assert [difference.where for difference in verification.verify(pictured)] == [f"image {SECOND}"]

@@ -32,7 +32,7 @@ MANY = 1_000
 def a_ledger() -> Iterator[OfferLedger]:
     """For laws, which want a new one for every example."""
     with TemporaryDirectory() as folder:
-        ledger = OfferLedger(Path(folder) / "ledger.db", Clock(), projector, known_offers.known_offers)
+        ledger = OfferLedger(Path(folder) / "ledger.db", Clock(), projector.Projector(), known_offers.known_offers)
         ledger.recorder.prepare_schema(projector.tables())
         ledger.handle(SetPartner(PARTNER, synchronize_per_day=0, insert_per_hour=0), OPERATOR)
         yield ledger

@@ -1,4 +1,4 @@
-"""Projections can be thrown away and made again, and no change by hand goes unseen."""
+"""Projections say what the events say, and no change by hand goes unseen."""
 
 from collections.abc import Sequence
 
@@ -8,8 +8,10 @@ from domain.ledger import OfferLedger
 from domain.token import CreateToken
 from domain.values import Operation, Role
 from projections import projector, verification
+from projections.differences import DIFFERENCES_SHOWN
 from tests.examples import item
 from tests.harness import OPERATOR, run_batch
+from tests.projections.tables import change_by_hand, rows
 
 
 @pytest.fixture
@@ -20,23 +22,8 @@ def stocked(ledger: OfferLedger) -> OfferLedger:
     return ledger
 
 
-def change_by_hand(ledger: OfferLedger, *statements: str) -> None:
-    with ledger.recorder.writing() as tx:
-        for statement in statements:
-            tx.execute(statement)
-
-
 def differences(ledger: OfferLedger) -> Sequence[str]:
     return [difference.where for difference in verification.verify(ledger)]
-
-
-def rows(ledger: OfferLedger) -> list[tuple[object, ...]]:
-    with ledger.recorder.reading() as tx:
-        return [
-            tuple(row)
-            for projection in projector.PROJECTIONS
-            for row in tx.execute(f"SELECT * FROM {projection.name} ORDER BY {', '.join(projection.key)}")
-        ]
 
 
 def test_an_untouched_ledger_is_in_order(stocked: OfferLedger) -> None:
@@ -104,7 +91,7 @@ def test_many_differences_are_told_up_to_a_bound_and_each_as_it_is(stocked: Offe
         f" FROM json_each('{list(range(50))}')",
     )
     found = verification.verify(stocked)
-    assert len(found) == verification.DIFFERENCES_SHOWN
+    assert len(found) == DIFFERENCES_SHOWN
     kinds = [(difference.found is None, difference.expected is None) for difference in found]
     assert (kinds.count((False, False)), kinds.count((True, False))) == (1, 1)
 
@@ -113,33 +100,6 @@ def test_verifying_changes_nothing(stocked: OfferLedger) -> None:
     change_by_hand(stocked, "UPDATE inventory SET status = 'paused'")
     before = rows(stocked)
     differences(stocked)
-    assert rows(stocked) == before
-
-
-def test_a_rebuild_gives_the_same_rows(stocked: OfferLedger) -> None:
-    before = rows(stocked)
-    projector.rebuild(stocked)
-    assert rows(stocked) == before
-
-
-def test_a_rebuild_mends_what_was_changed_by_hand(stocked: OfferLedger) -> None:
-    before = rows(stocked)
-    change_by_hand(stocked, "DELETE FROM inventory", "UPDATE tokens SET role = 'operator'")
-    projector.rebuild(stocked)
-    assert rows(stocked) == before
-
-
-def test_a_rebuild_replays_every_entry_and_says_so(stocked: OfferLedger) -> None:
-    told: list[tuple[int, int]] = []
-    position = projector.rebuild(stocked, lambda done, total: told.append((done, total)))
-    assert told[-1] == (position, position)
-    assert position == stocked.recorder.max_notification_id()
-
-
-def test_a_rebuild_makes_a_table_that_is_not_there_yet(stocked: OfferLedger) -> None:
-    before = rows(stocked)
-    change_by_hand(stocked, "DROP TABLE inventory")
-    projector.rebuild(stocked)
     assert rows(stocked) == before
 
 

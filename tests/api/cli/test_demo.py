@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from api.settings import Settings
-from projections.verification import Difference
+from projections.differences import Difference
 from tests.api.cli.shell import PATIENCE_SECONDS, SCRIPT, Ended, Run, control_characters, require_done
 
 WIDTH = 100

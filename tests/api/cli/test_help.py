@@ -26,7 +26,7 @@ OPTIONS = {
     "tokens list": ["--json"],
     "tokens revoke": ["NAME"],
     "projections status": ["--json"],
-    "projections rebuild": ["--json"],
+    "projections rebuild": ["--only", "--json"],
     "projections verify": ["--json"],
 }  # fmt: skip
 GROUPS = {

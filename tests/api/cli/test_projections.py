@@ -4,7 +4,7 @@ import pytest
 
 from api.settings import Settings
 from projections.projector import PROJECTIONS
-from tests.api.cli.shell import Ended, Run, WriteBatch, change_by_hand, require_done
+from tests.api.cli.shell import Ended, Run, WriteBatch, change_by_hand, require_done, require_usage_sentence
 from tests.examples import PARTNER
 
 ADD_AN_OFFER = (
@@ -130,8 +130,10 @@ def test_rebuild_says_what_it_has_done(kept: Run) -> None:
     assert require_done(kept("projections", "rebuild")) == f"Rebuilt {len(PROJECTIONS)} projections from 4 events.\n"
 
 
-def test_json_of_a_rebuild_tells_the_position_reached(kept: Run) -> None:
-    assert kept("projections", "rebuild", "--json").json == {"position": 4}
+def test_json_of_a_rebuild_tells_the_position_reached_and_what_was_rebuilt(kept: Run) -> None:
+    names = [projection.name for projection in PROJECTIONS]
+    told = kept("projections", "rebuild", "--json").json
+    assert told == {"position": 4, "rebuilt": names, "differences": []}
 
 
 @EVERY_CHANGE
@@ -144,6 +146,38 @@ def test_rebuild_mends_a_row_that_was_changed_by_hand(
     require_done(kept("projections", "verify"))
     assert [require_done(kept(*c)) for c in (("inventory",), ("partners", "list"), ("tokens", "list"))] == shown
     assert (name in "".join(shown)) is (not statement.startswith("INSERT")), projection
+
+
+def test_what_was_mended_is_told(kept: Run, settings: Settings) -> None:
+    change_by_hand(settings, "UPDATE partners SET insert_per_hour = 77")
+    mended, done = require_done(kept("projections", "rebuild")).splitlines()
+    assert mended.startswith("mended: partners partner_id=")
+    assert mended.endswith('found {"insert_per_hour":77}, expected {"insert_per_hour":0}')
+    assert done == f"Rebuilt {len(PROJECTIONS)} projections from 4 events."
+
+
+def test_json_of_a_rebuild_tells_what_was_mended(kept: Run, settings: Settings) -> None:
+    change_by_hand(settings, "UPDATE partners SET insert_per_hour = 77")
+    (difference,) = kept("projections", "rebuild", "--json").json["differences"]
+    assert difference["where"].startswith("partners ")
+    assert (difference["found"], difference["expected"]) == ({"insert_per_hour": 77}, {"insert_per_hour": 0})
+
+
+def test_only_some_can_be_rebuilt(kept: Run, settings: Settings) -> None:
+    for statement in ("UPDATE partners SET rps = 77", "DELETE FROM tokens"):
+        change_by_hand(settings, statement)
+    only = kept("projections", "rebuild", "--only", "tokens", "--only", "inventory", "--json").json
+    assert only["rebuilt"] == ["inventory", "tokens"]
+    require_contradiction(kept("projections", "verify"), "partners ")
+    assert require_done(kept("projections", "rebuild", "--only", "partners")).endswith(
+        "Rebuilt partners from 4 events.\n"
+    )
+    require_done(kept("projections", "verify"))
+
+
+def test_a_projection_that_nobody_knows_is_a_usage_error_that_names_those_there_are(kept: Run) -> None:
+    ended = kept("projections", "rebuild", "--only", "tokens", "--only", "weather")
+    require_usage_sentence(ended, "--only", "'weather'", *(projection.name for projection in PROJECTIONS))
 
 
 def test_rebuild_adds_no_event(kept: Run) -> None:
