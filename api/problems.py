@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from api import not_built
 from api.cursors import InvalidCursor
 from api.schemas.messages import MAX_COMPLAINTS, Complaint, explain
 from domain.ledger import StorageError
@@ -199,12 +200,18 @@ def problem_of(error: Exception) -> Problem:
         case ClientDisconnect():
             return Problem(HTTPStatus.BAD_REQUEST, "incomplete-request", "The request ended too soon.")
         case StorageError():
-            detail = "The ledger's storage can't be used at the moment; nothing has been changed."
-            headers = {"Retry-After": "5"}
-            return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "storage-unavailable", detail, headers=headers)
+            return _of_storage(error)
         case _:
             detail = "The service has failed; the fault is its own and has been logged."
             return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal-server-error", detail)
+
+
+def _of_storage(error: StorageError) -> Problem:
+    kind, detail = "storage-unavailable", "The ledger's storage can't be used at the moment; nothing has been changed."
+    if name := not_built.named_in(error):
+        kind = "projection-not-built"
+        detail = f"What answers this has not been built yet; an operator does it with: {not_built.command([name])}"
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, kind, detail, headers={"Retry-After": "5"})
 
 
 def _of_refusal(refusal: Refused) -> Problem:

@@ -40,7 +40,7 @@ PROJECTIONS: tuple[Projection, ...] = (
 
 class Projector:
     """Follows the ledger in each of its transactions. A projection whose table is not there yet is passed over: whoever
-    builds it brings it up to the commit after which it is seen."""
+    builds it brings it up to the commit after which it is seen. One that is there never is, whatever it lacks."""
 
     def __init__(self) -> None:
         self._unseen = {projection.name for projection in PROJECTIONS}

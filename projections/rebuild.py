@@ -32,6 +32,11 @@ class RebuildOvertaken(Refused):
         super().__init__("Another rebuild has begun since; this one has changed nothing")
 
 
+class RebuildLacks(Refused):
+    def __init__(self, name: str, read: str) -> None:
+        super().__init__(f"{name} reads {read}, which has not been built; rebuild both")
+
+
 class Rebuilt(Struct, frozen=True, rename="camel"):
     """`differences`: up to a bound, where the tables that have been replaced were not what the events say."""
 
@@ -43,7 +48,7 @@ class Rebuilt(Struct, frozen=True, rename="camel"):
 def rebuild(ledger: OfferLedger, watch: Watch = unwatched, projections: Sequence[Projection] = PROJECTIONS) -> Rebuilt:
     """Makes projections anew from the first event on, and puts them in the place of the live ones.
 
-    Raises RebuildOvertaken if another rebuild begins meanwhile."""
+    Raises RebuildLacks, and RebuildOvertaken if another rebuild begins meanwhile."""
     rebuilding = _Rebuilding(ledger, watch, projections)
     rebuilding.begin()
     try:
@@ -67,6 +72,7 @@ class _Rebuilding:
 
     def begin(self) -> None:
         with self._ledger.recorder.writing() as tx:
+            self._require_what_is_read(tx)
             tx.execute(f"DROP TABLE IF EXISTS {FENCE}")
             tx.execute(f"CREATE TABLE {FENCE} (token TEXT NOT NULL)")
             tx.execute(f"INSERT INTO {FENCE} VALUES (?)", (self._token,))
@@ -152,6 +158,13 @@ class _Rebuilding:
         with self._ledger.recorder.writing() as tx:
             self._require_token(tx)
             yield tx
+
+    def _require_what_is_read(self, tx: Cursor) -> None:
+        there = table_names(tx).union(projection.name for projection in self._projections)
+        for projection in self._projections:
+            for read in projection.reads:
+                if read not in there:
+                    raise RebuildLacks(projection.name, read)
 
     def _require_token(self, tx: Cursor) -> None:
         found = tx.execute(f"SELECT token FROM {FENCE}").fetchone() if FENCE in table_names(tx) else None

@@ -12,6 +12,7 @@ from io import TextIOWrapper
 import typer
 from pydantic import ValidationError
 
+from api import not_built
 from api.cli import demo, diff, export, imports, offers, owed, partners, projections, replay, serve, tokens, watch
 from api.cli.output import fail
 from api.problems import Problem
@@ -74,8 +75,8 @@ def _explained() -> Iterator[None]:
     except UnreadableEvent as error:
         fail(f"The ledger holds what this program can't read: {error}.")
     except StorageError as error:
-        missing = "no such table" in str(error)
-        remedy = " A projection's table is made by: offer-ledger projections rebuild." if missing else ""
+        missing = not_built.named_in(error)
+        remedy = f" A projection's table is made by: {not_built.command([missing])}" if missing else ""
         fail(f"The ledger's storage can't be used: {error}.{remedy}")
     except ValidationError as error:
         fail(*(f"OFFER_LEDGER_{c.path.upper()}: {c.message}" for c in complaints(error)), exit_code=2)

@@ -1,6 +1,7 @@
 """offer-ledger serve"""
 
 import gc
+import logging
 import sys
 from contextlib import suppress
 from types import FrameType
@@ -9,13 +10,17 @@ from typing import Annotated
 import typer
 import uvicorn
 
+from api import not_built
 from api.app import create_app
 from api.cli.output import fail
 from api.lookout import Lookout
 from api.run_desk import RunDesk
-from api.wiring import open_service
+from api.wiring import Service, open_service
+from projections import projector
 
 SECONDS_TO_END_REQUESTS = 10
+
+logger = logging.getLogger("offer_ledger")
 
 
 def serve(
@@ -27,6 +32,7 @@ def serve(
     if workers > 1:
         fail("SQLite serves one process: --workers above 1 needs a ledger on PostgreSQL.", exit_code=2)
     with open_service() as service:
+        _tell_what_is_not_built(service)
         app = create_app(service, warm=True)
         config = uvicorn.Config(
             app, host=host, port=port, server_header=False, timeout_graceful_shutdown=SECONDS_TO_END_REQUESTS
@@ -37,6 +43,12 @@ def serve(
         with suppress(KeyboardInterrupt, SystemExit):
             server.run()
         sys.exit(0 if server.started else 1)
+
+
+def _tell_what_is_not_built(service: Service) -> None:
+    if names := projector.not_built(service.ledger):
+        told = (", ".join(names), not_built.command(names))
+        logger.warning("Not built yet: %s. Until that is done beside this server, reads of it are refused: %s", *told)
 
 
 def _spare_what_stays() -> None:

@@ -63,6 +63,14 @@ def test_too_many_requests_are_a_problem(call: Call, token: MakeToken) -> None:
     assert require_problem(caller.get(OFFERS), 429).type == "too-many-requests"
 
 
+def test_what_is_answered_from_a_table_that_is_not_built_is_unavailable(auditor: Caller, service: Service) -> None:
+    with service.ledger.recorder.writing() as tx:
+        tx.execute("DROP TABLE redemption_windows")
+    problem = require_problem(auditor.get("/api/v1/redemption-windows", customerId="C-1"), 503)
+    assert problem.type == "projection-not-built"
+    assert problem.detail.endswith(" offer-ledger projections rebuild --only redemption_windows")
+
+
 def test_a_method_that_a_route_has_not_is_405_with_those_it_has(call: Call, subtests: pytest.Subtests) -> None:
     cases = [
         ("POST", OFFERS, "GET"),

@@ -1,16 +1,23 @@
 """Projections say what the events say, and no change by hand goes unseen."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Self
 
 import pytest
 
-from domain.ledger import OfferLedger
+from api.settings import Settings
+from api.wiring import open_service
+from domain.events import TokenRevoked
+from domain.ledger import Entry, OfferLedger, StorageError
+from domain.store.cursor import Cursor
 from domain.token import CreateToken
-from domain.values import Operation, Role
-from projections import projector, verification
+from domain.values import Channel, OfferKey, Operation, Role
+from projections import projector, tokens, verification
 from projections.differences import DIFFERENCES_SHOWN
-from tests.examples import item
-from tests.harness import OPERATOR, run_batch
+from projections.projector import ProjectionStatus, Projector
+from projections.rebuild import rebuild
+from tests.examples import PARTNER, created, item
+from tests.harness import OPERATOR, Clock, record, run_batch
 from tests.projections.tables import change_by_hand, rows
 
 
@@ -108,3 +115,92 @@ def test_the_status_of_projections_is_that_of_the_ledger(stocked: OfferLedger) -
     assert [status.name for status in found] == [projection.name for projection in projector.PROJECTIONS]
     assert {status.position for status in found} == {stocked.recorder.max_notification_id()}
     assert {status.name: status.rows for status in found}["inventory"] == 3
+
+
+# A projection that is not there yet
+
+
+@pytest.fixture
+def lacking(stocked: OfferLedger, settings: Settings, clock: Clock) -> Iterator[OfferLedger]:
+    """Opened when a table was not there."""
+    change_by_hand(stocked, "DROP TABLE tokens")
+    with open_service(settings, clock) as service:
+        yield service.ledger
+
+
+def create_token(ledger: OfferLedger, name: str) -> None:
+    ledger.handle(CreateToken(name, Role.AUDITOR, None, name, 0, None), OPERATOR)
+
+
+def test_a_projection_without_a_table_is_passed_over(lacking: OfferLedger) -> None:
+    create_token(lacking, "new")
+    run_batch(lacking, Operation.SYNCHRONIZE, [item("d")])
+    assert differences(lacking) == ["tokens"]
+    assert projector.not_built(lacking) == ["tokens"]
+    assert ProjectionStatus("tokens", None, None) in projector.status(lacking)
+
+
+def test_once_it_is_built_it_is_followed_by_those_who_have_missed_it(
+    lacking: OfferLedger, stocked: OfferLedger
+) -> None:
+    create_token(lacking, "new")
+    rebuild(stocked, projections=[tokens.PROJECTION])
+    create_token(lacking, "newer")
+    assert differences(lacking) == []
+    assert projector.not_built(lacking) == []
+
+
+def test_one_that_is_there_is_never_passed_over_for_want_of_what_it_reads(
+    stocked: OfferLedger, settings: Settings, clock: Clock
+) -> None:
+    change_by_hand(stocked, "DROP TABLE inventory")
+    with open_service(settings, clock) as service, pytest.raises(StorageError):
+        record(service.ledger, OfferKey(PARTNER, Channel.CUSTOM, None, "d"), created())
+    rebuild(stocked)
+    assert differences(stocked) == []
+
+
+class Listener:
+    """A cursor that keeps what it is asked for."""
+
+    def __init__(self, tx: Cursor) -> None:
+        self.tx, self.asked = tx, list[str]()
+
+    def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Self:
+        self.asked.append(sql)
+        self.tx.execute(sql, parameters)
+        return self
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[Any]], /) -> Self:
+        self.asked.append(sql)
+        self.tx.executemany(sql, rows)
+        return self
+
+    def fetchone(self) -> Any:
+        return self.tx.fetchone()
+
+    def fetchall(self) -> list[Any]:
+        return self.tx.fetchall()
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.tx)
+
+
+def looks(followers: Projector, ledger: OfferLedger) -> int:
+    """How often a projector looks which tables there are, when an event comes."""
+    with ledger.recorder.writing() as tx:
+        listener = Listener(tx)
+        followers.project(listener, [Entry(1, 0, 1, 1, TokenRevoked())])
+    return sum("sqlite_master" in sql for sql in listener.asked)
+
+
+def test_who_has_seen_all_tables_looks_for_none_again(stocked: OfferLedger) -> None:
+    followers = Projector()
+    assert [looks(followers, stocked) for _ in range(3)] == [1, 0, 0]
+
+
+def test_who_misses_one_looks_until_it_is_there(lacking: OfferLedger) -> None:
+    followers = Projector()
+    assert [looks(followers, lacking) for _ in range(3)] == [1, 1, 1]
+    rebuild(lacking)
+    assert [looks(followers, lacking) for _ in range(3)] == [1, 0, 0]

@@ -20,7 +20,7 @@ from projections import rebuild as rebuilding
 from projections.differences import DIFFERENCES_SHOWN
 from projections.projection import Projection
 from projections.projector import PROJECTIONS
-from projections.rebuild import FENCE, RebuildOvertaken, rebuild
+from projections.rebuild import FENCE, RebuildLacks, RebuildOvertaken, rebuild
 from projections.shadows import RETIRED, SHADOW, RenamingCursor
 from projections.verification import verify
 from tests.examples import ACTIVATED, EVERY_OFFER_EVENT, PARTNER, REDEEMED, REFUSED, REVERSED
@@ -189,6 +189,15 @@ def test_only_the_chosen_ones_are_rebuilt(eventful: OfferLedger) -> None:
     done = rebuild(eventful, projections=[BY_NAME["tokens"]])
     assert done.rebuilt == ["tokens"]
     assert {difference.where.split()[0] for difference in verify(eventful)} == {"inventory"}
+
+
+def test_what_is_read_must_be_there(ledger: OfferLedger) -> None:
+    tables = table_names(ledger)
+    change_by_hand(ledger, "DROP TABLE inventory")
+    with pytest.raises(RebuildLacks, match="status_counts reads inventory"):
+        rebuild(ledger, projections=[BY_NAME["status_counts"]])
+    rebuild(ledger, projections=[BY_NAME["inventory"], BY_NAME["status_counts"]])
+    assert table_names(ledger) == tables
 
 
 # While others write

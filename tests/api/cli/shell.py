@@ -116,10 +116,23 @@ def environment(settings: Settings, more: Mapping[str, str] | None = None) -> di
     return {**os.environ, DATABASE_URL: settings.database_url, "COLUMNS": "80", **(more or {})}
 
 
-def run_script(settings: Settings, *arguments: str, env: Mapping[str, str] | None = None) -> Ended:
+class Program(NamedTuple):
+    """The program, and where its modules lie, if that is not where this process has them from."""
+
+    command: tuple[str | Path, ...] = (SCRIPT,)
+    folder: Path | None = None
+
+
+INSTALLED = Program()
+
+
+def run_script(
+    settings: Settings, *arguments: str, env: Mapping[str, str] | None = None, program: Program = INSTALLED
+) -> Ended:
     """The installed command, in a process of its own."""
     ended = subprocess.run(
-        [SCRIPT, *arguments],
+        [*program.command, *arguments],
+        cwd=program.folder,
         env=environment(settings, env),
         capture_output=True,
         text=True,
@@ -132,12 +145,15 @@ def run_script(settings: Settings, *arguments: str, env: Mapping[str, str] | Non
 class RunningServer:
     """`offer-ledger serve` in a process of its own, on a port that the system picks; killed at the end."""
 
-    def __init__(self, settings: Settings, log: Path, *arguments: str) -> None:
+    def __init__(self, settings: Settings, log: Path, *arguments: str, program: Program = INSTALLED) -> None:
         self._log = log
         self._callers: list[Caller] = []
         with log.open("wb") as stderr:
             self.process = subprocess.Popen(
-                [SCRIPT, "serve", "--port", "0", *arguments], env=environment(settings), stderr=stderr
+                [*program.command, "serve", "--port", "0", *arguments],
+                cwd=program.folder,
+                env=environment(settings),
+                stderr=stderr,
             )
 
     def __enter__(self) -> Self:

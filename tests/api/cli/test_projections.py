@@ -67,9 +67,17 @@ def test_a_projection_whose_table_is_missing_is_told_with_its_remedy(kept: Run, 
     change_by_hand(settings, "DROP TABLE inventory")
     ended = kept("inventory")
     assert ended.exit_code == 1
-    assert "offer-ledger projections rebuild" in ended.stderr
-    require_done(kept("projections", "rebuild"))
+    assert ended.stderr.endswith(" offer-ledger projections rebuild --only inventory\n")
+    require_done(kept("projections", "rebuild", "--only", "inventory"))
     require_done(kept("projections", "verify"))
+
+
+def test_a_projection_whose_table_is_missing_is_not_built(kept: Run, settings: Settings) -> None:
+    change_by_hand(settings, "DROP TABLE tokens")
+    assert ["tokens", "not", "built"] in [line.split() for line in kept("projections", "status").stdout.splitlines()]
+    items = kept("projections", "status", "--json").json["items"]
+    assert {"name": "tokens", "rows": None, "position": None} in items
+    require_contradiction(kept("projections", "verify"), 'tokens: found {"built":false}, expected {"built":true}')
 
 
 # verify
