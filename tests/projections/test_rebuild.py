@@ -1,15 +1,15 @@
 """Projections can be made again beside the live ones: nobody waits, nothing is mixed, and what was wrong is mended and told."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from itertools import chain, count
 from uuid import uuid4
 
 import pytest
 
-from domain.events import Event, FlightScheduled
-from domain.ledger import OfferLedger
+from domain.events import Event, FlightScheduled, OfferPaused
+from domain.ledger import Entry, OfferLedger
 from domain.partner import SetPartner
 from domain.store.commit import CommitContext, head_of
 from domain.store.cursor import Cursor
@@ -56,6 +56,11 @@ def indexes(ledger: OfferLedger) -> list[str]:
     with ledger.recorder.reading() as tx:
         found = tx.execute("SELECT sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL ORDER BY sql")
         return sorted(re.sub(r'_again\b|"', "", row["sql"]) for row in found)
+
+
+def rows_of(ledger: OfferLedger, table: str) -> list[tuple[object, ...]]:
+    with ledger.recorder.reading() as tx:
+        return [tuple(row) for row in tx.execute(f"SELECT * FROM {table}")]
 
 
 def at_each_step(then: Callable[[int], None]) -> Callable[[int, int], None]:
@@ -200,6 +205,33 @@ def test_what_is_read_must_be_there(ledger: OfferLedger) -> None:
     assert table_names(ledger) == tables
 
 
+def count_pauses(tx: Cursor, entries: Sequence[Entry]) -> None:
+    tx.executemany(
+        "INSERT INTO pauses SELECT partner, 1 FROM inventory WHERE offer_id = ?"
+        " ON CONFLICT (partner) DO UPDATE SET times = pauses.times + 1",
+        [(entry.stream_id,) for entry in entries if isinstance(entry.event, OfferPaused)],
+    )
+
+
+PAUSES = Projection(
+    name="pauses",
+    key=("partner",),
+    table="CREATE TABLE pauses (partner TEXT PRIMARY KEY, times INTEGER NOT NULL)",
+    apply=count_pauses,
+    events=frozenset({OfferPaused}),
+    reads=("inventory",),
+)
+
+
+def test_a_projection_may_read_another_that_is_rebuilt_with_it_or_is_live(eventful: OfferLedger) -> None:
+    change_by_hand(eventful, "UPDATE inventory SET partner = 'nobody'")
+    rebuild(eventful, projections=[PAUSES])
+    assert rows_of(eventful, "pauses") == [("nobody", 5)]
+    done = rebuild(eventful, projections=[BY_NAME["inventory"], PAUSES])
+    assert rows_of(eventful, "pauses") == [(PARTNER, 5)]
+    assert {difference.where.split()[0] for difference in done.differences} == {"inventory", "pauses"}
+
+
 # While others write
 
 
@@ -324,11 +356,6 @@ def test_an_overtaken_rebuild_writes_nothing_into_the_later_ones_tables(eventful
     later.switch()
     later.clear_away()
     assert (rows(eventful), table_names(eventful)) == (before, tables)
-
-
-def rows_of(ledger: OfferLedger, table: str) -> list[object]:
-    with ledger.recorder.reading() as tx:
-        return tx.execute(f"SELECT * FROM {table}").fetchall()
 
 
 def test_a_rebuild_that_has_switched_is_done_whoever_begins_then(
