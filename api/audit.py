@@ -63,7 +63,7 @@ class _Place(NamedTuple):
 
     since: int
     until: int
-    offer_id: int
+    position: int
     created: int
     updated: int
     paused: int
@@ -78,7 +78,7 @@ def diff_document(
 ) -> dict[str, Any]:
     """One page of what has changed, as its readers get it, by HTTP and from the command line. Raises InvalidCursor, Turned."""
     place = cursors.decode_as(_Place, asking, cursor)
-    if place and place.until < place.since:
+    if place and not place.since <= place.position <= place.until:
         raise cursors.InvalidCursor
     if _is_turned(asking):
         raise Turned
@@ -93,7 +93,7 @@ def diff_document(
         counts, page = dict.fromkeys(ChangeKind, 0), NetChangePage([], None)
         if visible:
             counts = _counted(place) if place else net_changes.count(tx, between, asking.partner)
-            page = net_changes.page(tx, between, asking.partner, place.offer_id if place else cursors.START, limit)
+            page = net_changes.page(tx, between, asking.partner, place.position if place else between.since, limit)
     following = page.next_after and _Place(earlier.position, later.position, page.next_after, *counts.values())
     return {
         "from": told_of_head(earlier),

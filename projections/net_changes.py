@@ -74,7 +74,8 @@ class NetChange(Struct, frozen=True, rename="camel"):
 
 
 class NetChangePage(Struct, frozen=True):
-    """In the order of the offers' creation; fewer than were asked for where contents are large."""
+    """In the order in which the offers began to change; fewer than were asked for where contents are large. `next_after`: the
+    position that the following page starts after, if there is one."""
 
     items: list[NetChange]
     next_after: int | None
@@ -83,12 +84,17 @@ class NetChangePage(Struct, frozen=True):
 def count(tx: Cursor, between: Between, partner: str | None) -> dict[ChangeKind, int]:
     """How many offers are of each kind."""
     sums = ", ".join(f"coalesce(sum({kind}), 0) AS {kind}" for kind in ChangeKind)
-    row = tx.execute(f"SELECT {sums} FROM ({_COMPARED}) n", _values(between, partner, 0, ALL_OFFERS)).fetchone()
+    row = tx.execute(f"SELECT {sums} FROM ({_COMPARED}) n", _values(between, partner, between.since)).fetchone()
     return {kind: row[kind] for kind in ChangeKind}
 
 
 def page(tx: Cursor, between: Between, partner: str | None, after: int, limit: int) -> NetChangePage:
-    rows = _listed(tx, between, partner, after, limit + 1)
+    """After a position that is not before the earlier state."""
+    listed = " OR ".join(f"({condition})" for kind, condition in _IS.items() if kind is not ChangeKind.TRANSIENT)
+    rows = tx.execute(
+        f"{_COMPARED} AND ({listed}) ORDER BY c.first_position, c.commit_id, e.ordinal LIMIT ?",
+        (*_values(between, partner, after), limit + 1),
+    ).fetchall()
     items: list[NetChange] = []
     size = 0
     for row in rows[:limit]:
@@ -97,24 +103,8 @@ def page(tx: Cursor, between: Between, partner: str | None, after: int, limit: i
         contents = _contents(tx, row)
         items.append(_item(tx, row, contents))
         size += sum(map(len, contents))
-    return NetChangePage(items, rows[len(items) - 1]["offer_id"] if len(rows) > len(items) else None)
+    return NetChangePage(items, rows[len(items) - 1]["position"] if len(rows) > len(items) else None)
 
-
-def _listed(tx: Cursor, between: Between, partner: str | None, after: int, wanted: int) -> list[Any]:
-    """That many offers that differ, if there are as many. Compares some at a time, and more each time: those that were changed
-    and changed back are not listed."""
-    rows: list[Any] = []
-    compared = wanted
-    while True:
-        found = tx.execute(f"{_COMPARED} ORDER BY i.offer_id", _values(between, partner, after, compared)).fetchall()
-        rows += [row for row in found if any(row[kind] for kind in LISTED)]
-        if len(rows) >= wanted or len(found) < compared:
-            return rows[:wanted]
-        after, compared = found[-1]["offer_id"], compared * 4
-
-
-ALL_OFFERS = 2**62
-LISTED = [kind for kind in ChangeKind if kind is not ChangeKind.TRANSIENT]
 
 _IS = {
     ChangeKind.CREATED: "a.status IS NULL AND b.status <> 'deleted'",
@@ -126,34 +116,30 @@ _IS = {
     ChangeKind.TRANSIENT: "a.status IS NULL AND b.status = 'deleted'",
 }
 _FLAGS = ", ".join(f"CASE WHEN {condition} THEN 1 ELSE 0 END AS {kind}" for kind, condition in _IS.items())
-_AT = AT_POSITION.format(offer_id="i.offer_id")
 _COMPARED = f"""
-    SELECT i.offer_id, i.partner, i.channel, i.merchant_id, i.external_id, s.stream_uid,
+    SELECT c.first_position + e.ordinal AS position, i.offer_id, i.partner, i.channel, i.merchant_id, i.external_id, s.stream_uid,
            a.status AS status_before, a.version AS version_before, a.content_version AS content_before,
            b.status AS status_after, b.version AS version_after, b.content_version AS content_after,
            b.status_version AS status_since, ca.content_digest AS digest_before, cb.content_digest AS digest_after, {_FLAGS}
-    FROM (
-        SELECT DISTINCT e.stream_id AS offer_id FROM commits c CROSS JOIN events e CROSS JOIN inventory o
-        WHERE c.first_position >= coalesce((SELECT max(first_position) FROM commits WHERE first_position <= ?), 0)
-        AND c.first_position <= ? AND e.commit_id = c.commit_id
-        AND e.ordinal > ? - c.first_position AND e.ordinal <= ? - c.first_position
-        AND e.stream_id > ? AND o.offer_id = e.stream_id AND o.partner = coalesce(?, o.partner)
-        ORDER BY e.stream_id LIMIT ?
-    ) x
-    CROSS JOIN inventory i ON i.offer_id = x.offer_id
-    JOIN streams s ON s.stream_id = i.offer_id
-    LEFT JOIN offer_periods a ON a.offer_id = i.offer_id AND a.version = {_AT}
-    LEFT JOIN offer_periods ca ON ca.offer_id = i.offer_id AND ca.version = a.content_version
-    JOIN offer_periods b ON b.offer_id = i.offer_id AND b.version = {_AT}
+    FROM commits c CROSS JOIN events e CROSS JOIN inventory i CROSS JOIN streams s
+    LEFT JOIN offer_periods a ON a.offer_id = e.stream_id AND a.version = e.version - 1
+    LEFT JOIN commits ac ON ac.commit_id = a.commit_id
+    LEFT JOIN offer_periods ca ON ca.offer_id = a.offer_id AND ca.version = a.content_version
+    JOIN offer_periods b ON b.offer_id = i.offer_id AND b.version = {AT_POSITION.format(offer_id="i.offer_id")}
     JOIN offer_periods cb ON cb.offer_id = i.offer_id AND cb.version = b.content_version
+    WHERE c.first_position >= (SELECT coalesce(max(f.first_position), 0) FROM commits f WHERE f.first_position <= ?)
+    AND c.first_position <= ? AND e.commit_id = c.commit_id
+    AND e.ordinal > ? - c.first_position AND e.ordinal <= ? - c.first_position
+    AND i.offer_id = e.stream_id AND i.partner = coalesce(?, i.partner) AND s.stream_id = e.stream_id
+    AND (a.version IS NULL OR ac.first_position + a.ordinal <= ?)
 """
-"""Some of the offers with events in between, each with its two states and what that means."""
+"""The offers with events in between, each at the first of these: what it was before, is its earlier state. Each with its two
+states and what that means."""
 
 
-def _values(between: Between, partner: str | None, after: int, limit: int) -> tuple[Any, ...]:
+def _values(between: Between, partner: str | None, after: int) -> tuple[Any, ...]:
     """The parameters of _COMPARED."""
-    span = (between.since + 1, between.until, between.since, between.until)
-    return (*span, after, partner, limit, between.since, between.until)
+    return (between.until, after + 1, between.until, after, between.until, partner, between.since)
 
 
 def _contents(tx: Cursor, row: Any) -> list[bytes]:

@@ -66,11 +66,15 @@ class Replay:
 
     def project(self, tx: Cursor, entries: Sequence[Entry]) -> None:
         """Seals each commit that is followed by another one."""
-        project(tx, entries, self._projections)
-        for commit_id, some in groupby(entries, lambda entry: entry.commit_id):
+        # What is sealed, is told commit by commit; the others need not be.
+        project(tx, entries, [projection for projection in self._projections if projection.seal is None])
+        sealed = [projection for projection in self._projections if projection.seal is not None]
+        for commit_id, group in groupby(entries, lambda entry: entry.commit_id):
             if commit_id != self._commit_id:
                 self.seal(tx)
                 self._commit_id = commit_id
+            some = list(group)
+            project(tx, some, sealed)
             self._kinds.update(type(entry.event) for entry in some)
 
     def seal(self, tx: Cursor) -> None:
@@ -99,23 +103,25 @@ def tables() -> list[str]:
     return [statement for projection in PROJECTIONS for statement in (projection.table, *projection.indexes)]
 
 
-class ProjectionStatus(Struct, frozen=True, rename="camel"):
-    """Of a projection that has not been built, neither is known."""
+class ProjectionSize(Struct, frozen=True):
+    """`rows`: None for one that has not been built."""
 
     name: str
     rows: int | None
-    position: int | None
 
 
-def status(ledger: OfferLedger) -> list[ProjectionStatus]:
+class ProjectionStatus(Struct, frozen=True):
+    """`position`: the ledger's, and so that of all projections: they are written in the transactions of the events."""
+
+    position: int
+    items: list[ProjectionSize]
+
+
+def status(ledger: OfferLedger) -> ProjectionStatus:
     with ledger.recorder.reading() as tx:
-        position, built = head_of(tx).position, table_names(tx)
-        return [
-            ProjectionStatus(p.name, _count(tx, p.name), position)
-            if p.name in built
-            else ProjectionStatus(p.name, None, None)
-            for p in PROJECTIONS
-        ]
+        built = table_names(tx)
+        sizes = [ProjectionSize(p.name, _count(tx, p.name) if p.name in built else None) for p in PROJECTIONS]
+        return ProjectionStatus(head_of(tx).position, sizes)
 
 
 def not_built(ledger: OfferLedger) -> list[str]:

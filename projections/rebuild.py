@@ -11,7 +11,6 @@ from secrets import token_hex
 from msgspec import Struct
 
 from domain.ledger import OfferLedger, StorageError
-from domain.refusals import Refused
 from domain.store.commit import head_of
 from domain.store.cursor import Cursor
 from domain.store.schema import table_names
@@ -27,12 +26,16 @@ LOOKS = 20
 """How often a moment is sought in which nothing is written, before writers have to wait."""
 
 
-class RebuildOvertaken(Refused):
+class RebuildFailed(Exception):  # noqa: N818 - it says what the rebuild has
+    """Nothing has been changed."""
+
+
+class RebuildOvertaken(RebuildFailed):
     def __init__(self) -> None:
         super().__init__("Another rebuild has begun since; this one has changed nothing")
 
 
-class RebuildLacks(Refused):
+class RebuildLacks(RebuildFailed):
     def __init__(self, name: str, read: str) -> None:
         super().__init__(f"{name} reads {read}, which has not been built; rebuild both")
 
@@ -56,6 +59,7 @@ def rebuild(ledger: OfferLedger, watch: Watch = unwatched, projections: Sequence
         rebuilding.make_indexes()
         rebuilding.follow()
         differences = rebuilding.compare()
+        rebuilding.follow()
         return Rebuilt(rebuilding.switch(), [projection.name for projection in projections], differences)
     finally:
         with suppress(RebuildOvertaken, StorageError):

@@ -21,6 +21,7 @@ from domain.ledger import StorageError
 from domain.refusals import Refused
 from domain.store.mapper import UnreadableEvent
 from domain.store.schema import SchemaMismatch
+from projections.rebuild import RebuildFailed
 
 app = typer.Typer(
     name="offer-ledger",
@@ -70,7 +71,7 @@ def _explained() -> Iterator[None]:
         sys.stdout.flush()
     except Problem as problem:
         fail(*(map(str, problem.errors) if problem.errors else [problem.detail]))
-    except (Refused, SchemaMismatch) as refusal:
+    except (Refused, SchemaMismatch, RebuildFailed) as refusal:
         fail(f"{refusal}.")
     except UnreadableEvent as error:
         fail(f"The ledger holds what this program can't read: {error}.")

@@ -9,7 +9,6 @@ from api.wiring import open_service
 from projections import projector, verification
 from projections import rebuild as rebuilding
 from projections.projection import Projection
-from projections.projector import ProjectionStatus
 
 app = typer.Typer(
     name="projections",
@@ -26,17 +25,14 @@ Only = Annotated[
 
 @app.command("status")
 def status(*, as_json: AsJson = False) -> None:
-    """Show how large every projection is, and which position it shows."""
+    """Show how large every projection is."""
     with open_service() as service:
         found = projector.status(service.ledger)
     if as_json:
-        print_json({"items": found})
-    else:
-        print_table(("projection", "rows", "position"), [(s.name, *_told(s)) for s in found])
-
-
-def _told(found: ProjectionStatus) -> tuple[object, object]:
-    return ("not built", None) if found.rows is None else (found.rows, found.position)
+        print_json(found)
+        return
+    print_table(("projection", "rows"), [(s.name, "not built" if s.rows is None else s.rows) for s in found.items])
+    say(f"The ledger is at position {found.position}.")
 
 
 @app.command("rebuild")

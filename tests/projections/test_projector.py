@@ -14,7 +14,7 @@ from domain.token import CreateToken
 from domain.values import Channel, OfferKey, Operation, Role
 from projections import projector, tokens, verification
 from projections.differences import DIFFERENCES_SHOWN
-from projections.projector import ProjectionStatus, Projector
+from projections.projector import ProjectionSize, Projector
 from projections.rebuild import rebuild
 from tests.examples import PARTNER, created, item
 from tests.harness import OPERATOR, Clock, record, run_batch
@@ -112,9 +112,9 @@ def test_verifying_changes_nothing(stocked: OfferLedger) -> None:
 
 def test_the_status_of_projections_is_that_of_the_ledger(stocked: OfferLedger) -> None:
     found = projector.status(stocked)
-    assert [status.name for status in found] == [projection.name for projection in projector.PROJECTIONS]
-    assert {status.position for status in found} == {stocked.recorder.max_notification_id()}
-    assert {status.name: status.rows for status in found}["inventory"] == 3
+    assert [size.name for size in found.items] == [projection.name for projection in projector.PROJECTIONS]
+    assert found.position == stocked.recorder.max_notification_id()
+    assert {size.name: size.rows for size in found.items}["inventory"] == 3
 
 
 # A projection that is not there yet
@@ -137,7 +137,7 @@ def test_a_projection_without_a_table_is_passed_over(lacking: OfferLedger) -> No
     run_batch(lacking, Operation.SYNCHRONIZE, [item("d")])
     assert differences(lacking) == ["tokens"]
     assert projector.not_built(lacking) == ["tokens"]
-    assert ProjectionStatus("tokens", None, None) in projector.status(lacking)
+    assert ProjectionSize("tokens", None) in projector.status(lacking).items
 
 
 def test_once_it_is_built_it_is_followed_by_those_who_have_missed_it(

@@ -1,14 +1,14 @@
 """Projections can be made again beside the live ones: nobody waits, nothing is mixed, and what was wrong is mended and told."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from itertools import chain, count
 from uuid import uuid4
 
 import pytest
 
-from domain.events import Event, FlightScheduled, OfferPaused
+from domain.events import EVENT_TYPES, Event, FlightScheduled, OfferPaused
 from domain.ledger import Entry, OfferLedger
 from domain.partner import SetPartner
 from domain.store.commit import CommitContext, head_of
@@ -19,7 +19,7 @@ from domain.values import Channel, OfferKey, Role
 from projections import rebuild as rebuilding
 from projections.differences import DIFFERENCES_SHOWN
 from projections.projection import Projection
-from projections.projector import PROJECTIONS
+from projections.projector import PROJECTIONS, Replay
 from projections.rebuild import FENCE, RebuildLacks, RebuildOvertaken, rebuild
 from projections.shadows import RETIRED, SHADOW, RenamingCursor
 from projections.verification import verify
@@ -375,3 +375,42 @@ def test_a_rebuild_that_has_switched_is_done_whoever_begins_then(
     assert table_names(eventful) == tables
     assert FENCE not in tables
     assert verify(eventful) == []
+
+
+# A projection that is told of entries, and of commits too
+
+
+def apply_notes(tx: Cursor, entries: Sequence[Entry]) -> None:
+    tx.executemany("INSERT INTO notes (note) VALUES (?)", ((f"entry {entry.commit_id}",) for entry in entries))
+
+
+def seal_notes(tx: Cursor, commit_id: int, _kinds: Collection[type[Event]]) -> None:
+    tx.execute("INSERT INTO notes (note) SELECT ? || ' after ' || count(*) FROM notes", (f"commit {commit_id}",))
+
+
+NOTES = Projection(
+    name="notes",
+    key=("note_id",),
+    table="CREATE TABLE notes (note_id INTEGER PRIMARY KEY, note TEXT NOT NULL)",
+    apply=apply_notes,
+    seal=seal_notes,
+    events=frozenset(EVENT_TYPES),
+)
+
+
+def test_entries_and_commits_are_told_in_the_same_order_as_they_were_recorded(ledger: OfferLedger) -> None:
+    with ledger.recorder.writing() as tx:
+        tx.execute(NOTES.table)
+        for number in range(3):
+            events = [FLIGHT] * (number + 1)
+            entries = [Entry(number, ordinal, 1, ordinal + 1, event) for ordinal, event in enumerate(events)]
+            apply_notes(tx, entries)
+            seal_notes(tx, number, {FlightScheduled})
+        live = [row["note"] for row in tx.execute("SELECT note FROM notes ORDER BY note_id")]
+        tx.execute("DELETE FROM notes")
+        replay = Replay([NOTES])
+        told = [Entry(n, ordinal, 1, ordinal + 1, FLIGHT) for n in range(3) for ordinal in range(n + 1)]
+        for some in (told[:2], told[2:]):
+            replay.project(tx, some)
+        replay.seal(tx)
+        assert [row["note"] for row in tx.execute("SELECT note FROM notes ORDER BY note_id")] == live
