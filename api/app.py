@@ -40,6 +40,7 @@ from api.schemas.offers_file import OffersFileRequest
 from api.schemas.problem import ProblemReply
 from api.schemas.query import no_parameters
 from api.schemas.redemptions import RedemptionRequest, ReversalRequest
+from api.streams import Streams
 from api.wiring import Service
 from domain.values import Role
 
@@ -90,6 +91,7 @@ def create_app(service: Service, *, warm: bool = False) -> FastAPI:
     app.state.service = service
     app.state.desk = desk
     app.state.lookout = Lookout(service.ledger)
+    app.state.streams = Streams()
     app.state.group_commit = GroupCommit(service.traces.carry_out)
     app.state.activations = GroupCommit(service.activations.carry_out)
     app.state.redemptions = GroupCommit(service.redemptions.carry_out)

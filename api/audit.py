@@ -3,11 +3,11 @@
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from api import cursors
 from api.as_of import PRESENT, Asked, asked, head_of_state
-from api.auth import Here, may
+from api.auth import Here, MayAudit
 from api.pages import JSON, next_link, told_of_head
 from api.problems import validation_error
 from api.schemas.audit import Diff, DiffQuery
@@ -15,12 +15,8 @@ from api.schemas.messages import Complaint
 from api.schemas.problem import PROBLEMS
 from domain.ledger import OfferLedger
 from domain.store.commit import head_at_position
-from domain.values import Role
 from projections import net_changes
 from projections.net_changes import Between, ChangeKind, NetChangePage
-from projections.tokens import Caller
-
-MayAudit = Annotated[Caller, Depends(may(Role.PARTNER, Role.AUDITOR, Role.OPERATOR))]
 
 router = APIRouter(prefix="/api/v1/audit", tags=["audit"], responses=PROBLEMS)
 

@@ -1,58 +1,51 @@
 """What has happened in the ledger? As pages, or all of it as it is read."""
 
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import chain
 from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from fastapi import APIRouter, Depends, Query, Request, Response
-from fastapi.responses import StreamingResponse
+from fastapi import APIRouter, Query, Request, Response
 from msgspec.structs import replace
 
 from api import cursors
 from api.accept import preferred
-from api.auth import Here, may
+from api.auth import Here, MayAudit
+from api.event_reading import reading
 from api.pages import JSON, next_link
 from api.problems import validation_error
 from api.row_formats import CLOUD_EVENTS, CSV, LINES, as_cloud_events, as_csv, as_lines
-from api.schemas.audit_events import EventList, EventQuery, EventWish
+from api.schemas.audit_events import EventList, EventListQuery, EventQuery
 from api.schemas.messages import Complaint
 from api.schemas.problem import PROBLEMS
 from api.schemas.times import read_time
+from api.streams import Streams
 from api.wiring import Service
-from domain.events import OfferActivated, OfferRedeemed, RedemptionRefused
 from domain.ledger import OfferLedger
-from domain.store.commit import head_of
-from domain.values import Role, Watch, unwatched
+from domain.store.commit import ledger_name
 from projections import event_list
 from projections.event_item import EventItem
 from projections.event_list import EventFilter
 from projections.tokens import Caller
 
 DEFAULT_LIMIT = 100
-ITEMS_PER_READ = 500
-CUSTOMERS = {event.TOPIC for event in (OfferActivated, OfferRedeemed, RedemptionRefused)}
 CUSTOMER = "/customerId"
-"""The field in which they tell of a customer."""
+"""The field in which events tell of a customer; none has it in another sense."""
 
-MayAudit = Annotated[Caller, Depends(may(Role.PARTNER, Role.AUDITOR, Role.OPERATOR))]
 Show = Callable[[EventItem], EventItem]
-FORMATS: dict[str, Callable[[Iterable[Sequence[EventItem]]], Iterator[bytes]]] = {
-    LINES: as_lines,
-    CSV: partial(as_csv, EventItem),
-    CLOUD_EVENTS: as_cloud_events,
-}
-"""By media type."""
+Pieces = Callable[[Iterable[Sequence[EventItem]]], Iterator[bytes]]
+FORMS = (LINES, CSV, CLOUD_EVENTS)
+"""The media types of streams."""
 
 router = APIRouter(prefix="/api/v1/audit", tags=["audit"], responses=PROBLEMS)
-_BODIES: dict[str, Any] = {form: {"schema": {"type": "string"}} for form in FORMATS}
+_BODIES: dict[str, Any] = {form: {"schema": {"type": "string"}} for form in FORMS}
 
 
 @router.get("/events", responses={200: {"model": EventList, "content": _BODIES}})
-def list_events(request: Request, service: Here, caller: MayAudit, query: Annotated[EventQuery, Query()]) -> Response:
+def list_events(
+    request: Request, service: Here, caller: MayAudit, query: Annotated[EventListQuery, Query()]
+) -> Response:
     """The events that match all filters, in the order of the ledger. `Accept` application/x-ndjson, text/csv or
     application/cloudevents+json: all of them until now, as one stream; `afterPosition` resumes it."""
     since, before = (read_time(text) if text else None for text in (query.from_, query.to))
@@ -61,12 +54,12 @@ def list_events(request: Request, service: Here, caller: MayAudit, query: Annota
     wanted = replace(filter_of(query, caller), since=since, before=before)
     question = (wanted, query.afterPosition)
     after = max(cursors.decode(question, query.cursor), query.afterPosition or 0)
-    form = preferred(request.headers.getlist("Accept"), (JSON, *FORMATS))
+    form = preferred(request.headers.getlist("Accept"), (JSON, *FORMS))
     show, visible = shown_to(service, caller), is_visible(caller, wanted)
     if form != JSON:
         some = reading(service.ledger, wanted, after, query.limit) if visible else iter(())
-        pieces = FORMATS[form]([show(item) for item in items] for items in some)
-        return StreamingResponse(_begun(pieces), media_type=form)
+        streams: Streams = request.app.state.streams
+        return streams.answer(writer(service.ledger, form)([show(item) for item in items] for items in some), form)
     items, next_after = list[EventItem](), None
     if visible:
         with service.ledger.recorder.reading() as tx:
@@ -77,7 +70,17 @@ def list_events(request: Request, service: Here, caller: MayAudit, query: Annota
     return Response(body, headers=next_link(request.url, next_cursor), media_type=JSON)
 
 
-def filter_of(query: EventWish, caller: Caller) -> EventFilter:
+def writer(ledger: OfferLedger, form: str) -> Pieces:
+    """What writes events in the form of a stream."""
+    if form == LINES:
+        return as_lines
+    if form == CSV:
+        return partial(as_csv, EventItem)
+    with ledger.recorder.reading() as tx:
+        return partial(as_cloud_events, f"urn:offer-ledger:{ledger_name(tx)}")
+
+
+def filter_of(query: EventQuery, caller: Caller) -> EventFilter:
     return EventFilter(
         partner=query.partner or caller.partner,
         offer_uid=UUID(query.offerUid) if query.offerUid else None,
@@ -98,45 +101,14 @@ def shown_to(service: Service, caller: Caller) -> Show:
     if partner is None:
         return lambda item: item
 
+    def shown(change: dict[str, Any]) -> dict[str, Any]:
+        if change["field"] != CUSTOMER:
+            return change
+        return change | {"after": service.pseudonyms.of(partner, change["after"])}
+
     def show(item: EventItem) -> EventItem:
-        if item.type not in CUSTOMERS:
+        if all(change["field"] != CUSTOMER for change in item.changes):
             return item
-        changes = [
-            change | {"after": service.pseudonyms.of(partner, change["after"])}
-            if change["field"] == CUSTOMER
-            else change
-            for change in item.changes
-        ]
-        return replace(item, changes=changes)
+        return replace(item, changes=[shown(change) for change in item.changes])
 
     return show
-
-
-def reading(
-    ledger: OfferLedger,
-    wanted: EventFilter,
-    after: int,
-    limit: int | None = None,
-    until: int | None = None,
-    watch: Watch = unwatched,
-) -> Iterator[list[EventItem]]:
-    """All events until a position, or now, or as many; read bit by bit, for there may be millions, and their reader may be
-    slow."""
-    if until is None:
-        with ledger.recorder.reading() as tx:
-            until = head_of(tx).position
-    remaining = sys.maxsize if limit is None else limit
-    following: int | None = after
-    while following is not None and remaining:
-        watch(following, until)
-        with ledger.recorder.reading() as tx:
-            page = event_list.page(tx, wanted, following, min(remaining, ITEMS_PER_READ), until)
-        yield page.items
-        following = page.next_after
-        remaining -= len(page.items)
-    watch(until, until)
-
-
-def _begun(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """What can't be read at all is told by a status, which nobody can take back later."""
-    return chain([next(pieces, b"")], pieces)

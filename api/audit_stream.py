@@ -4,15 +4,15 @@ from collections.abc import AsyncIterator, Callable
 from typing import Annotated
 
 import msgspec
-from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from api.audit_events import ITEMS_PER_READ, MayAudit, Show, filter_of, is_visible, shown_to
-from api.auth import Here, is_still
+from api.audit_events import Show, filter_of, is_visible, shown_to
+from api.auth import Here, MayAudit, is_still
+from api.event_reading import ITEMS_PER_READ
 from api.lookout import Lookout
 from api.problems import validation_error
-from api.schemas.audit_events import EventWish
+from api.schemas.audit_events import EventQuery
 from api.schemas.messages import Complaint
 from api.schemas.problem import PROBLEMS
 from api.schemas.query import Position
@@ -27,8 +27,6 @@ LAST_EVENT_ID = "Last-Event-ID"
 SILENT_SECONDS = 15.0
 
 router = APIRouter(prefix="/api/v1/audit", tags=["audit"], responses=PROBLEMS)
-# Whoever catches up with much shares these threads with others who do.
-_threads = CapacityLimiter(2)
 
 
 @router.get("/stream", responses={200: {"content": {SERVER_SENT_EVENTS: {"schema": {"type": "string"}}}}})
@@ -36,22 +34,21 @@ async def follow_events(
     request: Request,
     service: Here,
     caller: MayAudit,
-    query: Annotated[EventWish, Query()],
+    query: Annotated[EventQuery, Query()],
     last_event_id: Annotated[
         Position | None, Header(alias=LAST_EVENT_ID, description="The position of the last event that has come")
     ] = None,
 ) -> Response:
     """The events that match all filters, from now on, or after `Last-Event-ID` or `afterPosition`: each once, in the order of
     the ledger, its position as `id`. Ends when the token is revoked."""
-    with service.ledger.recorder.reading() as tx:
-        newest = head_of(tx).position
+    lookout: Lookout = request.app.state.lookout
+    lookout.room.require()
+    newest = await lookout.room.reading(lookout.newest)
     given = {("header", LAST_EVENT_ID): last_event_id, ("query", "afterPosition"): query.afterPosition}
     told = {place: position for place, position in given.items() if position is not None}
     ahead = [Complaint(place, "lies ahead of the ledger") for place, position in told.items() if position > newest]
     if ahead:
         raise validation_error(ahead)
-    lookout: Lookout = request.app.state.lookout
-    lookout.require_room()
     wanted = filter_of(query, caller)
     visible = is_visible(caller, wanted)
 
@@ -73,10 +70,10 @@ async def follow_events(
 async def _follow(
     lookout: Lookout, read: Callable[[int], EventPage | None], show: Show, after: int
 ) -> AsyncIterator[bytes]:
-    yield b": the ledger from here on\n\n"
     with lookout.following():
+        yield b": the ledger from here on\n\n"
         while not lookout.is_leaving:
-            page = await to_thread.run_sync(read, after, limiter=_threads)
+            page = await lookout.room.reading(read, after)
             if page is None:
                 return
             yield b"".join(_event(show(item)) for item in page.items)

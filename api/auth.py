@@ -61,6 +61,9 @@ def may_at_once(*roles: Role) -> Callable[[Request, Service], Awaitable[Caller]]
     return authorise_at_once
 
 
+MayAudit = Annotated[Caller, Depends(may(Role.PARTNER, Role.AUDITOR, Role.OPERATOR))]
+
+
 def is_still(request: Request, service: Service, caller: Caller) -> bool:
     """Whether the caller of a request that takes long may still do what it was allowed to."""
     try:

@@ -7,7 +7,7 @@ from typing import TypeVar, cast
 from msgspec import Struct
 
 from api.as_of import PRESENT, Asked
-from api.audit_events import reading
+from api.event_reading import reading
 from api.offer_pages import then_of
 from api.wiring import Service
 from domain.store.cursor import Cursor

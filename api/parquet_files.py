@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from msgspec import Struct
 
 from api.export_files import UNFINISHED, ThereAlready, whole_file
-from api.row_formats import cell, columns, values
+from api.row_formats import columns, plain, values
 from projections.event_item import EventItem
 
 ROWS_PER_GROUP = 50_000
@@ -93,17 +93,13 @@ def _tables(kind: type[Struct], some: Iterable[Sequence[Struct]]) -> Iterator[pa
     size = 0
     for rows in some:
         for row in rows:
-            for column, value in zip(told, map(_plain, values(row)), strict=True):
+            for column, value in zip(told, map(plain, values(row)), strict=True):
                 column.append(value)
                 size += len(value) if isinstance(value, str) else 0
         if len(told[0]) >= ROWS_PER_GROUP or size >= BYTES_PER_GROUP:
             yield _table(wanted, told)
             told, size = [[] for _ in wanted], 0
     yield _table(wanted, told)
-
-
-def _plain(value: Any) -> int | str | None:
-    return value if value is None or isinstance(value, int) else str(cell(value))
 
 
 def _table(wanted: pa.Schema, told: list[list[Any]]) -> pa.Table:

@@ -4,11 +4,9 @@ import csv
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from io import StringIO
-from itertools import chain
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Response
-from fastapi.responses import StreamingResponse
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
@@ -18,6 +16,7 @@ from api.pseudonyms import Pseudonyms
 from api.schemas.messages import Complaint
 from api.schemas.problem import PROBLEMS
 from api.schemas.query import Word
+from api.streams import Streams
 from domain.values import Role, recorded_text
 from projections import redemption_feed
 from projections.redemption_feed import FeedRow
@@ -66,7 +65,7 @@ class FeedQuery(BaseModel):
 @router.get(
     "/redemptions", responses={200: {"content": {CSV: {"schema": {"type": "string"}}}}}, response_class=Response
 )
-def get_feed(service: Here, caller: MayFetch, query: Annotated[FeedQuery, Query()]) -> Response:
+def get_feed(request: Request, service: Here, caller: MayFetch, query: Annotated[FeedQuery, Query()]) -> Response:
     """The redemptions of one UTC day, by when they were recorded; what was taken back that day has a negative amount."""
     partner = query.partner or caller.partner
     if partner is None:
@@ -79,23 +78,22 @@ def get_feed(service: Here, caller: MayFetch, query: Annotated[FeedQuery, Query(
     if caller.partner in {None, partner}:
         rows = redemption_feed.rows(service.ledger, partner, begin, begin + timedelta(days=1))
     headers = {"Content-Disposition": f'attachment; filename="redemptions-{day}.csv"'}
-    text = _csv(partner, rows, service.pseudonyms)
-    # What can't be read at all is told by a status, which nobody can take back later.
-    return StreamingResponse(chain([next(text)], text), media_type=CSV, headers=headers)
+    streams: Streams = request.app.state.streams
+    return streams.answer(_csv(partner, rows, service.pseudonyms), CSV, headers)
 
 
-def _csv(partner: str, rows: Iterator[FeedRow], pseudonyms: Pseudonyms) -> Iterator[str]:
+def _csv(partner: str, rows: Iterator[FeedRow], pseudonyms: Pseudonyms) -> Iterator[bytes]:
     """RFC 4180, with a header line."""
     text = StringIO()
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
     for number, row in enumerate(rows):
         if number % ROWS_PER_CHUNK == 0:
-            yield text.getvalue()
+            yield text.getvalue().encode()
             text.seek(0)
             text.truncate()
         writer.writerow(_columns(row, pseudonyms.of(partner, row.redeemed.customer_id)))
-    yield text.getvalue()
+    yield text.getvalue().encode()
 
 
 def _columns(row: FeedRow, cardholder_id: str) -> tuple[Any, ...]:

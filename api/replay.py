@@ -5,19 +5,18 @@ from collections.abc import Iterator
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from msgspec import Struct
 
 from api.as_of import Asked
 from api.export_files import sync, whole_file
 from api.exports import What, export, state_of
-from api.row_formats import cell, values
+from api.row_formats import plain, values
 from api.wiring import Service
 from domain.store.commit import Head, head_at
 from domain.values import Watch
 from projections import replayed
-from projections.differences import DIFFERENCES_SHOWN, Difference
+from projections.differences import DIFFERENCES_SHOWN, Difference, apart
 from projections.inventory_then import Then
 
 TABLES = {What.INVENTORY: ("offers", "offer_uid"), What.WINDOWS: ("redemption_windows", "activation_id")}
@@ -73,27 +72,17 @@ def _compare(service: Service, what: What, then: Then, database: sqlite3.Connect
     database.execute(f"CREATE TEMP TABLE answered_{table} (key TEXT PRIMARY KEY)")
     for rows in answered.rows:
         for row in rows:
-            answer = {name: _plain(value) for name, value in zip(names, values(row), strict=True)}
+            answer = {name: plain(value) for name, value in zip(names, values(row), strict=True)}
+            place = f"{table} {answer[key]}"
+            if database.execute(f"SELECT 1 FROM answered_{table} WHERE key = ?", (answer[key],)).fetchone():
+                yield Difference(place, answer, {"answered": "once"})
+                continue
+            database.execute(f"INSERT INTO answered_{table} VALUES (?)", (answer[key],))
             found = database.execute(f"{told} AND {key} = ?", (answer[key],)).fetchone()
-            replayed_row = dict(zip(names, found, strict=True)) if found else None
-            if replayed_row != answer:
-                yield Difference(f"{table} {answer[key]}", *_apart(answer, replayed_row))
-        database.executemany(
-            f"INSERT OR IGNORE INTO answered_{table} VALUES (?)", ((_plain(getattr(row, key)),) for row in rows)
-        )
+            expected = dict(zip(names, found, strict=True)) if found else None
+            if expected != answer:
+                yield Difference(place, *apart(answer, expected))
     missing = f"{told} AND {key} NOT IN (SELECT key FROM answered_{table})"
     for row in database.execute(missing):
         unanswered = dict(zip(names, row, strict=True))
         yield Difference(f"{table} {unanswered[key]}", None, unanswered)
-
-
-def _apart(answer: dict[str, Any], expected: dict[str, Any] | None) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """Of two rows, only the columns that differ."""
-    if expected is None:
-        return answer, None
-    wrong = [name for name, value in answer.items() if expected[name] != value]
-    return {name: answer[name] for name in wrong}, {name: expected[name] for name in wrong}
-
-
-def _plain(value: Any) -> int | str | None:
-    return value if value is None or isinstance(value, int) else str(cell(value))

@@ -13,7 +13,6 @@ from msgspec import Raw, Struct
 from projections.event_item import EventItem
 
 LINES, CSV, CLOUD_EVENTS = "application/x-ndjson", "text/csv", "application/cloudevents+json"
-CLOUD_EVENTS_SOURCE = "/api/v1/audit/events"
 
 _encoder = msgspec.json.Encoder()
 
@@ -52,17 +51,23 @@ def cell(value: Any) -> Any:
     return _encoder.encode(value).decode() if isinstance(value, list) else value
 
 
-def as_cloud_events(some: Iterable[Sequence[EventItem]]) -> Iterator[bytes]:
-    """CloudEvents 1.0 in JSON, one a line. The id is the position; what the service shows of the event is its data."""
-    return (_encoder.encode_lines(map(_cloud_event, items)) for items in some)
+def plain(value: Any) -> int | str | None:
+    """The same, of types that every database has."""
+    return value if value is None or isinstance(value, int) else str(cell(value))
 
 
-def _cloud_event(item: EventItem) -> dict[str, Any]:
+def as_cloud_events(source: str, some: Iterable[Sequence[EventItem]]) -> Iterator[bytes]:
+    """CloudEvents 1.0 in JSON, one a line. The id is the position, `source` tells the ledger; what the service shows of the event
+    is its data."""
+    return (_encoder.encode_lines(_cloud_event(source, item) for item in items) for items in some)
+
+
+def _cloud_event(source: str, item: EventItem) -> dict[str, Any]:
     subject = {"subject": item.offer_uid} if item.offer_uid else {}
     return {
         "specversion": "1.0",
         "id": str(item.position),
-        "source": CLOUD_EVENTS_SOURCE,
+        "source": source,
         "type": item.type,
         **subject,
         "time": item.recorded_at,

@@ -22,6 +22,10 @@ class EventStruct(Struct, frozen=True, kw_only=True, rename="camel", omit_defaul
     VERSION: ClassVar[int] = 1
     UPCASTS: ClassVar[Mapping[int, Upcast]] = {}
     """By stored version: how its JSON becomes that of the next version."""
+    SECRET: ClassVar[frozenset[str]] = frozenset()
+    """Members that are told to nobody, as the JSON names them."""
+    TIMES: ClassVar[frozenset[str]] = frozenset()
+    """Members that are microseconds since 1970, the same."""
 
 
 class PauseCause(StrEnum):
@@ -104,13 +108,14 @@ class PartnerSettingsChanged(EventStruct, frozen=True):
 
 class TokenCreated(EventStruct, frozen=True):
     TOPIC: ClassVar[str] = "TokenCreated"
+    SECRET: ClassVar[frozenset[str]] = frozenset({"secretSha256"})
+    TIMES: ClassVar[frozenset[str]] = frozenset({"expiresAt"})
     name: str
     role: Role
     partner: str | None
     secret_sha256: str
     requests_per_minute: int
     expires_at: int | None
-    """Microseconds since 1970."""
 
 
 class TokenRevoked(EventStruct, frozen=True):
@@ -118,18 +123,20 @@ class TokenRevoked(EventStruct, frozen=True):
 
 
 class FlightScheduled(EventStruct, frozen=True):
-    """In the stream of an offer's flights. Times are microseconds since 1970."""
+    """In the stream of an offer's flights."""
 
     TOPIC: ClassVar[str] = "FlightScheduled"
+    TIMES: ClassVar[frozenset[str]] = frozenset({"startsAt"})
     offer_uid: str
     starts_at: int
     redemption_window_days: int
 
 
 class OfferActivated(EventStruct, frozen=True):
-    """In a stream of its own: a popular offer has millions. Times are microseconds since 1970."""
+    """In a stream of its own: a popular offer has millions."""
 
     TOPIC: ClassVar[str] = "OfferActivated"
+    TIMES: ClassVar[frozenset[str]] = frozenset({"activatedAt", "redeemableUntil"})
     customer_id: str
     offer_uid: str
     offer_version: int
@@ -141,9 +148,10 @@ class OfferActivated(EventStruct, frozen=True):
 
 
 class _PurchaseEvent(EventStruct, frozen=True, kw_only=True):
-    """What a publisher has told of a purchase, in the stream of its transaction. `amount` is a decimal string, `transacted_at`
-    in microseconds since 1970; what stands last is None where it was not told."""
+    """What a publisher has told of a purchase, in the stream of its transaction. `amount` is a decimal string;
+    what stands last is None where it was not told."""
 
+    TIMES: ClassVar[frozenset[str]] = frozenset({"transactedAt"})
     transaction_id: str
     customer_id: str
     offer_uid: str

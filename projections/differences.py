@@ -10,6 +10,9 @@ from projections.projection import Projection
 
 DIFFERENCES_SHOWN = 20
 
+Row = dict[str, Any]
+"""By column."""
+
 
 class Difference(Struct, frozen=True, rename="camel"):
     """A place where the ledger contradicts itself; `found` is what lies in it, `expected` what should."""
@@ -44,11 +47,14 @@ def differing_rows(tx: Cursor, projection: Projection, found: str, expected: str
 
 
 def _difference(projection: Projection, found: dict[str, Any] | None, expected: dict[str, Any] | None) -> Difference:
-    """Of two rows, only the columns that differ."""
     row = found or expected or {}
     named = [f"{column}={row[column]}" for column in (*projection.key, *projection.names) if row[column] is not None]
-    where = f"{projection.name} {' '.join(named)}"
+    return Difference(f"{projection.name} {' '.join(named)}", *apart(found, expected))
+
+
+def apart(found: Row | None, expected: Row | None) -> tuple[Row | None, Row | None]:
+    """Of two rows, only the columns that differ."""
     if found is None or expected is None:
-        return Difference(where, found, expected)
+        return found, expected
     wrong = [column for column in found if found[column] != expected[column]]
-    return Difference(where, {column: found[column] for column in wrong}, {c: expected[c] for c in wrong})
+    return {column: found[column] for column in wrong}, {column: expected[column] for column in wrong}

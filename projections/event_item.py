@@ -1,7 +1,7 @@
 """What is told of one event: where it stands, who is behind it, and which fields it has changed?"""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, assert_never
 from uuid import UUID
 
 import msgspec
@@ -18,10 +18,14 @@ from domain.events import (
     OfferPaused,
     OfferRedeemed,
     OfferRestored,
+    OfferResumed,
     OfferUpdated,
     PartnerEvent,
-    RedemptionEvent,
+    PartnerRegistered,
+    PartnerSettingsChanged,
     RedemptionRefused,
+    RedemptionReversed,
+    TokenCreated,
     TokenRevoked,
 )
 from domain.offer import STATUS_AFTER
@@ -103,19 +107,24 @@ def cause_of(event: Event) -> str | None:
 
 def _offer_uid(tx: Cursor, row: Any, event: Event) -> UUID | None:
     match event:
+        case OfferCreated() | OfferUpdated() | OfferPaused() | OfferResumed() | OfferDeleted() | OfferRestored():
+            return UUID(bytes=row["stream_uid"])
         case FlightScheduled() | OfferActivated() | OfferRedeemed() | RedemptionRefused():
             return UUID(event.offer_uid)
-        case _ if isinstance(event, OfferEvent):
-            return UUID(bytes=row["stream_uid"])
-        case _ if isinstance(event, RedemptionEvent):
-            found = tx.execute(
-                "SELECT s.stream_uid FROM redemptions r JOIN streams s ON s.stream_id = r.offer_id"
-                " WHERE r.redemption_id = ? LIMIT 1",
-                (row["stream_id"],),
-            ).fetchone()
-            return UUID(bytes=found["stream_uid"]) if found else None
-        case _:
+        case RedemptionReversed():
+            return _offer_of_redemption(tx, row["stream_id"])
+        case PartnerRegistered() | PartnerSettingsChanged() | TokenCreated() | TokenRevoked():
             return None
+        case _:
+            assert_never(event)
+
+
+def _offer_of_redemption(tx: Cursor, stream_id: int) -> UUID | None:
+    row = tx.execute(
+        "SELECT s.stream_uid FROM redemptions r JOIN streams s ON s.stream_id = r.offer_id WHERE r.redemption_id = ? LIMIT 1",
+        (stream_id,),
+    ).fetchone()
+    return UUID(bytes=row["stream_uid"]) if row else None
 
 
 # Changes
@@ -164,15 +173,14 @@ def _settings(event: PartnerEvent) -> dict[str, Any]:
     return told | settings
 
 
-_TIMES = ("startsAt", "activatedAt", "redeemableUntil", "transactedAt", "expiresAt")
-_TOLD_ELSEWHERE = ("offerUid", "secretSha256")
-"""As the item's own member; and to nobody."""
+_TOLD_ELSEWHERE = "offerUid"
+"""As the item's own member."""
 
 
 def _members(event: Event) -> dict[str, Any]:
     told: dict[str, Any] = msgspec.to_builtins(event)
-    times = {name: recorded_text(told[name]) for name in _TIMES if told.get(name) is not None}
-    return {name: value for name, value in (told | times).items() if name not in _TOLD_ELSEWHERE}
+    times = {name: recorded_text(told[name]) for name in event.TIMES if told.get(name) is not None}
+    return {name: value for name, value in (told | times).items() if name not in {_TOLD_ELSEWHERE, *event.SECRET}}
 
 
 def _known_as(row: Any, event: Event) -> dict[str, Any]:

@@ -44,8 +44,10 @@ def page(tx: Cursor, wanted: EventFilter, after: int, limit: int, until: int | N
         last = min(last, head_at(tx, wanted.before - _INSTANT).position)
     if wanted.since is not None:
         after = max(after, head_at(tx, wanted.since - _INSTANT).position)
-    driver, values = _driver(wanted, after)
+    driver, values = _driver(wanted, after, last)
     conditions, more = _conditions(wanted)
+    if _NEAR_AN_OFFER in driver:
+        conditions.append(_IS_OF_THE_OFFER)
     rows = tx.execute(
         _SELECT.format(driver=driver, conditions=" AND ".join([*conditions, _SPAN])),
         (*values, *more, after, last, limit + 1),
@@ -79,11 +81,17 @@ def _conditions(wanted: EventFilter) -> tuple[list[str], list[Any]]:
     return list(told), list(told.values())
 
 
-def _driver(wanted: EventFilter, after: int) -> tuple[str, list[Any]]:
+NEAR = 5_000
+"""So few events are looked at one by one sooner than all streams of an offer are put in their order."""
+
+
+def _driver(wanted: EventFilter, after: int, last: int) -> tuple[str, list[Any]]:
     """What leads to the events by the shortest way: a part of FROM with commits `c` and events `e`, and its parameters."""
     if wanted.offer_uid is not None:
-        uid = wanted.offer_uid.bytes
-        return _OF_AN_OFFER, [uid, flights_uid(wanted.offer_uid).bytes, uid, uid]
+        uids = (wanted.offer_uid.bytes, flights_uid(wanted.offer_uid).bytes)
+        if last - after <= NEAR:
+            return f"{_of_commits('1 = 1')} {_NEAR_AN_OFFER}", [after + 1, *uids]
+        return _OF_AN_OFFER, [*uids, uids[0], uids[0]]
     if wanted.run_id is not None:
         return _of_commits("run_id = ?"), [str(wanted.run_id), after + 1]
     if wanted.trace_id is not None:
@@ -112,6 +120,15 @@ def _of_commits(condition: str) -> str:
 _OF_A_TYPE = f"""
     (SELECT position AS first_position, commit_id FROM event_types WHERE {{of_partner}}type = ? AND position >= {_FIRST}) c
     {_EVENTS}
+"""
+_NEAR_AN_OFFER = """
+    CROSS JOIN (SELECT (SELECT stream_id FROM streams WHERE stream_uid = ?) AS offer_id,
+                       (SELECT stream_id FROM streams WHERE stream_uid = ?) AS flights_id) o
+"""
+_IS_OF_THE_OFFER = """
+    (e.stream_id = o.offer_id OR e.stream_id = o.flights_id
+     OR EXISTS (SELECT 1 FROM redemption_windows w WHERE w.activation_id = e.stream_id AND w.offer_id = o.offer_id)
+     OR EXISTS (SELECT 1 FROM redemptions r WHERE r.redemption_id = e.stream_id AND r.offer_id = o.offer_id))
 """
 _OF_AN_OFFER = """
     (

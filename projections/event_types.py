@@ -18,8 +18,8 @@ TABLE = """
     )"""
 """`position`: the commit's first; `partner`: empty for what belongs to none."""
 INDEXES = (
-    # Both of them in the order of the ledger. Were the first one unique, it would be preferred to the second one.
-    "CREATE INDEX event_types_by_position ON event_types (type, position, commit_id)",
+    # Unique, so that SQLite sees that they lead to commits in their order.
+    "CREATE UNIQUE INDEX event_types_by_position ON event_types (type, position, commit_id)",
     "CREATE UNIQUE INDEX event_types_by_partner ON event_types (partner, type, position, commit_id)",
 )
 

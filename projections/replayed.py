@@ -9,20 +9,29 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, assert_never
 from uuid import UUID
 
 import msgspec
 
 from domain.events import (
     Event,
+    FlightScheduled,
     OfferActivated,
     OfferCreated,
+    OfferDeleted,
     OfferEvent,
+    OfferPaused,
     OfferRedeemed,
     OfferRestored,
+    OfferResumed,
     OfferUpdated,
+    PartnerRegistered,
+    PartnerSettingsChanged,
+    RedemptionRefused,
     RedemptionReversed,
+    TokenCreated,
+    TokenRevoked,
 )
 from domain.ledger import OfferLedger
 from domain.offer import STATUS_AFTER
@@ -39,7 +48,7 @@ TABLES = """
         position INTEGER NOT NULL,
         as_of TEXT,
         moment TEXT NOT NULL,
-        chain TEXT NOT NULL
+        chain TEXT
     );
     CREATE TABLE offers (
         stream_id INTEGER PRIMARY KEY,
@@ -81,7 +90,8 @@ TABLES = """
         PRIMARY KEY (stream_id, version)
     );
 """
-"""Names and values are those of the service's JSON. Times of one spelling compare as text."""
+"""Names and values are those of the service's JSON; times of one spelling compare as text. `chain`: what seals the commit that
+ends at the position, as the ledger has it; none inside of one."""
 
 
 def replay(
@@ -91,35 +101,30 @@ def replay(
     database.executescript(TABLES)
     fold = _Fold(database)
     for entries, tx in _entries(ledger, head.position):
-        for stored, recorded_at in entries:
-            fold.follow(tx, stored, recorded_at)
-        watch(entries[-1][0].position, head.position)
+        for stored in entries:
+            fold.follow(tx, stored)
+        watch(entries[-1].position, head.position)
     _judge(database, recorded_text(to_microseconds(moment)))
     with ledger.recorder.reading() as tx:
-        chain = tx.execute(
-            "SELECT chain FROM commits WHERE first_position <= ? ORDER BY first_position DESC LIMIT 1", (head.position,)
+        sealed = tx.execute(
+            "SELECT chain FROM commits WHERE first_position + event_count - 1 = ? AND first_position <= ?"
+            " ORDER BY first_position DESC LIMIT 1",
+            (head.position, head.position),
         ).fetchone()
     as_of = recorded_text(to_microseconds(head.recorded_at)) if head.recorded_at else None
-    told = (head.position, as_of, recorded_text(to_microseconds(moment)), chain["chain"].hex() if chain else "")
+    told = (head.position, as_of, recorded_text(to_microseconds(moment)), sealed["chain"].hex() if sealed else None)
     database.execute("INSERT INTO about VALUES (?, ?, ?, ?)", told)
     database.commit()
 
 
-def _entries(ledger: OfferLedger, until: int) -> Iterator[tuple[list[tuple[StoredEntry, str]], Cursor]]:
-    """Some at a time, each with its recorded time."""
+def _entries(ledger: OfferLedger, until: int) -> Iterator[tuple[list[StoredEntry], Cursor]]:
+    """Some at a time."""
     after = 0
     while after < until:
         with ledger.recorder.reading() as tx:
             stored = ledger.recorder.select_entries(tx, after, min(ENTRIES_PER_READ, until - after))
-            commits = dict.fromkeys(entry.commit_id for entry in stored)
-            times = {commit_id: recorded_text(_recorded_at(tx, commit_id)) for commit_id in commits}
-            yield [(entry, times[entry.commit_id]) for entry in stored], tx
+            yield stored, tx
         after = stored[-1].position
-
-
-def _recorded_at(tx: Cursor, commit_id: int) -> int:
-    row = tx.execute("SELECT recorded_at FROM commits WHERE commit_id = ?", (commit_id,)).fetchone()
-    return int(row["recorded_at"])
 
 
 class _Fold:
@@ -128,7 +133,8 @@ class _Fold:
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
 
-    def follow(self, tx: Cursor, stored: StoredEntry, recorded_at: str) -> None:
+    def follow(self, tx: Cursor, stored: StoredEntry) -> None:
+        recorded_at = recorded_text(stored.recorded_at)
         event: Event = decode_event(stored.topic, stored.state)
         match event:
             case OfferActivated():
@@ -138,12 +144,17 @@ class _Fold:
                 self._redeemed(stored, (*told, recorded_at))
             case RedemptionReversed():
                 self._redeemed(stored, (None, f"-{event.amount}", None, None, recorded_at))
-            case _ if isinstance(event, OfferEvent):
-                self._offer(tx, stored, event, recorded_at)
-            case _:
+            case OfferCreated() | OfferUpdated() | OfferPaused() | OfferResumed() | OfferDeleted() | OfferRestored():
+                self._offer(tx, stored, event)
+            case RedemptionRefused() | FlightScheduled():
                 pass
+            case PartnerRegistered() | PartnerSettingsChanged() | TokenCreated() | TokenRevoked():
+                pass
+            case _:
+                assert_never(event)
 
-    def _offer(self, tx: Cursor, stored: StoredEntry, event: OfferEvent, recorded_at: str) -> None:
+    def _offer(self, tx: Cursor, stored: StoredEntry, event: OfferEvent) -> None:
+        recorded_at = recorded_text(stored.recorded_at)
         if isinstance(event, OfferCreated):
             key = OfferKey(event.partner, event.channel, event.merchant_id, event.external_id)
             row = (stored.stream_id, str(key.offer_uid), *key, recorded_at, recorded_at)

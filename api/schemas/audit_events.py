@@ -30,7 +30,7 @@ EventType = Literal[
 Source = Literal["custom", "merchant", "file", "publisher", "console", "cli"]
 
 
-class EventWish(BaseModel):
+class EventQuery(BaseModel):
     """Which events are wanted."""
 
     model_config = ConfigDict(extra="forbid")
@@ -46,7 +46,7 @@ class EventWish(BaseModel):
     afterPosition: Annotated[Position | None, Field(description="Only what stands after it in the ledger")] = None
 
 
-class EventQuery(EventWish, Page):
+class EventListQuery(EventQuery, Page):
     from_: Annotated[Time | None, Field(alias="from", description="Recorded then or later")] = None
     to: Annotated[Time | None, Field(description="Recorded before")] = None
     limit: Annotated[Limit | None, Field(description="100 if not given; a stream has no limit then")] = None  # type: ignore[assignment]

@@ -12,6 +12,8 @@ from msgspec import Struct
 from domain.store.cursor import Cursor
 from domain.values import Origin, Source, from_microseconds, to_microseconds
 
+LEDGER_NAME_DIGITS = 32
+
 
 class CommitContext(Struct, frozen=True):
     """Who and what stands behind a commit. The defaults are for commits that nobody makes but the library's tests."""
@@ -45,6 +47,8 @@ class StoredEntry(Struct, frozen=True):
     version: int
     topic: str
     state: bytes
+    recorded_at: int
+    """Of its commit."""
 
 
 class Head(Struct, frozen=True):
@@ -77,6 +81,12 @@ def head_at_position(tx: Cursor, position: int) -> Head:
         (position,),
     ).fetchone()
     return Head(min(position, row["last"]), from_microseconds(row["recorded_at"])) if row else Head(0, None)
+
+
+def ledger_name(tx: Cursor) -> str:
+    """What tells a ledger from all others: by what its first commit was sealed. Nothing without one."""
+    row = tx.execute("SELECT chain FROM commits WHERE first_position = 1").fetchone()
+    return row["chain"].hex()[:LEDGER_NAME_DIGITS] if row else ""
 
 
 def changed_since(tx: Cursor, partner: str, position: int) -> set[UUID]:

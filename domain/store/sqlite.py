@@ -173,6 +173,7 @@ class LedgerRecorder(ApplicationRecorder):
                 row["version"],
                 row["topic"],
                 row["state"],
+                row["recorded_at"],
             )
             for row in _entry_rows(tx, after, limit)
         ]
@@ -193,7 +194,7 @@ def _entry_rows(tx: Cursor, after: int, limit: int, stop: int | None = None, top
     # The commit that holds the first wanted position is found first, so that a large one is not read from its start.
     of_topics = f" AND e.topic IN ({','.join('?' * len(topics))})" if topics else ""
     return tx.execute(
-        "SELECT c.first_position + e.ordinal AS position, c.commit_id, e.ordinal, e.stream_id, s.stream_uid,"
+        "SELECT c.first_position + e.ordinal AS position, c.commit_id, c.recorded_at, e.ordinal, e.stream_id, s.stream_uid,"
         " e.version, e.topic, CAST(e.state AS BLOB) AS state"
         " FROM commits c CROSS JOIN events e USING (commit_id) JOIN streams s USING (stream_id)"
         " WHERE c.first_position >= coalesce((SELECT max(first_position) FROM commits WHERE first_position <= ?), 0)"

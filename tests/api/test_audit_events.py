@@ -160,10 +160,14 @@ def test_a_stream_goes_on_after_a_page(auditor: Caller, offer: str) -> None:
 def test_a_cloud_event_says_what_it_has_to(auditor: Caller, offer: str) -> None:
     (told,) = lines(auditor, CLOUD_EVENTS, offerUid=offer)
     (event,) = items_of(auditor.get(EVENTS, offerUid=offer))
+    (other,) = lines(auditor, CLOUD_EVENTS, type="PartnerRegistered")
+    assert told["source"] == other["source"]
+    assert len(told["source"].removeprefix("urn:offer-ledger:")) == 32
+    assert "subject" not in other
     assert told == {
         "specversion": "1.0",
         "id": str(event["position"]),
-        "source": "/api/v1/audit/events",
+        "source": told["source"],
         "type": "OfferCreated",
         "subject": offer,
         "time": event["recordedAt"],

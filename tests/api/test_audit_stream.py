@@ -150,13 +150,24 @@ def test_what_is_not_in_order_is_422_and_names_the_place(
     assert problem(reply) == (422, "validation-error", [place])
 
 
-def test_followers_are_bounded(auditor: Caller, stocked: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def room_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lookout, "MAX_FOLLOWERS", 1)
-    with following(auditor, last=stocked) as told:
-        next(told)
-        reply = auditor.get(STREAM)
-        assert problem(reply)[:2] == (503, "too-many-followers")
-        assert reply.headers["Retry-After"]
+
+
+@pytest.mark.usefixtures("room_for_one")
+def test_followers_are_bounded_and_whoever_goes_gives_the_place_to_another(call: Call, token: MakeToken) -> None:
+    auditor = call(token(Role.AUDITOR))
+    followed = 0
+    while followed < 3:  # until the server has seen that the one before has gone
+        with auditor.http.stream("GET", STREAM) as reply:
+            if reply.status_code == 200:
+                followed += 1
+                lines = reply.iter_lines()
+                next(lines)
+                refused = auditor.get(STREAM)
+                assert problem(refused)[:2] == (503, "too-many-streams")
+                assert refused.headers["Retry-After"]
 
 
 def test_publishers_do_not_follow(publisher: Caller) -> None:

@@ -12,13 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.audit_events import FORMATS, reading
-from api.row_formats import CLOUD_EVENTS, CSV, LINES, columns
+from api.audit_events import writer
+from api.event_reading import reading
+from api.row_formats import CLOUD_EVENTS, CSV, LINES, as_lines, columns
 from api.schemas.audit_events import EventItem as EventItemModel
 from api.schemas.audit_events import EventType
 from api.wiring import Service
 from domain.events import EVENT_TYPES, OfferEvent
 from domain.ledger import OfferLedger
+from domain.store.cursor import Cursor
 from domain.token import CreateToken, RevokeToken
 from domain.values import Role, recorded_text, redemption_uid
 from projections import event_list, history
@@ -130,10 +132,13 @@ def test_every_filter_gives_the_events_that_match_in_the_order_of_the_ledger(
         told = raw(service)
         for wanted in filters(told, data):
             expected = [one.position for one in told if matches(one, wanted, offer_of(one, told))]
-            found = everything(service.ledger, wanted)
-            assert [item.position for item in found] == expected, wanted
-            for limit in (1, 2, 100):
-                assert in_pages(service.ledger, wanted, limit) == found
+            for near in (0, event_list.NEAR):
+                with pytest.MonkeyPatch.context() as patch:
+                    patch.setattr(event_list, "NEAR", near)
+                    found = everything(service.ledger, wanted)
+                    assert [item.position for item in found] == expected, wanted
+                    for limit in (1, 2, 100):
+                        assert in_pages(service.ledger, wanted, limit) == found
 
 
 @settings(max_examples=30)
@@ -160,7 +165,7 @@ OFFER_EVENTS = {event.TOPIC for event in get_args(OfferEvent)}
 
 
 def as_json(item: EventItem) -> dict[str, Any]:
-    (line,) = FORMATS[LINES](iter([[item]]))
+    (line,) = as_lines([[item]])
     told: dict[str, Any] = json.loads(line)
     return told
 
@@ -172,7 +177,7 @@ def as_cells(item: dict[str, Any]) -> dict[str, str]:
 
 def as_sent(service: Service, form: str, after: int) -> Iterator[Any]:
     """What a reader of the stream makes of it."""
-    text = b"".join(FORMATS[form](iter(list(reading(service.ledger, ALL, after))))).decode()
+    text = b"".join(writer(service.ledger, form)(reading(service.ledger, ALL, after))).decode()
     if form == CSV:
         for row in csv.DictReader(io.StringIO(text, newline="")):
             yield row | {"changes": json.loads(row["changes"])}
@@ -249,3 +254,41 @@ def test_a_stream_ends_at_what_was_the_newest_event_when_it_began(offered: Servi
 
 def test_the_columns_are_the_members_of_an_item() -> None:
     assert tuple(EventItemModel.model_fields) == tuple(columns(EventItem))
+
+
+# By which way
+
+
+class Explained:
+    """A cursor that tells how SQLite goes about the query of the list."""
+
+    def __init__(self, tx: Cursor) -> None:
+        self._tx, self.steps = tx, list[str]()
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> Cursor:
+        if "status_before" in sql:
+            self.steps = [row[3] for row in self._tx.execute(f"EXPLAIN QUERY PLAN {sql}", parameters).fetchall()]
+        return self._tx.execute(sql, parameters)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "index"),
+    [
+        (EventFilter(), "autoindex_commits_1"),
+        (EventFilter(partner="p"), "commits_by_partner"),
+        (EventFilter(actor="a"), "commits_by_actor"),
+        (EventFilter(partner="p", actor="a"), "commits_by_partner"),
+        (EventFilter(run_id=UUID(int=1), partner="p"), "commits_by_run"),
+        (EventFilter(trace_id="t", partner="p"), "commits_by_trace"),
+        (EventFilter(type="TokenCreated", actor="a"), "event_types_by_position"),
+        (EventFilter(type="TokenCreated", partner="p"), "event_types_by_partner"),
+    ],
+)
+def test_each_filter_leads_to_its_events_in_their_order(ledger: OfferLedger, wanted: EventFilter, index: str) -> None:
+    with ledger.recorder.reading() as tx:
+        explained: Any = Explained(tx)
+        event_list.page(explained, wanted, 5, 10)
+    _, first, *others = explained.steps
+    assert index in first
+    # Sorted is only the page itself.
+    assert [step for step in others if step.startswith("USE TEMP")] == ["USE TEMP B-TREE FOR ORDER BY"]
