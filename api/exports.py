@@ -1,6 +1,6 @@
 """Which rows does an export have? All events, offers or redemption windows of one state, read bit by bit."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import TypeVar, cast
 
@@ -12,7 +12,7 @@ from api.offer_pages import then_of
 from api.wiring import Service
 from domain.store.cursor import Cursor
 from domain.values import Watch
-from projections import inventory_then, status_counts, windows_at
+from projections import inventory, inventory_then, redemption_windows, windows_at
 from projections.event_item import EventItem
 from projections.event_list import EventFilter
 from projections.inventory import OfferFilter, OfferView
@@ -32,11 +32,19 @@ class What(StrEnum):
     WINDOWS = "windows"
 
 
-class Export(Struct, frozen=True):
-    """Rows of one type, in the order in which the service lists them."""
+class Export:
+    """Rows of one type, in the order in which the service lists them; `count`: how many have been read."""
 
-    kind: type[Struct]
-    rows: Iterator[Sequence[Struct]]
+    def __init__(self, kind: type[Struct], some: Iterable[Sequence[Struct]]) -> None:
+        self.kind, self.count = kind, 0
+        self._some = some
+
+    @property
+    def rows(self) -> Iterator[Sequence[Struct]]:
+        """Some at a time. To be read once."""
+        for rows in self._some:
+            self.count += len(rows)
+            yield rows
 
 
 def export(service: Service, what: What, then: Then, partner: str | None, after: int, watch: Watch) -> Export:
@@ -60,7 +68,7 @@ def state_of(service: Service, asked: Asked) -> Then:
 
 def _inventory(service: Service, then: Then, partner: str | None, watch: Watch) -> Iterator[Sequence[Struct]]:
     with service.ledger.recorder.reading() as tx:
-        total = sum(status_counts.counts(tx, partner, None, then.head).values())
+        total = inventory.count(tx, partner)
 
     def page(tx: Cursor, after: int) -> tuple[Sequence[Struct], int | None]:
         found = inventory_then.page(tx, OfferFilter(partner), then, after, ROWS_PER_READ)
@@ -73,7 +81,7 @@ def _windows(service: Service, then: Then, partner: str | None, watch: Watch) ->
     """As they stood at that moment, by what had been recorded by then: whole commits."""
     sight = Sight(then.moment, then.head.recorded_at or then.moment)
     with service.ledger.recorder.reading() as tx:
-        total = tx.execute("SELECT count(*) AS n FROM redemption_windows").fetchone()["n"]
+        total = redemption_windows.count(tx)
 
     def page(tx: Cursor, after: WindowPlace) -> tuple[Sequence[Struct], WindowPlace | None]:
         found = windows_at.page(tx, WindowFilter(partner=partner), sight, after, ROWS_PER_READ)
@@ -87,7 +95,7 @@ Page = Callable[[Cursor, P], tuple[Sequence[Struct], P | None]]
 
 
 def _pages(service: Service, page: Page[P], start: P, total: int, watch: Watch) -> Iterator[Sequence[Struct]]:
-    """Each page of a snapshot of its own, all of the same state: their reader may be slow."""
+    """Each page of a snapshot of its own, all of the same state: their reader may be slow. `total`: how many there are at most."""
     done, following = 0, cast("P | None", start)
     while following is not None:
         with service.ledger.recorder.reading() as tx:

@@ -6,19 +6,21 @@ Needs pyarrow (extra `parquet`): imported when somebody asks for it."""
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, groupby, islice
 from pathlib import Path
-from shutil import rmtree
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 from msgspec import Struct
 
-from api.export_files import UNFINISHED, ThereAlready, whole_file
+from api.export_files import UNFINISHED, NotWhatFollows, Span, ThereAlready, sync, whole_file
 from api.row_formats import columns, plain, values
 from projections.event_item import EventItem
 
 ROWS_PER_GROUP = 50_000
 BYTES_PER_GROUP = 64 * 1024 * 1024
+RECORD = "_exported.json"
+"""Until where a folder has been written; readers of Parquet pass over such names."""
 ROWS_PER_LIST = 1_000
 INTEGERS = {"position", "version", "offerVersion"}
 TIMES = {
@@ -41,37 +43,56 @@ def write_file(kind: type[Struct], some: Iterable[Sequence[Struct]], path: Path)
             writer.write_table(table)
 
 
-def write_days(some: Iterable[Sequence[Any]], folder: Path) -> None:
-    """Events in a folder for each day of recording, named as Hive does; a file is known by its first position. A folder that is
-    there already gets the new files, when all of them are written. Raises ThereAlready, OSError."""
-    unfinished = folder.with_name(folder.name + UNFINISHED)
-    rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    try:
-        for day, events in groupby(chain.from_iterable(some), lambda item: item.recorded_at[:10]):
-            _write_day(events, unfinished / f"day={day}")
-        _move(unfinished, folder)
-    finally:
-        rmtree(unfinished, ignore_errors=True)
+def write_days(some: Iterable[Sequence[Any]], folder: Path, span: Span) -> None:
+    """Events in a folder for each day of recording, named as Hive does; a file is known by its first position. A folder that was
+    written so gets what follows. Raises ThereAlready, NotWhatFollows, OSError."""
+    until = _begin(folder, span)
+    for path in folder.glob("day=*/events-*.parquet"):
+        if _first_position(path) > until:  # of an export that was cut off
+            path.unlink()
+    for day, events in groupby(chain.from_iterable(some), lambda item: item.recorded_at[:10]):
+        _write_day(events, folder / f"day={day}")
+    _replace(folder / RECORD, msgspec.json.encode(span))
 
 
 def _write_day(events: Iterator[EventItem], folder: Path) -> None:
     first = next(events)
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     write_file(EventItem, _in_lists(chain([first], events)), folder / f"events-{first.position:012}.parquet")
 
 
-def _move(unfinished: Path, folder: Path) -> None:
+def _begin(folder: Path, span: Span) -> int:
+    """Until which position the folder has been written."""
     if not folder.exists():
-        unfinished.rename(folder)
-        return
-    moves = {path: folder / path.relative_to(unfinished) for path in unfinished.glob("*/*")}
-    for target in moves.values():
-        if target.exists():
-            raise ThereAlready(target)
-    for path, target in moves.items():
-        target.parent.mkdir(exist_ok=True)
-        path.rename(target)
+        folder.mkdir()
+    record = folder / RECORD
+    if not record.exists():
+        if any(not path.name.startswith("day=") for path in folder.iterdir()):
+            raise ThereAlready(folder)
+        earlier = Span(span.after, span.after, span.partner)
+    else:
+        earlier = msgspec.json.decode(record.read_bytes(), type=Span)
+        if not span.after:
+            raise ThereAlready(folder)
+    if earlier.partner != span.partner:
+        whose = earlier.partner or "all partners"
+        raise NotWhatFollows(f"the folder has events of {whose}")
+    if earlier.until != span.after:
+        raise NotWhatFollows(f"the folder has been written until position {earlier.until}")
+    return earlier.until
+
+
+def _first_position(path: Path) -> int:
+    digits = path.stem.removeprefix("events-")
+    return int(digits) if digits.isdigit() else 0
+
+
+def _replace(path: Path, text: bytes) -> None:
+    unfinished = path.with_name(path.name + UNFINISHED)
+    with unfinished.open("wb") as file:
+        file.write(text)
+        sync(file)
+    unfinished.replace(path)
 
 
 def _in_lists(items: Iterator[EventItem]) -> Iterator[list[EventItem]]:

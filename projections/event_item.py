@@ -23,6 +23,7 @@ from domain.events import (
     PartnerEvent,
     PartnerRegistered,
     PartnerSettingsChanged,
+    RedemptionEvent,
     RedemptionRefused,
     RedemptionReversed,
     TokenCreated,
@@ -112,19 +113,21 @@ def _offer_uid(tx: Cursor, row: Any, event: Event) -> UUID | None:
         case FlightScheduled() | OfferActivated() | OfferRedeemed() | RedemptionRefused():
             return UUID(event.offer_uid)
         case RedemptionReversed():
-            return _offer_of_redemption(tx, row["stream_id"])
+            return _offer_of_redemption(tx, row)
         case PartnerRegistered() | PartnerSettingsChanged() | TokenCreated() | TokenRevoked():
             return None
         case _:
             assert_never(event)
 
 
-def _offer_of_redemption(tx: Cursor, stream_id: int) -> UUID | None:
-    row = tx.execute(
-        "SELECT s.stream_uid FROM redemptions r JOIN streams s ON s.stream_id = r.offer_id WHERE r.redemption_id = ? LIMIT 1",
-        (stream_id,),
+def _offer_of_redemption(tx: Cursor, row: Any) -> UUID | None:
+    """Of a reversal: an earlier refusal under the same transactionId may have been of another offer."""
+    found = tx.execute(
+        "SELECT s.stream_uid FROM redemptions r JOIN streams s ON s.stream_id = r.offer_id"
+        " WHERE r.redemption_id = ? AND r.version = ?",
+        (row["stream_id"], row["version"]),
     ).fetchone()
-    return UUID(bytes=row["stream_uid"]) if row else None
+    return UUID(bytes=found["stream_uid"]) if found else None
 
 
 # Changes
@@ -144,9 +147,11 @@ def _changes(tx: Cursor, row: Any, event: Event, contents: Sequence[bytes]) -> l
     if isinstance(event, OfferEvent):
         status = Status(row["status_before"] or Status.ABSENT)
         return changes_between(status, STATUS_AFTER[type(event)] or status, contents)
-    if isinstance(event, PartnerEvent):
+    if isinstance(event, PartnerSettingsChanged):
         before = decode_event(*find_event(tx, row["stream_id"], row["version"] - 1)) if row["version"] > 1 else None
         return changed_fields(_settings(before) if isinstance(before, PartnerEvent) else {}, _settings(event))
+    if isinstance(event, PartnerRegistered):
+        return changed_fields({}, {"partner": event.partner} | _settings(event))
     if isinstance(event, TokenRevoked):
         return [FieldChange("/revokedAt", None, recorded_text(row["recorded_at"]))]
     return changed_fields({}, _known_as(row, event) | _members(event))
@@ -167,10 +172,8 @@ def _shown(status: Status) -> str | None:
 
 
 def _settings(event: PartnerEvent) -> dict[str, Any]:
-    """With the partner's name where it became known."""
-    told: dict[str, Any] = msgspec.to_builtins(event)
-    settings: dict[str, Any] = told.pop("settings")
-    return told | settings
+    told: dict[str, Any] = msgspec.to_builtins(event.settings)
+    return told
 
 
 _TOLD_ELSEWHERE = "offerUid"
@@ -185,5 +188,6 @@ def _members(event: Event) -> dict[str, Any]:
 
 def _known_as(row: Any, event: Event) -> dict[str, Any]:
     """What has a stream of its own is known by the stream's name."""
-    name = {OfferActivated: "activationId", OfferRedeemed: "redemptionId", RedemptionRefused: "redemptionId"}
-    return {name[type(event)]: str(UUID(bytes=row["stream_uid"]))} if type(event) in name else {}
+    if isinstance(event, OfferActivated):
+        return {"activationId": str(UUID(bytes=row["stream_uid"]))}
+    return {"redemptionId": str(UUID(bytes=row["stream_uid"]))} if isinstance(event, RedemptionEvent) else {}

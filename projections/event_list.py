@@ -128,14 +128,16 @@ _NEAR_AN_OFFER = """
 _IS_OF_THE_OFFER = """
     (e.stream_id = o.offer_id OR e.stream_id = o.flights_id
      OR EXISTS (SELECT 1 FROM redemption_windows w WHERE w.activation_id = e.stream_id AND w.offer_id = o.offer_id)
-     OR EXISTS (SELECT 1 FROM redemptions r WHERE r.redemption_id = e.stream_id AND r.offer_id = o.offer_id))
+     OR EXISTS (SELECT 1 FROM redemptions r
+                WHERE r.redemption_id = e.stream_id AND r.version = e.version AND r.offer_id = o.offer_id))
 """
+# A purchase that was refused on one offer may be redeemed on another one.
 _OF_AN_OFFER = """
     (
-        SELECT stream_id FROM streams WHERE stream_uid IN (?, ?)
-        UNION SELECT activation_id FROM redemption_windows
-        WHERE offer_id = (SELECT stream_id FROM streams WHERE stream_uid = ?)
-        UNION SELECT redemption_id FROM redemptions WHERE offer_id = (SELECT stream_id FROM streams WHERE stream_uid = ?)
-    ) o CROSS JOIN events e ON e.stream_id = o.stream_id CROSS JOIN commits c ON c.commit_id = e.commit_id
-    CROSS JOIN commits told ON told.commit_id = c.commit_id
+        SELECT e.commit_id, e.ordinal, e.topic FROM streams s JOIN events e ON e.stream_id = s.stream_id WHERE s.stream_uid IN (?, ?)
+        UNION ALL SELECT e.commit_id, e.ordinal, e.topic FROM redemption_windows w JOIN events e ON e.stream_id = w.activation_id
+        WHERE w.offer_id = (SELECT stream_id FROM streams WHERE stream_uid = ?)
+        UNION ALL SELECT e.commit_id, e.ordinal, e.topic FROM redemptions r JOIN events e ON e.stream_id = r.redemption_id AND e.version = r.version
+        WHERE r.offer_id = (SELECT stream_id FROM streams WHERE stream_uid = ?)
+    ) e CROSS JOIN commits c ON c.commit_id = e.commit_id CROSS JOIN commits told ON told.commit_id = c.commit_id
 """

@@ -193,6 +193,13 @@ def find(tx: Cursor, offer_uid: UUID, now: datetime) -> OfferView | None:
     return view_of(tx, row, now) if row else None
 
 
+def count(tx: Cursor, partner: str | None = None) -> int:
+    row = tx.execute(
+        "SELECT count(*) AS offers FROM inventory WHERE partner = coalesce(?, partner)", (partner,)
+    ).fetchone()
+    return int(row["offers"])
+
+
 _LAST_UNTIL = "(SELECT max(w.redeemable_until) FROM redemption_windows w WHERE w.offer_id = i.offer_id)"
 _SELECT = f"""
     SELECT i.*, s.stream_uid, created.recorded_at AS created_at, updated.recorded_at AS updated_at,

@@ -92,6 +92,10 @@ def find_activation(tx: Cursor, activation_id: UUID) -> Activation | None:
     return _activation(row) if row else None
 
 
+def count(tx: Cursor) -> int:
+    return int(tx.execute("SELECT count(*) AS windows FROM redemption_windows").fetchone()["windows"])
+
+
 def offer_terms(tx: Cursor, offer_uid: UUID) -> OfferTerms | None:
     """None for an offer that was never seen."""
     row = tx.execute(

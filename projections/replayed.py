@@ -6,7 +6,6 @@ that the service answers what its events say.
 
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, assert_never
@@ -94,46 +93,40 @@ TABLES = """
 ends at the position, as the ledger has it; none inside of one."""
 
 
-def replay(
-    ledger: OfferLedger, head: Head, moment: datetime, database: sqlite3.Connection, watch: Watch = unwatched
-) -> None:
-    """Fills an empty database with the state at `head`; redemption windows are judged at `moment`."""
-    database.executescript(TABLES)
-    fold = _Fold(database)
-    for entries, tx in _entries(ledger, head.position):
-        for stored in entries:
-            fold.follow(tx, stored)
-        watch(entries[-1].position, head.position)
-    _judge(database, recorded_text(to_microseconds(moment)))
-    with ledger.recorder.reading() as tx:
-        sealed = tx.execute(
-            "SELECT chain FROM commits WHERE first_position + event_count - 1 = ? AND first_position <= ?"
-            " ORDER BY first_position DESC LIMIT 1",
-            (head.position, head.position),
-        ).fetchone()
-    as_of = recorded_text(to_microseconds(head.recorded_at)) if head.recorded_at else None
-    told = (head.position, as_of, recorded_text(to_microseconds(moment)), sealed["chain"].hex() if sealed else None)
-    database.execute("INSERT INTO about VALUES (?, ?, ?, ?)", told)
-    database.commit()
-
-
-def _entries(ledger: OfferLedger, until: int) -> Iterator[tuple[list[StoredEntry], Cursor]]:
-    """Some at a time."""
-    after = 0
-    while after < until:
-        with ledger.recorder.reading() as tx:
-            stored = ledger.recorder.select_entries(tx, after, min(ENTRIES_PER_READ, until - after))
-            yield stored, tx
-        after = stored[-1].position
-
-
-class _Fold:
-    """Takes one event after the other into the state."""
+class Replaying:
+    """Takes one event after the other into the state. Its database is empty at first."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
+        database.executescript(TABLES)
         self._database = database
+        self._position = 0
 
-    def follow(self, tx: Cursor, stored: StoredEntry) -> None:
+    def follow(self, ledger: OfferLedger, until: int, watch: Watch = unwatched) -> None:
+        """Until a position; each bit in a snapshot of its own, for there may be very many."""
+        while self._position < until:
+            with ledger.recorder.reading() as tx:
+                self.follow_in(tx, ledger, min(until, self._position + ENTRIES_PER_READ))
+            watch(self._position, until)
+
+    def follow_in(self, tx: Cursor, ledger: OfferLedger, until: int) -> None:
+        """The same in one snapshot."""
+        while self._position < until:
+            wanted = min(ENTRIES_PER_READ, until - self._position)
+            entries = ledger.recorder.select_entries(tx, self._position, wanted)
+            for stored in entries:
+                self._follow(tx, stored)
+            # Where events were taken away by hand, there are none.
+            self._position = entries[-1].position if entries else until
+
+    def end(self, tx: Cursor, head: Head, moment: datetime) -> None:
+        """Redemption windows are judged at `moment`."""
+        _judge(self._database, recorded_text(to_microseconds(moment)))
+        as_of = recorded_text(to_microseconds(head.recorded_at)) if head.recorded_at else None
+        told = (head.position, as_of, recorded_text(to_microseconds(moment)), _chain(tx, head.position))
+        self._database.execute("INSERT INTO about VALUES (?, ?, ?, ?)", told)
+        self._database.commit()
+
+    def _follow(self, tx: Cursor, stored: StoredEntry) -> None:
         recorded_at = recorded_text(stored.recorded_at)
         event: Event = decode_event(stored.topic, stored.state)
         match event:
@@ -183,6 +176,15 @@ class _Fold:
 
 
 # At the end
+
+
+def _chain(tx: Cursor, position: int) -> str | None:
+    row = tx.execute(
+        "SELECT chain, first_position + event_count - 1 AS last FROM commits WHERE first_position <= ?"
+        " ORDER BY first_position DESC LIMIT 1",
+        (position,),
+    ).fetchone()
+    return row["chain"].hex() if row and row["last"] == position else None
 
 
 def _judge(database: sqlite3.Connection, moment: str) -> None:

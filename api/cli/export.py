@@ -5,19 +5,20 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from msgspec.structs import replace
 
 from api import export_files
 from api.as_of import PRESENT, Asked
 from api.cli.given import a_state
 from api.cli.output import AsJson, fail, print_json, progress, say
-from api.export_files import STANDARD_OUTPUT, ThereAlready, counted
+from api.export_files import STANDARD_OUTPUT, NotWhatFollows, Span, ThereAlready
 from api.exports import Export, What, state_of
 from api.exports import export as rows_of
 from api.pages import told_of_head
 from api.row_formats import as_csv, as_lines
-from api.wiring import open_service
+from api.wiring import Service, open_service
+from domain.refusals import UnknownPartner
 from projections.event_item import EventItem
+from projections.partners import list_partners
 
 
 class Format(StrEnum):
@@ -53,21 +54,23 @@ def export(
     """Write all rows of a state, now or then, to a file."""
     _require_sense(what, out, form, as_of or PRESENT, after_position, as_json=as_json)
     with open_service() as service, progress(f"Exporting {what}") as watch:
+        _require_known(service, partner)
         then = state_of(service, as_of or PRESENT)
         found = rows_of(service, what, then, partner, after_position, watch)
-        counts: list[int] = []
         try:
-            _write(replace(found, rows=counted(found.rows, counts)), form, out, is_continued=after_position > 0)
+            _write(found, form, out, Span(after_position, then.head.position, partner))
         except ThereAlready as there:
             fail(f"--out: {there} is there already.")
+        except NotWhatFollows as error:
+            fail(f"--after-position: {error}.", exit_code=2)
         except OSError as error:
             if out == STANDARD_OUTPUT:
                 raise
             fail(f"--out: {out} can't be written: {error.strerror or error}.")
     if as_json:
-        print_json({"rows": sum(counts), **told_of_head(then.head), "out": out})
+        print_json({"rows": found.count, **told_of_head(then.head), "out": out})
     elif out != STANDARD_OUTPUT:
-        say(f"Wrote {sum(counts)} rows to {out}: {what} as of position {then.head.position}.")
+        say(f"Wrote {found.count} rows to {out}: {what} as of position {then.head.position}.")
 
 
 def _require_sense(what: What, out: str, form: Format, asked: Asked, after_position: int, *, as_json: bool) -> None:
@@ -79,25 +82,29 @@ def _require_sense(what: What, out: str, form: Format, asked: Asked, after_posit
         fail("--after-position: only events have one.", exit_code=2)
 
 
-def _write(found: Export, form: Format, out: str, *, is_continued: bool) -> None:
-    """Raises ThereAlready."""
+def _require_known(service: Service, partner: str | None) -> None:
+    with service.ledger.recorder.reading() as tx:
+        if partner is not None and not list_partners(tx, partner):
+            raise UnknownPartner(partner)
+
+
+def _write(found: Export, form: Format, out: str, span: Span) -> None:
+    """Raises ThereAlready, NotWhatFollows, OSError."""
     match form:
         case Format.JSONL:
             export_files.write(as_lines(found.rows), out)
         case Format.CSV:
             export_files.write(as_csv(found.kind, found.rows), out)
         case Format.PARQUET:
-            _write_parquet(found, Path(out), is_continued=is_continued)
+            _write_parquet(found, Path(out).absolute(), span)
 
 
-def _write_parquet(found: Export, out: Path, *, is_continued: bool) -> None:
+def _write_parquet(found: Export, out: Path, span: Span) -> None:
     try:
         from api import parquet_files  # noqa: PLC0415 - an extra, and slow to begin
     except ImportError:
         fail("--format parquet needs pyarrow: install offer-ledger[parquet].")
-    if found.kind is not EventItem:
+    if found.kind is EventItem:
+        parquet_files.write_days(found.rows, out, span)
+    else:
         parquet_files.write_file(found.kind, found.rows, out)
-        return
-    if out.exists() and not is_continued:
-        raise ThereAlready(out)
-    parquet_files.write_days(found.rows, out)

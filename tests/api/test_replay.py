@@ -76,6 +76,9 @@ def test_the_file_tells_the_state_to_anyone(stocked: Service, clock: Clock, tmp_
 @pytest.mark.parametrize(
     ("statement", "where", "kind"),
     [
+        ("UPDATE inventory SET status = 'deleted' WHERE external_id = 'MO-9'", "offers", (True, True)),
+        ("UPDATE status_counts SET offers = offers + 5", "counts of tidepool, merchant", (True, True)),
+        ("DELETE FROM status_counts", "counts of all partners", (True, True)),
         ("UPDATE offer_periods SET status = 'paused' WHERE status = 'active'", "offers", (True, True)),
         ("UPDATE inventory SET external_id = 'MO-7' WHERE external_id = 'MO-9'", "offers", (True, True)),
         ("DELETE FROM inventory WHERE external_id = 'MO-9'", "offers", (False, True)),
@@ -101,7 +104,8 @@ def test_only_what_differs_is_told_of_a_row(stocked: Service) -> None:
     with stocked.ledger.recorder.writing() as tx:
         tx.execute("UPDATE inventory SET external_id = 'MO-7' WHERE external_id = 'MO-9'")
     told: list[Any] = [(one.found, one.expected) for one in replayed(stocked).differences]
-    assert told == [({"external_id": "MO-7"}, {"external_id": "MO-9"})]
+    # As it is now, and as of now.
+    assert told == [({"external_id": "MO-7"}, {"external_id": "MO-9"})] * 2
 
 
 def test_nothing_is_overwritten_and_nothing_is_left_of_what_fails(stocked: Service, tmp_path: Path) -> None:

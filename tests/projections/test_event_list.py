@@ -80,7 +80,8 @@ def offer_of(one: Raw, all_of_them: Sequence[Raw]) -> UUID | None:
     if "offerUid" in one.state:
         return UUID(one.state["offerUid"])
     if one.topic == "RedemptionReversed":
-        return next(offer_of(told, ()) for told in all_of_them if told.stream_uid == one.stream_uid)
+        redeemed = (told for told in all_of_them if told.topic == "OfferRedeemed" and told.stream_uid == one.stream_uid)
+        return offer_of(next(redeemed), ())
     return one.stream_uid if one.topic in {event.TOPIC for event in get_args(OfferEvent)} else None
 
 
@@ -211,6 +212,7 @@ def fields(item: EventItem) -> dict[str, Any]:
 
 def test_a_change_of_settings_tells_what_they_were(service: Service, clock: Clock) -> None:
     setting(rps=3)(service, clock)
+    assert last(service).changes == [{"field": "/rps", "before": 10, "after": 3}]
     setting(rps=4)(service, clock)
     assert last(service).changes == [{"field": "/rps", "before": 3, "after": 4}]
 
@@ -232,7 +234,24 @@ def test_what_is_taken_back_is_told_of_the_offer_of_its_purchase(offered: Servic
     taking_back("T-1", "5")(offered, clock)
     told = last(offered)
     assert (told.type, told.offer_uid) == ("RedemptionReversed", MERCHANTS[0].offer_uid)
-    assert fields(told) == {"/reversalId": "5", "/amount": "5"}
+    assert fields(told) == {"/redemptionId": str(redemption_uid("T-1")), "/reversalId": "5", "/amount": "5"}
+
+
+def test_each_event_of_a_purchase_is_of_the_offer_that_it_was_tried_on(offered: Service, clock: Clock) -> None:
+    other = MERCHANTS[1]
+    for step in (putting(other, "one"), activating(MERCHANTS[0], "C-1")):
+        step(offered, clock)
+        clock.move(days=1)
+    for step in (buying("T-1", other, "C-1"), buying("T-1", MERCHANTS[0], "C-1"), taking_back("T-1", "5")):
+        step(offered, clock)
+    refused, redeemed, reversed_ = everything(offered.ledger)[-3:]
+    offers = [event.offer_uid for event in (refused, redeemed, reversed_)]
+    assert offers == [other.offer_uid, MERCHANTS[0].offer_uid, MERCHANTS[0].offer_uid]
+    for near in (0, event_list.NEAR):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(event_list, "NEAR", near)
+            of_other = everything(offered.ledger, EventFilter(offer_uid=other.offer_uid))
+        assert [event.type for event in of_other] == ["OfferCreated", "RedemptionRefused"]
 
 
 def test_a_token_is_told_without_its_secret(service: Service, clock: Clock) -> None:

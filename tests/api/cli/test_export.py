@@ -14,7 +14,7 @@ from domain.values import Operation, utc_text
 from tests.api.cli.shell import Run, require_done, require_refusal, require_usage_sentence
 from tests.api.merchants import limit, merchant_offer, put
 from tests.api.publishing import activate, redeem
-from tests.examples import item
+from tests.examples import PARTNER, item
 from tests.harness import Caller, Clock, run_batch
 
 README = Path(__file__).parents[3] / "README.md"
@@ -128,10 +128,13 @@ def test_a_position_may_lie_inside_a_run(run: Run, auditor: Caller, days: list[s
 def test_only_a_partners(run: Run, days: list[str], tmp_path: Path) -> None:
     assert days
     for what in WHATS:
-        for partner, is_there in (("tidepool", True), ("harbor", False)):
+        for partner, is_there in ((PARTNER, True), ("harbor", False)):
+            require_done(run("partners", "set", partner))
             out = tmp_path / f"{what} of {partner}"
             require_done(run("export", what, "--partner", partner, "--out", out))
-            assert bool(lines(out)) is is_there
+            assert {row.get("partner", partner) for row in lines(out)} == ({partner} if lines(out) else set())
+            assert is_there <= bool(lines(out))
+    require_refusal(run("export", "events", "--partner", "nobody"), "nobody")
 
 
 # Parquet
@@ -144,16 +147,48 @@ def test_events_lie_in_a_folder_for_each_day(run: Run, auditor: Caller, days: li
     assert {path.parent.name for path in out.glob("*/*.parquet")} == {f"day={day}" for day in recorded}
 
 
+PARQUET = ("export", "events", "--format", "parquet", "--out")
+
+
 def test_a_later_export_goes_on_in_the_same_folder(run: Run, days: list[str], tmp_path: Path) -> None:
     out, at_once = tmp_path / "events", tmp_path / "at once"
-    export = ("export", "events", "--format", "parquet", "--out")
-    position = run(*export, out, "--as-of", days[1], "--json").json["position"]
-    require_done(run(*export, out, "--after-position", position))
-    require_done(run(*export, at_once))
+    position = run(*PARQUET, out, "--as-of", days[1], "--json").json["position"]
+    require_done(run(*PARQUET, out, "--after-position", position))
+    require_done(run(*PARQUET, at_once))
     assert sorted(rows_in(out, "parquet"), key=str) == sorted(rows_in(at_once, "parquet"), key=str)
-    require_refusal(run(*export, out, "--after-position", position), "is there already")
-    require_refusal(run(*export, out), "is there already")
-    assert len(rows_in(out, "parquet")) == len(rows_in(at_once, "parquet"))
+    require_refusal(run(*PARQUET, out), "is there already")
+
+
+def test_nothing_is_missing_or_told_twice_in_a_folder(run: Run, days: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "events"
+    position = run(*PARQUET, out, "--as-of", days[1], "--json").json["position"]
+    before = rows_in(out, "parquet")
+    for other in (position - 1, position + 1):
+        require_usage_sentence(run(*PARQUET, out, "--after-position", other), "--after-position", str(position))
+    ended = run(*PARQUET, out, "--after-position", position, "--partner", PARTNER)
+    require_usage_sentence(ended, "all partners")
+    assert rows_in(out, "parquet") == before
+
+
+def test_what_an_export_that_was_cut_off_has_left_is_made_again(run: Run, days: list[str], tmp_path: Path) -> None:
+    out, at_once = tmp_path / "events", tmp_path / "at once"
+    position = run(*PARQUET, out, "--as-of", days[0], "--json").json["position"]
+    record = (out / "_exported.json").read_text()
+    require_done(run(*PARQUET, out, "--after-position", position, "--as-of", days[1]))
+    (out / "_exported.json").write_text(record)
+    require_done(run(*PARQUET, out, "--after-position", position))
+    require_done(run(*PARQUET, at_once))
+    assert sorted(rows_in(out, "parquet"), key=str) == sorted(rows_in(at_once, "parquet"), key=str)
+
+
+def test_the_folder_one_stands_in_can_be_filled(
+    run: Run, days: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert days
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    require_done(run(*PARQUET, "."))
+    assert rows_in(tmp_path / "here", "parquet")
 
 
 def test_the_query_in_the_readme_is_answered(
