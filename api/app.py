@@ -30,6 +30,7 @@ from api import (
 )
 from api.auth import may
 from api.group_commit import GroupCommit
+from api.leaving import Leaving
 from api.lookout import Lookout
 from api.problems import handle_problems
 from api.run_desk import RunDesk
@@ -71,10 +72,11 @@ def create_app(service: Service, *, warm: bool = False) -> FastAPI:
     """No interactive documentation: it would be open to all and load scripts from elsewhere.
 
     `warm`: starts a helper process before anybody needs it."""
-    desk = RunDesk(service)
+    desk, leaving = RunDesk(service), Leaving()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        leaving.open()
         await desk.open(warm=warm)
         yield
         await desk.close()
@@ -90,8 +92,9 @@ def create_app(service: Service, *, warm: bool = False) -> FastAPI:
     )
     app.state.service = service
     app.state.desk = desk
-    app.state.lookout = Lookout(service.ledger)
-    app.state.streams = Streams()
+    app.state.leaving = leaving
+    app.state.lookout = Lookout(service.ledger, leaving)
+    app.state.streams = Streams(leaving)
     app.state.group_commit = GroupCommit(service.traces.carry_out)
     app.state.activations = GroupCommit(service.activations.carry_out)
     app.state.redemptions = GroupCommit(service.redemptions.carry_out)

@@ -30,6 +30,7 @@ from projections.event_list import EventFilter
 from projections.tokens import Caller
 
 DEFAULT_LIMIT = 100
+VARY = {"Vary": "Accept"}
 CUSTOMER = "/customerId"
 """The field in which events tell of a customer; none has it in another sense."""
 
@@ -59,7 +60,9 @@ def list_events(
     if form != JSON:
         some = reading(service.ledger, wanted, after, query.limit) if visible else iter(())
         streams: Streams = request.app.state.streams
-        return streams.answer(writer(service.ledger, form)([show(item) for item in items] for items in some), form)
+        return streams.answer(
+            writer(service.ledger, form)([show(item) for item in items] for items in some), form, VARY
+        )
     items, next_after = list[EventItem](), None
     if visible:
         with service.ledger.recorder.reading() as tx:
@@ -67,7 +70,7 @@ def list_events(
         items, next_after = list(map(show, page.items)), page.next_after
     next_cursor = cursors.encode(question, next_after)
     body = msgspec.json.encode({"items": items, "nextCursor": next_cursor})
-    return Response(body, headers=next_link(request.url, next_cursor), media_type=JSON)
+    return Response(body, headers=next_link(request.url, next_cursor) | VARY, media_type=JSON)
 
 
 def writer(ledger: OfferLedger, form: str) -> Pieces:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Header, Query, Request, Response
-from fastapi.responses import StreamingResponse
+from pydantic import BeforeValidator
 
 from api.audit_events import Show, filter_of, is_visible, shown_to
 from api.auth import Here, MayAudit, is_still
@@ -16,6 +16,7 @@ from api.schemas.audit_events import EventQuery
 from api.schemas.messages import Complaint
 from api.schemas.problem import PROBLEMS
 from api.schemas.query import Position
+from api.streams import LongAnswer
 from domain.store.commit import head_of
 from projections import event_list
 from projections.event_item import EventItem
@@ -36,7 +37,9 @@ async def follow_events(
     caller: MayAudit,
     query: Annotated[EventQuery, Query()],
     last_event_id: Annotated[
-        Position | None, Header(alias=LAST_EVENT_ID, description="The position of the last event that has come")
+        Position | None,
+        BeforeValidator(lambda sent: sent or None),
+        Header(alias=LAST_EVENT_ID, description="The position of the last event that has come"),
     ] = None,
 ) -> Response:
     """The events that match all filters, from now on, or after `Last-Event-ID` or `afterPosition`: each once, in the order of
@@ -64,7 +67,7 @@ async def follow_events(
     # What was heard last says more than where one began.
     after = next(iter(told.values()), newest)
     pieces = _follow(lookout, read, shown_to(service, caller), after)
-    return StreamingResponse(pieces, media_type=SERVER_SENT_EVENTS, headers=HEADERS)
+    return LongAnswer(pieces, lookout.leaving, SERVER_SENT_EVENTS, HEADERS)
 
 
 async def _follow(
@@ -72,7 +75,7 @@ async def _follow(
 ) -> AsyncIterator[bytes]:
     with lookout.following():
         yield b": the ledger from here on\n\n"
-        while not lookout.is_leaving:
+        while not lookout.leaving.is_told:
             page = await lookout.room.reading(read, after)
             if page is None:
                 return

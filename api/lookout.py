@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 
 from anyio import to_thread
 
+from api.leaving import Leaving
 from api.streams import Room
 from domain.ledger import OfferLedger, StorageError
 from domain.store.commit import head_of
@@ -20,23 +21,19 @@ logger = logging.getLogger("offer_ledger")
 class Lookout:
     """Lives in the event loop of a server. Looks while there are followers: another process may write too."""
 
-    is_leaving = False
-    """The server has been asked to end: nobody shall wait any longer."""
-
-    def __init__(self, ledger: OfferLedger) -> None:
+    def __init__(self, ledger: OfferLedger, leaving: Leaving) -> None:
         self.room = Room(MAX_FOLLOWERS, "follow the ledger")
+        self.leaving = leaving
         self._ledger = ledger
         self._position = 0
         self._news = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
 
     @contextmanager
     def following(self) -> Iterator[None]:
         with self.room.place():
             if self._looking is None:
-                self._loop = asyncio.get_running_loop()
-                self._looking = self._loop.create_task(self._look())
+                self._looking = asyncio.create_task(self._look())
             try:
                 yield
             finally:
@@ -53,14 +50,8 @@ class Lookout:
         """Returns when there is something after a position, when the time is over, or when the server shall end."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while self._position <= position and not self.is_leaving:
+                while self._position <= position and not self.leaving.is_told:
                     await self._news.wait()
-
-    def leave(self) -> None:
-        """May be called from a signal handler."""
-        self.is_leaving = True
-        if self._loop:
-            self._loop.call_soon_threadsafe(self._tell)
 
     async def _look(self) -> None:
         while True:
@@ -72,7 +63,10 @@ class Lookout:
             if position != self._position:
                 self._position = position
                 self._tell()
-            await asyncio.sleep(LOOKS_EVERY_SECONDS)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.leaving.wait(), LOOKS_EVERY_SECONDS)
+                self._tell()
+                return
 
     def _tell(self) -> None:
         self._news.set()

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from http import HTTPStatus
 from itertools import chain
 from typing import TypeVar
@@ -9,7 +10,9 @@ from typing import TypeVar
 from anyio import CapacityLimiter, to_thread
 from fastapi import Response
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
+from api.leaving import Leaving
 from api.problems import Problem
 
 MAX_STREAMS = 100
@@ -17,6 +20,7 @@ READING_THREADS = 2
 RETRY_SECONDS = 30
 
 T = TypeVar("T")
+Headers = dict[str, str] | None
 
 
 class Room:
@@ -47,17 +51,31 @@ class Room:
         return await to_thread.run_sync(function, *args, limiter=self._threads)
 
 
+class LongAnswer(StreamingResponse):
+    """One that keeps no server from its end."""
+
+    def __init__(
+        self, pieces: AsyncIterator[bytes], leaving: Leaving, media_type: str, headers: Headers = None
+    ) -> None:
+        super().__init__(pieces, media_type=media_type, headers=headers)
+        self._leaving = leaving
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._leaving.cut_short(partial(super().__call__, scope, receive, send))
+
+
 class Streams:
     """The long answers of a server."""
 
-    def __init__(self) -> None:
+    def __init__(self, leaving: Leaving) -> None:
         self._room = Room(MAX_STREAMS, "read long answers")
+        self._leaving = leaving
 
-    def answer(self, pieces: Iterator[bytes], media_type: str, headers: dict[str, str] | None = None) -> Response:
+    def answer(self, pieces: Iterator[bytes], media_type: str, headers: Headers = None) -> Response:
         """What can't be read at all is told by a status, which nobody can take back later. Raises Problem 503."""
         self._room.require()
         begun = chain([next(pieces, b"")], pieces)
-        return StreamingResponse(self._in_turn(begun), media_type=media_type, headers=headers)
+        return LongAnswer(self._in_turn(begun), self._leaving, media_type, headers)
 
     async def _in_turn(self, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
         with self._room.place():

@@ -30,6 +30,26 @@ def shape(tx: Cursor, schema: str, table: str) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in rows]
 
 
+def missing_indexes(tx: Cursor, projection: Projection) -> list[str]:
+    """The indexes of a projection that its table does not have, under whatever names."""
+    rows = tx.execute(
+        "SELECT sql FROM sqlite_master WHERE type = 'index' AND tbl_name = ?", (projection.name,)
+    ).fetchall()
+    found = {_index(row["sql"]) for row in rows if row["sql"]}
+    return [name for name, told in map(_named_index, projection.indexes) if told not in found]
+
+
+def _named_index(statement: str) -> tuple[str, str]:
+    words = statement.split()
+    return words[words.index("ON") - 1], _index(statement)
+
+
+def _index(statement: str) -> str:
+    """Of what it is, without its name; SQLite puts names in quotes when it renames a table."""
+    words = statement.replace('"', "").split()
+    return " ".join([*words[: words.index("ON") - 1], *words[words.index("ON") :]])
+
+
 def differing_rows(tx: Cursor, projection: Projection, found: str, expected: str) -> Iterator[Difference]:
     """Between two tables of the projection's shape."""
     key = ", ".join(projection.key)

@@ -6,16 +6,16 @@ same names, which hide the real ones from the projection; then the two are compa
 
 import hashlib
 import itertools
+import struct
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from domain.events import OfferCreated, OfferRestored, OfferUpdated
-from domain.ledger import Entry, OfferLedger
+from domain.ledger import Entry, OfferLedger, StorageError
 from domain.store.commit import CommitContext, EventsDigest, chained, commit_digest, head_of
 from domain.store.cursor import Cursor
-from domain.store.mapper import UnreadableEvent
 from domain.values import Watch, unwatched
-from projections.differences import DIFFERENCES_SHOWN, Difference, differing_rows, shape
+from projections.differences import DIFFERENCES_SHOWN, Difference, differing_rows, missing_indexes, shape
 from projections.projection import Projection
 from projections.projector import PROJECTIONS, Replay
 
@@ -28,8 +28,10 @@ def verify(ledger: OfferLedger, watch: Watch = unwatched) -> list[Difference]:
             tx.execute(projection.table.replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
         try:
             referred = _replay(ledger, tx, watch)
-        except UnreadableEvent as error:
-            return [*differences, Difference("events", {"unreadable": str(error)}, None)]
+        except StorageError:
+            raise
+        except Exception as error:  # noqa: BLE001 - who changes rows by hand may leave anything in them
+            return [*differences, Difference("events", {"unreadable": str(error)}, None)][:DIFFERENCES_SHOWN]
         differences.extend(_broken_images(tx, referred))
         for projection in PROJECTIONS:
             differences.extend(_wrong_rows(tx, projection))
@@ -41,27 +43,47 @@ def verify(ledger: OfferLedger, watch: Watch = unwatched) -> list[Difference]:
 
 def _broken_commits(tx: Cursor) -> Iterator[Difference]:
     """Commits that are not as they were recorded, in the place where they were recorded."""
-    position, recorded_at, chain = 0, 0, b""
+    before = _Place(0, 0, b"")
     for commit_id, rows in itertools.groupby(tx.execute(_COMMITTED), lambda row: row["commit_id"]):
-        where = f"commit {commit_id}"
-        commit = next(rows)
-        told = {column: commit[column] for column in _TOLD}
-        events = EventsDigest()
-        events.update(tuple(row)[-5:] for row in itertools.chain([commit], rows))
-        digest = commit_digest(told, events.digest())
-        place = (commit["first_position"], commit["event_count"], commit["recorded_at"])
-        if place[0] != position + 1:
-            yield Difference(where, {"firstPosition": place[0]}, {"firstPosition": position + 1})
-        if digest != commit["digest"]:
-            yield Difference(where, {"digest": digest.hex()}, {"digest": commit["digest"].hex()})
-        if (found := chained(chain, commit["digest"], *place)) != commit["chain"]:
-            yield Difference(where, {"chain": found.hex()}, {"chain": commit["chain"].hex()})
-        position, recorded_at, chain = place[0] + place[1] - 1, place[2], commit["chain"]
+        differences, before = _check(f"commit {commit_id}", rows, before)
+        yield from differences
     head = tx.execute("SELECT position, recorded_at, chain FROM head").fetchone()
-    if tuple(head) != (position, recorded_at, chain):
-        yield Difference("head", _shown(*head), _shown(position, recorded_at, chain))
+    if head is None or tuple(head) != before:
+        yield Difference("head", _shown(tuple(head)) if head else None, _shown(before))
     for row in tx.execute("SELECT DISTINCT commit_id FROM events EXCEPT SELECT commit_id FROM commits"):
         yield Difference(f"commit {row['commit_id']}", None, {"events": "recorded"})
+
+
+class _Place(NamedTuple):
+    """Where a commit ends, when it was recorded, and how it was sealed."""
+
+    position: int
+    recorded_at: int
+    chain: bytes
+
+
+_NOT_WHAT_WAS_STORED = (TypeError, ValueError, AttributeError, OverflowError, struct.error)
+"""What comes of values whose types were changed by hand."""
+
+
+def _check(where: str, rows: Iterator[Any], before: _Place) -> tuple[list[Difference], _Place]:
+    """A commit, by its rows with an event each."""
+    commit = next(rows)
+    place = (commit["first_position"], commit["event_count"], commit["recorded_at"])
+    found: list[Difference] = []
+    try:
+        events = EventsDigest()
+        events.update(tuple(row)[-5:] for row in itertools.chain([commit], rows))
+        digest = commit_digest({column: commit[column] for column in _TOLD}, events.digest())
+        if place[0] != before.position + 1:
+            found.append(Difference(where, {"firstPosition": place[0]}, {"firstPosition": before.position + 1}))
+        if digest != commit["digest"]:
+            found.append(Difference(where, {"digest": digest.hex()}, {"digest": commit["digest"].hex()}))
+        if (chain := chained(before.chain, commit["digest"], *place)) != commit["chain"]:
+            found.append(Difference(where, {"chain": chain.hex()}, {"chain": commit["chain"].hex()}))
+        return found, _Place(place[0] + place[1] - 1, place[2], commit["chain"])
+    except _NOT_WHAT_WAS_STORED as error:
+        return [*found, Difference(where, {"unreadable": str(error)}, None)], before
 
 
 _TOLD = tuple(CommitContext().told())
@@ -74,8 +96,13 @@ _COMMITTED = """
 """
 
 
-def _shown(position: int, recorded_at: int, chain: bytes) -> dict[str, Any]:
-    return {"position": position, "recordedAt": recorded_at, "chain": chain.hex()}
+def _shown(head: Sequence[Any]) -> dict[str, Any]:
+    position, recorded_at, chain = head
+    return {
+        "position": position,
+        "recordedAt": recorded_at,
+        "chain": chain.hex() if isinstance(chain, bytes) else str(chain),
+    }
 
 
 # Images
@@ -129,6 +156,8 @@ def _wrong_rows(tx: Cursor, projection: Projection) -> Iterator[Difference]:
         yield Difference(name, {"columns": _columns(found)}, {"columns": _columns(expected)})
     else:
         yield from differing_rows(tx, projection, f"main.{name}", f"temp.{name}")
+        for index in missing_indexes(tx, projection):
+            yield Difference(name, {"built": False, "index": index}, {"built": True, "index": index})
 
 
 def _columns(declared: Sequence[Sequence[Any]]) -> list[str]:

@@ -9,7 +9,7 @@ import typer
 from api import export_files
 from api.as_of import PRESENT, Asked
 from api.cli.given import a_state
-from api.cli.output import AsJson, fail, print_json, progress, say
+from api.cli.output import AsJson, asked_to_end, fail, print_json, progress, say
 from api.export_files import STANDARD_OUTPUT, NotWhatFollows, Span, ThereAlready
 from api.exports import Export, What, state_of
 from api.exports import export as rows_of
@@ -19,6 +19,8 @@ from api.wiring import Service, open_service
 from domain.refusals import UnknownPartner
 from projections.event_item import EventItem
 from projections.partners import list_partners
+
+MAX_POSITION = 10**15
 
 
 class Format(StrEnum):
@@ -46,14 +48,14 @@ def export(
     ] = None,
     partner: Annotated[str | None, typer.Option(help="Only this partner's.")] = None,
     after_position: Annotated[
-        int, typer.Option(help="Only events after it: what came since another export.", min=0)
+        int, typer.Option(help="Only events after it: what came since another export.", min=0, max=MAX_POSITION)
     ] = 0,
     *,
     as_json: AsJson = False,
 ) -> None:
     """Write all rows of a state, now or then, to a file."""
     _require_sense(what, out, form, as_of or PRESENT, after_position, as_json=as_json)
-    with open_service() as service, progress(f"Exporting {what}") as watch:
+    with asked_to_end(), open_service() as service, progress(f"Exporting {what}") as watch:
         _require_known(service, partner)
         then = state_of(service, as_of or PRESENT)
         found = rows_of(service, what, then, partner, after_position, watch)

@@ -1,10 +1,12 @@
 """How do the commands show what they have to say? Tables for people, JSON for programs, sentences for refusals."""
 
 import json
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import StringIO
+from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 import msgspec
@@ -73,6 +75,20 @@ def tell_differences(differences: Sequence[Difference], what: str = "") -> None:
 
 def _shown(row: object) -> str:
     return "nothing" if row is None else msgspec.json.encode(row).decode()
+
+
+@contextmanager
+def asked_to_end() -> Iterator[None]:
+    """Whoever asks the command to end, by SIGTERM too, lets it clear away what it has not finished."""
+
+    def leave(_signal: int, _frame: FrameType | None) -> None:
+        sys.exit(128 + signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

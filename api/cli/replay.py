@@ -8,7 +8,7 @@ import typer
 
 from api.as_of import PRESENT
 from api.cli.given import a_state
-from api.cli.output import AsJson, fail, print_json, progress, say, tell_differences
+from api.cli.output import AsJson, asked_to_end, fail, print_json, progress, say, tell_differences
 from api.export_files import ThereAlready
 from api.pages import told_of_head
 from api.replay import replay as replay_to
@@ -27,7 +27,7 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """Build a state from its events alone, and compare the answers."""
-    with open_service() as service, progress("Replaying events") as watch:
+    with asked_to_end(), open_service() as service, progress("Replaying events") as watch:
         try:
             found = replay_to(service, as_of or PRESENT, out, watch)
         except ThereAlready as there:

@@ -13,7 +13,7 @@ import uvicorn
 from api import not_built
 from api.app import create_app
 from api.cli.output import fail
-from api.lookout import Lookout
+from api.leaving import Leaving
 from api.run_desk import RunDesk
 from api.wiring import Service, open_service
 from projections import projector
@@ -37,7 +37,7 @@ def serve(
         config = uvicorn.Config(
             app, host=host, port=port, server_header=False, timeout_graceful_shutdown=SECONDS_TO_END_REQUESTS
         )
-        server = _Server(config, app.state.desk, app.state.lookout)
+        server = _Server(config, app.state.desk, app.state.leaving)
         _spare_what_stays()
         # uvicorn has codes of its own for what it could not do, and has said what that was.
         with suppress(KeyboardInterrupt, SystemExit):
@@ -59,16 +59,16 @@ def _spare_what_stays() -> None:
 
 
 class _Server(uvicorn.Server):
-    """One that lets nobody wait for a run, or for news, once it has been asked to end: runs go on without them."""
+    """One that lets nobody wait for a run, for news or for a slow reader, once it has been asked to end: runs go on without them."""
 
-    def __init__(self, config: uvicorn.Config, desk: RunDesk, lookout: Lookout) -> None:
+    def __init__(self, config: uvicorn.Config, desk: RunDesk, leaving: Leaving) -> None:
         super().__init__(config)
         self._desk = desk
-        self._lookout = lookout
+        self._leaving = leaving
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._desk.leave()
-        self._lookout.leave()
+        self._leaving.tell()
         super().handle_exit(sig, frame)
         # uvicorn would raise the signal again at its end; to be asked to end is no failure.
         self._captured_signals.clear()

@@ -69,6 +69,7 @@ def test_events_are_told_as_they_are_recorded(partner: Caller, auditor: Caller, 
 def test_who_comes_back_goes_on_after_the_last_event(auditor: Caller, stocked: int) -> None:
     with following(auditor, afterPosition=0) as told:
         first = [int(message["id"]) for message in events(told, stocked)]
+    assert auditor.get(STREAM, {"Last-Event-ID": ""}, limit=1).status_code == 422  # for the limit alone
     with following(auditor, last=2, afterPosition=0) as told:
         again = [int(message["id"]) for message in events(told, stocked - 2)]
     assert (first, again) == (list(range(1, stocked + 1)), list(range(3, stocked + 1)))

@@ -56,6 +56,17 @@ def test_an_untouched_ledger_is_in_order(stocked: OfferLedger) -> None:
         ("UPDATE events SET ordinal = ordinal + 7 WHERE version = 2", "commit "),
         ("UPDATE head SET recorded_at = recorded_at + 1000000", "head"),
         ("INSERT INTO events VALUES (99, 0, 1, 99, 'OfferResumed', '{}')", "commit 99"),
+        ("UPDATE commits SET recorded_at = 'noon' WHERE first_position = 2", "commit "),
+        ("UPDATE commits SET chain = 'abc' WHERE first_position = 2", "commit "),
+        ("UPDATE commits SET digest = 7 WHERE first_position = 2", "commit "),
+        ("UPDATE commits SET event_count = 'many' WHERE first_position = 2", "commit "),
+        ("UPDATE streams SET stream_uid = 'abc' WHERE stream_id = 2", "commit "),
+        ("UPDATE events SET topic = x'00' WHERE version = 2", "commit "),
+        ("UPDATE events SET version = 'two' WHERE version = 2", "commit "),
+        ("UPDATE head SET chain = 'abc'", "head"),
+        ("DELETE FROM head", "head"),
+        ("DROP INDEX inventory_by_partner", "inventory"),
+        ("DROP INDEX event_types_by_partner", "event_types"),
     ],
 )  # fmt: skip
 def test_a_row_changed_added_or_deleted_by_hand_is_found(stocked: OfferLedger, statement: str, where: str) -> None:

@@ -2,6 +2,9 @@
 
 import csv
 import json
+import signal
+import subprocess
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,9 +12,10 @@ from typing import Any
 import duckdb
 import pytest
 
+from api.settings import Settings
 from api.wiring import Service
 from domain.values import Operation, utc_text
-from tests.api.cli.shell import Run, require_done, require_refusal, require_usage_sentence
+from tests.api.cli.shell import SCRIPT, Run, environment, require_done, require_refusal, require_usage_sentence
 from tests.api.merchants import limit, merchant_offer, put
 from tests.api.publishing import activate, redeem
 from tests.examples import PARTNER, item
@@ -237,3 +241,20 @@ def test_a_folder_that_is_not_there_is_named(run: Run, days: list[str], tmp_path
 )
 def test_what_makes_no_sense_is_said(run: Run, arguments: tuple[str, ...], named: str) -> None:
     require_usage_sentence(run("export", *arguments), named)
+
+
+def test_an_export_that_is_asked_to_end_leaves_nothing_behind(
+    run: Run, days: list[str], settings: Settings, tmp_path: Path
+) -> None:
+    assert days
+    folder = tmp_path / "exports"
+    folder.mkdir()
+    process = subprocess.Popen(
+        [SCRIPT, "replay", "--out", folder / "then.db"], env=environment(settings), stdout=subprocess.DEVNULL
+    )
+    while process.poll() is None and not list(folder.glob(".then.db*")):
+        time.sleep(0.001)
+    process.terminate()
+    assert process.wait() in {0, 128 + signal.SIGTERM}
+    assert [path.name for path in folder.iterdir() if path.suffix == ".part"] == []
+    assert require_done(run("projections", "verify"))

@@ -108,6 +108,22 @@ def test_who_follows_the_ledger_is_let_go_when_the_server_ends(run: Run, server:
         assert [line for line in lines if line.startswith("data")] == []
 
 
+def test_who_reads_slowly_keeps_no_server_from_its_end(
+    partnered: Run, server: RunningServer, write_batch: WriteBatch
+) -> None:
+    many = write_batch("Insert", [f"TP-{n}" for n in range(20_000)])
+    require_done(partnered("import", many, "--partner", PARTNER))
+    secret = create_token(partnered, "--role", "auditor", "--name", "books")
+    with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2]))) as reader:
+        asked = (
+            f"GET /api/v1/audit/stream?afterPosition=0 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {secret}\r\n\r\n"
+        )
+        reader.sendall(asked.encode())
+        assert reader.recv(15) == b"HTTP/1.1 200 OK"
+        assert server.end(signal.SIGTERM) == 0
+    assert "Traceback" not in server.log
+
+
 def test_a_port_that_is_taken_is_a_failure(settings: Settings) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
