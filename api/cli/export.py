@@ -1,5 +1,7 @@
 """offer-ledger export"""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -59,16 +61,8 @@ def export(
         _require_known(service, partner)
         then = state_of(service, as_of or PRESENT)
         found = rows_of(service, what, then, partner, after_position, watch)
-        try:
+        with _explained(out):
             _write(found, form, out, Span(after_position, then.head.position, partner))
-        except ThereAlready as there:
-            fail(f"--out: {there} is there already.")
-        except NotWhatFollows as error:
-            fail(f"--after-position: {error}.", exit_code=2)
-        except OSError as error:
-            if out == STANDARD_OUTPUT:
-                raise
-            fail(f"--out: {out} can't be written: {error.strerror or error}.")
     if as_json:
         print_json({"rows": found.count, **told_of_head(then.head), "out": out})
     elif out != STANDARD_OUTPUT:
@@ -82,6 +76,20 @@ def _require_sense(what: What, out: str, form: Format, asked: Asked, after_posit
         fail("--as-of: redemption windows are told as of a time.", exit_code=2)
     if what is not What.EVENTS and after_position:
         fail("--after-position: only events have one.", exit_code=2)
+
+
+@contextmanager
+def _explained(out: str) -> Iterator[None]:
+    try:
+        yield
+    except ThereAlready as there:
+        fail(f"--out: {there} is there already.")
+    except NotWhatFollows as error:
+        fail(f"--after-position: {error}.", exit_code=2)
+    except OSError as error:
+        if out == STANDARD_OUTPUT:
+            raise
+        fail(f"--out: {out} can't be written: {error.strerror or error}.")
 
 
 def _require_known(service: Service, partner: str | None) -> None:
