@@ -136,7 +136,10 @@ def changed_fields(before: Content | None, after: Content | None, at: str = "") 
 def _differences(before: Any, after: Any, at: str) -> Iterator[FieldChange]:
     if isinstance(before, dict) and isinstance(after, dict):
         for name in before | after:
-            yield from _differences(before.get(name, _ABSENT), after.get(name, _ABSENT), f"{at}/{_escaped(name)}")
+            one, other = before.get(name, _ABSENT), after.get(name, _ABSENT)
+            if type(one) in _PLAIN and type(one) is type(other) and one == other:
+                continue  # as most members of most changes: their paths are not needed
+            yield from _differences(one, other, f"{at}/{_escaped(name)}")
     elif isinstance(before, list) and isinstance(after, list):
         for index, (one, other) in enumerate(zip_longest(before, after, fillvalue=_ABSENT)):
             yield from _differences(one, other, f"{at}/{index}")
