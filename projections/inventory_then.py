@@ -30,17 +30,23 @@ class Then(Struct, frozen=True):
 
 def page(tx: Cursor, wanted: OfferFilter, then: Then, after: int, limit: int) -> OfferPage:
     """Offers in the order of their creation, as they were; none before the first event."""
+    is_rare = wanted.status in {Status.PAUSED, Status.DELETED}
+    are_few = any((wanted.partner, wanted.merchant_id, wanted.external_id))
+    select = _THROUGH_PERIODS if is_rare and not are_few else _THROUGH_OFFERS
     conditions, values = _conditions(wanted)
+    if is_rare:
+        conditions.append(_EVER if are_few else _BEGAN)
+        values += [wanted.status, then.head.position] if are_few else [then.head.position]
     rows = tx.execute(
-        f"{_SELECT} WHERE {' AND '.join(['i.offer_id > ?', *conditions])} ORDER BY i.offer_id LIMIT ?",
-        (*_known(then), after, *values, limit + 1),
+        f"{select} WHERE {' AND '.join(['i.offer_id > ?', _WAS_THERE, *conditions])} ORDER BY i.offer_id LIMIT ?",
+        (*_known(then), after, then.head.position, *values, limit + 1),
     ).fetchall()
     return page_of(tx, rows, then.moment, limit, then.head)
 
 
 def find(tx: Cursor, offer_uid: UUID, then: Then) -> OfferView | None:
     """None for one that was not there yet."""
-    row = tx.execute(f"{_SELECT} WHERE i.stream_uid = ?", (*_known(then), offer_uid.bytes)).fetchone()
+    row = tx.execute(f"{_THROUGH_OFFERS} WHERE {_NAMED}", (*_known(then), offer_uid.bytes)).fetchone()
     return view_of(tx, row, then.moment) if row else None
 
 
@@ -52,19 +58,34 @@ _LAST_UNTIL = """
 """
 _SELECT = f"""
     SELECT * FROM (
-        SELECT i.offer_id, i.partner, i.channel, i.merchant_id, i.external_id, i.searched_ids,
+        SELECT {{first}}.offer_id, p.commit_id, i.partner, i.channel, i.merchant_id, i.external_id, i.searched_ids,
                p.status, p.version, p.content_version, brought.searched_names, s.stream_uid,
                created.recorded_at AS created_at, updated.recorded_at AS updated_at, since.recorded_at AS status_since,
                {_LAST_UNTIL} AS last_until
-        FROM inventory i
-        JOIN offer_periods p ON p.offer_id = i.offer_id AND p.version = {AT_POSITION.format(offer_id="i.offer_id")}
-        JOIN offer_periods brought ON brought.offer_id = i.offer_id AND brought.version = p.content_version
-        JOIN offer_periods began ON began.offer_id = i.offer_id AND began.version = p.status_version
-        JOIN streams s ON s.stream_id = i.offer_id
-        JOIN commits created ON created.commit_id = i.created_commit
-        JOIN commits updated ON updated.commit_id = p.commit_id
-        JOIN commits since ON since.commit_id = began.commit_id
+        FROM {{way}} ON p.offer_id = i.offer_id AND p.version = {AT_POSITION.format(offer_id="{first}.offer_id")}
+        CROSS JOIN offer_periods brought ON brought.offer_id = i.offer_id AND brought.version = p.content_version
+        CROSS JOIN offer_periods began ON began.offer_id = i.offer_id AND began.version = p.status_version
+        CROSS JOIN streams s ON s.stream_id = i.offer_id
+        CROSS JOIN commits created ON created.commit_id = i.created_commit
+        CROSS JOIN commits updated ON updated.commit_id = p.commit_id
+        CROSS JOIN commits since ON since.commit_id = began.commit_id
     ) i
+"""
+_THROUGH_OFFERS = _SELECT.format(first="i", way="inventory i CROSS JOIN offer_periods p")
+# For a rare status: through the periods that have it, each of which is asked whether it is that of the position.
+_THROUGH_PERIODS = _SELECT.format(first="p", way="offer_periods p CROSS JOIN inventory i")
+_NAMED = "i.offer_id = (SELECT stream_id FROM streams WHERE stream_uid = ?)"
+_COMMIT = "(SELECT commit_id FROM commits WHERE first_position <= ? ORDER BY first_position DESC LIMIT 1)"
+_BEGAN = f"i.status <> 'active' AND i.commit_id <= {_COMMIT}"
+_EVER = f"""
+    EXISTS (
+        SELECT 1 FROM offer_periods e
+        WHERE e.offer_id = i.offer_id AND e.status = ? AND e.status <> 'active' AND e.commit_id <= {_COMMIT})
+"""
+# Offers are numbered in the order of their creation: those that came later need not be looked at.
+_WAS_THERE = f"""
+    i.offer_id <= (
+        SELECT offer_id FROM inventory WHERE created_commit <= {_COMMIT} ORDER BY created_commit DESC, offer_id DESC LIMIT 1)
 """
 
 
@@ -79,8 +100,6 @@ def _conditions(wanted: OfferFilter) -> tuple[list[str], list[Any]]:
     if wanted.status is not None:
         conditions.append("i.status = ?")
         values.append(wanted.status)
-    if wanted.status in {Status.PAUSED, Status.DELETED}:
-        conditions.append("i.offer_id IN (SELECT offer_id FROM offer_periods WHERE status <> 'active')")
     if wanted.redeemable is not None:
         redeemable = "(i.status = 'active' OR i.last_until IS NOT NULL)"
         conditions.append(redeemable if wanted.redeemable else f"NOT {redeemable}")

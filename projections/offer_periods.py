@@ -31,8 +31,11 @@ TABLE = """
     )"""
 """`status_version`, `content_version`: the versions that set the status and the content; what stands last is told where a
 content was set."""
-# Nearly all periods are active, so nearly none of them are in it.
-INDEXES = ("CREATE INDEX offer_periods_inactive ON offer_periods (offer_id) WHERE status <> 'active'",)
+# Nearly all periods are active, so nearly none of them are in these.
+INDEXES = (
+    "CREATE INDEX offer_periods_inactive ON offer_periods (offer_id) WHERE status <> 'active'",
+    "CREATE INDEX offer_periods_rare ON offer_periods (status, offer_id, version, commit_id) WHERE status <> 'active'",
+)
 
 
 # How an event changes it
