@@ -63,7 +63,7 @@ _TOLD = f"INSERT INTO redemptions VALUES (?, ?, ?, ?, ?, ?, coalesce({_STREAM}, 
 _REVERSED = """
     INSERT INTO redemptions
     SELECT redemption_id, ?, ?, ?, transaction_id, customer_id, offer_id, transacted_at, activation_id, ?, currency
-    FROM redemptions WHERE redemption_id = ? AND type = 'OfferRedeemed'
+    FROM redemptions WHERE redemption_id = ? AND type = 'OfferRedeemed' ORDER BY version DESC LIMIT 1
 """
 
 
