@@ -42,7 +42,7 @@ unit: $(VENV)/.ready
 faults: $(VENV)/.ready ## kill the server at twenty random moments of a run (some minutes)
 	@OFFER_LEDGER_TEST_KILLS=20 OFFER_LEDGER_TEST_LEASE=10 $(BIN)/pytest -s tests/faults
 
-bench: $(VENV)/.ready ## large batches and activations beside raw writes, single offers beside commits of their own, a million windows
+bench: $(VENV)/.ready ## large batches and activations beside raw writes, single offers beside commits of their own, a million windows, a million offers' past
 	@$(BIN)/python -m benchmarks batch
 	@echo
 	@$(BIN)/python -m benchmarks put
@@ -50,6 +50,8 @@ bench: $(VENV)/.ready ## large batches and activations beside raw writes, single
 	@$(BIN)/python -m benchmarks activations
 	@echo
 	@$(BIN)/python -m benchmarks windows
+	@echo
+	@$(BIN)/python -m benchmarks as-of
 
 format: $(VENV)/.ready ## put the code in its format
 	@$(BIN)/ruff check --fix --quiet

@@ -2,9 +2,15 @@
 
 import sys
 
-from benchmarks import activations, batch, put, windows
+from benchmarks import activations, as_of, batch, put, windows
 
-BENCHMARKS = {"activations": activations.main, "batch": batch.main, "put": put.main, "windows": windows.main}
+BENCHMARKS = {
+    "activations": activations.main,
+    "as-of": as_of.main,
+    "batch": batch.main,
+    "put": put.main,
+    "windows": windows.main,
+}
 
 
 def main() -> None:

@@ -40,21 +40,26 @@ class Server:
 
     def memory(self, what: str) -> float:
         """MiB of the server and its helpers; `what`: VmRSS for now, VmHWM for the most since it was forgotten."""
-        return sum(_memory(pid, what) for pid in self._pids())
+        return sum(memory(pid, what) for pid in self._pids())
 
     def forget_peak(self) -> None:
         for pid in self._pids():
-            Path(f"/proc/{pid}/clear_refs").write_text("5")
+            forget_peak(pid)
 
     def _pids(self) -> list[int]:
         pid = self.process.pid
         return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
 
 
-def _memory(pid: int, what: str) -> float:
+def memory(pid: int, what: str) -> float:
+    """MiB of one process."""
     status = Path(f"/proc/{pid}/status").read_text()
     found = re.search(rf"{what}:\s+(\d+) kB", status)
     return int(found[1]) / 1024 if found else 0.0
+
+
+def forget_peak(pid: int) -> None:
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
 class Latency:

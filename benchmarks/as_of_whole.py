@@ -1,0 +1,88 @@
+"""What does it cost to go through all events of a ledger? Each task in a process of its own, so that its memory is seen.
+
+The floor is reading all events and decoding them. Tells what it took as JSON.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from api.event_reading import reading
+from api.row_formats import as_lines
+from api.settings import Settings
+from api.wiring import Service, open_service
+from benchmarks.serving import forget_peak, memory
+from domain.store.commit import head_of
+from projections import event_list
+from projections.event_list import EventFilter
+from projections.rebuild import rebuild
+from projections.verification import verify
+
+
+class Took(NamedTuple):
+    """`peak`: MiB above those of a process that has answered a page."""
+
+    events: int
+    seconds: float
+    peak: float
+
+    @property
+    def per_second(self) -> float:
+        return self.events / self.seconds
+
+
+def go_through(database: Path, task: str) -> Took:
+    command = [sys.executable, "-m", __name__, str(database), task]
+    return Took(*json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout))
+
+
+def _read(service: Service) -> None:
+    with service.ledger.recorder.reading() as tx:
+        for _ in service.ledger.entries(tx):
+            pass
+
+
+def _stream(service: Service) -> None:
+    for _ in as_lines(reading(service.ledger, EventFilter(), 0)):
+        pass
+
+
+def _verify(service: Service) -> None:
+    """Raises RuntimeError if there is anything to tell."""
+    if differences := verify(service.ledger):
+        raise RuntimeError(differences)
+
+
+def _rebuild(service: Service) -> None:
+    rebuild(service.ledger)
+
+
+FLOOR = "reading all events"
+TASKS: Mapping[str, Callable[[Service], None]] = {
+    FLOOR: _read,
+    "streaming them as lines": _stream,
+    "verify": _verify,
+    "rebuild": _rebuild,
+}
+
+
+def _go_through(database: Path, task: str) -> Took:
+    pid = os.getpid()
+    with open_service(Settings(database_url=f"sqlite:///{database}")) as service:
+        with service.ledger.recorder.reading() as tx:
+            event_list.page(tx, EventFilter(), 0, 100)
+            events = head_of(tx).position
+        idle = memory(pid, "VmRSS")
+        forget_peak(pid)
+        started = time.perf_counter()
+        TASKS[task](service)
+        return Took(events, time.perf_counter() - started, memory(pid, "VmHWM") - idle)
+
+
+if __name__ == "__main__":
+    print(json.dumps(_go_through(Path(sys.argv[1]), sys.argv[2])))
