@@ -5,11 +5,11 @@ BIN := $(VENV)/bin
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
-.PHONY: help run test check lint types imports unit faults bench format lock clean
+.PHONY: help run test check lint types imports unit unit-postgres test-long faults bench format lock clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Offer Ledger needs Python 3.11 or newer; name one with: make PYTHON=/path/to/python3.11 ...")'
@@ -22,7 +22,7 @@ $(VENV)/.ready: requirements.txt pyproject.toml
 run: $(VENV)/.ready ## the service on SQLite at 127.0.0.1:8000, with a partner and a token to try it
 	@HOST=$(HOST) PORT=$(PORT) BIN=$(BIN) sh examples/try.sh
 
-test: check unit ## style, types, import rules and all tests
+test: check unit unit-postgres ## style, types, import rules and all tests
 
 check: lint types imports ## everything but the tests
 
@@ -36,8 +36,23 @@ types: $(VENV)/.ready
 imports: $(VENV)/.ready
 	@$(BIN)/lint-imports
 
+# Many tests wait for something: four at a time take less than two do, on two cores too.
+AT_ONCE ?= 4
+
 unit: $(VENV)/.ready
-	@$(BIN)/pytest -n auto
+	@$(BIN)/pytest -n $(AT_ONCE)
+
+# What the database matters to; all of it would take too long every time.
+ON_POSTGRES := tests/domain/store tests/domain/test_ledger.py tests/domain/test_run_ledger.py tests/domain/test_trace_ledger.py \
+	tests/projections tests/api/test_audit_stream.py tests/api/test_merchant_concurrency.py tests/faults/test_postgres_kill.py
+
+unit-postgres: $(VENV)/.ready ## the same on a real PostgreSQL, as far as the database matters
+	@OFFER_LEDGER_TEST_ENGINE=postgresql $(BIN)/pytest -n $(AT_ONCE) -q --no-header -r fE $(ON_POSTGRES)
+
+test-long: $(VENV)/.ready ## everything on PostgreSQL, and many kills (an hour)
+	@OFFER_LEDGER_TEST_ENGINE=postgresql $(BIN)/pytest -n $(AT_ONCE) -r fE tests/domain tests/projections tests/api --ignore tests/api/cli
+	@OFFER_LEDGER_TEST_ENGINE=postgresql OFFER_LEDGER_TEST_KILLS=300 $(BIN)/pytest -s tests/faults/test_postgres_kill.py
+	@OFFER_LEDGER_TEST_KILLS=300 OFFER_LEDGER_TEST_LEASE=10 $(BIN)/pytest -s tests/faults
 
 faults: $(VENV)/.ready ## kill the server at twenty random moments of a run (some minutes)
 	@OFFER_LEDGER_TEST_KILLS=20 OFFER_LEDGER_TEST_LEASE=10 $(BIN)/pytest -s tests/faults

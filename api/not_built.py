@@ -5,12 +5,10 @@ from collections.abc import Iterable
 from domain.ledger import StorageError
 from projections.projector import PROJECTIONS
 
-_MISSING = "no such table: "
-
 
 def named_in(error: StorageError) -> str | None:
     """The projection whose table the storage has missed."""
-    table = str(error).removeprefix(_MISSING).removeprefix("main.") if str(error).startswith(_MISSING) else None
+    table = getattr(error, "table", None)
     return next((projection.name for projection in PROJECTIONS if projection.name == table), None)
 
 

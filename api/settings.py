@@ -1,5 +1,6 @@
 """What can an operator set? By environment, prefix OFFER_LEDGER_; nothing is obligatory."""
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated
@@ -8,13 +9,32 @@ from pydantic import AfterValidator, Field, SecretStr
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-SQLITE_PREFIX = "sqlite:///"
+from domain.store.database import DEFAULT_SCHEMA, POSTGRES_PREFIXES, SQLITE_PREFIX
+
 REDIS_URL = re.compile(r"(rediss?://[^/?#]+(/\d*)?|unix://[^/?#]*/[^?#]+)(\?[^#]*)?")
 
 
-def _sqlite_url(url: str) -> str:
+def _database_url(url: str) -> str:
+    if url.startswith(POSTGRES_PREFIXES):
+        return _postgres_url(url)
     if url.removeprefix(SQLITE_PREFIX) in {url, "", ":memory:"}:
-        raise PydanticCustomError("sqlite_url", "must be sqlite:///PATH, a file; other databases are not supported")
+        raise PydanticCustomError("database_url", "must be sqlite:///PATH, a file, or postgresql://…, as libpq has it")
+    return url
+
+
+def _postgres_url(url: str) -> str:
+    try:
+        from psycopg import ProgrammingError, conninfo  # noqa: PLC0415 - an extra, for those who set this
+    except ImportError:
+        message = "needs the Python package psycopg, which is not installed (the extra offer-ledger[postgres])"
+        raise PydanticCustomError("postgres_missing", message) from None
+    if os.environ.get("POSTGRES_ENABLE_DB_FUNCTIONS", "").lower() in {"1", "t", "true", "y", "yes", "on"}:
+        # It takes no lock for the order of events, so a follower may skip some for ever.
+        raise PydanticCustomError("function_mode", "is not served with POSTGRES_ENABLE_DB_FUNCTIONS set")
+    try:
+        conninfo.conninfo_to_dict(url)
+    except ProgrammingError:
+        raise PydanticCustomError("database_url", "has a part that libpq can't use") from None
     return url
 
 
@@ -39,9 +59,14 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="OFFER_LEDGER_")
 
-    database_url: Annotated[str, AfterValidator(_sqlite_url)] = Field(
+    database_url: Annotated[str, AfterValidator(_database_url)] = Field(
         default="sqlite:///offer-ledger.db",
-        description="Where the ledger lies: sqlite:///relative/path.db or sqlite:////absolute/path.db",
+        # It may hold a password.
+        repr=False,
+        description="Where the ledger lies: sqlite:///relative/path.db, sqlite:////absolute/path.db or postgresql://…",
+    )
+    database_schema: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")] = Field(
+        default=DEFAULT_SCHEMA, description="The schema of a ledger in PostgreSQL: several may share a database"
     )
     redis_url: Annotated[str, AfterValidator(_redis_url)] | None = Field(
         default=None,
@@ -66,4 +91,10 @@ class Settings(BaseSettings):
 
     @property
     def database(self) -> Path:
+        """The file of a ledger that is not shared."""
         return Path(self.database_url.removeprefix(SQLITE_PREFIX))
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several processes may serve the same ledger."""
+        return self.database_url.startswith(POSTGRES_PREFIXES)

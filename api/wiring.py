@@ -54,7 +54,11 @@ def open_service(
     `owner`: in whose name runs are carried out, if not in that of this process. Raises SchemaMismatch, and StorageError if the database can't be opened."""
     settings = settings or Settings()
     limiter = RequestLimiter(settings.redis_url)
-    ledger = OfferLedger(settings.database, clock, projector.Projector(), known_offers.known_offers)
+    # What is recorded by several processes is recorded by one clock.
+    times = None if settings.is_shared and clock is utc_now else clock
+    ledger = OfferLedger(
+        settings.database_url, times, projector.Projector(), known_offers.known_offers, settings.database_schema
+    )
     try:
         ledger.recorder.prepare_schema(projector.tables())
         runs = RunLedger(ledger, clock, owner or _this_process(), timedelta(seconds=settings.lease_seconds))

@@ -25,8 +25,9 @@ from domain.partner import Partner, SetPartner
 from domain.refusals import UnknownPartner
 from domain.store.commit import CommitContext, head_of
 from domain.store.cursor import Cursor
+from domain.store.database import DEFAULT_SCHEMA
 from domain.store.mapper import LedgerMapper, VersionedEvent, decode_event
-from domain.store.sqlite import LedgerFactory, LedgerRecorder
+from domain.store.recorder import LedgerFactory, LedgerRecorder
 from domain.token import CreateToken, RevokeToken
 from domain.values import Channel, Clock, Origin, partner_uid, token_uid
 
@@ -71,15 +72,23 @@ class OfferLedger(Application[UUID]):
     name = "offer_ledger"
     recorder: LedgerRecorder
 
-    def __init__(self, database: Path, clock: Clock, followers: Followers, known_offers: KnownOffers) -> None:
+    def __init__(
+        self,
+        database: str | Path,
+        clock: Clock | None,
+        followers: Followers,
+        known_offers: KnownOffers,
+        schema: str = DEFAULT_SCHEMA,
+    ) -> None:
         super().__init__(
             {
                 "PERSISTENCE_MODULE": f"{LedgerFactory.__module__}:{LedgerFactory.__qualname__}",
                 "MAPPER_TOPIC": f"{LedgerMapper.__module__}:{LedgerMapper.__qualname__}",
                 LedgerFactory.DATABASE: str(database),
+                LedgerFactory.SCHEMA: schema,
             }
         )
-        self.recorder.clock = self._clock = clock
+        self.recorder.clock = clock
         self._followers = followers
         self.known_offers = known_offers
 
@@ -110,7 +119,7 @@ class OfferLedger(Application[UUID]):
 
     def present(self, tx: Cursor) -> datetime:
         """Not before anything that has been recorded: what a caller has seen has happened."""
-        now, newest = self._clock(), head_of(tx).recorded_at
+        now, newest = self.recorder.now(tx), head_of(tx).recorded_at
         return max(now, newest) if newest else now
 
     # Events

@@ -22,34 +22,6 @@ class Difference(Struct, frozen=True, rename="camel"):
     expected: dict[str, Any] | None
 
 
-def shape(tx: Cursor, schema: str, table: str) -> list[tuple[Any, ...]]:
-    """What is declared of each column; nothing of a table that is not there."""
-    rows = tx.execute(
-        'SELECT name, type, "notnull", dflt_value, pk FROM pragma_table_info(?, ?) ORDER BY cid', (table, schema)
-    )
-    return [tuple(row) for row in rows]
-
-
-def missing_indexes(tx: Cursor, projection: Projection) -> list[str]:
-    """The indexes of a projection that its table does not have, under whatever names."""
-    rows = tx.execute(
-        "SELECT sql FROM sqlite_master WHERE type = 'index' AND tbl_name = ?", (projection.name,)
-    ).fetchall()
-    found = {_index(row["sql"]) for row in rows if row["sql"]}
-    return [name for name, told in map(_named_index, projection.indexes) if told not in found]
-
-
-def _named_index(statement: str) -> tuple[str, str]:
-    words = statement.split()
-    return words[words.index("ON") - 1], _index(statement)
-
-
-def _index(statement: str) -> str:
-    """Of what it is, without its name; SQLite puts names in quotes when it renames a table."""
-    words = statement.replace('"', "").split()
-    return " ".join([*words[: words.index("ON") - 1], *words[words.index("ON") :]])
-
-
 def differing_rows(tx: Cursor, projection: Projection, found: str, expected: str) -> Iterator[Difference]:
     """Between two tables of the projection's shape."""
     key = ", ".join(projection.key)

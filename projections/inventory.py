@@ -238,7 +238,7 @@ def _conditions(wanted: OfferFilter, now: datetime) -> tuple[list[str], list[Any
         conditions.append(redeemable if wanted.redeemable else f"NOT {redeemable}")
         values.append(to_microseconds(now))
     if wanted.q is not None:
-        conditions.append("(instr(i.searched_ids, ?) OR instr(i.searched_names, ?))")
+        conditions.append("(instr(i.searched_ids, ?) > 0 OR instr(i.searched_names, ?) > 0)")
         values += [wanted.q.casefold()] * 2
     return conditions, values
 

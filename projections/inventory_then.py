@@ -104,6 +104,6 @@ def _conditions(wanted: OfferFilter) -> tuple[list[str], list[Any]]:
         redeemable = "(i.status = 'active' OR i.last_until IS NOT NULL)"
         conditions.append(redeemable if wanted.redeemable else f"NOT {redeemable}")
     if wanted.q is not None:
-        conditions.append("(instr(i.searched_ids, ?) OR instr(i.searched_names, ?))")
+        conditions.append("(instr(i.searched_ids, ?) > 0 OR instr(i.searched_names, ?) > 0)")
         values += [wanted.q.casefold()] * 2
     return conditions, values

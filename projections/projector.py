@@ -13,7 +13,6 @@ from domain.events import Event
 from domain.ledger import Entry, OfferLedger
 from domain.store.commit import head_of
 from domain.store.cursor import Cursor
-from domain.store.schema import table_names
 from projections import (
     event_types,
     inventory,
@@ -47,7 +46,7 @@ class Projector:
 
     def project(self, tx: Cursor, entries: Sequence[Entry], /) -> None:
         if self._unseen:
-            self._unseen -= table_names(tx)
+            self._unseen -= tx.dialect.table_names(tx)
         project(tx, entries, self._seen())
 
     def seal(self, tx: Cursor, commit_id: int, kinds: Collection[type[Event]], /) -> None:
@@ -119,7 +118,7 @@ class ProjectionStatus(Struct, frozen=True):
 
 def status(ledger: OfferLedger) -> ProjectionStatus:
     with ledger.recorder.reading() as tx:
-        built = table_names(tx)
+        built = tx.dialect.table_names(tx)
         sizes = [ProjectionSize(p.name, _count(tx, p.name) if p.name in built else None) for p in PROJECTIONS]
         return ProjectionStatus(head_of(tx).position, sizes)
 
@@ -127,7 +126,7 @@ def status(ledger: OfferLedger) -> ProjectionStatus:
 def not_built(ledger: OfferLedger) -> list[str]:
     """Projections that have no table yet: they were added to this program after the ledger was made."""
     with ledger.recorder.reading() as tx:
-        built = table_names(tx)
+        built = tx.dialect.table_names(tx)
     return [projection.name for projection in PROJECTIONS if projection.name not in built]
 
 

@@ -13,9 +13,8 @@ from msgspec import Struct
 from domain.ledger import OfferLedger, StorageError
 from domain.store.commit import head_of
 from domain.store.cursor import Cursor
-from domain.store.schema import table_names
 from domain.values import Watch, unwatched
-from projections.differences import DIFFERENCES_SHOWN, Difference, differing_rows, shape
+from projections.differences import DIFFERENCES_SHOWN, Difference, differing_rows
 from projections.projection import Projection
 from projections.projector import PROJECTIONS, Replay
 from projections.shadows import SHADOW, RenamingCursor, free_index, leftovers, put_in_place
@@ -143,7 +142,8 @@ class _Rebuilding:
         found: list[Difference] = []
         for projection in self._projections:
             shadow = f"{SHADOW}{projection.name}"
-            if shape(tx, "main", projection.name) == shape(tx, "main", shadow):
+            dialect = tx.dialect
+            if dialect.columns(tx, dialect.live, projection.name) == dialect.columns(tx, dialect.live, shadow):
                 found.extend(differing_rows(tx, projection, projection.name, shadow))
         return found[:DIFFERENCES_SHOWN]
 
@@ -164,13 +164,13 @@ class _Rebuilding:
             yield tx
 
     def _require_what_is_read(self, tx: Cursor) -> None:
-        there = table_names(tx).union(projection.name for projection in self._projections)
+        there = tx.dialect.table_names(tx).union(projection.name for projection in self._projections)
         for projection in self._projections:
             for read in projection.reads:
                 if read not in there:
                     raise RebuildLacks(projection.name, read)
 
     def _require_token(self, tx: Cursor) -> None:
-        found = tx.execute(f"SELECT token FROM {FENCE}").fetchone() if FENCE in table_names(tx) else None
+        found = tx.execute(f"SELECT token FROM {FENCE}").fetchone() if FENCE in tx.dialect.table_names(tx) else None
         if found is None or found["token"] != self._token:
             raise RebuildOvertaken

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any, Self
 
 from domain.store.cursor import Cursor
-from domain.store.schema import table_names
+from domain.store.dialect import Dialect
 from projections.projection import Projection
 
 SHADOW, RETIRED = "rebuilt_", "retired_"
@@ -26,6 +26,10 @@ class RenamingCursor:
         self._tx = tx
         self._renamed = lru_cache(_STATEMENTS_KEPT)(lambda sql: names.sub(rf"{SHADOW}\1", sql))
 
+    @property
+    def dialect(self) -> Dialect:
+        return self._tx.dialect
+
     def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Self:
         self._tx.execute(self._renamed(sql), parameters)
         return self
@@ -33,6 +37,9 @@ class RenamingCursor:
     def executemany(self, sql: str, rows: Iterable[Sequence[Any]], /) -> Self:
         self._tx.executemany(self._renamed(sql), rows)
         return self
+
+    def each(self, sql: str, parameters: Sequence[Any] = (), /) -> Iterator[Any]:
+        return self._tx.each(self._renamed(sql), parameters)
 
     def fetchone(self) -> Any:
         return self._tx.fetchone()
@@ -48,25 +55,20 @@ def free_index(tx: Cursor, statement: str) -> str:
     """The statement of an index, under whichever of two names is free: the live table's index has the other one, and an
     index can't be renamed."""
     name = re.search(r"\bINDEX\s+(\w+)", statement)
-    if name and tx.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name[1],)).fetchone():
+    if name and tx.dialect.has_index(tx, name[1]):
         return f"{statement[: name.end()]}_again{statement[name.end() :]}"
     return statement
 
 
 def put_in_place(tx: Cursor, projections: Iterable[Projection]) -> None:
     """Makes each shadow the live table; the one that was live is retired. To drop it would take its time."""
-    there = table_names(tx)
-    # What speaks of the table, such as a view, shall speak of the new one.
-    tx.execute("PRAGMA legacy_alter_table = ON")
-    try:
-        for name in (projection.name for projection in projections):
-            if name in there:
-                tx.execute(f"ALTER TABLE {name} RENAME TO {RETIRED}{name}")
-            tx.execute(f"ALTER TABLE {SHADOW}{name} RENAME TO {name}")
-    finally:
-        tx.execute("PRAGMA legacy_alter_table = OFF")
+    there = tx.dialect.table_names(tx)
+    for name in (projection.name for projection in projections):
+        if name in there:
+            tx.dialect.rename_table(tx, name, f"{RETIRED}{name}")
+        tx.dialect.rename_table(tx, f"{SHADOW}{name}", name)
 
 
 def leftovers(tx: Cursor) -> list[str]:
     """Tables that are live for nobody."""
-    return sorted(name for name in table_names(tx) if name.startswith((SHADOW, RETIRED)))
+    return sorted(name for name in tx.dialect.table_names(tx) if name.startswith((SHADOW, RETIRED)))

@@ -14,8 +14,9 @@ from domain.events import OfferCreated, OfferRestored, OfferUpdated
 from domain.ledger import Entry, OfferLedger, StorageError
 from domain.store.commit import CommitContext, EventsDigest, chained, commit_digest, head_of
 from domain.store.cursor import Cursor
+from domain.store.dialect import Column, missing_indexes
 from domain.values import Watch, unwatched
-from projections.differences import DIFFERENCES_SHOWN, Difference, differing_rows, missing_indexes, shape
+from projections.differences import DIFFERENCES_SHOWN, Difference, differing_rows
 from projections.projection import Projection
 from projections.projector import PROJECTIONS, Replay
 
@@ -44,7 +45,7 @@ def verify(ledger: OfferLedger, watch: Watch = unwatched) -> list[Difference]:
 def _broken_commits(tx: Cursor) -> Iterator[Difference]:
     """Commits that are not as they were recorded, in the place where they were recorded."""
     before = _Place(0, 0, b"")
-    for commit_id, rows in itertools.groupby(tx.execute(_COMMITTED), lambda row: row["commit_id"]):
+    for commit_id, rows in itertools.groupby(tx.each(_COMMITTED), lambda row: row["commit_id"]):
         differences, before = _check(f"commit {commit_id}", rows, before)
         yield from differences
     head = tx.execute("SELECT position, recorded_at, chain FROM head").fetchone()
@@ -121,7 +122,7 @@ def _bytes(value: bytes | str) -> bytes:
 
 def _broken_images(tx: Cursor, referred: set[str]) -> Iterator[Difference]:
     """Images that are not what they were, and those that events refer to and that are not there."""
-    for row in tx.execute("SELECT digest, literal FROM images"):
+    for row in tx.each("SELECT digest, literal FROM images"):
         digest = _bytes(row["digest"]).hex()
         if (found := hashlib.sha256(_bytes(row["literal"])).hexdigest()) != digest:
             yield Difference(f"image {digest}", {"digest": found}, {"digest": digest})
@@ -148,17 +149,17 @@ def _replay(ledger: OfferLedger, tx: Cursor, watch: Watch) -> set[str]:
 
 
 def _wrong_rows(tx: Cursor, projection: Projection) -> Iterator[Difference]:
-    name = projection.name
-    found, expected = (shape(tx, schema, name) for schema in ("main", "temp"))
+    name, dialect = projection.name, tx.dialect
+    found, expected = (dialect.columns(tx, place, name) for place in (dialect.live, dialect.temporary))
     if not found:
         yield Difference(name, {"built": False}, {"built": True})
     elif found != expected:
-        yield Difference(name, {"columns": _columns(found)}, {"columns": _columns(expected)})
+        yield Difference(name, {"columns": _told(found)}, {"columns": _told(expected)})
     else:
-        yield from differing_rows(tx, projection, f"main.{name}", f"temp.{name}")
-        for index in missing_indexes(tx, projection):
+        yield from differing_rows(tx, projection, f"{dialect.live}{name}", f"{dialect.temporary}{name}")
+        for index in missing_indexes(dialect, tx, name, projection.indexes):
             yield Difference(name, {"built": False, "index": index}, {"built": True, "index": index})
 
 
-def _columns(declared: Sequence[Sequence[Any]]) -> list[str]:
-    return [f"{name} {kind}{' NOT NULL' * is_required}" for name, kind, is_required, *_ in declared]
+def _told(columns: Sequence[Column]) -> list[str]:
+    return [f"{name} {kind}{' NOT NULL' * is_required}" for name, kind, is_required in columns]

@@ -97,7 +97,7 @@ def page(tx: Cursor, wanted: WindowFilter, sight: Sight, after: WindowPlace, lim
 
 # Offers
 
-OFFERS_PER_QUERY = 100
+OFFERS_PER_LOOK, MOST_OFFERS_PER_LOOK = 100, 10_000
 
 _INACTIVE = f"{STATUS_AT.format(offer_id='o.offer_id')} <> 'active'"
 _WITH_WINDOWS = """
@@ -113,21 +113,21 @@ _WITH_WINDOWS = """
 
 
 def _offers(tx: Cursor, wanted: WindowFilter, sight: Sight, first: int) -> Iterator[Any]:
-    """The offers from that one on that may have such windows, in their order, and whether each was not active."""
-    driver, values = _driver(wanted, first)
+    """The offers from that one on that may have such windows, in their order, and whether each was not active. Some are looked
+    at, and more each time: there may be many that have none."""
     conditions, more = _conditions(wanted, sight)
-    # To sort what comes one by one in its order would make it come all at once.
-    order = "" if driver == _WITH_WINDOWS else " ORDER BY o.offer_id"
+    looked_at = OFFERS_PER_LOOK
     while True:
+        driver, values = _driver(wanted, first)
         found = tx.execute(
-            f"SELECT * FROM (SELECT o.offer_id, {_INACTIVE} AS is_inactive FROM ({driver}) o) o"
-            f" WHERE {' AND '.join(conditions)}{order} LIMIT ?",
-            (sight.statuses_at, *values, *more, OFFERS_PER_QUERY),
+            f"SELECT *, CASE WHEN {' AND '.join(conditions)} THEN 1 ELSE 0 END AS is_wanted"
+            f" FROM (SELECT o.offer_id, {_INACTIVE} AS is_inactive FROM ({driver} LIMIT ?) o) o ORDER BY o.offer_id",
+            (*more, sight.statuses_at, *values, looked_at),
         ).fetchall()
-        yield from found
-        if len(found) < OFFERS_PER_QUERY:
+        yield from (row for row in found if row["is_wanted"])
+        if len(found) < looked_at:
             return
-        driver, values = _driver(wanted, found[-1]["offer_id"] + 1)
+        first, looked_at = found[-1]["offer_id"] + 1, min(looked_at * 4, MOST_OFFERS_PER_LOOK)
 
 
 def _driver(wanted: WindowFilter, first: int) -> tuple[str, list[Any]]:
@@ -138,13 +138,21 @@ def _driver(wanted: WindowFilter, first: int) -> tuple[str, list[Any]]:
             first,
         ]
     if wanted.customer_id is not None:
-        windows = "SELECT DISTINCT offer_id FROM redemption_windows WHERE customer_id = ? AND offer_id >= ?"
+        windows = (
+            "SELECT DISTINCT offer_id FROM redemption_windows WHERE customer_id = ? AND offer_id >= ? ORDER BY offer_id"
+        )
         return windows, [wanted.customer_id, first]
     if wanted.state is WindowState.WINDING_DOWN:
         # Those that have ever been so.
-        return "SELECT DISTINCT offer_id FROM offer_periods WHERE status <> 'active' AND offer_id >= ?", [first]
+        return (
+            "SELECT DISTINCT offer_id FROM offer_periods WHERE status <> 'active' AND offer_id >= ? ORDER BY offer_id",
+            [first],
+        )
     if wanted.partner is not None:
-        return "SELECT offer_id FROM inventory WHERE partner = ? AND offer_id >= ?", [wanted.partner, first]
+        return (
+            "SELECT offer_id FROM inventory WHERE partner = ? AND offer_id >= ? ORDER BY offer_id",
+            [wanted.partner, first],
+        )
     return _WITH_WINDOWS, [first]
 
 

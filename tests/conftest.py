@@ -19,6 +19,7 @@ from domain.ledger import OfferLedger
 from domain.partner import SetPartner
 from domain.token import CreateToken
 from domain.values import Role
+from tests.engine import an_empty_database
 from tests.examples import PARTNER
 from tests.harness import OPERATOR, Call, Caller, Clock, MakeToken
 
@@ -35,8 +36,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(database_url=f"sqlite:///{tmp_path}/ledger.db")
+def settings(tmp_path: Path) -> Iterator[Settings]:
+    with an_empty_database(tmp_path) as found:
+        yield found
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from uuid import uuid4
 
 from hypothesis import strategies as st
 
-from api.settings import Settings
 from api.wiring import Service, open_service
 from domain.activation import Activate
 from domain.activation_ledger import ActivationRequest
@@ -21,6 +20,7 @@ from domain.redemption_ledger import RedemptionRequest
 from domain.refusals import Refused
 from domain.token import CreateToken, RevokeToken
 from domain.values import Channel, OfferKey, Operation, Origin, Role, Source, redemption_uid
+from tests.engine import an_empty_database
 from tests.examples import PARTNER, item
 from tests.harness import OPERATOR, Clock, run_batch, run_ledger
 from tests.offers_files import document, process, record
@@ -40,14 +40,16 @@ Step = Callable[[Service, Clock], object]
 @contextmanager
 def a_service() -> Iterator[tuple[Service, Clock]]:
     clock = Clock()
-    with TemporaryDirectory() as folder:
-        settings = Settings(database_url=f"sqlite:///{Path(folder)}/ledger.db")
-        with open_service(settings, clock) as service:
-            for partner in (PARTNER, "harbor"):
-                service.ledger.handle(
-                    SetPartner(partner, synchronize_per_day=0, insert_per_hour=0, daily_quota=0), OPERATOR
-                )
-            yield service, clock
+    with (
+        TemporaryDirectory() as folder,
+        an_empty_database(Path(folder)) as settings,
+        open_service(settings, clock) as service,
+    ):
+        for partner in (PARTNER, "harbor"):
+            service.ledger.handle(
+                SetPartner(partner, synchronize_per_day=0, insert_per_hour=0, daily_quota=0), OPERATOR
+            )
+        yield service, clock
 
 
 def putting(key: OfferKey, name: str | None) -> Step:

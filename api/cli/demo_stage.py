@@ -20,9 +20,10 @@ from api.auth import digest_secret
 from api.cli.tokens import DEFAULT_REQUESTS_PER_MINUTE, SECRET_BYTES
 from api.cli.who import cli_origin
 from api.problems import BATCH_PATH
-from api.settings import SQLITE_PREFIX, Settings
+from api.settings import Settings
 from api.wiring import Service, open_service, utc_now
 from domain.partner import SetPartner
+from domain.store.database import SQLITE_PREFIX
 from domain.token import CreateToken
 from domain.values import Role
 

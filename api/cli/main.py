@@ -13,7 +13,21 @@ import typer
 from pydantic import ValidationError
 
 from api import not_built
-from api.cli import demo, diff, export, imports, offers, owed, partners, projections, replay, serve, tokens, watch
+from api.cli import (
+    backup,
+    demo,
+    diff,
+    export,
+    imports,
+    offers,
+    owed,
+    partners,
+    projections,
+    replay,
+    serve,
+    tokens,
+    watch,
+)
 from api.cli.output import fail
 from api.problems import Problem
 from api.schemas.messages import complaints
@@ -41,6 +55,7 @@ app.command("inventory")(offers.inventory)
 app.command("history")(offers.history)
 app.command("diff")(diff.diff)
 app.command("export")(export.export)
+app.command("backup")(backup.backup)
 app.command("replay")(replay.replay)
 app.command("windows")(owed.windows)
 app.command("verdict")(owed.verdict)

@@ -1,20 +1,25 @@
 """offer-ledger serve"""
 
+import atexit
 import gc
 import logging
+import signal
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 import uvicorn
+from fastapi import FastAPI
+from uvicorn.supervisors import Multiprocess
 
 from api import not_built
 from api.app import create_app
 from api.cli.output import fail
 from api.leaving import Leaving
 from api.run_desk import RunDesk
+from api.settings import Settings
 from api.wiring import Service, open_service
 from projections import projector
 
@@ -29,8 +34,11 @@ def serve(
     workers: Annotated[int, typer.Option(help="Processes; more than one needs PostgreSQL.", min=1)] = 1,
 ) -> None:
     """Serve HTTP until interrupted."""
-    if workers > 1:
+    if workers > 1 and not Settings().is_shared:
         fail("SQLite serves one process: --workers above 1 needs a ledger on PostgreSQL.", exit_code=2)
+    if workers > 1:
+        _serve_by_many(host, port, workers)
+        return
     with open_service() as service:
         _tell_what_is_not_built(service)
         app = create_app(service, warm=True)
@@ -43,6 +51,51 @@ def serve(
         with suppress(KeyboardInterrupt, SystemExit):
             server.run()
         sys.exit(0 if server.started else 1)
+
+
+def _serve_by_many(host: str, port: int, workers: int) -> None:
+    """By processes that share a socket; one that dies, or stands still, is begun again."""
+    # What keeps all of them from beginning is told once.
+    with open_service() as service:
+        _tell_what_is_not_built(service)
+    config = uvicorn.Config(
+        "api.cli.serve:worker",
+        factory=True,
+        workers=workers,
+        host=host,
+        port=port,
+        server_header=False,
+        timeout_graceful_shutdown=SECONDS_TO_END_REQUESTS,
+    )
+    socket = config.bind_socket()
+    # So nobody is refused while no worker is there: callers wait for the next one.
+    socket.listen(config.backlog)
+    Multiprocess(config, [socket]).run()
+
+
+_opened = ExitStack()
+atexit.register(_opened.close)
+
+
+def worker() -> FastAPI:
+    """What one of several processes serves, until it ends."""
+    app = create_app(_opened.enter_context(open_service()), warm=True)
+    _spare_what_stays()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        _tell_first(app, number)
+    return app
+
+
+def _tell_first(app: FastAPI, number: int) -> None:
+    """As _Server does: nobody shall wait any longer when uvicorn begins to end."""
+    uvicorns: Any = signal.getsignal(number)
+
+    def handle(sig: int, frame: FrameType | None) -> None:
+        app.state.desk.leave()
+        app.state.leaving.tell()
+        uvicorns(sig, frame)
+
+    signal.signal(number, handle)
 
 
 def _tell_what_is_not_built(service: Service) -> None:

@@ -64,7 +64,8 @@ def watch(
     report beside it. One at a time, the oldest by the date in its name first."""
     with _until_interrupted(), open_service() as service:
         require_partner(service, partner)
-        if service.settings.database.parent.resolve() == directory.resolve():
+        settings = service.settings
+        if not settings.is_shared and settings.database.parent.resolve() == directory.resolve():
             fail("DIR: holds the ledger itself, which is no offers file.", exit_code=2)
         with ExitStack() as opened:
             try:

@@ -23,7 +23,7 @@ class CommitWriter:
         self._tx = tx
         self._clock = clock
         self._digest = EventsDigest()
-        self.commit_id: int = tx.execute("SELECT coalesce(max(commit_id), 0) + 1 AS id FROM commits").fetchone()["id"]
+        self.commit_id = tx.dialect.next_commit_id(tx)
         self.event_count = 0
 
     def append(self, events: Sequence[StoredEvent]) -> list[int]:

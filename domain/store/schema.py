@@ -2,7 +2,7 @@
 
 The commit is the unit of record: events carry (commit, ordinal), and a position is the commit's first position plus
 the ordinal, so that bulk rows need not know their place in the ledger while they are written. Times are microseconds
-since 1970. `ledger` is for people with a database shell.
+since 1970.
 """
 
 from domain.store.cursor import Cursor
@@ -75,7 +75,7 @@ TABLES = (
         fence INTEGER NOT NULL,
         attempts INTEGER NOT NULL,
         state TEXT NOT NULL,
-        is_counted INTEGER NOT NULL,
+        is_counted BOOLEAN NOT NULL,
         request_digest TEXT,
         finished_at INTEGER,
         counts TEXT,
@@ -139,33 +139,27 @@ TABLES = (
         name TEXT PRIMARY KEY,
         secret BLOB NOT NULL
     )""",
-    """
-    CREATE VIEW ledger AS
-    SELECT c.first_position + e.ordinal AS position,
-           strftime('%Y-%m-%dT%H:%M:%S', c.recorded_at / 1000000, 'unixepoch')
-               || printf('.%06dZ', c.recorded_at % 1000000) AS recorded_at,
-           e.topic AS type, lower(substr(hex(s.stream_uid), 1, 8) || '-' || substr(hex(s.stream_uid), 9, 4) || '-'
-               || substr(hex(s.stream_uid), 13, 4) || '-' || substr(hex(s.stream_uid), 17, 4) || '-'
-               || substr(hex(s.stream_uid), 21)) AS stream, e.version, c.partner, c.actor, c.source,
-           c.run_id, c.trace_id, CAST(e.state AS TEXT) AS state
-    FROM commits c JOIN events e USING (commit_id) JOIN streams s USING (stream_id)
-    """,
     f"INSERT INTO schema_version VALUES ({SCHEMA_VERSION})",
     "INSERT INTO head VALUES (1, 0, 0, x'')",
 )
+
+
+HEARTBEATS = """
+    CREATE TABLE IF NOT EXISTS heartbeats (
+        run_id TEXT PRIMARY KEY,
+        fence INTEGER NOT NULL,
+        lease_until INTEGER NOT NULL
+    )"""
+"""Beside the primary records: which runs have owners that are at work."""
 
 
 class SchemaMismatch(Exception):  # noqa: N818 - names what is the case, as a refusal does
     """The database was made by another version of this program."""
 
 
-def table_names(tx: Cursor) -> set[str]:
-    return {row["name"] for row in tx.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-
-
 def require_schema(tx: Cursor) -> None:
     """Raises SchemaMismatch."""
-    if "schema_version" not in table_names(tx):
+    if "schema_version" not in tx.dialect.table_names(tx):
         raise SchemaMismatch("The database holds something else than a ledger")
     versions = [row["version"] for row in tx.execute("SELECT version FROM schema_version")]
     if versions != [SCHEMA_VERSION]:

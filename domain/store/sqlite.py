@@ -1,229 +1,226 @@
-"""How does the ledger write to SQLite?
+"""How is SQLite spoken to: how are its connections opened, its transactions begun and ended, and what does it say in its own way?
 
-One writer at a time (BEGIN IMMEDIATE), any number of readers on snapshots of their own (WAL). Everything that a
-request changes is written inside `insert_events`, so it is there together or not at all.
+Not by the library's pool: there a writer that waits for another one makes every reader wait behind it, and closing it
+pulls connections away from threads that are using them.
 """
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+import re
+import sqlite3
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
+from threading import Lock
 from typing import Any
-from uuid import UUID
 
 from eventsourcing.persistence import (
-    AggregateRecorder,
-    ApplicationRecorder,
-    InfrastructureFactory,
-    Notification,
-    ProcessRecorder,
-    StoredEvent,
-    Subscription,
-    TrackingRecorder,
+    DatabaseError,
+    DataError,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    NotSupportedError,
+    OperationalError,
+    PersistenceError,
+    ProgrammingError,
 )
-from eventsourcing.utils import Environment, EnvType
 
-from domain.store.commit import CommitContext, StoredEntry, head_of
-from domain.store.commit_writer import CommitWriter
-from domain.store.connections import Connections
 from domain.store.cursor import Cursor
-from domain.store.heartbeats import Heartbeats
-from domain.store.schema import TABLES, require_schema, table_names
-from domain.store.secrets import make_secrets
-from domain.values import Clock
+from domain.store.dialect import Column, MissingTable
+from domain.store.schema import HEARTBEATS
+from domain.values import Watch
+
+LOCK_TIMEOUT_SECONDS = 60.0
+PAGE_BYTES = 8192
+CACHED_STATEMENTS = 256
+MAX_IDLE = 8
+PAGES_PER_STEP = 1_000
+
+# The library's names for what PEP 249 names; the most special first.
+_ERRORS: tuple[tuple[type[sqlite3.Error], type[PersistenceError]], ...] = (
+    (sqlite3.IntegrityError, IntegrityError),
+    (sqlite3.OperationalError, OperationalError),
+    (sqlite3.DataError, DataError),
+    (sqlite3.InternalError, InternalError),
+    (sqlite3.ProgrammingError, ProgrammingError),
+    (sqlite3.NotSupportedError, NotSupportedError),
+    (sqlite3.DatabaseError, DatabaseError),
+    (sqlite3.InterfaceError, InterfaceError),
+    (sqlite3.Error, PersistenceError),
+)
 
 
-class LedgerRecorder(ApplicationRecorder):
-    """The library's application recorder over commits."""
+class SqliteDialect:
+    live, temporary = "main.", "temp."
+
+    def table_names(self, tx: Cursor) -> set[str]:
+        return {row["name"] for row in tx.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+    def columns(self, tx: Cursor, place: str, table: str) -> list[Column]:
+        told = 'SELECT name, type, "notnull", pk FROM pragma_table_info(?, ?) ORDER BY cid'
+        rows = tx.execute(told, (table, place.rstrip("."))).fetchall()
+        return [Column(row["name"], row["type"], bool(row["notnull"] or row["pk"])) for row in rows]
+
+    def index_statements(self, tx: Cursor, table: str) -> list[str]:
+        told = "SELECT sql FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL"
+        return [row["sql"] for row in tx.execute(told, (table,)).fetchall()]
+
+    def has_index(self, tx: Cursor, name: str) -> bool:
+        found = tx.execute("SELECT 1 FROM sqlite_master WHERE type = 'index' AND name = ?", (name,)).fetchone()
+        return found is not None
+
+    def rename_table(self, tx: Cursor, table: str, name: str) -> None:
+        tx.execute("PRAGMA legacy_alter_table = ON")
+        try:
+            tx.execute(f"ALTER TABLE {table} RENAME TO {name}")
+        finally:
+            tx.execute("PRAGMA legacy_alter_table = OFF")
+
+    def now(self, _tx: Cursor) -> datetime:
+        return datetime.now(UTC)
+
+    def next_commit_id(self, tx: Cursor) -> int:
+        return int(tx.execute("SELECT coalesce(max(commit_id), 0) + 1 AS id FROM commits").fetchone()["id"])
+
+
+SQLITE = SqliteDialect()
+LEASES_SUFFIX = "-leases"
+LEDGER_VIEW = """
+    CREATE VIEW ledger AS
+    SELECT c.first_position + e.ordinal AS position,
+           strftime('%Y-%m-%dT%H:%M:%S', c.recorded_at / 1000000, 'unixepoch')
+               || printf('.%06dZ', c.recorded_at % 1000000) AS recorded_at,
+           e.topic AS type, lower(substr(hex(s.stream_uid), 1, 8) || '-' || substr(hex(s.stream_uid), 9, 4) || '-'
+               || substr(hex(s.stream_uid), 13, 4) || '-' || substr(hex(s.stream_uid), 17, 4) || '-'
+               || substr(hex(s.stream_uid), 21)) AS stream, e.version, c.partner, c.actor, c.source,
+           c.run_id, c.trace_id, CAST(e.state AS TEXT) AS state
+    FROM commits c JOIN events e USING (commit_id) JOIN streams s USING (stream_id)
+"""
+"""For people with a database shell."""
+
+
+class SqliteCursor(sqlite3.Cursor):
+    dialect = SQLITE
+
+    def each(self, sql: str, parameters: Sequence[Any] = (), /) -> Iterator[Any]:
+        return iter(self.execute(sql, parameters))
+
+
+class Connections:
+    """Any number of readers and one writer at a time, of this process; SQLite's lock sees to the other processes."""
+
+    dialect = SQLITE
 
     def __init__(self, database: str) -> None:
-        self._connections = Connections(database)
-        self.heartbeats = Heartbeats(database)
-        self.clock: Clock = lambda: datetime.now(UTC)
+        self.database = database
+        self._beside: Connections | None = None
+        self._idle: deque[sqlite3.Connection] = deque()
+        self._writer = Lock()
+        self._closed = False
 
-    # Transactions
+    def making(self, tables: Sequence[str]) -> Sequence[str]:
+        return [*tables, LEDGER_VIEW]
 
-    def writing(self) -> AbstractContextManager[Cursor]:
-        """A transaction that holds the write lock from its start and commits at its end."""
-        return self._connections.writing()
+    @contextmanager
+    def writing(self) -> Iterator[Cursor]:
+        """A transaction that holds the write lock from its start and commits at its end; rolls back on any error."""
+        if not self._writer.acquire(timeout=LOCK_TIMEOUT_SECONDS):
+            raise OperationalError("Other writers have held the ledger for too long")
+        try:
+            with self._transaction("BEGIN IMMEDIATE", "COMMIT") as cursor:
+                yield cursor
+        finally:
+            self._writer.release()
 
-    def reading(self) -> AbstractContextManager[Cursor]:
-        """A transaction that sees one snapshot."""
-        return self._connections.reading()
+    @contextmanager
+    def reading(self) -> Iterator[Cursor]:
+        """A transaction that sees one snapshot and keeps nothing."""
+        with self._transaction("BEGIN", "ROLLBACK") as cursor:
+            yield cursor
 
-    def settle(self, moment: datetime) -> None:
-        """Returns when no commit can come any more that is recorded before a moment, which has passed: a time is taken when
-        a commit is sealed, and the commit is seen when the transaction of its group ends."""
-        with self.reading() as tx:
-            newest = head_of(tx).recorded_at
-        if newest is None or newest < moment:
-            with self.writing():
-                pass
+    @contextmanager
+    def beside(self) -> Iterator[Cursor]:
+        """In a small database of its own (`…-leases`): the ledger has one lock for all that is written to it."""
+        if self._beside is None:
+            leases = Connections(self.database + LEASES_SUFFIX)
+            with leases.writing() as tx:
+                tx.execute(HEARTBEATS)
+            self._beside = leases
+        with self._beside.writing() as tx:
+            yield tx
 
     def close(self) -> None:
-        self._connections.close()
-        self.heartbeats.close()
+        """Connections that are in use end when they are given back."""
+        if self._beside is not None:
+            self._beside.close()
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()
 
-    # Schema
+    @contextmanager
+    def _transaction(self, begin: str, end: str) -> Iterator[Cursor]:
+        with _library_errors():
+            connection = self._take()
+            try:
+                connection.execute(begin)
+                yield connection.cursor(SqliteCursor)
+                connection.execute(end)
+            finally:
+                if connection.in_transaction:
+                    connection.rollback()
+                self._give_back(connection)
 
-    def prepare_schema(self, projection_tables: Sequence[str]) -> None:
-        """Creates the tables on an empty database; raises SchemaMismatch for one that holds something else."""
-        with self.reading() as tx:
-            if table_names(tx):
-                require_schema(tx)
-                return
-        with self.writing() as tx:
-            if not table_names(tx):
-                for statement in (*TABLES, *projection_tables):
-                    tx.execute(statement)
-                make_secrets(tx)
-            require_schema(tx)
+    def _take(self) -> sqlite3.Connection:
+        if self._closed:
+            raise InterfaceError("The ledger has been closed")
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._open()
 
-    # Writing
+    def _give_back(self, connection: sqlite3.Connection) -> None:
+        if self._closed or len(self._idle) >= MAX_IDLE:
+            connection.close()
+            return
+        self._idle.append(connection)
+        if self._closed:  # meanwhile
+            self.close()
 
-    def insert_events(
-        self,
-        stored_events: Sequence[StoredEvent],
-        *,
-        transaction: Cursor | None = None,
-        context: CommitContext | None = None,
-        **unknown: Any,
-    ) -> Sequence[int]:
-        """Stores the events as one commit and answers their positions; joins `transaction` if it is given.
-
-        Raises IntegrityError if an event is not the next one of its stream.
-        """
-        if unknown:
-            raise TypeError(f"Not known here: {', '.join(unknown)}")
-        if not stored_events:
-            return []
-        with nullcontext(transaction) if transaction else self.writing() as tx:
-            commit = self.begin_commit(tx)
-            commit.append(stored_events)
-            first_position = commit.seal(context or CommitContext())
-            return list(range(first_position, first_position + len(stored_events)))
-
-    def begin_commit(self, tx: Cursor) -> CommitWriter:
-        """For events that come bit by bit, and nothing else in between."""
-        return CommitWriter(tx, self.clock)
-
-    # Reading
-
-    def select_events(
-        self,
-        originator_id: UUID | str,
-        *,
-        gt: int | None = None,
-        lte: int | None = None,
-        desc: bool = False,
-        limit: int | None = None,
-    ) -> Sequence[StoredEvent]:
-        uid = originator_id if isinstance(originator_id, UUID) else UUID(originator_id)
-        with self.reading() as tx:
-            return self.select_stream(tx, uid, gt=gt, lte=lte, desc=desc, limit=limit)
-
-    def select_stream(
-        self,
-        tx: Cursor,
-        uid: UUID,
-        *,
-        gt: int | None = None,
-        lte: int | None = None,
-        desc: bool = False,
-        limit: int | None = None,
-    ) -> list[StoredEvent]:
-        """The events of a stream, as a transaction sees them; the bounds are those of `select_events`."""
-        rows = tx.execute(
-            "SELECT e.version, e.topic, CAST(e.state AS BLOB) AS state FROM streams s JOIN events e USING (stream_id)"
-            " WHERE s.stream_uid = ? AND e.version > ? AND e.version <= ?"
-            f" ORDER BY e.version {'DESC' if desc else 'ASC'} LIMIT ?",
-            (uid.bytes, *_bounds(gt, lte), -1 if limit is None else limit),
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self.database,
+            check_same_thread=False,
+            isolation_level=None,
+            cached_statements=CACHED_STATEMENTS,
+            timeout=LOCK_TIMEOUT_SECONDS,
         )
-        return [StoredEvent(uid, row["version"], row["topic"], row["state"]) for row in rows]
-
-    def select_notifications(
-        self,
-        start: int | None,
-        limit: int,
-        stop: int | None = None,
-        topics: Sequence[str] = (),
-        *,
-        inclusive_of_start: bool = True,
-    ) -> Sequence[Notification]:
-        after = (start or 1) - inclusive_of_start
-        with self.reading() as tx:
-            return [
-                Notification(
-                    originator_id=UUID(bytes=row["stream_uid"]),
-                    originator_version=row["version"],
-                    topic=row["topic"],
-                    state=row["state"],
-                    id=row["position"],
-                )
-                for row in _entry_rows(tx, after, limit, stop, topics)
-            ]
-
-    def select_entries(self, tx: Cursor, after: int, limit: int) -> list[StoredEntry]:
-        """The entries that follow a position, in the order of the ledger."""
-        return [
-            StoredEntry(
-                row["position"],
-                row["commit_id"],
-                row["ordinal"],
-                row["stream_id"],
-                row["version"],
-                row["topic"],
-                row["state"],
-                row["recorded_at"],
-            )
-            for row in _entry_rows(tx, after, limit)
-        ]
-
-    def max_notification_id(self) -> int | None:
-        with self.reading() as tx:
-            return head_of(tx).position or None
-
-    def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> Subscription[ApplicationRecorder]:
-        raise NotImplementedError("Follow the ledger by its entries")
+        connection.row_factory = sqlite3.Row
+        try:
+            for pragma in (f"page_size={PAGE_BYTES}", "journal_mode=WAL", "synchronous=FULL"):
+                connection.execute(f"PRAGMA {pragma}")
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
 
 
-def _bounds(gt: int | None, lte: int | None) -> tuple[int, int]:
-    return (-1 if gt is None else gt, 2**62 if lte is None else lte)
+def copy_database(source: Path, target: Path, watch: Watch) -> int:
+    """The whole of it in one snapshot, while others read and write; answers the position of the copy. `target` is empty."""
+    with _library_errors(), closing(sqlite3.connect(source, isolation_level=None)) as ledger:
+        ledger.execute("BEGIN")
+        (position,) = ledger.execute("SELECT position FROM head").fetchone()
+        with closing(sqlite3.connect(target)) as copy:
+            ledger.backup(copy, pages=PAGES_PER_STEP, progress=lambda _status, left, total: watch(total - left, total))
+        return int(position)
 
 
-def _entry_rows(tx: Cursor, after: int, limit: int, stop: int | None = None, topics: Sequence[str] = ()) -> Cursor:
-    # The commit that holds the first wanted position is found first, so that a large one is not read from its start.
-    of_topics = f" AND e.topic IN ({','.join('?' * len(topics))})" if topics else ""
-    return tx.execute(
-        "SELECT c.first_position + e.ordinal AS position, c.commit_id, c.recorded_at, e.ordinal, e.stream_id, s.stream_uid,"
-        " e.version, e.topic, CAST(e.state AS BLOB) AS state"
-        " FROM commits c CROSS JOIN events e USING (commit_id) JOIN streams s USING (stream_id)"
-        " WHERE c.first_position >= coalesce((SELECT max(first_position) FROM commits WHERE first_position <= ?), 0)"
-        " AND e.ordinal >= ? - c.first_position AND c.first_position + e.ordinal <= ?"
-        f"{of_topics} ORDER BY c.first_position, e.ordinal LIMIT ?",
-        (after + 1, after + 1, 2**62 if stop is None else stop, *topics, limit),
-    )
-
-
-class LedgerFactory(InfrastructureFactory[TrackingRecorder]):
-    """Gives the library's application its one recorder; projections need no others, they join its transactions."""
-
-    DATABASE = "DATABASE"
-
-    def __init__(self, env: Environment | EnvType | None) -> None:
-        super().__init__(env)
-        self._recorder = LedgerRecorder(self.env.get(self.DATABASE) or "")
-
-    def application_recorder(self) -> LedgerRecorder:
-        return self._recorder
-
-    def close(self) -> None:
-        self._recorder.close()
-
-    def aggregate_recorder(self, purpose: str = "events") -> AggregateRecorder:
-        raise NotImplementedError(f"This ledger keeps no {purpose} apart")
-
-    def tracking_recorder(self, tracking_recorder_class: type[TrackingRecorder] | None = None) -> TrackingRecorder:
-        raise NotImplementedError(f"This ledger has no {tracking_recorder_class or 'tracking recorder'}")
-
-    def process_recorder(self) -> ProcessRecorder:
-        raise NotImplementedError("This ledger has no process recorder")
+@contextmanager
+def _library_errors() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        if missing := re.match(r"no such table: (?:main\.)?(\w+)", str(error)):
+            raise MissingTable(missing[1], str(error)) from error
+        raised = next(theirs for ours, theirs in _ERRORS if isinstance(error, ours))
+        raise raised(str(error)) from error

@@ -18,6 +18,7 @@ from domain.ledger import OfferLedger
 from domain.values import Role, utc_text
 from projections.verification import verify
 from tests.api.merchants import delete, limit, merchant_offer, put, uid_of
+from tests.engine import only_sqlite
 from tests.harness import Call, Caller, Clock, MakeToken
 from tests.runs import rows
 
@@ -399,6 +400,7 @@ def mend_storage(ledger: OfferLedger) -> None:
         tx.execute("DROP TRIGGER broken")
 
 
+@only_sqlite
 def test_lines_that_were_recorded_before_the_storage_failed_stay_and_the_others_are_told(
     publisher: Caller, offer: str, service: Service
 ) -> None:
@@ -423,6 +425,7 @@ def test_lines_that_were_recorded_before_the_storage_failed_stay_and_the_others_
     assert verify(service.ledger) == []
 
 
+@only_sqlite
 def test_lines_that_need_no_storage_are_answered_though_it_has_failed(
     publisher: Caller, offer: str, service: Service
 ) -> None:
@@ -434,6 +437,7 @@ def test_lines_that_need_no_storage_are_answered_though_it_has_failed(
     assert rows(service.ledger, "redemption_windows") == 0
 
 
+@only_sqlite
 def test_if_nothing_has_been_recorded_when_the_storage_fails_the_whole_batch_is_503(
     publisher: Caller, offer: str, service: Service
 ) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import assume, given
@@ -11,6 +12,7 @@ from pydantic import SecretStr
 from api.pseudonyms import Pseudonyms
 from api.settings import Settings
 from api.wiring import open_service
+from tests.engine import an_empty_database
 
 SECRET = bytes(range(64))
 PSEUDONYMS = Pseudonyms(SECRET)
@@ -109,19 +111,21 @@ def test_a_ledger_keeps_its_own_secret(settings: Settings) -> None:
     assert told[0] == told[1]
 
 
-def test_no_two_ledgers_have_the_same_secret(settings: Settings) -> None:
+def test_no_two_ledgers_have_the_same_secret(tmp_path: Path) -> None:
     told = set()
-    for suffix in ("one", "two"):
-        there = settings.model_copy(update={"database_url": f"{settings.database_url}.{suffix}"})
-        with open_service(there) as service:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        with an_empty_database(tmp_path / name) as there, open_service(there) as service:
             told.add(service.pseudonyms.of("tidepool", "C-1"))
     assert len(told) == 2
 
 
-def test_a_key_that_is_set_is_used_by_every_ledger(settings: Settings) -> None:
+def test_a_key_that_is_set_is_used_by_every_ledger(tmp_path: Path) -> None:
     told = set()
-    for suffix in ("one", "two"):
-        changes = {"database_url": f"{settings.database_url}.{suffix}", "pseudonym_key": SecretStr(KEY)}
-        with open_service(settings.model_copy(update=changes)) as service:
-            told.add(service.pseudonyms.of("tidepool", "C-1"))
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        with an_empty_database(tmp_path / name) as there:
+            keyed = there.model_copy(update={"pseudonym_key": SecretStr(KEY)})
+            with open_service(keyed) as service:
+                told.add(service.pseudonyms.of("tidepool", "C-1"))
     assert told == {Pseudonyms(KEY.encode()).of("tidepool", "C-1")}

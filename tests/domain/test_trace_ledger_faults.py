@@ -20,10 +20,13 @@ from domain.trace_ledger import TraceLedger
 from domain.values import OfferKey
 from projections import inventory, known_offers, partners
 from projections.verification import verify
+from tests.engine import only_sqlite
 from tests.examples import PARTNER
 from tests.harness import Clock
 from tests.runs import rows
 from tests.single_requests import asking, delete, left, merchant_key, merchant_offer, put, set_quota, told, used
+
+pytestmark = only_sqlite
 
 ONE, TWO = merchant_key("MO-1"), merchant_key("MO-2")
 CREATED = TraceOutcome.CREATED
@@ -55,7 +58,7 @@ def raising(error: Exception) -> Callable[[], Offer]:
 
 def everything(ledger: OfferLedger) -> tuple[str, ...]:
     """The whole database as SQL."""
-    connection = sqlite3.connect(ledger.recorder._connections.database)
+    connection = sqlite3.connect(ledger.recorder._database.database)  # type: ignore[attr-defined]
     try:
         return tuple(connection.iterdump())
     finally:

@@ -28,13 +28,17 @@ PATIENCE_SECONDS = 60.0
 
 def prepared(folder: Path, monkeypatch: pytest.MonkeyPatch, lease_seconds: float) -> Settings:
     """A ledger that knows the partner and its token; its position is 2."""
-    monkeypatch.setenv("OFFER_LEDGER_LEASE_SECONDS", str(lease_seconds))
     settings = Settings(database_url=f"sqlite:///{folder}/ledger.db")
+    prepared_there(settings, monkeypatch, lease_seconds)
+    return settings
+
+
+def prepared_there(settings: Settings, monkeypatch: pytest.MonkeyPatch, lease_seconds: float) -> None:
+    monkeypatch.setenv("OFFER_LEDGER_LEASE_SECONDS", str(lease_seconds))
     with open_service(settings) as service:
         service.ledger.handle(SetPartner(PARTNER, synchronize_per_day=0, insert_per_hour=0), OPERATOR)
         token = CreateToken("partner", Role.PARTNER, PARTNER, digest_secret(SECRET), 0, None)
         service.ledger.handle(token, OPERATOR)
-    return settings
 
 
 def large_batch(mark: str) -> tuple[str, bytes]:

@@ -26,6 +26,7 @@ from domain.values import Role, recorded_text, redemption_uid
 from projections import event_list, history
 from projections.event_item import EventItem
 from projections.event_list import EventFilter
+from tests.engine import only_sqlite
 from tests.examples import PARTNER
 from tests.harness import OPERATOR, Clock
 from tests.traffic import KEYS, MERCHANTS, Step, a_service, activating, buying, putting, setting, steps, taking_back
@@ -290,6 +291,7 @@ class Explained:
         return self._tx.execute(sql, parameters)
 
 
+@only_sqlite
 @pytest.mark.parametrize(
     ("wanted", "index"),
     [

@@ -15,8 +15,11 @@ from projections import verification
 from projections.differences import Difference
 from projections.rebuild import rebuild
 from tests.api.merchants import OTHER_PNG, PNG, merchant_offer
+from tests.engine import only_sqlite
 from tests.examples import PARTNER, body
 from tests.harness import record
+
+pytestmark = only_sqlite
 
 FIRST, SECOND = (hashlib.sha256(f'"{image}"'.encode()).hexdigest() for image in (PNG, OTHER_PNG))
 

@@ -16,6 +16,7 @@ from projections import projector, tokens, verification
 from projections.differences import DIFFERENCES_SHOWN
 from projections.projector import ProjectionSize, Projector
 from projections.rebuild import rebuild
+from tests.engine import only_sqlite
 from tests.examples import PARTNER, created, item
 from tests.harness import OPERATOR, Clock, record, run_batch
 from tests.projections.tables import change_by_hand, rows
@@ -56,14 +57,6 @@ def test_an_untouched_ledger_is_in_order(stocked: OfferLedger) -> None:
         ("UPDATE events SET ordinal = ordinal + 7 WHERE version = 2", "commit "),
         ("UPDATE head SET recorded_at = recorded_at + 1000000", "head"),
         ("INSERT INTO events VALUES (99, 0, 1, 99, 'OfferResumed', '{}')", "commit 99"),
-        ("UPDATE commits SET recorded_at = 'noon' WHERE first_position = 2", "commit "),
-        ("UPDATE commits SET chain = 'abc' WHERE first_position = 2", "commit "),
-        ("UPDATE commits SET digest = 7 WHERE first_position = 2", "commit "),
-        ("UPDATE commits SET event_count = 'many' WHERE first_position = 2", "commit "),
-        ("UPDATE streams SET stream_uid = 'abc' WHERE stream_id = 2", "commit "),
-        ("UPDATE events SET topic = x'00' WHERE version = 2", "commit "),
-        ("UPDATE events SET version = 'two' WHERE version = 2", "commit "),
-        ("UPDATE head SET chain = 'abc'", "head"),
         ("DELETE FROM head", "head"),
         ("DROP INDEX inventory_by_partner", "inventory"),
         ("DROP INDEX event_types_by_partner", "event_types"),
@@ -74,10 +67,29 @@ def test_a_row_changed_added_or_deleted_by_hand_is_found(stocked: OfferLedger, s
     assert any(found.startswith(where) for found in differences(stocked))
 
 
+@only_sqlite
+@pytest.mark.parametrize(
+    ("statement", "where"),
+    [
+        ("UPDATE commits SET recorded_at = 'noon' WHERE first_position = 2", "commit "),
+        ("UPDATE commits SET chain = 'abc' WHERE first_position = 2", "commit "),
+        ("UPDATE commits SET digest = 7 WHERE first_position = 2", "commit "),
+        ("UPDATE commits SET event_count = 'many' WHERE first_position = 2", "commit "),
+        ("UPDATE streams SET stream_uid = 'abc' WHERE stream_id = 2", "commit "),
+        ("UPDATE events SET topic = x'00' WHERE version = 2", "commit "),
+        ("UPDATE events SET version = 'two' WHERE version = 2", "commit "),
+        ("UPDATE head SET chain = 'abc'", "head"),
+    ],
+)  # fmt: skip
+def test_a_value_whose_type_was_changed_by_hand_is_found(stocked: OfferLedger, statement: str, where: str) -> None:
+    change_by_hand(stocked, statement)
+    assert any(found.startswith(where) for found in differences(stocked))
+
+
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE events SET state = replace(state, 'Adjust', 'Adjusted') WHERE topic = 'OfferCreated'",
+        "UPDATE events SET state = CAST('{}' AS BLOB) WHERE topic = 'OfferCreated'",
         "UPDATE events SET topic = 'OfferDeleted' WHERE topic = 'OfferPaused'",
         "DELETE FROM events WHERE topic = 'OfferPaused'",
         "UPDATE events SET state = 'not JSON' WHERE topic = 'OfferPaused'",
@@ -100,6 +112,7 @@ def test_the_newest_commit_cut_off_by_hand_is_found(stocked: OfferLedger) -> Non
     assert "head" in differences(stocked)
 
 
+@only_sqlite
 def test_many_differences_are_told_up_to_a_bound_and_each_as_it_is(stocked: OfferLedger) -> None:
     change_by_hand(
         stocked,
@@ -175,7 +188,7 @@ class Listener:
     """A cursor that keeps what it is asked for."""
 
     def __init__(self, tx: Cursor) -> None:
-        self.tx, self.asked = tx, list[str]()
+        self.tx, self.asked, self.dialect = tx, list[str](), tx.dialect
 
     def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Self:
         self.asked.append(sql)
@@ -186,6 +199,10 @@ class Listener:
         self.asked.append(sql)
         self.tx.executemany(sql, rows)
         return self
+
+    def each(self, sql: str, parameters: Sequence[Any] = (), /) -> Iterator[Any]:
+        self.asked.append(sql)
+        return self.tx.each(sql, parameters)
 
     def fetchone(self) -> Any:
         return self.tx.fetchone()
@@ -202,7 +219,7 @@ def looks(followers: Projector, ledger: OfferLedger) -> int:
     with ledger.recorder.writing() as tx:
         listener = Listener(tx)
         followers.project(listener, [Entry(1, 0, 1, 1, TokenRevoked())])
-    return sum("sqlite_master" in sql for sql in listener.asked)
+    return sum("sqlite_master" in sql or "pg_tables" in sql for sql in listener.asked)
 
 
 def test_who_has_seen_all_tables_looks_for_none_again(stocked: OfferLedger) -> None:

@@ -1,6 +1,5 @@
 """Projections can be made again beside the live ones: nobody waits, nothing is mixed, and what was wrong is mended and told."""
 
-import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from itertools import chain, count
@@ -13,6 +12,7 @@ from domain.ledger import Entry, OfferLedger
 from domain.partner import SetPartner
 from domain.store.commit import CommitContext, head_of
 from domain.store.cursor import Cursor
+from domain.store.dialect import Index, index_of
 from domain.store.mapper import UnreadableEvent
 from domain.token import CreateToken, RevokeToken
 from domain.values import Channel, OfferKey, Role
@@ -23,6 +23,7 @@ from projections.projector import PROJECTIONS, Replay
 from projections.rebuild import FENCE, RebuildLacks, RebuildOvertaken, rebuild
 from projections.shadows import RETIRED, SHADOW, RenamingCursor
 from projections.verification import verify
+from tests.engine import only_sqlite
 from tests.examples import ACTIVATED, EVERY_OFFER_EVENT, PARTNER, REDEEMED, REFUSED, REVERSED
 from tests.harness import OPERATOR, record
 from tests.projections.tables import change_by_hand, rows
@@ -48,14 +49,16 @@ def eventful(ledger: OfferLedger, monkeypatch: pytest.MonkeyPatch) -> OfferLedge
 
 def table_names(ledger: OfferLedger) -> list[str]:
     with ledger.recorder.reading() as tx:
-        return sorted(row["name"] for row in tx.execute("SELECT name FROM sqlite_master WHERE type = 'table'"))
+        return sorted(tx.dialect.table_names(tx))
 
 
-def indexes(ledger: OfferLedger) -> list[str]:
+def indexes(ledger: OfferLedger) -> list[Index]:
     """What is indexed, whatever the indexes are called."""
     with ledger.recorder.reading() as tx:
-        found = tx.execute("SELECT sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL ORDER BY sql")
-        return sorted(re.sub(r'_again\b|"', "", row["sql"]) for row in found)
+        tables = sorted(tx.dialect.table_names(tx))
+        return sorted(
+            index_of(statement)[1] for table in tables for statement in tx.dialect.index_statements(tx, table)
+        )
 
 
 def rows_of(ledger: OfferLedger, table: str) -> list[tuple[object, ...]]:
@@ -109,9 +112,9 @@ def test_no_projection_reaches_for_a_table_that_is_live(eventful: OfferLedger) -
 def test_a_projections_name_is_not_that_of_a_column(ledger: OfferLedger, projection: Projection) -> None:
     with ledger.recorder.writing() as tx:
         RenamingCursor(tx, PROJECTIONS).execute(projection.table)
-        of = "SELECT name FROM pragma_table_info(?)"
-        live, shadow = (tx.execute(of, (f"{prefix}{projection.name}",)).fetchall() for prefix in ("", SHADOW))
-    assert [tuple(column) for column in live] == [tuple(column) for column in shadow]
+        dialect = tx.dialect
+        live, shadow = (dialect.columns(tx, dialect.live, f"{prefix}{projection.name}") for prefix in ("", SHADOW))
+    assert live == shadow
 
 
 def test_what_a_projection_reads_stands_before_it() -> None:
@@ -131,6 +134,7 @@ def test_after_several_rebuilds_every_index_is_there_once(eventful: OfferLedger)
         assert indexes(eventful) == before
 
 
+@only_sqlite
 def test_what_looks_at_a_table_looks_at_the_new_one(eventful: OfferLedger) -> None:
     change_by_hand(
         eventful,
@@ -156,6 +160,7 @@ def test_what_was_changed_by_hand_is_mended_and_told(eventful: OfferLedger) -> N
     assert (done.differences[1].found, done.differences[1].expected) == ({"role": "operator"}, {"role": "auditor"})
 
 
+@only_sqlite
 def test_differences_are_told_up_to_a_bound(eventful: OfferLedger) -> None:
     change_by_hand(
         eventful,
@@ -310,7 +315,9 @@ def test_what_a_dead_rebuild_has_left_is_thrown_away(eventful: OfferLedger, monk
         patch.setattr(rebuilding._Rebuilding, "clear_away", lambda _: None)
         with pytest.raises(Died):
             rebuild(eventful, at_each_step(die))
-        change_by_hand(eventful, f"CREATE TABLE {RETIRED}tokens (x)", f"CREATE TABLE {SHADOW}one_of_old (x)")
+        change_by_hand(
+            eventful, f"CREATE TABLE {RETIRED}tokens (x INTEGER)", f"CREATE TABLE {SHADOW}one_of_old (x INTEGER)"
+        )
     assert len(table_names(eventful)) == len(tables) + len(PROJECTIONS) + 3
     assert (rows(eventful), verify(eventful)) == (before, [])
     rebuild(eventful)
@@ -398,6 +405,7 @@ NOTES = Projection(
 )
 
 
+@only_sqlite
 def test_entries_and_commits_are_told_in_the_same_order_as_they_were_recorded(ledger: OfferLedger) -> None:
     with ledger.recorder.writing() as tx:
         tx.execute(NOTES.table)

@@ -483,7 +483,7 @@ def test_later_pages_look_at_the_moment_of_the_first_whatever_happens_in_between
 # Many offers
 
 
-MANY = 2 * windows_at.OFFERS_PER_QUERY + 5
+MANY = 2 * windows_at.OFFERS_PER_LOOK + 5
 
 
 def many_keys() -> list[OfferKey]:

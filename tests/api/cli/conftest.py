@@ -9,7 +9,7 @@ import pytest
 
 from api.cli.main import main
 from api.settings import Settings
-from tests.api.cli.shell import DATABASE_URL, Ended, Run, RunningServer, WriteBatch
+from tests.api.cli.shell import DATABASE_URL, SCHEMA, Ended, Run, RunningServer, WriteBatch
 from tests.examples import PARTNER, batch, body, item
 
 
@@ -17,6 +17,7 @@ from tests.examples import PARTNER, batch, body, item
 def run(settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """On the same database as the fixtures `service` and `call`, which a test may use beside it."""
     monkeypatch.setenv(DATABASE_URL, settings.database_url)
+    monkeypatch.setenv(SCHEMA, settings.database_schema)
     # The same output wherever the tests run: plain, for a screen of the usual width.
     monkeypatch.setenv("COLUMNS", "80")
     for variable in ("FORCE_COLOR", "TTY_COMPATIBLE"):

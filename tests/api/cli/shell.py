@@ -22,7 +22,7 @@ from tests.harness import Caller, record
 
 SCRIPT = Path(sys.executable).with_name("offer-ledger")
 PATIENCE_SECONDS = 30.0
-DATABASE_URL = "OFFER_LEDGER_DATABASE_URL"
+DATABASE_URL, SCHEMA = "OFFER_LEDGER_DATABASE_URL", "OFFER_LEDGER_DATABASE_SCHEMA"
 
 
 class Ended(NamedTuple):
@@ -113,7 +113,13 @@ def record_merchant_offer(service: Service, merchant_id: str, external_id: str, 
 
 
 def environment(settings: Settings, more: Mapping[str, str] | None = None) -> dict[str, str]:
-    return {**os.environ, DATABASE_URL: settings.database_url, "COLUMNS": "80", **(more or {})}
+    return {
+        **os.environ,
+        DATABASE_URL: settings.database_url,
+        SCHEMA: settings.database_schema,
+        "COLUMNS": "80",
+        **(more or {}),
+    }
 
 
 class Program(NamedTuple):

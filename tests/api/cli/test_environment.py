@@ -24,7 +24,8 @@ BAD_SETTINGS = [
     ("OFFER_LEDGER_DATABASE_URL", "sqlite:///"),
     ("OFFER_LEDGER_DATABASE_URL", "ledger.db"),
     ("OFFER_LEDGER_DATABASE_URL", "mysql://localhost/ledger"),
-    ("OFFER_LEDGER_DATABASE_URL", "postgresql://localhost/ledger"),
+    ("OFFER_LEDGER_DATABASE_URL", "postgresql://localhost/%zz"),
+    ("OFFER_LEDGER_DATABASE_SCHEMA", "Offers; DROP"),
     ("OFFER_LEDGER_MAX_ITEMS", "0"),
     ("OFFER_LEDGER_MAX_ITEMS", "1.5"),
     ("OFFER_LEDGER_MAX_ITEMS", "many"),
@@ -102,9 +103,20 @@ def test_a_bad_address_of_the_database_is_told_how_a_good_one_looks(run: Run, mo
 
 
 def test_an_address_with_a_password_is_not_repeated(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(DATABASE_URL, "postgresql://ledger:swordfish@localhost/ledger")
+    monkeypatch.setenv(DATABASE_URL, "postgresql://ledger:swordfish@localhost/%zz")
     ended = run("partners", "list")
     require_usage_sentence(ended, DATABASE_URL)
+    assert "swordfish" not in ended.stderr
+
+
+def test_a_database_that_does_not_answer_is_told_without_its_password(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("domain.store.postgres.POOL_TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setenv(DATABASE_URL, "postgresql://ledger:swordfish@127.0.0.1:1/ledger")
+    ended = run("partners", "list")
+    assert (ended.exit_code, ended.stdout) == (1, "")
+    assert "The ledger's storage can't be used" in ended.stderr
     assert "swordfish" not in ended.stderr
 
 

@@ -16,6 +16,7 @@ OPTIONS = {
     "history": ["OFFER_UID", "--external-id", "--partner", "--merchant-id", "--json"],
     "diff": ["--from", "--to", "--partner", "--limit", "--cursor", "--json"],
     "export": ["events|inventory|windows", "--out", "--format", "--as-of", "--partner", "--after-position", "--json"],
+    "backup": ["--out", "--json"],
     "replay": ["--out", "--as-of", "--json"],
     "windows": ["--offer-uid", "--customer-id", "--partner", "--state", "--at", "--limit", "--cursor", "--json"],
     "verdict": ["--customer-id", "--offer-uid", "--transacted-at", "--as-of", "--json"],
@@ -34,7 +35,19 @@ GROUPS = {
     "tokens": ["create", "list", "revoke"],
     "projections": ["status", "rebuild", "verify"],
 }
-COMMANDS = ["serve", "import", "inventory", "history", "diff", "export", "replay", "windows", "verdict", *GROUPS]
+COMMANDS = [
+    "serve",
+    "import",
+    "inventory",
+    "history",
+    "diff",
+    "export",
+    "backup",
+    "replay",
+    "windows",
+    "verdict",
+    *GROUPS,
+]
 
 
 @pytest.mark.parametrize("command", [*OPTIONS, *GROUPS])

@@ -14,15 +14,18 @@ import pytest
 from eventsourcing.persistence import IntegrityError, StoredEvent
 from eventsourcing.tests.persistence import ApplicationRecorderTestCase
 
+from api.settings import Settings
 from domain.store.commit import CommitContext, head_of
 from domain.store.cursor import Cursor
+from domain.store.database import open_database
+from domain.store.recorder import LedgerRecorder
 from domain.store.schema import SchemaMismatch
-from domain.store.sqlite import LedgerRecorder
 from domain.values import Origin, Source, to_microseconds
+from tests.engine import an_empty_database, only_sqlite
 
 
-def open_recorder(database: Path) -> LedgerRecorder:
-    recorder = LedgerRecorder(str(database))
+def open_recorder(settings: Settings) -> LedgerRecorder:
+    recorder = LedgerRecorder(open_database(settings.database_url, settings.database_schema))
     recorder.prepare_schema(())
     return recorder
 
@@ -31,9 +34,8 @@ class TestAsTheLibraryHasIt(ApplicationRecorderTestCase[LedgerRecorder]):
     """The test case that the library ships for recorders of its own."""
 
     def create_recorder(self) -> LedgerRecorder:
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        recorder = open_recorder(Path(folder.name) / "ledger.db")
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        recorder = open_recorder(self.enterContext(an_empty_database(Path(folder))))
         self.addCleanup(recorder.close)
         return recorder
 
@@ -43,8 +45,8 @@ del ApplicationRecorderTestCase
 
 
 @pytest.fixture
-def recorder(tmp_path: Path) -> Iterator[LedgerRecorder]:
-    recorder = open_recorder(tmp_path / "ledger.db")
+def recorder(settings: Settings) -> Iterator[LedgerRecorder]:
+    recorder = open_recorder(settings)
     yield recorder
     recorder.close()
 
@@ -150,6 +152,7 @@ def test_the_middle_of_a_large_commit_can_be_read(recorder: LedgerRecorder) -> N
     assert [n.id for n in recorder.select_notifications(99, 10)] == [99, 100, 101]
 
 
+@only_sqlite
 def test_anyone_can_read_the_ledger_with_a_database_shell(recorder: LedgerRecorder, tmp_path: Path) -> None:
     uid = uuid4()
     recorder.clock = lambda: datetime(2026, 11, 22, 12, 30, 0, 42, tzinfo=UTC)
@@ -174,22 +177,21 @@ def test_a_database_of_another_schema_is_refused(recorder: LedgerRecorder) -> No
 COMMITS_PER_PROCESS = 40
 
 
-def _write(database: Path) -> None:
-    recorder = open_recorder(database)
+def _write(settings: Settings) -> None:
+    recorder = open_recorder(settings)
     for _ in range(COMMITS_PER_PROCESS):
         uid = uuid4()
         recorder.insert_events([event(uid, 1), event(uid, 2)])
     recorder.close()
 
 
-def test_processes_that_write_at_once_leave_no_gap_and_no_double(tmp_path: Path) -> None:
-    database = tmp_path / "ledger.db"
-    writers = [get_context("spawn").Process(target=_write, args=(database,)) for _ in range(3)]
+def test_processes_that_write_at_once_leave_no_gap_and_no_double(settings: Settings) -> None:
+    writers = [get_context("spawn").Process(target=_write, args=(settings,)) for _ in range(3)]
     for writer in writers:
         writer.start()
     for writer in writers:
         writer.join()
-    recorder = open_recorder(database)
+    recorder = open_recorder(settings)
     positions = [n.id for n in recorder.select_notifications(1, 1_000)]
     recorder.close()
     assert positions == list(range(1, 3 * COMMITS_PER_PROCESS * 2 + 1))

@@ -1,0 +1,85 @@
+"""What does each database say in its own way? All else is said in words that both understand.
+
+Statements are written for SQLite's ear: `?` for a parameter, INTEGER and BLOB for types. A temporary table may have the name of
+a live one; the name alone then means the temporary one.
+"""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+from eventsourcing.persistence import OperationalError
+
+from domain.store.cursor import Cursor
+
+
+class Column(NamedTuple):
+    """What is declared of a column of a table."""
+
+    name: str
+    type: str
+    is_required: bool
+
+
+class Index(NamedTuple):
+    """What an index is, whatever it is called."""
+
+    columns: tuple[str, ...]
+    is_unique: bool
+    is_partial: bool
+
+
+class Dialect(Protocol):
+    @property
+    def live(self) -> str:
+        """What stands before the name of a table, to be sure that the live one is meant."""
+
+    @property
+    def temporary(self) -> str:
+        """The same for the temporary one."""
+
+    def table_names(self, tx: Cursor) -> set[str]:
+        """Of live tables."""
+
+    def columns(self, tx: Cursor, place: str, table: str) -> list[Column]:
+        """None of a table that is not there. `place`: `live` or `temporary`."""
+
+    def index_statements(self, tx: Cursor, table: str) -> list[str]:
+        """Those that have made the indexes of a live table; not what its key is kept by."""
+
+    def has_index(self, tx: Cursor, name: str) -> bool: ...
+
+    def rename_table(self, tx: Cursor, table: str, name: str) -> None:
+        """What speaks of the table, such as a view, speaks of whatever has its name."""
+
+    def now(self, tx: Cursor) -> datetime:
+        """By the database's clock, if it has one."""
+
+    def next_commit_id(self, tx: Cursor) -> int: ...
+
+
+class MissingTable(OperationalError):  # noqa: N818 - it says what is the case
+    """A statement has named a table that is not there."""
+
+    def __init__(self, table: str, message: str) -> None:
+        super().__init__(message)
+        self.table = table
+
+
+_INDEX = re.compile(r"CREATE (UNIQUE )?INDEX (\w+)\s+ON (?:ONLY )?\S+ (?:USING \w+ )?\(([^)]*)\)( WHERE )?")
+
+
+def index_of(statement: str) -> tuple[str, Index]:
+    """Its name, and what it is; by the statement that makes it, as either database has it."""
+    found = _INDEX.match(" ".join(statement.replace('"', "").split()))
+    if found is None:
+        raise ValueError(f"No index is made by: {statement}")
+    unique, name, columns, where = found.groups()
+    return name, Index(tuple(column.strip() for column in columns.split(",")), bool(unique), bool(where))
+
+
+def missing_indexes(dialect: Dialect, tx: Cursor, table: str, statements: Sequence[str]) -> list[str]:
+    """The names of those that a live table does not have, under whatever names."""
+    there = {index_of(statement)[1] for statement in dialect.index_statements(tx, table)}
+    return [name for name, index in map(index_of, statements) if index not in there]

