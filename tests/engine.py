@@ -21,6 +21,11 @@ NOT_FOR_LONG = ("ALTER SYSTEM SET fsync = off", "ALTER SYSTEM SET full_page_writ
 only_sqlite = pytest.mark.skipif(IS_POSTGRES, reason="It is about SQLite, or changes it by hand in its own words.")
 
 
+def examples(count: int) -> int:
+    """Of a law that wants a new ledger for each: in PostgreSQL that takes its time."""
+    return max(count // 4, 5) if IS_POSTGRES else count
+
+
 @contextmanager
 def an_empty_database(folder: Path) -> Iterator[Settings]:
     """A file in the folder, or a schema of its own."""

@@ -17,6 +17,7 @@ from api.wiring import Service
 from domain.partner import SetPartner
 from domain.values import unwatched, utc_text
 from projections.differences import Difference
+from tests.engine import examples
 from tests.examples import PARTNER
 from tests.harness import OPERATOR, Clock
 from tests.single_requests import merchant_key
@@ -28,7 +29,7 @@ def replayed(service: Service, asked: Asked = PRESENT) -> Replayed:
         return replay(service, asked, Path(folder) / "then.db", unwatched)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(st.lists(steps, min_size=3, max_size=16), st.data())
 def test_a_replay_equals_what_the_service_answers_at_any_position_and_time(
     done: list[Step], data: st.DataObject

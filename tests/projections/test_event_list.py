@@ -26,7 +26,7 @@ from domain.values import Role, recorded_text, redemption_uid
 from projections import event_list, history
 from projections.event_item import EventItem
 from projections.event_list import EventFilter
-from tests.engine import only_sqlite
+from tests.engine import examples, only_sqlite
 from tests.examples import PARTNER
 from tests.harness import OPERATOR, Clock
 from tests.traffic import KEYS, MERCHANTS, Step, a_service, activating, buying, putting, setting, steps, taking_back
@@ -123,7 +123,7 @@ def filters(told: Sequence[Raw], data: st.DataObject) -> Iterator[EventFilter]:
         yield EventFilter(**{name: data.draw(st.sampled_from(values[name]), name) for name in sorted(names)})
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(st.lists(steps, min_size=3, max_size=14), st.data())
 def test_every_filter_gives_the_events_that_match_in_the_order_of_the_ledger(
     done: list[Step], data: st.DataObject
@@ -143,7 +143,7 @@ def test_every_filter_gives_the_events_that_match_in_the_order_of_the_ledger(
                         assert in_pages(service.ledger, wanted, limit) == found
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(st.lists(steps, min_size=3, max_size=14), st.data())
 def test_pages_streams_and_histories_tell_the_same_of_each_event(done: list[Step], data: st.DataObject) -> None:
     with a_service() as (service, clock):

@@ -19,6 +19,7 @@ from domain.store.cursor import Cursor
 from domain.values import Channel, Operation, Status
 from projections import inventory, known_offers, projector, verification
 from projections.inventory import OfferFilter
+from tests.engine import examples
 from tests.examples import EVERY_EVENT_OF_CUSTOMERS, EVERY_OFFER_EVENT, PARTNER, created, item, offer_data
 from tests.harness import OPERATOR, Clock, outcome_of, run_batch
 
@@ -71,7 +72,7 @@ items = st.builds(valid, ids, st.sampled_from(["one", "two"])) | st.builds(inval
 batches = st.tuples(st.sampled_from(Operation), st.lists(items, min_size=1, max_size=6))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(batches, max_size=6))
 def test_the_inventory_equals_a_fold_of_the_events_after_any_sequence_of_batches(
     sent: list[tuple[Operation, list[Sent]]],
@@ -83,7 +84,7 @@ def test_the_inventory_equals_a_fold_of_the_events_after_any_sequence_of_batches
         assert verification.verify(ledger) == []
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.lists(batches, max_size=3), batches)
 def test_a_batch_applied_twice_changes_nothing(
     before: list[tuple[Operation, list[Sent]]], last: tuple[Operation, list[Sent]]
@@ -104,7 +105,7 @@ def statuses(ledger: OfferLedger) -> dict[str, Status]:
         }
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.lists(batches, max_size=3), st.lists(items, min_size=1, max_size=6))
 def test_after_a_synchronize_exactly_its_offers_are_active_and_failed_ones_are_as_they_were(
     before: list[tuple[Operation, list[Sent]]], last: list[Sent]
@@ -128,7 +129,7 @@ def test_after_a_synchronize_exactly_its_offers_are_active_and_failed_ones_are_a
 ANY_EVENT: list[Event] = [*EVERY_OFFER_EVENT, *EVERY_EVENT_OF_CUSTOMERS]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 3), st.sampled_from(ANY_EVENT)), max_size=10))
 def test_the_projections_accept_any_sequence_of_events(history: list[tuple[int, Event]]) -> None:
     with a_ledger() as ledger, ledger.recorder.writing() as tx:

@@ -23,6 +23,7 @@ from projections.event_item import changes_between
 from projections.inventory import OfferFilter
 from projections.net_changes import ChangeKind, NetChange
 from projections.verification import verify
+from tests.engine import examples
 from tests.examples import PARTNER
 from tests.harness import OPERATOR, Clock
 from tests.traffic import MERCHANTS, Step, Told, a_service, history, putting, steps
@@ -128,7 +129,7 @@ def as_json(view: Any) -> dict[str, Any]:
     return told | {"content": json.loads(bytes(view.content))}
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(st.lists(steps, min_size=3, max_size=14))
 def test_as_of_any_position_is_what_a_replay_gives(done: list[Step]) -> None:
     with a_service() as (service, clock):
@@ -147,7 +148,7 @@ def test_as_of_any_position_is_what_a_replay_gives(done: list[Step]) -> None:
         assert verify(service.ledger) == []
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(st.lists(steps, min_size=3, max_size=10))
 def test_a_pinned_answer_never_changes_whatever_is_written_later(done: list[Step]) -> None:
     with a_service() as (service, clock):
@@ -164,7 +165,7 @@ def test_a_pinned_answer_never_changes_whatever_is_written_later(done: list[Step
             assert [shown(service, asked, limit=limit) for limit in (1, 2, 100)] == [then] * 3
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(st.lists(steps, min_size=3, max_size=10))
 def test_as_of_a_time_is_as_of_the_last_position_by_then_judged_at_that_time(done: list[Step]) -> None:
     with a_service() as (service, clock):
@@ -192,7 +193,7 @@ def kinds_of(before: dict[str, Any] | None, after: dict[str, Any]) -> set[str]:
     return found
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(st.lists(steps, min_size=3, max_size=12), st.data())
 def test_the_difference_of_two_positions_is_that_of_the_two_states(done: list[Step], data: st.DataObject) -> None:
     with a_service() as (service, clock):
