@@ -165,7 +165,10 @@ class RunningServer:
     def __enter__(self) -> Self:
         try:
             self.url = self._wait_for_url()
-            assert self.call(None).get("/healthz").status_code == 200
+            # With several workers it listens before the first of them is there.
+            caller = self.call(None)
+            caller.http.timeout = PATIENCE_SECONDS
+            assert caller.get("/healthz").status_code == 200
         except BaseException:
             self.kill()
             raise
