@@ -1,5 +1,6 @@
 """What is happening in the ledger? Told as it happens, as Server-Sent Events."""
 
+import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Annotated
 
@@ -17,6 +18,7 @@ from api.schemas.messages import Complaint
 from api.schemas.problem import PROBLEMS
 from api.schemas.query import Position
 from api.streams import LongAnswer
+from domain.ledger import StorageError
 from domain.store.commit import head_of
 from projections import event_list
 from projections.event_item import EventItem
@@ -27,6 +29,7 @@ HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 LAST_EVENT_ID = "Last-Event-ID"
 SILENT_SECONDS = 15.0
 
+logger = logging.getLogger("offer_ledger")
 router = APIRouter(prefix="/api/v1/audit", tags=["audit"], responses=PROBLEMS)
 
 
@@ -76,7 +79,12 @@ async def _follow(
     with lookout.following():
         yield b": the ledger from here on\n\n"
         while not lookout.leaving.is_told:
-            page = await lookout.room.reading(read, after)
+            try:
+                page = await lookout.room.reading(read, after)
+            except StorageError as error:
+                # Whoever follows comes back, and goes on after the last event.
+                logger.warning("The ledger can't be read, and a follower is let go: %s", error)
+                return
             if page is None:
                 return
             yield b"".join(_event(show(item)) for item in page.items)
