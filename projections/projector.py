@@ -60,25 +60,25 @@ class Replay:
     """Tells projections again what was recorded, some of it at a time, in the order of the ledger."""
 
     def __init__(self, projections: Sequence[Projection] = PROJECTIONS) -> None:
-        self._projections = projections
+        # What is sealed, is told commit by commit; the others need not be.
+        self._sealed = [projection for projection in projections if projection.seal is not None]
+        self._others = [projection for projection in projections if projection.seal is None]
         self._commit_id, self._kinds = 0, set[type[Event]]()
 
     def project(self, tx: Cursor, entries: Sequence[Entry]) -> None:
         """Seals each commit that is followed by another one."""
-        # What is sealed, is told commit by commit; the others need not be.
-        project(tx, entries, [projection for projection in self._projections if projection.seal is None])
-        sealed = [projection for projection in self._projections if projection.seal is not None]
+        project(tx, entries, self._others)
         for commit_id, group in groupby(entries, lambda entry: entry.commit_id):
             if commit_id != self._commit_id:
                 self.seal(tx)
                 self._commit_id = commit_id
             some = list(group)
-            project(tx, some, sealed)
+            project(tx, some, self._sealed)
             self._kinds.update(type(entry.event) for entry in some)
 
     def seal(self, tx: Cursor) -> None:
         """There is no more of the last commit."""
-        seal(tx, self._commit_id, self._kinds, self._projections)
+        seal(tx, self._commit_id, self._kinds, self._sealed)
         self._kinds = set()
 
 

@@ -8,22 +8,13 @@ from enum import StrEnum
 from typing import Any, Self
 
 import psycopg
-from eventsourcing.persistence import (
-    DatabaseError,
-    DataError,
-    IntegrityError,
-    InterfaceError,
-    InternalError,
-    NotSupportedError,
-    OperationalError,
-    PersistenceError,
-    ProgrammingError,
-)
+from eventsourcing.persistence import OperationalError
 from psycopg import sql
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from domain.store.cursor import Cursor
 from domain.store.dialect import MissingTable
+from domain.store.errors import library_error
 from domain.store.postgres_words import LEDGER_VIEW, PLAIN_INSERT, PostgresDialect, TextDumper, rows_of, translated
 from domain.store.schema import HEARTBEATS
 
@@ -35,24 +26,10 @@ READERS, WRITERS = 16, 8
 FEW_ROWS = 20
 ROWS_PER_MESSAGE = 500
 
-_ERRORS: tuple[tuple[type[Exception], type[PersistenceError]], ...] = (
-    (psycopg.IntegrityError, IntegrityError),
-    (psycopg.OperationalError, OperationalError),
-    (psycopg.DataError, DataError),
-    (psycopg.InternalError, InternalError),
-    (psycopg.ProgrammingError, ProgrammingError),
-    (psycopg.NotSupportedError, NotSupportedError),
-    (psycopg.DatabaseError, DatabaseError),
-    (psycopg.InterfaceError, InterfaceError),
-    (psycopg.Error, PersistenceError),
-    (PoolTimeout, OperationalError),
-)
-
 
 class PostgresCursor:
     def __init__(self, connection: psycopg.Connection[Any], dialect: PostgresDialect) -> None:
         self.dialect = dialect
-        self._connection = connection
         self._cursor: psycopg.Cursor[Any] = connection.cursor(row_factory=rows_of)
 
     def execute(self, statement: str, parameters: Sequence[Any] = (), /) -> Self:
@@ -174,6 +151,7 @@ def _library_errors() -> Iterator[None]:
     except psycopg.errors.UndefinedTable as error:
         found = re.match(r'relation "(?:\w+\.)?(\w+)" does not exist', str(error))
         raise MissingTable(found[1] if found else "", str(error)) from error
-    except (psycopg.Error, PoolTimeout) as error:
-        raised = next(theirs for ours, theirs in _ERRORS if isinstance(error, ours))
-        raise raised(str(error)) from error
+    except PoolTimeout as error:
+        raise OperationalError(str(error)) from error
+    except psycopg.Error as error:
+        raise library_error(psycopg, error) from error

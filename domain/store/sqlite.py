@@ -14,20 +14,11 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from eventsourcing.persistence import (
-    DatabaseError,
-    DataError,
-    IntegrityError,
-    InterfaceError,
-    InternalError,
-    NotSupportedError,
-    OperationalError,
-    PersistenceError,
-    ProgrammingError,
-)
+from eventsourcing.persistence import InterfaceError, OperationalError
 
 from domain.store.cursor import Cursor
 from domain.store.dialect import Column, MissingTable
+from domain.store.errors import library_error
 from domain.store.schema import HEARTBEATS
 from domain.values import Watch
 
@@ -36,19 +27,6 @@ PAGE_BYTES = 8192
 CACHED_STATEMENTS = 256
 MAX_IDLE = 8
 PAGES_PER_STEP = 1_000
-
-# The library's names for what PEP 249 names; the most special first.
-_ERRORS: tuple[tuple[type[sqlite3.Error], type[PersistenceError]], ...] = (
-    (sqlite3.IntegrityError, IntegrityError),
-    (sqlite3.OperationalError, OperationalError),
-    (sqlite3.DataError, DataError),
-    (sqlite3.InternalError, InternalError),
-    (sqlite3.ProgrammingError, ProgrammingError),
-    (sqlite3.NotSupportedError, NotSupportedError),
-    (sqlite3.DatabaseError, DatabaseError),
-    (sqlite3.InterfaceError, InterfaceError),
-    (sqlite3.Error, PersistenceError),
-)
 
 
 class SqliteDialect:
@@ -222,5 +200,4 @@ def _library_errors() -> Iterator[None]:
     except sqlite3.Error as error:
         if missing := re.match(r"no such table: (?:main\.)?(\w+)", str(error)):
             raise MissingTable(missing[1], str(error)) from error
-        raised = next(theirs for ours, theirs in _ERRORS if isinstance(error, ours))
-        raise raised(str(error)) from error
+        raise library_error(sqlite3, error) from error
