@@ -6,7 +6,7 @@ from typing import TypeVar, cast
 
 from msgspec import Struct
 
-from api.as_of import PRESENT, Asked
+from api.as_of import Asked
 from api.event_reading import reading
 from api.offer_pages import then_of
 from api.wiring import Service
@@ -62,8 +62,7 @@ def export(service: Service, what: What, then: Then, partner: str | None, after:
 def state_of(service: Service, asked: Asked) -> Then:
     """A time that has not come yet means now."""
     with service.ledger.recorder.reading() as tx:
-        then = then_of(service.ledger, tx, asked)
-        return Then(then.head, service.ledger.present(tx)) if asked == PRESENT else then
+        return then_of(service.ledger, tx, asked)
 
 
 def _inventory(service: Service, then: Then, partner: str | None, watch: Watch) -> Iterator[Sequence[Struct]]:

@@ -24,9 +24,11 @@ class AsOfPlace(NamedTuple):
 
 
 def then_of(ledger: OfferLedger, tx: Cursor, asked: Asked) -> Then:
-    """Of a past state: redemption windows are judged at the time that was asked for, never ahead of now, or at that of the
-    position."""
+    """Of the present state, or a past one: redemption windows are judged at the time that was asked for, never ahead of now, or
+    at that of the position."""
     head = head_of_state(tx, asked)
+    if asked == PRESENT:
+        return Then(head, ledger.present(tx))
     moment = head.recorded_at or EPOCH
     return Then(head, min(asked.as_of, ledger.present(tx)) if asked.as_of else moment)
 

@@ -13,9 +13,10 @@ from msgspec import Struct
 from api.as_of import PRESENT, Asked
 from api.export_files import whole_file
 from api.exports import ROWS_PER_READ, What, export, state_of
+from api.offer_pages import then_of
 from api.row_formats import plain, values
 from api.wiring import Service
-from domain.store.commit import Head, head_at, head_of
+from domain.store.commit import Head, head_at
 from domain.store.cursor import Cursor
 from domain.values import Channel, Watch, unwatched
 from projections import inventory, status_counts
@@ -51,7 +52,7 @@ def replay(service: Service, asked: Asked, out: Path, watch: Watch) -> Replayed:
         replaying.follow(ledger, then.head.position, watch)
         with ledger.recorder.reading() as tx:
             if asked == PRESENT:
-                then = Then(head_of(tx), ledger.present(tx))
+                then = then_of(ledger, tx, PRESENT)
                 replaying.follow_in(tx, ledger, then.head.position)
             replaying.end(tx, then.head, then.moment)
             comparable = _comparable(tx, then)

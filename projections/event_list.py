@@ -44,12 +44,10 @@ def page(tx: Cursor, wanted: EventFilter, after: int, limit: int, until: int | N
         last = min(last, head_at(tx, wanted.before - _INSTANT).position)
     if wanted.since is not None:
         after = max(after, head_at(tx, wanted.since - _INSTANT).position)
-    driver, values = _driver(wanted, after, last)
+    driver, condition, values = _driver(wanted, after, last)
     conditions, more = _conditions(wanted)
-    if _NEAR_AN_OFFER in driver:
-        conditions.append(_IS_OF_THE_OFFER)
     rows = tx.execute(
-        _SELECT.format(driver=driver, conditions=" AND ".join([*conditions, _SPAN])),
+        _SELECT.format(driver=driver, conditions=" AND ".join([condition, *conditions, _SPAN])),
         (*values, *more, after, last, limit + 1),
     ).fetchall()
     items = items_of(tx, rows, limit)
@@ -81,29 +79,31 @@ def _conditions(wanted: EventFilter) -> tuple[list[str], list[Any]]:
     return list(told), list(told.values())
 
 
+ALL = "1 = 1"
 NEAR = 5_000
 """So few events are looked at one by one sooner than all streams of an offer are put in their order."""
 
 
-def _driver(wanted: EventFilter, after: int, last: int) -> tuple[str, list[Any]]:
-    """What leads to the events by the shortest way: a part of FROM with commits `c` and events `e`, and its parameters."""
+def _driver(wanted: EventFilter, after: int, last: int) -> tuple[str, str, list[Any]]:
+    """What leads to the events by the shortest way: a part of FROM with commits `c` and events `e`, a condition that belongs to
+    it, and its parameters."""
     if wanted.offer_uid is not None:
         uids = (wanted.offer_uid.bytes, flights_uid(wanted.offer_uid).bytes)
         if last - after <= NEAR:
-            return f"{_of_commits('1 = 1')} {_NEAR_AN_OFFER}", [after + 1, *uids]
-        return _OF_AN_OFFER, [*uids, uids[0], uids[0]]
+            return f"{_of_commits(ALL)} {_NEAR_AN_OFFER}", _IS_OF_THE_OFFER, [after + 1, *uids]
+        return _OF_AN_OFFER, ALL, [*uids, uids[0], uids[0]]
     if wanted.run_id is not None:
-        return _of_commits("run_id = ?"), [str(wanted.run_id), after + 1]
+        return _of_commits("run_id = ?"), ALL, [str(wanted.run_id), after + 1]
     if wanted.trace_id is not None:
-        return _of_commits("trace_id = ?"), [wanted.trace_id, after + 1]
+        return _of_commits("trace_id = ?"), ALL, [wanted.trace_id, after + 1]
     if wanted.type is not None:
         of_partner, whose = ("partner = ? AND ", [wanted.partner]) if wanted.partner is not None else ("", [])
-        return _OF_A_TYPE.format(of_partner=of_partner), [*whose, wanted.type, after + 1]
+        return _OF_A_TYPE.format(of_partner=of_partner), ALL, [*whose, wanted.type, after + 1]
     if wanted.partner is not None:
-        return _of_commits("partner = ?"), [wanted.partner, after + 1]
+        return _of_commits("partner = ?"), ALL, [wanted.partner, after + 1]
     if wanted.actor is not None:
-        return _of_commits("actor = ?"), [wanted.actor, after + 1]
-    return _of_commits("1 = 1"), [after + 1]
+        return _of_commits("actor = ?"), ALL, [wanted.actor, after + 1]
+    return _of_commits(ALL), ALL, [after + 1]
 
 
 # A commit that holds the first wanted event may begin before it.
