@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
+from api.cli.given import a_file_to_make
 from api.cli.output import AsJson, asked_to_end, fail, print_json, progress, say
-from api.export_files import ThereAlready, whole_file
+from api.export_files import whole_file
 from api.wiring import open_service
 from domain.store.sqlite import copy_database
 
@@ -21,13 +22,8 @@ def backup(
         if service.settings.is_shared:
             schema = service.settings.database_schema
             fail(f"PostgreSQL is backed up by its own tools, such as: pg_dump --format=custom --schema={schema}")
-        try:
-            with whole_file(out) as unfinished:
-                position = copy_database(service.settings.database, unfinished, watch)
-        except ThereAlready as there:
-            fail(f"--out: {there} is there already.")
-        except OSError as error:
-            fail(f"--out: {out} can't be written: {error.strerror or error}.")
+        with a_file_to_make(out), whole_file(out) as unfinished:
+            position = copy_database(service.settings.database, unfinished, watch)
     if as_json:
         print_json({"position": position, "out": str(out)})
     else:

@@ -1,7 +1,7 @@
 """offer-ledger export"""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,9 +10,9 @@ import typer
 
 from api import export_files
 from api.as_of import PRESENT, Asked
-from api.cli.given import a_state
+from api.cli.given import a_file_to_make, a_state
 from api.cli.output import AsJson, asked_to_end, fail, print_json, progress, say
-from api.export_files import STANDARD_OUTPUT, NotWhatFollows, Span, ThereAlready
+from api.export_files import STANDARD_OUTPUT, NotWhatFollows, Span
 from api.exports import Export, What, state_of
 from api.exports import export as rows_of
 from api.pages import told_of_head
@@ -81,15 +81,10 @@ def _require_sense(what: What, out: str, form: Format, asked: Asked, after_posit
 @contextmanager
 def _explained(out: str) -> Iterator[None]:
     try:
-        yield
-    except ThereAlready as there:
-        fail(f"--out: {there} is there already.")
+        with nullcontext() if out == STANDARD_OUTPUT else a_file_to_make(out):
+            yield
     except NotWhatFollows as error:
         fail(f"--after-position: {error}.", exit_code=2)
-    except OSError as error:
-        if out == STANDARD_OUTPUT:
-            raise
-        fail(f"--out: {out} can't be written: {error.strerror or error}.")
 
 
 def _require_known(service: Service, partner: str | None) -> None:

@@ -1,5 +1,6 @@
 """What was given on the command line?"""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -10,6 +11,7 @@ import typer
 from api.as_of import Asked
 from api.cli.output import fail
 from api.cursors import InvalidCursor
+from api.export_files import ThereAlready
 from api.schemas.query import MAX_DIGITS
 from api.schemas.times import NOT_A_TIME, read_time
 
@@ -38,6 +40,17 @@ def a_uid(text: str) -> UUID:
         return UUID(text)
     except ValueError:
         raise typer.BadParameter("must be a UUID") from None
+
+
+@contextmanager
+def a_file_to_make(out: object) -> Iterator[None]:
+    """Ends the command if what `--out` names is there, or can't be written."""
+    try:
+        yield
+    except ThereAlready as there:
+        fail(f"--out: {there} is there already.")
+    except (OSError, sqlite3.Error) as error:
+        fail(f"--out: {out} can't be written: {getattr(error, 'strerror', None) or error}.")
 
 
 @contextmanager

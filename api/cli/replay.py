@@ -1,15 +1,13 @@
 """offer-ledger replay"""
 
-import sqlite3
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from api.as_of import PRESENT
-from api.cli.given import a_state
+from api.cli.given import a_file_to_make, a_state
 from api.cli.output import AsJson, asked_to_end, fail, print_json, progress, say, tell_differences
-from api.export_files import ThereAlready
 from api.pages import told_of_head
 from api.replay import replay as replay_to
 from api.wiring import open_service
@@ -27,13 +25,8 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """Build a state from its events alone, and compare the answers."""
-    with asked_to_end(), open_service() as service, progress("Replaying events") as watch:
-        try:
-            found = replay_to(service, as_of or PRESENT, out, watch)
-        except ThereAlready as there:
-            fail(f"--out: {there} is there already.")
-        except (OSError, sqlite3.Error) as error:
-            fail(f"--out: {out} can't be written: {getattr(error, 'strerror', None) or error}.")
+    with asked_to_end(), open_service() as service, progress("Replaying events") as watch, a_file_to_make(out):
+        found = replay_to(service, as_of or PRESENT, out, watch)
     if as_json:
         told = {"rows": found.rows, "equal": not found.differences, "differences": found.differences}
         print_json({**told_of_head(found.head), **told, "out": str(out)})
