@@ -44,6 +44,7 @@ class JudgedFile(Struct, frozen=True):
 
     records: list[Record]
     remarks: list[str]
+    brings_images: bool
 
 
 class _Head(Struct, frozen=True, gc=False, rename="camel"):
@@ -83,7 +84,7 @@ def judge(
         _sharing(judge_record(element, index, known, max_image_bytes), images)
         for index, element in glancing(sent.elements, watch)
     ]
-    return JudgedFile(records, list(_remarks(envelope, file, run)))
+    return JudgedFile(records, list(_remarks(envelope, file, run)), bool(images))
 
 
 def judge_record(element: Raw, index: int, known: KnownOffers, max_image_bytes: int) -> Record:

@@ -110,7 +110,7 @@ def _carry_out_file(runs: RunLedger, run: Run, file: OffersFile, max_image_bytes
         plan.outcome.messages.extend(judged.remarks)
         return plan
 
-    return runs.decide_and_complete(run, decide)
+    return runs.decide_and_complete(run, decide, brings_images=judged.brings_images)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from domain.events import OfferActivated
 from domain.flight import Flights, ScheduleFlight
 from domain.ledger import OfferLedger
 from domain.refusals import Refused, UnknownOffer
+from domain.store.again import again
 from domain.store.commit import CommitContext
 from domain.store.cursor import Cursor
 from domain.store.savepoints import each_alone
@@ -60,6 +61,7 @@ class ActivationLedger:
         self.ledger = ledger
         self._ask = ask
 
+    @again
     def carry_out(self, requests: Sequence[ActivationRequest]) -> list[Activated | Refused]:
         """Carries requests out in their order. Raises StorageError, and then none of them has been carried out."""
         with self.ledger.recorder.writing() as tx:
@@ -73,6 +75,7 @@ class ActivationLedger:
 
             return each_alone(tx, requests, carry_out)
 
+    @again
     def schedule(self, command: ScheduleFlight, origin: Origin) -> bool:
         """Whether the flight is new. Raises UnknownOffer, and what flight.schedule raises."""
         with self.ledger.recorder.writing() as tx:

@@ -23,6 +23,7 @@ from domain.events import Event
 from domain.offer import Offer
 from domain.partner import Partner, SetPartner
 from domain.refusals import UnknownPartner
+from domain.store.again import again
 from domain.store.commit import CommitContext, head_of
 from domain.store.cursor import Cursor
 from domain.store.database import DEFAULT_SCHEMA
@@ -53,14 +54,21 @@ class Entry(Struct, frozen=True):
     event: Event
 
 
+Gathered = Mapping[str, Sequence[Sequence[Any]]]
+"""Rows of values, by the projection that has told them."""
+
+
 class Followers(Protocol):
     """What follows the ledger, inside the transactions of the entries."""
 
     def project(self, tx: Cursor, entries: Sequence[Entry], /) -> None:
         """Brings the projections up to date with some of a commit's entries, in their order."""
 
-    def seal(self, tx: Cursor, commit_id: int, kinds: Collection[type[Event]], /) -> None:
-        """All entries of a commit are projected, and it has its place: for what depends on those before."""
+    def gather(self, tx: Cursor, commit_id: int, kinds: Collection[type[Event]], /) -> Gathered:
+        """All entries of a commit are projected: what can be told before it has its place, of what depends on those before."""
+
+    def seal(self, tx: Cursor, commit_id: int, gathered: Gathered, /) -> None:
+        """It has its place."""
 
 
 KnownOffers = Callable[[Cursor, str, Channel, Collection[str] | None], Mapping[Any, Offer]]
@@ -98,6 +106,7 @@ class OfferLedger(Application[UUID]):
 
     # Requests
 
+    @again
     def handle(self, command: Command, origin: Origin) -> list[Event]:
         """Carries out a request to one aggregate and answers what happened; raises Refused."""
         uid, initial, evolve, decide = _aggregate(command)
@@ -166,8 +175,10 @@ class OfferLedger(Application[UUID]):
             self._followers.project(tx, entries)
             kinds.update(type(r.event) for r in some)
         if commit.event_count:
+            # Others wait from the one to the other, so this is short.
+            gathered = self._followers.gather(tx, commit.commit_id, kinds)
             commit.seal(context)
-            self._followers.seal(tx, commit.commit_id, kinds)
+            self._followers.seal(tx, commit.commit_id, gathered)
 
 
 class _Aggregate(NamedTuple):

@@ -16,6 +16,7 @@ from domain.events import RedemptionEvent
 from domain.ledger import OfferLedger
 from domain.redemption import Purchase, Redemption, Reverse
 from domain.refusals import Refused, UnknownOffer
+from domain.store.again import again
 from domain.store.commit import CommitContext
 from domain.store.cursor import Cursor
 from domain.store.savepoints import each_alone
@@ -42,6 +43,7 @@ class RedemptionLedger:
         self.ledger = ledger
         self._ask = ask
 
+    @again
     def carry_out(self, requests: Sequence[RedemptionRequest]) -> list[Settled | Refused]:
         """Carries requests out in their order. Raises StorageError, and then none of them has been carried out."""
         with self.ledger.recorder.writing() as tx:

@@ -14,7 +14,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from domain.refusals import RunNotYours
-from domain.values import Channel, Operation, Origin, Source
+from domain.values import Channel, Operation, Origin, Scope, Source
 
 MAX_ATTEMPTS = 5
 """How often a run is begun, by one owner after the other, before it is given up."""
@@ -183,6 +183,10 @@ class Run(Struct, frozen=True):
     @property
     def channel(self) -> Channel:
         return self.asked.CHANNEL
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(self.partner, self.channel)
 
     @property
     def is_finished(self) -> bool:

@@ -3,21 +3,25 @@
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from itertools import islice
 from typing import Any, assert_never
 from uuid import UUID
 
 from msgspec import Struct
 
 from domain import run as runs
+from domain.images import Image
 from domain.ledger import OfferLedger, StorageError
 from domain.offer import Offer
 from domain.offers_file import require_order
 from domain.plan import Plan
 from domain.refusals import IdempotencyKeyReused, RunInProgress, RunNotYours
-from domain.run import Batch, Lease, OffersFile, Outcome, Run, RunProblem, RunRequest, request_key
+from domain.run import Batch, Lease, OffersFile, Run, RunProblem, RunRequest, request_key
 from domain.slots import require_slot, window_start
+from domain.store.again import again
 from domain.store.commit import CommitContext, changed_since, head_of
 from domain.store.cursor import Cursor
+from domain.store.errors import Undone
 from domain.store.images import insert_images
 from domain.store.run_bodies import count_chunks, delete_abandoned, delete_body, find_chunk, insert_chunks
 from domain.store.run_outcomes import insert_outcome
@@ -33,8 +37,9 @@ from domain.store.runs import (
     runs_of,
     update_run,
 )
-from domain.values import Clock, Origin, PartnerSettings
+from domain.values import Origin, PartnerSettings
 
+IMAGES_PER_WRITE = 100
 ABANDONED_AFTER = timedelta(hours=1)
 """An upload to which nothing has come for so long has failed."""
 
@@ -53,19 +58,19 @@ class Accepted(Struct, frozen=True):
 class RunLedger:
     """The runs of a ledger, in the hands of one owner: a process that carries runs out."""
 
-    def __init__(self, ledger: OfferLedger, clock: Clock, owner: str, lease: timedelta) -> None:
+    def __init__(self, ledger: OfferLedger, owner: str, lease: timedelta) -> None:
         self.ledger = ledger
         self.owner = owner
         self.lease = lease
-        self._clock = clock
         self._heartbeats = ledger.recorder.heartbeats
 
     # The request
 
+    @again
     def store_body(self, run_id: UUID, first: int, packed: Sequence[bytes]) -> None:
         """Puts chunks of a body beside those that came before, for a run that is not accepted yet."""
-        with self.ledger.recorder.writing() as tx:
-            insert_chunks(tx, run_id, first, packed, self._clock())
+        with self.ledger.recorder.storing() as tx:
+            insert_chunks(tx, run_id, first, packed, self.ledger.recorder.now(tx))
 
     def body(self, run_id: UUID) -> Iterator[bytes]:
         """The body as it was sent, in chunks; it is gone when the run is finished."""
@@ -78,6 +83,7 @@ class RunLedger:
             yield found
             chunk += 1
 
+    @again
     def drop_body(self, run_id: UUID) -> None:
         """Removes what was stored for a run that was not accepted."""
         with self.ledger.recorder.writing() as tx:
@@ -86,6 +92,7 @@ class RunLedger:
 
     # Its life
 
+    @again
     def accept(self, request: RunRequest, origin: Origin, packed: Sequence[bytes] = ()) -> Accepted:
         """Makes the request a run that this owner holds, once: the same request again is answered with that run.
 
@@ -93,7 +100,7 @@ class RunLedger:
         NoSlotLeft or FileSuperseded, in this order."""
         asked, channel = request.asked, request.asked.CHANNEL
         with self.ledger.recorder.writing() as tx:
-            now = self._clock()
+            now = self.ledger.recorder.now(tx)
             partner = self.ledger.require_partner(tx, request.partner)
             if earlier := find_request(tx, request.partner, channel, request_key(asked, request.body_digest)):
                 if earlier.body_digest != request.body_digest and earlier.run_id != request.same_as:
@@ -116,22 +123,28 @@ class RunLedger:
                 raise StorageError("Parts of the request's body are missing")
         return Accepted(run, replayed=False)
 
+    @again
     def claim(self, run_id: UUID) -> Run:
         """Begins to carry the run out, or takes it over. Raises RunNotYours."""
         with self.ledger.recorder.writing() as tx:
             run = find_run(tx, run_id)
             if run is None:
                 raise RunNotYours(run_id)
-            claimed = runs.claim(self._heartbeats.renewed(run), self.owner, self._clock(), self.lease)
+            now = self.ledger.recorder.now(tx)
+            claimed = runs.claim(self._heartbeats.renewed(run), self.owner, now, self.lease)
             self._require_held(claimed, update_run(tx, claimed, run.lease.fence))
+        # Whoever had begun to store it can't end that any more, but may stand still in the midst of it.
+        self.ledger.recorder.dispossess(claimed.scope)
         return claimed
 
     def renew(self, run: Run) -> None:
         """Holds on to a run for another term, whoever is writing meanwhile. Raises RunNotYours."""
         with self.ledger.recorder.reading() as tx:
             self._require_held(run, is_held(tx, run))
-        self._heartbeats.beat(run, self._clock() + self.lease)
+            until = self.ledger.recorder.now(tx) + self.lease
+        self._heartbeats.beat(run, until)
 
+    @again
     def forgive(self, run: Run) -> None:
         """An attempt that was ended by the storage does not count. Raises RunNotYours."""
         with self.ledger.recorder.writing() as tx:
@@ -145,41 +158,66 @@ class RunLedger:
         with self.ledger.recorder.reading() as tx:
             return self.ledger.known_offers(tx, run.partner, run.channel, external_ids)
 
+    @again
     def complete(self, run: Run, plan: Plan, request_digest: str) -> Run:
         """Stores what the run does, with its outcome, all at once. Raises RunNotYours if others have it by now."""
-        with self._ending(run), self.ledger.recorder.writing() as tx:
+        with self._ending(run), self.ledger.recorder.storing(run.scope) as tx:
             self._require_held(run, is_held(tx, run))
             return self._store(tx, run, plan, request_digest)
 
-    def decide_and_complete(self, run: Run, decide: Decide) -> Run:
-        """The same for offers that single requests change too: decided where nobody can come between."""
-        with self._ending(run), self.ledger.recorder.writing() as tx:
-            self._require_held(run, is_held(tx, run))
-            settings = self.ledger.require_partner(tx, run.partner).settings
-            known = self.ledger.known_offers(tx, run.partner, run.channel, None)
-            plan = decide(known, changed_since(tx, run.partner, run.accepted_position), settings)
-            return self._store(tx, run, plan, run.body_digest)
+    @again
+    def decide_and_complete(self, run: Run, decide: Decide, *, brings_images: bool = False) -> Run:
+        """The same for offers that single requests change too: decided where nobody can come between.
 
+        `brings_images`: whether what is decided may have some."""
+        stored = self._store_images(run, decide) if brings_images else set()
+        with self._ending(run), self.ledger.recorder.storing(run.scope) as tx:
+            self._require_held(run, is_held(tx, run))
+            plan, settings = self._decided(tx, run, decide)
+            insert_images(tx, [image for image in _images(plan) if image.digest not in stored])
+            finished = self._store(tx, run, plan, run.body_digest)
+            if self.ledger.require_partner(tx, run.partner).settings != settings:
+                raise Undone("The settings that the run was decided by have changed meanwhile")
+        return finished
+
+    def _decided(self, tx: Cursor, run: Run, decide: Decide) -> tuple[Plan, PartnerSettings]:
+        settings = self.ledger.require_partner(tx, run.partner).settings
+        known = self.ledger.known_offers(tx, run.partner, run.channel, None)
+        return decide(known, changed_since(tx, run.partner, run.accepted_position), settings), settings
+
+    def _store_images(self, run: Run, decide: Decide) -> set[str]:
+        """Puts the images of what the run does, as it looks by now, beside the events; answers their digests. Whoever brings
+        the same image waits until it is there: so it is there before all the rest."""
+        with self.ledger.recorder.reading() as tx:
+            images = {image.digest: image for image in _images(self._decided(tx, run, decide)[0])}
+        # In one order, so that no two wait for each other.
+        remaining = iter(sorted(images))
+        while some := list(islice(remaining, IMAGES_PER_WRITE)):
+            with self.ledger.recorder.storing() as tx:
+                self._require_held(run, is_held(tx, run))
+                insert_images(tx, [images[digest] for digest in some])
+        return set(images)
+
+    @again
     def fail(self, run: Run, problem: RunProblem) -> Run:
         """Gives a run up. Raises RunNotYours."""
         with self._ending(run), self.ledger.recorder.writing() as tx:
-            failed = runs.fail(run, problem, self._clock())
+            failed = runs.fail(run, problem, self.ledger.recorder.now(tx))
             self._require_held(run, update_run(tx, failed, run.lease.fence))
             delete_body(tx, run.run_id)
         return failed
 
     def _store(self, tx: Cursor, run: Run, plan: Plan, request_digest: str) -> Run:
         context = CommitContext(Origin(run.actor, run.source), run.partner, run.run_id)
-        insert_images(tx, (image for change in plan.changes for image in change.images))
+        insert_outcome(tx, run.run_id, plan.outcome)
+        delete_body(tx, run.run_id)
         changes = ((change.key.offer_uid, change.version, change.events) for change in plan.changes)
         self.ledger.commit(tx, context, changes)
-        return self._finish(tx, run, plan.outcome, request_digest)
-
-    def _finish(self, tx: Cursor, run: Run, outcome: Outcome, request_digest: str) -> Run:
-        finished = runs.complete(run, outcome, request_digest, head_of(tx).position, self._clock())
+        # From here on nobody takes the run over; whoever has done so has given it another fence.
+        tx.dialect.take_turn(tx)
+        now = self.ledger.recorder.now(tx)
+        finished = runs.complete(run, plan.outcome, request_digest, head_of(tx).position, now)
         self._require_held(run, update_run(tx, finished, run.lease.fence))
-        insert_outcome(tx, run.run_id, outcome)
-        delete_body(tx, run.run_id)
         return finished
 
     @contextmanager
@@ -201,16 +239,24 @@ class RunLedger:
     def overdue(self) -> list[Run]:
         """Runs that nobody holds any more."""
         with self.ledger.recorder.reading() as tx:
-            unheard = overdue_runs(tx, self._clock())
-        return [run for run in unheard if self._heartbeats.renewed(run).lease.until <= self._clock()]
+            now = self.ledger.recorder.now(tx)
+            unheard = overdue_runs(tx, now)
+        return [run for run in unheard if self._heartbeats.renewed(run).lease.until <= now]
 
+    @again
     def release(self) -> None:
         """Lets go of everything that this owner holds, for others to take over at once."""
         with self.ledger.recorder.writing() as tx:
+            now = self.ledger.recorder.now(tx)
             for run in runs_of(tx, self.owner):
-                update_run(tx, runs.release(run, self._clock()), run.lease.fence)
+                update_run(tx, runs.release(run, now), run.lease.fence)
 
+    @again
     def tidy(self) -> int:
         """Removes what uploads that never became runs have left behind; answers how many chunks."""
         with self.ledger.recorder.writing() as tx:
-            return delete_abandoned(tx, self._clock() - ABANDONED_AFTER)
+            return delete_abandoned(tx, self.ledger.recorder.now(tx) - ABANDONED_AFTER)
+
+
+def _images(plan: Plan) -> Iterator[Image]:
+    return (image for change in plan.changes for image in change.images)

@@ -11,13 +11,13 @@ from domain.ledger import OfferLedger
 from domain.offer import Offer
 from domain.quota import Quota, daily_limit, day_of, require_quota
 from domain.refusals import Refused, UnknownPartner
+from domain.store.again import again
 from domain.store.commit import CommitContext
 from domain.store.cursor import Cursor
 from domain.store.images import insert_images
 from domain.store.savepoints import each_alone
 from domain.store.traces import count_request, find_trace, insert_trace, quota_used
 from domain.trace import Put, SingleRequest, Trace, decide
-from domain.values import Clock
 
 
 class PartnerTerms(Struct, frozen=True):
@@ -40,12 +40,12 @@ Result = Trace | Refused | None
 class TraceLedger:
     """The single requests of a ledger."""
 
-    def __init__(self, ledger: OfferLedger, clock: Clock, find_offer: FindOffer, find_terms: FindTerms) -> None:
+    def __init__(self, ledger: OfferLedger, find_offer: FindOffer, find_terms: FindTerms) -> None:
         self.ledger = ledger
-        self._clock = clock
         self._find_offer = find_offer
         self._find_terms = find_terms
 
+    @again
     def carry_out(self, requests: Sequence[SingleRequest]) -> list[Result]:
         """Carries requests out in their order, in one transaction; one that is refused leaves the others alone.
 
@@ -56,14 +56,14 @@ class TraceLedger:
     def terms(self, partner: str) -> tuple[PartnerTerms, Quota]:
         """A partner's limits, and its quota of today. Raises UnknownPartner."""
         with self.ledger.recorder.reading() as tx:
-            return self._terms(tx, partner, self._clock())
+            return self._terms(tx, partner, self.ledger.recorder.now(tx))
 
     def find(self, trace_id: str) -> Trace | None:
         with self.ledger.recorder.reading() as tx:
             return find_trace(tx, trace_id)
 
     def _apply(self, tx: Cursor, request: SingleRequest) -> Trace | None:
-        now, key = self._clock(), request.key
+        now, key = self.ledger.recorder.now(tx), request.key
         require_quota(self._terms(tx, key.partner, now)[1], now, takes_down=request.takes_down)
         count_request(tx, key.partner, day_of(now))
         if request.action is None:

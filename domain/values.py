@@ -100,6 +100,13 @@ class OfferKey(NamedTuple):
         return _uid("offer", *self)
 
 
+class Scope(NamedTuple):
+    """The offers of a partner on a channel: only one run at a time changes them."""
+
+    partner: str
+    channel: Channel
+
+
 class Origin(NamedTuple):
     """Who is at work, and by which door."""
 

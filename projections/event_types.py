@@ -3,7 +3,8 @@
 A row for each type of event in a commit: what is rare is found among millions of others.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from typing import Any
 
 from domain.events import EVENT_TYPES, Event
 from domain.store.cursor import Cursor
@@ -24,10 +25,14 @@ INDEXES = (
 )
 
 
-def seal(tx: Cursor, commit_id: int, kinds: Collection[type[Event]]) -> None:
+def gather(_tx: Cursor, _commit_id: int, kinds: Collection[type[Event]]) -> list[tuple[str]]:
+    return [(kind.TOPIC,) for kind in kinds]
+
+
+def seal(tx: Cursor, commit_id: int, types: Sequence[Sequence[Any]]) -> None:
     tx.executemany(
         "INSERT INTO event_types SELECT ?, first_position, commit_id, coalesce(partner, '') FROM commits WHERE commit_id = ?",
-        [(kind.TOPIC, commit_id) for kind in kinds],
+        [(topic, commit_id) for (topic,) in types],
     )
 
 
@@ -35,6 +40,7 @@ PROJECTION = Projection(
     name="event_types",
     key=("type", "position"),
     table=TABLE,
+    gather=gather,
     seal=seal,
     events=frozenset(EVENT_TYPES),
     indexes=INDEXES,

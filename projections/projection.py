@@ -1,6 +1,7 @@
 """What is a projection made of?"""
 
 from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 from msgspec import Struct
 
@@ -15,7 +16,7 @@ MAX_PAGE_BYTES = 16 * 1024 * 1024
 class Projection(Struct, frozen=True):
     """A table that answers one question, and how entries change it.
 
-    Both ways to change it are called in the order of the ledger, in the transaction of the events, and accept any sequence
+    All ways to change it are called in the order of the ledger, in the transaction of the events, and accept any sequence
     of them. Their statements name projections where they mean their tables, and nowhere else: no column, no other name and no
     text of theirs is called so.
     """
@@ -29,9 +30,11 @@ class Projection(Struct, frozen=True):
     """Those that change it: where there is none of them, it is left in peace."""
     apply: Callable[[Cursor, Sequence[Entry]], None] | None = None
     """Gets some of the entries of a commit, before it has its place."""
-    seal: Callable[[Cursor, int, Collection[type[Event]]], None] | None = None
-    """Gets the id of a commit that has its place, and the types of its events, when all projections have its entries: for
-    what depends on the commits before."""
+    gather: Callable[[Cursor, int, Collection[type[Event]]], Sequence[Sequence[Any]]] | None = None
+    """Gets the id of a commit and the types of its events, when all projections have its entries: what `seal` needs of them,
+    for what depends on the commits before."""
+    seal: Callable[[Cursor, int, Sequence[Sequence[Any]]], None] | None = None
+    """Gets the same id when the commit has its place, and what was gathered. Everybody who writes waits for it."""
     reads: tuple[str, ...] = ()
     """The tables of other projections, which stand before it, of which it reads what never changes once it is written."""
     indexes: tuple[str, ...] = ()

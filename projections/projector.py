@@ -10,7 +10,7 @@ from itertools import groupby
 from msgspec import Struct
 
 from domain.events import Event
-from domain.ledger import Entry, OfferLedger
+from domain.ledger import Entry, Gathered, OfferLedger
 from domain.store.commit import head_of
 from domain.store.cursor import Cursor
 from projections import (
@@ -49,8 +49,11 @@ class Projector:
             self._unseen -= tx.dialect.table_names(tx)
         project(tx, entries, self._seen())
 
-    def seal(self, tx: Cursor, commit_id: int, kinds: Collection[type[Event]], /) -> None:
-        seal(tx, commit_id, kinds, self._seen())
+    def gather(self, tx: Cursor, commit_id: int, kinds: Collection[type[Event]], /) -> Gathered:
+        return gather(tx, commit_id, kinds, self._seen())
+
+    def seal(self, tx: Cursor, commit_id: int, gathered: Gathered, /) -> None:
+        seal(tx, commit_id, gathered, self._seen())
 
     def _seen(self) -> list[Projection]:
         return [projection for projection in PROJECTIONS if projection.name not in self._unseen]
@@ -78,7 +81,8 @@ class Replay:
 
     def seal(self, tx: Cursor) -> None:
         """There is no more of the last commit."""
-        seal(tx, self._commit_id, self._kinds, self._sealed)
+        gathered = gather(tx, self._commit_id, self._kinds, self._sealed)
+        seal(tx, self._commit_id, gathered, self._sealed)
         self._kinds = set()
 
 
@@ -89,12 +93,20 @@ def project(tx: Cursor, entries: Sequence[Entry], projections: Iterable[Projecti
             projection.apply(tx, entries)
 
 
-def seal(
+def gather(
     tx: Cursor, commit_id: int, kinds: Collection[type[Event]], projections: Iterable[Projection] = PROJECTIONS
-) -> None:
+) -> Gathered:
+    return {
+        projection.name: projection.gather(tx, commit_id, kinds)
+        for projection in projections
+        if projection.gather and not projection.events.isdisjoint(kinds)
+    }
+
+
+def seal(tx: Cursor, commit_id: int, gathered: Gathered, projections: Iterable[Projection] = PROJECTIONS) -> None:
     for projection in projections:
-        if projection.seal and not projection.events.isdisjoint(kinds):
-            projection.seal(tx, commit_id, kinds)
+        if projection.seal and projection.name in gathered:
+            projection.seal(tx, commit_id, gathered[projection.name])
 
 
 def tables() -> list[str]:

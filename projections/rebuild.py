@@ -120,7 +120,9 @@ class _Rebuilding:
 
     def switch(self) -> int:
         """Answers the position reached."""
-        with self._writing() as tx:
+        # Whoever is storing a run has begun to write it into the tables that go.
+        with self._ledger.recorder.alone() as tx:
+            self._require_token(tx)
             self._catch_up(tx)
             put_in_place(tx, self._projections)
         self._watch(self._position, self._position)

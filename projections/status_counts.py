@@ -3,7 +3,7 @@
 Running counts: a row for each commit and each number that it changed, so that a count of any moment is one look.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, get_args
 
 from domain.events import Event, OfferEvent
@@ -28,8 +28,13 @@ COUNTED = (Status.ACTIVE, Status.PAUSED, Status.DELETED)
 # How a commit changes it
 
 
-def seal(tx: Cursor, commit_id: int, _kinds: Collection[type[Event]]) -> None:
-    tx.execute(_SEAL, (commit_id, ALL_OF_IT, commit_id))
+def gather(tx: Cursor, commit_id: int, _kinds: Collection[type[Event]]) -> list[Any]:
+    """By how much each number changes: so many rows are looked at before others have to wait."""
+    return tx.execute(_CHANGES, (commit_id, ALL_OF_IT)).fetchall()
+
+
+def seal(tx: Cursor, commit_id: int, changes: Sequence[Sequence[Any]]) -> None:
+    tx.executemany(_SEAL, [(*key, int(offers), *key, commit_id) for *key, offers in changes])
 
 
 ALL_OF_IT = 2**62
@@ -45,18 +50,19 @@ _CHANGES = """
         WHERE e.commit_id = ? AND e.ordinal <= ?
     ) changes WHERE status IS NOT NULL GROUP BY partner, channel, status HAVING sum(offers) <> 0
 """
-_SEAL = f"""
+_SEAL = """
     INSERT INTO status_counts
-    SELECT n.partner, n.channel, n.status, c.first_position + c.event_count - 1, n.offers + coalesce((
+    SELECT ?, ?, ?, c.first_position + c.event_count - 1, ? + coalesce((
         SELECT s.offers FROM status_counts s
-        WHERE s.partner = n.partner AND s.channel = n.channel AND s.status = n.status ORDER BY s.position DESC LIMIT 1), 0)
-    FROM ({_CHANGES}) n JOIN commits c ON c.commit_id = ?
+        WHERE s.partner = ? AND s.channel = ? AND s.status = ? ORDER BY s.position DESC LIMIT 1), 0)
+    FROM commits c WHERE c.commit_id = ?
 """
 
 PROJECTION = Projection(
     name="status_counts",
     key=("partner", "channel", "status", "position"),
     table=TABLE,
+    gather=gather,
     seal=seal,
     events=frozenset(get_args(OfferEvent)),
     reads=("inventory", "offer_periods"),

@@ -75,7 +75,7 @@ def record(ledger: OfferLedger, key: OfferKey, *events: OfferEvent) -> UUID:
 def run_ledger(ledger: OfferLedger) -> RunLedger:
     """The runs of a ledger, in the hands of the test."""
     assert ledger.recorder.clock is not None
-    return RunLedger(ledger, ledger.recorder.clock, "the test", LEASE)
+    return RunLedger(ledger, "the test", LEASE)
 
 
 def run_batch(ledger: OfferLedger, operation: Operation, items: Sequence[Any], partner: str = PARTNER) -> Run:

@@ -45,7 +45,8 @@ class CommitWriter:
         return stream_ids
 
     def seal(self, context: CommitContext) -> int:
-        """Takes the commit's place at the head of the ledger; answers its first position."""
+        """Takes the commit's place at the head of the ledger; answers its first position. Nobody else writes from here on."""
+        self._tx.dialect.take_turn(self._tx)
         head = self._tx.execute("SELECT position, recorded_at, chain FROM head").fetchone()
         told = context.told()
         digest = commit_digest(told, self._digest.digest())

@@ -6,10 +6,12 @@ from typing import Protocol
 
 from domain.store.cursor import Cursor
 from domain.store.dialect import Dialect
+from domain.values import Scope
 
 SQLITE_PREFIX = "sqlite:///"
 POSTGRES_PREFIXES = ("postgresql://", "postgres://")
 DEFAULT_SCHEMA = "offer_ledger"
+STALLED_SECONDS = 15
 
 
 class Database(Protocol):
@@ -21,14 +23,29 @@ class Database(Protocol):
     def making(self, tables: Sequence[str]) -> Sequence[str]:
         """The statements that make these tables, and what only it has."""
 
-    def writing(self) -> AbstractContextManager[Cursor]:
-        """A transaction that holds the ledger's lock from its start, and commits at its end."""
+    def writing(self, after: Scope | None = None) -> AbstractContextManager[Cursor]:
+        """A transaction that holds the ledger's lock from its start, and commits at its end. With a scope, it waits first,
+        without the lock, for whoever is storing much there; without one, see Dialect.may_change."""
+
+    def storing(self, scope: Scope | None = None) -> AbstractContextManager[Cursor]:
+        """A transaction that is long: until Dialect.take_turn it keeps nobody from writing, if the database can do that.
+        Others do not change the offers of the scope meanwhile."""
+
+    def alone(self) -> AbstractContextManager[Cursor]:
+        """A transaction that holds the lock, while nobody is storing anything anywhere."""
 
     def reading(self) -> AbstractContextManager[Cursor]:
         """A transaction that sees one snapshot in all its statements."""
 
     def beside(self) -> AbstractContextManager[Cursor]:
         """A transaction that waits for no writer, of what need not be kept."""
+
+    def dispossess(self, scope: Scope) -> int:
+        """Ends the connections of those who are storing something in a scope, which is theirs no more; answers how many."""
+
+    def end_stalled(self) -> int:
+        """The same for those who hold the ledger's lock, and have not been heard of for STALLED_SECONDS: a process that stands
+        still must not keep all others from writing."""
 
     def close(self) -> None: ...
 

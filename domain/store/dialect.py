@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 from eventsourcing.persistence import OperationalError
 
 from domain.store.cursor import Cursor
+from domain.values import Scope
 
 
 class Column(NamedTuple):
@@ -55,6 +56,12 @@ class Dialect(Protocol):
 
     def now(self, tx: Cursor) -> datetime:
         """By the database's clock, if it has one."""
+
+    def take_turn(self, tx: Cursor) -> None:
+        """From here on to its end, a transaction holds the ledger's lock."""
+
+    def may_change(self, tx: Cursor, scope: Scope) -> bool:
+        """Whether nobody is storing much in a scope, nor will be until the end of the transaction."""
 
     def next_commit_id(self, tx: Cursor) -> int: ...
 

@@ -3,7 +3,16 @@
 from types import ModuleType
 
 from eventsourcing import persistence
-from eventsourcing.persistence import PersistenceError
+from eventsourcing.persistence import OperationalError, PersistenceError
+
+
+class Undone(OperationalError):  # noqa: N818 - it says what is the case
+    """What has been done so far of a transaction was undone, by no fault of its own: it can be done again at once."""
+
+
+class OutcomeUnknown(OperationalError):  # noqa: N818 - the same
+    """The database was lost while it was told to keep a change: it has kept it, or it has not."""
+
 
 # The most special first.
 _NAMES = (

@@ -3,8 +3,9 @@
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from enum import StrEnum
+from time import monotonic
 from typing import Any, Self
 
 import psycopg
@@ -14,12 +15,14 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from domain.store.cursor import Cursor
 from domain.store.dialect import MissingTable
-from domain.store.errors import library_error
+from domain.store.errors import OutcomeUnknown, Undone, library_error
+from domain.store.postgres_locks import Locks
 from domain.store.postgres_words import LEDGER_VIEW, PLAIN_INSERT, PostgresDialect, TextDumper, rows_of, translated
 from domain.store.schema import HEARTBEATS
+from domain.values import Scope
 
-LOCK_TIMEOUT_SECONDS = 60.0
 POOL_TIMEOUT_SECONDS = 10.0
+RECONNECT_SECONDS = 1.0
 IDLE_TIMEOUT_SECONDS = 30.0
 """A process that stands still in the midst of a transaction holds others up for no longer."""
 READERS, WRITERS = 16, 8
@@ -68,71 +71,92 @@ class PostgresCursor:
 
 
 class PostgresConnections:
-    """Any number of readers, and one writer at a time, of all processes: who writes holds the ledger's lock from the start of
-    the transaction. So positions have no gaps, and follow each other as transactions are seen."""
+    """Any number of readers, and writers that give their commits places one after the other, of all processes: who does so
+    holds the ledger's lock until it has ended. So positions have no gaps, and follow each other as transactions are seen."""
 
     def __init__(self, url: str, schema: str) -> None:
-        self.dialect = PostgresDialect(schema)
+        self._locks = Locks(schema)
+        self.dialect = PostgresDialect(schema, self._locks)
         self._schema = schema
-        options = {"autocommit": True}
-        pools = (
+        # Those that wait for the ledger's lock shall not keep readers waiting.
+        self._reading, self._writing = (
             ConnectionPool(
                 url,
                 min_size=0,
                 max_size=size,
-                kwargs=options,
+                kwargs={"autocommit": True},
                 configure=self._configure,
-                check=ConnectionPool.check_connection,
                 open=True,
-                timeout=POOL_TIMEOUT_SECONDS,
+                reconnect_timeout=RECONNECT_SECONDS,
             )
             for size in (READERS, WRITERS)
         )
-        self._reading, self._writing = pools
 
     def making(self, tables: Sequence[str]) -> Sequence[str]:
         heartbeats = HEARTBEATS.replace("CREATE TABLE", "CREATE UNLOGGED TABLE")
         first = (f'CREATE SCHEMA IF NOT EXISTS "{self._schema}"', "CREATE SEQUENCE commit_ids")
         return [*first, *tables, heartbeats, LEDGER_VIEW]
 
-    @contextmanager
-    def writing(self) -> Iterator[Cursor]:
-        """A transaction that holds the ledger's lock from its start and commits at its end; rolls back on any error."""
-        with self._transaction(self._writing, f"BEGIN; {self._lock()}", "COMMIT") as cursor:
-            yield cursor
+    def writing(self, after: Scope | None = None) -> AbstractContextManager[Cursor]:
+        begin = self._locks.begin_writing_after(after) if after else self._locks.begin_writing
+        return self._transaction(self._writing, begin, "COMMIT")
 
-    @contextmanager
-    def reading(self) -> Iterator[Cursor]:
+    def storing(self, scope: Scope | None = None) -> AbstractContextManager[Cursor]:
+        return self._transaction(self._writing, self._locks.begin_storing(scope), "COMMIT")
+
+    def alone(self) -> AbstractContextManager[Cursor]:
+        return self._transaction(self._writing, self._locks.begin_alone, "COMMIT")
+
+    def reading(self) -> AbstractContextManager[Cursor]:
         """A transaction that sees one snapshot and keeps nothing."""
-        with self._transaction(self._reading, "BEGIN ISOLATION LEVEL REPEATABLE READ", "ROLLBACK") as cursor:
-            yield cursor
+        return self._transaction(self._reading, "BEGIN ISOLATION LEVEL REPEATABLE READ", "ROLLBACK")
 
-    @contextmanager
-    def beside(self) -> Iterator[Cursor]:
-        """A transaction that waits for no writer, of what is not part of the ledger."""
-        with self._transaction(self._reading, "BEGIN", "COMMIT") as cursor:
-            yield cursor
+    def beside(self) -> AbstractContextManager[Cursor]:
+        return self._transaction(self._reading, "BEGIN", "COMMIT")
+
+    def dispossess(self, scope: Scope) -> int:
+        with self.beside() as tx:
+            return self._locks.dispossess(tx, scope)
+
+    def end_stalled(self) -> int:
+        with self.beside() as tx:
+            return self._locks.end_stalled(tx)
 
     def close(self) -> None:
         self._reading.close()
         self._writing.close()
 
-    def _lock(self) -> str:
-        seconds = int(LOCK_TIMEOUT_SECONDS)
-        name = sql.Literal(f"offer-ledger {self._schema}").as_string()
-        return f"SET LOCAL lock_timeout = '{seconds}s'; SELECT pg_advisory_xact_lock(hashtextextended({name}, 0))"
-
     @contextmanager
-    def _transaction(self, pool: ConnectionPool[Any], begin: str, end: str) -> Iterator[PostgresCursor]:
-        with _library_errors(), pool.connection() as connection:
-            connection.execute(begin)
+    def _transaction(self, pool: ConnectionPool[Any], begin: str, end: str) -> Iterator[Cursor]:
+        with _library_errors(), self._begun(pool, begin) as connection:
             try:
                 yield PostgresCursor(connection, self.dialect)
-            except BaseException:
+            except BaseException as error:
                 if not connection.closed:
                     connection.execute("ROLLBACK")
+                elif isinstance(error, psycopg.Error):
+                    raise Undone(str(error)) from error
                 raise
-            connection.execute(end)
+            with _outcome_unknown_without(connection):
+                connection.execute(end)
+
+    @contextmanager
+    def _begun(self, pool: ConnectionPool[Any], begin: str) -> Iterator[psycopg.Connection[Any]]:
+        """A connection whose transaction has begun. Those that were lost while nobody used them are found out by that."""
+        deadline = monotonic() + POOL_TIMEOUT_SECONDS
+        while True:
+            connection = _connection(pool, deadline)
+            try:
+                connection.execute(begin)
+                break
+            except BaseException as error:
+                pool.putconn(connection)
+                if not connection.closed or not isinstance(error, psycopg.OperationalError):
+                    raise
+        try:
+            yield connection
+        finally:
+            pool.putconn(connection)
 
     def _configure(self, connection: psycopg.Connection[Any]) -> None:
         for kind in (str, StrEnum):
@@ -144,6 +168,32 @@ class PostgresConnections:
         )
 
 
+def _connection(pool: ConnectionPool[Any], deadline: float) -> psycopg.Connection[Any]:
+    """Raises PoolTimeout. A pool that has not reached the database waits longer and longer until it tries again, unless it is
+    asked again."""
+    while True:
+        try:
+            connection: psycopg.Connection[Any] = pool.getconn(timeout=min(RECONNECT_SECONDS, deadline - monotonic()))
+        except PoolTimeout:
+            if monotonic() >= deadline:
+                raise
+        else:
+            return connection
+
+
+@contextmanager
+def _outcome_unknown_without(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    try:
+        yield
+    except psycopg.Error as error:
+        if connection.closed:
+            raise OutcomeUnknown(str(error)) from error
+        raise
+
+
+_UNDONE = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
+
+
 @contextmanager
 def _library_errors() -> Iterator[None]:
     try:
@@ -153,5 +203,7 @@ def _library_errors() -> Iterator[None]:
         raise MissingTable(found[1] if found else "", str(error)) from error
     except PoolTimeout as error:
         raise OperationalError(str(error)) from error
+    except _UNDONE as error:
+        raise Undone(str(error)) from error
     except psycopg.Error as error:
         raise library_error(psycopg, error) from error

@@ -11,6 +11,8 @@ from psycopg.types.string import StrDumper
 
 from domain.store.cursor import Cursor
 from domain.store.dialect import Column
+from domain.store.postgres_locks import Locks
+from domain.values import Scope
 
 # Statements
 
@@ -74,8 +76,9 @@ NOT_IN_THE_LEDGER = "\x01" * 1000
 class PostgresDialect:
     temporary = "pg_temp."
 
-    def __init__(self, schema: str) -> None:
+    def __init__(self, schema: str, locks: Locks) -> None:
         self.schema = schema
+        self._locks = locks
         self.live = f'"{schema}".'
 
     def table_names(self, tx: Cursor) -> set[str]:
@@ -120,6 +123,12 @@ class PostgresDialect:
     def now(self, tx: Cursor) -> datetime:
         found: datetime = tx.execute("SELECT clock_timestamp() AS now").fetchone()["now"]
         return found
+
+    def take_turn(self, tx: Cursor) -> None:
+        tx.execute(self._locks.take_ledger)
+
+    def may_change(self, tx: Cursor, scope: Scope) -> bool:
+        return self._locks.may_change(tx, scope)
 
     def next_commit_id(self, tx: Cursor) -> int:
         return int(tx.execute("SELECT nextval('commit_ids') AS id").fetchone()["id"])

@@ -1,7 +1,7 @@
 """How are commits written and read?
 
-One writer at a time (BEGIN IMMEDIATE), any number of readers on snapshots of their own (WAL). Everything that a
-request changes is written inside `insert_events`, so it is there together or not at all.
+Commits get their places one after the other, and any number of readers see snapshots of their own. Everything that a
+request changes is written in one transaction, so it is there together or not at all.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ from domain.store.database import DEFAULT_SCHEMA, Database, open_database
 from domain.store.heartbeats import Heartbeats
 from domain.store.schema import TABLES, require_schema
 from domain.store.secrets import make_secrets
-from domain.values import Clock
+from domain.values import Clock, Scope
 
 
 class LedgerRecorder(ApplicationRecorder):
@@ -43,9 +43,27 @@ class LedgerRecorder(ApplicationRecorder):
 
     # Transactions
 
-    def writing(self) -> AbstractContextManager[Cursor]:
-        """A transaction that holds the write lock from its start and commits at its end."""
-        return self._database.writing()
+    def writing(self, after: Scope | None = None) -> AbstractContextManager[Cursor]:
+        """A transaction that holds the ledger's lock from its start, and commits at its end. With a scope, it waits first,
+        without the lock, for whoever is storing much there."""
+        return self._database.writing(after)
+
+    def storing(self, scope: Scope | None = None) -> AbstractContextManager[Cursor]:
+        """A transaction that is long, and takes the ledger's lock when its commit is sealed. Others do not change the offers
+        of the scope meanwhile."""
+        return self._database.storing(scope)
+
+    def alone(self) -> AbstractContextManager[Cursor]:
+        """A transaction that holds the lock, while nobody is storing anything anywhere."""
+        return self._database.alone()
+
+    def dispossess(self, scope: Scope) -> int:
+        """Ends the connections of those who are storing something in a scope, which is theirs no more; answers how many."""
+        return self._database.dispossess(scope)
+
+    def end_stalled(self) -> int:
+        """The same for those who hold the ledger's lock and stand still."""
+        return self._database.end_stalled()
 
     def reading(self) -> AbstractContextManager[Cursor]:
         """A transaction that sees one snapshot."""

@@ -8,7 +8,7 @@ import re
 import sqlite3
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
@@ -20,7 +20,7 @@ from domain.store.cursor import Cursor
 from domain.store.dialect import Column, MissingTable
 from domain.store.errors import library_error
 from domain.store.schema import HEARTBEATS
-from domain.values import Watch
+from domain.values import Scope, Watch
 
 LOCK_TIMEOUT_SECONDS = 60.0
 PAGE_BYTES = 8192
@@ -57,6 +57,12 @@ class SqliteDialect:
 
     def now(self, _tx: Cursor) -> datetime:
         return datetime.now(UTC)
+
+    def take_turn(self, _tx: Cursor) -> None:
+        """It has been its turn from the start."""
+
+    def may_change(self, _tx: Cursor, _scope: Scope) -> bool:
+        return True
 
     def next_commit_id(self, tx: Cursor) -> int:
         return int(tx.execute("SELECT coalesce(max(commit_id), 0) + 1 AS id FROM commits").fetchone()["id"])
@@ -101,7 +107,7 @@ class Connections:
         return [*tables, LEDGER_VIEW]
 
     @contextmanager
-    def writing(self) -> Iterator[Cursor]:
+    def writing(self, after: Scope | None = None) -> Iterator[Cursor]:  # noqa: ARG002 - nobody else is storing anything then
         """A transaction that holds the write lock from its start and commits at its end; rolls back on any error."""
         if not self._writer.acquire(timeout=LOCK_TIMEOUT_SECONDS):
             raise OperationalError("Other writers have held the ledger for too long")
@@ -110,6 +116,13 @@ class Connections:
                 yield cursor
         finally:
             self._writer.release()
+
+    def storing(self, scope: Scope | None = None) -> AbstractContextManager[Cursor]:
+        """There is one lock for all that is written."""
+        return self.writing(scope)
+
+    def alone(self) -> AbstractContextManager[Cursor]:
+        return self.writing()
 
     @contextmanager
     def reading(self) -> Iterator[Cursor]:
@@ -127,6 +140,13 @@ class Connections:
             self._beside = leases
         with self._beside.writing() as tx:
             yield tx
+
+    def dispossess(self, _scope: Scope) -> int:
+        return 0
+
+    def end_stalled(self) -> int:
+        """Processes of one machine: whoever stands still there, is seen there."""
+        return 0
 
     def close(self) -> None:
         """Connections that are in use end when they are given back."""

@@ -24,7 +24,7 @@ SLOW_STEPS = 9_000_000
 
 def other_owner(service: Service) -> RunLedger:
     """Another process, as far as the ledger can tell."""
-    return RunLedger(service.ledger, service.clock, "another process", timedelta(seconds=LEASE_SECONDS))
+    return RunLedger(service.ledger, "another process", timedelta(seconds=LEASE_SECONDS))
 
 
 def accept_elsewhere(service: Service, document: Mapping[str, Any], partner: str = PARTNER) -> Run:

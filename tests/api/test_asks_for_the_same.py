@@ -13,7 +13,7 @@ from domain.ledger import OfferLedger
 from domain.run import Run
 from domain.run_ledger import RunLedger
 from tests.examples import batch, body, item
-from tests.harness import Clock, carry_out
+from tests.harness import carry_out
 from tests.runs import LEASE, PROBLEM, accepted_batch
 
 MAX_ITEMS = 100
@@ -21,8 +21,8 @@ SENT = batch("Insert", [item("TP-1", dailyCap=50), item("TP-2", headline="Öffne
 
 
 @pytest.fixture
-def here(ledger: OfferLedger, clock: Clock) -> RunLedger:
-    return RunLedger(ledger, clock, "here", LEASE)
+def here(ledger: OfferLedger) -> RunLedger:
+    return RunLedger(ledger, "here", LEASE)
 
 
 @pytest.fixture(params=["unfinished", "finished"])

@@ -19,15 +19,15 @@ from domain.run_ledger import RunLedger
 from domain.store.run_outcomes import select_outcome
 from domain.values import Channel, Status
 from tests.examples import PARTNER, batch, body, item, offer_data
-from tests.harness import Clock, carry_out
+from tests.harness import carry_out
 from tests.runs import LEASE, accepted_batch, offer_versions, topics
 
 MAX_ITEMS = 100
 
 
 @pytest.fixture
-def here(ledger: OfferLedger, clock: Clock) -> RunLedger:
-    return RunLedger(ledger, clock, "here", LEASE)
+def here(ledger: OfferLedger) -> RunLedger:
+    return RunLedger(ledger, "here", LEASE)
 
 
 def known(runs: RunLedger) -> Mapping[str, Offer]:

@@ -11,7 +11,6 @@ from api.long_bodies import read_object
 from domain.ledger import OfferLedger
 from domain.run import Counts
 from domain.run_ledger import RunLedger
-from tests.harness import Clock
 from tests.offers_files import content_of, document, process, record
 from tests.runs import LEASE
 from tests.single_requests import merchant_key
@@ -21,8 +20,8 @@ DAILY = ["NEW", "NO-CHANGE", "NO-CHANGE", "UPSERT", "UPDATED", "NEW"]
 
 
 @pytest.fixture
-def here(ledger: OfferLedger, clock: Clock) -> RunLedger:
-    return RunLedger(ledger, clock, "here", LEASE)
+def here(ledger: OfferLedger) -> RunLedger:
+    return RunLedger(ledger, "here", LEASE)
 
 
 @pytest.fixture

@@ -60,7 +60,7 @@ def two_owners(
     """Two processes on one file, as it were; the first one knows offers by `known`."""
     database = tmp_path / "two-owners.db"
     with opened(database, clock, known) as one, opened(database, clock) as other:
-        yield RunLedger(one, clock, "here", lease), RunLedger(other, clock, "there", lease)
+        yield RunLedger(one, "here", lease), RunLedger(other, "there", lease)
 
 
 @pytest.fixture

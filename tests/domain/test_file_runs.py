@@ -46,13 +46,13 @@ def traces(service: Service) -> TraceLedger:
 
 
 @pytest.fixture
-def here(ledger: OfferLedger, clock: Clock) -> RunLedger:
-    return RunLedger(ledger, clock, "here", LEASE)
+def here(ledger: OfferLedger) -> RunLedger:
+    return RunLedger(ledger, "here", LEASE)
 
 
 @pytest.fixture
-def there(ledger: OfferLedger, clock: Clock) -> RunLedger:
-    return RunLedger(ledger, clock, "there", LEASE)
+def there(ledger: OfferLedger) -> RunLedger:
+    return RunLedger(ledger, "there", LEASE)
 
 
 @pytest.fixture(autouse=True)

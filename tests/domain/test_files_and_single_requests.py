@@ -46,8 +46,8 @@ def traces(service: Service) -> TraceLedger:
 
 
 @pytest.fixture
-def here(ledger: OfferLedger, clock: Clock) -> RunLedger:
-    return RunLedger(ledger, clock, "here", LEASE)
+def here(ledger: OfferLedger) -> RunLedger:
+    return RunLedger(ledger, "here", LEASE)
 
 
 @pytest.fixture(autouse=True)
@@ -190,7 +190,7 @@ def test_what_is_sent_after_the_file_was_accepted_is_never_deleted_for_being_mis
     run = accept(here, says("a")).run
     traces.carry_out([put(THREE, "a")])
     clock.move(seconds=LEASE.total_seconds())
-    runs = RunLedger(here.ledger, clock, owner, LEASE)
+    runs = RunLedger(here.ledger, owner, LEASE)
     ended = carry_out(runs, runs.claim(run.run_id))
     assert ended.counts == Counts(unchanged=1, deleted=1, discrepancy=1)
     assert [status(here.ledger, key) for key in (TWO, THREE)] == [("deleted", "a"), ("active", "a")]

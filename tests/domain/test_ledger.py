@@ -171,7 +171,7 @@ def test_entries_tell_their_places_in_commit_and_stream(ledger: OfferLedger) -> 
 
 def test_a_run_whose_projections_fail_leaves_nothing_behind(tmp_path: Path, clock: Clock) -> None:
     class FailForOffers:
-        seal = staticmethod(projector.seal)
+        gather, seal = staticmethod(projector.gather), staticmethod(projector.seal)
 
         def project(self, tx: Cursor, entries: Sequence[Entry], /) -> None:
             projector.project(tx, entries)

@@ -76,10 +76,10 @@ steps = st.lists(asked | sendings | sendings | st.builds(Resending, st.integers(
 class Channel:
     """A partner's merchant channel, by its real doors."""
 
-    def __init__(self, ledger: OfferLedger, clock: Clock) -> None:
+    def __init__(self, ledger: OfferLedger) -> None:
         self.ledger = ledger
         self.runs: RunLedger = run_ledger(ledger)
-        self.traces = TraceLedger(ledger, clock, known_offers.find_offer, partners.find_terms)
+        self.traces = TraceLedger(ledger, known_offers.find_offer, partners.find_terms)
 
     def carry_out(self, asked: Sequence[Asked]) -> list[Any]:
         """Outcome and version of each single request."""
@@ -116,7 +116,7 @@ def empty_channel() -> Iterator[Channel]:
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder, opened(Path(folder) / "ledger.db", clock) as ledger:
         set_quota(ledger, 0)
-        yield Channel(ledger, clock)
+        yield Channel(ledger)
 
 
 def in_place(steps: Sequence[Step]) -> Iterator[list[Asked] | Processing]:

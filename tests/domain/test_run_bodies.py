@@ -16,8 +16,8 @@ LONG_AGO = (ABANDONED_AFTER + timedelta(microseconds=1)).total_seconds()
 
 
 @pytest.fixture
-def here(ledger: OfferLedger, clock: Clock) -> RunLedger:
-    return RunLedger(ledger, clock, "here", LEASE)
+def here(ledger: OfferLedger) -> RunLedger:
+    return RunLedger(ledger, "here", LEASE)
 
 
 # Storing
@@ -45,9 +45,9 @@ def test_bodies_are_kept_apart(here: RunLedger) -> None:
     assert (list(here.body(one)), list(here.body(other))) == ([b"one"], [b"other"])
 
 
-def test_a_body_can_be_read_again_and_by_others(here: RunLedger, clock: Clock) -> None:
+def test_a_body_can_be_read_again_and_by_others(here: RunLedger) -> None:
     run = accepted(here, b"body")
-    there = RunLedger(here.ledger, clock, "there", LEASE)
+    there = RunLedger(here.ledger, "there", LEASE)
     assert [list(runs.body(run.run_id)) for runs in (here, here, there)] == [[b"body"]] * 3
 
 
@@ -63,9 +63,9 @@ def test_a_body_that_was_stored_before_becomes_that_of_the_run(here: RunLedger) 
 
 def test_an_accepted_run_survives_with_its_body(tmp_path: Path, clock: Clock) -> None:
     with opened(tmp_path / "ledger.db", clock) as ledger:
-        run = accepted(RunLedger(ledger, clock, "here", LEASE), b"body")
+        run = accepted(RunLedger(ledger, "here", LEASE), b"body")
     with opened(tmp_path / "ledger.db", clock) as ledger:
-        runs = RunLedger(ledger, clock, "there", LEASE)
+        runs = RunLedger(ledger, "there", LEASE)
         assert runs.find(run.run_id) == run
         assert list(runs.body(run.run_id)) == [b"body"]
         clock.move(seconds=LEASE.total_seconds())

@@ -31,13 +31,13 @@ from tests.runs import (
 
 
 @pytest.fixture
-def here(ledger: OfferLedger, clock: Clock) -> RunLedger:
-    return RunLedger(ledger, clock, "here", LEASE)
+def here(ledger: OfferLedger) -> RunLedger:
+    return RunLedger(ledger, "here", LEASE)
 
 
 @pytest.fixture
-def there(ledger: OfferLedger, clock: Clock) -> RunLedger:
-    return RunLedger(ledger, clock, "there", LEASE)
+def there(ledger: OfferLedger) -> RunLedger:
+    return RunLedger(ledger, "there", LEASE)
 
 
 def carry_out(runs: RunLedger, run: Run, *external_ids: str) -> Run:

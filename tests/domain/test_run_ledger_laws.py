@@ -30,7 +30,7 @@ class TwoOwners(RuleBasedStateMachine):
         folder = self.resources.enter_context(tempfile.TemporaryDirectory())
         self.clock = Clock()
         self.ledger = self.resources.enter_context(opened(Path(folder) / "ledger.db", self.clock))
-        self.owners = {name: RunLedger(self.ledger, self.clock, name, LEASE) for name in ("here", "there")}
+        self.owners = {name: RunLedger(self.ledger, name, LEASE) for name in ("here", "there")}
         self.turns: list[Run] = []
         self.held: Run | None = None
         self.until = self.clock()

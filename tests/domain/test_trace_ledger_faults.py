@@ -46,7 +46,7 @@ def finding(service: Service, key: OfferKey, found: Callable[[], Offer]) -> Trac
     def find(tx: Cursor, uid: UUID) -> Offer:
         return found() if uid == key.offer_uid else known_offers.find_offer(tx, uid)
 
-    return TraceLedger(service.ledger, service.clock, find, partners.find_terms)
+    return TraceLedger(service.ledger, find, partners.find_terms)
 
 
 def raising(error: Exception) -> Callable[[], Offer]:

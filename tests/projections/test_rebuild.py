@@ -391,7 +391,12 @@ def apply_notes(tx: Cursor, entries: Sequence[Entry]) -> None:
     tx.executemany("INSERT INTO notes (note) VALUES (?)", ((f"entry {entry.commit_id}",) for entry in entries))
 
 
-def seal_notes(tx: Cursor, commit_id: int, _kinds: Collection[type[Event]]) -> None:
+def gather_notes(tx: Cursor, _commit_id: int, kinds: Collection[type[Event]]) -> list[tuple[int, int]]:
+    return [(len(kinds), *tx.execute("SELECT count(*) FROM notes").fetchone())]
+
+
+def seal_notes(tx: Cursor, commit_id: int, gathered: Sequence[Sequence[int]]) -> None:
+    tx.execute("INSERT INTO notes (note) VALUES (?)", (f"gathered {gathered}",))
     tx.execute("INSERT INTO notes (note) SELECT ? || ' after ' || count(*) FROM notes", (f"commit {commit_id}",))
 
 
@@ -400,6 +405,7 @@ NOTES = Projection(
     key=("note_id",),
     table="CREATE TABLE notes (note_id INTEGER PRIMARY KEY, note TEXT NOT NULL)",
     apply=apply_notes,
+    gather=gather_notes,
     seal=seal_notes,
     events=frozenset(EVENT_TYPES),
 )
@@ -413,7 +419,7 @@ def test_entries_and_commits_are_told_in_the_same_order_as_they_were_recorded(le
             events = [FLIGHT] * (number + 1)
             entries = [Entry(number, ordinal, 1, ordinal + 1, event) for ordinal, event in enumerate(events)]
             apply_notes(tx, entries)
-            seal_notes(tx, number, {FlightScheduled})
+            seal_notes(tx, number, gather_notes(tx, number, {FlightScheduled}))
         live = [row["note"] for row in tx.execute("SELECT note FROM notes ORDER BY note_id")]
         tx.execute("DELETE FROM notes")
         replay = Replay([NOTES])

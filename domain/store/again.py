@@ -1,0 +1,37 @@
+"""What is done again, when the database has undone it?
+
+A connection that was lost before anything was to be kept, transactions that stood in each other's way. Whether something has
+been kept is never unknown here.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+from domain.store.errors import Undone
+
+TRIES = 4
+FIRST_WAIT_SECONDS = 0.1
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
+
+def again(function: Callable[Given, Result]) -> Callable[Given, Result]:
+    """For a function that is one transaction: calls it up to TRIES times, after waits that double and are never the same, so
+    that those who were undone together do not come back together. Raises Undone from the last one."""
+
+    @wraps(function)
+    def trying(*args: Given.args, **kwargs: Given.kwargs) -> Result:
+        wait = FIRST_WAIT_SECONDS
+        for _ in range(TRIES - 1):
+            try:
+                return function(*args, **kwargs)
+            except Undone:
+                time.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311 - chance, not a secret
+                wait *= 2
+        return function(*args, **kwargs)
+
+    return trying

@@ -1,0 +1,71 @@
+"""Who waits for whom on PostgreSQL?
+
+Advisory locks, which end with their transactions whatever becomes of a process. Everyone takes them in this order:
+
+    scope    of a run while it is stored; shared by single requests that wait for that
+    storing  shared by all who are storing much; of who must be alone
+    ledger   of who changes something quickly, and of who gives a commit its place
+"""
+
+from hashlib import blake2b
+
+from domain.store.cursor import Cursor
+from domain.store.database import STALLED_SECONDS
+from domain.values import Scope
+
+LOCK_TIMEOUT_SECONDS = 60
+_BEGIN = f"BEGIN; SET LOCAL lock_timeout TO '{LOCK_TIMEOUT_SECONDS}s'"
+
+
+class Locks:
+    """Of the ledger in one schema."""
+
+    def __init__(self, schema: str) -> None:
+        self._schema = schema
+        ledger, self._ledger = self._key("ledger"), self._key("ledger")
+        self.take_ledger = f"SELECT pg_advisory_xact_lock({ledger})"
+        self.begin_writing = f"{_BEGIN}; {self.take_ledger}"
+        self.begin_alone = f"{_BEGIN}; SELECT pg_advisory_xact_lock({self._key('storing')}); {self.take_ledger}"
+
+    def begin_writing_after(self, scope: Scope) -> str:
+        return f"{_BEGIN}; SELECT pg_advisory_xact_lock_shared({self._of(scope)}); {self.take_ledger}"
+
+    def begin_storing(self, scope: Scope | None) -> str:
+        if scope is None:
+            return _BEGIN
+        storing = f"SELECT pg_advisory_xact_lock_shared({self._key('storing')})"
+        return f"{_BEGIN}; SELECT pg_advisory_xact_lock({self._of(scope)}); {storing}"
+
+    def may_change(self, tx: Cursor, scope: Scope) -> bool:
+        """Whether nobody is storing much in a scope; if so, nobody will until the end of the transaction."""
+        found = tx.execute("SELECT pg_try_advisory_xact_lock_shared(?) AS free", (self._of(scope),)).fetchone()
+        return bool(found["free"])
+
+    def dispossess(self, tx: Cursor, scope: Scope) -> int:
+        """Ends who holds a scope's lock for storing."""
+        return _end(tx, "l.mode = 'ExclusiveLock'", self._of(scope))
+
+    def end_stalled(self, tx: Cursor) -> int:
+        """Ends who holds the ledger's lock and lets PostgreSQL wait."""
+        stalled = f"a.wait_event = 'ClientRead' AND a.state_change < clock_timestamp() - interval '{STALLED_SECONDS}s'"
+        return _end(tx, stalled, self._ledger)
+
+    def _of(self, scope: Scope) -> int:
+        return self._key("scope", *scope)
+
+    def _key(self, *names: str) -> int:
+        digest = blake2b("\0".join(("offer-ledger", self._schema, *names)).encode(), digest_size=8).digest()
+        return int.from_bytes(digest, signed=True)
+
+
+def _end(tx: Cursor, which: str, key: int) -> int:
+    """Connections are ended by whoever is the same role."""
+    # A key of 64 bits is shown in two halves.
+    rows = tx.execute(
+        "SELECT pg_terminate_backend(l.pid) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid"
+        " WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND l.database = a.datid"
+        f" AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND {which}"
+        " AND (l.classid::bigint << 32) | l.objid::bigint = ?",
+        (key,),
+    ).fetchall()
+    return len(rows)
