@@ -41,6 +41,7 @@ from api.schemas.offers_file import OffersFileRequest
 from api.schemas.problem import ProblemReply
 from api.schemas.query import no_parameters
 from api.schemas.redemptions import RedemptionRequest, ReversalRequest
+from api.single_requests import SingleRequests
 from api.streams import Streams
 from api.wiring import Service
 from domain.values import Role
@@ -95,7 +96,7 @@ def create_app(service: Service, *, warm: bool = False) -> FastAPI:
     app.state.leaving = leaving
     app.state.lookout = Lookout(service.ledger, leaving)
     app.state.streams = Streams(leaving)
-    app.state.group_commit = GroupCommit(service.traces.carry_out)
+    app.state.single_requests = SingleRequests(service.traces)
     app.state.activations = GroupCommit(service.activations.carry_out)
     app.state.redemptions = GroupCommit(service.redemptions.carry_out)
     app.add_middleware(Tracing)

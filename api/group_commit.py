@@ -19,11 +19,19 @@ class GroupCommit(Generic[Request, Result]):
     """Lives in the event loop of a server. `work` carries requests out in one transaction, in a thread, and answers their
     results in their order; what it raises, each of them is told."""
 
-    def __init__(self, work: Callable[[Sequence[Request]], Sequence[Result]]) -> None:
+    def __init__(
+        self, work: Callable[[Sequence[Request]], Sequence[Result]], threads: CapacityLimiter | None = None
+    ) -> None:
+        """`threads`: those that others use too; one of its own without."""
         self._work = work
         self._waiting: list[tuple[Request, asyncio.Future[Result]]] = []
         self._writing: asyncio.Task[None] | None = None
-        self._thread = CapacityLimiter(1)
+        self._threads = threads or CapacityLimiter(1)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody waits."""
+        return self._writing is None
 
     async def submit(self, request: Request) -> Result:
         """The request's result, when it is durable."""
@@ -44,7 +52,7 @@ class GroupCommit(Generic[Request, Result]):
 
     async def _write_group(self, group: Sequence[tuple[Request, asyncio.Future[Result]]]) -> None:
         try:
-            results = await to_thread.run_sync(self._work, [request for request, _ in group], limiter=self._thread)
+            results = await to_thread.run_sync(self._work, [request for request, _ in group], limiter=self._threads)
             if len(results) != len(group):
                 raise RuntimeError(f"{len(results)} results for {len(group)} requests")  # noqa: TRY301
         except Exception as error:  # noqa: BLE001 - told to everyone who waits

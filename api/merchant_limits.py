@@ -5,7 +5,7 @@ from datetime import datetime
 from api.limits import Pace
 from domain.quota import Quota, seconds_to_next_day
 from domain.refusals import TooManyPerSecond
-from domain.trace_ledger import PartnerTerms
+from domain.trace_group import PartnerTerms
 
 SECONDS_PER_DAY = 86_400
 

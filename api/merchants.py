@@ -32,7 +32,8 @@ from api.schemas.traces import QuotaReply, SingleReply, TraceReply
 from domain.quota import Quota, require_quota, seconds_to_next_day
 from domain.refusals import DailyQuotaExceeded, Refused
 from domain.trace import Delete, Put, SingleRequest, Trace
-from domain.trace_ledger import PartnerTerms, Result
+from domain.trace_group import PartnerTerms
+from domain.trace_ledger import Result
 from domain.values import MAX_ID_LENGTH, Channel, OfferKey, Origin, Role, Source
 from projections.tokens import Caller
 
@@ -208,7 +209,7 @@ async def _submit(request: Request, sender: Sender, key: OfferKey, action: Put |
         takes_down=request.state.takes_down,
         traceparent=request.state.traceparent,
     )
-    result: Result = await request.app.state.group_commit.submit(single)
+    result: Result = await request.app.state.single_requests.submit(single)
     if isinstance(result, Refused):
         if isinstance(result, DailyQuotaExceeded):
             # Others were quicker.

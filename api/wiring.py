@@ -62,7 +62,7 @@ def open_service(
     try:
         ledger.recorder.prepare_schema(projector.tables())
         runs = RunLedger(ledger, owner or _this_process(), timedelta(seconds=settings.lease_seconds))
-        traces = TraceLedger(ledger, known_offers.find_offer, partners.find_terms)
+        traces = TraceLedger(ledger, known_offers.find_offers, partners.find_terms)
         activations = ActivationLedger(ledger, _QUESTIONS)
         redemptions = RedemptionLedger(ledger, _QUESTIONS)
         pseudonyms = Pseudonyms(_pseudonym_secret(settings, ledger))

@@ -54,6 +54,12 @@ class Entry(Struct, frozen=True):
     event: Event
 
 
+Streams = Iterable[tuple[UUID, int, Sequence[Event]]]
+"""The events that streams get, each after its present version."""
+
+CommitKinds = Mapping[int, Collection[type[Event]]]
+"""Which types of events are in commits, by their ids, in the order of the ledger."""
+
 Gathered = Mapping[str, Sequence[Sequence[Any]]]
 """Rows of values, by the projection that has told them."""
 
@@ -64,11 +70,12 @@ class Followers(Protocol):
     def project(self, tx: Cursor, entries: Sequence[Entry], /) -> None:
         """Brings the projections up to date with some of a commit's entries, in their order."""
 
-    def gather(self, tx: Cursor, commit_id: int, kinds: Collection[type[Event]], /) -> Gathered:
-        """All entries of a commit are projected: what can be told before it has its place, of what depends on those before."""
+    def gather(self, tx: Cursor, kinds: CommitKinds, /) -> Gathered:
+        """All entries of some commits are projected: what can be told before they have their places, of what depends on those
+        before."""
 
-    def seal(self, tx: Cursor, commit_id: int, gathered: Gathered, /) -> None:
-        """It has its place."""
+    def seal(self, tx: Cursor, gathered: Gathered, /) -> None:
+        """They have their places."""
 
 
 KnownOffers = Callable[[Cursor, str, Channel, Collection[str] | None], Mapping[Any, Offer]]
@@ -155,30 +162,34 @@ class OfferLedger(Application[UUID]):
             version, state = stored.originator_version, evolve(state, decode_event(stored.topic, stored.state))
         return version, state
 
-    def commit(self, tx: Cursor, context: CommitContext, streams: Iterable[tuple[UUID, int, Sequence[Event]]]) -> None:
-        """Stores the events of several streams, each after its present version, as one commit, and brings the projections
-        up to date. Of many events, only some are in memory at a time; without any, there is no commit."""
+    def commit(self, tx: Cursor, context: CommitContext, streams: Streams) -> None:
+        """Stores the events of several streams as one commit, and brings the projections up to date. Of many events, only some
+        are in memory at a time; without any, there is no commit."""
+        self.commit_each(tx, [(context, streams)])
+
+    def commit_each(self, tx: Cursor, commits: Sequence[tuple[CommitContext, Streams]]) -> None:
+        """The same for commits that follow each other."""
         recorded = (
-            VersionedEvent(uid, version, event)
+            (number, VersionedEvent(uid, version, event))
+            for number, (_, streams) in enumerate(commits)
             for uid, present, events in streams
             for version, event in enumerate(events, present + 1)
         )
-        commit = self.recorder.begin_commit(tx)
-        kinds: set[type[Event]] = set()
-        while some := list(islice(recorded, EVENTS_PER_WRITE)):
-            first = commit.event_count
-            stream_ids = commit.append([self.mapper.to_stored_event(r) for r in some])
-            entries = [
-                Entry(commit.commit_id, ordinal, stream_id, r.originator_version, r.event)
-                for ordinal, (stream_id, r) in enumerate(zip(stream_ids, some, strict=True), first)
-            ]
+        kinds: dict[int, set[type[Event]]] = {}
+        if not (some := list(islice(recorded, EVENTS_PER_WRITE))):
+            return
+        writer = self.recorder.begin_commits(tx, [context for context, _ in commits])
+        while some:
+            places = writer.append([(number, self.mapper.to_stored_event(r)) for number, r in some])
+            entries = [Entry(*place, r.originator_version, r.event) for place, (_, r) in zip(places, some, strict=True)]
             self._followers.project(tx, entries)
-            kinds.update(type(r.event) for r in some)
-        if commit.event_count:
-            # Others wait from the one to the other, so this is short.
-            gathered = self._followers.gather(tx, commit.commit_id, kinds)
-            commit.seal(context)
-            self._followers.seal(tx, commit.commit_id, gathered)
+            for entry in entries:
+                kinds.setdefault(entry.commit_id, set()).add(type(entry.event))
+            some = list(islice(recorded, EVENTS_PER_WRITE))
+        # Others wait from the one to the other, so this is short.
+        gathered = self._followers.gather(tx, kinds)
+        writer.seal()
+        self._followers.seal(tx, gathered)
 
 
 class _Aggregate(NamedTuple):

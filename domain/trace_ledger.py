@@ -1,37 +1,35 @@
 """How are requests about single offers carried out? Several in one transaction, and each as if it were alone."""
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
-from typing import Literal
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from uuid import UUID
 
 from msgspec import Struct
 
 from domain.ledger import OfferLedger
 from domain.offer import Offer
-from domain.quota import Quota, daily_limit, day_of, require_quota
+from domain.quota import Quota, day_of
 from domain.refusals import Refused, UnknownPartner
 from domain.store.again import again
 from domain.store.commit import CommitContext
 from domain.store.cursor import Cursor
 from domain.store.images import insert_images
-from domain.store.savepoints import each_alone
-from domain.store.traces import count_request, find_trace, insert_trace, quota_used
-from domain.trace import Put, SingleRequest, Trace, decide
+from domain.store.traces import count_requests, find_trace, insert_traces, quota_used
+from domain.trace import SingleRequest, Trace
+from domain.trace_group import Decided, PartnerTerms, decide_each, quota_of
+from domain.values import Channel, Scope
 
-
-class PartnerTerms(Struct, frozen=True):
-    """What limits a partner's single requests, and how many offers it has brought on their channel."""
-
-    rps: int
-    daily_quota: int | Literal["auto"]
-    offers: int
-
-
-FindOffer = Callable[[Cursor, UUID], Offer]
-"""An offer as it is, or ABSENT."""
+FindOffers = Callable[[Cursor, Collection[UUID]], Mapping[UUID, Offer]]
+"""Those that there are, by their offerUids."""
 
 FindTerms = Callable[[Cursor, str], PartnerTerms | None]
+
+
+class Busy(Struct, frozen=True):
+    """A request that has to wait: much is being stored in its scope. Nothing has been done of it."""
+
+    scope: Scope
+
 
 Result = Trace | Refused | None
 """What became of a request; None for one that was only counted."""
@@ -40,61 +38,70 @@ Result = Trace | Refused | None
 class TraceLedger:
     """The single requests of a ledger."""
 
-    def __init__(self, ledger: OfferLedger, find_offer: FindOffer, find_terms: FindTerms) -> None:
+    def __init__(self, ledger: OfferLedger, find_offers: FindOffers, find_terms: FindTerms) -> None:
         self.ledger = ledger
-        self._find_offer = find_offer
+        self._find_offers = find_offers
         self._find_terms = find_terms
 
     @again
-    def carry_out(self, requests: Sequence[SingleRequest]) -> list[Result]:
+    def carry_out(self, requests: Sequence[SingleRequest]) -> list[Result | Busy]:
         """Carries requests out in their order, in one transaction; one that is refused leaves the others alone.
 
         Raises StorageError, and then none of them has been carried out."""
         with self.ledger.recorder.writing() as tx:
-            return each_alone(tx, requests, self._apply)
+            scopes = {scope for request in requests if (scope := _scope(request))}
+            busy = {scope: Busy(scope) for scope in scopes if not tx.dialect.may_change(tx, scope)}
+            told = [busy.get(scope) if (scope := _scope(request)) else None for request in requests]
+            results = iter(self._carry_out(tx, [r for r, is_busy in zip(requests, told, strict=True) if not is_busy]))
+            return [is_busy or next(results) for is_busy in told]
+
+    @again
+    def carry_out_after(self, scope: Scope, requests: Sequence[SingleRequest]) -> list[Result]:
+        """The same for requests of one scope, after whoever is storing much there."""
+        with self.ledger.recorder.writing(scope) as tx:
+            return self._carry_out(tx, requests)
 
     def terms(self, partner: str) -> tuple[PartnerTerms, Quota]:
         """A partner's limits, and its quota of today. Raises UnknownPartner."""
         with self.ledger.recorder.reading() as tx:
-            return self._terms(tx, partner, self.ledger.recorder.now(tx))
+            terms = self._find_terms(tx, partner)
+            if terms is None:
+                raise UnknownPartner(partner)
+            return terms, quota_of(terms, quota_used(tx, partner, day_of(self.ledger.recorder.now(tx))))
 
     def find(self, trace_id: str) -> Trace | None:
         with self.ledger.recorder.reading() as tx:
             return find_trace(tx, trace_id)
 
-    def _apply(self, tx: Cursor, request: SingleRequest) -> Trace | None:
-        now, key = self.ledger.recorder.now(tx), request.key
-        require_quota(self._terms(tx, key.partner, now)[1], now, takes_down=request.takes_down)
-        count_request(tx, key.partner, day_of(now))
-        if request.action is None:
-            return None
-        uid = key.offer_uid
-        offer = self._find_offer(tx, uid)
-        events, outcome = decide(offer, key, request.action)
-        warnings: tuple[str, ...] = ()
-        if isinstance(request.action, Put):
-            warnings = request.action.warnings
-            if events:
-                insert_images(tx, request.action.images)
-        context = CommitContext(request.origin, key.partner, trace_id=request.trace_id, traceparent=request.traceparent)
-        self.ledger.commit(tx, context, [(uid, offer.version, events)])
-        trace = Trace(
-            trace_id=request.trace_id,
-            partner=key.partner,
-            offer_uid=uid,
-            outcome=outcome,
-            version=offer.version + len(events),
-            warnings=warnings,
-            actor=request.origin.actor,
-            accepted_at=now,
-            traceparent=request.traceparent,
-        )
-        insert_trace(tx, trace)
-        return trace
+    def _carry_out(self, tx: Cursor, requests: Sequence[SingleRequest]) -> list[Result]:
+        now = self.ledger.recorder.now(tx)
+        partners = {request.key.partner for request in requests}
+        terms = {partner: found for partner in partners if (found := self._find_terms(tx, partner))}
+        used = {partner: quota_used(tx, partner, day_of(now)) for partner in terms}
+        known = self._find_offers(tx, {request.key.offer_uid for request in requests if request.action is not None})
+        results = decide_each(requests, terms, used, known, now)
+        decided = [result for result in results if isinstance(result, Decided)]
+        count_requests(tx, day_of(now), Counter(one.request.key.partner for one in decided))
+        self._store(tx, decided)
+        return [result.trace if isinstance(result, Decided) else result for result in results]
 
-    def _terms(self, tx: Cursor, partner: str, now: datetime) -> tuple[PartnerTerms, Quota]:
-        terms = self._find_terms(tx, partner)
-        if terms is None:
-            raise UnknownPartner(partner)
-        limit = daily_limit(terms.daily_quota, terms.offers)
-        return terms, Quota(limit, quota_used(tx, partner, day_of(now)))
+    def _store(self, tx: Cursor, decided: Sequence[Decided]) -> None:
+        insert_images(tx, [image for one in decided for image in one.images])
+        changes = [
+            (_context(one.request), [(one.request.key.offer_uid, one.version, one.events)])
+            for one in decided
+            if one.events
+        ]
+        self.ledger.commit_each(tx, changes)
+        insert_traces(tx, [one.trace for one in decided if one.trace])
+
+
+def _scope(request: SingleRequest) -> Scope | None:
+    """In which it changes an offer; None for one that is only counted."""
+    return None if request.action is None else Scope(request.key.partner, Channel.MERCHANT)
+
+
+def _context(request: SingleRequest) -> CommitContext:
+    return CommitContext(
+        request.origin, request.key.partner, trace_id=request.trace_id, traceparent=request.traceparent
+    )

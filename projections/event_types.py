@@ -3,10 +3,11 @@
 A row for each type of event in a commit: what is rare is found among millions of others.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from domain.events import EVENT_TYPES, Event
+from domain.events import EVENT_TYPES
+from domain.ledger import CommitKinds
 from domain.store.cursor import Cursor
 from projections.projection import Projection
 
@@ -25,14 +26,14 @@ INDEXES = (
 )
 
 
-def gather(_tx: Cursor, _commit_id: int, kinds: Collection[type[Event]]) -> list[tuple[str]]:
-    return [(kind.TOPIC,) for kind in kinds]
+def gather(_tx: Cursor, kinds: CommitKinds) -> list[tuple[str, int]]:
+    return [(kind.TOPIC, commit_id) for commit_id, some in kinds.items() for kind in some]
 
 
-def seal(tx: Cursor, commit_id: int, types: Sequence[Sequence[Any]]) -> None:
+def seal(tx: Cursor, types: Sequence[Sequence[Any]]) -> None:
     tx.executemany(
         "INSERT INTO event_types SELECT ?, first_position, commit_id, coalesce(partner, '') FROM commits WHERE commit_id = ?",
-        [(topic, commit_id) for (topic,) in types],
+        types,
     )
 
 

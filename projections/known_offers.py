@@ -5,21 +5,26 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from domain.offer import ABSENT, Offer
+from domain.offer import Offer
 from domain.store.cursor import Cursor
 from domain.values import Channel, Status
 
 NAMED_PER_QUERY = 10_000
 
 
-def find_offer(tx: Cursor, offer_uid: UUID) -> Offer:
-    """What a single request is decided from."""
-    row = tx.execute(
-        "SELECT i.status, i.version, i.content_version, i.content_digest, i.sent_digest"
-        " FROM streams s JOIN inventory i ON i.offer_id = s.stream_id WHERE s.stream_uid = ?",
-        (offer_uid.bytes,),
-    ).fetchone()
-    return _offer(row) if row else ABSENT
+def find_offers(tx: Cursor, offer_uids: Collection[UUID]) -> Mapping[UUID, Offer]:
+    """What single requests are decided from: those of the offers that there are."""
+    found: dict[UUID, Offer] = {}
+    remaining = iter(offer_uids)
+    while chunk := [uid.bytes for uid in islice(remaining, NAMED_PER_QUERY)]:
+        rows = tx.execute(
+            "SELECT i.status, i.version, i.content_version, i.content_digest, i.sent_digest, s.stream_uid"
+            " FROM streams s JOIN inventory i ON i.offer_id = s.stream_id"
+            f" WHERE s.stream_uid IN ({','.join('?' * len(chunk))})",
+            chunk,
+        )
+        found |= {UUID(bytes=row[5]): _offer(row) for row in rows}
+    return found
 
 
 def known_offers(

@@ -11,7 +11,7 @@ from domain.events import OfferCreated, PartnerEvent, PartnerRegistered, Partner
 from domain.ledger import Entry
 from domain.store.cursor import Cursor
 from domain.store.mapper import decode_event
-from domain.trace_ledger import PartnerTerms
+from domain.trace_group import PartnerTerms
 from domain.values import Channel, PartnerSettings, partner_uid, recorded_text, to_microseconds
 from projections.projection import Projection
 

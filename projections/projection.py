@@ -1,12 +1,12 @@
 """What is a projection made of?"""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from msgspec import Struct
 
 from domain.events import Event
-from domain.ledger import Entry
+from domain.ledger import CommitKinds, Entry
 from domain.store.cursor import Cursor
 
 MAX_PAGE_BYTES = 16 * 1024 * 1024
@@ -30,11 +30,10 @@ class Projection(Struct, frozen=True):
     """Those that change it: where there is none of them, it is left in peace."""
     apply: Callable[[Cursor, Sequence[Entry]], None] | None = None
     """Gets some of the entries of a commit, before it has its place."""
-    gather: Callable[[Cursor, int, Collection[type[Event]]], Sequence[Sequence[Any]]] | None = None
-    """Gets the id of a commit and the types of its events, when all projections have its entries: what `seal` needs of them,
-    for what depends on the commits before."""
-    seal: Callable[[Cursor, int, Sequence[Sequence[Any]]], None] | None = None
-    """Gets the same id when the commit has its place, and what was gathered. Everybody who writes waits for it."""
+    gather: Callable[[Cursor, CommitKinds], Sequence[Sequence[Any]]] | None = None
+    """Tells what `seal` needs of commits whose entries all projections have, for what depends on the commits before."""
+    seal: Callable[[Cursor, Sequence[Sequence[Any]]], None] | None = None
+    """Gets what was gathered when the commits have their places. Everybody who writes waits for it."""
     reads: tuple[str, ...] = ()
     """The tables of other projections, which stand before it, of which it reads what never changes once it is written."""
     indexes: tuple[str, ...] = ()

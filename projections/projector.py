@@ -4,13 +4,14 @@ A projection is written in the transaction of the events that change it, and can
 events at any time.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
+from typing import Any
 
 from msgspec import Struct
 
 from domain.events import Event
-from domain.ledger import Entry, Gathered, OfferLedger
+from domain.ledger import CommitKinds, Entry, Gathered, OfferLedger
 from domain.store.commit import head_of
 from domain.store.cursor import Cursor
 from projections import (
@@ -49,11 +50,11 @@ class Projector:
             self._unseen -= tx.dialect.table_names(tx)
         project(tx, entries, self._seen())
 
-    def gather(self, tx: Cursor, commit_id: int, kinds: Collection[type[Event]], /) -> Gathered:
-        return gather(tx, commit_id, kinds, self._seen())
+    def gather(self, tx: Cursor, kinds: CommitKinds, /) -> Gathered:
+        return gather(tx, kinds, self._seen())
 
-    def seal(self, tx: Cursor, commit_id: int, gathered: Gathered, /) -> None:
-        seal(tx, commit_id, gathered, self._seen())
+    def seal(self, tx: Cursor, gathered: Gathered, /) -> None:
+        seal(tx, gathered, self._seen())
 
     def _seen(self) -> list[Projection]:
         return [projection for projection in PROJECTIONS if projection.name not in self._unseen]
@@ -81,8 +82,7 @@ class Replay:
 
     def seal(self, tx: Cursor) -> None:
         """There is no more of the last commit."""
-        gathered = gather(tx, self._commit_id, self._kinds, self._sealed)
-        seal(tx, self._commit_id, gathered, self._sealed)
+        seal(tx, gather(tx, {self._commit_id: self._kinds}, self._sealed), self._sealed)
         self._kinds = set()
 
 
@@ -93,20 +93,19 @@ def project(tx: Cursor, entries: Sequence[Entry], projections: Iterable[Projecti
             projection.apply(tx, entries)
 
 
-def gather(
-    tx: Cursor, commit_id: int, kinds: Collection[type[Event]], projections: Iterable[Projection] = PROJECTIONS
-) -> Gathered:
-    return {
-        projection.name: projection.gather(tx, commit_id, kinds)
-        for projection in projections
-        if projection.gather and not projection.events.isdisjoint(kinds)
-    }
+def gather(tx: Cursor, kinds: CommitKinds, projections: Iterable[Projection] = PROJECTIONS) -> Gathered:
+    gathered: dict[str, Sequence[Sequence[Any]]] = {}
+    for projection in projections:
+        concerned = {commit_id: some for commit_id, some in kinds.items() if not projection.events.isdisjoint(some)}
+        if projection.gather and concerned:
+            gathered[projection.name] = projection.gather(tx, concerned)
+    return gathered
 
 
-def seal(tx: Cursor, commit_id: int, gathered: Gathered, projections: Iterable[Projection] = PROJECTIONS) -> None:
+def seal(tx: Cursor, gathered: Gathered, projections: Iterable[Projection] = PROJECTIONS) -> None:
     for projection in projections:
         if projection.seal and projection.name in gathered:
-            projection.seal(tx, commit_id, gathered[projection.name])
+            projection.seal(tx, gathered[projection.name])
 
 
 def tables() -> list[str]:

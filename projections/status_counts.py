@@ -3,10 +3,12 @@
 Running counts: a row for each commit and each number that it changed, so that a count of any moment is one look.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from itertools import islice
 from typing import Any, get_args
 
-from domain.events import Event, OfferEvent
+from domain.events import OfferEvent
+from domain.ledger import CommitKinds
 from domain.store.commit import Head
 from domain.store.cursor import Cursor
 from domain.values import Channel, Status
@@ -28,27 +30,32 @@ COUNTED = (Status.ACTIVE, Status.PAUSED, Status.DELETED)
 # How a commit changes it
 
 
-def gather(tx: Cursor, commit_id: int, _kinds: Collection[type[Event]]) -> list[Any]:
+def gather(tx: Cursor, kinds: CommitKinds) -> list[Any]:
     """By how much each number changes: so many rows are looked at before others have to wait."""
-    return tx.execute(_CHANGES, (commit_id, ALL_OF_IT)).fetchall()
+    remaining, changes = iter(kinds), list[Any]()
+    while some := list(islice(remaining, COMMITS_PER_QUERY)):
+        changes += tx.execute(_CHANGES.format(commits=",".join("?" * len(some))), (*some, ALL_OF_IT)).fetchall()
+    return changes
 
 
-def seal(tx: Cursor, commit_id: int, changes: Sequence[Sequence[Any]]) -> None:
-    tx.executemany(_SEAL, [(*key, int(offers), *key, commit_id) for *key, offers in changes])
+def seal(tx: Cursor, changes: Sequence[Sequence[Any]]) -> None:
+    tx.executemany(_SEAL, [(*key, int(offers), *key, commit_id) for commit_id, *key, offers in changes])
 
 
 ALL_OF_IT = 2**62
+COMMITS_PER_QUERY = 1_000
 # Each offer that a commit has changed leaves the state that it was in before, and comes into the one that it is in after.
 _CHANGES = """
-    SELECT partner, channel, status, sum(offers) AS offers FROM (
-        SELECT i.partner, i.channel, CASE way.offers WHEN 1 THEN p.status ELSE b.status END AS status, way.offers
+    SELECT commit_id, partner, channel, status, sum(offers) AS offers FROM (
+        SELECT e.commit_id, i.partner, i.channel, CASE way.offers WHEN 1 THEN p.status ELSE b.status END AS status, way.offers
         FROM events e
         CROSS JOIN (SELECT 1 AS offers UNION ALL SELECT -1) way
         JOIN offer_periods p ON p.offer_id = e.stream_id AND p.version = e.version
         JOIN inventory i ON i.offer_id = e.stream_id
         LEFT JOIN offer_periods b ON b.offer_id = e.stream_id AND b.version = e.version - 1
-        WHERE e.commit_id = ? AND e.ordinal <= ?
-    ) changes WHERE status IS NOT NULL GROUP BY partner, channel, status HAVING sum(offers) <> 0
+        WHERE e.commit_id IN ({commits}) AND e.ordinal <= ?
+    ) changes WHERE status IS NOT NULL GROUP BY commit_id, partner, channel, status HAVING sum(offers) <> 0
+    ORDER BY commit_id
 """
 _SEAL = """
     INSERT INTO status_counts
@@ -110,5 +117,7 @@ def _since_the_last_commit(tx: Cursor, partner: str | None, channel: Channel | N
     ).fetchone()
     if commit is None or position >= commit["first_position"] + commit["event_count"] - 1:
         return []
-    rows = tx.execute(_CHANGES, (commit["commit_id"], position - commit["first_position"])).fetchall()
+    rows = tx.execute(
+        _CHANGES.format(commits="?"), (commit["commit_id"], position - commit["first_position"])
+    ).fetchall()
     return [row for row in rows if partner in {None, row["partner"]} and channel in {None, row["channel"]}]

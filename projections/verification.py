@@ -74,7 +74,8 @@ def _check(where: str, rows: Iterator[Any], before: _Place) -> tuple[list[Differ
     found: list[Difference] = []
     try:
         events = EventsDigest()
-        events.update(tuple(row)[-5:] for row in itertools.chain([commit], rows))
+        for row in itertools.chain([commit], rows):
+            events.add(*tuple(row)[-5:])
         digest = commit_digest({column: commit[column] for column in _TOLD}, events.digest())
         if place[0] != before.position + 1:
             found.append(Difference(where, {"firstPosition": place[0]}, {"firstPosition": before.position + 1}))

@@ -14,7 +14,7 @@ from domain.events import OfferCreated, OfferDeleted, OfferRestored, OfferUpdate
 from domain.ledger import OfferLedger
 from domain.partner import SetPartner
 from domain.trace import Delete, Put, SingleRequest, Trace, TraceOutcome
-from domain.trace_ledger import Result, TraceLedger
+from domain.trace_ledger import Busy, Result, TraceLedger
 from domain.values import Channel, OfferKey, Origin, Source, Status
 from projections import inventory
 from tests.examples import PARTNER, body, sent_content
@@ -83,7 +83,7 @@ def asking(key: OfferKey, action: Put | Delete | None, **more: Any) -> SingleReq
 # What is there
 
 
-def told(results: Sequence[Result]) -> list[Any]:
+def told(results: Sequence[Result | Busy]) -> list[Any]:
     """Outcome and version of what was carried out; the type of a refusal."""
     return [(result.outcome, result.version) if isinstance(result, Trace) else type(result) for result in results]
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -119,9 +119,8 @@ class EventsDigest:
     def __init__(self) -> None:
         self._sha256 = hashlib.sha256()
 
-    def update(self, events: Iterable[tuple[int, bytes, int, str, bytes]]) -> None:
-        for ordinal, uid, version, topic, state in events:
-            self._sha256.update(b"%d %b%d %b %d\n%b" % (ordinal, uid, version, topic.encode(), len(state), state))
+    def add(self, ordinal: int, uid: bytes, version: int, topic: str, state: bytes) -> None:
+        self._sha256.update(b"%d %b%d %b %d\n%b" % (ordinal, uid, version, topic.encode(), len(state), state))
 
     def digest(self) -> bytes:
         return self._sha256.digest()

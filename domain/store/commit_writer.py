@@ -1,10 +1,11 @@
-"""How does a commit get into the ledger?
+"""How do commits get into the ledger?
 
-Its events are written first, as many at a time as its author likes; its place in the ledger is taken at the end.
+Their events are written first, as many at a time as their author likes; their places in the ledger are taken at the end.
 """
 
 from collections.abc import Sequence
 from itertools import islice
+from typing import NamedTuple
 from uuid import UUID
 
 from eventsourcing.persistence import IntegrityError, StoredEvent
@@ -14,58 +15,84 @@ from domain.store.cursor import Cursor
 from domain.values import Clock, to_microseconds
 
 IDS_PER_QUERY = 10_000
+VERSIONS_PER_QUERY = 400
+
+
+class Place(NamedTuple):
+    """Of an event, before its commit has its place in the ledger."""
+
+    commit_id: int
+    ordinal: int
+    stream_id: int
 
 
 class CommitWriter:
-    """Writes the events of one commit in one transaction."""
+    """Writes the events of one commit, or of several that follow each other, in one transaction. One that gets no events is
+    none."""
 
-    def __init__(self, tx: Cursor, clock: Clock) -> None:
+    def __init__(self, tx: Cursor, clock: Clock, contexts: Sequence[CommitContext]) -> None:
         self._tx = tx
         self._clock = clock
-        self._digest = EventsDigest()
-        self.commit_id = tx.dialect.next_commit_id(tx)
-        self.event_count = 0
+        ids = tx.dialect.next_commit_ids(tx, len(contexts))
+        self._commits = [_Commit(commit_id, context) for commit_id, context in zip(ids, contexts, strict=True)]
 
-    def append(self, events: Sequence[StoredEvent]) -> list[int]:
-        """Writes events after those before, and answers their stream ids.
+    def append(self, events: Sequence[tuple[int, StoredEvent]]) -> list[Place]:
+        """Writes events after those before, each with the number of its commit among the contexts.
 
         Raises IntegrityError if one is not the next event of its stream."""
-        stream_ids = _stream_ids(self._tx, events)
-        _require_successors(self._tx, events, stream_ids)
-        self._digest.update(
-            (ordinal, _uid(event).bytes, event.originator_version, event.topic, event.state)
-            for ordinal, event in enumerate(events, self.event_count)
-        )
+        stored = [event for _, event in events]
+        stream_ids = _stream_ids(self._tx, stored)
+        _require_successors(self._tx, stored, stream_ids)
+        places = [
+            self._commits[number].take(event, stream_id)
+            for (number, event), stream_id in zip(events, stream_ids, strict=True)
+        ]
         rows = (
-            (self.commit_id, ordinal, stream_id, event.originator_version, event.topic, event.state)
-            for ordinal, (event, stream_id) in enumerate(zip(events, stream_ids, strict=True), self.event_count)
+            (*place, event.originator_version, event.topic, event.state)
+            for place, event in zip(places, stored, strict=True)
         )
         self._tx.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", rows)
-        self.event_count += len(events)
-        return stream_ids
+        return places
 
-    def seal(self, context: CommitContext) -> int:
-        """Takes the commit's place at the head of the ledger; answers its first position. Nobody else writes from here on."""
+    def seal(self) -> list[int]:
+        """Takes the commits' places at the head of the ledger; answers their first positions. Nobody else writes from here on."""
         self._tx.dialect.take_turn(self._tx)
         head = self._tx.execute("SELECT position, recorded_at, chain FROM head").fetchone()
-        told = context.told()
-        digest = commit_digest(told, self._digest.digest())
-        place = (
-            head["position"] + 1,
-            self.event_count,
-            max(head["recorded_at"] + 1, to_microseconds(self._clock())),
-        )
-        chain = chained(head["chain"], digest, *place)
-        self._tx.execute(
-            f"INSERT INTO commits (commit_id, first_position, event_count, recorded_at, digest, chain, {', '.join(told)})"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (self.commit_id, *place, digest, chain, *told.values()),
-        )
-        self._tx.execute(
-            "UPDATE head SET position = ?, recorded_at = ?, chain = ?",
-            (head["position"] + self.event_count, place[2], chain),
-        )
-        return int(place[0])
+        position, recorded_at, chain = head["position"], head["recorded_at"], head["chain"]
+        now, rows, first_positions = to_microseconds(self._clock()), [], []
+        for commit in (commit for commit in self._commits if commit.event_count):
+            recorded_at = max(recorded_at + 1, now)
+            place = (position + 1, commit.event_count, recorded_at)
+            told = commit.context.told()
+            digest = commit_digest(told, commit.digest.digest())
+            chain = chained(chain, digest, *place)
+            rows.append((commit.commit_id, *place, digest, chain, *told.values()))
+            first_positions.append(position + 1)
+            position += commit.event_count
+        self._tx.executemany(_INSERT, rows)
+        self._tx.execute("UPDATE head SET position = ?, recorded_at = ?, chain = ?", (position, recorded_at, chain))
+        return first_positions
+
+
+_INSERT = (
+    "INSERT INTO commits (commit_id, first_position, event_count, recorded_at, digest, chain,"
+    f" {', '.join(CommitContext().told())}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+class _Commit:
+    """What has been written of it."""
+
+    def __init__(self, commit_id: int, context: CommitContext) -> None:
+        self.commit_id, self.context = commit_id, context
+        self.digest = EventsDigest()
+        self.event_count = 0
+
+    def take(self, event: StoredEvent, stream_id: int) -> Place:
+        place = Place(self.commit_id, self.event_count, stream_id)
+        self.digest.add(place.ordinal, _uid(event).bytes, event.originator_version, event.topic, event.state)
+        self.event_count += 1
+        return place
 
 
 def _uid(event: StoredEvent) -> UUID:
@@ -88,16 +115,30 @@ def _stream_ids(tx: Cursor, events: Sequence[StoredEvent]) -> list[int]:
 def _require_successors(tx: Cursor, events: Sequence[StoredEvent], stream_ids: Sequence[int]) -> None:
     """A stream has no gaps: its first event is of version 0 or 1, every other one follows its predecessor."""
     seen: dict[int, int] = {}
+    before: dict[int, int] = {}
     for event, stream_id in zip(events, stream_ids, strict=True):
         version = event.originator_version
         last = seen.get(stream_id, version - 1)
         if version != last + 1:
             raise IntegrityError(f"Version {version} can't follow version {last} of its stream")
-        if stream_id not in seen and version > 1 and not _has_version(tx, stream_id, version - 1):
-            raise IntegrityError(f"There is no version before {version} in its stream")
+        if stream_id not in seen and version > 1:
+            before[stream_id] = version - 1
         seen[stream_id] = version
+    if lacking := _lacking(tx, before):
+        raise IntegrityError(f"There is no version {before[lacking]} in the stream of the next one")
 
 
-def _has_version(tx: Cursor, stream_id: int, version: int) -> bool:
-    found = tx.execute("SELECT 1 FROM events WHERE stream_id = ? AND version = ?", (stream_id, version)).fetchone()
-    return found is not None
+def _lacking(tx: Cursor, versions: dict[int, int]) -> int | None:
+    """A stream that has not the version that it is said to have."""
+    remaining = iter(versions.items())
+    while some := list(islice(remaining, VERSIONS_PER_QUERY)):
+        marks = ",".join(["(?, ?)"] * len(some))
+        rows = tx.execute(
+            f"SELECT e.stream_id FROM (VALUES {marks}) v"
+            " CROSS JOIN events e ON e.stream_id = v.column1 AND e.version = v.column2",
+            [value for pair in some for value in pair],
+        )
+        found = {row["stream_id"] for row in rows}
+        if lacking := [stream_id for stream_id, _ in some if stream_id not in found]:
+            return lacking[0]
+    return None

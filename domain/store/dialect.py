@@ -63,7 +63,8 @@ class Dialect(Protocol):
     def may_change(self, tx: Cursor, scope: Scope) -> bool:
         """Whether nobody is storing much in a scope, nor will be until the end of the transaction."""
 
-    def next_commit_id(self, tx: Cursor) -> int: ...
+    def next_commit_ids(self, tx: Cursor, count: int) -> list[int]:
+        """In ascending order."""
 
 
 class MissingTable(OperationalError):  # noqa: N818 - it says what is the case

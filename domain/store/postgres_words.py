@@ -130,8 +130,9 @@ class PostgresDialect:
     def may_change(self, tx: Cursor, scope: Scope) -> bool:
         return self._locks.may_change(tx, scope)
 
-    def next_commit_id(self, tx: Cursor) -> int:
-        return int(tx.execute("SELECT nextval('commit_ids') AS id").fetchone()["id"])
+    def next_commit_ids(self, tx: Cursor, count: int) -> list[int]:
+        rows = tx.execute("SELECT nextval('commit_ids') AS id FROM generate_series(1, ?)", (count,)).fetchall()
+        return [row["id"] for row in rows]
 
 
 LEDGER_VIEW = """

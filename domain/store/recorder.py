@@ -115,14 +115,14 @@ class LedgerRecorder(ApplicationRecorder):
         if not stored_events:
             return []
         with nullcontext(transaction) if transaction else self.writing() as tx:
-            commit = self.begin_commit(tx)
-            commit.append(stored_events)
-            first_position = commit.seal(context or CommitContext())
+            commit = self.begin_commits(tx, [context or CommitContext()])
+            commit.append([(0, event) for event in stored_events])
+            (first_position,) = commit.seal()
             return list(range(first_position, first_position + len(stored_events)))
 
-    def begin_commit(self, tx: Cursor) -> CommitWriter:
+    def begin_commits(self, tx: Cursor, contexts: Sequence[CommitContext]) -> CommitWriter:
         """For events that come bit by bit, and nothing else in between."""
-        return CommitWriter(tx, lambda: self.now(tx))
+        return CommitWriter(tx, lambda: self.now(tx), contexts)
 
     def now(self, tx: Cursor) -> datetime:
         return self.clock() if self.clock else tx.dialect.now(tx)

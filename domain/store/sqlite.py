@@ -64,8 +64,9 @@ class SqliteDialect:
     def may_change(self, _tx: Cursor, _scope: Scope) -> bool:
         return True
 
-    def next_commit_id(self, tx: Cursor) -> int:
-        return int(tx.execute("SELECT coalesce(max(commit_id), 0) + 1 AS id FROM commits").fetchone()["id"])
+    def next_commit_ids(self, tx: Cursor, count: int) -> list[int]:
+        newest = tx.execute("SELECT coalesce(max(commit_id), 0) AS id FROM commits").fetchone()["id"]
+        return list(range(newest + 1, newest + 1 + count))
 
 
 SQLITE = SqliteDialect()

@@ -1,5 +1,6 @@
 """Which requests about single offers have there been, and how much of a day's quota do they use? Primary records."""
 
+from collections.abc import Iterable, Mapping
 from uuid import UUID
 
 import msgspec
@@ -9,21 +10,24 @@ from domain.trace import Trace, TraceOutcome
 from domain.values import from_microseconds, to_microseconds
 
 
-def insert_trace(tx: Cursor, trace: Trace) -> None:
-    tx.execute(
+def insert_traces(tx: Cursor, traces: Iterable[Trace]) -> None:
+    tx.executemany(
         "INSERT INTO traces (trace_id, partner, offer_uid, outcome, version, warnings, actor, accepted_at, traceparent)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            trace.trace_id,
-            trace.partner,
-            trace.offer_uid.bytes,
-            trace.outcome,
-            trace.version,
-            msgspec.json.encode(trace.warnings).decode() if trace.warnings else None,
-            trace.actor,
-            to_microseconds(trace.accepted_at),
-            trace.traceparent,
-        ),
+        [
+            (
+                trace.trace_id,
+                trace.partner,
+                trace.offer_uid.bytes,
+                trace.outcome,
+                trace.version,
+                msgspec.json.encode(trace.warnings).decode() if trace.warnings else None,
+                trace.actor,
+                to_microseconds(trace.accepted_at),
+                trace.traceparent,
+            )
+            for trace in traces
+        ],
     )
 
 
@@ -49,9 +53,10 @@ def quota_used(tx: Cursor, partner: str, day: int) -> int:
     return row["used"] if row else 0
 
 
-def count_request(tx: Cursor, partner: str, day: int) -> None:
-    tx.execute(
-        "INSERT INTO quota_use (partner, day, used) VALUES (?, ?, 1)"
-        " ON CONFLICT (partner, day) DO UPDATE SET used = quota_use.used + 1",
-        (partner, day),
+def count_requests(tx: Cursor, day: int, requests: Mapping[str, int]) -> None:
+    """`requests`: how many, by partner."""
+    tx.executemany(
+        "INSERT INTO quota_use (partner, day, used) VALUES (?, ?, ?)"
+        " ON CONFLICT (partner, day) DO UPDATE SET used = quota_use.used + excluded.used",
+        [(partner, day, count) for partner, count in requests.items()],
     )

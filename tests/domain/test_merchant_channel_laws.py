@@ -79,7 +79,7 @@ class Channel:
     def __init__(self, ledger: OfferLedger) -> None:
         self.ledger = ledger
         self.runs: RunLedger = run_ledger(ledger)
-        self.traces = TraceLedger(ledger, known_offers.find_offer, partners.find_terms)
+        self.traces = TraceLedger(ledger, known_offers.find_offers, partners.find_terms)
 
     def carry_out(self, asked: Sequence[Asked]) -> list[Any]:
         """Outcome and version of each single request."""

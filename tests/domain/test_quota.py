@@ -7,7 +7,7 @@ import pytest
 
 from domain.quota import Quota, daily_limit, day_of, require_quota, seconds_to_next_day
 from domain.refusals import DailyQuotaExceeded
-from domain.trace_ledger import PartnerTerms
+from domain.trace_group import PartnerTerms
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 

@@ -324,7 +324,7 @@ class Owed(RuleBasedStateMachine):
         self.clock = Clock()
         self.ledger = self.resources.enter_context(opened(Path(folder) / "ledger.db", self.clock))
         ask = Questions(offer_then, redemption_windows.offer_terms, partners.days_then, redemption_windows.activations)
-        self.traces = TraceLedger(self.ledger, known_offers.find_offer, partners.find_terms)
+        self.traces = TraceLedger(self.ledger, known_offers.find_offers, partners.find_terms)
         self.activations = ActivationLedger(self.ledger, ask)
         self.redemptions = RedemptionLedger(self.ledger, ask)
         for partner in (PARTNER, OTHER_PARTNER):

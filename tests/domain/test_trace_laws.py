@@ -47,7 +47,7 @@ def empty_ledger() -> Iterator[TraceLedger]:
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder, opened(Path(folder) / "ledger.db", clock) as ledger:
         set_quota(ledger, 0)
-        yield TraceLedger(ledger, known_offers.find_offer, partners.find_terms)
+        yield TraceLedger(ledger, known_offers.find_offers, partners.find_terms)
 
 
 def requested(asked: Sequence[Asked]) -> list[SingleRequest]:

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from uuid import UUID
 
 import pytest
@@ -12,7 +12,7 @@ from api.wiring import Service
 from domain.content import SentContent, digest
 from domain.images import MIN_LITERAL_BYTES, extract
 from domain.ledger import Clash, OfferLedger
-from domain.offer import ABSENT, Offer
+from domain.offer import Offer
 from domain.refusals import DailyQuotaExceeded, UnknownPartner
 from domain.store.cursor import Cursor
 from domain.trace import Put, SingleRequest, TraceOutcome
@@ -21,10 +21,9 @@ from domain.values import OfferKey
 from projections import inventory, known_offers, partners
 from projections.verification import verify
 from tests.engine import only_sqlite
-from tests.examples import PARTNER
 from tests.harness import Clock
 from tests.runs import rows
-from tests.single_requests import asking, delete, left, merchant_key, merchant_offer, put, set_quota, told, used
+from tests.single_requests import asking, delete, left, merchant_key, merchant_offer, put, set_quota, told
 
 pytestmark = only_sqlite
 
@@ -40,20 +39,13 @@ def _everything_agrees(service: Service) -> Iterator[None]:
     assert verify(service.ledger) == []
 
 
-def finding(service: Service, key: OfferKey, found: Callable[[], Offer]) -> TraceLedger:
-    """The requests of a ledger in which this offer is found in another way than usual."""
+def overlooking(service: Service, key: OfferKey) -> TraceLedger:
+    """The requests of a ledger in which this offer is not found, though it is there."""
 
-    def find(tx: Cursor, uid: UUID) -> Offer:
-        return found() if uid == key.offer_uid else known_offers.find_offer(tx, uid)
+    def find(tx: Cursor, uids: Collection[UUID]) -> Mapping[UUID, Offer]:
+        return known_offers.find_offers(tx, set(uids) - {key.offer_uid})
 
     return TraceLedger(service.ledger, find, partners.find_terms)
-
-
-def raising(error: Exception) -> Callable[[], Offer]:
-    def found() -> Offer:
-        raise error
-
-    return found
 
 
 def everything(ledger: OfferLedger) -> tuple[str, ...]:
@@ -68,32 +60,17 @@ def everything(ledger: OfferLedger) -> tuple[str, ...]:
 # Faults
 
 
-def test_a_request_that_is_refused_late_leaves_nothing_not_even_its_count(service: Service) -> None:
-    traces = finding(service, ONE, raising(UnknownPartner(PARTNER)))
-    assert told(traces.carry_out([put(ONE), put(TWO), delete(ONE)])) == [UnknownPartner, (CREATED, 1), UnknownPartner]
-    assert (used(traces), rows(service.ledger, "traces"), rows(service.ledger, "inventory")) == (1, 1, 1)
-
-
 @pytest.mark.parametrize("at", [0, 1, 2])
-def test_a_fault_takes_every_request_of_its_transaction_back(service: Service, at: int) -> None:
-    service.traces.carry_out([put(TWO, "a")])
+def test_a_clash_takes_every_request_of_its_transaction_back(service: Service, at: int) -> None:
+    service.traces.carry_out([put(ONE, "a"), put(TWO, "a")])
     before = everything(service.ledger)
     requests = [put(TWO, "b"), delete(TWO)]
     requests.insert(at, illustrated(ONE))
-    traces = finding(service, ONE, raising(RuntimeError("odd")))
-    with pytest.raises(RuntimeError, match="odd"):
-        traces.carry_out(requests)
-    assert everything(service.ledger) == before
-    assert [traces.find(request.trace_id) for request in requests] == [None] * 3
-    assert told(service.traces.carry_out(requests)[:1]) == [(CREATED, 1) if at == 0 else (TraceOutcome.UPDATED, 2)]
-
-
-def test_a_clash_takes_every_request_of_its_transaction_back(service: Service) -> None:
-    service.traces.carry_out([put(ONE, "a")])
-    before = everything(service.ledger)
     with pytest.raises(Clash):
-        finding(service, ONE, lambda: ABSENT).carry_out([put(TWO), put(ONE, "b"), put(TWO, "b")])
+        overlooking(service, ONE).carry_out(requests)
     assert everything(service.ledger) == before
+    assert [service.traces.find(request.trace_id) for request in requests] == [None] * 3
+    assert told(service.traces.carry_out(requests)[:1]) == [(TraceOutcome.UPDATED, 2)]
 
 
 def test_a_trace_id_is_used_once(service: Service) -> None:

@@ -135,7 +135,7 @@ def test_the_projections_accept_any_sequence_of_events(history: list[tuple[int, 
     with a_ledger() as ledger, ledger.recorder.writing() as tx:
         entries = [Entry(1, ordinal, 100 + stream, ordinal, event) for ordinal, (stream, event) in enumerate(history)]
         projector.project(tx, entries)
-        projector.seal(tx, 1, projector.gather(tx, 1, {type(entry.event) for entry in entries}))
+        projector.seal(tx, projector.gather(tx, {1: {type(entry.event) for entry in entries}}))
 
 
 # How it is asked

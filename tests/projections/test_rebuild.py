@@ -1,6 +1,6 @@
 """Projections can be made again beside the live ones: nobody waits, nothing is mixed, and what was wrong is mended and told."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from itertools import chain, count
 from uuid import uuid4
@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from domain.events import EVENT_TYPES, Event, FlightScheduled, OfferPaused
-from domain.ledger import Entry, OfferLedger
+from domain.ledger import CommitKinds, Entry, OfferLedger
 from domain.partner import SetPartner
 from domain.store.commit import CommitContext, head_of
 from domain.store.cursor import Cursor
@@ -391,13 +391,15 @@ def apply_notes(tx: Cursor, entries: Sequence[Entry]) -> None:
     tx.executemany("INSERT INTO notes (note) VALUES (?)", ((f"entry {entry.commit_id}",) for entry in entries))
 
 
-def gather_notes(tx: Cursor, _commit_id: int, kinds: Collection[type[Event]]) -> list[tuple[int, int]]:
-    return [(len(kinds), *tx.execute("SELECT count(*) FROM notes").fetchone())]
+def gather_notes(tx: Cursor, kinds: CommitKinds) -> list[tuple[int, int, int]]:
+    noted = tx.execute("SELECT count(*) FROM notes").fetchone()[0]
+    return [(commit_id, len(some), noted) for commit_id, some in kinds.items()]
 
 
-def seal_notes(tx: Cursor, commit_id: int, gathered: Sequence[Sequence[int]]) -> None:
-    tx.execute("INSERT INTO notes (note) VALUES (?)", (f"gathered {gathered}",))
-    tx.execute("INSERT INTO notes (note) SELECT ? || ' after ' || count(*) FROM notes", (f"commit {commit_id}",))
+def seal_notes(tx: Cursor, gathered: Sequence[Sequence[int]]) -> None:
+    tx.executemany(
+        "INSERT INTO notes (note) SELECT ? || ' after ' || count(*) FROM notes", [(f"{g}",) for g in gathered]
+    )
 
 
 NOTES = Projection(
@@ -419,7 +421,7 @@ def test_entries_and_commits_are_told_in_the_same_order_as_they_were_recorded(le
             events = [FLIGHT] * (number + 1)
             entries = [Entry(number, ordinal, 1, ordinal + 1, event) for ordinal, event in enumerate(events)]
             apply_notes(tx, entries)
-            seal_notes(tx, number, gather_notes(tx, number, {FlightScheduled}))
+            seal_notes(tx, gather_notes(tx, {number: {FlightScheduled}}))
         live = [row["note"] for row in tx.execute("SELECT note FROM notes ORDER BY note_id")]
         tx.execute("DELETE FROM notes")
         replay = Replay([NOTES])
