@@ -22,7 +22,8 @@ from domain.values import Channel, Scope
 FindOffers = Callable[[Cursor, Collection[UUID]], Mapping[UUID, Offer]]
 """Those that there are, by their offerUids."""
 
-FindTerms = Callable[[Cursor, str], PartnerTerms | None]
+FindTerms = Callable[[Cursor, Collection[str]], Mapping[str, PartnerTerms]]
+"""Those of the partners that there are, by their names."""
 
 
 class Busy(Struct, frozen=True):
@@ -49,9 +50,8 @@ class TraceLedger:
 
         Raises StorageError, and then none of them has been carried out."""
         with self.ledger.recorder.writing() as tx:
-            scopes = {scope for request in requests if (scope := _scope(request))}
-            busy = {scope: Busy(scope) for scope in scopes if not tx.dialect.may_change(tx, scope)}
-            told = [busy.get(scope) if (scope := _scope(request)) else None for request in requests]
+            busy = tx.dialect.busy(tx, {scope for request in requests if (scope := _scope(request))})
+            told = [Busy(scope) if (scope := _scope(request)) in busy else None for request in requests]
             results = iter(self._carry_out(tx, [r for r, is_busy in zip(requests, told, strict=True) if not is_busy]))
             return [is_busy or next(results) for is_busy in told]
 
@@ -64,20 +64,22 @@ class TraceLedger:
     def terms(self, partner: str) -> tuple[PartnerTerms, Quota]:
         """A partner's limits, and its quota of today. Raises UnknownPartner."""
         with self.ledger.recorder.reading() as tx:
-            terms = self._find_terms(tx, partner)
+            terms = self._find_terms(tx, [partner]).get(partner)
             if terms is None:
                 raise UnknownPartner(partner)
-            return terms, quota_of(terms, quota_used(tx, partner, day_of(self.ledger.recorder.now(tx))))
+            used = quota_used(tx, [partner], day_of(self.ledger.recorder.now(tx)))
+            return terms, quota_of(terms, used.get(partner, 0))
 
     def find(self, trace_id: str) -> Trace | None:
         with self.ledger.recorder.reading() as tx:
             return find_trace(tx, trace_id)
 
     def _carry_out(self, tx: Cursor, requests: Sequence[SingleRequest]) -> list[Result]:
+        if not requests:
+            return []
         now = self.ledger.recorder.now(tx)
         partners = {request.key.partner for request in requests}
-        terms = {partner: found for partner in partners if (found := self._find_terms(tx, partner))}
-        used = {partner: quota_used(tx, partner, day_of(now)) for partner in terms}
+        terms, used = self._find_terms(tx, partners), quota_used(tx, partners, day_of(now))
         known = self._find_offers(tx, {request.key.offer_uid for request in requests if request.action is not None})
         results = decide_each(requests, terms, used, known, now)
         decided = [result for result in results if isinstance(result, Decided)]

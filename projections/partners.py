@@ -1,7 +1,7 @@
 """Which partners are there, and with which settings?"""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Literal, get_args
 
@@ -129,9 +129,13 @@ def list_partners(tx: Cursor, name: str | None = None) -> list[PartnerView]:
     ]
 
 
-def find_terms(tx: Cursor, name: str) -> PartnerTerms | None:
-    row = tx.execute("SELECT rps, daily_quota, merchant_offers FROM partners WHERE name = ?", (name,)).fetchone()
-    return PartnerTerms(row["rps"], _quota(row), row["merchant_offers"]) if row else None
+def find_terms(tx: Cursor, names: Collection[str]) -> dict[str, PartnerTerms]:
+    """Of those of the partners that there are."""
+    rows = tx.execute(
+        f"SELECT name, rps, daily_quota, merchant_offers FROM partners WHERE name IN ({','.join('?' * len(names))})",
+        [*names],
+    )
+    return {row["name"]: PartnerTerms(row["rps"], _quota(row), row["merchant_offers"]) for row in rows}
 
 
 def days_then(tx: Cursor, name: str, moment: datetime) -> int:

@@ -6,6 +6,7 @@ shadow's name in its place.
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, Self
 
@@ -29,6 +30,9 @@ class RenamingCursor:
     @property
     def dialect(self) -> Dialect:
         return self._tx.dialect
+
+    def now(self) -> datetime:
+        return self._tx.now()
 
     def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Self:
         self._tx.execute(self._renamed(sql), parameters)

@@ -15,7 +15,6 @@ from domain.store.cursor import Cursor
 from domain.values import Clock, to_microseconds
 
 IDS_PER_QUERY = 10_000
-VERSIONS_PER_QUERY = 400
 
 
 class Place(NamedTuple):
@@ -41,12 +40,9 @@ class CommitWriter:
 
         Raises IntegrityError if one is not the next event of its stream."""
         stored = [event for _, event in events]
-        stream_ids = _stream_ids(self._tx, stored)
-        _require_successors(self._tx, stored, stream_ids)
-        places = [
-            self._commits[number].take(event, stream_id)
-            for (number, event), stream_id in zip(events, stream_ids, strict=True)
-        ]
+        streams = _streams(self._tx, stored)
+        _require_successors(stored, streams)
+        places = [self._commits[number].take(event, streams[_uid(event).bytes].stream_id) for number, event in events]
         rows = (
             (*place, event.originator_version, event.topic, event.state)
             for place, event in zip(places, stored, strict=True)
@@ -99,46 +95,34 @@ def _uid(event: StoredEvent) -> UUID:
     return event.originator_id if isinstance(event.originator_id, UUID) else UUID(event.originator_id)
 
 
-def _stream_ids(tx: Cursor, events: Sequence[StoredEvent]) -> list[int]:
-    """Each event's stream id; streams never seen get theirs here, in the order of their first event."""
+class _Stream(NamedTuple):
+    stream_id: int
+    version: int | None
+    """Of its last event; None before the first one."""
+
+
+def _streams(tx: Cursor, events: Sequence[StoredEvent]) -> dict[bytes, _Stream]:
+    """Those of the events; the ones that were never seen get their ids here, in the order of their first event."""
     uids = dict.fromkeys(_uid(event).bytes for event in events)
     tx.executemany("INSERT INTO streams (stream_uid) VALUES (?) ON CONFLICT DO NOTHING", ((uid,) for uid in uids))
-    ids: dict[bytes, int] = {}
+    found: dict[bytes, _Stream] = {}
     remaining = iter(uids)
     while chunk := list(islice(remaining, IDS_PER_QUERY)):
-        marks = ",".join("?" * len(chunk))
-        rows = tx.execute(f"SELECT stream_uid, stream_id FROM streams WHERE stream_uid IN ({marks})", chunk)
-        ids.update((row["stream_uid"], row["stream_id"]) for row in rows)
-    return [ids[_uid(event).bytes] for event in events]
-
-
-def _require_successors(tx: Cursor, events: Sequence[StoredEvent], stream_ids: Sequence[int]) -> None:
-    """A stream has no gaps: its first event is of version 0 or 1, every other one follows its predecessor."""
-    seen: dict[int, int] = {}
-    before: dict[int, int] = {}
-    for event, stream_id in zip(events, stream_ids, strict=True):
-        version = event.originator_version
-        last = seen.get(stream_id, version - 1)
-        if version != last + 1:
-            raise IntegrityError(f"Version {version} can't follow version {last} of its stream")
-        if stream_id not in seen and version > 1:
-            before[stream_id] = version - 1
-        seen[stream_id] = version
-    if lacking := _lacking(tx, before):
-        raise IntegrityError(f"There is no version {before[lacking]} in the stream of the next one")
-
-
-def _lacking(tx: Cursor, versions: dict[int, int]) -> int | None:
-    """A stream that has not the version that it is said to have."""
-    remaining = iter(versions.items())
-    while some := list(islice(remaining, VERSIONS_PER_QUERY)):
-        marks = ",".join(["(?, ?)"] * len(some))
         rows = tx.execute(
-            f"SELECT e.stream_id FROM (VALUES {marks}) v"
-            " CROSS JOIN events e ON e.stream_id = v.column1 AND e.version = v.column2",
-            [value for pair in some for value in pair],
+            "SELECT s.stream_uid, s.stream_id, (SELECT max(e.version) FROM events e WHERE e.stream_id = s.stream_id) AS version"
+            f" FROM streams s WHERE s.stream_uid IN ({','.join('?' * len(chunk))})",
+            chunk,
         )
-        found = {row["stream_id"] for row in rows}
-        if lacking := [stream_id for stream_id, _ in some if stream_id not in found]:
-            return lacking[0]
-    return None
+        found.update((row[0], _Stream(row[1], row[2])) for row in rows)
+    return found
+
+
+def _require_successors(events: Sequence[StoredEvent], streams: dict[bytes, _Stream]) -> None:
+    """A stream has no gaps: its first event is of version 0 or 1, every other one follows its predecessor."""
+    last = {uid: stream.version for uid, stream in streams.items()}
+    for event in events:
+        uid, version = _uid(event).bytes, event.originator_version
+        before = last[uid]
+        if version != before + 1 if before is not None else version not in {0, 1}:
+            raise IntegrityError(f"Version {version} can't follow version {before} of its stream")
+        last[uid] = version

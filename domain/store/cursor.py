@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 if TYPE_CHECKING:
@@ -15,6 +16,10 @@ class Cursor(Protocol):
     @property
     def dialect(self) -> Dialect:
         """What is to be said in the database's own way."""
+
+    def now(self) -> datetime:
+        """By the database's clock, if it has one. A transaction that has held the ledger's lock from its start may tell when
+        that was."""
 
     def execute(self, sql: str, parameters: Sequence[Any] = ..., /) -> Self: ...
 

@@ -25,7 +25,7 @@ class Database(Protocol):
 
     def writing(self, after: Scope | None = None) -> AbstractContextManager[Cursor]:
         """A transaction that holds the ledger's lock from its start, and commits at its end. With a scope, it waits first,
-        without the lock, for whoever is storing much there; without one, see Dialect.may_change."""
+        without the lock, for whoever is storing much there; without one, see Dialect.busy."""
 
     def storing(self, scope: Scope | None = None) -> AbstractContextManager[Cursor]:
         """A transaction that is long: until Dialect.take_turn it keeps nobody from writing, if the database can do that.

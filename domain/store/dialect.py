@@ -5,8 +5,7 @@ a live one; the name alone then means the temporary one.
 """
 
 import re
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Collection, Sequence
 from typing import NamedTuple, Protocol
 
 from eventsourcing.persistence import OperationalError
@@ -54,14 +53,11 @@ class Dialect(Protocol):
     def rename_table(self, tx: Cursor, table: str, name: str) -> None:
         """What speaks of the table, such as a view, speaks of whatever has its name."""
 
-    def now(self, tx: Cursor) -> datetime:
-        """By the database's clock, if it has one."""
-
     def take_turn(self, tx: Cursor) -> None:
         """From here on to its end, a transaction holds the ledger's lock."""
 
-    def may_change(self, tx: Cursor, scope: Scope) -> bool:
-        """Whether nobody is storing much in a scope, nor will be until the end of the transaction."""
+    def busy(self, tx: Cursor, scopes: Collection[Scope]) -> set[Scope]:
+        """Those in which somebody is storing much. In the others, nobody will until the end of the transaction."""
 
     def next_commit_ids(self, tx: Cursor, count: int) -> list[int]:
         """In ascending order."""

@@ -3,7 +3,8 @@
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from datetime import datetime
 from enum import StrEnum
 from time import monotonic
 from typing import Any, Self
@@ -31,11 +32,25 @@ ROWS_PER_MESSAGE = 500
 
 
 class PostgresCursor:
-    def __init__(self, connection: psycopg.Connection[Any], dialect: PostgresDialect) -> None:
+    """Of one transaction. What is only told is sent with the next question, or at the end: so short transactions take few round
+    trips, and an error may come a little later than what it is about."""
+
+    def __init__(self, connection: psycopg.Connection[Any], dialect: PostgresDialect, since: datetime | None) -> None:
+        """`since`: when the transaction began to hold the ledger's lock, if it did so at its start."""
         self.dialect = dialect
+        self._since = since
+        self._connection = connection
         self._cursor: psycopg.Cursor[Any] = connection.cursor(row_factory=rows_of)
+        self._rows: Iterator[Any] = iter(())
+        self._pipeline: psycopg.Pipeline | None = None
+        self._sending = ExitStack()
+
+    def now(self) -> datetime:
+        found: datetime = self._since or self.execute("SELECT clock_timestamp() AS now").fetchone()["now"]
+        return found
 
     def execute(self, statement: str, parameters: Sequence[Any] = (), /) -> Self:
+        self._send()
         self._cursor.execute(translated(statement), parameters)
         return self
 
@@ -45,26 +60,60 @@ class PostgresCursor:
         few = list(itertools.islice(remaining, FEW_ROWS))
         insert = PLAIN_INSERT.fullmatch(statement)
         if insert and len(few) == FEW_ROWS:
+            self._settle()
             with self._cursor.copy(sql.SQL("COPY {} FROM STDIN").format(sql.Identifier(insert[1]))) as copy:
                 for row in itertools.chain(few, remaining):
                     copy.write_row(row)
             return self
         every = itertools.chain(few, remaining)
         while some := list(itertools.islice(every, ROWS_PER_MESSAGE)):
+            self._send()
             self._cursor.executemany(translated(statement), some)
+            if len(some) == ROWS_PER_MESSAGE:
+                # Not more than that is on its way at a time.
+                self._settle()
         return self
 
     def each(self, statement: str, parameters: Sequence[Any] = (), /) -> Iterator[Any]:
-        return self._cursor.stream(translated(statement), parameters)
+        self._settle()
+        self._rows = self._cursor.stream(translated(statement), parameters)
+        return self._rows
 
     def fetchone(self) -> Any:
+        self._hear()
         return self._cursor.fetchone() if self._cursor.description else None
 
     def fetchall(self) -> list[Any]:
+        self._hear()
         return self._cursor.fetchall() if self._cursor.description else []
 
     def __iter__(self) -> Iterator[Any]:
+        self._hear()
         return iter(self._cursor) if self._cursor.description else iter(())
+
+    def end(self, statement: str) -> None:
+        """Ends the transaction, if all went well."""
+        self.execute(statement)
+        self._settle()
+
+    def break_off(self) -> None:
+        with suppress(psycopg.Error):
+            self._settle()
+
+    def _send(self) -> None:
+        if self._pipeline is None:
+            # Who has read the last row may not have seen that it is the last one.
+            for _ in self._rows:
+                pass
+            self._pipeline = self._sending.enter_context(self._connection.pipeline())
+
+    def _hear(self) -> None:
+        if self._pipeline is not None:
+            self._pipeline.sync()
+
+    def _settle(self) -> None:
+        self._pipeline = None
+        self._sending.close()
 
 
 # Transactions
@@ -128,33 +177,37 @@ class PostgresConnections:
 
     @contextmanager
     def _transaction(self, pool: ConnectionPool[Any], begin: str, end: str) -> Iterator[Cursor]:
-        with _library_errors(), self._begun(pool, begin) as connection:
+        with _library_errors(), self._begun(pool, begin) as (connection, since):
+            cursor = PostgresCursor(connection, self.dialect, since)
             try:
-                yield PostgresCursor(connection, self.dialect)
+                yield cursor
             except BaseException as error:
+                cursor.break_off()
                 if not connection.closed:
                     connection.execute("ROLLBACK")
                 elif isinstance(error, psycopg.Error):
                     raise Undone(str(error)) from error
                 raise
             with _outcome_unknown_without(connection):
-                connection.execute(end)
+                cursor.end(end)
 
     @contextmanager
-    def _begun(self, pool: ConnectionPool[Any], begin: str) -> Iterator[psycopg.Connection[Any]]:
-        """A connection whose transaction has begun. Those that were lost while nobody used them are found out by that."""
+    def _begun(
+        self, pool: ConnectionPool[Any], begin: str
+    ) -> Iterator[tuple[psycopg.Connection[Any], datetime | None]]:
+        """A connection whose transaction has begun, and when it was the only one to write, if that was told. Those that were lost while nobody used them are found out by that."""
         deadline = monotonic() + POOL_TIMEOUT_SECONDS
         while True:
             connection = _connection(pool, deadline)
             try:
-                connection.execute(begin)
+                since = _last_value(connection.execute(begin))
                 break
             except BaseException as error:
                 pool.putconn(connection)
                 if not connection.closed or not isinstance(error, psycopg.OperationalError):
                     raise
         try:
-            yield connection
+            yield connection, since
         finally:
             pool.putconn(connection)
 
@@ -166,6 +219,14 @@ class PostgresConnections:
                 "SET search_path TO {}; SET TimeZone TO 'UTC'; SET idle_in_transaction_session_timeout TO {}"
             ).format(sql.Identifier(self._schema), sql.Literal(int(IDLE_TIMEOUT_SECONDS * 1000)))
         )
+
+
+def _last_value(told: psycopg.Cursor[Any]) -> Any:
+    """Of several statements in one message."""
+    while told.nextset():
+        pass
+    row = told.fetchone() if told.description else None
+    return row[0] if row else None
 
 
 def _connection(pool: ConnectionPool[Any], deadline: float) -> psycopg.Connection[Any]:
@@ -188,6 +249,7 @@ def _outcome_unknown_without(connection: psycopg.Connection[Any]) -> Iterator[No
     except psycopg.Error as error:
         if connection.closed:
             raise OutcomeUnknown(str(error)) from error
+        connection.execute("ROLLBACK")
         raise
 
 

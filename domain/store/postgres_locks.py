@@ -7,6 +7,7 @@ Advisory locks, which end with their transactions whatever becomes of a process.
     ledger   of who changes something quickly, and of who gives a commit its place
 """
 
+from collections.abc import Collection
 from hashlib import blake2b
 
 from domain.store.cursor import Cursor
@@ -24,11 +25,14 @@ class Locks:
         self._schema = schema
         ledger, self._ledger = self._key("ledger"), self._key("ledger")
         self.take_ledger = f"SELECT pg_advisory_xact_lock({ledger})"
-        self.begin_writing = f"{_BEGIN}; {self.take_ledger}"
-        self.begin_alone = f"{_BEGIN}; SELECT pg_advisory_xact_lock({self._key('storing')}); {self.take_ledger}"
+        # By then nobody else can record anything: it is as late as it gets.
+        then = f"{self.take_ledger}; SELECT clock_timestamp()"
+        self._then = then
+        self.begin_writing = f"{_BEGIN}; {then}"
+        self.begin_alone = f"{_BEGIN}; SELECT pg_advisory_xact_lock({self._key('storing')}); {then}"
 
     def begin_writing_after(self, scope: Scope) -> str:
-        return f"{_BEGIN}; SELECT pg_advisory_xact_lock_shared({self._of(scope)}); {self.take_ledger}"
+        return f"{_BEGIN}; SELECT pg_advisory_xact_lock_shared({self._of(scope)}); {self._then}"
 
     def begin_storing(self, scope: Scope | None) -> str:
         if scope is None:
@@ -36,10 +40,13 @@ class Locks:
         storing = f"SELECT pg_advisory_xact_lock_shared({self._key('storing')})"
         return f"{_BEGIN}; SELECT pg_advisory_xact_lock({self._of(scope)}); {storing}"
 
-    def may_change(self, tx: Cursor, scope: Scope) -> bool:
-        """Whether nobody is storing much in a scope; if so, nobody will until the end of the transaction."""
-        found = tx.execute("SELECT pg_try_advisory_xact_lock_shared(?) AS free", (self._of(scope),)).fetchone()
-        return bool(found["free"])
+    def busy(self, tx: Cursor, scopes: Collection[Scope]) -> set[Scope]:
+        """Those in which somebody is storing much. In the others, nobody will until the end of the transaction."""
+        by_key = {self._of(scope): scope for scope in scopes}
+        rows = tx.execute(
+            "SELECT key FROM unnest(?::bigint[]) AS key WHERE NOT pg_try_advisory_xact_lock_shared(key)", ([*by_key],)
+        )
+        return {by_key[row["key"]] for row in rows}
 
     def dispossess(self, tx: Cursor, scope: Scope) -> int:
         """Ends who holds a scope's lock for storing."""

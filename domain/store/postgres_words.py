@@ -1,7 +1,7 @@
 """What does PostgreSQL say in its own way, and how does it hear what is written for SQLite?"""
 
 import re
-from datetime import datetime
+from collections.abc import Collection
 from functools import cache, lru_cache
 from typing import Any, ClassVar
 
@@ -120,15 +120,11 @@ class PostgresDialect:
             renamed = f"{name}{constraint.removeprefix(table)}"
             tx.execute(f'ALTER TABLE {name} RENAME CONSTRAINT "{constraint}" TO "{renamed}"')
 
-    def now(self, tx: Cursor) -> datetime:
-        found: datetime = tx.execute("SELECT clock_timestamp() AS now").fetchone()["now"]
-        return found
-
     def take_turn(self, tx: Cursor) -> None:
         tx.execute(self._locks.take_ledger)
 
-    def may_change(self, tx: Cursor, scope: Scope) -> bool:
-        return self._locks.may_change(tx, scope)
+    def busy(self, tx: Cursor, scopes: Collection[Scope]) -> set[Scope]:
+        return self._locks.busy(tx, scopes)
 
     def next_commit_ids(self, tx: Cursor, count: int) -> list[int]:
         rows = tx.execute("SELECT nextval('commit_ids') AS id FROM generate_series(1, ?)", (count,)).fetchall()

@@ -125,7 +125,7 @@ class LedgerRecorder(ApplicationRecorder):
         return CommitWriter(tx, lambda: self.now(tx), contexts)
 
     def now(self, tx: Cursor) -> datetime:
-        return self.clock() if self.clock else tx.dialect.now(tx)
+        return self.clock() if self.clock else tx.now()
 
     # Reading
 

@@ -7,7 +7,7 @@ pulls connections away from threads that are using them.
 import re
 import sqlite3
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -55,14 +55,11 @@ class SqliteDialect:
         finally:
             tx.execute("PRAGMA legacy_alter_table = OFF")
 
-    def now(self, _tx: Cursor) -> datetime:
-        return datetime.now(UTC)
-
     def take_turn(self, _tx: Cursor) -> None:
         """It has been its turn from the start."""
 
-    def may_change(self, _tx: Cursor, _scope: Scope) -> bool:
-        return True
+    def busy(self, _tx: Cursor, _scopes: Collection[Scope]) -> set[Scope]:
+        return set()
 
     def next_commit_ids(self, tx: Cursor, count: int) -> list[int]:
         newest = tx.execute("SELECT coalesce(max(commit_id), 0) AS id FROM commits").fetchone()["id"]
@@ -87,6 +84,9 @@ LEDGER_VIEW = """
 
 class SqliteCursor(sqlite3.Cursor):
     dialect = SQLITE
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
 
     def each(self, sql: str, parameters: Sequence[Any] = (), /) -> Iterator[Any]:
         return iter(self.execute(sql, parameters))

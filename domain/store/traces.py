@@ -1,6 +1,6 @@
 """Which requests about single offers have there been, and how much of a day's quota do they use? Primary records."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from uuid import UUID
 
 import msgspec
@@ -48,9 +48,13 @@ def find_trace(tx: Cursor, trace_id: str) -> Trace | None:
     )
 
 
-def quota_used(tx: Cursor, partner: str, day: int) -> int:
-    row = tx.execute("SELECT used FROM quota_use WHERE partner = ? AND day = ?", (partner, day)).fetchone()
-    return row["used"] if row else 0
+def quota_used(tx: Cursor, partners: Collection[str], day: int) -> dict[str, int]:
+    """By partner; none of a partner that has used nothing."""
+    rows = tx.execute(
+        f"SELECT partner, used FROM quota_use WHERE day = ? AND partner IN ({','.join('?' * len(partners))})",
+        (day, *partners),
+    )
+    return {row["partner"]: row["used"] for row in rows}
 
 
 def count_requests(tx: Cursor, day: int, requests: Mapping[str, int]) -> None:

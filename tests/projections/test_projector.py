@@ -1,6 +1,7 @@
 """Projections say what the events say, and no change by hand goes unseen."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import Any, Self
 
 import pytest
@@ -189,6 +190,9 @@ class Listener:
 
     def __init__(self, tx: Cursor) -> None:
         self.tx, self.asked, self.dialect = tx, list[str](), tx.dialect
+
+    def now(self) -> datetime:
+        return self.tx.now()
 
     def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Self:
         self.asked.append(sql)
