@@ -43,14 +43,14 @@ def a_uid(text: str) -> UUID:
 
 
 @contextmanager
-def a_file_to_make(out: object) -> Iterator[None]:
-    """Ends the command if what `--out` names is there, or can't be written."""
+def a_file_to_make(out: object, option: str = "--out") -> Iterator[None]:
+    """Ends the command if what the option names is there, or can't be written."""
     try:
         yield
     except ThereAlready as there:
-        fail(f"--out: {there} is there already.")
+        fail(f"{option}: {there} is there already.")
     except (OSError, sqlite3.Error) as error:
-        fail(f"--out: {out} can't be written: {getattr(error, 'strerror', None) or error}.")
+        fail(f"{option}: {out} can't be written: {getattr(error, 'strerror', None) or error}.")
 
 
 @contextmanager

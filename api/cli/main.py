@@ -19,6 +19,7 @@ from api.cli import (
     diff,
     export,
     imports,
+    migrate,
     offers,
     owed,
     partners,
@@ -34,7 +35,7 @@ from api.schemas.messages import complaints
 from domain.ledger import StorageError
 from domain.refusals import Refused
 from domain.store.mapper import UnreadableEvent
-from domain.store.schema import SchemaMismatch
+from domain.store.schema import OlderLedger, SchemaMismatch
 from projections.rebuild import RebuildFailed
 
 app = typer.Typer(
@@ -56,6 +57,7 @@ app.command("history")(offers.history)
 app.command("diff")(diff.diff)
 app.command("export")(export.export)
 app.command("backup")(backup.backup)
+app.command("migrate")(migrate.migrate)
 app.command("replay")(replay.replay)
 app.command("windows")(owed.windows)
 app.command("verdict")(owed.verdict)
@@ -86,6 +88,8 @@ def _explained() -> Iterator[None]:
         sys.stdout.flush()
     except Problem as problem:
         fail(*(map(str, problem.errors) if problem.errors else [problem.detail]))
+    except OlderLedger as older:
+        fail(f"{older}. It is brought up to that by: offer-ledger migrate")
     except (Refused, SchemaMismatch, RebuildFailed) as refusal:
         fail(f"{refusal}.")
     except UnreadableEvent as error:

@@ -29,6 +29,7 @@ from domain.ledger import StorageError
 from domain.offers_file import read_name
 from domain.refusals import RunInProgress
 from domain.run import Run, RunState
+from domain.store.schema import SchemaMismatch
 
 POLL_SECONDS = 0.5
 ANOTHER_TIME = (RunInProgress, StorageError, TakenFileChanged, OSError)
@@ -105,6 +106,8 @@ def _watch(service: Service, folder: DropFolder, partner: str, *, as_json: bool)
     while True:
         try:
             found = _process_next(service, folder, partner)
+        except SchemaMismatch:
+            raise
         except ANOTHER_TIME as error:
             if str(error) != excuse:
                 excuse = str(error)

@@ -15,7 +15,8 @@ STALLED_SECONDS = 15
 
 
 class Database(Protocol):
-    """Whose transactions the ledger is written and read in."""
+    """Whose transactions the ledger is written and read in. `writing`, `storing`, `alone` and `reading` raise SchemaMismatch if
+    this program does not know the ledger's schema, which then stays what it is until they end."""
 
     @property
     def dialect(self) -> Dialect: ...
@@ -36,6 +37,13 @@ class Database(Protocol):
 
     def reading(self) -> AbstractContextManager[Cursor]:
         """A transaction that sees one snapshot in all its statements."""
+
+    def looking(self) -> AbstractContextManager[Cursor]:
+        """The same, whatever the database holds."""
+
+    def remaking(self) -> AbstractContextManager[Cursor]:
+        """A transaction of who makes a ledger, or another one of it, whatever the database holds: nobody writes beside it, and
+        nobody sees what is half done."""
 
     def beside(self) -> AbstractContextManager[Cursor]:
         """A transaction that waits for no writer, of what need not be kept."""

@@ -17,9 +17,9 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from domain.store.cursor import Cursor
 from domain.store.dialect import MissingTable
 from domain.store.errors import OutcomeUnknown, Undone, library_error
-from domain.store.postgres_locks import Locks
+from domain.store.postgres_locks import BEGIN_READING, Locks
 from domain.store.postgres_words import LEDGER_VIEW, PLAIN_INSERT, PostgresDialect, TextDumper, rows_of, translated
-from domain.store.schema import HEARTBEATS
+from domain.store.schema import HEARTBEATS, VERSIONS, require_versions
 from domain.values import Scope
 
 POOL_TIMEOUT_SECONDS = 10.0
@@ -158,10 +158,17 @@ class PostgresConnections:
 
     def reading(self) -> AbstractContextManager[Cursor]:
         """A transaction that sees one snapshot and keeps nothing."""
-        return self._transaction(self._reading, "BEGIN ISOLATION LEVEL REPEATABLE READ", "ROLLBACK")
+        return self._transaction(self._reading, BEGIN_READING, "ROLLBACK")
+
+    def looking(self) -> AbstractContextManager[Cursor]:
+        begin = "BEGIN ISOLATION LEVEL REPEATABLE READ"
+        return self._transaction(self._reading, begin, "ROLLBACK", whatever_schema=True)
+
+    def remaking(self) -> AbstractContextManager[Cursor]:
+        return self._transaction(self._writing, self._locks.begin_remaking, "COMMIT", whatever_schema=True)
 
     def beside(self) -> AbstractContextManager[Cursor]:
-        return self._transaction(self._reading, "BEGIN", "COMMIT")
+        return self._transaction(self._reading, "BEGIN", "COMMIT", whatever_schema=True)
 
     def dispossess(self, scope: Scope) -> int:
         with self.beside() as tx:
@@ -176,10 +183,17 @@ class PostgresConnections:
         self._writing.close()
 
     @contextmanager
-    def _transaction(self, pool: ConnectionPool[Any], begin: str, end: str) -> Iterator[Cursor]:
-        with _library_errors(), self._begun(pool, begin) as (connection, since):
-            cursor = PostgresCursor(connection, self.dialect, since)
+    def _transaction(
+        self, pool: ConnectionPool[Any], begin: str, end: str, *, whatever_schema: bool = False
+    ) -> Iterator[Cursor]:
+        # In one message, which is sent anyway.
+        begin = begin if whatever_schema else f"{begin}; {VERSIONS}"
+        with _library_errors(), self._begun(pool, begin) as begun:
+            connection = begun.connection
+            cursor = PostgresCursor(connection, self.dialect, _since(begun))
             try:
+                if not whatever_schema:
+                    require_versions(begun.set_result(-1).fetchall())
                 yield cursor
             except BaseException as error:
                 cursor.break_off()
@@ -192,22 +206,20 @@ class PostgresConnections:
                 cursor.end(end)
 
     @contextmanager
-    def _begun(
-        self, pool: ConnectionPool[Any], begin: str
-    ) -> Iterator[tuple[psycopg.Connection[Any], datetime | None]]:
-        """A connection whose transaction has begun, and when it was the only one to write, if that was told. Those that were lost while nobody used them are found out by that."""
+    def _begun(self, pool: ConnectionPool[Any], begin: str) -> Iterator[psycopg.Cursor[Any]]:
+        """What has begun a transaction, on its connection. Those that were lost while nobody used them are found out by that."""
         deadline = monotonic() + POOL_TIMEOUT_SECONDS
         while True:
             connection = _connection(pool, deadline)
             try:
-                since = _last_value(connection.execute(begin))
+                begun = connection.execute(begin)
                 break
             except BaseException as error:
                 pool.putconn(connection)
                 if not connection.closed or not isinstance(error, psycopg.OperationalError):
                     raise
         try:
-            yield connection, since
+            yield begun
         finally:
             pool.putconn(connection)
 
@@ -221,12 +233,13 @@ class PostgresConnections:
         )
 
 
-def _last_value(told: psycopg.Cursor[Any]) -> Any:
-    """Of several statements in one message."""
-    while told.nextset():
-        pass
-    row = told.fetchone() if told.description else None
-    return row[0] if row else None
+def _since(begun: psycopg.Cursor[Any]) -> datetime | None:
+    """From when on the transaction was the only one to write, if that was told."""
+    for result in begun.results():
+        if result.description and result.description[0].name == "since":
+            since: datetime = result.fetchall()[0][0]
+            return since
+    return None
 
 
 def _connection(pool: ConnectionPool[Any], deadline: float) -> psycopg.Connection[Any]:

@@ -1,7 +1,9 @@
 """Who waits for whom on PostgreSQL?
 
-Advisory locks, which end with their transactions whatever becomes of a process. Everyone takes them in this order:
+Locks end with their transactions, whatever becomes of a process. The first one is on a table, the others are advisory. Everyone
+takes them in this order:
 
+    schema   shared by all; of who makes another one, for whom all others are over
     scope    of a run while it is stored; shared by single requests that wait for that
     storing  shared by all who are storing much; of who must be alone
     ledger   of who changes something quickly, and of who gives a commit its place
@@ -15,7 +17,15 @@ from domain.store.database import STALLED_SECONDS
 from domain.values import Scope
 
 LOCK_TIMEOUT_SECONDS = 60
-_BEGIN = f"BEGIN; SET LOCAL lock_timeout TO '{LOCK_TIMEOUT_SECONDS}s'"
+_PATIENT = f"BEGIN; SET LOCAL lock_timeout TO '{LOCK_TIMEOUT_SECONDS}s'"
+_SCHEMA = "LOCK TABLE schema_version IN ACCESS SHARE MODE"
+_BEGIN = f"{_PATIENT}; {_SCHEMA}"
+# LOCK TABLE comes before the snapshot: who has waited there sees the ledger as it is after that.
+BEGIN_READING = f"BEGIN ISOLATION LEVEL REPEATABLE READ; {_SCHEMA}"
+_WHOLE_SCHEMA = (
+    "DO $$ BEGIN IF to_regclass('schema_version') IS NOT NULL THEN"
+    " LOCK TABLE schema_version IN ACCESS EXCLUSIVE MODE; END IF; END $$"
+)
 
 
 class Locks:
@@ -26,10 +36,15 @@ class Locks:
         ledger, self._ledger = self._key("ledger"), self._key("ledger")
         self.take_ledger = f"SELECT pg_advisory_xact_lock({ledger})"
         # By then nobody else can record anything: it is as late as it gets.
-        then = f"{self.take_ledger}; SELECT clock_timestamp()"
+        then = f"{self.take_ledger}; SELECT clock_timestamp() AS since"
         self._then = then
         self.begin_writing = f"{_BEGIN}; {then}"
         self.begin_alone = f"{_BEGIN}; SELECT pg_advisory_xact_lock({self._key('storing')}); {then}"
+
+        # Whoever is at the shell sees whether it stands still; to think for a while must not end it.
+        thinks = "SET LOCAL idle_in_transaction_session_timeout TO 0"
+        remaking = f"SELECT pg_advisory_xact_lock({self._key('remaking')})"
+        self.begin_remaking = f"{_PATIENT}; {thinks}; {_WHOLE_SCHEMA}; {remaking}"
 
     def begin_writing_after(self, scope: Scope) -> str:
         return f"{_BEGIN}; SELECT pg_advisory_xact_lock_shared({self._of(scope)}); {self._then}"

@@ -85,11 +85,11 @@ class LedgerRecorder(ApplicationRecorder):
 
     def prepare_schema(self, projection_tables: Sequence[str]) -> None:
         """Creates the tables on an empty database; raises SchemaMismatch for one that holds something else."""
-        with self.reading() as tx:
+        with self._database.looking() as tx:
             if tx.dialect.table_names(tx):
                 require_schema(tx)
                 return
-        with self.writing() as tx:
+        with self._database.remaking() as tx:
             if not tx.dialect.table_names(tx):
                 for statement in self._database.making([*TABLES, *projection_tables]):
                     tx.execute(statement)

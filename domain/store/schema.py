@@ -5,6 +5,11 @@ the ordinal, so that bulk rows need not know their place in the ledger while the
 since 1970.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
+from eventsourcing.persistence import PersistenceError
+
 from domain.store.cursor import Cursor
 
 SCHEMA_VERSION = 4
@@ -153,15 +158,49 @@ HEARTBEATS = """
 """Beside the primary records: which runs have owners that are at work."""
 
 
-class SchemaMismatch(Exception):  # noqa: N818 - names what is the case, as a refusal does
-    """The database was made by another version of this program."""
+VERSIONS = "SELECT version FROM schema_version"
+"""Asked at the start of every transaction: a process that goes on over a migration must not work with what it doesn't know."""
+
+
+class SchemaMismatch(PersistenceError):  # noqa: N818 - names what is the case, as a refusal does
+    """The database holds no ledger of the schema that this program works with."""
+
+
+class OlderLedger(SchemaMismatch):
+    """It holds one that can be migrated, perhaps."""
+
+
+def schema_version(tx: Cursor) -> int:
+    """Raises SchemaMismatch if the database does not hold a ledger."""
+    if "schema_version" not in tx.dialect.table_names(tx):
+        raise SchemaMismatch("The database holds something else than a ledger")
+    return _only_one(tx.execute(VERSIONS).fetchall())
 
 
 def require_schema(tx: Cursor) -> None:
     """Raises SchemaMismatch."""
-    if "schema_version" not in tx.dialect.table_names(tx):
-        raise SchemaMismatch("The database holds something else than a ledger")
-    versions = [row["version"] for row in tx.execute("SELECT version FROM schema_version")]
-    if versions != [SCHEMA_VERSION]:
-        found = " and ".join(map(str, versions)) or "unknown"
-        raise SchemaMismatch(f"This ledger has schema {found}; this program works with schema {SCHEMA_VERSION}")
+    require_version(schema_version(tx))
+
+
+def require_versions(rows: Sequence[Sequence[Any]]) -> None:
+    """Raises SchemaMismatch unless the rows that VERSIONS has found say what they should."""
+    require_version(_only_one(rows))
+
+
+def require_version(found: int) -> None:
+    """Raises SchemaMismatch."""
+    if found < SCHEMA_VERSION:
+        raise OlderLedger(f"This ledger has schema {found}; this program works with schema {SCHEMA_VERSION}")
+    if found > SCHEMA_VERSION:
+        raise SchemaMismatch(
+            f"This ledger has schema {found}; this program is older, and knows schema {SCHEMA_VERSION}"
+        )
+
+
+def _only_one(rows: Sequence[Sequence[Any]]) -> int:
+    match [row[0] for row in rows]:
+        case [int(version)]:
+            return version
+        case versions:
+            found = " and ".join(map(str, versions)) or "unknown"
+            raise SchemaMismatch(f"This ledger has schema {found}; this program works with schema {SCHEMA_VERSION}")

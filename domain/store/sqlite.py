@@ -19,7 +19,7 @@ from eventsourcing.persistence import InterfaceError, OperationalError
 from domain.store.cursor import Cursor
 from domain.store.dialect import Column, MissingTable
 from domain.store.errors import library_error
-from domain.store.schema import HEARTBEATS
+from domain.store.schema import HEARTBEATS, VERSIONS, require_versions
 from domain.values import Scope, Watch
 
 LOCK_TIMEOUT_SECONDS = 60.0
@@ -109,6 +109,12 @@ class Connections:
 
     @contextmanager
     def writing(self, after: Scope | None = None) -> Iterator[Cursor]:  # noqa: ARG002 - nobody else is storing anything then
+        with self.remaking() as tx:
+            require_versions(tx.execute(VERSIONS).fetchall())
+            yield tx
+
+    @contextmanager
+    def remaking(self) -> Iterator[Cursor]:
         """A transaction that holds the write lock from its start and commits at its end; rolls back on any error."""
         if not self._writer.acquire(timeout=LOCK_TIMEOUT_SECONDS):
             raise OperationalError("Other writers have held the ledger for too long")
@@ -127,6 +133,12 @@ class Connections:
 
     @contextmanager
     def reading(self) -> Iterator[Cursor]:
+        with self.looking() as tx:
+            require_versions(tx.execute(VERSIONS).fetchall())
+            yield tx
+
+    @contextmanager
+    def looking(self) -> Iterator[Cursor]:
         """A transaction that sees one snapshot and keeps nothing."""
         with self._transaction("BEGIN", "ROLLBACK") as cursor:
             yield cursor
@@ -136,10 +148,10 @@ class Connections:
         """In a small database of its own (`…-leases`): the ledger has one lock for all that is written to it."""
         if self._beside is None:
             leases = Connections(self.database + LEASES_SUFFIX)
-            with leases.writing() as tx:
+            with leases.remaking() as tx:
                 tx.execute(HEARTBEATS)
             self._beside = leases
-        with self._beside.writing() as tx:
+        with self._beside.remaking() as tx:
             yield tx
 
     def dispossess(self, _scope: Scope) -> int:

@@ -1,0 +1,107 @@
+"""Ledgers that earlier programs have made are migrated to the present schema, and say what they said.
+
+They lie in golden/, one of each version for each database, and stay as they are for ever; how they were made is told in
+tests/everything.py."""
+
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from api.settings import Settings
+from api.wiring import Service, open_service
+from domain.run import Counts
+from domain.store.cursor import Cursor
+from domain.store.database import open_database
+from domain.store.dialect import index_of
+from domain.store.migrations import carry_out, found_version, steps_from
+from domain.store.schema import SCHEMA_VERSION, TABLES
+from domain.trace import TraceOutcome
+from domain.values import Operation
+from projections.verification import verify
+from tests.engine import IS_POSTGRES, an_empty_database, postgres_url
+from tests.everything import MERCHANTS
+from tests.examples import item
+from tests.harness import Clock, run_batch
+from tests.runs import rows
+from tests.single_requests import put, told
+
+GOLDEN = Path(__file__).with_name("golden")
+SCHEMA = "golden_ledger"
+COUNTS = {
+    4: {
+        "commits": 42, "events": 72, "streams": 45, "images": 1, "runs": 6, "run_bodies": 1, "traces": 9, "partners": 2,
+        "tokens": 2, "inventory": 18, "redemption_windows": 18, "redemptions": 6,
+    },
+}  # fmt: skip
+VERSIONS = pytest.mark.parametrize("version", COUNTS)
+
+
+def restore(settings: Settings, version: int) -> None:
+    if not IS_POSTGRES:
+        settings.database.write_bytes(gzip.decompress((GOLDEN / f"version-{version}.db.gz").read_bytes()))
+        return
+    dump = gzip.decompress((GOLDEN / f"version-{version}.sql.gz").read_bytes()).decode()
+    with psycopg.connect(postgres_url(), autocommit=True) as connection:
+        connection.execute(dump.replace(SCHEMA, settings.database_schema).encode())
+
+
+def migrate(settings: Settings, version: int) -> None:
+    database = open_database(settings.database_url, settings.database_schema)
+    assert found_version(database) == version
+    for step in steps_from(version):
+        assert carry_out(database, step)
+    database.close()
+
+
+@pytest.fixture
+def migrated(settings: Settings, version: int, clock: Clock) -> Iterator[Service]:
+    restore(settings, version)
+    migrate(settings, version)
+    clock.move(days=100)
+    with open_service(settings, clock) as service:
+        yield service
+
+
+def primary_tables(tx: Cursor) -> dict[str, Any]:
+    """Their columns and indexes."""
+    names = [statement.split()[2] for statement in TABLES if statement.split()[:2] == ["CREATE", "TABLE"]]
+    return {
+        name: (
+            tx.dialect.columns(tx, tx.dialect.live, name),
+            sorted(index_of(statement) for statement in tx.dialect.index_statements(tx, name)),
+        )
+        for name in names
+    }
+
+
+@VERSIONS
+def test_it_says_what_it_said_and_goes_on(migrated: Service, version: int) -> None:
+    assert {table: rows(migrated.ledger, table) for table in COUNTS[version]} == COUNTS[version]
+    assert migrated.ledger.recorder.max_notification_id() == COUNTS[version]["events"]
+    assert verify(migrated.ledger) == []
+    run = run_batch(migrated.ledger, Operation.SYNCHRONIZE, [item("TP-1", headline="Mend a jar"), item("TP-99")])
+    assert run.counts == Counts(created=1, updated=1, paused=10)
+    assert told(migrated.traces.carry_out([put(MERCHANTS[2], "three")])) == [(TraceOutcome.UPDATED, 2)]
+    assert verify(migrated.ledger) == []
+
+
+@VERSIONS
+def test_its_tables_are_those_of_a_new_ledger(migrated: Service, tmp_path_factory: pytest.TempPathFactory) -> None:
+    with (
+        an_empty_database(tmp_path_factory.mktemp("new")) as settings,
+        open_service(settings) as new,
+        new.ledger.recorder.reading() as there,
+        migrated.ledger.recorder.reading() as here,
+    ):
+        assert primary_tables(here) == primary_tables(there)
+
+
+def test_all_of_them_are_tried_on_both_databases() -> None:
+    assert max(COUNTS) <= SCHEMA_VERSION
+    assert {path.name for path in GOLDEN.glob("version-*")} == {
+        f"version-{version}.{kind}.gz" for version in COUNTS for kind in ("db", "sql")
+    }
