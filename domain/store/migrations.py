@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from domain.store.cursor import Cursor
 from domain.store.database import Database
-from domain.store.schema import SCHEMA_VERSION, OlderLedger, require_version, schema_version
+from domain.store.schema import SCHEMA_VERSION, SchemaMismatch, require_version, schema_version
 from domain.values import Watch, unwatched
 
 
@@ -42,7 +42,9 @@ def steps_from(version: int, steps: Sequence[Step] = STEPS) -> list[Step]:
     """Those that are to be carried out. Raises SchemaMismatch if none lead from there to this program's version."""
     ahead = [step for step in steps if step.version > version]
     if [step.version for step in ahead] != list(range(version + 1, SCHEMA_VERSION + 1)):
-        raise OlderLedger(f"This ledger has schema {version}; this program knows no way from there to {SCHEMA_VERSION}")
+        raise SchemaMismatch(
+            f"This ledger has schema {version}; this program knows no way from there to {SCHEMA_VERSION}"
+        )
     if not ahead:
         require_version(version)
     return ahead

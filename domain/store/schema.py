@@ -167,7 +167,7 @@ class SchemaMismatch(PersistenceError):  # noqa: N818 - names what is the case, 
 
 
 class OlderLedger(SchemaMismatch):
-    """It holds one that can be migrated, perhaps."""
+    """It holds one that an older program has made."""
 
 
 def schema_version(tx: Cursor) -> int:

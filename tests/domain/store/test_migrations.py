@@ -16,7 +16,7 @@ from api.wiring import Service, open_service
 from domain.store.cursor import Cursor
 from domain.store.database import Database, open_database
 from domain.store.migrations import STEPS, Step, carry_out, found_version, steps_from
-from domain.store.schema import SCHEMA_VERSION, OlderLedger, SchemaMismatch
+from domain.store.schema import SCHEMA_VERSION, SchemaMismatch
 from domain.values import Operation
 from projections.verification import verify
 from tests.engine import IS_POSTGRES
@@ -205,9 +205,9 @@ def test_a_ledger_goes_through_the_steps_after_its_version() -> None:
 
 
 def test_a_ledger_that_no_step_leads_away_from_is_refused() -> None:
-    with pytest.raises(OlderLedger, match=f"schema {OLDER}; this program knows no way"):
+    with pytest.raises(SchemaMismatch, match=f"schema {OLDER}; this program knows no way"):
         steps_from(OLDER, [])
-    with pytest.raises(OlderLedger, match="no way"):
+    with pytest.raises(SchemaMismatch, match="no way"):
         steps_from(1, [step for step in STEPS if step.version != SCHEMA_VERSION])
 
 
