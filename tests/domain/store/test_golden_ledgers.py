@@ -85,7 +85,7 @@ def test_it_says_what_it_said_and_goes_on(migrated: Service, version: int) -> No
     assert verify(migrated.ledger) == []
     run = run_batch(migrated.ledger, Operation.SYNCHRONIZE, [item("TP-1", headline="Mend a jar"), item("TP-99")])
     assert run.counts == Counts(created=1, updated=1, paused=10)
-    assert told(migrated.traces.carry_out([put(MERCHANTS[2], "three")])) == [(TraceOutcome.UPDATED, 2)]
+    assert told(migrated.traces.carry_out([put(MERCHANTS[2], "three")])) == [(TraceOutcome.RESTORED, 3)]
     assert verify(migrated.ledger) == []
 
 

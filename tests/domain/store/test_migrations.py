@@ -245,7 +245,7 @@ def test_a_process_that_has_the_ledger_open_neither_writes_nor_reads_another_sch
         service.ledger.recorder.max_notification_id()
 
 
-@pytest.mark.parametrize("way", ["writing", "reading"])
+@pytest.mark.parametrize("way", ["writing", "storing", "reading"])
 def test_who_waits_for_a_migration_finds_another_schema_after_it(
     service: Service, settings: Settings, way: str
 ) -> None:
