@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from enum import StrEnum
 from time import monotonic
@@ -32,25 +32,17 @@ ROWS_PER_MESSAGE = 500
 
 
 class PostgresCursor:
-    """Of one transaction. What is only told is sent with the next question, or at the end: so short transactions take few round
-    trips, and an error may come a little later than what it is about."""
-
     def __init__(self, connection: psycopg.Connection[Any], dialect: PostgresDialect, since: datetime | None) -> None:
         """`since`: when the transaction began to hold the ledger's lock, if it did so at its start."""
         self.dialect = dialect
         self._since = since
-        self._connection = connection
         self._cursor: psycopg.Cursor[Any] = connection.cursor(row_factory=rows_of)
-        self._rows: Iterator[Any] = iter(())
-        self._pipeline: psycopg.Pipeline | None = None
-        self._sending = ExitStack()
 
     def now(self) -> datetime:
         found: datetime = self._since or self.execute("SELECT clock_timestamp() AS now").fetchone()["now"]
         return found
 
     def execute(self, statement: str, parameters: Sequence[Any] = (), /) -> Self:
-        self._send()
         self._cursor.execute(translated(statement), parameters)
         return self
 
@@ -60,60 +52,26 @@ class PostgresCursor:
         few = list(itertools.islice(remaining, FEW_ROWS))
         insert = PLAIN_INSERT.fullmatch(statement)
         if insert and len(few) == FEW_ROWS:
-            self._settle()
             with self._cursor.copy(sql.SQL("COPY {} FROM STDIN").format(sql.Identifier(insert[1]))) as copy:
                 for row in itertools.chain(few, remaining):
                     copy.write_row(row)
             return self
         every = itertools.chain(few, remaining)
         while some := list(itertools.islice(every, ROWS_PER_MESSAGE)):
-            self._send()
             self._cursor.executemany(translated(statement), some)
-            if len(some) == ROWS_PER_MESSAGE:
-                # Not more than that is on its way at a time.
-                self._settle()
         return self
 
     def each(self, statement: str, parameters: Sequence[Any] = (), /) -> Iterator[Any]:
-        self._settle()
-        self._rows = self._cursor.stream(translated(statement), parameters)
-        return self._rows
+        return self._cursor.stream(translated(statement), parameters)
 
     def fetchone(self) -> Any:
-        self._hear()
         return self._cursor.fetchone() if self._cursor.description else None
 
     def fetchall(self) -> list[Any]:
-        self._hear()
         return self._cursor.fetchall() if self._cursor.description else []
 
     def __iter__(self) -> Iterator[Any]:
-        self._hear()
         return iter(self._cursor) if self._cursor.description else iter(())
-
-    def end(self, statement: str) -> None:
-        """Ends the transaction, if all went well."""
-        self.execute(statement)
-        self._settle()
-
-    def break_off(self) -> None:
-        with suppress(psycopg.Error):
-            self._settle()
-
-    def _send(self) -> None:
-        if self._pipeline is None:
-            # Who has read the last row may not have seen that it is the last one.
-            for _ in self._rows:
-                pass
-            self._pipeline = self._sending.enter_context(self._connection.pipeline())
-
-    def _hear(self) -> None:
-        if self._pipeline is not None:
-            self._pipeline.sync()
-
-    def _settle(self) -> None:
-        self._pipeline = None
-        self._sending.close()
 
 
 # Transactions
@@ -196,14 +154,13 @@ class PostgresConnections:
                     require_versions(begun.set_result(-1).fetchall())
                 yield cursor
             except BaseException as error:
-                cursor.break_off()
                 if not connection.closed:
                     connection.execute("ROLLBACK")
                 elif isinstance(error, psycopg.Error):
                     raise Undone(str(error)) from error
                 raise
             with _outcome_unknown_without(connection):
-                cursor.end(end)
+                connection.execute(end)
 
     @contextmanager
     def _begun(self, pool: ConnectionPool[Any], begin: str) -> Iterator[psycopg.Cursor[Any]]:
