@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from domain.store.commit import head_at, head_of
 from domain.store.cursor import Cursor
+from domain.store.events import some_of
 from domain.values import flights_uid
 from projections.event_item import COLUMNS, JOINED, EventItem, items_of
 
@@ -46,15 +47,15 @@ def page(tx: Cursor, wanted: EventFilter, after: int, limit: int, until: int | N
         after = max(after, head_at(tx, wanted.since - _INSTANT).position)
     driver, condition, values = _driver(wanted, after, last)
     conditions, more = _conditions(wanted)
+    span, bounds = _span(wanted, after, last, limit)
     rows = tx.execute(
-        _SELECT.format(driver=driver, conditions=" AND ".join([condition, *conditions, _SPAN])),
-        (*values, *more, after, last, limit + 1),
+        _SELECT.format(driver=driver, conditions=" AND ".join([condition, *conditions, span])),
+        (*values, *more, *bounds, limit + 1),
     ).fetchall()
     items = items_of(tx, rows, limit)
     return EventPage(items, items[-1].position if len(rows) > len(items) else None, max(after, last))
 
 
-_SPAN = "e.ordinal > ? - c.first_position AND e.ordinal <= ? - c.first_position"
 _ORDER = "ORDER BY c.first_position, c.commit_id, e.ordinal"
 """First positions are unique; told of commit ids too, SQLite sees that commits come in order whatever leads to them."""
 _SELECT = f"""
@@ -77,6 +78,13 @@ def _conditions(wanted: EventFilter) -> tuple[list[str], list[Any]]:
     }
     told = {condition: value for condition, value in given.items() if value is not None}
     return list(told), list(told.values())
+
+
+def _span(wanted: EventFilter, after: int, last: int, limit: int) -> tuple[str, list[Any]]:
+    """Of an offer, all events are looked at."""
+    if wanted.offer_uid is not None:
+        return "e.ordinal > ? - c.first_position AND e.ordinal <= ? - c.first_position", [after, last]
+    return some_of("told", after, last, limit + 1, [wanted.type] if wanted.type is not None else [])
 
 
 ALL = "1 = 1"

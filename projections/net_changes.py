@@ -18,6 +18,9 @@ from projections.event_item import cause_of, changes_between
 from projections.offer_periods import AT_POSITION
 from projections.projection import MAX_PAGE_BYTES
 
+EVENTS_PER_LOOK, MOST_EVENTS_PER_LOOK = 1_000, 50_000
+"""PostgreSQL puts all changed offers of a commit in their order before it tells the first one."""
+
 
 class ChangeKind(StrEnum):
     """What has become of an offer; one can be of several kinds."""
@@ -84,17 +87,24 @@ class NetChangePage(Struct, frozen=True):
 def count(tx: Cursor, between: Between, partner: str | None) -> dict[ChangeKind, int]:
     """How many offers are of each kind."""
     sums = ", ".join(f"coalesce(sum({kind}), 0) AS {kind}" for kind in ChangeKind)
-    row = tx.execute(f"SELECT {sums} FROM ({_COMPARED}) n", _values(between, partner, between.since)).fetchone()
+    row = tx.execute(
+        f"SELECT {sums} FROM ({_COMPARED}) n", _values(between, partner, between.since, between.until)
+    ).fetchone()
     return {kind: row[kind] for kind in ChangeKind}
 
 
 def page(tx: Cursor, between: Between, partner: str | None, after: int, limit: int) -> NetChangePage:
     """After a position that is not before the earlier state."""
     listed = " OR ".join(f"({condition})" for kind, condition in _IS.items() if kind is not ChangeKind.TRANSIENT)
-    rows = tx.execute(
-        f"{_COMPARED} AND ({listed}) ORDER BY c.first_position, c.commit_id, e.ordinal LIMIT ?",
-        (*_values(between, partner, after), limit + 1),
-    ).fetchall()
+    rows: list[Any] = []
+    looked_at = EVENTS_PER_LOOK
+    while after < between.until and len(rows) <= limit:
+        last = min(after + looked_at, between.until)
+        rows += tx.execute(
+            f"{_COMPARED} AND ({listed}) ORDER BY c.first_position, c.commit_id, e.ordinal LIMIT ?",
+            (*_values(between, partner, after, last), limit + 1 - len(rows)),
+        ).fetchall()
+        after, looked_at = last, min(looked_at * 4, MOST_EVENTS_PER_LOOK)
     items: list[NetChange] = []
     size = 0
     for row in rows[:limit]:
@@ -137,9 +147,9 @@ _COMPARED = f"""
 states and what that means."""
 
 
-def _values(between: Between, partner: str | None, after: int) -> tuple[Any, ...]:
-    """The parameters of _COMPARED."""
-    return (between.until, after + 1, between.until, after, between.until, partner, between.since)
+def _values(between: Between, partner: str | None, after: int, last: int) -> tuple[Any, ...]:
+    """The parameters of _COMPARED: of the offers with events after a position, until another one."""
+    return (between.until, after + 1, last, after, last, partner, between.since)
 
 
 def _contents(tx: Cursor, row: Any) -> list[bytes]:

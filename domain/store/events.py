@@ -1,6 +1,7 @@
-"""What does one event say? Looked up by its place in its stream."""
+"""What does one event say, and which are the next ones of a commit?"""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from domain.store.cursor import Cursor
 
@@ -17,3 +18,19 @@ def find_event(tx: Cursor, stream_id: int, version: int) -> EventState:
         (stream_id, version),
     ).fetchone()
     return EventState(row["topic"], row["state"])
+
+
+def some_of(commits: str, after: int, until: int, limit: int, topics: Sequence[str] = ()) -> tuple[str, list[Any]]:
+    """What events `e` of these commits must be to come after a position, until another one: a condition and its parameters. Of
+    a commit with more events than `limit`, little more than so many are looked at: PostgreSQL puts all that it finds of a commit
+    in their order before it tells the first one."""
+    last = f"? - {commits}.first_position"
+    of_topics = f"AND n.topic IN ({','.join('?' * len(topics))})" if topics else ""
+    condition = f"""
+        e.ordinal > ? - {commits}.first_position
+        AND e.ordinal <= CASE WHEN {commits}.event_count <= ? THEN {last} ELSE coalesce((
+            SELECT n.ordinal FROM events n
+            WHERE n.commit_id = {commits}.commit_id AND n.ordinal > ? - {commits}.first_position AND n.ordinal <= {last}
+            {of_topics} ORDER BY n.ordinal LIMIT 1 OFFSET ?), {last}) END
+    """
+    return condition, [after, limit, until, after, until, *topics, limit, until]

@@ -27,6 +27,9 @@ RECONNECT_SECONDS = 1.0
 IDLE_TIMEOUT_SECONDS = 30.0
 """A process that stands still in the midst of a transaction holds others up for no longer."""
 READERS, WRITERS = 16, 8
+WAYS_NOT_TAKEN = ("enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "jit")
+"""Statements ask for some rows through indexes, in their order. Where nothing is known of a table yet, or what was known is old,
+PostgreSQL takes the whole table to be the shorter way, and keeps to that in prepared statements."""
 FEW_ROWS = 20
 ROWS_PER_MESSAGE = 500
 
@@ -188,6 +191,7 @@ class PostgresConnections:
                 "SET search_path TO {}; SET TimeZone TO 'UTC'; SET idle_in_transaction_session_timeout TO {}"
             ).format(sql.Identifier(self._schema), sql.Literal(int(IDLE_TIMEOUT_SECONDS * 1000)))
         )
+        connection.execute("; ".join(f"SET {way} TO off" for way in WAYS_NOT_TAKEN))
 
 
 def _since(begun: psycopg.Cursor[Any]) -> datetime | None:

@@ -26,6 +26,7 @@ from domain.store.commit import CommitContext, StoredEntry, head_of
 from domain.store.commit_writer import CommitWriter
 from domain.store.cursor import Cursor
 from domain.store.database import DEFAULT_SCHEMA, Database, open_database
+from domain.store.events import some_of
 from domain.store.heartbeats import Heartbeats
 from domain.store.schema import TABLES, require_schema
 from domain.store.secrets import make_secrets
@@ -180,7 +181,7 @@ class LedgerRecorder(ApplicationRecorder):
                     state=row["state"],
                     id=row["position"],
                 )
-                for row in _entry_rows(tx, after, limit, stop, topics)
+                for row in _entry_rows(tx, after, limit, ALL if stop is None else stop, topics)
             ]
 
     def select_entries(self, tx: Cursor, after: int, limit: int) -> list[StoredEntry]:
@@ -214,17 +215,17 @@ def _bounds(gt: int | None, lte: int | None) -> tuple[int, int]:
     return (-1 if gt is None else gt, 2**62 if lte is None else lte)
 
 
-def _entry_rows(tx: Cursor, after: int, limit: int, stop: int | None = None, topics: Sequence[str] = ()) -> Cursor:
+def _entry_rows(tx: Cursor, after: int, limit: int, stop: int = ALL, topics: Sequence[str] = ()) -> Cursor:
     # The commit that holds the first wanted position is found first, so that a large one is not read from its start.
     of_topics = f" AND e.topic IN ({','.join('?' * len(topics))})" if topics else ""
+    some, values = some_of("c", after, stop, limit, topics)
     return tx.execute(
         "SELECT c.first_position + e.ordinal AS position, c.commit_id, c.recorded_at, e.ordinal, e.stream_id, s.stream_uid,"
         " e.version, e.topic, CAST(e.state AS BLOB) AS state"
         " FROM commits c CROSS JOIN events e USING (commit_id) JOIN streams s USING (stream_id)"
         " WHERE c.first_position >= coalesce((SELECT max(first_position) FROM commits WHERE first_position <= ?), 0)"
-        " AND e.ordinal >= ? - c.first_position AND c.first_position + e.ordinal <= ?"
-        f"{of_topics} ORDER BY c.first_position, e.ordinal LIMIT ?",
-        (after + 1, after + 1, 2**62 if stop is None else stop, *topics, limit),
+        f" AND c.first_position <= ? AND {some}{of_topics} ORDER BY c.first_position, e.ordinal LIMIT ?",
+        (after + 1, stop, *values, *topics, limit),
     )
 
 
