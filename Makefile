@@ -44,13 +44,14 @@ unit: $(VENV)/.ready
 
 # What the database matters to; all of it would take too long every time.
 ON_POSTGRES := tests/domain/store tests/domain/test_ledger.py tests/domain/test_run_ledger.py tests/domain/test_trace_ledger.py \
-	tests/projections tests/api/test_audit_stream.py tests/api/test_merchant_concurrency.py tests/faults/test_postgres_kill.py
+	tests/projections tests/api/test_audit_stream.py tests/api/test_merchant_concurrency.py tests/api/cli/test_backup.py tests/api/cli/test_replay.py \
+	tests/faults/test_postgres_kill.py
 
 unit-postgres: $(VENV)/.ready ## the same on a real PostgreSQL, as far as the database matters
 	@OFFER_LEDGER_TEST_ENGINE=postgresql $(BIN)/pytest -n $(AT_ONCE) -q --no-header -r fE $(ON_POSTGRES)
 
 test-long: $(VENV)/.ready ## everything on PostgreSQL, and many kills (an hour)
-	@OFFER_LEDGER_TEST_ENGINE=postgresql $(BIN)/pytest -n $(AT_ONCE) -r fE tests/domain tests/projections tests/api --ignore tests/api/cli
+	@OFFER_LEDGER_TEST_ENGINE=postgresql $(BIN)/pytest -n $(AT_ONCE) -r fE tests/domain tests/projections tests/api
 	@OFFER_LEDGER_TEST_ENGINE=postgresql OFFER_LEDGER_TEST_KILLS=300 $(BIN)/pytest -s tests/faults/test_postgres_kill.py
 	@OFFER_LEDGER_TEST_KILLS=300 OFFER_LEDGER_TEST_LEASE=10 $(BIN)/pytest -s tests/faults
 

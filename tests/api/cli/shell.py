@@ -4,11 +4,11 @@ import json
 import os
 import re
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -16,6 +16,8 @@ from uuid import UUID
 
 from api.settings import Settings
 from api.wiring import Service
+from domain.store.cursor import Cursor
+from domain.store.database import open_database
 from domain.values import Channel, OfferKey
 from tests.examples import PARTNER, batch, body, created, item
 from tests.harness import Caller, record
@@ -91,10 +93,24 @@ def position(run: Run) -> int:
 
 
 def change_by_hand(settings: Settings, statement: str) -> None:
-    """Behind the ledger's back, as only somebody with the database file can."""
-    with sqlite3.connect(settings.database) as connection:
-        connection.execute(statement)
-    connection.close()
+    """Behind the ledger's back, as only somebody with the database can."""
+    with by_hand(settings) as tx:
+        tx.execute(statement)
+
+
+@contextmanager
+def by_hand(settings: Settings) -> Iterator[Cursor]:
+    """A transaction of somebody's with the database; nobody else writes meanwhile."""
+    with closing(open_database(settings.database_url, settings.database_schema)) as database, database.writing() as tx:
+        yield tx
+
+
+def is_opened(settings: Settings) -> bool:
+    """Has a command made its tables, or so much as a file?"""
+    if not settings.is_shared:
+        return settings.database.exists()
+    with by_hand(settings) as tx:
+        return bool(tx.dialect.table_names(tx))
 
 
 def send(caller: Caller, operation: str, *external_ids: str) -> int:

@@ -10,7 +10,7 @@ import pytest
 
 from api.settings import Settings
 from projections.differences import Difference
-from tests.api.cli.shell import PATIENCE_SECONDS, SCRIPT, Ended, Run, control_characters, require_done
+from tests.api.cli.shell import PATIENCE_SECONDS, SCRIPT, Ended, Run, control_characters, is_opened, require_done
 
 WIDTH = 100
 STEPS = {
@@ -163,8 +163,8 @@ def test_no_secret_is_shown(text: str, steps: dict[str, list[Any]]) -> None:
 
 def test_the_ledger_of_the_environment_is_not_touched(run: Run, settings: Settings, temporary: Path) -> None:
     require_done(run("demo"))
-    assert not settings.database.exists()
-    assert sorted(settings.database.parent.iterdir()) == [temporary]
+    assert not is_opened(settings)
+    assert sorted(temporary.parent.iterdir()) == [temporary]
 
 
 def test_other_settings_are_not_the_demos(run: Run, monkeypatch: pytest.MonkeyPatch, temporary: Path) -> None:

@@ -1,6 +1,5 @@
 """Settings from the environment, and databases that are no ledger of this program."""
 
-import sqlite3
 import sys
 from pathlib import Path
 
@@ -11,12 +10,14 @@ from tests.api.cli.shell import (
     DATABASE_URL,
     Ended,
     Run,
+    by_hand,
     change_by_hand,
     require_done,
     require_refusal,
     require_usage_sentence,
     run_script,
 )
+from tests.engine import IS_POSTGRES, only_sqlite
 
 REDIS_URL = "OFFER_LEDGER_REDIS_URL"
 BAD_SETTINGS = [
@@ -132,6 +133,7 @@ def test_without_any_setting_the_ledger_lies_in_the_present_folder(
 # Databases
 
 
+@only_sqlite
 @EVERY_OPENING
 def test_every_command_refuses_a_file_that_is_no_database(run: Run, settings: Settings, command: str) -> None:
     text = "This is a letter, and by no means a database.\n" * 100
@@ -147,6 +149,7 @@ def test_every_command_refuses_a_ledger_of_another_schema(run: Run, settings: Se
     require_unusable(run(*command.split()), "schema 999")
 
 
+@only_sqlite
 def test_the_server_refuses_a_file_that_is_no_database(settings: Settings) -> None:
     settings.database.write_text("This is a letter, and by no means a database.\n" * 100)
     require_unusable(run_script(settings, "serve", "--port", "0"), "not a database")
@@ -171,6 +174,7 @@ def test_a_folder_is_refused_as_a_database(run: Run, monkeypatch: pytest.MonkeyP
     require_unusable(run("partners", "list"))
 
 
+@only_sqlite
 def test_an_empty_file_becomes_a_ledger(run: Run, settings: Settings) -> None:
     settings.database.touch()
     require_done(run("partners", "set", "tidepool"))
@@ -178,12 +182,13 @@ def test_an_empty_file_becomes_a_ledger(run: Run, settings: Settings) -> None:
 
 def test_a_database_of_another_program_is_refused_and_left_alone(run: Run, settings: Settings) -> None:
     """Only an empty database gets the ledger's tables."""
-    change_by_hand(settings, "CREATE TABLE customers (name TEXT)")
+    with by_hand(settings) as tx:
+        if IS_POSTGRES:
+            tx.execute(f"CREATE SCHEMA {settings.database_schema}")
+        tx.execute("CREATE TABLE customers (name TEXT)")
     ended = run("partners", "list")
-    with sqlite3.connect(settings.database) as connection:
-        tables = connection.execute("SELECT name FROM sqlite_master").fetchall()
-    connection.close()
-    assert tables == [("customers",)]
+    with by_hand(settings) as tx:
+        assert tx.dialect.table_names(tx) == {"customers"}
     require_unusable(ended)
 
 

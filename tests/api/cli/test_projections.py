@@ -5,6 +5,7 @@ import pytest
 from api.settings import Settings
 from projections.projector import PROJECTIONS
 from tests.api.cli.shell import Ended, Run, WriteBatch, change_by_hand, require_done, require_usage_sentence
+from tests.engine import IS_POSTGRES
 from tests.examples import PARTNER
 
 ADD_AN_OFFER = (
@@ -23,10 +24,12 @@ CHANGES = [
     ("DELETE FROM tokens", "tokens", "books"),
     ("INSERT INTO tokens VALUES (99, 'smuggler', 'operator', NULL, 'ff', 0, NULL, 1, NULL)", "tokens", "smuggler"),
 ]
-CHANGE_AN_EVENT = (
-    "UPDATE events SET state = CAST(replace(CAST(state AS TEXT), 'Open a jar', 'Open a door') AS BLOB)"
-    " WHERE topic = 'OfferCreated' AND ordinal = 0"
+CHANGED_TEXT = (
+    "convert_to(replace(convert_from(state, 'UTF8'), 'Open a jar', 'Open a door'), 'UTF8')"
+    if IS_POSTGRES
+    else "CAST(replace(CAST(state AS TEXT), 'Open a jar', 'Open a door') AS BLOB)"
 )
+CHANGE_AN_EVENT = f"UPDATE events SET state = {CHANGED_TEXT} WHERE topic = 'OfferCreated' AND ordinal = 0"
 EVERY_CHANGE = pytest.mark.parametrize(
     ("statement", "projection", "name"), CHANGES, ids=[f"{c[1]}-{c[0].split()[0].lower()}" for c in CHANGES]
 )

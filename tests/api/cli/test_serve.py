@@ -8,6 +8,7 @@ import pytest
 
 from api.settings import Settings
 from tests.api.cli.shell import Run, RunningServer, WriteBatch, require_done, require_refusal, run_script, send
+from tests.engine import only_sqlite
 from tests.examples import PARTNER
 
 OFFERS = "/api/v1/offers"
@@ -135,6 +136,7 @@ def test_a_port_that_is_taken_is_a_failure(settings: Settings) -> None:
     assert "Traceback" not in ended.stderr
 
 
+@only_sqlite
 def test_several_workers_are_refused_by_the_installed_command(settings: Settings) -> None:
     ended = run_script(settings, "serve", "--workers", "2")
     assert (ended.exit_code, ended.stdout) == (2, "")

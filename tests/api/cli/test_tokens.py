@@ -8,7 +8,7 @@ import pytest
 
 from api.auth import digest_secret
 from api.settings import Settings
-from tests.api.cli.shell import Run, position, require_done, require_refusal, require_usage_sentence
+from tests.api.cli.shell import Run, by_hand, position, require_done, require_refusal, require_usage_sentence
 from tests.harness import Call, Clock
 
 SECRET = re.compile(r"[\w-]{43,}")
@@ -16,7 +16,13 @@ AUDITOR = ("tokens", "create", "--role", "auditor", "--name")
 
 
 def stored_bytes(settings: Settings) -> bytes:
-    """Everything that lies on disk of the ledger."""
+    """Everything that lies on disk of the ledger; on PostgreSQL, in its tables."""
+    if settings.is_shared:
+        with by_hand(settings) as tx:
+            rows = [
+                row for table in tx.dialect.table_names(tx) for row in tx.execute(f"SELECT * FROM {table}").fetchall()
+            ]
+        return b"".join(value if isinstance(value, bytes) else str(value).encode() for row in rows for value in row)
     folder = Path(settings.database).parent
     return b"".join(path.read_bytes() for path in folder.glob(f"{settings.database.name}*"))
 

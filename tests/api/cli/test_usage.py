@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from api.settings import Settings
-from tests.api.cli.shell import Run, require_usage_error, require_usage_sentence
+from tests.api.cli.shell import Run, is_opened, require_usage_error, require_usage_sentence
 from tests.api.cli.test_help import OPTIONS
+from tests.engine import only_sqlite
 
 NOT_UNDERSTOOD = [
     ("serve --port x", "--port"),
@@ -75,9 +76,10 @@ def test_an_unknown_command_is_a_usage_error_that_names_it(run: Run, command: st
 
 def test_a_usage_error_does_not_even_open_the_ledger(run: Run, settings: Settings) -> None:
     require_usage_error(run("partners", "set", "tidepool", "--insert-per-hour", "-1"))
-    assert not settings.database.exists()
+    assert not is_opened(settings)
 
 
+@only_sqlite
 def test_several_workers_are_refused_on_sqlite_and_told_of_postgresql(run: Run) -> None:
     require_usage_sentence(run("serve", "--workers", 2), "--workers", "PostgreSQL")
 

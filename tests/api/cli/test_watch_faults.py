@@ -8,6 +8,7 @@ from api.cli.watch import process
 from api.settings import Settings
 from api.wiring import Service
 from tests.api.cli.shell import Run, require_done, require_usage_error
+from tests.engine import only_sqlite
 from tests.examples import PARTNER
 from tests.offers_files import says
 
@@ -54,6 +55,7 @@ def test_what_is_no_directory_is_a_usage_error(run: Run, directory: str) -> None
     require_usage_error(run("watch", directory, "--partner", PARTNER))
 
 
+@only_sqlite
 def test_the_directory_of_the_ledger_is_not_watched(run: Run, settings: Settings) -> None:
     require_done(run("partners", "set", PARTNER))
     ended = run("watch", str(settings.database.parent), "--partner", PARTNER)

@@ -19,6 +19,7 @@ from projections.verification import verify
 from tests.api.cli.shell import (
     PATIENCE_SECONDS,
     RunningServer,
+    by_hand,
     change_by_hand,
     require_done,
     require_refusal,
@@ -33,7 +34,6 @@ from tests.api.cli.watching import (
     file_name,
     file_of,
     large_file,
-    locked,
     lying_in,
     report_of,
     require_carried_out_once,
@@ -232,7 +232,7 @@ def test_a_file_that_can_never_be_carried_out_is_refused_and_may_be_dropped_agai
 
 def test_another_writer_of_the_ledger_is_waited_for(settings: Settings, directory: Path) -> None:
     with RunningWatch(settings, directory, env={"OFFER_LEDGER_LEASE_SECONDS": "0.5"}) as watch:
-        with locked(settings):
+        with by_hand(settings):
             drop_day(directory, 22, file_of("OFR-1"))
             watch.wait_for(lambda: lying_in(directory) == {TAKEN: [file_name(22)]})
             time.sleep(A_WHILE)

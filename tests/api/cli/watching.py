@@ -2,11 +2,9 @@
 
 import json
 import signal
-import sqlite3
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -150,12 +148,3 @@ def require_carried_out_once(settings: Settings, created: int) -> None:
         assert tx.execute("SELECT count(*) FROM events WHERE topic LIKE 'Offer%'").fetchone()[0] == created
         assert tx.execute("SELECT count(*) FROM run_bodies").fetchone()[0] == 0
         assert verify(service.ledger) == []
-
-
-@contextmanager
-def locked(settings: Settings) -> Iterator[None]:
-    """Another writer has the ledger."""
-    with closing(sqlite3.connect(settings.database, isolation_level=None)) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        yield
-        connection.execute("COMMIT")
