@@ -14,6 +14,7 @@ from api.auth import Here
 from api.json_body import MAX_BYTES, read_as, receive, too_large
 from api.media_types import NDJSON, require_lines
 from api.pages import JSON
+from api.positions import tell_newest
 from api.problems import Problem, logger, problem_document, problem_of, validation_error
 from api.schemas.activations import ActivationBatchReply
 from api.schemas.activations import ActivationRequest as ActivationBody
@@ -52,6 +53,7 @@ async def activate_offers(request: Request, service: Here, caller: MayReport) ->
     desk = request.app.state.desk
     for first in range(0, len(lines), LINES_PER_TRANSACTION):
         await desk.writing(report.carry_out, lines[first : first + LINES_PER_TRANSACTION])
+    await desk.reading(tell_newest, request, service.ledger)
     return Response(await desk.reading(report.document), media_type=JSON)
 
 

@@ -13,7 +13,9 @@ from api import cursors
 from api.auth import Here, may, may_at_once
 from api.json_body import read_body, takes
 from api.pages import JSON, next_link
+from api.positions import tell_newest, told
 from api.problems import not_found
+from api.reads import AnyReads, answered_by_either
 from api.schemas.activations import ActivationReply, ActivationView, Flight, FlightList, FlightRequest
 from api.schemas.activations import ActivationRequest as ActivationBody
 from api.schemas.problem import BODY_PROBLEMS, PROBLEM, PROBLEMS
@@ -54,7 +56,7 @@ async def activate_offer(request: Request, caller: MayReport) -> Response:
     """A customer has activated an offer: its terms of that moment are owed, whatever becomes of it."""
     no_parameters(request)
     body = await read_body(request, ActivationBody)
-    result = await request.app.state.activations.submit(activation_request(caller, body))
+    result = told(request, await request.app.state.activations.submit(activation_request(caller, body)))
     if isinstance(result, Refused):
         raise result
     status = HTTPStatus.CREATED if result.is_new else HTTPStatus.OK
@@ -75,16 +77,17 @@ class AtQuery(BaseModel):
 
 
 @router.get(ACTIVATIONS_PATH + "/{activationId}", responses={200: {"model": ActivationView}})
+@answered_by_either
 def get_activation(
-    service: Here,
+    reads: AnyReads,
     caller: MayReadActivations,  # noqa: ARG001 - asks for the role
     activation_id: Annotated[str, Path(alias="activationId")],
     query: Annotated[AtQuery, Query()],
 ) -> Response:
     """One activation with the offer as activated, and the state of its window now or at another time."""
     named = uid(activation_id)
-    with service.ledger.recorder.reading() as tx:
-        now = service.ledger.present(tx)
+    with reads.reading() as tx:
+        now = reads.present(tx)
         at = now if query.at is None else read_time(query.at)
         found = find_activation(tx, named) if named else None
         if found is None:
@@ -113,15 +116,19 @@ async def schedule_flight(request: Request, service: Here, caller: MaySchedule, 
     body = await read_body(request, FlightRequest)
     command = ScheduleFlight(_offer(offer_uid), read_time(body.startsAt), body.redemptionWindowDays)
     origin = Origin(caller.name, Source.PUBLISHER)
-    is_new = await request.app.state.desk.writing(service.activations.schedule, command, origin)
+    desk = request.app.state.desk
+    is_new = await desk.writing(service.activations.schedule, command, origin)
+    await desk.reading(tell_newest, request, service.ledger)
     answer = _flight(command.starts_at, command.redemption_window_days)
     return Response(msgspec.json.encode(answer), HTTPStatus.CREATED if is_new else HTTPStatus.OK, media_type=JSON)
 
 
 @router.get(FLIGHTS_PATH, responses={200: {"model": FlightList}})
+@answered_by_either
 def list_flights(
     request: Request,
     service: Here,
+    reads: AnyReads,
     caller: MayReadActivations,  # noqa: ARG001 - asks for the role
     offer_uid: OfferUid,
     query: Annotated[Page, Query()],
@@ -130,7 +137,8 @@ def list_flights(
     named = _offer(offer_uid)
     question = ("flights", named)
     place = cursors.decode_as(_Start, question, query.cursor)
-    scheduled = service.activations.flights(named).scheduled
+    with reads.reading() as tx:
+        scheduled = service.activations.flights(tx, named).scheduled
     starts = [start for start in sorted(scheduled) if place is None or to_microseconds(start) > place.start]
     last = _Start(to_microseconds(starts[query.limit - 1])) if len(starts) > query.limit else None
     next_cursor = cursors.encode(question, last)

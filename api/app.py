@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 from uuid import uuid4
 
@@ -32,6 +32,7 @@ from api.auth import may
 from api.group_commit import GroupCommit
 from api.leaving import Leaving
 from api.lookout import Lookout
+from api.positions import Positions, describe, with_position
 from api.problems import handle_problems
 from api.run_desk import RunDesk
 from api.schemas.activations import ActivationRequest, FlightRequest
@@ -42,6 +43,7 @@ from api.schemas.problem import ProblemReply
 from api.schemas.query import no_parameters
 from api.schemas.redemptions import RedemptionRequest, ReversalRequest
 from api.single_requests import SingleRequests
+from api.standby import standby_of
 from api.streams import Streams
 from api.wiring import Service
 from domain.values import Role
@@ -73,13 +75,14 @@ def create_app(service: Service, *, warm: bool = False) -> FastAPI:
     """No interactive documentation: it would be open to all and load scripts from elsewhere.
 
     `warm`: starts a helper process before anybody needs it."""
-    desk, leaving = RunDesk(service), Leaving()
+    desk, leaving, standby = RunDesk(service), Leaving(), standby_of(service)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         leaving.open()
         await desk.open(warm=warm)
-        yield
+        with standby.open() if standby else nullcontext():
+            yield
         await desk.close()
 
     app = FastAPI(
@@ -94,11 +97,13 @@ def create_app(service: Service, *, warm: bool = False) -> FastAPI:
     app.state.service = service
     app.state.desk = desk
     app.state.leaving = leaving
+    app.state.standby = standby
     app.state.lookout = Lookout(service.ledger, leaving)
     app.state.streams = Streams(leaving)
     app.state.single_requests = SingleRequests(service.traces)
-    app.state.activations = GroupCommit(service.activations.carry_out)
-    app.state.redemptions = GroupCommit(service.redemptions.carry_out)
+    app.state.activations = GroupCommit(with_position(service.ledger, service.activations.carry_out))
+    app.state.redemptions = GroupCommit(with_position(service.ledger, service.redemptions.carry_out))
+    app.add_middleware(Positions)
     app.add_middleware(Tracing)
     handle_problems(app)
     for part in PARTS:
@@ -138,6 +143,7 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
         ],
         ref_template=_REFERENCE,
     )
+    describe(document)
     components = document.setdefault("components", {})
     components.setdefault("schemas", {}).update(extra["$defs"])
     components["securitySchemes"] = {

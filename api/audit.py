@@ -7,13 +7,14 @@ from fastapi import APIRouter, Query, Request, Response
 
 from api import cursors
 from api.as_of import PRESENT, Asked, asked, head_of_state
-from api.auth import Here, MayAudit
+from api.auth import MayAudit
 from api.pages import JSON, next_link, told_of_head
 from api.problems import validation_error
+from api.reads import AnyReads, answered_by_either
 from api.schemas.audit import Diff, DiffQuery
 from api.schemas.messages import Complaint
 from api.schemas.problem import PROBLEMS
-from domain.ledger import OfferLedger
+from domain.ledger import Snapshots
 from domain.store.commit import head_at_position
 from projections import net_changes
 from projections.net_changes import Between, ChangeKind, NetChangePage
@@ -34,7 +35,8 @@ class Asking(NamedTuple):
 
 
 @router.get("/diff", responses={200: {"model": Diff}})
-def get_diff(request: Request, service: Here, caller: MayAudit, query: Annotated[DiffQuery, Query()]) -> Response:
+@answered_by_either
+def get_diff(request: Request, reads: AnyReads, caller: MayAudit, query: Annotated[DiffQuery, Query()]) -> Response:
     """The offers whose states differ, each with what it has become, the events behind it and the changed fields."""
     asking = Asking(
         asked(query.from_, query.fromPosition, ("from", "fromPosition")),
@@ -45,7 +47,7 @@ def get_diff(request: Request, service: Here, caller: MayAudit, query: Annotated
         raise validation_error([Complaint(("query", "from"), "required, or fromPosition")])
     visible = caller.partner in {None, asking.partner}
     try:
-        body = diff_document(service.ledger, asking, query.cursor, query.limit, visible=visible)
+        body = diff_document(reads, asking, query.cursor, query.limit, visible=visible)
     except Turned:
         place = "to" if query.to else "toPosition"
         raise validation_error([Complaint(("query", place), "must not be before the earlier state")]) from None
@@ -70,7 +72,7 @@ class _Place(NamedTuple):
 
 
 def diff_document(
-    ledger: OfferLedger, asking: Asking, cursor: str | None, limit: int, *, visible: bool = True
+    ledger: Snapshots, asking: Asking, cursor: str | None, limit: int, *, visible: bool = True
 ) -> dict[str, Any]:
     """One page of what has changed, as its readers get it, by HTTP and from the command line. Raises InvalidCursor, Turned."""
     place = cursors.decode_as(_Place, asking, cursor)
@@ -78,7 +80,7 @@ def diff_document(
         raise cursors.InvalidCursor
     if _is_turned(asking):
         raise Turned
-    with ledger.recorder.reading() as tx:
+    with ledger.reading() as tx:
         if place:
             earlier, later = head_at_position(tx, place.since), head_at_position(tx, place.until)
         else:

@@ -15,6 +15,7 @@ from api.auth import Here, MayAudit
 from api.event_reading import reading
 from api.pages import JSON, next_link
 from api.problems import validation_error
+from api.reads import AnyReads, answered_by_either
 from api.row_formats import CLOUD_EVENTS, CSV, LINES, as_cloud_events, as_csv, as_lines
 from api.schemas.audit_events import EventList, EventListQuery, EventQuery
 from api.schemas.messages import Complaint
@@ -22,7 +23,7 @@ from api.schemas.problem import PROBLEMS
 from api.schemas.times import read_time
 from api.streams import Streams
 from api.wiring import Service
-from domain.ledger import OfferLedger
+from domain.ledger import Snapshots
 from domain.store.commit import ledger_name
 from projections import event_list
 from projections.event_item import EventItem
@@ -44,8 +45,9 @@ _BODIES: dict[str, Any] = {form: {"schema": {"type": "string"}} for form in FORM
 
 
 @router.get("/events", responses={200: {"model": EventList, "content": _BODIES}})
+@answered_by_either
 def list_events(
-    request: Request, service: Here, caller: MayAudit, query: Annotated[EventListQuery, Query()]
+    request: Request, service: Here, reads: AnyReads, caller: MayAudit, query: Annotated[EventListQuery, Query()]
 ) -> Response:
     """The events that match all filters, in the order of the ledger. `Accept` application/x-ndjson, text/csv or
     application/cloudevents+json: all of them until now, as one stream; `afterPosition` resumes it."""
@@ -58,14 +60,12 @@ def list_events(
     form = preferred(request.headers.getlist("Accept"), (JSON, *FORMS))
     show, visible = shown_to(service, caller), is_visible(caller, wanted)
     if form != JSON:
-        some = reading(service.ledger, wanted, after, query.limit) if visible else iter(())
+        some = reading(reads, wanted, after, query.limit) if visible else iter(())
         streams: Streams = request.app.state.streams
-        return streams.answer(
-            writer(service.ledger, form)([show(item) for item in items] for items in some), form, VARY
-        )
+        return streams.answer(writer(reads, form)([show(item) for item in items] for items in some), form, VARY)
     items, next_after = list[EventItem](), None
     if visible:
-        with service.ledger.recorder.reading() as tx:
+        with reads.reading() as tx:
             page = event_list.page(tx, wanted, after, query.limit or DEFAULT_LIMIT)
         items, next_after = list(map(show, page.items)), page.next_after
     next_cursor = cursors.encode(question, next_after)
@@ -73,13 +73,13 @@ def list_events(
     return Response(body, headers=next_link(request.url, next_cursor) | VARY, media_type=JSON)
 
 
-def writer(ledger: OfferLedger, form: str) -> Pieces:
+def writer(ledger: Snapshots, form: str) -> Pieces:
     """What writes events in the form of a stream."""
     if form == LINES:
         return as_lines
     if form == CSV:
         return partial(as_csv, EventItem)
-    with ledger.recorder.reading() as tx:
+    with ledger.reading() as tx:
         return partial(as_cloud_events, f"urn:offer-ledger:{ledger_name(tx)}")
 
 

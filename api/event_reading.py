@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator
 
-from domain.ledger import OfferLedger
+from domain.ledger import Snapshots
 from domain.store.commit import head_of
 from domain.values import Watch, unwatched
 from projections import event_list
@@ -14,7 +14,7 @@ ITEMS_PER_READ = 500
 
 
 def reading(
-    ledger: OfferLedger,
+    ledger: Snapshots,
     wanted: EventFilter,
     after: int,
     limit: int | None = None,
@@ -23,13 +23,13 @@ def reading(
 ) -> Iterator[list[EventItem]]:
     """All that match until a position, or now, or as many as `limit`. Each bit is of a snapshot of its own."""
     if until is None:
-        with ledger.recorder.reading() as tx:
+        with ledger.reading() as tx:
             until = head_of(tx).position
     remaining = sys.maxsize if limit is None else limit
     following: int | None = after
     while following is not None and remaining:
         watch(following, until)
-        with ledger.recorder.reading() as tx:
+        with ledger.reading() as tx:
             page = event_list.page(tx, wanted, following, min(remaining, ITEMS_PER_READ), until)
         yield page.items
         following = page.next_after

@@ -23,7 +23,9 @@ from api.media_types import require_json
 from api.merchant_intake import read_offer
 from api.merchant_limits import limit_headers, require_pace
 from api.pages import JSON
+from api.positions import told
 from api.problems import MERCHANTS_PATH, Problem, not_found, validation_error
+from api.reads import PrimaryReads
 from api.schemas.merchant import MerchantOffer
 from api.schemas.messages import Complaint
 from api.schemas.problem import BODY_PROBLEMS, PROBLEMS
@@ -31,6 +33,7 @@ from api.schemas.query import no_parameters
 from api.schemas.traces import QuotaReply, SingleReply, TraceReply
 from domain.quota import Quota, require_quota, seconds_to_next_day
 from domain.refusals import DailyQuotaExceeded, Refused
+from domain.store.traces import find_trace
 from domain.trace import Delete, Put, SingleRequest, Trace
 from domain.trace_group import PartnerTerms
 from domain.trace_ledger import Result
@@ -72,12 +75,12 @@ async def _sender(request: Request, service: Here) -> Sender:
 
 def _require_limits(request: Request, sender: Sender, pace: Pace, now: datetime) -> None:
     quota = sender.quota
-    told = request.state.told_limits = partial(limit_headers, sender.terms, pace.remaining, now=now)
-    request.state.limits = told(quota=quota)
+    limits = request.state.told_limits = partial(limit_headers, sender.terms, pace.remaining, now=now)
+    request.state.limits = limits(quota=quota)
     require_pace(pace, sender.terms.rps)
     require_quota(quota, now, takes_down=request.state.takes_down)
     # From here on it counts, whatever becomes of it.
-    request.state.limits = told(quota=Quota(quota.limit, quota.used + 1))
+    request.state.limits = limits(quota=Quota(quota.limit, quota.used + 1))
 
 
 MaySend = Annotated[Sender, Depends(_sender)]
@@ -147,10 +150,11 @@ def get_quota(request: Request, service: Here, caller: MayAsk) -> Response:
 
 
 @router.get(TRACES_PATH + "/{trace_id}", responses={200: {"model": TraceReply}})
-def get_trace(request: Request, service: Here, caller: MayRead, trace_id: str) -> Response:
+def get_trace(request: Request, reads: PrimaryReads, caller: MayRead, trace_id: str) -> Response:
     """What became of a request that was accepted."""
     no_parameters(request)
-    trace = service.traces.find(trace_id)
+    with reads.reading() as tx:
+        trace = find_trace(tx, trace_id)
     if trace is None or caller.partner not in {None, trace.partner}:
         raise not_found("request")
     answer = {
@@ -209,7 +213,7 @@ async def _submit(request: Request, sender: Sender, key: OfferKey, action: Put |
         takes_down=request.state.takes_down,
         traceparent=request.state.traceparent,
     )
-    result: Result = await request.app.state.single_requests.submit(single)
+    result: Result = told(request, await request.app.state.single_requests.submit(single))
     if isinstance(result, Refused):
         if isinstance(result, DailyQuotaExceeded):
             # Others were quicker.

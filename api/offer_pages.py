@@ -6,7 +6,7 @@ from uuid import UUID
 from api import cursors
 from api.as_of import PRESENT, Asked, head_of_state
 from api.pages import told_of_head
-from domain.ledger import OfferLedger
+from domain.ledger import Snapshots
 from domain.store.commit import Head, head_at_position, head_of
 from domain.store.cursor import Cursor
 from domain.values import EPOCH, Channel, to_microseconds
@@ -23,7 +23,7 @@ class AsOfPlace(NamedTuple):
     offer_id: int
 
 
-def then_of(ledger: OfferLedger, tx: Cursor, asked: Asked) -> Then:
+def then_of(ledger: Snapshots, tx: Cursor, asked: Asked) -> Then:
     """Of the present state, or a past one: redemption windows are judged at the time that was asked for, never ahead of now, or
     at that of the position."""
     head = head_of_state(tx, asked)
@@ -34,14 +34,14 @@ def then_of(ledger: OfferLedger, tx: Cursor, asked: Asked) -> Then:
 
 
 def offer_page(
-    ledger: OfferLedger, wanted: OfferFilter, asked: Asked, cursor: str | None, limit: int, *, visible: bool = True
+    ledger: Snapshots, wanted: OfferFilter, asked: Asked, cursor: str | None, limit: int, *, visible: bool = True
 ) -> dict[str, Any]:
     """One page of the inventory. Every page of a past state is of the same one. Raises InvalidCursor."""
     if asked == PRESENT:
         return _present_page(ledger, wanted, cursor, limit, visible=visible)
     question = (wanted, asked)
     place = cursors.decode_as(AsOfPlace, question, cursor)
-    with ledger.recorder.reading() as tx:
+    with ledger.reading() as tx:
         if place:
             then = Then(head_at_position(tx, place.position), cursors.moment(place.moment))
         else:
@@ -53,10 +53,10 @@ def offer_page(
 
 
 def _present_page(
-    ledger: OfferLedger, wanted: OfferFilter, cursor: str | None, limit: int, *, visible: bool
+    ledger: Snapshots, wanted: OfferFilter, cursor: str | None, limit: int, *, visible: bool
 ) -> dict[str, Any]:
     after = cursors.decode(wanted, cursor)
-    with ledger.recorder.reading() as tx:
+    with ledger.reading() as tx:
         if visible:
             page = inventory.page(tx, wanted, ledger.present(tx), after, limit)
         else:
@@ -69,16 +69,16 @@ def _document(page: OfferPage, next_cursor: str | None) -> dict[str, Any]:
 
 
 def count_document(
-    ledger: OfferLedger, partner: str | None, channel: Channel | None, asked: Asked, *, visible: bool = True
+    ledger: Snapshots, partner: str | None, channel: Channel | None, asked: Asked, *, visible: bool = True
 ) -> dict[str, Any]:
     """How many offers are in each state, or were."""
-    with ledger.recorder.reading() as tx:
+    with ledger.reading() as tx:
         head = head_of_state(tx, asked)
         counts = status_counts.counts(tx, partner, channel, head if visible else Head(0, None))
     return {"counts": counts, **told_of_head(head)}
 
 
-def find_offer(ledger: OfferLedger, tx: Cursor, offer_uid: UUID, asked: Asked) -> OfferView | None:
+def find_offer(ledger: Snapshots, tx: Cursor, offer_uid: UUID, asked: Asked) -> OfferView | None:
     """One offer as it is, or as it was."""
     if asked == PRESENT:
         return inventory.find(tx, offer_uid, ledger.present(tx))

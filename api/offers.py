@@ -7,13 +7,15 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from api import cursors
 from api.as_of import PRESENT, Asked, asked
-from api.auth import Here, may
+from api.auth import may
 from api.offer_pages import count_document, find_offer, offer_page
 from api.pages import JSON, next_link
 from api.problems import not_found
+from api.reads import AnyReads, answered_by_either
 from api.schemas.offers import CountQuery, HistoryList, HistoryQuery, Offer, OfferCounts, OfferList, OfferQuery
 from api.schemas.problem import PROBLEMS
 from api.schemas.query import AsOf, uid
+from domain.ledger import Snapshots
 from domain.values import Channel, Role, Status
 from projections import history
 from projections.inventory import OfferFilter, OfferView
@@ -28,7 +30,8 @@ router = APIRouter(prefix="/api/v1/offers", tags=["offers"], responses=PROBLEMS)
 
 
 @router.get("", responses={200: {"model": OfferList}})
-def list_offers(request: Request, service: Here, caller: MayList, query: Annotated[OfferQuery, Query()]) -> Response:
+@answered_by_either
+def list_offers(request: Request, reads: AnyReads, caller: MayList, query: Annotated[OfferQuery, Query()]) -> Response:
     """The offers that match all filters, deleted ones too unless `status` says otherwise, in order of creation."""
     wanted = OfferFilter(
         partner=query.partner or caller.partner,
@@ -40,27 +43,29 @@ def list_offers(request: Request, service: Here, caller: MayList, query: Annotat
         redeemable=None if query.redeemable is None else query.redeemable == "true",
     )
     visible, state = caller.partner in {None, wanted.partner}, asked(query.asOf, query.asOfPosition)
-    body = offer_page(service.ledger, wanted, state, query.cursor, query.limit, visible=visible)
+    body = offer_page(reads, wanted, state, query.cursor, query.limit, visible=visible)
     headers = next_link(request.url, body["nextCursor"])
     return Response(msgspec.json.encode(body), headers=headers, media_type=JSON)
 
 
 @router.get("/counts", responses={200: {"model": OfferCounts}})
-def count_offers(service: Here, caller: MayRead, query: Annotated[CountQuery, Query()]) -> Response:
+@answered_by_either
+def count_offers(reads: AnyReads, caller: MayRead, query: Annotated[CountQuery, Query()]) -> Response:
     """How many offers are in each state now, or were then."""
     partner = query.partner or caller.partner
     channel = Channel(query.channel) if query.channel else None
     visible, state = caller.partner in {None, partner}, asked(query.asOf, query.asOfPosition)
-    body = count_document(service.ledger, partner, channel, state, visible=visible)
+    body = count_document(reads, partner, channel, state, visible=visible)
     return Response(msgspec.json.encode(body), media_type=JSON)
 
 
 @router.get("/{offerUid}", responses={200: {"model": Offer}, 304: {"description": "Not changed"}})
+@answered_by_either
 def get_offer(
-    request: Request, service: Here, caller: MayRead, offer_uid: OfferUid, query: Annotated[AsOf, Query()]
+    request: Request, reads: AnyReads, caller: MayRead, offer_uid: OfferUid, query: Annotated[AsOf, Query()]
 ) -> Response:
     """One offer as it is now, or as it was; its ETag is its version."""
-    offer = _visible_offer(service, caller, offer_uid, asked(query.asOf, query.asOfPosition))
+    offer = _visible_offer(reads, caller, offer_uid, asked(query.asOf, query.asOfPosition))
     etag = f'"{offer.version}"'
     if {etag, "*"} & _etags(request.headers.get("If-None-Match", "")):
         return Response(status_code=304, headers={"ETag": etag})
@@ -68,24 +73,25 @@ def get_offer(
 
 
 @router.get("/{offerUid}/history", responses={200: {"model": HistoryList}})
+@answered_by_either
 def get_history(
-    request: Request, service: Here, caller: MayRead, offer_uid: OfferUid, query: Annotated[HistoryQuery, Query()]
+    request: Request, reads: AnyReads, caller: MayRead, offer_uid: OfferUid, query: Annotated[HistoryQuery, Query()]
 ) -> Response:
     """Every event of the offer, oldest first, with the fields that it changed."""
-    offer = _visible_offer(service, caller, offer_uid)
+    offer = _visible_offer(reads, caller, offer_uid)
     question = ("history", offer.offer_uid)
-    with service.ledger.recorder.reading() as tx:
+    with reads.reading() as tx:
         page = history.page(tx, offer.offer_uid, cursors.decode(question, query.cursor), query.limit)
     next_cursor = cursors.encode(question, page.next_after)
     body = {"items": page.items, "nextCursor": next_cursor}
     return Response(msgspec.json.encode(body), headers=next_link(request.url, next_cursor), media_type=JSON)
 
 
-def _visible_offer(service: Here, caller: Caller, offer_uid: str, state: Asked = PRESENT) -> OfferView:
+def _visible_offer(reads: Snapshots, caller: Caller, offer_uid: str, state: Asked = PRESENT) -> OfferView:
     """Raises Problem 404: also for another partner's offer, whose existence is nobody else's business."""
     named = uid(offer_uid)
-    with service.ledger.recorder.reading() as tx:
-        offer = find_offer(service.ledger, tx, named, state) if named else None
+    with reads.reading() as tx:
+        offer = find_offer(reads, tx, named, state) if named else None
     if offer is None or caller.partner not in {None, offer.partner}:
         raise not_found("offer")
     return offer

@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 from api.auth import Here, may
 from api.problems import validation_error
 from api.pseudonyms import Pseudonyms
+from api.reads import AnyReads, answered_by_either
 from api.schemas.messages import Complaint
 from api.schemas.problem import PROBLEMS
 from api.schemas.query import Word
@@ -65,7 +66,10 @@ class FeedQuery(BaseModel):
 @router.get(
     "/redemptions", responses={200: {"content": {CSV: {"schema": {"type": "string"}}}}}, response_class=Response
 )
-def get_feed(request: Request, service: Here, caller: MayFetch, query: Annotated[FeedQuery, Query()]) -> Response:
+@answered_by_either
+def get_feed(
+    request: Request, service: Here, reads: AnyReads, caller: MayFetch, query: Annotated[FeedQuery, Query()]
+) -> Response:
     """The redemptions of one UTC day, by when they were recorded; what was taken back that day has a negative amount."""
     partner = query.partner or caller.partner
     if partner is None:
@@ -76,7 +80,7 @@ def get_feed(request: Request, service: Here, caller: MayFetch, query: Annotated
     begin = datetime.combine(day, time(), UTC)
     rows: Iterator[FeedRow] = iter(())
     if caller.partner in {None, partner}:
-        rows = redemption_feed.rows(service.ledger, partner, begin, begin + timedelta(days=1))
+        rows = redemption_feed.rows(reads, partner, begin, begin + timedelta(days=1))
     headers = {"Content-Disposition": f'attachment; filename="redemptions-{day}.csv"'}
     streams: Streams = request.app.state.streams
     return streams.answer(_csv(partner, rows, service.pseudonyms), CSV, headers)

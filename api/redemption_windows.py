@@ -11,11 +11,13 @@ from msgspec.structs import replace
 from api import cursors
 from api.auth import Here, may
 from api.pages import JSON, next_link, told_of_head
+from api.reads import AnyReads, answered_by_either
 from api.schemas.problem import PROBLEMS
 from api.schemas.redemption_windows import WindowList, WindowQuery
 from api.schemas.times import read_time
 from api.wiring import Service
 from domain.activation import WindowState
+from domain.ledger import Snapshots
 from domain.store.commit import head_at, head_of
 from domain.store.cursor import Cursor
 from domain.values import Role, to_microseconds, utc_text
@@ -29,7 +31,10 @@ router = APIRouter(tags=["redemptions"], responses=PROBLEMS)
 
 
 @router.get("/api/v1/redemption-windows", responses={200: {"model": WindowList}})
-def list_windows(request: Request, service: Here, caller: MayLook, query: Annotated[WindowQuery, Query()]) -> Response:
+@answered_by_either
+def list_windows(
+    request: Request, service: Here, reads: AnyReads, caller: MayLook, query: Annotated[WindowQuery, Query()]
+) -> Response:
     """The windows that match all filters, at a moment: offer by offer, and within an offer by their ends."""
     at = read_time(query.at) if query.at else None
     asked = WindowFilter(
@@ -39,7 +44,7 @@ def list_windows(request: Request, service: Here, caller: MayLook, query: Annota
         state=WindowState(query.state) if query.state else None,
     )
     wanted = asked if caller.partner is None else _own(service, caller.partner, asked)
-    document = page_document(service, wanted, (asked, at), query.cursor, query.limit)
+    document = page_document(reads, wanted, (asked, at), query.cursor, query.limit)
     if caller.partner is not None:
         document["items"] = [_as_seen(service, caller.partner, item) for item in document["items"]]
     headers = next_link(request.url, document["nextCursor"])
@@ -61,13 +66,13 @@ class _Place(NamedTuple):
 
 
 def page_document(
-    service: Service, wanted: WindowFilter | None, asked: Asked, cursor: str | None, limit: int
+    ledger: Snapshots, wanted: WindowFilter | None, asked: Asked, cursor: str | None, limit: int
 ) -> dict[str, Any]:
     """One page as its readers get it, by HTTP and from the command line; none wanted: there is nothing to see. Raises
     InvalidCursor."""
     start = cursors.decode_as(_Place, asked, cursor)
-    with service.ledger.recorder.reading() as tx:
-        sight, after = _begin(service, tx, asked[1], start)
+    with ledger.reading() as tx:
+        sight, after = _begin(ledger, tx, asked[1], start)
         page = windows_at.page(tx, wanted, sight, after, limit) if wanted else WindowPage([], None)
         head = head_at(tx, sight.known)
     place = page.next_after and _Place(to_microseconds(sight.at), to_microseconds(sight.known), *page.next_after)
@@ -79,12 +84,12 @@ def page_document(
     }
 
 
-def _begin(service: Service, tx: Cursor, asked_at: datetime | None, start: _Place | None) -> tuple[Sight, WindowPlace]:
+def _begin(ledger: Snapshots, tx: Cursor, asked_at: datetime | None, start: _Place | None) -> tuple[Sight, WindowPlace]:
     """Every page of a list looks at the moment of the first one, by what was known then."""
     if start is not None:
         sight = Sight(cursors.moment(start.at), cursors.moment(start.known))
         return sight, WindowPlace(start.offer_id, start.redeemable_until, start.activation_id)
-    now = service.ledger.present(tx)
+    now = ledger.present(tx)
     return Sight(asked_at or now, head_of(tx).recorded_at or now), START
 
 

@@ -12,7 +12,9 @@ from api.activations import MayReadActivations, MayReport
 from api.auth import Here
 from api.json_body import read_body, takes
 from api.pages import JSON
+from api.positions import Written, told
 from api.problems import Problem, not_found
+from api.reads import AnyReads, answered_by_either
 from api.schemas.problem import BODY_PROBLEMS, PROBLEM, PROBLEMS
 from api.schemas.query import no_parameters, uid
 from api.schemas.redemptions import RedemptionReply, RedemptionView, ReversalReply, ReversalRequest
@@ -64,16 +66,19 @@ async def redeem_offer(request: Request, caller: MayReport) -> Response:
 
 
 @router.get(REDEMPTIONS_PATH + "/{redemptionId}", responses={200: {"model": RedemptionView}})
+@answered_by_either
 def get_redemption(
     request: Request,
     service: Here,
+    reads: AnyReads,
     caller: MayReadActivations,  # noqa: ARG001 - asks for the role
     redemption_id: RedemptionId,
 ) -> Response:
     """One redemption, and what has been taken back of it."""
     no_parameters(request)
     named = _named(redemption_id)
-    redemption = service.redemptions.find(named)
+    with reads.reading() as tx:
+        redemption = service.redemptions.find(tx, named)
     if redemption.redeemed is None:
         raise not_found("redemption")
     answer = {
@@ -125,7 +130,8 @@ def _purchase(body: RedemptionBody) -> Purchase:
 async def _settle(request: Request, caller: Caller, asked: Purchase | Reverse) -> Settled:
     """Raises Refused."""
     origin = Origin(caller.name, Source.PUBLISHER)
-    result: Settled | Refused = await request.app.state.redemptions.submit(RedemptionRequest(origin, asked))
+    written: Written[Settled | Refused] = await request.app.state.redemptions.submit(RedemptionRequest(origin, asked))
+    result = told(request, written)
     if isinstance(result, Refused):
         raise result
     return result

@@ -10,6 +10,7 @@ from fastapi import Request, Response
 from msgspec import Struct
 
 from api.pages import JSON
+from api.positions import tell
 from api.prefer import waiting
 from api.problems import Problem, run_path
 from api.run_desk import RunDesk
@@ -49,15 +50,15 @@ async def answer_with_run(
         accepted = await desk.accept(upload, await receive())
     if accepted.replayed:
         headers = {"Idempotency-Replayed": "true"} if accepted.run.is_finished else {}
-        return await desk.reading(_answer, service, accepted.run, headers, replies)
+        return await desk.reading(_answer, request, service, accepted.run, headers, replies)
     headers = {"Preference-Applied": wait.applied} if wait.applied else {}
     try:
         run = await desk.wait(accepted.run, wait.seconds)
-        return await desk.reading(_answer, service, run, headers, replies)
+        return await desk.reading(_answer, request, service, run, headers, replies)
     except StorageError as error:
         # The run is accepted, whatever becomes of this reply.
         logger.warning("run %s can't be looked at: %s", accepted.run.run_id, error)
-        return _answer(service, accepted.run, headers, replies)
+        return _answer(request, service, accepted.run, headers, replies)
 
 
 async def receive_body(
@@ -82,8 +83,9 @@ def _end(upload: Upload, last: bytes) -> None:
     upload.end()
 
 
-def _answer(service: Service, run: Run, headers: dict[str, str], replies: Replies) -> Response:
+def _answer(request: Request, service: Service, run: Run, headers: dict[str, str], replies: Replies) -> Response:
     """Raises Problem for a run that came to nothing."""
+    tell(request, run.accepted_position if run.position is None else run.position)
     if not run.is_finished:
         headers |= {"Location": run_path(run.run_id)}
         return Response(msgspec.json.encode(replies.accepted(run)), HTTPStatus.ACCEPTED, headers, JSON)

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -38,6 +38,15 @@ def _postgres_url(url: str) -> str:
     return url
 
 
+def _replica_url(url: str, info: ValidationInfo) -> str:
+    # One that can't be used itself has been told.
+    if not str(info.data.get("database_url", url)).startswith(POSTGRES_PREFIXES):
+        raise PydanticCustomError("replica_url", "needs a ledger on PostgreSQL: SQLite has no standby")
+    if not url.startswith(POSTGRES_PREFIXES):
+        raise PydanticCustomError("replica_url", "must be postgresql://…, as libpq has it")
+    return _postgres_url(url)
+
+
 def _redis_url(url: str) -> str:
     if not REDIS_URL.fullmatch(url):
         raise PydanticCustomError("redis_url", "must be redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///PATH")
@@ -64,6 +73,12 @@ class Settings(BaseSettings):
         # It may hold a password.
         repr=False,
         description="Where the ledger lies: sqlite:///relative/path.db, sqlite:////absolute/path.db or postgresql://…",
+    )
+    replica_url: Annotated[str, AfterValidator(_replica_url)] | None = Field(
+        default=None,
+        # It may hold a password.
+        repr=False,
+        description="A hot standby of its PostgreSQL, for reads that say what they have seen: postgresql://…",
     )
     database_schema: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")] = Field(
         default=DEFAULT_SCHEMA, description="The schema of a ledger in PostgreSQL: several may share a database"

@@ -5,6 +5,7 @@ from functools import partial
 from anyio import CapacityLimiter
 
 from api.group_commit import GroupCommit
+from api.positions import Written, with_position
 from domain.trace import SingleRequest
 from domain.trace_ledger import Busy, Result, TraceLedger
 from domain.values import Scope
@@ -18,17 +19,18 @@ class SingleRequests:
 
     def __init__(self, traces: TraceLedger) -> None:
         self._traces = traces
-        self._all = GroupCommit[SingleRequest, Result | Busy](traces.carry_out)
-        self._waiting: dict[Scope, GroupCommit[SingleRequest, Result]] = {}
+        self._all = GroupCommit[SingleRequest, Written[Result | Busy]](with_position(traces.ledger, traces.carry_out))
+        self._waiting: dict[Scope, GroupCommit[SingleRequest, Written[Result]]] = {}
         self._threads = CapacityLimiter(WAITING_THREADS)
 
-    async def submit(self, request: SingleRequest) -> Result:
+    async def submit(self, request: SingleRequest) -> Written[Result]:
         """The request's result, when it is durable."""
-        result = await self._all.submit(request)
+        written = await self._all.submit(request)
+        result = written.result
         if not isinstance(result, Busy):
-            return result
+            return Written(result, written.position)
         if result.scope not in self._waiting:
-            work = partial(self._traces.carry_out_after, result.scope)
+            work = with_position(self._traces.ledger, partial(self._traces.carry_out_after, result.scope))
             self._waiting[result.scope] = GroupCommit(work, self._threads)
         lane = self._waiting[result.scope]
         try:

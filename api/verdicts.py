@@ -10,15 +10,16 @@ from msgspec.structs import replace
 
 from api import cursors
 from api.activations import MayReadActivations
-from api.auth import Here, may
+from api.auth import may
 from api.pages import JSON, next_link, told_of_head
 from api.problems import validation_error
+from api.reads import AnyReads, answered_by_either
 from api.schemas.messages import Complaint
 from api.schemas.problem import PROBLEMS
 from api.schemas.redemption_windows import ChangedVerdictList, ChangedVerdictQuery, VerdictQuery, VerdictReply
 from api.schemas.times import read_time
-from api.wiring import Service
 from domain.activation import Activation
+from domain.ledger import Snapshots
 from domain.redemption import Verdict, verdict_on
 from domain.refusals import UnknownOffer
 from domain.store.commit import head_at
@@ -35,25 +36,26 @@ router = APIRouter(prefix="/api/v1", tags=["redemptions"], responses=PROBLEMS)
 
 
 @router.get("/redemption-verdict", responses={200: {"model": VerdictReply}})
+@answered_by_either
 def get_verdict(
-    service: Here,
+    reads: AnyReads,
     caller: MayReadActivations,  # noqa: ARG001 - asks for the role
     query: Annotated[VerdictQuery, Query()],
 ) -> Response:
     """On a purchase at one time, by what had been recorded at another; no purchase has to be there."""
     as_of = read_time(query.asOf) if query.asOf else None
-    answer = verdict_document(service, query.customerId, UUID(query.offerUid), read_time(query.transactedAt), as_of)
+    answer = verdict_document(reads, query.customerId, UUID(query.offerUid), read_time(query.transactedAt), as_of)
     return Response(msgspec.json.encode(answer), media_type=JSON)
 
 
 def verdict_document(
-    service: Service, customer_id: str, offer_uid: UUID, transacted_at: datetime, as_of: datetime | None
+    ledger: Snapshots, customer_id: str, offer_uid: UUID, transacted_at: datetime, as_of: datetime | None
 ) -> dict[str, Any]:
     """The verdict as its readers get it, by HTTP and from the command line. Raises UnknownOffer."""
-    with service.ledger.recorder.reading() as tx:
+    with ledger.reading() as tx:
         if offer_terms(tx, offer_uid) is None:
             raise UnknownOffer
-        head = head_at(tx, as_of or service.ledger.present(tx))
+        head = head_at(tx, as_of or ledger.present(tx))
         made = activations(tx, customer_id, offer_uid, head.recorded_at) if head.recorded_at else []
         verdict = verdict_on(made, transacted_at)
         terms = verdict if isinstance(verdict, Activation) else None
@@ -73,9 +75,10 @@ def verdict_document(
 
 
 @router.get("/audit/changed-verdicts", responses={200: {"model": ChangedVerdictList}})
+@answered_by_either
 def list_changed_verdicts(
     request: Request,
-    service: Here,
+    reads: AnyReads,
     caller: MayAudit,  # noqa: ARG001 - asks for the role
     query: Annotated[ChangedVerdictQuery, Query()],
 ) -> Response:
@@ -85,7 +88,7 @@ def list_changed_verdicts(
         raise validation_error([Complaint(("query", "to"), "must not be before from")])
     question = (query.partner, query.from_, query.to)
     place = cursors.decode_as(_Place, question, query.cursor)
-    with service.ledger.recorder.reading() as tx:
+    with reads.reading() as tx:
         # Every page of a list knows what the first one knew.
         head = head_at(tx, cursors.moment(place.until) if place else span.until)
         span = replace(span, until=head.recorded_at or span.since)

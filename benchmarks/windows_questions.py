@@ -87,7 +87,7 @@ class Questions:
 
     def _verdict(self, turn: int) -> int:
         customer_id, offer, moment = self._purchase(turn)
-        return int(verdict_document(self._service, customer_id, offer, moment, None)["valid"])
+        return int(verdict_document(self._service.ledger, customer_id, offer, moment, None)["valid"])
 
     def _offers(self, _: int) -> int:
         with self._service.ledger.recorder.reading() as tx:

@@ -86,11 +86,10 @@ class ActivationLedger:
             self.ledger.commit(tx, CommitContext(origin, terms.partner), [stream])
         return bool(events)
 
-    def flights(self, offer_uid: UUID) -> Flights:
+    def flights(self, tx: Cursor, offer_uid: UUID) -> Flights:
         """Raises UnknownOffer."""
-        with self.ledger.recorder.reading() as tx:
-            self._terms(tx, offer_uid)
-            return self._flights(tx, offer_uid)[1]
+        self._terms(tx, offer_uid)
+        return self._flights(tx, offer_uid)[1]
 
     def _activate(self, tx: Cursor, request: ActivationRequest, terms: OfferTerms, flights: Flights) -> Activated:
         now, asked = self.ledger.present(tx), request.activate

@@ -5,6 +5,7 @@ and sees to it that events, projections and the record of the request are writte
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import reduce
 from itertools import islice
@@ -83,6 +84,19 @@ KnownOffers = Callable[[Cursor, str, Channel, Collection[str] | None], Mapping[A
 (merchantId, externalId) on the merchant channel."""
 
 
+class Snapshots(Protocol):
+    """Where those read who only look: the ledger, or a copy of it."""
+
+    def reading(self) -> AbstractContextManager[Cursor]:
+        """A transaction that sees one snapshot, none older than those before."""
+
+    def present(self, tx: Cursor, /) -> datetime:
+        """Not before anything that has been recorded: what a caller has seen has happened."""
+
+    def settle(self, moment: datetime, /) -> None:
+        """Returns when no snapshot can tell any more of before a moment, which has passed."""
+
+
 class OfferLedger(Application[UUID]):
     name = "offer_ledger"
     recorder: LedgerRecorder
@@ -133,10 +147,17 @@ class OfferLedger(Application[UUID]):
             raise UnknownPartner(name)
         return partner
 
+    # Reading
+
+    def reading(self) -> AbstractContextManager[Cursor]:
+        return self.recorder.reading()
+
     def present(self, tx: Cursor) -> datetime:
-        """Not before anything that has been recorded: what a caller has seen has happened."""
         now, newest = self.recorder.now(tx), head_of(tx).recorded_at
         return max(now, newest) if newest else now
+
+    def settle(self, moment: datetime) -> None:
+        self.recorder.settle(moment)
 
     # Events
 

@@ -49,15 +49,19 @@ class RedemptionLedger:
         with self.ledger.recorder.writing() as tx:
             return each_alone(tx, requests, self._settle)
 
-    def find(self, redemption_id: UUID) -> Redemption:
+    def find(self, tx: Cursor, redemption_id: UUID) -> Redemption:
         """UNSEEN for one that there is not."""
-        with self.ledger.recorder.reading() as tx:
-            return self._find(tx, redemption_id)
+        # A caller may name any stream, and some are long.
+        first = self.ledger.recorder.select_stream(tx, redemption_id, limit=1)
+        if not first or first[0].topic not in _TOPICS:
+            return redemptions.UNSEEN
+        found: Redemption = self.ledger.state(tx, redemption_id, redemptions.evolve, redemptions.UNSEEN)[1]
+        return found
 
     def _settle(self, tx: Cursor, request: RedemptionRequest) -> Settled:
         asked = request.asked
         uid = asked.redemption_id if isinstance(asked, Reverse) else redemption_uid(asked.transaction_id)
-        redemption = self._find(tx, uid)
+        redemption = self.find(tx, uid)
         offer_uid = _offer_of(redemption, asked)
         partner = self._partner(tx, offer_uid) if offer_uid else None
         if isinstance(asked, Reverse):
@@ -74,14 +78,6 @@ class RedemptionLedger:
         if terms is None:
             raise UnknownOffer
         return terms.partner
-
-    def _find(self, tx: Cursor, redemption_id: UUID) -> Redemption:
-        # A caller may name any stream, and some are long.
-        first = self.ledger.recorder.select_stream(tx, redemption_id, limit=1)
-        if not first or first[0].topic not in _TOPICS:
-            return redemptions.UNSEEN
-        found: Redemption = self.ledger.state(tx, redemption_id, redemptions.evolve, redemptions.UNSEEN)[1]
-        return found
 
 
 _TOPICS = {event.TOPIC for event in get_args(RedemptionEvent)}

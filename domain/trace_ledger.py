@@ -14,7 +14,7 @@ from domain.store.again import again
 from domain.store.commit import CommitContext
 from domain.store.cursor import Cursor
 from domain.store.images import insert_images
-from domain.store.traces import count_requests, find_trace, insert_traces, quota_used
+from domain.store.traces import count_requests, insert_traces, quota_used
 from domain.trace import SingleRequest, Trace
 from domain.trace_group import Decided, PartnerTerms, decide_each, quota_of
 from domain.values import Channel, Scope
@@ -69,10 +69,6 @@ class TraceLedger:
                 raise UnknownPartner(partner)
             used = quota_used(tx, [partner], day_of(self.ledger.recorder.now(tx)))
             return terms, quota_of(terms, used.get(partner, 0))
-
-    def find(self, trace_id: str) -> Trace | None:
-        with self.ledger.recorder.reading() as tx:
-            return find_trace(tx, trace_id)
 
     def _carry_out(self, tx: Cursor, requests: Sequence[SingleRequest]) -> list[Result]:
         if not requests:

@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import Struct
 
 from domain.events import OfferRedeemed
-from domain.ledger import OfferLedger
+from domain.ledger import Snapshots
 from domain.store.mapper import decode_as
 from domain.values import to_microseconds
 
@@ -23,13 +23,13 @@ class FeedRow(Struct, frozen=True):
     redeemed: OfferRedeemed
 
 
-def rows(ledger: OfferLedger, partner: str, since: datetime, until: datetime) -> Iterator[FeedRow]:
+def rows(ledger: Snapshots, partner: str, since: datetime, until: datetime) -> Iterator[FeedRow]:
     """In the order of the ledger, from `since` until before `until`, which has passed. Read bit by bit: there may be millions,
     and their reader may be slow."""
-    ledger.recorder.settle(until)
+    ledger.settle(until)
     after = (to_microseconds(since), 0, 0)
     while True:
-        with ledger.recorder.reading() as tx:
+        with ledger.reading() as tx:
             bounds = (partner, after[0], to_microseconds(until), *after, ROWS_PER_READ)
             found = tx.execute(_SELECT, bounds).fetchall()
         yield from map(_row, found)

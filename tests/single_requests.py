@@ -13,6 +13,7 @@ from domain.content import Content
 from domain.events import OfferCreated, OfferDeleted, OfferRestored, OfferUpdated
 from domain.ledger import OfferLedger
 from domain.partner import SetPartner
+from domain.store.traces import find_trace
 from domain.trace import Delete, Put, SingleRequest, Trace, TraceOutcome
 from domain.trace_ledger import Busy, Result, TraceLedger
 from domain.values import Channel, OfferKey, Origin, Source, Status
@@ -96,6 +97,11 @@ def left(ledger: OfferLedger) -> dict[str, int]:
     """How much requests have left in the ledger, beside their count."""
     tables = ("events", "commits", "inventory", "traces", "images", "streams")
     return {table: rows(ledger, table) for table in tables}
+
+
+def trace_of(ledger: OfferLedger, trace_id: str) -> Trace | None:
+    with ledger.reading() as tx:
+        return find_trace(tx, trace_id)
 
 
 def status(ledger: OfferLedger, key: OfferKey) -> tuple[str, str] | None:

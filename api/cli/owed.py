@@ -33,7 +33,7 @@ def windows(
     """List what customers are owed, and what has been redeemed."""
     wanted = WindowFilter(offer_uid, customer_id, partner, state)
     with open_service() as service, a_cursor_of_this_list():
-        document = page_document(service, wanted, (wanted, at), cursor, limit)
+        document = page_document(service.ledger, wanted, (wanted, at), cursor, limit)
     if as_json:
         print_json(document)
         return
@@ -63,7 +63,7 @@ def verdict(
 ) -> None:
     """Tell whether a purchase is owed a reward, and on which terms."""
     with open_service() as service:
-        document = verdict_document(service, customer_id, offer_uid, transacted_at, as_of)
+        document = verdict_document(service.ledger, customer_id, offer_uid, transacted_at, as_of)
     if as_json:
         print_json(document)
         return

@@ -20,6 +20,7 @@ from api.cli.output import fail
 from api.leaving import Leaving
 from api.run_desk import RunDesk
 from api.settings import Settings
+from api.standby import require_its_standby
 from api.wiring import Service, open_service
 from projections import projector
 
@@ -40,6 +41,7 @@ def serve(
         _serve_by_many(host, port, workers)
         return
     with open_service() as service:
+        require_its_standby(service)
         _tell_what_is_not_built(service)
         app = create_app(service, warm=True)
         config = uvicorn.Config(
@@ -57,6 +59,7 @@ def _serve_by_many(host: str, port: int, workers: int) -> None:
     """By processes that share a socket; one that dies, or stands still, is begun again."""
     # What keeps all of them from beginning is told once.
     with open_service() as service:
+        require_its_standby(service)
         _tell_what_is_not_built(service)
     config = uvicorn.Config(
         "api.cli.serve:worker",

@@ -149,7 +149,7 @@ class PostgresConnections:
     ) -> Iterator[Cursor]:
         # In one message, which is sent anyway.
         begin = begin if whatever_schema else f"{begin}; {VERSIONS}"
-        with _library_errors(), self._begun(pool, begin) as begun:
+        with library_errors(), self._begun(pool, begin) as begun:
             connection = begun.connection
             cursor = PostgresCursor(connection, self.dialect, _since(begun))
             try:
@@ -184,14 +184,19 @@ class PostgresConnections:
             pool.putconn(connection)
 
     def _configure(self, connection: psycopg.Connection[Any]) -> None:
-        for kind in (str, StrEnum):
-            connection.adapters.register_dumper(kind, TextDumper)
-        connection.execute(
-            sql.SQL(
-                "SET search_path TO {}; SET TimeZone TO 'UTC'; SET idle_in_transaction_session_timeout TO {}"
-            ).format(sql.Identifier(self._schema), sql.Literal(int(IDLE_TIMEOUT_SECONDS * 1000)))
+        prepare(connection, self._schema)
+
+
+def prepare(connection: psycopg.Connection[Any], schema: str) -> None:
+    """For the ledger that lies in a schema."""
+    for kind in (str, StrEnum):
+        connection.adapters.register_dumper(kind, TextDumper)
+    connection.execute(
+        sql.SQL("SET search_path TO {}; SET TimeZone TO 'UTC'; SET idle_in_transaction_session_timeout TO {}").format(
+            sql.Identifier(schema), sql.Literal(int(IDLE_TIMEOUT_SECONDS * 1000))
         )
-        connection.execute("; ".join(f"SET {way} TO off" for way in WAYS_NOT_TAKEN))
+    )
+    connection.execute("; ".join(f"SET {way} TO off" for way in WAYS_NOT_TAKEN))
 
 
 def _since(begun: psycopg.Cursor[Any]) -> datetime | None:
@@ -231,7 +236,7 @@ _UNDONE = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
 
 
 @contextmanager
-def _library_errors() -> Iterator[None]:
+def library_errors() -> Iterator[None]:
     try:
         yield
     except psycopg.errors.UndefinedTable as error:

@@ -5,6 +5,8 @@ import pytest
 from api.wiring import Service
 from domain.values import Role
 from tests.api.merchants import limit, put, uid_of
+from tests.api.publishing import activate, redeem
+from tests.examples import batch, body, item
 from tests.harness import Call, Caller, Clock, MakeToken
 
 
@@ -20,3 +22,13 @@ def offer(partner: Caller, service: Service, clock: Clock) -> str:
     assert put(partner).status_code == 202
     clock.move(seconds=1)
     return str(uid_of())
+
+
+@pytest.fixture
+def busy(partner: Caller, publisher: Caller, offer: str, clock: Clock) -> str:
+    """An offer of a ledger in which there is something of everything, and whose first day is over."""
+    assert activate(publisher, offer).status_code == 201
+    assert redeem(publisher, offer, clock.now).status_code == 201
+    clock.move(days=1)
+    assert partner.send(body(batch("Insert", [item()]))).status_code == 200
+    return offer

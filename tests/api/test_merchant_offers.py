@@ -9,6 +9,7 @@ import pytest
 
 from api.merchants import TRACES_PATH
 from api.wiring import Service, open_service
+from domain.store.traces import find_trace
 from tests.api.merchants import (
     IMAGE_URL,
     MERCHANT,
@@ -76,10 +77,9 @@ def test_an_offer_and_its_trace_are_durable_when_the_put_has_been_answered(
     partner: Caller, service: Service, clock: Clock
 ) -> None:
     trace_id = put(partner).json()["trace_id"]
-    with open_service(service.settings, clock) as elsewhere:
-        trace = elsewhere.traces.find(trace_id)
-        with elsewhere.ledger.recorder.reading() as tx:
-            events = tx.execute("SELECT count(*) FROM events WHERE topic = 'OfferCreated'").fetchone()[0]
+    with open_service(service.settings, clock) as elsewhere, elsewhere.ledger.recorder.reading() as tx:
+        trace = find_trace(tx, trace_id)
+        events = tx.execute("SELECT count(*) FROM events WHERE topic = 'OfferCreated'").fetchone()[0]
     assert trace is not None
     assert (trace.offer_uid, events) == (uid_of(), 1)
 

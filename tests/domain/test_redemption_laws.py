@@ -501,7 +501,8 @@ class Owed(RuleBasedStateMachine):
     @invariant()
     def no_more_is_taken_back_than_was_redeemed(self) -> None:
         for transaction, bought in self.model.bought.items():
-            left = remaining(self.redemptions.find(redemption_uid(transaction)))
+            with self.redemptions.ledger.reading() as tx:
+                left = remaining(self.redemptions.find(tx, redemption_uid(transaction)))
             assert left == bought.left() >= 0
 
     @invariant()

@@ -29,6 +29,7 @@ from tests.single_requests import (
     put,
     set_quota,
     told,
+    trace_of,
     used,
 )
 
@@ -97,7 +98,7 @@ def require_histories(ledger: OfferLedger, requests: Sequence[SingleRequest], ou
 
 
 def require_traces(traces: TraceLedger, requests: Sequence[SingleRequest], outcomes: Sequence[Any]) -> None:
-    found = [traces.find(request.trace_id) for request in requests]
+    found = [trace_of(traces.ledger, request.trace_id) for request in requests]
     assert told(found) == outcomes
     assert [(t.offer_uid, t.traceparent) for t in found if isinstance(t, Trace)] == [
         (request.key.offer_uid, request.traceparent) for request in requests

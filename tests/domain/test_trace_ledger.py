@@ -27,6 +27,7 @@ from tests.single_requests import (
     set_quota,
     status,
     told,
+    trace_of,
     used,
 )
 
@@ -181,8 +182,8 @@ def test_a_trace_tells_what_became_of_its_request(traces: TraceLedger, clock: Cl
         traceparent=request.traceparent,
     )
     assert result == expected
-    assert traces.find(request.trace_id) == expected
-    assert traces.find("req-nobody") is None
+    assert trace_of(traces.ledger, request.trace_id) == expected
+    assert trace_of(traces.ledger, "req-nobody") is None
 
 
 def test_what_changes_nothing_has_a_trace_but_no_commit(traces: TraceLedger, ledger: OfferLedger) -> None:
@@ -192,7 +193,7 @@ def test_what_changes_nothing_has_a_trace_but_no_commit(traces: TraceLedger, led
     assert told(traces.carry_out(idle)) == [(UNCHANGED, 1), (UNCHANGED, 2), (UNKNOWN, 0)]
     assert commits_of(ledger, idle) == []
     assert left(ledger) == {**before, "traces": before["traces"] + 3}
-    assert all(traces.find(request.trace_id) for request in idle)
+    assert all(trace_of(ledger, request.trace_id) for request in idle)
     assert used(traces) == 6
 
 

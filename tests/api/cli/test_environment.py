@@ -19,13 +19,14 @@ from tests.api.cli.shell import (
 )
 from tests.engine import IS_POSTGRES, only_sqlite
 
-REDIS_URL = "OFFER_LEDGER_REDIS_URL"
+REDIS_URL, REPLICA_URL = "OFFER_LEDGER_REDIS_URL", "OFFER_LEDGER_REPLICA_URL"
 BAD_SETTINGS = [
     ("OFFER_LEDGER_DATABASE_URL", ""),
     ("OFFER_LEDGER_DATABASE_URL", "sqlite:///"),
     ("OFFER_LEDGER_DATABASE_URL", "ledger.db"),
     ("OFFER_LEDGER_DATABASE_URL", "mysql://localhost/ledger"),
     ("OFFER_LEDGER_DATABASE_URL", "postgresql://localhost/%zz"),
+    (REPLICA_URL, "postgresql://localhost/ledger"),  # of a ledger on SQLite
     ("OFFER_LEDGER_DATABASE_SCHEMA", "Offers; DROP"),
     ("OFFER_LEDGER_MAX_ITEMS", "0"),
     ("OFFER_LEDGER_MAX_ITEMS", "1.5"),
@@ -74,6 +75,19 @@ def test_a_bad_setting_is_a_usage_error_that_names_the_variable(
 ) -> None:
     monkeypatch.setenv(variable, value)
     require_usage_sentence(run("partners", "list"), variable)
+
+
+@pytest.mark.parametrize(
+    "url", ["", "localhost:5432", "sqlite:///ledger.db", "postgresql://me:swordfish@localhost/%zz"]
+)
+def test_a_bad_address_of_the_standby_is_a_usage_error_and_not_repeated(
+    run: Run, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv(DATABASE_URL, "postgresql://localhost/ledger")
+    monkeypatch.setenv(REPLICA_URL, url)
+    ended = run("partners", "list")
+    require_usage_sentence(ended, REPLICA_URL)
+    assert "swordfish" not in ended.stderr
 
 
 @pytest.mark.parametrize("url", ["redis://localhost", "rediss://u:p@localhost:6380/1", "unix:///run/redis.sock?db=1"])
