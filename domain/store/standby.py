@@ -65,7 +65,7 @@ class StandbyConnections:
         with library_errors(), self._pool.connection() as connection:
             connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             try:
-                yield PostgresCursor(connection, self._dialect)
+                yield PostgresCursor(connection, self._dialect, since=None)
             finally:
                 if not connection.closed:
                     connection.execute("ROLLBACK")
@@ -73,7 +73,7 @@ class StandbyConnections:
     def _prepare(self, connection: psycopg.Connection[Any]) -> None:
         prepare(connection, self._schema)
         with library_errors():
-            found = ledger_name(PostgresCursor(connection, self._dialect))
+            found = ledger_name(PostgresCursor(connection, self._dialect, since=None))
         if not found:
             raise OperationalError("It has nothing of the ledger yet")
         # Looked up only now: it has what the standby has.
