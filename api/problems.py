@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 from api import not_built
 from api.cursors import InvalidCursor
 from api.schemas.messages import MAX_COMPLAINTS, Complaint, explain
-from domain.ledger import StorageError
+from domain.ledger import OutcomeUnknown, StorageError
 from domain.refusals import (
     DailyQuotaExceeded,
     FileSuperseded,
@@ -208,6 +208,12 @@ def problem_of(error: Exception) -> Problem:
 
 def _of_storage(error: StorageError) -> Problem:
     kind, detail = "storage-unavailable", "The ledger's storage can't be used at the moment; nothing has been changed."
+    if isinstance(error, OutcomeUnknown):
+        kind = "outcome-unknown"
+        detail = (
+            "The ledger's storage was lost while the change was being kept: it is there, or it is not."
+            " The same request may be sent again; nothing is done twice."
+        )
     if name := not_built.named_in(error):
         kind = "projection-not-built"
         detail = f"What answers this has not been built yet; an operator does it with: {not_built.command([name])}"

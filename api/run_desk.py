@@ -194,6 +194,9 @@ class RunDesk:
                 if tidied is None or now - tidied > TIDIES_EVERY.total_seconds():
                     await self.writing(self._runs.tidy)
                     tidied = now
+                # By those who never wait for writers.
+                if ended := await self.reading(self._runs.ledger.recorder.end_stalled):
+                    logger.warning("connections that stood still and kept others from writing were ended: %d", ended)
                 for run in await self.reading(self._runs.overdue):
                     await self._take_up(run)
             except StorageError as error:

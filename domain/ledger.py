@@ -24,6 +24,7 @@ from domain.events import Event
 from domain.offer import Offer
 from domain.partner import Partner, SetPartner
 from domain.refusals import UnknownPartner
+from domain.store import errors
 from domain.store.again import again
 from domain.store.commit import CommitContext, head_of
 from domain.store.cursor import Cursor
@@ -38,6 +39,9 @@ EVENTS_PER_WRITE = 2_000
 
 StorageError = PersistenceError
 """What every method here raises if the database can't do its part; nothing has been changed then."""
+
+OutcomeUnknown = errors.OutcomeUnknown
+"""The StorageError of which nobody knows whether something has been changed."""
 
 Clash = IntegrityError
 """The StorageError of an event that is not the next one of its stream, or of what is there already."""

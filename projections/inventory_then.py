@@ -75,18 +75,16 @@ _THROUGH_OFFERS = _SELECT.format(first="i", way="inventory i CROSS JOIN offer_pe
 # For a rare status: through the periods that have it, each of which is asked whether it is that of the position.
 _THROUGH_PERIODS = _SELECT.format(first="p", way="offer_periods p CROSS JOIN inventory i")
 _NAMED = "i.offer_id = (SELECT stream_id FROM streams WHERE stream_uid = ?)"
-_COMMIT = "(SELECT commit_id FROM commits WHERE first_position <= ? ORDER BY first_position DESC LIMIT 1)"
+# No commit until then has a higher id, nor any offer in it.
+_COMMIT = "(SELECT highest_commit_id FROM commits WHERE first_position <= ? ORDER BY first_position DESC LIMIT 1)"
 _BEGAN = f"i.status <> 'active' AND i.commit_id <= {_COMMIT}"
 _EVER = f"""
     EXISTS (
         SELECT 1 FROM offer_periods e
         WHERE e.offer_id = i.offer_id AND e.status = ? AND e.status <> 'active' AND e.commit_id <= {_COMMIT})
 """
-# Offers are numbered in the order of their creation: those that came later need not be looked at.
-_WAS_THERE = f"""
-    i.offer_id <= (
-        SELECT offer_id FROM inventory WHERE created_commit <= {_COMMIT} ORDER BY created_commit DESC, offer_id DESC LIMIT 1)
-"""
+# Nearly all of those that came later need not be looked at.
+_WAS_THERE = "i.offer_id <= (SELECT highest_stream_id FROM commits WHERE first_position <= ? ORDER BY first_position DESC LIMIT 1)"
 
 
 def _known(then: Then) -> tuple[int, int, int, int]:

@@ -53,8 +53,8 @@ class CommitWriter:
     def seal(self) -> list[int]:
         """Takes the commits' places at the head of the ledger; answers their first positions. Nobody else writes from here on."""
         self._tx.dialect.take_turn(self._tx)
-        head = self._tx.execute("SELECT position, recorded_at, chain FROM head").fetchone()
-        position, recorded_at, chain = head["position"], head["recorded_at"], head["chain"]
+        head = self._tx.execute(_HEAD).fetchone()
+        position, recorded_at, chain, highest_commit_id, highest_stream_id = tuple(head)
         now, rows, first_positions = to_microseconds(self._clock()), [], []
         for commit in (commit for commit in self._commits if commit.event_count):
             recorded_at = max(recorded_at + 1, now)
@@ -62,7 +62,9 @@ class CommitWriter:
             told = commit.context.told()
             digest = commit_digest(told, commit.digest.digest())
             chain = chained(chain, digest, *place)
-            rows.append((commit.commit_id, *place, digest, chain, *told.values()))
+            highest_commit_id = max(highest_commit_id, commit.commit_id)
+            highest_stream_id = max(highest_stream_id, commit.highest_stream_id)
+            rows.append((commit.commit_id, *place, digest, chain, highest_commit_id, highest_stream_id, *told.values()))
             first_positions.append(position + 1)
             position += commit.event_count
         self._tx.executemany(_INSERT, rows)
@@ -70,9 +72,13 @@ class CommitWriter:
         return first_positions
 
 
+_HEAD = """
+    SELECT h.position, h.recorded_at, h.chain, coalesce(c.highest_commit_id, 0), coalesce(c.highest_stream_id, 0)
+    FROM head h LEFT JOIN commits c ON c.recorded_at = h.recorded_at
+"""
 _INSERT = (
-    "INSERT INTO commits (commit_id, first_position, event_count, recorded_at, digest, chain,"
-    f" {', '.join(CommitContext().told())}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO commits (commit_id, first_position, event_count, recorded_at, digest, chain, highest_commit_id,"
+    f" highest_stream_id, {', '.join(CommitContext().told())}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 
@@ -82,12 +88,13 @@ class _Commit:
     def __init__(self, commit_id: int, context: CommitContext) -> None:
         self.commit_id, self.context = commit_id, context
         self.digest = EventsDigest()
-        self.event_count = 0
+        self.event_count = self.highest_stream_id = 0
 
     def take(self, event: StoredEvent, stream_id: int) -> Place:
         place = Place(self.commit_id, self.event_count, stream_id)
         self.digest.add(place.ordinal, _uid(event).bytes, event.originator_version, event.topic, event.state)
         self.event_count += 1
+        self.highest_stream_id = max(self.highest_stream_id, stream_id)
         return place
 
 

@@ -28,7 +28,26 @@ class Step(Struct, frozen=True):
     """Statements, and what takes more than a statement."""
 
 
-STEPS: tuple[Step, ...] = ()
+STEPS: tuple[Step, ...] = (
+    Step(
+        5,
+        "Commits tell the highest ids of commits and streams so far",
+        (
+            "ALTER TABLE commits ADD COLUMN highest_commit_id INTEGER NOT NULL DEFAULT 0",
+            "ALTER TABLE commits ADD COLUMN highest_stream_id INTEGER NOT NULL DEFAULT 0",
+            """
+            UPDATE commits SET highest_commit_id = so_far.highest_commit_id, highest_stream_id = so_far.highest_stream_id
+            FROM (
+                SELECT c.commit_id, max(c.commit_id) OVER (ORDER BY c.first_position) AS highest_commit_id,
+                       max(max(e.stream_id)) OVER (ORDER BY c.first_position) AS highest_stream_id
+                FROM commits c JOIN events e USING (commit_id)
+                GROUP BY c.commit_id, c.first_position
+            ) so_far
+            WHERE so_far.commit_id = commits.commit_id
+            """,
+        ),
+    ),
+)
 """In the order of their versions. Version 4 is the first one that can be migrated."""
 
 

@@ -41,10 +41,10 @@ class Locks:
         self.begin_writing = f"{_BEGIN}; {then}"
         self.begin_alone = f"{_BEGIN}; SELECT pg_advisory_xact_lock({self._key('storing')}); {then}"
         # Whoever is at the shell sees whether it stands still: to think for a while must not end it, as it ends who holds the
-        # ledger's lock. The second lock is for where there is no schema yet.
+        # ledger's lock. The first lock is for where there is no schema yet.
         thinks = "SET LOCAL idle_in_transaction_session_timeout TO 0"
         remaking = f"SELECT pg_advisory_xact_lock({self._key('remaking')})"
-        self.begin_remaking = f"{_PATIENT}; {thinks}; {_WHOLE_SCHEMA}; {remaking}"
+        self.begin_remaking = f"{_PATIENT}; {thinks}; {remaking}; {_WHOLE_SCHEMA}"
 
     def begin_writing_after(self, scope: Scope) -> str:
         return f"{_BEGIN}; SELECT pg_advisory_xact_lock_shared({self._of(scope)}); {self._then}"

@@ -2,7 +2,7 @@
 
 The commit is the unit of record: events carry (commit, ordinal), and a position is the commit's first position plus
 the ordinal, so that bulk rows need not know their place in the ledger while they are written. Times are microseconds
-since 1970.
+since 1970. `highest_…`: of all commits until this one; ids are given before places are, so they may come in another order.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from eventsourcing.persistence import PersistenceError
 
 from domain.store.cursor import Cursor
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 TABLES = (
     "CREATE TABLE schema_version (version INTEGER NOT NULL)",
@@ -36,7 +36,9 @@ TABLES = (
         trace_id TEXT,
         traceparent TEXT,
         digest BLOB NOT NULL,
-        chain BLOB NOT NULL
+        chain BLOB NOT NULL,
+        highest_commit_id INTEGER NOT NULL DEFAULT 0,
+        highest_stream_id INTEGER NOT NULL DEFAULT 0
     )""",
     "CREATE INDEX commits_by_partner ON commits (partner, first_position)",
     "CREATE INDEX commits_by_actor ON commits (actor, first_position)",
