@@ -5,9 +5,10 @@ from uuid import UUID, uuid4
 import httpx2
 import pytest
 
-from api.problems import BATCH_PATH, MEDIA_TYPE, run_path
+from api.problems import BATCH_PATH, MEDIA_TYPE, problem_of, run_path
 from api.schemas.problem import ProblemReply
 from api.wiring import Service
+from domain.ledger import OutcomeUnknown
 from domain.values import Role
 from tests.examples import batch, body, item
 from tests.harness import Call, Caller, MakeToken
@@ -150,6 +151,11 @@ def break_storage(service: Service, *tables: str) -> None:
     with service.ledger.recorder.writing() as tx:
         for table in tables:
             tx.execute(f"DROP TABLE {table}")
+
+
+def test_what_nobody_knows_is_not_told_as_nothing() -> None:
+    lost = problem_of(OutcomeUnknown("the connection is lost"))
+    assert (lost.status, lost.kind, "nothing has been changed" in lost.detail) == (503, "outcome-unknown", False)
 
 
 @pytest.mark.parametrize("tables", [("head", "runs"), ("tokens",)], ids=", ".join)
