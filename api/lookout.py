@@ -3,23 +3,21 @@
 import asyncio
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-
-from anyio import to_thread
+from contextlib import closing, contextmanager, suppress
+from threading import Event, Thread
 
 from api.leaving import Leaving
 from api.streams import Room
 from domain.ledger import OfferLedger, StorageError
 from domain.store.commit import head_of
 
-LOOKS_EVERY_SECONDS = 0.1
 MAX_FOLLOWERS = 200
 
 logger = logging.getLogger("offer_ledger")
 
 
 class Lookout:
-    """Lives in the event loop of a server. Looks while there are followers: another process may write too."""
+    """Lives in the event loop of a server. A thread looks while there are followers: another process may write too."""
 
     def __init__(self, ledger: OfferLedger, leaving: Leaving) -> None:
         self.room = Room(MAX_FOLLOWERS, "follow the ledger")
@@ -27,19 +25,20 @@ class Lookout:
         self._ledger = ledger
         self._position = 0
         self._news = asyncio.Event()
-        self._looking: asyncio.Task[None] | None = None
+        self._over: Event | None = None
 
     @contextmanager
     def following(self) -> Iterator[None]:
         with self.room.place():
-            if self._looking is None:
-                self._looking = asyncio.create_task(self._look())
+            if self._over is None:
+                self._over = Event()
+                Thread(target=self._look, args=(self._over, asyncio.get_running_loop()), daemon=True).start()
             try:
                 yield
             finally:
-                if self.room.taken == 1 and self._looking is not None:
-                    self._looking.cancel()
-                    self._looking = None
+                if self.room.taken == 1 and self._over is not None:
+                    self._over.set()
+                    self._over = None
 
     def newest(self) -> int:
         """The position of the newest event."""
@@ -53,21 +52,37 @@ class Lookout:
                 while self._position <= position and not self.leaving.is_told:
                     await self._news.wait()
 
-    async def _look(self) -> None:
-        while True:
-            try:
-                position = await to_thread.run_sync(self.newest)
-            except StorageError:
-                logger.exception("The head of the ledger can't be read")
-                position = self._position
-            if position != self._position:
-                self._position = position
-                self._tell()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self.leaving.wait(), LOOKS_EVERY_SECONDS)
-                self._tell()
-                return
+    def _look(self, over: Event, loop: asyncio.AbstractEventLoop) -> None:
+        def is_over() -> bool:
+            return over.is_set() or self.leaving.is_told
 
-    def _tell(self) -> None:
+        position, is_known, can_see = 0, True, True
+        with closing(self._ledger.recorder.news()) as news:
+            while not is_over():
+                newest = self._seen()
+                if (newest is not None) != can_see:
+                    can_see = not can_see
+                    logger.warning("The head of the ledger can %sbe read", "" if can_see else "not ")
+                if newest is not None and newest > position:
+                    position = newest
+                    self._tell(loop, position)
+                    if not is_known:
+                        news.missed()
+                is_known = news.wait(is_over)
+        self._tell(loop, position)
+
+    def _seen(self) -> int | None:
+        """The newest position; None if it can't be read."""
+        try:
+            return self.newest()
+        except StorageError:
+            return None
+
+    def _tell(self, loop: asyncio.AbstractEventLoop, position: int) -> None:
+        with suppress(RuntimeError):  # the server has ended
+            loop.call_soon_threadsafe(self._hear, position)
+
+    def _hear(self, position: int) -> None:
+        self._position = max(self._position, position)
         self._news.set()
         self._news = asyncio.Event()

@@ -69,6 +69,7 @@ class CommitWriter:
             position += commit.event_count
         self._tx.executemany(_INSERT, rows)
         self._tx.execute("UPDATE head SET position = ?, recorded_at = ?, chain = ?", (position, recorded_at, chain))
+        self._tx.dialect.tell_news(self._tx)
         return first_positions
 
 

@@ -1,6 +1,6 @@
 """Which database holds the ledger, and how is it opened?"""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -12,6 +12,20 @@ SQLITE_PREFIX = "sqlite:///"
 POSTGRES_PREFIXES = ("postgresql://", "postgres://")
 DEFAULT_SCHEMA = "offer_ledger"
 STALLED_SECONDS = 15
+LOOKS_EVERY_SECONDS = 0.1
+
+
+class News(Protocol):
+    """When to look whether something has been committed, by whichever process. It is one thread's."""
+
+    def wait(self, is_over: Callable[[], bool]) -> bool:
+        """Returns when something has been committed, when it is time to look all the same, or when it is over, soon after
+        that. Whether all that can be found now is known of: a former call, too, may have had no news to tell."""
+
+    def missed(self) -> None:
+        """Something has been found that the last call did not know of."""
+
+    def close(self) -> None: ...
 
 
 class Database(Protocol):
@@ -54,6 +68,8 @@ class Database(Protocol):
     def end_stalled(self) -> int:
         """The same for those who hold the ledger's lock, and have not been heard of for STALLED_SECONDS: a process that stands
         still must not keep all others from writing."""
+
+    def news(self) -> News: ...
 
     def close(self) -> None: ...
 

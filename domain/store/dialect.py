@@ -56,6 +56,9 @@ class Dialect(Protocol):
     def take_turn(self, tx: Cursor) -> None:
         """From here on to its end, a transaction holds the ledger's lock."""
 
+    def tell_news(self, tx: Cursor) -> None:
+        """Whoever listens is told when the transaction has been committed."""
+
     def busy(self, tx: Cursor, scopes: Collection[Scope]) -> set[Scope]:
         """Those in which somebody is storing much. In the others, nobody will until the end of the transaction."""
 

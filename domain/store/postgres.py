@@ -15,9 +15,11 @@ from psycopg import sql
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from domain.store.cursor import Cursor
+from domain.store.database import News
 from domain.store.dialect import MissingTable
 from domain.store.errors import OutcomeUnknown, Undone, library_error
 from domain.store.postgres_locks import BEGIN_READING, Locks
+from domain.store.postgres_news import PostgresNews
 from domain.store.postgres_words import LEDGER_VIEW, PLAIN_INSERT, PostgresDialect, TextDumper, rows_of, translated
 from domain.store.schema import HEARTBEATS, VERSIONS, require_versions
 from domain.values import Scope
@@ -87,7 +89,7 @@ class PostgresConnections:
     def __init__(self, url: str, schema: str) -> None:
         self._locks = Locks(schema)
         self.dialect = PostgresDialect(schema, self._locks)
-        self._schema = schema
+        self._url, self._schema = url, schema
         # Those that wait for the ledger's lock shall not keep readers waiting.
         self._reading, self._writing = (
             ConnectionPool(
@@ -138,6 +140,9 @@ class PostgresConnections:
     def end_stalled(self) -> int:
         with self.beside() as tx:
             return self._locks.end_stalled(tx)
+
+    def news(self) -> News:
+        return PostgresNews(self._url, self._schema)
 
     def close(self) -> None:
         self._reading.close()

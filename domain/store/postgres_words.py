@@ -123,6 +123,9 @@ class PostgresDialect:
     def take_turn(self, tx: Cursor) -> None:
         tx.execute(self._locks.take_ledger)
 
+    def tell_news(self, tx: Cursor) -> None:
+        tx.execute("SELECT pg_notify(?, '')", (self.schema,))
+
     def busy(self, tx: Cursor, scopes: Collection[Scope]) -> set[Scope]:
         return self._locks.busy(tx, scopes)
 

@@ -25,7 +25,7 @@ from eventsourcing.utils import Environment, EnvType
 from domain.store.commit import CommitContext, StoredEntry, head_of
 from domain.store.commit_writer import CommitWriter
 from domain.store.cursor import Cursor
-from domain.store.database import DEFAULT_SCHEMA, Database, open_database
+from domain.store.database import DEFAULT_SCHEMA, Database, News, open_database
 from domain.store.events import some_of
 from domain.store.heartbeats import Heartbeats
 from domain.store.schema import TABLES, require_schema
@@ -78,6 +78,9 @@ class LedgerRecorder(ApplicationRecorder):
         if newest is None or newest < moment:
             with self.writing():
                 pass
+
+    def news(self) -> News:
+        return self._database.news()
 
     def close(self) -> None:
         self._database.close()

@@ -7,16 +7,18 @@ pulls connections away from threads that are using them.
 import re
 import sqlite3
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
+from time import sleep
 from typing import Any
 
 from eventsourcing.persistence import InterfaceError, OperationalError
 
 from domain.store.cursor import Cursor
+from domain.store.database import LOOKS_EVERY_SECONDS, News
 from domain.store.dialect import Column, MissingTable
 from domain.store.errors import library_error
 from domain.store.schema import HEARTBEATS, VERSIONS, require_versions
@@ -58,6 +60,9 @@ class SqliteDialect:
     def take_turn(self, _tx: Cursor) -> None:
         """It has been its turn from the start."""
 
+    def tell_news(self, _tx: Cursor) -> None:
+        """Nobody can listen."""
+
     def busy(self, _tx: Cursor, _scopes: Collection[Scope]) -> set[Scope]:
         return set()
 
@@ -90,6 +95,20 @@ class SqliteCursor(sqlite3.Cursor):
 
     def each(self, sql: str, parameters: Sequence[Any] = (), /) -> Iterator[Any]:
         return iter(self.execute(sql, parameters))
+
+
+class Moments:
+    """Nobody tells anything: it is always time to look."""
+
+    def wait(self, _is_over: Callable[[], bool]) -> bool:
+        sleep(LOOKS_EVERY_SECONDS)
+        return True
+
+    def missed(self) -> None:
+        """There is nothing to listen to."""
+
+    def close(self) -> None:
+        """There is nothing to close."""
 
 
 class Connections:
@@ -160,6 +179,9 @@ class Connections:
     def end_stalled(self) -> int:
         """Processes of one machine: whoever stands still there, is seen there."""
         return 0
+
+    def news(self) -> News:
+        return Moments()
 
     def close(self) -> None:
         """Connections that are in use end when they are given back."""

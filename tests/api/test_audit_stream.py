@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,14 +10,19 @@ from typing import Any
 import pytest
 
 from api import audit_stream, lookout
-from api.wiring import Service
+from api.settings import Settings
+from api.wiring import Service, open_service
+from domain.store import postgres_news
 from domain.token import RevokeToken
 from domain.values import Operation, Role
 from tests.api.merchants import merchant_offer, put
 from tests.api.paging import items_of
 from tests.api.publishing import activate, problem
+from tests.engine import only_postgres
 from tests.examples import item
-from tests.harness import OPERATOR, Call, Caller, MakeToken, run_batch
+from tests.faults.serving import until
+from tests.harness import OPERATOR, Call, Caller, Clock, MakeToken, run_batch
+from tests.listening import end, listeners
 
 STREAM = "/api/v1/audit/stream"
 EVENTS = "/api/v1/audit/events"
@@ -116,6 +122,45 @@ def test_no_event_is_skipped_or_repeated_while_large_runs_and_single_requests_co
         positions = [int(message["id"]) for message in events(told, 30 + 3 * 1000)]
     writer.join()
     assert positions == list(range(stocked + 1, stocked + 3031))
+
+
+@only_postgres
+def test_what_another_process_commits_is_told_at_once(
+    settings: Settings, auditor: Caller, stocked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_news, "LOOKS_WHILE_LISTENING_SECONDS", 600)
+    with following(auditor, last=stocked) as told, open_service(settings, Clock()) as other:
+        next(told)
+        until(lambda: listeners(settings) != [])
+        began = time.monotonic()
+        run_batch(other.ledger, Operation.INSERT, [item("TP-elsewhere")])
+        (message,) = events(told, 1)
+    assert int(message["id"]) == stocked + 1
+    assert time.monotonic() - began < audit_stream.SILENT_SECONDS / 2
+
+
+@only_postgres
+def test_who_can_not_listen_any_more_is_told_all_the_same_and_each_event_once(
+    settings: Settings, partner: Caller, auditor: Caller, stocked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_news, "LISTENS_AGAIN_AFTER_SECONDS", 0.3)
+    with following(auditor, last=stocked) as told:
+        positions: list[int] = []
+        for number in range(40):
+            assert put(partner, merchant_offer(offerName=f"name {number}")).status_code == 202
+            positions += [int(message["id"]) for message in events(told, 1)]
+            if number % 10 == 5:
+                until(lambda: listeners(settings) != [])
+                end(settings, listeners(settings))
+    assert positions == list(range(stocked + 1, stocked + 41))
+
+
+@only_postgres
+def test_nobody_listens_when_nobody_follows(settings: Settings, auditor: Caller, stocked: int) -> None:
+    assert listeners(settings) == []
+    with following(auditor, last=stocked):
+        until(lambda: len(listeners(settings)) == 1)
+    until(lambda: listeners(settings) == [])
 
 
 def test_a_stream_ends_when_its_token_is_revoked(
