@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING
 
@@ -84,8 +84,12 @@ def standby_of(service: Service) -> Standby | None:
 def require_its_standby(service: Service) -> None:
     """Raises SchemaMismatch for a copy of another ledger. One that can't be read may come later."""
     if service.settings.replica_url:
-        with suppress(StorageError):
+        try:
             _connections(service).look()
+        except SchemaMismatch:
+            raise
+        except StorageError:
+            pass
 
 
 def _connections(service: Service) -> "StandbyConnections":
