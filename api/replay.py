@@ -56,17 +56,19 @@ def replay(service: Service, asked: Asked, out: Path, watch: Watch) -> Replayed:
                 replaying.follow_in(tx, ledger, then.head.position)
             replaying.end(tx, then.head, then.moment)
             comparable = _comparable(tx, then)
-            found = chain(
-                _wrong_counts(tx, then, database),
-                _compare(database, What.INVENTORY, _present_rows(tx, then)) if asked == PRESENT else (),
-                *(
-                    _compare(database, what, export(service, what, then, None, 0, unwatched).rows)
-                    for what in comparable
-                ),
-            )
-            differences = list(islice(found, DIFFERENCES_SHOWN))
+            found = list(islice(_wrong_in(tx, then, database, asked), DIFFERENCES_SHOWN))
+        # What was, stays: it is asked of other snapshots, and this one is not kept open without need.
+        wrong = (_compare(database, what, export(service, what, then, None, 0, unwatched).rows) for what in comparable)
+        differences = list(islice(chain(found, *wrong), DIFFERENCES_SHOWN))
         rows = {TABLES[what][0]: _count(database, what) for what in comparable}
     return Replayed(then.head, rows, differences)
+
+
+def _wrong_in(tx: Cursor, then: Then, database: sqlite3.Connection, asked: Asked) -> Iterator[Difference]:
+    """By what one snapshot tells."""
+    yield from _wrong_counts(tx, then, database)
+    if asked == PRESENT:
+        yield from _compare(database, What.INVENTORY, _present_rows(tx, then))
 
 
 def _comparable(tx: Cursor, then: Then) -> list[What]:

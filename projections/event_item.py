@@ -30,9 +30,9 @@ from domain.events import (
     TokenRevoked,
 )
 from domain.offer import STATUS_AFTER
-from domain.store.contents import find_content
+from domain.store.contents import content_in
 from domain.store.cursor import Cursor
-from domain.store.events import find_event
+from domain.store.events import EventState, find_event, small_state
 from domain.store.images import whole_text
 from domain.store.mapper import decode_event
 from domain.values import Status, recorded_text
@@ -57,16 +57,18 @@ class EventItem(Struct, frozen=True, rename="camel"):
     changes: list[dict[str, Any]]
 
 
-COLUMNS = """
+COLUMNS = f"""
     c.first_position + e.ordinal AS position, c.recorded_at, c.partner, c.actor, c.source, c.run_id, c.trace_id,
-    e.stream_id, s.stream_uid, e.version, b.status AS status_before, b.content_version AS content_before
+    e.stream_id, s.stream_uid, e.version, e.topic, {small_state("e")} AS state,
+    b.status AS status_before, b.content_version AS content_before, f.topic AS former_topic, {small_state("f")} AS former_state
 """
 JOINED = """
     JOIN streams s ON s.stream_id = e.stream_id
     LEFT JOIN offer_periods b ON b.offer_id = e.stream_id AND b.version = e.version - 1
+    LEFT JOIN events f ON f.stream_id = b.offer_id AND f.version = b.content_version
 """
-"""Of commits `c` and events `e`: what `items_of` needs of a row. Events themselves are read one by one: many at a time would be
-more than a process can hold."""
+"""Of commits `c` and events `e`: what `items_of` needs of a row. Large events themselves are read one by one: many at a time
+would be more than a process can hold."""
 
 
 def items_of(tx: Cursor, rows: Sequence[Any], limit: int) -> list[EventItem]:
@@ -76,12 +78,17 @@ def items_of(tx: Cursor, rows: Sequence[Any], limit: int) -> list[EventItem]:
     for row in rows[:limit]:
         if size > MAX_PAGE_BYTES:
             break
-        stored = find_event(tx, row["stream_id"], row["version"])
+        stored = _stored(tx, row, "", row["version"])
         event = decode_event(*stored)
         contents = _contents(tx, row, event) if isinstance(event, Bringing) else []
         items.append(_item(tx, row, event, contents))
         size += len(stored.state) + sum(map(len, contents))
     return items
+
+
+def _stored(tx: Cursor, row: Any, which: str, version: int) -> EventState:
+    state = row[f"{which}state"]
+    return find_event(tx, row["stream_id"], version) if state is None else EventState(row[f"{which}topic"], state)
 
 
 def _item(tx: Cursor, row: Any, event: Event, contents: Sequence[bytes]) -> EventItem:
@@ -139,8 +146,10 @@ Bringing = OfferCreated | OfferUpdated | OfferRestored
 
 def _contents(tx: Cursor, row: Any, event: Bringing) -> list[bytes]:
     """The former one, and the one that was brought."""
-    former = find_content(tx, row["stream_id"], row["content_before"]).text if row["content_before"] else b"null"
-    return [bytes(former), whole_text(tx, event.content, event.images)]
+    former, version = b"null", row["content_before"]
+    if version:
+        former = bytes(content_in(tx, _stored(tx, row, "former_", version)).text)
+    return [former, whole_text(tx, event.content, event.images)]
 
 
 def _changes(tx: Cursor, row: Any, event: Event, contents: Sequence[bytes]) -> list[FieldChange]:

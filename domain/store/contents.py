@@ -5,7 +5,7 @@ from typing import NamedTuple
 from msgspec import Raw
 
 from domain.store.cursor import Cursor
-from domain.store.events import find_event
+from domain.store.events import EventState, find_event
 from domain.store.images import whole_text
 from domain.store.mapper import content_of
 
@@ -19,5 +19,10 @@ class FoundContent(NamedTuple):
 
 def find_content(tx: Cursor, stream_id: int, version: int) -> FoundContent:
     """That of an event which brings one, and is there."""
-    stored = content_of(*find_event(tx, stream_id, version))
+    return content_in(tx, find_event(tx, stream_id, version))
+
+
+def content_in(tx: Cursor, event: EventState) -> FoundContent:
+    """That of an event which brings one."""
+    stored = content_of(*event)
     return FoundContent(Raw(whole_text(tx, stored.content, stored.images)), stored.content_digest)

@@ -5,6 +5,9 @@ from typing import Any, NamedTuple
 
 from domain.store.cursor import Cursor
 
+SMALL_BYTES = 16 * 1024
+"""A page of so large states is nothing that a process could not hold."""
+
 
 class EventState(NamedTuple):
     topic: str
@@ -12,12 +15,17 @@ class EventState(NamedTuple):
 
 
 def find_event(tx: Cursor, stream_id: int, version: int) -> EventState:
-    """For an event that is there. Many events at a time would be more than a process can hold."""
+    """For an event that is there. Many large ones at a time would be more than a process can hold."""
     row = tx.execute(
         "SELECT topic, CAST(state AS BLOB) AS state FROM events WHERE stream_id = ? AND version = ?",
         (stream_id, version),
     ).fetchone()
     return EventState(row["topic"], row["state"])
+
+
+def small_state(events: str) -> str:
+    """What tells the state of an event among others, if it is small: a part of SELECT."""
+    return f"CASE WHEN length({events}.state) <= {SMALL_BYTES} THEN CAST({events}.state AS BLOB) END"
 
 
 def some_of(commits: str, after: int, until: int, limit: int, topics: Sequence[str] = ()) -> tuple[str, list[Any]]:

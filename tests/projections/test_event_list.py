@@ -21,6 +21,7 @@ from api.wiring import Service
 from domain.events import EVENT_TYPES, OfferEvent
 from domain.ledger import OfferLedger
 from domain.store.cursor import Cursor
+from domain.store.events import SMALL_BYTES
 from domain.token import CreateToken, RevokeToken
 from domain.values import Role, recorded_text, redemption_uid
 from projections import event_list, history
@@ -216,6 +217,18 @@ def test_a_change_of_settings_tells_what_they_were(service: Service, clock: Cloc
     assert last(service).changes == [{"field": "/rps", "before": 10, "after": 3}]
     setting(rps=4)(service, clock)
     assert last(service).changes == [{"field": "/rps", "before": 3, "after": 4}]
+
+
+def test_a_large_content_is_told_like_a_small_one(offered: Service, clock: Clock) -> None:
+    large = "x" * SMALL_BYTES
+    for name in (large, "three", large):
+        putting(MERCHANTS[0], name)(offered, clock)
+    told = [item.changes[-1] for item in everything(offered.ledger)[-3:]]
+    assert [(change["before"], change["after"]) for change in told] == [
+        ("one", large),
+        (large, "three"),
+        ("three", large),
+    ]
 
 
 def test_an_activation_tells_its_terms(offered: Service, clock: Clock) -> None:
