@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, get_args
 from uuid import UUID
@@ -23,13 +23,13 @@ from domain.ledger import OfferLedger
 from domain.store.cursor import Cursor
 from domain.store.events import SMALL_BYTES
 from domain.token import CreateToken, RevokeToken
-from domain.values import Role, recorded_text, redemption_uid
-from projections import event_list, history
+from domain.values import Operation, Role, recorded_text, redemption_uid
+from projections import event_list, history, net_changes
 from projections.event_item import EventItem
 from projections.event_list import EventFilter
-from tests.engine import examples, only_sqlite
-from tests.examples import PARTNER
-from tests.harness import OPERATOR, Clock
+from tests.engine import examples, only_postgres, only_sqlite
+from tests.examples import PARTNER, item
+from tests.harness import OPERATOR, Clock, run_batch
 from tests.traffic import KEYS, MERCHANTS, Step, a_service, activating, buying, putting, setting, steps, taking_back
 
 INSTANT = timedelta(microseconds=1)
@@ -326,3 +326,49 @@ def test_each_filter_leads_to_its_events_in_their_order(ledger: OfferLedger, wan
     assert index in first
     # Sorted is only the page itself.
     assert [step for step in others if step.startswith("USE TEMP")] == ["USE TEMP B-TREE FOR ORDER BY"]
+
+
+class Measured:
+    """A cursor that tells how many rows PostgreSQL has come upon at most, at one step of a query about events."""
+
+    def __init__(self, tx: Cursor) -> None:
+        self._tx, self.dialect, self.most = tx, tx.dialect, 0.0
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> Cursor:
+        if " JOIN events " in sql:
+            (told,) = self._tx.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", parameters).fetchone()
+            self.most = max(self.most, *rows_in(told[0]["Plan"]))
+        return self._tx.execute(sql, parameters)
+
+
+def rows_in(plan: dict[str, Any]) -> Iterator[float]:
+    yield plan["Actual Rows"] * plan["Actual Loops"]
+    for step in plan.get("Plans", ()):
+        yield from rows_in(step)
+
+
+Look = Callable[[OfferLedger, Cursor, int], object]
+LARGE = 1_000
+
+
+@only_postgres
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda _, tx, after: event_list.page(tx, EventFilter(), after, 10),
+        lambda _, tx, after: event_list.page(tx, EventFilter(partner=PARTNER), after, 10),
+        lambda _, tx, after: event_list.page(tx, EventFilter(type="OfferCreated", partner=PARTNER), after, 10),
+        lambda ledger, tx, after: ledger.recorder.select_entries(tx, after, 10),
+        lambda _, tx, after: net_changes.page(tx, net_changes.Between(0, LARGE), None, after, 10),
+    ],
+    ids=["all", "a partner's", "of a type", "entries", "a difference"],
+)
+def test_of_a_large_commit_no_more_is_looked_at_than_is_told(
+    ledger: OfferLedger, look: Look, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(net_changes, "EVENTS_PER_LOOK", 20)
+    run_batch(ledger, Operation.INSERT, [item(f"TP-{number}") for number in range(LARGE)])
+    with ledger.recorder.reading() as tx:
+        measured: Any = Measured(tx)
+        look(ledger, measured, LARGE // 2)
+    assert 10 <= measured.most < LARGE // 10
