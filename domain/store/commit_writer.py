@@ -3,7 +3,7 @@
 Their events are written first, as many at a time as their author likes; their places in the ledger are taken at the end.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import NamedTuple
 from uuid import UUID
@@ -40,9 +40,13 @@ class CommitWriter:
 
         Raises IntegrityError if one is not the next event of its stream."""
         stored = [event for _, event in events]
-        streams = _streams(self._tx, stored)
-        _require_successors(stored, streams)
-        places = [self._commits[number].take(event, streams[_uid(event).bytes].stream_id) for number, event in events]
+        uids = [_uid(event) for event in stored]
+        streams = _streams(self._tx, uids)
+        _require_successors(zip(uids, stored, strict=True), streams)
+        places = [
+            self._commits[number].take(event, uid, streams[uid].stream_id)
+            for (number, event), uid in zip(events, uids, strict=True)
+        ]
         rows = (
             (*place, event.originator_version, event.topic, event.state)
             for place, event in zip(places, stored, strict=True)
@@ -91,16 +95,16 @@ class _Commit:
         self.digest = EventsDigest()
         self.event_count = self.highest_stream_id = 0
 
-    def take(self, event: StoredEvent, stream_id: int) -> Place:
+    def take(self, event: StoredEvent, uid: bytes, stream_id: int) -> Place:
         place = Place(self.commit_id, self.event_count, stream_id)
-        self.digest.add(place.ordinal, _uid(event).bytes, event.originator_version, event.topic, event.state)
+        self.digest.add(place.ordinal, uid, event.originator_version, event.topic, event.state)
         self.event_count += 1
         self.highest_stream_id = max(self.highest_stream_id, stream_id)
         return place
 
 
-def _uid(event: StoredEvent) -> UUID:
-    return event.originator_id if isinstance(event.originator_id, UUID) else UUID(event.originator_id)
+def _uid(event: StoredEvent) -> bytes:
+    return (event.originator_id if isinstance(event.originator_id, UUID) else UUID(event.originator_id)).bytes
 
 
 class _Stream(NamedTuple):
@@ -109,12 +113,12 @@ class _Stream(NamedTuple):
     """Of its last event; None before the first one."""
 
 
-def _streams(tx: Cursor, events: Sequence[StoredEvent]) -> dict[bytes, _Stream]:
-    """Those of the events; the ones that were never seen get their ids here, in the order of their first event."""
-    uids = dict.fromkeys(_uid(event).bytes for event in events)
-    tx.executemany("INSERT INTO streams (stream_uid) VALUES (?) ON CONFLICT DO NOTHING", ((uid,) for uid in uids))
+def _streams(tx: Cursor, uids: Iterable[bytes]) -> dict[bytes, _Stream]:
+    """Those that are named; the ones that were never seen get their ids here, in the order of their first event."""
+    named = dict.fromkeys(uids)
+    tx.executemany("INSERT INTO streams (stream_uid) VALUES (?) ON CONFLICT DO NOTHING", ((uid,) for uid in named))
     found: dict[bytes, _Stream] = {}
-    remaining = iter(uids)
+    remaining = iter(named)
     while chunk := list(islice(remaining, IDS_PER_QUERY)):
         rows = tx.execute(
             "SELECT s.stream_uid, s.stream_id, (SELECT max(e.version) FROM events e WHERE e.stream_id = s.stream_id) AS version"
@@ -125,12 +129,11 @@ def _streams(tx: Cursor, events: Sequence[StoredEvent]) -> dict[bytes, _Stream]:
     return found
 
 
-def _require_successors(events: Sequence[StoredEvent], streams: dict[bytes, _Stream]) -> None:
+def _require_successors(events: Iterable[tuple[bytes, StoredEvent]], streams: dict[bytes, _Stream]) -> None:
     """A stream has no gaps: its first event is of version 0 or 1, every other one follows its predecessor."""
     last = {uid: stream.version for uid, stream in streams.items()}
-    for event in events:
-        uid, version = _uid(event).bytes, event.originator_version
-        before = last[uid]
+    for uid, event in events:
+        version, before = event.originator_version, last[uid]
         if version != before + 1 if before is not None else version not in {0, 1}:
             raise IntegrityError(f"Version {version} can't follow version {before} of its stream")
         last[uid] = version

@@ -33,13 +33,12 @@ class Locks:
 
     def __init__(self, schema: str) -> None:
         self._schema = schema
-        ledger, self._ledger = self._key("ledger"), self._key("ledger")
-        self.take_ledger = f"SELECT pg_advisory_xact_lock({ledger})"
+        self._ledger = self._key("ledger")
+        self.take_ledger = f"SELECT pg_advisory_xact_lock({self._ledger})"
         # By then nobody else can record anything: it is as late as it gets.
-        then = f"{self.take_ledger}; SELECT clock_timestamp() AS since"
-        self._then = then
-        self.begin_writing = f"{_BEGIN}; {then}"
-        self.begin_alone = f"{_BEGIN}; SELECT pg_advisory_xact_lock({self._key('storing')}); {then}"
+        self._then = f"{self.take_ledger}; SELECT clock_timestamp() AS since"
+        self.begin_writing = f"{_BEGIN}; {self._then}"
+        self.begin_alone = f"{_BEGIN}; SELECT pg_advisory_xact_lock({self._key('storing')}); {self._then}"
         # Whoever is at the shell sees whether it stands still: to think for a while must not end it, as it ends who holds the
         # ledger's lock. The first lock is for where there is no schema yet.
         thinks = "SET LOCAL idle_in_transaction_session_timeout TO 0"

@@ -215,7 +215,7 @@ ALL = 2**62
 
 
 def _bounds(gt: int | None, lte: int | None) -> tuple[int, int]:
-    return (-1 if gt is None else gt, 2**62 if lte is None else lte)
+    return (-1 if gt is None else gt, ALL if lte is None else lte)
 
 
 def _entry_rows(tx: Cursor, after: int, limit: int, stop: int = ALL, topics: Sequence[str] = ()) -> Cursor:
