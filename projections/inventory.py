@@ -46,8 +46,6 @@ INDEXES = (
     "CREATE INDEX inventory_by_partner ON inventory (partner)",
     # Nearly all offers are active, so nearly none of them are in it.
     "CREATE INDEX inventory_by_status ON inventory (status) WHERE status <> 'active'",
-    # The offers of a past moment are those until the last one that was created by then.
-    "CREATE INDEX inventory_by_creation ON inventory (created_commit)",
     "CREATE INDEX inventory_by_merchant ON inventory (merchant_id) WHERE merchant_id IS NOT NULL",
 )
 
