@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from uuid import uuid4
 
 import httpx2
@@ -52,6 +52,28 @@ def large_batch(mark: str) -> tuple[str, bytes]:
 def helpers_of(server: RunningServer) -> list[int]:
     pid = server.process.pid
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+class GoingOn:
+    """Some who go on, each in a thread of its own, until it is enough."""
+
+    def __init__(self, *works: Callable[[], None]) -> None:
+        self._enough = threading.Event()
+        self._threads = [threading.Thread(target=work) for work in works]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._enough.set()
+        for thread in self._threads:
+            thread.join()
+
+    @property
+    def is_enough(self) -> bool:
+        return self._enough.is_set()
 
 
 def send_and_forget(caller: Caller, sent: bytes, replies: list[Any] | None = None) -> threading.Thread:

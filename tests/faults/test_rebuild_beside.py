@@ -3,10 +3,9 @@
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Self
 
 import httpx2
 import pytest
@@ -22,7 +21,7 @@ from projections.shadows import RETIRED, SHADOW, leftovers
 from projections.verification import verify
 from tests.api.cli.shell import RunningServer, environment
 from tests.examples import PARTNER, item
-from tests.faults.serving import PATIENCE_SECONDS, SECRET, prepared, until
+from tests.faults.serving import PATIENCE_SECONDS, SECRET, GoingOn, prepared, until
 from tests.harness import OPERATOR, Caller, Clock, run_batch
 from tests.single_requests import merchant_key, send
 
@@ -42,30 +41,20 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     return found
 
 
-class Traffic:
+class Traffic(GoingOn):
     """Everyone puts one new offer after the other, or reads, until it is enough."""
 
     def __init__(self, server: RunningServer) -> None:
         self.acknowledged: list[OfferKey] = []
         self.read = 0
         self.failed: list[str] = []
-        self._enough = threading.Event()
-        self._threads = []
+        works = []
         for number in range(WRITERS + READERS):
             caller = server.call(SECRET)
             caller.http.timeout = PATIENCE_SECONDS
             does = self._put if number < WRITERS else self._get
-            self._threads.append(threading.Thread(target=self._go_on, args=(does, caller, number)))
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._enough.set()
-        for thread in self._threads:
-            thread.join()
+            works.append(partial(self._go_on, does, caller, number))
+        super().__init__(*works)
 
     def goes_on(self) -> None:
         """Returns when more has been written and read than when it was called."""
@@ -74,7 +63,7 @@ class Traffic:
 
     def _go_on(self, does: Callable[[Caller, int, int], None], caller: Caller, number: int) -> None:
         count = 0
-        while not self._enough.is_set():
+        while not self.is_enough:
             try:
                 does(caller, number, count)
             except httpx2.HTTPError as error:

@@ -3,10 +3,9 @@
 On SQLite `offer-ledger backup` makes it, on PostgreSQL its own tools do."""
 
 import subprocess
-import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Self
 
 import pytest
 
@@ -18,7 +17,7 @@ from projections.verification import verify
 from tests.api.cli.shell import Run, RunningServer, require_done, require_refusal, run_script, send
 from tests.engine import another_database, only_postgres, only_sqlite, postgres_program
 from tests.examples import PARTNER
-from tests.faults.serving import RUNS, SECRET, found_offers, position, prepared_there, until
+from tests.faults.serving import RUNS, SECRET, GoingOn, found_offers, position, prepared_there, until
 from tests.harness import OPERATOR, Caller
 from tests.single_requests import merchant_key
 from tests.single_requests import send as put
@@ -28,27 +27,14 @@ BACKUPS = 2
 LEASE_SECONDS = 1.0
 
 
-class Writers:
+class Writers(GoingOn):
     """Two that go on until it is enough: one with batches, one with single offers; they remember what was acknowledged."""
 
     def __init__(self, callers: tuple[Caller, Caller]) -> None:
         self.offers: list[OfferKey] = []
         self.batches = 0
-        self._enough = threading.Event()
-        self._threads = [
-            threading.Thread(target=does, args=(caller,))
-            for does, caller in zip((self._put, self._send), callers, strict=True)
-        ]
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._enough.set()
-        for thread in self._threads:
-            thread.join()
+        by_put, by_batch = callers
+        super().__init__(partial(self._put, by_put), partial(self._send, by_batch))
 
     def go_on(self) -> list[OfferKey]:
         """Returns when more has been acknowledged, on both ways; the offers that have been by then."""
@@ -57,13 +43,13 @@ class Writers:
         return list(self.offers)
 
     def _put(self, caller: Caller) -> None:
-        while not self._enough.is_set():
+        while not self.is_enough:
             key = merchant_key(f"MO-{len(self.offers)}")
             assert put(caller, key, "Open a jar").status_code == 202
             self.offers.append(key)
 
     def _send(self, caller: Caller) -> None:
-        while not self._enough.is_set():
+        while not self.is_enough:
             assert send(caller, "Insert", *(f"TP-{self.batches}-{n}" for n in range(BATCH))) == 200
             self.batches += 1
 
