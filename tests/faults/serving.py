@@ -1,8 +1,12 @@
 """A server with a partner who sends large batches, and ways to do it harm."""
 
+import os
+import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
@@ -23,12 +27,13 @@ from tests.harness import OPERATOR, Caller, Clock
 
 OFFERS = 10_000
 SECRET = "secret of the partner"
+PUBLISHERS_SECRET = "secret of the publisher"
 RUNS = "/api/v1/runs"
 PATIENCE_SECONDS = 60.0
 
 
 def prepared(folder: Path, monkeypatch: pytest.MonkeyPatch, lease_seconds: float) -> Settings:
-    """A ledger that knows the partner and its token; its position is 2."""
+    """A ledger that knows the partner, its token and a publisher's; its position is 3."""
     settings = Settings(database_url=f"sqlite:///{folder}/ledger.db")
     prepared_there(settings, monkeypatch, lease_seconds)
     return settings
@@ -40,6 +45,8 @@ def prepared_there(settings: Settings, monkeypatch: pytest.MonkeyPatch, lease_se
         service.ledger.handle(SetPartner(PARTNER, synchronize_per_day=0, insert_per_hour=0), OPERATOR)
         token = CreateToken("partner", Role.PARTNER, PARTNER, digest_secret(SECRET), 0, None)
         service.ledger.handle(token, OPERATOR)
+        publishers = CreateToken("publisher", Role.PUBLISHER, None, digest_secret(PUBLISHERS_SECRET), 0, None)
+        service.ledger.handle(publishers, OPERATOR)
 
 
 def large_batch(mark: str) -> tuple[str, bytes]:
@@ -49,9 +56,38 @@ def large_batch(mark: str) -> tuple[str, bytes]:
     return request_id, body(batch("Synchronize", items, request_id))
 
 
+def children_of(pid: int) -> list[int]:
+    """None of one that is no longer there."""
+    with suppress(OSError):
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
+
+
 def helpers_of(server: RunningServer) -> list[int]:
-    pid = server.process.pid
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return children_of(server.process.pid)
+
+
+def killed(pids: Iterable[int]) -> int:
+    """How many of them have been there to be killed."""
+    number = 0
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+            number += 1
+    return number
+
+
+def kill(server: RunningServer) -> None:
+    """The server and its helpers, so that nobody is left to finish anything."""
+    helpers = helpers_of(server)
+    server.kill()
+    killed(helpers)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
 
 
 class GoingOn:

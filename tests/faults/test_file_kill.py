@@ -1,6 +1,6 @@
 """Is an offers file carried out once and as a whole, at whatever moment the server dies?
 
-`make faults` kills it twenty times, with the lease that servers have; the ordinary suite a few times, with a short one.
+`make faults` kills it twenty times, with the lease that servers have; the ordinary suite once, with a short one.
 OFFER_LEDGER_TEST_SEED repeats a series.
 """
 
@@ -21,12 +21,11 @@ from projections.verification import verify
 from tests.api.cli.shell import RunningServer
 from tests.api.offers_files import REPLAYED, done, offers_file, record, runs, send_form
 from tests.examples import body
-from tests.faults.serving import PATIENCE_SECONDS, SECRET, position, prepared
-from tests.faults.test_kill import kill
+from tests.faults.serving import PATIENCE_SECONDS, SECRET, kill, position, prepared
 from tests.harness import Caller
 from tests.runs import rows
 
-KILLS = int(os.environ.get("OFFER_LEDGER_TEST_KILLS", "2"))
+KILLS = int(os.environ.get("OFFER_LEDGER_TEST_KILLS", "1"))
 LEASE_SECONDS = float(os.environ.get("OFFER_LEDGER_TEST_LEASE", "2"))
 SEED = int(os.environ.get("OFFER_LEDGER_TEST_SEED", str(random.SystemRandom().randrange(10**6))))
 FINISHED_WITHIN_SECONDS = LEASE_SECONDS + 5

@@ -57,7 +57,7 @@ def test_a_run_whose_helper_dies_is_finished_by_another(server: RunningServer) -
         os.kill(pid, signal.SIGKILL)
     until(lambda: is_completed(caller, request_id))
     sending.join()
-    assert position(caller) == OFFERS + 2
+    assert position(caller) == OFFERS + 3
 
 
 def test_a_run_whose_helper_stands_still_is_finished_by_another_and_only_once(server: RunningServer) -> None:
@@ -76,7 +76,7 @@ def test_a_run_whose_helper_stands_still_is_finished_by_another_and_only_once(se
             continue
     sending.join()
     time.sleep(1)
-    assert (position(caller), len(found(caller, request_id))) == (OFFERS + 2, 1)
+    assert (position(caller), len(found(caller, request_id))) == (OFFERS + 3, 1)
 
 
 def test_a_server_that_is_asked_to_end_keeps_nobody_waiting_and_leaves_its_run_to_the_next(
@@ -94,7 +94,7 @@ def test_a_server_that_is_asked_to_end_keeps_nobody_waiting_and_leaves_its_run_t
     assert [reply.status_code for reply in replies] in ([200], [202])
     with RunningServer(settings, tmp_path / "again.log") as again:
         until(lambda: is_completed(again.call(SECRET), request_id))
-        assert position(again.call(SECRET)) == OFFERS + 2
+        assert position(again.call(SECRET)) == OFFERS + 3
     assert "Traceback" not in server.log
 
 

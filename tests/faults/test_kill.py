@@ -1,12 +1,11 @@
 """Does a run end as it should, once, at whatever moment the server dies?
 
-`make faults` kills it twenty times, with the lease that servers have; the ordinary suite a few times, with a short one.
+`make faults` kills it twenty times, with the lease that servers have; the ordinary suite once, with a short one.
 OFFER_LEDGER_TEST_SEED repeats a series.
 """
 
 import os
 import random
-import signal
 import socket
 import time
 from pathlib import Path
@@ -23,7 +22,7 @@ from tests.faults.serving import (
     RUNS,
     SECRET,
     found,
-    helpers_of,
+    kill,
     large_batch,
     position,
     prepared,
@@ -31,7 +30,7 @@ from tests.faults.serving import (
 )
 from tests.harness import Caller
 
-KILLS = int(os.environ.get("OFFER_LEDGER_TEST_KILLS", "2"))
+KILLS = int(os.environ.get("OFFER_LEDGER_TEST_KILLS", "1"))
 LEASE_SECONDS = float(os.environ.get("OFFER_LEDGER_TEST_LEASE", "2"))
 SEED = int(os.environ.get("OFFER_LEDGER_TEST_SEED", str(random.SystemRandom().randrange(10**6))))
 FINISHED_WITHIN_SECONDS = LEASE_SECONDS + 5
@@ -40,17 +39,6 @@ FINISHED_WITHIN_SECONDS = LEASE_SECONDS + 5
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     return prepared(tmp_path, monkeypatch, LEASE_SECONDS)
-
-
-def kill(server: RunningServer) -> None:
-    """The server and its helpers, so that nobody is left to finish anything."""
-    helpers = helpers_of(server)
-    server.kill()
-    for pid in helpers:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
 
 
 def require_finished_once(caller: Caller, request_id: str, sent: bytes, before: int) -> str:
