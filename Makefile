@@ -45,15 +45,16 @@ unit: $(VENV)/.ready
 # What the database matters to; all of it would take too long every time.
 ON_POSTGRES := tests/domain/store tests/domain/test_ledger.py tests/domain/test_run_ledger.py tests/domain/test_trace_ledger.py \
 	tests/projections tests/api/test_audit_stream.py tests/api/test_merchant_concurrency.py tests/api/test_standby.py tests/api/cli/test_backup.py tests/api/cli/test_replay.py \
-	tests/faults/test_mixed_kill.py
+	tests/faults/test_mixed_kill.py tests/faults/test_full.py
 
 unit-postgres: $(VENV)/.ready ## the same on a real PostgreSQL, as far as the database matters
 	@OFFER_LEDGER_TEST_ENGINE=postgresql $(BIN)/pytest -n $(AT_ONCE) -q --no-header -r fE $(ON_POSTGRES)
 
-test-long: $(VENV)/.ready ## everything on PostgreSQL, and 300 kills on either database (hours)
+test-long: $(VENV)/.ready ## everything on PostgreSQL, 300 kills on either database, 100,000 commits that are followed (hours)
 	@OFFER_LEDGER_TEST_ENGINE=postgresql $(BIN)/pytest -n $(AT_ONCE) -r fE tests/domain tests/projections tests/api
 	@OFFER_LEDGER_TEST_ENGINE=postgresql OFFER_LEDGER_TEST_KILLS=300 $(BIN)/pytest -s tests/faults/test_mixed_kill.py
 	@OFFER_LEDGER_TEST_KILLS=300 $(BIN)/pytest -s tests/faults/test_mixed_kill.py
+	@OFFER_LEDGER_TEST_ENGINE=postgresql OFFER_LEDGER_TEST_COMMITS=100000 $(BIN)/pytest -s tests/domain/store/test_interleavings.py
 
 faults: $(VENV)/.ready ## kill servers and watchers at twenty random moments (some minutes)
 	@OFFER_LEDGER_TEST_KILLS=20 OFFER_LEDGER_TEST_LEASE=10 $(BIN)/pytest -s tests/faults
