@@ -1,11 +1,11 @@
 """Who is calling, and may they?"""
 
-import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, TypeVar, TypeVarTuple
 
+from anyio import to_thread
 from fastapi import Depends, Request
 
 from api.problems import Problem, Vendor, is_ingestion, vendor_of
@@ -13,6 +13,9 @@ from api.schemas.query import no_repeats
 from api.wiring import Service
 from domain.values import Role, to_microseconds
 from projections.tokens import Caller, find_caller
+
+T = TypeVar("T")
+Given = TypeVarTuple("Given")
 
 SCHEMES = ("apitoken", "bearer")
 
@@ -49,16 +52,22 @@ def may(*roles: Role) -> Callable[[Request, Service], Caller]:
 
 
 def may_at_once(*roles: Role) -> Callable[[Request, Service], Awaitable[Caller]]:
-    """The same for calls that come in great numbers, in the event loop: it takes a few rows of a snapshot, which no writer
-    holds up; the threads of many callers would quarrel about the interpreter for longer than that."""
+    """The same for calls that come in great numbers."""
     authorise = may(*roles)
 
     async def authorise_at_once(request: Request, service: Here) -> Caller:
-        if service.limiter.may_wait:
-            return await asyncio.to_thread(authorise, request, service)
-        return authorise(request, service)
+        return await looked_up(service, authorise, request, service)
 
     return authorise_at_once
+
+
+async def looked_up(service: Service, function: Callable[[*Given], T], *given: *Given) -> T:
+    """For what takes a few rows of a snapshot, which no writer holds up: in the event loop; the threads of many callers would
+    quarrel about the interpreter for longer than that. Not where it may have to wait for another machine: everybody else
+    would wait for that, too."""
+    if service.limiter.may_wait or service.settings.is_shared:
+        return await to_thread.run_sync(function, *given)
+    return function(*given)
 
 
 MayAudit = Annotated[Caller, Depends(may(Role.PARTNER, Role.AUDITOR, Role.OPERATOR))]

@@ -16,7 +16,7 @@ from msgspec import Struct
 from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.requests import ClientDisconnect
 
-from api.auth import Here, may
+from api.auth import Here, looked_up, may
 from api.json_body import receive, takes
 from api.limits import Pace
 from api.media_types import require_json
@@ -31,6 +31,7 @@ from api.schemas.messages import Complaint
 from api.schemas.problem import BODY_PROBLEMS, PROBLEMS
 from api.schemas.query import no_parameters
 from api.schemas.traces import QuotaReply, SingleReply, TraceReply
+from api.wiring import Service
 from domain.quota import Quota, require_quota, seconds_to_next_day
 from domain.refusals import DailyQuotaExceeded, Refused
 from domain.store.traces import find_trace
@@ -60,17 +61,18 @@ class Sender(Struct, frozen=True):
 
 
 async def _sender(request: Request, service: Here) -> Sender:
-    """What comes before anything is read: who it is, then the limits. Looked up in the event loop, for the reason of
-    may_at_once. Raises what `may` raises, and Refused."""
+    """What comes before anything is read: who it is, then the limits. Raises what `may` raises, and Refused."""
+    sender, pace = await looked_up(service, _sender_at_pace, request, service)
+    request.state.takes_down = request.method == "DELETE"
+    _require_limits(request, sender, pace, service.clock())
+    return sender
+
+
+def _sender_at_pace(request: Request, service: Service) -> tuple[Sender, Pace]:
     caller = _authorise(request, service)
     partner = caller.partner or ""
     sender = Sender(caller, partner, *service.traces.terms(partner))
-    request.state.takes_down = request.method == "DELETE"
-    pace = partial(service.limiter.pace, partner, sender.terms.rps)
-    _require_limits(
-        request, sender, await asyncio.to_thread(pace) if service.limiter.may_wait else pace(), service.clock()
-    )
-    return sender
+    return sender, service.limiter.pace(partner, sender.terms.rps)
 
 
 def _require_limits(request: Request, sender: Sender, pace: Pace, now: datetime) -> None:
