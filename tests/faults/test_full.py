@@ -1,0 +1,241 @@
+"""What happens when PostgreSQL takes no more: no more connections, or no more rows because its disk is full?
+
+Whoever can't be served is told so, and to come again; nothing that was acknowledged is lost, nothing is there by halves; and
+when there is room again, the service goes on by itself."""
+
+import os
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import httpx2
+import psycopg
+import pytest
+
+from api.settings import Settings
+from api.wiring import Service, open_service
+from domain.partner import SetPartner
+from domain.values import Channel, OfferKey
+from tests.api.cli.shell import RunningServer
+from tests.engine import only_postgres, postgres_url
+from tests.examples import PARTNER, batch, body, item
+from tests.faults.kept import events_by_stream, require_kept
+from tests.faults.serving import PATIENCE_SECONDS, SECRET, found_offers, prepared_there, until
+from tests.harness import OPERATOR, Call, Caller, MakeToken
+from tests.own_postgres import OwnPostgres
+from tests.single_requests import merchant_key, send
+
+pytestmark = only_postgres
+
+CALLERS = 12
+FEW = 3
+A_WHILE = 2.0
+DISK = "192m"
+BATCHES, OFFERS = 100, 400
+LARGE_TEXT = "Noodles. " * 350
+MIB = 1024 * 1024
+
+
+def require_refused(reply: httpx2.Response) -> None:
+    assert reply.status_code == 503, reply.text
+    assert int(reply.headers["Retry-After"]) > 0
+    assert reply.headers["Content-Type"] == "application/problem+json"
+
+
+# Connections
+
+
+class Role:
+    """Somebody whose connections PostgreSQL counts."""
+
+    def __init__(self, administrator: psycopg.Connection[object]) -> None:
+        self._administrator = administrator
+        self.name = f"test_{uuid4().hex}"
+        administrator.execute(f"CREATE ROLE {self.name} LOGIN")
+        database = urlsplit(postgres_url())
+        administrator.execute(f"GRANT CREATE ON DATABASE {database.path[1:]} TO {self.name}")
+        url = database._replace(netloc=f"{self.name}:@{database.netloc.partition('@')[2]}").geturl()
+        self.settings = Settings(database_url=url, database_schema=self.name)
+
+    def may_have(self, connections: int) -> None:
+        """From now on; those that there are, are ended."""
+        self._administrator.execute(f"ALTER ROLE {self.name} CONNECTION LIMIT {connections}")
+        told = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s"
+        self._administrator.execute(told, (self.name,))
+
+    def remove(self) -> None:
+        self._administrator.execute(f"DROP OWNED BY {self.name} CASCADE")
+        self._administrator.execute(f"DROP ROLE {self.name}")
+
+
+@pytest.fixture
+def role(monkeypatch: pytest.MonkeyPatch) -> Iterator[Role]:
+    monkeypatch.setattr("domain.store.postgres.POOL_TIMEOUT_SECONDS", A_WHILE)
+    with psycopg.connect(postgres_url(), autocommit=True) as administrator:
+        found = Role(administrator)
+        yield found
+        found.remove()
+
+
+@pytest.fixture
+def settings(role: Role) -> Settings:
+    return role.settings
+
+
+@pytest.fixture
+def callers(service: Service, call: Call, token: MakeToken) -> list[Caller]:
+    secret = token()
+    service.ledger.handle(SetPartner(PARTNER, rps=0, daily_quota=0), OPERATOR)
+    found = [call(secret) for _ in range(CALLERS)]
+    for caller in found:
+        caller.http.timeout = PATIENCE_SECONDS
+    return found
+
+
+def test_who_gets_no_connection_waits_and_is_told_to_come_again_and_nobody_else_waits(
+    role: Role, callers: list[Caller], service: Service
+) -> None:
+    assert send(callers[0], merchant_key("MO-before"), "Open a jar").status_code == 202
+    role.may_have(0)
+
+    def ask(number: int) -> None:
+        started = time.monotonic()
+        if number % 3:
+            require_refused(send(callers[number], merchant_key(f"MO-{number}"), "Open a jar"))
+        else:
+            require_refused(callers[number].get("/api/v1/offers"))
+        assert A_WHILE / 2 < time.monotonic() - started < A_WHILE * CALLERS / 4
+
+    with ThreadPoolExecutor(CALLERS) as pool:
+        refused = pool.map(ask, range(1, CALLERS))
+        time.sleep(A_WHILE / 4)
+        started = time.monotonic()
+        assert callers[0].get("/healthz").status_code == 200
+        assert time.monotonic() - started < A_WHILE / 4
+        list(refused)
+    role.may_have(-1)
+    until(lambda: send(callers[0], merchant_key("MO-after"), "Open a jar").status_code == 202)
+    keys = [merchant_key(f"MO-{name}") for name in ("before", "after", *range(1, CALLERS))]
+    assert found_offers(service, keys) == [1, 1] + [0] * (CALLERS - 1)
+
+
+def test_with_too_few_connections_some_are_served_and_the_others_told(
+    role: Role, callers: list[Caller], service: Service
+) -> None:
+    role.may_have(FEW)
+    acknowledged: list[OfferKey] = []
+    answers: list[httpx2.Response] = []
+    ends = time.monotonic() + A_WHILE
+
+    def go_on(number: int) -> None:
+        count = 0
+        while time.monotonic() < ends:
+            count += 1
+            key = merchant_key(f"MO-{number}-{count}")
+            answers.append(send(callers[number], key, "Open a jar"))
+            if answers[-1].status_code == 202:
+                acknowledged.append(key)
+            answers.append(callers[number].get("/api/v1/offers", limit=1))
+
+    with ThreadPoolExecutor(CALLERS) as pool:
+        list(pool.map(go_on, range(CALLERS)))
+    refused = [reply for reply in answers if not reply.is_success]
+    for reply in refused:
+        require_refused(reply)
+    assert len(refused) < len(answers)
+    role.may_have(-1)
+    until(lambda: send(callers[0], merchant_key("MO-after"), "Open a jar").status_code == 202)
+    assert found_offers(service, acknowledged) == [1] * len(acknowledged)
+
+
+# The disk
+
+
+class Disk:
+    """A small one of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._ballast = folder / "ballast"
+
+    def fill(self) -> None:
+        """To the last page."""
+        with self._ballast.open("ab") as ballast:
+            for size in (MIB, 4096):
+                try:
+                    while True:
+                        os.posix_fallocate(ballast.fileno(), ballast.seek(0, os.SEEK_END), size)
+                except OSError:
+                    continue
+
+    def make_room(self) -> None:
+        self._ballast.unlink(missing_ok=True)
+
+
+@pytest.fixture
+def disk() -> Iterator[Disk]:
+    with tempfile.TemporaryDirectory(prefix="olfull") as folder:
+        mounting = ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", folder]
+        if subprocess.run(mounting, capture_output=True, check=False).returncode:
+            pytest.skip("It needs a small disk, and nothing may be mounted here.")
+        yield Disk(Path(folder))
+        subprocess.run(["umount", folder], check=True)  # noqa: S607 - as above
+
+
+@pytest.fixture
+def postgres(disk: Disk) -> Iterator[OwnPostgres]:
+    found = OwnPostgres(disk.folder / "data")
+    yield found
+    disk.make_room()
+    found.end()
+
+
+def names_of(number: int) -> list[str]:
+    return [f"TP-{number}-{n}" for n in range(OFFERS)]
+
+
+def batch_of(number: int) -> bytes:
+    return body(batch("Insert", [item(name, offerDetails=LARGE_TEXT) for name in names_of(number)]))
+
+
+@contextmanager
+def filled_when_half_way(disk: Disk) -> Iterator[None]:
+    """While somebody is writing."""
+    filling = threading.Timer(0.2, disk.fill)
+    filling.start()
+    yield
+    filling.join()
+
+
+def test_a_full_disk_is_told_and_what_was_acknowledged_is_there_when_there_is_room_again(
+    disk: Disk, postgres: OwnPostgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(database_url=postgres.url)
+    prepared_there(settings, monkeypatch, 2)
+    with open_service(settings) as service, service.ledger.recorder.reading() as tx:
+        expected = events_by_stream(tx)
+    batches = [batch_of(number) for number in range(BATCHES)]
+    with RunningServer(settings, tmp_path / "serve.log") as server:
+        caller = server.call(SECRET)
+        caller.http.timeout = PATIENCE_SECONDS
+        with filled_when_half_way(disk):
+            replies: list[httpx2.Response] = []
+            while not replies or replies[-1].status_code == 200:
+                replies.append(caller.send(batches[len(replies)]))
+        if replies[-1].status_code != 202:
+            require_refused(replies[-1])
+        require_refused(send(caller, merchant_key("MO-1"), "Open a jar"))
+        assert "No space left on device" in (postgres.folder / "log").read_text()
+        disk.make_room()
+        postgres.begin_again()
+        until(lambda: caller.send(batches[len(replies) - 1]).status_code == 200)
+    for name in (name for number in range(len(replies)) for name in names_of(number)):
+        expected[OfferKey(PARTNER, Channel.CUSTOM, None, name).offer_uid] = ["OfferCreated"]
+    require_kept(settings, expected, [], is_all=True)
