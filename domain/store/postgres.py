@@ -1,13 +1,12 @@
 """How are connections to PostgreSQL opened, and transactions begun and ended? Needs psycopg (extra `postgres`)."""
 
-import itertools
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from enum import StrEnum
 from time import monotonic
-from typing import Any, Self
+from typing import Any
 
 import psycopg
 from eventsourcing.persistence import OperationalError
@@ -18,9 +17,10 @@ from domain.store.cursor import Cursor
 from domain.store.database import News
 from domain.store.dialect import MissingTable
 from domain.store.errors import OutcomeUnknown, Undone, library_error
+from domain.store.postgres_cursor import PostgresCursor
 from domain.store.postgres_locks import BEGIN_READING, Locks
 from domain.store.postgres_news import PostgresNews
-from domain.store.postgres_words import LEDGER_VIEW, PLAIN_INSERT, PostgresDialect, TextDumper, rows_of, translated
+from domain.store.postgres_words import LEDGER_VIEW, PostgresDialect, TextDumper
 from domain.store.schema import HEARTBEATS, VERSIONS, require_versions
 from domain.values import Scope
 
@@ -32,51 +32,6 @@ READERS, WRITERS = 16, 8
 WAYS_NOT_TAKEN = ("enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "jit")
 """Statements ask for some rows through indexes, in their order. Where nothing is known of a table yet, or what was known is old,
 PostgreSQL takes the whole table to be the shorter way, and keeps to that in prepared statements."""
-FEW_ROWS = 20
-ROWS_PER_MESSAGE = 500
-
-
-class PostgresCursor:
-    def __init__(self, connection: psycopg.Connection[Any], dialect: PostgresDialect, since: datetime | None) -> None:
-        """`since`: when the transaction began to hold the ledger's lock, if it did so at its start."""
-        self.dialect = dialect
-        self._since = since
-        self._cursor: psycopg.Cursor[Any] = connection.cursor(row_factory=rows_of)
-
-    def now(self) -> datetime:
-        found: datetime = self._since or self.execute("SELECT clock_timestamp() AS now").fetchone()["now"]
-        return found
-
-    def execute(self, statement: str, parameters: Sequence[Any] = (), /) -> Self:
-        self._cursor.execute(translated(statement), parameters)
-        return self
-
-    def executemany(self, statement: str, rows: Iterable[Sequence[Any]], /) -> Self:
-        """Many rows that are only to be put into a table are copied."""
-        remaining = iter(rows)
-        few = list(itertools.islice(remaining, FEW_ROWS))
-        insert = PLAIN_INSERT.fullmatch(statement)
-        if insert and len(few) == FEW_ROWS:
-            with self._cursor.copy(sql.SQL("COPY {} FROM STDIN").format(sql.Identifier(insert[1]))) as copy:
-                for row in itertools.chain(few, remaining):
-                    copy.write_row(row)
-            return self
-        every = itertools.chain(few, remaining)
-        while some := list(itertools.islice(every, ROWS_PER_MESSAGE)):
-            self._cursor.executemany(translated(statement), some)
-        return self
-
-    def each(self, statement: str, parameters: Sequence[Any] = (), /) -> Iterator[Any]:
-        return self._cursor.stream(translated(statement), parameters)
-
-    def fetchone(self) -> Any:
-        return self._cursor.fetchone() if self._cursor.description else None
-
-    def fetchall(self) -> list[Any]:
-        return self._cursor.fetchall() if self._cursor.description else []
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self._cursor) if self._cursor.description else iter(())
 
 
 # Transactions
@@ -168,7 +123,7 @@ class PostgresConnections:
                     raise Undone(str(error)) from error
                 raise
             with _outcome_unknown_without(connection):
-                connection.execute(end)
+                cursor.end(end)
 
     @contextmanager
     def _begun(self, pool: ConnectionPool[Any], begin: str) -> Iterator[psycopg.Cursor[Any]]:

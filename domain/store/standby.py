@@ -11,7 +11,8 @@ from psycopg_pool import ConnectionPool
 
 from domain.store.commit import ledger_name
 from domain.store.cursor import Cursor
-from domain.store.postgres import READERS, PostgresCursor, library_errors, prepare
+from domain.store.postgres import READERS, library_errors, prepare
+from domain.store.postgres_cursor import PostgresCursor
 from domain.store.postgres_locks import Locks
 from domain.store.postgres_words import PostgresDialect
 from domain.store.schema import SchemaMismatch

@@ -10,15 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from api.auth import digest_secret
 from api.settings import Settings
-from api.wiring import open_service
-from domain.token import CreateToken
-from domain.values import Role
 from tests.api.cli.shell import Ended, Program, RunningServer, environment, require_done, run_script
 from tests.api.publishing import activate
-from tests.faults.serving import SECRET, prepared
-from tests.harness import OPERATOR
+from tests.faults.serving import PUBLISHERS_SECRET, SECRET, prepared
 from tests.single_requests import merchant_key, send
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +25,6 @@ CHAPTER = CHAPTER.replace("activations_by_day", "activations_by_day_once_more")
 (COMMAND,) = (told.split() for told in re.findall(r"^```sh\noffer-ledger (.*)\n```$", CHAPTER, re.MULTILINE))
 PATH = re.findall(r"`(projections/\w+\.py)`", CHAPTER)[0]
 NAME = Path(PATH).stem
-PUBLISHER = "secret of the publisher"
 KEYS = [merchant_key(f"MO-{number}") for number in range(3)]
 ASK = f"""
 from uuid import UUID
@@ -43,11 +37,7 @@ with open_service() as service, service.ledger.recorder.reading() as tx:
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    found = prepared(tmp_path, monkeypatch, 10)
-    with open_service(found) as service:
-        token = CreateToken("publisher", Role.PUBLISHER, None, digest_secret(PUBLISHER), 0, None)
-        service.ledger.handle(token, OPERATOR)
-    return found
+    return prepared(tmp_path, monkeypatch, 10)
 
 
 @pytest.fixture
@@ -69,7 +59,7 @@ def changed(tmp_path: Path) -> Program:
 def bring(server: RunningServer, number: int) -> None:
     """A new offer, and one more activation of the first one."""
     assert send(server.call(SECRET), KEYS[number], f"Open jar {number}").status_code == 202
-    assert activate(server.call(PUBLISHER), str(KEYS[0].offer_uid), f"C-{number}").status_code == 201
+    assert activate(server.call(PUBLISHERS_SECRET), str(KEYS[0].offer_uid), f"C-{number}").status_code == 201
 
 
 def activations(settings: Settings) -> list[int]:

@@ -1,0 +1,109 @@
+"""Does it make no difference that PostgreSQL hears later what it is only told?"""
+
+from collections.abc import Iterator
+
+import pytest
+from eventsourcing.persistence import IntegrityError
+
+from api.settings import Settings
+from domain.store.cursor import Cursor
+from domain.store.database import Database, open_database
+from domain.store.postgres_cursor import FEW_ROWS
+from tests.engine import only_postgres
+
+pytestmark = only_postgres
+
+MANY = 3 * FEW_ROWS
+INSERT = "INSERT INTO told VALUES (?, ?)"
+
+
+@pytest.fixture
+def database(settings: Settings) -> Iterator[Database]:
+    found = open_database(settings.database_url, settings.database_schema)
+    with found.remaking() as tx:
+        tx.execute(f'CREATE SCHEMA "{settings.database_schema}"')
+        tx.execute("CREATE TABLE told (told_id INTEGER PRIMARY KEY, word TEXT NOT NULL)")
+    yield found
+    found.close()
+
+
+def words(tx: Cursor) -> list[str]:
+    return [row["word"] for row in tx.execute("SELECT word FROM told ORDER BY told_id")]
+
+
+def test_a_question_sees_all_that_was_told_before_it(database: Database) -> None:
+    with database.remaking() as tx:
+        tx.executemany(INSERT, [(1, "a"), (2, "b")])
+        tx.execute("UPDATE told SET word = 'c' WHERE told_id = ?", (2,))
+        tx.execute("DELETE FROM told WHERE told_id = 1")
+        assert words(tx) == ["c"]
+
+
+def test_many_rows_follow_what_was_told_before_them(database: Database) -> None:
+    with database.remaking() as tx:
+        tx.execute("INSERT INTO told SELECT 0, ?", ("first",))
+        tx.executemany(f"{INSERT} ON CONFLICT DO NOTHING", ((n, "many") for n in range(MANY)))
+        tx.executemany("INSERT INTO told VALUES (?, ?)", ((n, "copied") for n in range(MANY, 2 * MANY)))
+        assert words(tx) == ["first", *["many"] * (MANY - 1), *["copied"] * MANY]
+
+
+def test_rows_that_come_one_after_the_other_follow_what_was_told_before_them(database: Database) -> None:
+    with database.remaking() as tx:
+        tx.execute(INSERT, (1, "a"))
+        assert [row["word"] for row in tx.each("SELECT word FROM told")] == ["a"]
+
+
+def test_what_was_only_told_is_answered_by_nothing(database: Database) -> None:
+    with database.remaking() as tx:
+        tx.execute(INSERT, (1, "a"))
+        assert words(tx) == ["a"]
+        tx.execute(INSERT, (2, "b"))
+        assert (tx.fetchone(), tx.fetchall(), list(tx)) == (None, [], [])
+        returned = tx.execute("UPDATE told SET word = 'c' WHERE told_id = 2 RETURNING word").fetchone()
+        assert returned["word"] == "c"
+
+
+def test_what_is_told_and_nothing_is_asked_after_is_kept(database: Database) -> None:
+    with database.remaking() as tx:
+        tx.execute(INSERT, (1, "a"))
+    with database.looking() as tx:
+        assert words(tx) == ["a"]
+
+
+def tell_one_twice(tx: Cursor) -> None:
+    tx.execute(INSERT, (1, "a"))
+    tx.execute(INSERT, (1, "b"))
+    tx.execute(INSERT, (2, "c"))
+
+
+def test_what_fails_at_the_end_has_kept_nothing_and_the_connection_is_used_again(database: Database) -> None:
+    with pytest.raises(IntegrityError), database.remaking() as tx:
+        tell_one_twice(tx)
+    with database.remaking() as tx:
+        assert words(tx) == []
+
+
+def tell_nothing(tx: Cursor) -> None:
+    tx.execute(INSERT, (1, None))
+    words(tx)
+
+
+def test_what_fails_before_a_question_fails_there(database: Database) -> None:
+    with pytest.raises(IntegrityError), database.remaking() as tx:
+        tell_nothing(tx)
+
+
+class GivenUpError(Exception):
+    """Somebody's own reason."""
+
+
+def give_up(tx: Cursor) -> None:
+    tx.execute(INSERT, (1, "a"))
+    raise GivenUpError
+
+
+def test_what_was_given_up_is_not_told(database: Database) -> None:
+    with pytest.raises(GivenUpError), database.remaking() as tx:
+        give_up(tx)
+    with database.looking() as tx:
+        assert words(tx) == []
