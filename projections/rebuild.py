@@ -11,6 +11,7 @@ from secrets import token_hex
 from msgspec import Struct
 
 from domain.ledger import OfferLedger, StorageError
+from domain.store.again import again, when_free
 from domain.store.commit import head_of
 from domain.store.cursor import Cursor
 from domain.values import Watch, unwatched
@@ -56,9 +57,9 @@ def rebuild(ledger: OfferLedger, watch: Watch = unwatched, projections: Sequence
     try:
         rebuilding.follow()
         rebuilding.make_indexes()
+        rebuilding.take_stock()
         rebuilding.follow()
         differences = rebuilding.compare()
-        rebuilding.follow()
         return Rebuilt(rebuilding.switch(), [projection.name for projection in projections], differences)
     finally:
         with suppress(RebuildOvertaken, StorageError):
@@ -73,10 +74,13 @@ class _Rebuilding:
         self._token, self._replay = token_hex(8), Replay(projections)
         self._position = 0
 
+    @when_free
     def begin(self) -> None:
         with self._ledger.recorder.writing() as tx:
             self._require_what_is_read(tx)
-            tx.execute(f"DROP TABLE IF EXISTS {FENCE}")
+            if FENCE in tx.dialect.table_names(tx):
+                tx.dialect.have_alone(tx, [FENCE])
+                tx.execute(f"DROP TABLE {FENCE}")
             tx.execute(f"CREATE TABLE {FENCE} (token TEXT NOT NULL)")
             tx.execute(f"INSERT INTO {FENCE} VALUES (?)", (self._token,))
         self._drop_leftovers()
@@ -104,6 +108,12 @@ class _Rebuilding:
             with self._writing() as tx:
                 self._shadowing(tx).execute(free_index(tx, index))
 
+    def take_stock(self) -> None:
+        # As it takes its time, and reads only: not with the ledger's lock.
+        with self._ledger.recorder.storing() as tx:
+            self._require_token(tx)
+            tx.dialect.take_stock(tx, [f"{SHADOW}{projection.name}" for projection in self._projections])
+
     def compare(self) -> list[Difference]:
         """At a position that both tables show. It is in a snapshot of the very commit to which the shadows have been brought,
         and writers go on; only if others commit in between every time, they wait."""
@@ -118,11 +128,15 @@ class _Rebuilding:
             self._catch_up(tx)
             return self._differences(tx)
 
+    @when_free
     def switch(self) -> int:
         """Answers the position reached."""
+        self.follow()
         # Whoever is storing a run has begun to write it into the tables that go.
         with self._ledger.recorder.alone() as tx:
             self._require_token(tx)
+            replaced = tx.dialect.table_names(tx) & {projection.name for projection in self._projections}
+            tx.dialect.have_alone(tx, sorted(replaced))
             self._catch_up(tx)
             put_in_place(tx, self._projections)
         self._watch(self._position, self._position)
@@ -130,8 +144,7 @@ class _Rebuilding:
 
     def clear_away(self) -> None:
         self._drop_leftovers()
-        with self._writing() as tx:
-            tx.execute(f"DROP TABLE {FENCE}")
+        self._drop(FENCE)
 
     def _catch_up(self, tx: Cursor) -> None:
         for entries in self._ledger.entries(tx, self._position):
@@ -153,8 +166,13 @@ class _Rebuilding:
         with self._ledger.recorder.reading() as tx:
             names = leftovers(tx)
         for name in names:
-            with self._writing() as tx:
-                tx.execute(f'DROP TABLE "{name}"')
+            self._drop(name)
+
+    @again
+    def _drop(self, name: str) -> None:
+        with self._writing() as tx:
+            tx.dialect.have_alone(tx, [name])
+            tx.execute(f'DROP TABLE "{name}"')
 
     def _shadowing(self, tx: Cursor) -> RenamingCursor:
         return RenamingCursor(tx, self._projections)

@@ -4,16 +4,20 @@ A connection that was lost before anything was to be kept, transactions that sto
 been kept is never unknown here.
 """
 
+import logging
 import random
 import time
 from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
-from domain.store.errors import Undone
+from domain.store.errors import InUse, Undone
 
 TRIES = 4
 FIRST_WAIT_SECONDS = 0.1
+PAUSE_SECONDS = 1.0
+
+_log = logging.getLogger(__name__)
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -33,5 +37,23 @@ def again(function: Callable[Given, Result]) -> Callable[Given, Result]:
                 time.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311 - chance, not a secret
                 wait *= 2
         return function(*args, **kwargs)
+
+    return trying
+
+
+def when_free(function: Callable[Given, Result]) -> Callable[Given, Result]:
+    """The same for what needs a table for itself: calls it until nobody else uses that, and nobody waits for it meanwhile."""
+
+    @wraps(function)
+    def trying(*args: Given.args, **kwargs: Given.kwargs) -> Result:
+        is_told = False
+        while True:
+            try:
+                return function(*args, **kwargs)
+            except InUse as in_use:
+                if not is_told:
+                    _log.warning("Somebody reads for long what is to be replaced, and is waited for: %s", in_use)
+                is_told = True
+                time.sleep(PAUSE_SECONDS)
 
     return trying

@@ -53,6 +53,13 @@ class Dialect(Protocol):
     def rename_table(self, tx: Cursor, table: str, name: str) -> None:
         """What speaks of the table, such as a view, speaks of whatever has its name."""
 
+    def have_alone(self, tx: Cursor, tables: Sequence[str]) -> None:
+        """Until the end of the transaction nobody else uses the tables. Raises InUse if somebody reads one for more than a
+        moment: who waits for a table keeps all others from it."""
+
+    def take_stock(self, tx: Cursor, tables: Sequence[str]) -> None:
+        """Of tables that have become large: how to find something in them depends on what is known of them."""
+
     def take_turn(self, tx: Cursor) -> None:
         """From here on to its end, a transaction holds the ledger's lock."""
 

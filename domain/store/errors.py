@@ -10,6 +10,10 @@ class Undone(OperationalError):  # noqa: N818 - it says what is the case
     """What has been done so far of a transaction was undone, by no fault of its own: it can be done again at once."""
 
 
+class InUse(Undone):
+    """A table that is to be replaced or removed is being read by somebody, who goes on for longer than a moment."""
+
+
 class OutcomeUnknown(OperationalError):  # noqa: N818 - the same
     """The database was lost while it was told to keep a change: it has kept it, or it has not."""
 

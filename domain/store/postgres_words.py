@@ -1,16 +1,18 @@
 """What does PostgreSQL say in its own way, and how does it hear what is written for SQLite?"""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import cache, lru_cache
 from typing import Any, ClassVar
 
 from psycopg._cursor_base import BaseCursor
+from psycopg.errors import LockNotAvailable
 from psycopg.rows import RowMaker
 from psycopg.types.string import StrDumper
 
 from domain.store.cursor import Cursor
 from domain.store.dialect import Column
+from domain.store.errors import InUse
 from domain.store.postgres_locks import Locks
 from domain.values import Scope
 
@@ -72,6 +74,8 @@ NOT_IN_THE_LEDGER = "\x01" * 1000
 
 # Its own way
 
+MOMENT_MILLISECONDS = 200
+
 
 class PostgresDialect:
     temporary = "pg_temp."
@@ -119,6 +123,19 @@ class PostgresDialect:
         for constraint in (row["conname"] for row in rows if row["conname"].startswith(f"{table}_")):
             renamed = f"{name}{constraint.removeprefix(table)}"
             tx.execute(f'ALTER TABLE {name} RENAME CONSTRAINT "{constraint}" TO "{renamed}"')
+
+    def have_alone(self, tx: Cursor, tables: Sequence[str]) -> None:
+        if not tables:
+            return
+        tx.execute(f"SET LOCAL lock_timeout TO '{MOMENT_MILLISECONDS}ms'")
+        try:
+            tx.execute(f"LOCK TABLE {', '.join(tables)} IN ACCESS EXCLUSIVE MODE")
+        except LockNotAvailable as error:
+            raise InUse(str(error)) from error
+
+    def take_stock(self, tx: Cursor, tables: Sequence[str]) -> None:
+        for table in tables:
+            tx.execute(f"ANALYZE {table}")
 
     def take_turn(self, tx: Cursor) -> None:
         tx.execute(self._locks.take_ledger)

@@ -57,6 +57,12 @@ class SqliteDialect:
         finally:
             tx.execute("PRAGMA legacy_alter_table = OFF")
 
+    def have_alone(self, _tx: Cursor, _tables: Sequence[str]) -> None:
+        """Readers see what was there when they began."""
+
+    def take_stock(self, _tx: Cursor, _tables: Sequence[str]) -> None:
+        """It does without."""
+
     def take_turn(self, _tx: Cursor) -> None:
         """It has been its turn from the start."""
 

@@ -1,0 +1,53 @@
+"""On PostgreSQL, who reads for long (a dump, an export) can't have the table taken away: does a rebuild wait, and nobody else?"""
+
+import threading
+
+import pytest
+
+from domain.ledger import OfferLedger
+from domain.store import again
+from domain.values import Channel, OfferKey
+from projections.rebuild import rebuild
+from projections.shadows import leftovers
+from projections.verification import verify
+from tests.engine import only_postgres
+from tests.examples import EVERY_OFFER_EVENT, PARTNER
+from tests.faults.serving import until
+from tests.harness import record
+
+pytestmark = only_postgres
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(again, "PAUSE_SECONDS", 0.01)
+
+
+def bring_an_offer(ledger: OfferLedger, name: str) -> None:
+    record(ledger, OfferKey(PARTNER, Channel.MERCHANT, "M", name), *EVERY_OFFER_EVENT)
+
+
+def test_a_rebuild_waits_for_a_reader_and_others_write_meanwhile(
+    ledger: OfferLedger, caplog: pytest.LogCaptureFixture
+) -> None:
+    bring_an_offer(ledger, "before")
+    rebuilding = threading.Thread(target=rebuild, args=(ledger,))
+    with ledger.recorder.reading() as tx:
+        before = tx.execute("SELECT count(*) FROM inventory").fetchone()[0]
+        rebuilding.start()
+        until(lambda: "is waited for" in caplog.text)
+        bring_an_offer(ledger, "while it waits")
+        assert tx.execute("SELECT count(*) FROM inventory").fetchone()[0] == before
+    rebuilding.join()
+    assert caplog.text.count("is waited for") == 1
+    assert verify(ledger) == []
+    with ledger.recorder.reading() as tx:
+        assert leftovers(tx) == []
+
+
+def test_after_a_rebuild_it_is_known_how_the_tables_are_filled(ledger: OfferLedger) -> None:
+    bring_an_offer(ledger, "before")
+    rebuild(ledger)
+    with ledger.recorder.reading() as tx:
+        rows = tx.execute("SELECT relname FROM pg_class WHERE relkind = 'r' AND reltuples > 0").fetchall()
+    assert {"inventory", "offer_periods"} <= {row["relname"] for row in rows}
