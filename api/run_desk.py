@@ -167,7 +167,13 @@ class RunDesk:
         self._loop = asyncio.get_running_loop()
         self._looking = asyncio.create_task(self._look_after())
         if warm:
+            await self._warm_up()
+
+    async def _warm_up(self) -> None:
+        try:
             await to_process.run_sync(helper_process.warm_up, self._principal)
+        except (BrokenWorkerProcess, StorageError) as error:
+            logger.warning("no helper could be begun before anybody needs it: %r", error)
 
     def leave(self) -> None:
         """Nobody is kept waiting any more: the server is about to end. From any thread."""

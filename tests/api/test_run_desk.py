@@ -1,7 +1,10 @@
 """What the server does with its runs when something goes wrong around it."""
 
+import asyncio
 import logging
+import os
 import pickle
+import signal
 import time
 from collections.abc import Callable
 from datetime import date
@@ -10,7 +13,9 @@ from uuid import uuid4
 
 import pytest
 
+from api import helper_process
 from api.problems import Problem, validation_error
+from api.run_desk import RunDesk
 from api.run_work import RunFailed
 from api.schemas.messages import Complaint
 from api.wiring import Service
@@ -66,6 +71,28 @@ def fail_once(monkeypatch: pytest.MonkeyPatch, method: str, error: Exception) ->
         raise error
 
     monkeypatch.setattr(RunLedger, method, failing)
+
+
+def die(_: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def find_no_storage(_: object) -> None:
+    raise StorageError("gone")
+
+
+@pytest.mark.parametrize("warm_up", [die, find_no_storage])
+def test_a_server_begins_though_its_first_helper_does_not(
+    service: Service, monkeypatch: pytest.MonkeyPatch, warm_up: Callable[[object], None]
+) -> None:
+    monkeypatch.setattr(helper_process, "warm_up", warm_up)
+
+    async def begin() -> None:
+        desk = RunDesk(service)
+        await desk.open(warm=True)
+        await desk.close()
+
+    asyncio.run(begin())
 
 
 @pytest.mark.parametrize("error", [ValueError("odd"), StorageError("gone")], ids=["a fault", "the storage"])
