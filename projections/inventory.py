@@ -5,7 +5,6 @@ Rows refer to the commits that tell the times and to the event that holds the co
 
 from collections.abc import Sequence
 from datetime import datetime
-from itertools import groupby
 from typing import Any, get_args
 from uuid import UUID
 
@@ -20,7 +19,7 @@ from domain.store.contents import find_content
 from domain.store.cursor import Cursor
 from domain.values import Channel, Status, recorded_text, to_microseconds
 from projections.names import searched_names
-from projections.projection import MAX_PAGE_BYTES, Projection
+from projections.projection import MAX_PAGE_BYTES, Projection, in_rounds
 
 TABLE = """
     CREATE TABLE inventory (
@@ -54,12 +53,14 @@ INDEXES = (
 
 
 def apply(tx: Cursor, entries: Sequence[Entry]) -> None:
-    offers = ((entry, entry.event) for entry in entries if isinstance(entry.event, OfferEvent))
-    for created, group in groupby(offers, lambda pair: isinstance(pair[1], OfferCreated)):
-        if created:
-            tx.executemany(_INSERT, [_created_row(entry, event) for entry, event in group])  # type: ignore[arg-type]
-        else:
-            tx.executemany(_UPDATE, [_change(entry, event) for entry, event in group])
+    for some in in_rounds(entries):
+        offers = [(entry, entry.event) for entry in some if isinstance(entry.event, OfferEvent)]
+        tx.execute_set(
+            _INSERT, [_created_row(entry, event) for entry, event in offers if isinstance(event, OfferCreated)]
+        )
+        tx.execute_set(
+            _UPDATE, [_change(entry, event) for entry, event in offers if not isinstance(event, OfferCreated)]
+        )
 
 
 _INSERT = (

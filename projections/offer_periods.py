@@ -5,7 +5,6 @@ written before their commit has its place.
 """
 
 from collections.abc import Sequence
-from itertools import groupby
 from typing import Any, get_args
 
 from domain.events import OfferCreated, OfferEvent, OfferRestored, OfferUpdated
@@ -14,7 +13,7 @@ from domain.offer import STATUS_AFTER
 from domain.store.cursor import Cursor
 from domain.values import Status
 from projections.names import searched_names
-from projections.projection import Projection
+from projections.projection import Projection, in_rounds
 
 TABLE = """
     CREATE TABLE offer_periods (
@@ -42,12 +41,10 @@ INDEXES = (
 
 
 def apply(tx: Cursor, entries: Sequence[Entry]) -> None:
-    offers = ((entry, entry.event) for entry in entries if isinstance(entry.event, OfferEvent))
-    for is_new, group in groupby(offers, lambda pair: isinstance(pair[1], OfferCreated)):
-        if is_new:
-            tx.executemany(_NEW, [_first(entry, event) for entry, event in group])  # type: ignore[arg-type]
-        else:
-            tx.executemany(_NEXT, [_next(entry, event) for entry, event in group])
+    for some in in_rounds(entries):
+        offers = [(entry, entry.event) for entry in some if isinstance(entry.event, OfferEvent)]
+        tx.execute_set(_NEW, [_first(entry, event) for entry, event in offers if isinstance(event, OfferCreated)])
+        tx.execute_set(_NEXT, [_next(entry, event) for entry, event in offers if not isinstance(event, OfferCreated)])
 
 
 _NEW = "INSERT INTO offer_periods VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -55,7 +52,7 @@ _NEXT = """
     INSERT INTO offer_periods
     SELECT one.offer_id, one.version, ?, ?, coalesce(?, before.status, 'absent'),
            coalesce(?, before.status_version, 0), coalesce(?, before.content_version, 0), ?, ?
-    FROM (SELECT ? AS offer_id, ? AS version) one
+    FROM (SELECT CAST(? AS BIGINT) AS offer_id, CAST(? AS BIGINT) AS version) one
     LEFT JOIN offer_periods before ON before.offer_id = one.offer_id AND before.version = one.version - 1
 """
 

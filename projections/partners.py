@@ -131,10 +131,8 @@ def list_partners(tx: Cursor, name: str | None = None) -> list[PartnerView]:
 
 def find_terms(tx: Cursor, names: Collection[str]) -> dict[str, PartnerTerms]:
     """Of those of the partners that there are."""
-    rows = tx.execute(
-        f"SELECT name, rps, daily_quota, merchant_offers FROM partners WHERE name IN ({','.join('?' * len(names))})",
-        [*names],
-    )
+    among, values = tx.dialect.among(names)
+    rows = tx.execute(f"SELECT name, rps, daily_quota, merchant_offers FROM partners WHERE name {among}", values)
     return {row["name"]: PartnerTerms(row["rps"], _quota(row), row["merchant_offers"]) for row in rows}
 
 

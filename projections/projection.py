@@ -1,5 +1,6 @@
 """What is a projection made of?"""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,6 +12,18 @@ from domain.store.cursor import Cursor
 
 MAX_PAGE_BYTES = 16 * 1024 * 1024
 """A page that has reached this ends: contents are stored once, images above all, but each reader gets all of them."""
+
+
+def in_rounds(entries: Sequence[Entry]) -> list[list[Entry]]:
+    """In each round no two are of the same stream, so it makes no difference which comes first; the rounds follow each other."""
+    rounds: list[list[Entry]] = []
+    seen = Counter[int]()
+    for entry in entries:
+        if seen[entry.stream_id] == len(rounds):
+            rounds.append([])
+        rounds[seen[entry.stream_id]].append(entry)
+        seen[entry.stream_id] += 1
+    return rounds
 
 
 class Projection(Struct, frozen=True):

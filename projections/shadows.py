@@ -42,6 +42,10 @@ class RenamingCursor:
         self._tx.executemany(self._renamed(sql), rows)
         return self
 
+    def execute_set(self, sql: str, rows: Iterable[Sequence[Any]], /) -> Self:
+        self._tx.execute_set(self._renamed(sql), rows)
+        return self
+
     def each(self, sql: str, parameters: Sequence[Any] = (), /) -> Iterator[Any]:
         return self._tx.each(self._renamed(sql), parameters)
 

@@ -51,7 +51,7 @@ class CommitWriter:
             (*place, event.originator_version, event.topic, event.state)
             for place, event in zip(places, stored, strict=True)
         )
-        self._tx.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", rows)
+        self._tx.execute_set("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", rows)
         return places
 
     def seal(self) -> list[int]:
@@ -116,14 +116,15 @@ class _Stream(NamedTuple):
 def _streams(tx: Cursor, uids: Iterable[bytes]) -> dict[bytes, _Stream]:
     """Those that are named; the ones that were never seen get their ids here, in the order of their first event."""
     named = dict.fromkeys(uids)
-    tx.executemany("INSERT INTO streams (stream_uid) VALUES (?) ON CONFLICT DO NOTHING", ((uid,) for uid in named))
+    tx.execute_set("INSERT INTO streams (stream_uid) VALUES (?) ON CONFLICT DO NOTHING", ((uid,) for uid in named))
     found: dict[bytes, _Stream] = {}
     remaining = iter(named)
     while chunk := list(islice(remaining, IDS_PER_QUERY)):
+        among, values = tx.dialect.among(chunk)
         rows = tx.execute(
             "SELECT s.stream_uid, s.stream_id, (SELECT max(e.version) FROM events e WHERE e.stream_id = s.stream_id) AS version"
-            f" FROM streams s WHERE s.stream_uid IN ({','.join('?' * len(chunk))})",
-            chunk,
+            f" FROM streams s WHERE s.stream_uid {among}",
+            values,
         )
         found.update((row[0], _Stream(row[1], row[2])) for row in rows)
     return found

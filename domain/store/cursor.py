@@ -25,6 +25,9 @@ class Cursor(Protocol):
 
     def executemany(self, sql: str, rows: Iterable[Sequence[Any]], /) -> Self: ...
 
+    def execute_set(self, sql: str, rows: Iterable[Sequence[Any]], /) -> Self:
+        """The same where it makes no difference which of the rows comes first: they may be one statement."""
+
     def each(self, sql: str, parameters: Sequence[Any] = ..., /) -> Iterator[Any]:
         """Very many rows, one after the other; until the last one, nothing else is asked of the transaction."""
 

@@ -6,7 +6,7 @@ a live one; the name alone then means the temporary one.
 
 import re
 from collections.abc import Collection, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from eventsourcing.persistence import OperationalError
 
@@ -38,6 +38,9 @@ class Dialect(Protocol):
     @property
     def temporary(self) -> str:
         """The same for the temporary one."""
+
+    def among(self, values: Collection[Any]) -> tuple[str, Sequence[Any]]:
+        """What stands behind a column that shall have one of the values, and the parameters of that."""
 
     def table_names(self, tx: Cursor) -> set[str]:
         """Of live tables."""

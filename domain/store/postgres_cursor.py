@@ -7,18 +7,19 @@ and goes with it.
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from itertools import chain, islice
+from itertools import chain, count, islice
 from typing import Any, Self
 
 import psycopg
-from psycopg import sql
+from psycopg.pq import ExecStatus
 
-from domain.store.postgres_words import PLAIN_INSERT, PostgresDialect, rows_of, translated
+from domain.store.postgres_words import PLAIN_INSERT, PostgresDialect, as_set, numbered, rows_of, translated
 
 ANSWERED_BY_NOTHING = re.compile(
     r"\s*(?:(?:INSERT|UPDATE|DELETE)\b(?!.*\bRETURNING\b)|SELECT pg_(?:advisory_xact_lock|notify)\()", re.DOTALL
 )
 FEW_ROWS = 20
+FEW_ROWS_FOR_A_TABLE = 500
 ROWS_PER_MESSAGE = 500
 
 
@@ -32,6 +33,9 @@ class PostgresCursor:
         self._connection = connection
         self._cursor = self._new_cursor()
         self._told: list[tuple[str, list[Sequence[Any]]]] = []
+        self._givens: dict[str, str] = {}
+        self._known_types: dict[str, list[int]] = {}
+        self._numbers = count(1)
 
     def now(self) -> datetime:
         found: datetime = self._since or self.execute("SELECT clock_timestamp() AS now").fetchone()["now"]
@@ -41,25 +45,36 @@ class PostgresCursor:
         if ANSWERED_BY_NOTHING.match(statement):
             self._tell(translated(statement), [parameters])
         else:
+            if statement.startswith("ROLLBACK TO"):
+                self._givens.clear()
             self._ask(translated(statement), parameters)
         return self
 
     def executemany(self, statement: str, rows: Iterable[Sequence[Any]], /) -> Self:
-        """Many rows that are only to be put into a table are copied."""
+        every = iter(rows)
+        while some := list(islice(every, ROWS_PER_MESSAGE)):
+            self._tell(translated(statement), some)
+            if len(some) > FEW_ROWS:
+                self.send()
+        return self
+
+    def execute_set(self, statement: str, rows: Iterable[Sequence[Any]], /) -> Self:
+        """Many rows are copied: into their table, or beside it, if they are not only to be put there."""
+        insert = PLAIN_INSERT.fullmatch(statement)
+        few = FEW_ROWS if insert else FEW_ROWS_FOR_A_TABLE
         remaining = iter(rows)
-        few = list(islice(remaining, FEW_ROWS))
-        if len(few) < FEW_ROWS:
-            self._tell(translated(statement), few)
-            return self
+        first = list(islice(remaining, few))
+        if len(first) < few:
+            return self.executemany(statement, first)
         self.send()
-        every = chain(few, remaining)
-        if insert := PLAIN_INSERT.fullmatch(statement):
-            with self._cursor.copy(sql.SQL("COPY {} FROM STDIN").format(sql.Identifier(insert[1]))) as copy:
-                for row in every:
-                    copy.write_row(row)
+        every = chain(first, remaining)
+        if insert:
+            self._copy(insert[1], self._types(statement), every)
         else:
-            while some := list(islice(every, ROWS_PER_MESSAGE)):
-                self._cursor.executemany(translated(statement), some)
+            table = self._given(statement)
+            self._copy(table, self._types(statement), every)
+            self.execute(as_set(statement, table))
+            self._tell(f"TRUNCATE {table}", [()])
         return self
 
     def each(self, statement: str, parameters: Sequence[Any] = (), /) -> Iterator[Any]:
@@ -84,6 +99,31 @@ class PostgresCursor:
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._cursor) if self._cursor.description else iter(())
+
+    def _copy(self, table: str, types: Sequence[int], rows: Iterable[Sequence[Any]]) -> None:
+        with self._cursor.copy(f"COPY {table} FROM STDIN (FORMAT BINARY)") as copy:
+            copy.set_types(types)
+            for row in rows:
+                copy.write_row(row)
+
+    def _given(self, statement: str) -> str:
+        """A table for the parameters of a statement, until the end of the transaction."""
+        if statement not in self._givens:
+            names = (self._connection.adapters.types[kind].name for kind in self._types(statement))
+            columns = ", ".join(f"p{number} {name}" for number, name in enumerate(names, start=1))
+            self._givens[statement] = f"given_{next(self._numbers)}"
+            self._cursor.execute(f"CREATE TEMP TABLE {self._givens[statement]} ({columns}) ON COMMIT DROP")
+        return self._givens[statement]
+
+    def _types(self, statement: str) -> list[int]:
+        """Those that PostgreSQL takes the parameters of a statement for."""
+        if statement not in self._known_types:
+            server = self._connection.pgconn
+            for told in (server.prepare(b"", numbered(statement).encode()), server.describe_prepared(b"")):
+                if told.status == ExecStatus.FATAL_ERROR:
+                    raise psycopg.errors.error_from_result(told)
+            self._known_types[statement] = [told.param_type(number) for number in range(told.nparams)]
+        return self._known_types[statement]
 
     def _tell(self, statement: str, rows: list[Sequence[Any]]) -> None:
         self._cursor = self._new_cursor()

@@ -36,6 +36,31 @@ def translated(statement: str) -> str:
     return re.sub(r"\bTEXT\b", 'TEXT COLLATE "C"', text)
 
 
+_GIVEN = (
+    (re.compile(r"\bVALUES \((.*)\)( ON CONFLICT.*)?\Z", re.DOTALL), r"SELECT \1 FROM {given}\2"),
+    (re.compile(r"\A\s*(UPDATE .*?) WHERE ", re.DOTALL), r"\1 FROM {given} WHERE "),
+    (re.compile(r"\A(\s*INSERT INTO .*?)\bFROM ", re.DOTALL), r"\1FROM {given} CROSS JOIN LATERAL "),
+)
+
+
+@lru_cache(256)
+def numbered(statement: str) -> str:
+    """With parameters as PostgreSQL itself knows them: $1, $2."""
+    first, *others = translated(statement).replace("%%", "%").split("%s")
+    return first + "".join(f"${number}{other}" for number, other in enumerate(others, start=1))
+
+
+@lru_cache(256)
+def as_set(statement: str, given: str) -> str:
+    """What does for all rows of a table what the statement does for one. The table has them as columns p1, p2 …"""
+    first, *others = translated(statement).split("%s")
+    text = first + "".join(f"{given}.p{number}{other}" for number, other in enumerate(others, start=1))
+    for form, how in _GIVEN:
+        if form.search(text):
+            return form.sub(how.format(given=given), text)
+    raise ValueError(f"It is not known how to do for many rows: {statement}")
+
+
 class Row(tuple[Any, ...]):
     """Read by the names of columns, or by their places."""
 
@@ -84,6 +109,10 @@ class PostgresDialect:
         self.schema = schema
         self._locks = locks
         self.live = f'"{schema}".'
+
+    def among(self, values: Collection[Any]) -> tuple[str, Sequence[Any]]:
+        """One parameter, however many values: to read a statement with thousands takes longer than to carry it out."""
+        return "= ANY(?)", [[*values]]
 
     def table_names(self, tx: Cursor) -> set[str]:
         found = tx.execute("SELECT tablename FROM pg_tables WHERE schemaname = ?", (self.schema,))

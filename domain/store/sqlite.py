@@ -7,13 +7,13 @@ pulls connections away from threads that are using them.
 import re
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
 from time import sleep
-from typing import Any
+from typing import Any, Self
 
 from eventsourcing.persistence import InterfaceError, OperationalError
 
@@ -33,6 +33,9 @@ PAGES_PER_STEP = 1_000
 
 class SqliteDialect:
     live, temporary = "main.", "temp."
+
+    def among(self, values: Collection[Any]) -> tuple[str, Sequence[Any]]:
+        return f"IN ({','.join('?' * len(values))})", [*values]
 
     def table_names(self, tx: Cursor) -> set[str]:
         return {row["name"] for row in tx.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
@@ -95,6 +98,9 @@ LEDGER_VIEW = """
 
 class SqliteCursor(sqlite3.Cursor):
     dialect = SQLITE
+
+    def execute_set(self, statement: str, rows: Iterable[Sequence[Any]], /) -> Self:
+        return self.executemany(statement, rows)
 
     def now(self) -> datetime:
         return datetime.now(UTC)

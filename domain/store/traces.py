@@ -50,10 +50,8 @@ def find_trace(tx: Cursor, trace_id: str) -> Trace | None:
 
 def quota_used(tx: Cursor, partners: Collection[str], day: int) -> dict[str, int]:
     """By partner; none of a partner that has used nothing."""
-    rows = tx.execute(
-        f"SELECT partner, used FROM quota_use WHERE day = ? AND partner IN ({','.join('?' * len(partners))})",
-        (day, *partners),
-    )
+    among, values = tx.dialect.among(partners)
+    rows = tx.execute(f"SELECT partner, used FROM quota_use WHERE day = ? AND partner {among}", (day, *values))
     return {row["partner"]: row["used"] for row in rows}
 
 

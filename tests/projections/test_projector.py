@@ -204,6 +204,11 @@ class Listener:
         self.tx.executemany(sql, rows)
         return self
 
+    def execute_set(self, sql: str, rows: Iterable[Sequence[Any]], /) -> Self:
+        self.asked.append(sql)
+        self.tx.execute_set(sql, rows)
+        return self
+
     def each(self, sql: str, parameters: Sequence[Any] = (), /) -> Iterator[Any]:
         self.asked.append(sql)
         return self.tx.each(sql, parameters)

@@ -8,13 +8,14 @@ from eventsourcing.persistence import IntegrityError
 from api.settings import Settings
 from domain.store.cursor import Cursor
 from domain.store.database import Database, open_database
-from domain.store.postgres_cursor import FEW_ROWS
+from domain.store.postgres_cursor import FEW_ROWS, FEW_ROWS_FOR_A_TABLE
 from tests.engine import only_postgres
 
 pytestmark = only_postgres
 
 MANY = 3 * FEW_ROWS
 INSERT = "INSERT INTO told VALUES (?, ?)"
+UNLESS_THERE = " ON CONFLICT (told_id) DO UPDATE SET word = told.word || ', ' || excluded.word"
 
 
 @pytest.fixture
@@ -43,8 +44,39 @@ def test_many_rows_follow_what_was_told_before_them(database: Database) -> None:
     with database.remaking() as tx:
         tx.execute("INSERT INTO told SELECT 0, ?", ("first",))
         tx.executemany(f"{INSERT} ON CONFLICT DO NOTHING", ((n, "many") for n in range(MANY)))
-        tx.executemany("INSERT INTO told VALUES (?, ?)", ((n, "copied") for n in range(MANY, 2 * MANY)))
+        tx.execute_set(INSERT, ((n, "copied") for n in range(MANY, 2 * MANY)))
         assert words(tx) == ["first", *["many"] * (MANY - 1), *["copied"] * MANY]
+
+
+@pytest.mark.parametrize("many", [2, FEW_ROWS, 2 * FEW_ROWS_FOR_A_TABLE])
+def test_it_makes_no_difference_how_many_rows_are_a_set(database: Database, many: int) -> None:
+    with database.remaking() as tx:
+        for each in ("old", "new"):  # the second time into what is left of the first
+            tx.execute_set(INSERT + UNLESS_THERE, [(n, each) for n in range(many)])
+        assert words(tx) == ["old, new"] * many
+        tx.execute_set("UPDATE told SET word = word || ? WHERE told_id = ?", [("!", n) for n in range(1, many)])
+        assert words(tx) == ["old, new", *["old, new!"] * (many - 1)]
+        tx.execute_set(
+            "INSERT INTO told SELECT one.told_id, ? || coalesce(before.word, 'none')"
+            " FROM (SELECT CAST(? AS BIGINT) AS told_id) one LEFT JOIN told before ON before.told_id = one.told_id - 1",
+            [("after ", n) for n in range(many, 3 * many, 2)],
+        )
+        assert words(tx)[many:] == ["after old, new!", *["after none"] * (many - 1)]
+
+
+def test_a_set_can_come_again_after_what_was_begun_is_taken_back(database: Database) -> None:
+    rows = [(n, "a") for n in range(FEW_ROWS_FOR_A_TABLE)]
+    with database.remaking() as tx:
+        for end in ("ROLLBACK TO one", "RELEASE one"):
+            tx.execute("SAVEPOINT one")
+            tx.execute_set(INSERT + UNLESS_THERE, rows)
+            tx.execute(end)
+        assert words(tx) == ["a"] * len(rows)
+
+
+def test_what_can_t_be_done_for_many_is_not_done(database: Database) -> None:
+    with pytest.raises(ValueError, match="DELETE"), database.remaking() as tx:
+        tx.execute_set("DELETE FROM told WHERE told_id = ?", [(n,) for n in range(FEW_ROWS_FOR_A_TABLE)])
 
 
 def test_rows_that_come_one_after_the_other_follow_what_was_told_before_them(database: Database) -> None:
