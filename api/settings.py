@@ -9,7 +9,14 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from domain.store.database import DEFAULT_SCHEMA, POSTGRES_PREFIXES, SQLITE_PREFIX
+from domain.store.database import (
+    DEFAULT_CONNECTIONS,
+    DEFAULT_SCHEMA,
+    FEWEST_CONNECTIONS,
+    POSTGRES_PREFIXES,
+    SQLITE_PREFIX,
+    Place,
+)
 
 REDIS_URL = re.compile(r"(rediss?://[^/?#]+(/\d*)?|unix://[^/?#]*/[^?#]+)(\?[^#]*)?")
 
@@ -83,6 +90,11 @@ class Settings(BaseSettings):
     database_schema: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")] = Field(
         default=DEFAULT_SCHEMA, description="The schema of a ledger in PostgreSQL: several may share a database"
     )
+    database_connections: int = Field(
+        default=DEFAULT_CONNECTIONS,
+        ge=FEWEST_CONNECTIONS,
+        description="How many connections to PostgreSQL a process has at most, and each helper; as many to its standby",
+    )
     redis_url: Annotated[str, AfterValidator(_redis_url)] | None = Field(
         default=None,
         # It may hold a password.
@@ -103,6 +115,10 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(
         default=10, ge=0.5, le=3600, description="After how long a run whose owner is not heard of is taken over"
     )
+
+    @property
+    def place(self) -> Place:
+        return Place(self.database_url, self.database_schema, self.database_connections)
 
     @property
     def database(self) -> Path:

@@ -99,5 +99,5 @@ def _connections(service: Service) -> "StandbyConnections":
         with service.ledger.recorder.reading() as tx:
             return ledger_name(tx)
 
-    settings = service.settings
-    return StandbyConnections(settings.replica_url or "", settings.database_schema, name)
+    place = service.settings.place
+    return StandbyConnections(place._replace(url=service.settings.replica_url or ""), name)

@@ -56,9 +56,7 @@ def open_service(
     limiter = RequestLimiter(settings.redis_url)
     # What is recorded by several processes is recorded by one clock.
     times = None if settings.is_shared and clock is utc_now else clock
-    ledger = OfferLedger(
-        settings.database_url, times, projector.Projector(), known_offers.known_offers, settings.database_schema
-    )
+    ledger = OfferLedger(settings.place, times, projector.Projector(), known_offers.known_offers)
     try:
         ledger.recorder.prepare_schema(projector.tables())
         runs = RunLedger(ledger, owner or _this_process(), timedelta(seconds=settings.lease_seconds))

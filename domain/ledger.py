@@ -9,7 +9,6 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import reduce
 from itertools import islice
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol, assert_never
 from uuid import UUID
 
@@ -28,7 +27,7 @@ from domain.store import errors
 from domain.store.again import again
 from domain.store.commit import CommitContext, head_of
 from domain.store.cursor import Cursor
-from domain.store.database import DEFAULT_SCHEMA
+from domain.store.database import Place
 from domain.store.mapper import LedgerMapper, VersionedEvent, decode_event
 from domain.store.recorder import LedgerFactory, LedgerRecorder
 from domain.token import CreateToken, RevokeToken
@@ -107,18 +106,18 @@ class OfferLedger(Application[UUID]):
 
     def __init__(
         self,
-        database: str | Path,
+        place: Place,
         clock: Clock | None,
         followers: Followers,
         known_offers: KnownOffers,
-        schema: str = DEFAULT_SCHEMA,
     ) -> None:
         super().__init__(
             {
                 "PERSISTENCE_MODULE": f"{LedgerFactory.__module__}:{LedgerFactory.__qualname__}",
                 "MAPPER_TOPIC": f"{LedgerMapper.__module__}:{LedgerMapper.__qualname__}",
-                LedgerFactory.DATABASE: str(database),
-                LedgerFactory.SCHEMA: schema,
+                LedgerFactory.URL: place.url,
+                LedgerFactory.SCHEMA: place.schema,
+                LedgerFactory.CONNECTIONS: str(place.connections),
             }
         )
         self.recorder.clock = clock

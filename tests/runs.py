@@ -19,6 +19,7 @@ from domain.reconciliation import Item, ValidItem, reconcile
 from domain.run import Batch, OffersFile, Run, RunProblem, RunRequest
 from domain.run_ledger import RunLedger
 from domain.store import run_bodies
+from domain.store.database import Place
 from domain.store.packing import pack
 from domain.values import Clock, Operation, Origin, Source
 from projections import projector
@@ -91,7 +92,7 @@ def plan(runs: RunLedger, run: Run, items: Sequence[Item]) -> Plan:
 @contextmanager
 def opened(database: Path, clock: Clock, known_offers: KnownOffers = all_known) -> Iterator[OfferLedger]:
     """A ledger with one partner, whose runs are not limited."""
-    ledger = OfferLedger(database, clock, projector.Projector(), known_offers)
+    ledger = OfferLedger(Place(str(database)), clock, projector.Projector(), known_offers)
     try:
         ledger.recorder.prepare_schema(projector.tables())
         ledger.handle(SetPartner(PARTNER, synchronize_per_day=0, insert_per_hour=0), OPERATOR)

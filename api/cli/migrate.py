@@ -29,7 +29,7 @@ def migrate(
     settings = Settings()
     if backup:
         require_a_file(settings)
-    with asked_to_end(), closing(open_database(settings.database_url, settings.database_schema)) as database:
+    with asked_to_end(), closing(open_database(settings.place)) as database:
         # To look into a file that is not there would make it.
         is_there = settings.is_shared or settings.database.exists()
         found = found_version(database) if is_there else None

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from domain.store.cursor import Cursor
 from domain.store.dialect import Dialect
@@ -11,8 +11,19 @@ from domain.values import Scope
 SQLITE_PREFIX = "sqlite:///"
 POSTGRES_PREFIXES = ("postgresql://", "postgres://")
 DEFAULT_SCHEMA = "offer_ledger"
+DEFAULT_CONNECTIONS, FEWEST_CONNECTIONS = 24, 6
+"""A third of them is for those who write, of whom all but one wait for their turn."""
 STALLED_SECONDS = 15
 LOOKS_EVERY_SECONDS = 0.1
+
+
+class Place(NamedTuple):
+    """Where a ledger lies. `url`: sqlite:///PATH, or one that libpq understands; the rest is for PostgreSQL: the schema, and how
+    many connections a process has at most."""
+
+    url: str
+    schema: str = DEFAULT_SCHEMA
+    connections: int = DEFAULT_CONNECTIONS
 
 
 class News(Protocol):
@@ -74,12 +85,11 @@ class Database(Protocol):
     def close(self) -> None: ...
 
 
-def open_database(url: str, schema: str = DEFAULT_SCHEMA) -> Database:
-    """`url`: sqlite:///PATH, or one that libpq understands; `schema`: where a ledger lies in PostgreSQL."""
-    if url.startswith(POSTGRES_PREFIXES):
+def open_database(place: Place) -> Database:
+    if place.url.startswith(POSTGRES_PREFIXES):
         from domain.store.postgres import PostgresConnections  # noqa: PLC0415 - an extra
 
-        return PostgresConnections(url, schema)
+        return PostgresConnections(place)
     from domain.store.sqlite import Connections  # noqa: PLC0415 - the same for all
 
-    return Connections(url.removeprefix(SQLITE_PREFIX))
+    return Connections(place.url.removeprefix(SQLITE_PREFIX))

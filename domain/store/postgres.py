@@ -14,7 +14,7 @@ from psycopg import sql
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from domain.store.cursor import Cursor
-from domain.store.database import News
+from domain.store.database import News, Place
 from domain.store.dialect import MissingTable
 from domain.store.errors import OutcomeUnknown, Undone, library_error
 from domain.store.postgres_cursor import PostgresCursor
@@ -28,7 +28,7 @@ POOL_TIMEOUT_SECONDS = 10.0
 RECONNECT_SECONDS = 1.0
 IDLE_TIMEOUT_SECONDS = 30.0
 """A process that stands still in the midst of a transaction holds others up for no longer."""
-READERS, WRITERS = 16, 8
+COMMIT, ROLLBACK = "COMMIT", "ROLLBACK"
 WAYS_NOT_TAKEN = ("enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "jit")
 """Statements ask for some rows through indexes, in their order. Where nothing is known of a table yet, or what was known is old,
 PostgreSQL takes the whole table to be the shorter way, and keeps to that in prepared statements."""
@@ -41,7 +41,9 @@ class PostgresConnections:
     """Any number of readers, and writers that give their commits places one after the other, of all processes: who does so
     holds the ledger's lock until it has ended. So positions have no gaps, and follow each other as transactions are seen."""
 
-    def __init__(self, url: str, schema: str) -> None:
+    def __init__(self, place: Place) -> None:
+        url, schema, connections = place
+        writers = connections // 3
         self._locks = Locks(schema)
         self.dialect = PostgresDialect(schema, self._locks)
         self._url, self._schema = url, schema
@@ -56,7 +58,7 @@ class PostgresConnections:
                 open=True,
                 reconnect_timeout=RECONNECT_SECONDS,
             )
-            for size in (READERS, WRITERS)
+            for size in (connections - writers, writers)
         )
 
     def making(self, tables: Sequence[str]) -> Sequence[str]:
@@ -66,27 +68,27 @@ class PostgresConnections:
 
     def writing(self, after: Scope | None = None) -> AbstractContextManager[Cursor]:
         begin = self._locks.begin_writing_after(after) if after else self._locks.begin_writing
-        return self._transaction(self._writing, begin, "COMMIT")
+        return self._transaction(self._writing, begin, COMMIT)
 
     def storing(self, scope: Scope | None = None) -> AbstractContextManager[Cursor]:
-        return self._transaction(self._writing, self._locks.begin_storing(scope), "COMMIT")
+        return self._transaction(self._writing, self._locks.begin_storing(scope), COMMIT)
 
     def alone(self) -> AbstractContextManager[Cursor]:
-        return self._transaction(self._writing, self._locks.begin_alone, "COMMIT")
+        return self._transaction(self._writing, self._locks.begin_alone, COMMIT)
 
     def reading(self) -> AbstractContextManager[Cursor]:
         """A transaction that sees one snapshot and keeps nothing."""
-        return self._transaction(self._reading, BEGIN_READING, "ROLLBACK")
+        return self._transaction(self._reading, BEGIN_READING, ROLLBACK)
 
     def looking(self) -> AbstractContextManager[Cursor]:
         begin = "BEGIN ISOLATION LEVEL REPEATABLE READ"
-        return self._transaction(self._reading, begin, "ROLLBACK", whatever_schema=True)
+        return self._transaction(self._reading, begin, ROLLBACK, whatever_schema=True)
 
     def remaking(self) -> AbstractContextManager[Cursor]:
-        return self._transaction(self._writing, self._locks.begin_remaking, "COMMIT", whatever_schema=True)
+        return self._transaction(self._writing, self._locks.begin_remaking, COMMIT, whatever_schema=True)
 
     def beside(self) -> AbstractContextManager[Cursor]:
-        return self._transaction(self._reading, "BEGIN", "COMMIT", whatever_schema=True)
+        return self._transaction(self._reading, "BEGIN", COMMIT, whatever_schema=True)
 
     def dispossess(self, scope: Scope) -> int:
         with self.beside() as tx:
@@ -118,12 +120,11 @@ class PostgresConnections:
                 yield cursor
             except BaseException as error:
                 if not connection.closed:
-                    connection.execute("ROLLBACK")
+                    connection.execute(ROLLBACK)
                 elif isinstance(error, psycopg.Error):
                     raise Undone(str(error)) from error
                 raise
-            with _outcome_unknown_without(connection):
-                cursor.end(end)
+            _end(cursor, connection, end)
 
     @contextmanager
     def _begun(self, pool: ConnectionPool[Any], begin: str) -> Iterator[psycopg.Cursor[Any]]:
@@ -181,15 +182,16 @@ def _connection(pool: ConnectionPool[Any], deadline: float) -> psycopg.Connectio
             return connection
 
 
-@contextmanager
-def _outcome_unknown_without(connection: psycopg.Connection[Any]) -> Iterator[None]:
+def _end(cursor: PostgresCursor, connection: psycopg.Connection[Any], end: str) -> None:
+    """Raises OutcomeUnknown if the connection was lost, and something was to be kept; what was only read has been read."""
     try:
-        yield
+        cursor.end(end)
     except psycopg.Error as error:
-        if connection.closed:
+        if not connection.closed:
+            connection.execute(ROLLBACK)
+            raise
+        if end == COMMIT:
             raise OutcomeUnknown(str(error)) from error
-        connection.execute("ROLLBACK")
-        raise
 
 
 _UNDONE = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)

@@ -25,7 +25,7 @@ from eventsourcing.utils import Environment, EnvType
 from domain.store.commit import CommitContext, StoredEntry, head_of
 from domain.store.commit_writer import CommitWriter
 from domain.store.cursor import Cursor
-from domain.store.database import DEFAULT_SCHEMA, Database, News, open_database
+from domain.store.database import Database, News, Place, open_database
 from domain.store.events import some_of
 from domain.store.heartbeats import Heartbeats
 from domain.store.schema import TABLES, require_schema
@@ -235,12 +235,12 @@ def _entry_rows(tx: Cursor, after: int, limit: int, stop: int = ALL, topics: Seq
 class LedgerFactory(InfrastructureFactory[TrackingRecorder]):
     """Gives the library's application its one recorder; projections need no others, they join its transactions."""
 
-    DATABASE, SCHEMA = "DATABASE", "SCHEMA"
+    URL, SCHEMA, CONNECTIONS = "URL", "SCHEMA", "CONNECTIONS"
 
     def __init__(self, env: Environment | EnvType | None) -> None:
         super().__init__(env)
-        url, schema = self.env.get(self.DATABASE) or "", self.env.get(self.SCHEMA)
-        self._recorder = LedgerRecorder(open_database(url, schema or DEFAULT_SCHEMA))
+        url, schema, connections = (self.env.get(name) or "" for name in (self.URL, self.SCHEMA, self.CONNECTIONS))
+        self._recorder = LedgerRecorder(open_database(Place(url, schema, int(connections))))
 
     def application_recorder(self) -> LedgerRecorder:
         return self._recorder

@@ -11,7 +11,8 @@ from psycopg_pool import ConnectionPool
 
 from domain.store.commit import ledger_name
 from domain.store.cursor import Cursor
-from domain.store.postgres import READERS, library_errors, prepare
+from domain.store.database import Place
+from domain.store.postgres import library_errors, prepare
 from domain.store.postgres_cursor import PostgresCursor
 from domain.store.postgres_locks import Locks
 from domain.store.postgres_words import PostgresDialect
@@ -32,13 +33,13 @@ NOT_WRITTEN = {"target_session_attrs": "standby", "autocommit": True}
 class StandbyConnections:
     """Readers of a copy of the ledger that `name` tells; of nothing else that may be found in its place."""
 
-    def __init__(self, url: str, schema: str, name: Callable[[], str]) -> None:
-        self._schema, self._name = schema, name
-        self._dialect = PostgresDialect(schema, Locks(schema))
-        self._options = PATIENCE | conninfo_to_dict(url) | NOT_WRITTEN
+    def __init__(self, place: Place, name: Callable[[], str]) -> None:
+        self._schema, self._name = place.schema, name
+        self._dialect = PostgresDialect(place.schema, Locks(place.schema))
+        self._options = PATIENCE | conninfo_to_dict(place.url) | NOT_WRITTEN
         self._pool = ConnectionPool(
             min_size=0,
-            max_size=READERS,
+            max_size=place.connections,
             kwargs=self._options,
             configure=self._prepare,
             check=_require_recovery,

@@ -14,6 +14,7 @@ from domain.run import Batch, Counts, RunRequest
 from domain.run_ledger import Accepted
 from domain.store.commit import head_of
 from domain.store.cursor import Cursor
+from domain.store.database import Place
 from domain.token import CreateToken, RevokeToken
 from domain.values import Operation, Role
 from projections import known_offers, projector
@@ -178,7 +179,7 @@ def test_a_run_whose_projections_fail_leaves_nothing_behind(tmp_path: Path, cloc
             if any(entry.event.TOPIC == "OfferCreated" for entry in entries):
                 raise RuntimeError
 
-    ledger = OfferLedger(tmp_path / "ledger.db", clock, FailForOffers(), known_offers.known_offers)
+    ledger = OfferLedger(Place(f"{tmp_path}/ledger.db"), clock, FailForOffers(), known_offers.known_offers)
     ledger.recorder.prepare_schema(projector.tables())
     ledger.handle(SetPartner(PARTNER), OPERATOR)
     with pytest.raises(RuntimeError):
@@ -195,7 +196,7 @@ def test_what_is_in_the_environment_of_the_process_does_not_reach_the_library(
 ) -> None:
     monkeypatch.setenv("PERSISTENCE_MODULE", "eventsourcing.popo")
     monkeypatch.setenv("OFFER_LEDGER_COMPRESSOR_TOPIC", "eventsourcing.compressor:ZlibCompressor")
-    ledger = OfferLedger(tmp_path / "ledger.db", clock, projector.Projector(), known_offers.known_offers)
+    ledger = OfferLedger(Place(f"{tmp_path}/ledger.db"), clock, projector.Projector(), known_offers.known_offers)
     ledger.recorder.prepare_schema(projector.tables())
     ledger.handle(SetPartner(PARTNER), OPERATOR)
     assert b"tidepool" in ledger.recorder.select_notifications(1, 1)[0].state

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -16,6 +15,7 @@ from domain.ledger import Entry, OfferLedger
 from domain.offer import ABSENT, Offer, evolve
 from domain.partner import SetPartner
 from domain.store.cursor import Cursor
+from domain.store.database import Place
 from domain.values import Channel, Operation, Status
 from projections import inventory, known_offers, projector, verification
 from projections.inventory import OfferFilter
@@ -33,7 +33,7 @@ MANY = 1_000
 def a_ledger() -> Iterator[OfferLedger]:
     """For laws, which want a new one for every example."""
     with TemporaryDirectory() as folder:
-        ledger = OfferLedger(Path(folder) / "ledger.db", Clock(), projector.Projector(), known_offers.known_offers)
+        ledger = OfferLedger(Place(f"{folder}/ledger.db"), Clock(), projector.Projector(), known_offers.known_offers)
         ledger.recorder.prepare_schema(projector.tables())
         ledger.handle(SetPartner(PARTNER, synchronize_per_day=0, insert_per_hour=0), OPERATOR)
         yield ledger

@@ -28,6 +28,8 @@ BAD_SETTINGS = [
     ("OFFER_LEDGER_DATABASE_URL", "postgresql://localhost/%zz"),
     (REPLICA_URL, "postgresql://localhost/ledger"),  # of a ledger on SQLite
     ("OFFER_LEDGER_DATABASE_SCHEMA", "Offers; DROP"),
+    ("OFFER_LEDGER_DATABASE_CONNECTIONS", "5"),
+    ("OFFER_LEDGER_DATABASE_CONNECTIONS", "all"),
     ("OFFER_LEDGER_MAX_ITEMS", "0"),
     ("OFFER_LEDGER_MAX_ITEMS", "1.5"),
     ("OFFER_LEDGER_MAX_ITEMS", "many"),

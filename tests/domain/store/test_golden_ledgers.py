@@ -50,7 +50,7 @@ def restore(settings: Settings, version: int) -> None:
 
 
 def migrate(settings: Settings, version: int) -> None:
-    database = open_database(settings.database_url, settings.database_schema)
+    database = open_database(settings.place)
     assert found_version(database) == version
     for step in steps_from(version):
         assert carry_out(database, step)

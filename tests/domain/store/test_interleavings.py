@@ -45,7 +45,7 @@ class Followed(NamedTuple):
 @contextmanager
 def a_recorder(settings: Settings) -> Iterator[LedgerRecorder]:
     """With connections of its own, as in a process of its own."""
-    recorder = LedgerRecorder(open_database(settings.database_url, settings.database_schema))
+    recorder = LedgerRecorder(open_database(settings.place))
     recorder.prepare_schema(())
     yield recorder
     recorder.close()

@@ -65,7 +65,7 @@ def set_version(database: Database, version: int) -> None:
 
 @contextmanager
 def opened(settings: Settings) -> Iterator[Database]:
-    database = open_database(settings.database_url, settings.database_schema)
+    database = open_database(settings.place)
     yield database
     database.close()
 

@@ -2,6 +2,8 @@
 
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from uuid import uuid4
 
 import pytest
@@ -10,7 +12,8 @@ from pydantic import ValidationError
 
 from api.settings import Settings
 from domain.store.commit import head_of
-from domain.store.database import open_database
+from domain.store.cursor import Cursor
+from domain.store.database import FEWEST_CONNECTIONS, Place, open_database
 from domain.store.dialect import index_of
 from domain.store.postgres_words import translated
 from domain.store.recorder import LedgerRecorder
@@ -56,7 +59,7 @@ def recorders(settings: Settings) -> Iterator[Sequence[LedgerRecorder]]:
     """Three, each with connections of its own, as in three processes."""
     if not IS_POSTGRES:
         pytest.skip("It is about PostgreSQL.")
-    found = [LedgerRecorder(open_database(settings.database_url, settings.database_schema)) for _ in range(3)]
+    found = [LedgerRecorder(open_database(settings.place)) for _ in range(3)]
     for recorder in found:
         recorder.prepare_schema(())
     yield found
@@ -101,9 +104,40 @@ def test_a_snapshot_stays_as_it_was(recorders: Sequence[LedgerRecorder]) -> None
         assert head_of(tx).position == 0
 
 
+def test_what_was_read_before_the_connection_was_lost_has_been_read(recorders: Sequence[LedgerRecorder]) -> None:
+    one, other, _ = recorders
+    with one.reading() as tx:
+        pid = tx.execute("SELECT pg_backend_pid() AS pid").fetchone()["pid"]
+        with other.reading() as beside:
+            assert beside.execute("SELECT pg_terminate_backend(?, 10000) AS ended", (pid,)).fetchone()["ended"]
+    with one.reading() as tx:
+        assert head_of(tx).position == 0
+
+
+def test_a_process_has_no_more_connections_than_it_may(settings: Settings, recorders: Sequence[LedgerRecorder]) -> None:
+    name = f"counted{uuid4().hex}"
+    also = "&" if "?" in settings.database_url else "?"
+    place = Place(f"{settings.database_url}{also}application_name={name}", settings.database_schema, FEWEST_CONNECTIONS)
+    most: list[int] = []
+
+    def count(tx: Cursor) -> None:
+        told = "SELECT count(*) AS connections FROM pg_stat_activity WHERE application_name = ?"
+        most.append(tx.execute(told, (name,)).fetchone()["connections"])
+
+    def work(number: int) -> None:
+        for transaction in (database.reading, database.writing) if number % 2 else (database.writing, database.reading):
+            with transaction() as tx:
+                count(tx)
+
+    del recorders  # they have made the ledger
+    with closing(open_database(place)) as database, ThreadPoolExecutor(4 * FEWEST_CONNECTIONS) as threads:
+        list(threads.map(work, range(20 * FEWEST_CONNECTIONS)))
+    assert 1 < max(most) <= FEWEST_CONNECTIONS
+
+
 def test_a_server_that_is_not_there_is_told_as_a_fault_of_the_storage(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("domain.store.postgres.POOL_TIMEOUT_SECONDS", 0.5)
-    database = open_database("postgresql://nobody@127.0.0.1:1/nothing")
+    database = open_database(Place("postgresql://nobody@127.0.0.1:1/nothing"))
     with pytest.raises(OperationalError), database.reading():
         pass
     database.close()

@@ -20,7 +20,7 @@ UNLESS_THERE = " ON CONFLICT (told_id) DO UPDATE SET word = told.word || ', ' ||
 
 @pytest.fixture
 def database(settings: Settings) -> Iterator[Database]:
-    found = open_database(settings.database_url, settings.database_schema)
+    found = open_database(settings.place)
     with found.remaking() as tx:
         tx.execute(f'CREATE SCHEMA "{settings.database_schema}"')
         tx.execute("CREATE TABLE told (told_id INTEGER PRIMARY KEY, word TEXT NOT NULL)")

@@ -28,7 +28,7 @@ def forever() -> bool:
 
 @pytest.fixture
 def recorder(settings: Settings) -> Iterator[LedgerRecorder]:
-    with closing(LedgerRecorder(open_database(settings.database_url, settings.database_schema))) as found:
+    with closing(LedgerRecorder(open_database(settings.place))) as found:
         found.prepare_schema(())
         yield found
 
@@ -36,7 +36,7 @@ def recorder(settings: Settings) -> Iterator[LedgerRecorder]:
 @pytest.fixture
 def news(settings: Settings) -> Iterator[News]:
     """Of another process."""
-    database = open_database(settings.database_url, settings.database_schema)
+    database = open_database(settings.place)
     with closing(database), closing(database.news()) as listening:
         assert listening.wait(forever)
         yield listening

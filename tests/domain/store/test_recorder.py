@@ -25,7 +25,7 @@ from tests.engine import an_empty_database, only_sqlite
 
 
 def open_recorder(settings: Settings) -> LedgerRecorder:
-    recorder = LedgerRecorder(open_database(settings.database_url, settings.database_schema))
+    recorder = LedgerRecorder(open_database(settings.place))
     recorder.prepare_schema(())
     return recorder
 
