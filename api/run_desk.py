@@ -3,7 +3,7 @@ any more is taken over."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from http import HTTPStatus
@@ -55,7 +55,8 @@ class RunDesk:
         self._accepting_processes = CapacityLimiter(ACCEPTING_PROCESSES)
         self._carrying_processes = CapacityLimiter(CARRYING_PROCESSES)
         self._tasks: dict[UUID, asyncio.Task[Run]] = {}
-        self._looking: asyncio.Task[None] | None = None
+        self._looking: list[asyncio.Task[None]] = []
+        self._tidied: float | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._leaving = asyncio.Event()
 
@@ -165,7 +166,7 @@ class RunDesk:
 
     async def open(self, *, warm: bool) -> None:
         self._loop = asyncio.get_running_loop()
-        self._looking = asyncio.create_task(self._look_after())
+        self._looking = [asyncio.create_task(self._go_on(one)) for one in (self._look_after, self._end_stalled)]
         if warm:
             await self._warm_up()
 
@@ -183,8 +184,8 @@ class RunDesk:
     async def close(self) -> None:
         """Gives runs a moment to end; the others are left for whoever comes next."""
         self._leaving.set()
-        if self._looking:
-            self._looking.cancel()
+        for looking in self._looking:
+            looking.cancel()
         tasks = list(self._tasks.values())
         if tasks:
             _, unfinished = await asyncio.wait(tasks, timeout=GRACE_SECONDS)
@@ -192,24 +193,28 @@ class RunDesk:
                 task.cancel()
         await self.writing(self._runs.release)
 
-    async def _look_after(self) -> None:
-        tidied: float | None = None
+    async def _go_on(self, looking: Callable[[], Awaitable[None]]) -> None:
         while True:
             try:
-                now = asyncio.get_running_loop().time()
-                if tidied is None or now - tidied > TIDIES_EVERY.total_seconds():
-                    await self.writing(self._runs.tidy)
-                    tidied = now
-                # By those who never wait for writers.
-                if ended := await self.reading(self._runs.ledger.recorder.end_stalled):
-                    logger.warning("connections that stood still and kept others from writing were ended: %d", ended)
-                for run in await self.reading(self._runs.overdue):
-                    await self._take_up(run)
+                await looking()
             except StorageError as error:
                 logger.warning("the runs can't be looked after at the moment: %s", error)
             except Exception:
                 logger.exception("the runs could not be looked after; it will be tried again")
             await asyncio.sleep(self._look_seconds)
+
+    async def _look_after(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._tidied is None or now - self._tidied > TIDIES_EVERY.total_seconds():
+            await self.writing(self._runs.tidy)
+            self._tidied = now
+        for run in await self.reading(self._runs.overdue):
+            await self._take_up(run)
+
+    async def _end_stalled(self) -> None:
+        # By those who never wait for writers: not even the one above may keep it waiting.
+        if ended := await self.reading(self._runs.ledger.recorder.end_stalled):
+            logger.warning("connections that stood still and kept others from writing were ended: %d", ended)
 
     async def _take_up(self, run: Run) -> None:
         """A run that nobody holds: another owner's, or one of a helper of ours that is not heard of any more."""

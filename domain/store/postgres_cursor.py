@@ -6,11 +6,13 @@ and goes with it.
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from itertools import chain, count, islice
 from typing import Any, Self
 
 import psycopg
+from psycopg.abc import PQGen
 from psycopg.pq import ExecStatus
 
 from domain.store.postgres_words import PLAIN_INSERT, PostgresDialect, as_set, numbered, rows_of, translated
@@ -88,7 +90,7 @@ class PostgresCursor:
     def send(self) -> None:
         """What has been told and not sent."""
         if self._told:
-            with self._connection.pipeline():
+            with in_one_way(self._connection):
                 self._send_told()
 
     def fetchone(self) -> Any:
@@ -134,7 +136,7 @@ class PostgresCursor:
         if not self._told:
             self._cursor.execute(statement, parameters)
             return
-        with self._connection.pipeline():
+        with in_one_way(self._connection):
             self._send_told()
             self._cursor.execute(statement, parameters)
 
@@ -145,3 +147,22 @@ class PostgresCursor:
 
     def _new_cursor(self) -> psycopg.Cursor[Any]:
         return self._connection.cursor(row_factory=rows_of)
+
+
+@contextmanager
+def in_one_way(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """What is sent meanwhile goes together, and what comes back is taken at the end.
+
+    psycopg sends a Flush behind the Sync, and who stands still after that is not ended by idle_in_transaction_session_timeout:
+    PostgreSQL has stopped its clock for the message, and begins it again after a Sync only."""
+    with connection.pipeline() as pipeline:
+
+        def end() -> PQGen[None]:
+            try:
+                pipeline._enqueue_sync()  # noqa: SLF001 - there is no other way to leave the Flush out
+                yield from pipeline._communicate_gen()  # noqa: SLF001
+            finally:
+                yield from pipeline._fetch_gen(flush=False)  # noqa: SLF001
+
+        pipeline._exit_gen = end  # type: ignore[method-assign]  # noqa: SLF001
+        yield

@@ -1,5 +1,6 @@
 """Does it make no difference that PostgreSQL hears later what it is only told?"""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -8,6 +9,7 @@ from eventsourcing.persistence import IntegrityError
 from api.settings import Settings
 from domain.store.cursor import Cursor
 from domain.store.database import Database, open_database
+from domain.store.errors import Undone
 from domain.store.postgres_cursor import FEW_ROWS, FEW_ROWS_FOR_A_TABLE
 from tests.engine import only_postgres
 
@@ -139,3 +141,16 @@ def test_what_was_given_up_is_not_told(database: Database) -> None:
         give_up(tx)
     with database.looking() as tx:
         assert words(tx) == []
+
+
+def stand_still(tx: Cursor) -> None:
+    tx.execute("SET LOCAL idle_in_transaction_session_timeout TO '100ms'")
+    tx.execute(INSERT, (1, "a"))
+    words(tx)
+    time.sleep(1)
+    words(tx)
+
+
+def test_who_stands_still_after_it_has_told_something_is_ended(database: Database) -> None:
+    with pytest.raises(Undone), database.remaking() as tx:
+        stand_still(tx)

@@ -1,0 +1,234 @@
+"""Two hosts with one ledger on PostgreSQL: does one of them, stopped at the worst moment, change anything when it wakes? Is what
+holds for one process true for both?"""
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from api.auth import digest_secret
+from api.settings import Settings
+from api.wiring import Service, open_service
+from domain.partner import SetPartner
+from domain.store.postgres_locks import Locks
+from domain.token import CreateToken, RevokeToken
+from domain.values import Channel, Role, Scope
+from projections.verification import verify
+from tests.api.cli.shell import RunningServer
+from tests.engine import only_postgres
+from tests.examples import PARTNER, batch, body, item
+from tests.faults.serving import (
+    OFFERS,
+    PATIENCE_SECONDS,
+    SECRET,
+    children_of,
+    found,
+    large_batch,
+    position,
+    prepared_there,
+    send_and_forget,
+    until,
+)
+from tests.harness import OPERATOR, Caller
+from tests.single_requests import merchant_key, send
+
+pytestmark = only_postgres
+
+LEASE_SECONDS = 2.0
+TRIES = 10
+QUOTA, SENT = 40, 60
+CALLERS = 8
+
+
+class Locked:
+    """Who holds, or waits for, what in the ledger: as PostgreSQL tells it."""
+
+    def __init__(self, connection: psycopg.Connection[tuple[int]], schema: str) -> None:
+        self._connection = connection
+        self._schema = schema
+        self._locks = Locks(schema)
+
+    def is_storing(self) -> bool:
+        scope = self._locks._of(Scope(PARTNER, Channel.CUSTOM))
+        return self._is("l.mode = 'ExclusiveLock' AND l.granted AND l.locktype = 'advisory' AND %s", scope)
+
+    def is_sealing(self) -> bool:
+        """Somebody has the ledger's lock, and waits for the head."""
+        key = self._locks._ledger
+        return self._is(
+            "l.granted AND l.locktype = 'advisory' AND %s AND EXISTS (SELECT 1 FROM pg_locks h WHERE h.pid = l.pid AND NOT"
+            " h.granted AND h.relation = '\"" + self._schema + "\".head'::regclass)",
+            key,
+        )
+
+    @contextmanager
+    def head(self) -> Iterator[None]:
+        """Nobody comes to it meanwhile."""
+        with psycopg.connect(self._connection.info.dsn, autocommit=False) as other:
+            other.execute(f'LOCK TABLE "{self._schema}".head IN ACCESS EXCLUSIVE MODE')
+            yield
+            other.rollback()
+
+    def _is(self, what: str, key: int) -> bool:
+        told = what % f"(l.classid::bigint << 32) | l.objid::bigint = {key}"
+        return bool(self._connection.execute(f"SELECT 1 FROM pg_locks l WHERE {told}".encode()).fetchone())
+
+
+class Host(RunningServer):
+    """One whose processes stand still together."""
+
+    def __init__(self, settings: Settings, log: Path) -> None:
+        super().__init__(settings, log)
+        self._stopped: list[int] = []
+
+    def stop(self) -> None:
+        self._stopped = [self.process.pid, *children_of(self.process.pid)]
+        self._tell(signal.SIGSTOP)
+
+    def wake(self) -> None:
+        self._tell(signal.SIGCONT)
+        self._stopped = []
+
+    def kill(self) -> None:
+        self._tell(signal.SIGKILL)
+        super().kill()
+
+    def _tell(self, number: signal.Signals) -> None:
+        for pid in self._stopped:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+
+@pytest.fixture
+def settings(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    prepared_there(settings, monkeypatch, LEASE_SECONDS)
+    return settings
+
+
+@pytest.fixture
+def hosts(settings: Settings, tmp_path: Path) -> Iterator[tuple[Host, Host]]:
+    with Host(settings, tmp_path / "one.log") as one, Host(settings, tmp_path / "other.log") as other:
+        yield one, other
+
+
+@pytest.fixture
+def locked(settings: Settings) -> Iterator[Locked]:
+    with psycopg.connect(settings.database_url, autocommit=True) as connection:
+        yield Locked(connection, settings.database_schema)
+
+
+@pytest.fixture
+def beside(settings: Settings) -> Iterator[Service]:
+    with open_service(settings) as opened:
+        yield opened
+
+
+def patient(host: Host) -> Caller:
+    caller = host.call(SECRET)
+    caller.http.timeout = PATIENCE_SECONDS
+    return caller
+
+
+def is_completed(caller: Caller, request_id: str) -> bool:
+    return [run["state"] for run in found(caller, request_id)] == ["completed"]
+
+
+def require_once(beside: Service, hosts: tuple[Host, Host], request_id: str, events: int) -> None:
+    """The run of OFFERS offers, and so many events besides; and that both hosts serve."""
+    for number, host in enumerate(hosts):
+        assert send(patient(host), merchant_key(f"MO-after-{number}"), "Open a jar").status_code == 202
+    caller = patient(hosts[1])
+    assert is_completed(caller, request_id)
+    assert position(caller) == OFFERS + events + len(hosts)
+    assert verify(beside.ledger) == []
+
+
+# Standing still
+
+
+def test_a_host_that_stood_still_while_it_stored_a_run_can_t_end_it_when_it_wakes(
+    hosts: tuple[Host, Host], locked: Locked, beside: Service
+) -> None:
+    one, other = hosts
+    before = position(patient(other))
+    for number in range(TRIES):
+        request_id, sent = large_batch(f"stopped {number}")
+        sending = send_and_forget(one.call(SECRET), sent)
+        until(locked.is_storing)
+        one.stop()
+        if locked.is_storing():
+            break
+        one.wake()  # It has been quicker.
+        sending.join()
+        before = position(patient(other))
+    until(lambda: is_completed(patient(other), request_id))
+    assert not locked.is_storing()
+    one.wake()
+    sending.join()
+    require_once(beside, hosts, request_id, before)
+
+
+def test_a_host_that_stands_still_with_the_ledgers_lock_loses_it_and_others_go_on(
+    hosts: tuple[Host, Host], locked: Locked, beside: Service
+) -> None:
+    one, other = hosts
+    request_id, sent = large_batch("sealing")
+    sending = send_and_forget(one.call(SECRET), sent)
+    until(locked.is_storing)
+    with locked.head():
+        until(locked.is_sealing)
+        one.stop()
+    assert send(patient(other), merchant_key("MO-meanwhile"), "Open a jar").status_code == 202
+    until(lambda: is_completed(patient(other), request_id))
+    one.wake()
+    sending.join()
+    require_once(beside, hosts, request_id, 3 + 1)
+
+
+# What holds for both
+
+
+def test_a_partner_has_one_active_run_on_whichever_host(hosts: tuple[Host, Host], beside: Service) -> None:
+    request_id, sent = large_batch("the first")
+    sending = send_and_forget(hosts[0].call(SECRET), sent)
+    until(lambda: bool(found(patient(hosts[1]), request_id)))
+    second = body(batch("Insert", [item("TP-second")]))
+    reply = patient(hosts[1]).send(second)
+    assert (reply.status_code, reply.json()["type"]) == (409, "run-in-progress")
+    same = patient(hosts[1]).send(sent)
+    sending.join()
+    assert same.status_code in {200, 202}
+    until(lambda: patient(hosts[1]).send(second).status_code == 200)
+    require_once(beside, hosts, request_id, 3 + 1)
+
+
+def test_a_quota_is_used_up_exactly_by_both_hosts(hosts: tuple[Host, Host], beside: Service) -> None:
+    beside.ledger.handle(SetPartner(PARTNER, rps=0, daily_quota=QUOTA), OPERATOR)
+    callers = [patient(hosts[number % 2]) for number in range(CALLERS)]
+
+    def ask(number: int) -> int:
+        return send(callers[number % CALLERS], merchant_key(f"MO-{number}"), "Open a jar").status_code
+
+    with ThreadPoolExecutor(CALLERS) as threads:
+        assert Counter(threads.map(ask, range(SENT))) == {202: QUOTA, 429: SENT - QUOTA}
+
+
+def test_a_token_is_good_and_then_worthless_at_both_hosts_at_once(hosts: tuple[Host, Host], beside: Service) -> None:
+    secret = uuid4().hex
+    callers = [host.call(secret) for host in hosts]
+
+    def answers() -> list[int]:
+        return [caller.get("/api/v1/offers").status_code for caller in callers]
+
+    assert answers() == [401, 401]
+    beside.ledger.handle(CreateToken("books", Role.AUDITOR, None, digest_secret(secret), 0, None), OPERATOR)
+    assert answers() == [200, 200]
+    beside.ledger.handle(RevokeToken("books"), OPERATOR)
+    assert answers() == [401, 401]
