@@ -39,6 +39,17 @@ logger = logging.getLogger("offer_ledger")
 T = TypeVar("T")
 
 
+async def by_helper(
+    function: Callable[..., T], *args: object, limiter: CapacityLimiter | None = None, cancellable: bool = False
+) -> T:
+    """Raises BrokenWorkerProcess if the helper dies, and what the function raises."""
+    try:
+        return await to_process.run_sync(function, *args, limiter=limiter, cancellable=cancellable)
+    except ProcessLookupError as error:
+        # One that has died while it began: there was nobody left to be ended.
+        raise BrokenWorkerProcess(str(error)) from error
+
+
 class RunDesk:
     """Lives in the event loop of a server."""
 
@@ -116,7 +127,7 @@ class RunDesk:
 
     async def _accept_by_helper(self, upload: Upload, sender: Sender) -> Accepted:
         try:
-            return await to_process.run_sync(
+            return await by_helper(
                 helper_process.accept, self._principal, upload.arrival, sender, limiter=self._accepting_processes
             )
         except BrokenWorkerProcess as error:
@@ -135,7 +146,7 @@ class RunDesk:
 
     async def _carry_out(self, run: Run) -> Run:
         if run.body_bytes > SMALL_BYTES:
-            return await to_process.run_sync(
+            return await by_helper(
                 helper_process.carry_out,
                 self._principal,
                 run.run_id,
@@ -172,7 +183,7 @@ class RunDesk:
 
     async def _warm_up(self) -> None:
         try:
-            await to_process.run_sync(helper_process.warm_up, self._principal)
+            await by_helper(helper_process.warm_up, self._principal)
         except (BrokenWorkerProcess, StorageError) as error:
             logger.warning("no helper could be begun before anybody needs it: %r", error)
 

@@ -5,6 +5,7 @@ import logging
 import os
 import pickle
 import signal
+import sys
 import time
 from collections.abc import Callable
 from datetime import date
@@ -15,7 +16,7 @@ import pytest
 
 from api import helper_process
 from api.problems import Problem, validation_error
-from api.run_desk import RunDesk
+from api.run_desk import RunDesk, by_helper
 from api.run_work import RunFailed
 from api.schemas.messages import Complaint
 from api.wiring import Service
@@ -75,6 +76,17 @@ def fail_once(monkeypatch: pytest.MonkeyPatch, method: str, error: Exception) ->
 
 def die(_: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_helper_that_dies_while_it_begins_is_told_like_one_that_dies_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+
+    async def ask() -> list[str]:
+        # Whether it is seen at once that it has died, is chance.
+        asked = [by_helper(os.getpid) for _ in range(20)]
+        return [type(told).__name__ for told in await asyncio.gather(*asked, return_exceptions=True)]
+
+    assert set(asyncio.run(ask())) == {"BrokenWorkerProcess"}
 
 
 def find_no_storage(_: object) -> None:
