@@ -1,6 +1,8 @@
 """Identities and times."""
 
+import json
 from datetime import UTC, datetime, timedelta, timezone
+from uuid import UUID, uuid5
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +20,12 @@ def test_an_offer_uid_is_the_same_for_ever() -> None:
 @given(keys, keys)
 def test_offers_have_one_uid_exactly_when_they_have_one_key(one: OfferKey, other: OfferKey) -> None:
     assert (one.offer_uid == other.offer_uid) is (one == other)
+
+
+@given(keys)
+def test_an_offer_uid_is_made_from_a_json_array(key: OfferKey) -> None:
+    space = UUID("6f0c1d52-7a6b-5d0e-9d5b-0ffe41ed6e40")
+    assert key.offer_uid == uuid5(space, json.dumps(["offer", *key]))
 
 
 def test_a_partner_and_a_token_of_one_name_are_different_streams() -> None:
