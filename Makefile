@@ -59,16 +59,11 @@ test-long: $(VENV)/.ready ## everything on PostgreSQL, 300 kills on either datab
 faults: $(VENV)/.ready ## kill servers and watchers at twenty random moments (some minutes)
 	@OFFER_LEDGER_TEST_KILLS=20 OFFER_LEDGER_TEST_LEASE=10 $(BIN)/pytest -s tests/faults
 
-bench: $(VENV)/.ready ## large batches and activations beside raw writes, single offers beside commits of their own, a million windows, a million offers' past
-	@$(BIN)/python -m benchmarks batch
-	@echo
-	@$(BIN)/python -m benchmarks put
-	@echo
-	@$(BIN)/python -m benchmarks activations
-	@echo
-	@$(BIN)/python -m benchmarks windows
-	@echo
-	@$(BIN)/python -m benchmarks as-of
+# On which database: sqlite, postgresql or both.
+ENGINE ?= both
+
+bench: $(VENV)/.ready ## what it costs beside raw writes of the same rows, on SQLite and on PostgreSQL (an hour; ENGINE=sqlite for one)
+	@for name in batch beside put activations windows as-of; do $(BIN)/python -m benchmarks $$name --engine $(ENGINE) || exit 1; done
 
 format: $(VENV)/.ready ## put the code in its format
 	@$(BIN)/ruff check --fix --quiet

@@ -1,23 +1,63 @@
 """python -m benchmarks NAME [arguments]: runs one of them."""
 
-import sys
+import argparse
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol
 
-from benchmarks import activations, as_of, batch, put, windows
+from benchmarks import activations, as_of, batch, beside, put, windows
+from benchmarks.engines import Engine
+from benchmarks.on_postgresql import postgresql
+from benchmarks.on_sqlite import sqlite
 
-BENCHMARKS = {
-    "activations": activations.main,
-    "as-of": as_of.main,
-    "batch": batch.main,
-    "put": put.main,
-    "windows": windows.main,
+
+class Benchmark(Protocol):
+    """A module: its docstring is what `--help` says."""
+
+    __doc__: str | None
+
+    def add_arguments(self, parser: argparse.ArgumentParser, /) -> None: ...
+
+    def run(self, engine: Engine, options: argparse.Namespace, /) -> None: ...
+
+
+BENCHMARKS: Mapping[str, Benchmark] = {
+    "activations": activations,
+    "as-of": as_of,
+    "batch": batch,
+    "beside": beside,
+    "put": put,
+    "windows": windows,
 }
+ENGINES: Mapping[str, Callable[[Path], AbstractContextManager[Engine]]] = {"sqlite": sqlite, "postgresql": postgresql}
 
 
 def main() -> None:
-    name, *arguments = sys.argv[1:] or [""]
-    if name not in BENCHMARKS:
-        sys.exit(f"python -m benchmarks NAME, where NAME is one of: {', '.join(BENCHMARKS)}")
-    BENCHMARKS[name](arguments)
+    options = _options()
+    chosen = list(ENGINES) if options.engine == "both" else [options.engine]
+    with tempfile.TemporaryDirectory() as temporary:
+        for name in chosen:
+            folder = (options.directory or Path(temporary)) / name
+            folder.mkdir(parents=True, exist_ok=True)
+            with ENGINES[name](folder) as engine:
+                print(f"{options.benchmark} on {engine.description}; {os.cpu_count()} cores\n", flush=True)
+                BENCHMARKS[options.benchmark].run(engine, options)
+            print()
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks")
+    names = parser.add_subparsers(dest="benchmark", metavar="NAME", required=True)
+    for name, benchmark in BENCHMARKS.items():
+        description = str(benchmark.__doc__)
+        one = names.add_parser(name, help=description.splitlines()[0], description=description)
+        one.add_argument("--engine", choices=[*ENGINES, "both"], default="sqlite", help="the database (sqlite)")
+        one.set_defaults(directory=None)
+        benchmark.add_arguments(one)
+    return parser.parse_args()
 
 
 main()

@@ -1,20 +1,16 @@
 """How many activations are recorded per second, one by one and as batches of lines, and how long does each take?
 
-The floor is what they have written, row by row, once more: into raw SQLite tables with the same indexes, as durable as the
+The floor is what they have written once more: into raw tables of the same database with the same indexes, as durable as the
 ledger's, in a transaction for each activation; for a batch, in one for as many lines as share one in the service. The
 service and its floor take turns, round after round, so that whatever else the machine does hits both.
 """
 
 import argparse
 import json
-import os
-import sqlite3
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 
 import httpx2
 
@@ -22,6 +18,7 @@ from api.activation_batch import LINES_PER_TRANSACTION, MAX_LINES
 from api.settings import Settings
 from api.wiring import open_service
 from benchmarks.activatable import OFFERS, PUBLISHER, offer_uid, prepare
+from benchmarks.engines import Engine, environment
 from benchmarks.put import Measured
 from benchmarks.raw_rows import RawRows
 from benchmarks.sending import run_client
@@ -42,8 +39,8 @@ The times of a batch are those of all its lines, and those of its floor of one t
 class Reported:
     """A server, and how many activations it has acknowledged."""
 
-    def __init__(self, server: Server, database: Path, raw: RawRows) -> None:
-        self._server, self._database, self.raw = server, database, raw
+    def __init__(self, server: Server, engine: Engine, ledger: Settings, raw: RawRows) -> None:
+        self._server, self._engine, self._ledger, self.raw = server, engine, ledger, raw
         self._acknowledged = self._rounds = 0
 
     def one_by_one(self, connections: int, seconds: float, into: Measured) -> None:
@@ -66,22 +63,20 @@ class Reported:
     def _count(self, acknowledged: int) -> None:
         """Raises RuntimeError if the ledger doesn't hold just what was acknowledged."""
         self._acknowledged += acknowledged
-        ledger = sqlite3.connect(self._database)
-        held = ledger.execute("SELECT count(*) FROM redemption_windows").fetchone()[0]
-        ledger.close()
+        held = self._engine.select(self._ledger, "SELECT count(*) FROM redemption_windows")[0][0]
         if held != self._acknowledged:
             raise RuntimeError(f"{self._acknowledged} activations were acknowledged, and there are {held}")
 
 
-def main(arguments: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks activations", description=__doc__)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=10, help="of single ones, per number of connections (10)")
     parser.add_argument("--lines", type=int, default=MAX_LINES, help=f"per batch ({MAX_LINES})")
-    options = parser.parse_args(arguments)
-    print(f"Activations over HTTP; sqlite {sqlite3.sqlite_version}, synchronous=FULL, {os.cpu_count()} cores\n")
+
+
+def run(engine: Engine, options: argparse.Namespace) -> None:
     print(RATIOS.format(LINES_PER_TRANSACTION))
     print(f"{'connections':13}{'':9}{'per s':>8}  {'(by round)':18}{'p50':>11}{'p99':>11}{'most':>11}")
-    with tempfile.TemporaryDirectory() as name, _serving(Path(name)) as reported:
+    with _serving(engine) as reported:
         reported.one_by_one(*WARM_UP, Measured(Latency(), []))
         reported.raw.write(reported.raw.new(), 1, Latency())
         for connections in CONNECTIONS:
@@ -90,15 +85,12 @@ def main(arguments: Sequence[str]) -> None:
 
 
 @contextmanager
-def _serving(directory: Path) -> Iterator[Reported]:
-    settings = Settings(database_url=f"sqlite:///{directory}/ledger.db")
-    with open_service(settings) as service:
+def _serving(engine: Engine) -> Iterator[Reported]:
+    ledger = engine.ledger("activations")
+    with open_service(ledger) as service:
         prepare(service)
-    raw = RawRows(directory / "raw.db", settings.database)
-    environment = os.environ | {"OFFER_LEDGER_DATABASE_URL": settings.database_url}
-    with Server(environment, directory / "serve.log") as server:
-        yield Reported(server, settings.database, raw)
-    raw.close()
+    with engine.raw() as raw, Server(environment(ledger), engine.folder / "serve.log") as server:
+        yield Reported(server, engine, ledger, RawRows(engine, ledger, raw))
 
 
 def _compare_single(reported: Reported, connections: int, seconds: float) -> None:

@@ -6,9 +6,6 @@ routes and commands call. What goes through all events runs in a process of its 
 """
 
 import argparse
-import os
-import sqlite3
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -24,6 +21,7 @@ from benchmarks.as_of_events import EventQuestions
 from benchmarks.as_of_fill import Past, fill
 from benchmarks.as_of_questions import Ask, OfferQuestions, Question, Section
 from benchmarks.as_of_whole import FLOOR, TASKS, Took, go_through
+from benchmarks.engines import Engine
 from benchmarks.serving import Latency
 
 ROUNDS = 5
@@ -43,42 +41,47 @@ class Asked(NamedTuple):
         return self.taken.p50 / self.floor.p50
 
 
-def main(arguments: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks as-of", description=__doc__)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--offers", type=int, nargs=2, default=(100_000, 1_000_000), help="of both (100000 1000000)")
     parser.add_argument("--seconds", type=float, default=2, help="for each question and its floor, of each ledger (2)")
     parser.add_argument("--directory", type=Path, help="where the ledgers lie, and stay to be used again")
     parser.add_argument("--rounds", type=int, default=2, help="of going through all events, or 0 (2)")
-    options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as name, ExitStack() as opened:
-        directory = options.directory or Path(name)
-        directory.mkdir(exist_ok=True)
-        both = [opened.enter_context(_asking(directory, count)) for count in options.offers]
+
+
+def run(engine: Engine, options: argparse.Namespace) -> None:
+    with ExitStack() as opened:
+        both = [opened.enter_context(_asking(engine, count)) for count in options.offers]
         _tell_head(options.offers)
         for small, large in zip(*both, strict=False):
             _tell_section(small)
             for pair in zip(small.questions, large.questions, strict=False):
                 _tell(pair[0].name, *_compare(pair, options.seconds / ROUNDS))
         if options.rounds:
-            databases = [directory / f"{count}.db" for count in options.offers]
-            _tell_whole(*(_go_through(database, options.rounds) for database in databases))
+            ledgers = [_ledger(engine, count) for count in options.offers]
+            _tell_whole(*(_go_through(ledger, options.rounds) for ledger in ledgers))
+
+
+def _ledger(engine: Engine, offers: int) -> Settings:
+    return engine.ledger(f"offers_{offers}")
 
 
 @contextmanager
-def _asking(directory: Path, offers: int) -> Iterator[Iterator[Section]]:
-    settings = Settings(database_url=f"sqlite:///{directory}/{offers}.db")
-    past = _past(settings, directory / f"{offers}.json", offers)
-    with open_service(settings) as service:
+def _asking(engine: Engine, offers: int) -> Iterator[Iterator[Section]]:
+    ledger = _ledger(engine, offers)
+    past = _past(engine, ledger, offers)
+    with open_service(ledger) as service:
         yield chain(OfferQuestions(service, past), EventQuestions(service, past))
 
 
-def _past(settings: Settings, told: Path, offers: int) -> Past:
+def _past(engine: Engine, ledger: Settings, offers: int) -> Past:
     """Of a ledger that is filled, if that has not been done before."""
+    told = engine.folder / f"offers_{offers}.json"
     if told.exists():
         return msgspec.json.decode(told.read_bytes(), type=Past)
     started = time.perf_counter()
-    past = fill(settings, offers)
-    seconds, size = time.perf_counter() - started, settings.database.stat().st_size / 1e6
+    past = fill(ledger, offers)
+    engine.settle(ledger)
+    seconds, size = time.perf_counter() - started, engine.megabytes(ledger)
     print(f"a ledger with {past.offers:,} offers, {past.events:,} events: {seconds:.0f} s, {size:.0f} MB", flush=True)
     told.write_bytes(msgspec.json.encode(past))
     return past
@@ -106,9 +109,9 @@ def _ask(ask: Ask, number: int, seconds: float, latency: Latency) -> None:
         latency.milliseconds.append((now - before) * 1000)
 
 
-def _go_through(database: Path, rounds: int) -> dict[str, Took]:
+def _go_through(ledger: Settings, rounds: int) -> dict[str, Took]:
     """All tasks in turn, round after round; of each, the quickest time."""
-    took = [(task, go_through(database, task)) for _ in range(rounds) for task in TASKS]
+    took = [(task, go_through(ledger, task)) for _ in range(rounds) for task in TASKS]
     return {task: min((one for name, one in took if name == task), key=lambda one: one.seconds) for task in TASKS}
 
 
@@ -117,7 +120,7 @@ def _go_through(database: Path, rounds: int) -> dict[str, Took]:
 
 def _tell_head(offers: Sequence[int]) -> None:
     small, large = (f"{count:,}" for count in offers)
-    print(f"\nsqlite {sqlite3.sqlite_version}, {os.cpu_count()} cores; milliseconds, pages of up to 100 items")
+    print("\nmilliseconds, pages of up to 100 items")
     print(f"{'':38}{'items':>16}{'p50':>18}{'':8}{'p99':>18}{'p50 to floor':>18}")
     print(
         f"{'offers':38}{small:>7}{large:>10}{small:>9}{large:>10}{'ratio':>7}{small:>9}{large:>10}{small:>9}{large:>10}"

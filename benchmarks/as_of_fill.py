@@ -14,10 +14,9 @@ from uuid import UUID
 from msgspec import Struct
 
 from api.settings import Settings
-from api.wiring import open_service
+from api.wiring import Service, open_service
 from benchmarks.as_of_offers import GROUPS, PARTNERS, Offers, key
 from benchmarks.windows_fill import Clock, Stream
-from domain.ledger import OfferLedger
 from domain.partner import SetPartner
 from domain.store.commit import CommitContext
 from domain.store.cursor import Cursor
@@ -36,6 +35,7 @@ SIZES, SHARES = (1, 30, 500, 4_000, 20_000), (40, 25, 20, 13, 2)
 PER_TRANSACTION = 20_000
 """Events at least, in whatever commits."""
 CACHED_KIB = 512 * 1024
+"""By SQLite, meanwhile."""
 OPERATOR = Origin("operator", Source.CLI)
 
 
@@ -59,15 +59,16 @@ def fill(settings: Settings, offers: int) -> Past:
     past = Past(offers, datetime.now(UTC) - timedelta(days=DAYS))
     clock = Clock(past.began)
     with open_service(settings, clock) as service:
-        _Filling(service.ledger, past, clock).fill()
+        _Filling(service, past, clock).fill()
     return past
 
 
 class _Filling:
     """How far it is."""
 
-    def __init__(self, ledger: OfferLedger, past: Past, clock: Clock) -> None:
-        self._ledger, self._past, self._clock = ledger, past, clock
+    def __init__(self, service: Service, past: Past, clock: Clock) -> None:
+        self._ledger, self._past, self._clock = service.ledger, past, clock
+        self._is_shared = service.settings.is_shared
         self._offers, self._random = Offers(past.offers), Random(past.offers)
         self._done = self._days = 0
 
@@ -81,7 +82,8 @@ class _Filling:
         while self._done < until:
             following = min(self._done + per_transaction, until)
             with self._ledger.recorder.writing() as tx:
-                tx.execute(f"PRAGMA cache_size = -{CACHED_KIB}")
+                if not self._is_shared:
+                    tx.execute(f"PRAGMA cache_size = -{CACHED_KIB}")
                 while self._done < following:
                     size = self._random.choices(sizes, SHARES[: len(sizes)])[0]
                     self._commit(tx, min(size, until - self._done))

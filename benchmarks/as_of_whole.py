@@ -9,13 +9,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import NamedTuple
 
 from api.event_reading import reading
 from api.row_formats import as_lines
 from api.settings import Settings
 from api.wiring import Service, open_service
+from benchmarks.engines import environment
 from benchmarks.serving import forget_peak, memory
 from domain.store.commit import head_of
 from projections import event_list
@@ -36,9 +36,10 @@ class Took(NamedTuple):
         return self.events / self.seconds
 
 
-def go_through(database: Path, task: str) -> Took:
-    command = [sys.executable, "-m", __name__, str(database), task]
-    return Took(*json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout))
+def go_through(ledger: Settings, task: str) -> Took:
+    command = [sys.executable, "-m", __name__, task]
+    told = subprocess.run(command, env=environment(ledger), stdout=subprocess.PIPE, check=True).stdout
+    return Took(*json.loads(told))
 
 
 def _read(service: Service) -> None:
@@ -71,9 +72,9 @@ TASKS: Mapping[str, Callable[[Service], None]] = {
 }
 
 
-def _go_through(database: Path, task: str) -> Took:
+def _go_through(task: str) -> Took:
     pid = os.getpid()
-    with open_service(Settings(database_url=f"sqlite:///{database}")) as service:
+    with open_service() as service:
         with service.ledger.recorder.reading() as tx:
             event_list.page(tx, EventFilter(), 0, 100)
             events = head_of(tx).position
@@ -85,4 +86,4 @@ def _go_through(database: Path, task: str) -> Took:
 
 
 if __name__ == "__main__":
-    print(json.dumps(_go_through(Path(sys.argv[1]), sys.argv[2])))
+    print(json.dumps(_go_through(sys.argv[1])))

@@ -2,14 +2,12 @@
 
 The same server stands beside itself: one shares commits among those who come meanwhile, as `offer-ledger serve` does; the
 other gives every request a transaction of its own. They take turns, round after round, so that whatever else the machine
-does hits both. The floor is one durable row after the other in a raw SQLite database, with nothing around it.
+does hits both. The floor is one durable row after the other in a raw table of the same database, with nothing around it.
 """
 
 import argparse
 import os
-import sqlite3
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -19,6 +17,7 @@ from typing import NamedTuple
 from api.auth import digest_secret
 from api.settings import Settings
 from api.wiring import open_service
+from benchmarks.engines import Engine, environment
 from benchmarks.sending import run_client
 from benchmarks.serving import SCRIPT, Latency, Server
 from domain.partner import SetPartner
@@ -56,12 +55,10 @@ class Measured(NamedTuple):
 class Variant:
     """A server with a ledger of its own, and how many PUTs it has acknowledged."""
 
-    def __init__(self, command: Sequence[str | Path], directory: Path) -> None:
-        directory.mkdir()
-        self._settings = Settings(database_url=f"sqlite:///{directory}/ledger.db")
-        _prepare(self._settings)
-        environment = os.environ | {"OFFER_LEDGER_DATABASE_URL": self._settings.database_url}
-        self.server = Server(environment, directory / "serve.log", command)
+    def __init__(self, engine: Engine, command: Sequence[str | Path], name: str) -> None:
+        self._engine, self._ledger = engine, engine.ledger(name)
+        _prepare(self._ledger)
+        self.server = Server(environment(self._ledger), engine.folder / f"{name}.log", command)
         self._acknowledged = 0
         self._rounds = 0
 
@@ -76,30 +73,26 @@ class Variant:
         into.per_second.append(len(told["milliseconds"]) / told["seconds"])
 
     def _traces(self) -> int:
-        ledger = sqlite3.connect(self._settings.database)
-        count: int = ledger.execute("SELECT count(*) FROM traces").fetchone()[0]
-        ledger.close()
+        count: int = self._engine.select(self._ledger, "SELECT count(*) FROM traces")[0][0]
         return count
 
 
-def main(arguments: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks put", description=__doc__)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=10, help="of PUTs, per server and number of connections (10)")
-    seconds = parser.parse_args(arguments).seconds
-    print(
-        f"PUTs of single offers over HTTP; sqlite {sqlite3.sqlite_version}, synchronous=FULL, {os.cpu_count()} cores\n"
-    )
+
+
+def run(engine: Engine, options: argparse.Namespace) -> None:
     print(GOALS)
     print(f"{'connections':13}{'commits':9}{'PUT/s':>8}  {'(by round)':18}{'p50':>11}{'p99':>11}{'most':>11}")
-    with tempfile.TemporaryDirectory() as name, ExitStack() as running:
-        _tell("(floor)", "", _floor(Path(name, "raw.db")))
+    _tell("(floor)", "", _floor(engine))
+    with ExitStack() as running:
         variants = []
         for kind, command in (("shared", SHARED), ("alone", ALONE)):
-            variants.append(Variant(command, Path(name, kind)))
+            variants.append(Variant(engine, command, kind))
             running.enter_context(variants[-1].server)
             variants[-1].round(*WARM_UP, Measured(Latency(), []))
         for connections in CONNECTIONS:
-            _compare(variants[0], variants[1], connections, seconds)
+            _compare(variants[0], variants[1], connections, options.seconds)
 
 
 def _compare(shared: Variant, alone: Variant, connections: int, seconds: float) -> None:
@@ -127,18 +120,14 @@ def _prepare(settings: Settings) -> None:
         service.ledger.handle(CreateToken("partner", Role.PARTNER, PARTNER, digest_secret(SECRET), 0, None), operator)
 
 
-def _floor(database: Path) -> Measured:
+def _floor(engine: Engine) -> Measured:
     """One row per transaction, each as durable as the ledger's."""
-    latency = Latency()
-    raw = sqlite3.connect(database, isolation_level=None)
-    for statement in ("PRAGMA page_size=8192", "PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL"):
-        raw.execute(statement)
-    raw.execute("CREATE TABLE rows (row BLOB)")
-    row = os.urandom(ROW_BYTES)
-    started = now = time.perf_counter()
-    while now < started + FLOOR_SECONDS:
-        raw.execute("INSERT INTO rows VALUES (?)", (row,))
-        before, now = now, time.perf_counter()
-        latency.milliseconds.append((now - before) * 1000)
-    raw.close()
+    latency, row = Latency(), os.urandom(ROW_BYTES)
+    with engine.raw() as raw:
+        raw.execute("CREATE TABLE rows (row BLOB)")
+        started = now = time.perf_counter()
+        while now < started + FLOOR_SECONDS:
+            raw.execute("INSERT INTO rows VALUES (?)", (row,))
+            before, now = now, time.perf_counter()
+            latency.milliseconds.append((now - before) * 1000)
     return Measured(latency, [len(latency.milliseconds) / (now - started)])

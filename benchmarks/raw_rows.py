@@ -1,13 +1,13 @@
-"""How fast could activations be written at most? Their rows once more, into raw SQLite tables like the ledger's."""
+"""How fast could activations be written at most? Their rows once more, into raw tables like the ledger's."""
 
-import sqlite3
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
+from api.settings import Settings
+from benchmarks.engines import Engine, Raw, Row
 from benchmarks.serving import Latency
 
-Rows = dict[str, tuple[object, ...]]
+Rows = dict[str, Row]
 """Those of one activation, by table."""
 
 SELECTS = {
@@ -18,55 +18,38 @@ SELECTS = {
     " WHERE e.commit_id > ? ORDER BY e.commit_id",
 }
 HEAD = "head"
+NEW_HEAD = (
+    "UPDATE head SET (position, recorded_at, chain)"
+    " = (SELECT first_position, recorded_at, chain FROM commits ORDER BY commit_id DESC LIMIT 1)"
+)
 
 
 class RawRows:
     """Gets what a ledger has got, as durably."""
 
-    def __init__(self, database: Path, ledger: Path) -> None:
-        self._source = sqlite3.connect(ledger)
-        self._raw = sqlite3.connect(database, isolation_level=None)
-        for statement in ("PRAGMA page_size=8192", "PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL"):
-            self._raw.execute(statement)
-        for table in (*SELECTS, HEAD):
-            made = self._source.execute("SELECT sql FROM sqlite_master WHERE tbl_name = ? AND sql > ''", (table,))
-            for (statement,) in made.fetchall():
-                self._raw.execute(statement)
-        self._raw.execute("INSERT INTO head VALUES (1, 0, 0, x'')")
+    def __init__(self, engine: Engine, ledger: Settings, raw: Raw) -> None:
+        self._engine, self._ledger, self._raw = engine, ledger, raw
+        self._raw.copy_tables(ledger, [*SELECTS, HEAD])
+        self._raw.write({HEAD: engine.select(ledger, "SELECT * FROM head")})
         self._seen = self._newest()
-
-    def close(self) -> None:
-        self._source.close()
-        self._raw.close()
 
     def new(self) -> list[Rows]:
         """What has been recorded since the last time, every activation in a commit of its own."""
-        found = [self._source.execute(select, (self._seen,)).fetchall() for select in SELECTS.values()]
+        found = [self._engine.select(self._ledger, select, (self._seen,)) for select in SELECTS.values()]
         self._seen = self._newest()
         return [dict(zip(SELECTS, rows, strict=True)) for rows in zip(*found, strict=True)]
 
     def write(self, activations: Sequence[Rows], per_transaction: int, latency: Latency) -> float:
         """So many seconds; those of each transaction are told to `latency`."""
+        groups = [activations[first : first + per_transaction] for first in range(0, len(activations), per_transaction)]
+        transactions = [{table: [rows[table] for rows in group] for table in SELECTS} for group in groups]
         started = now = time.perf_counter()
-        for first in range(0, len(activations), per_transaction):
-            self._raw.execute("BEGIN IMMEDIATE")
-            for rows in activations[first : first + per_transaction]:
-                self._write(rows)
-            self._raw.execute("COMMIT")
+        for transaction in transactions:
+            self._raw.write(transaction, NEW_HEAD)
             before, now = now, time.perf_counter()
             latency.milliseconds.append((now - before) * 1000)
         return now - started
 
-    def _write(self, rows: Rows) -> None:
-        for table, row in rows.items():
-            self._raw.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
-        commit_id = rows["commits"][0]
-        self._raw.execute(
-            "UPDATE head SET (position, recorded_at, chain)"
-            " = (SELECT first_position, recorded_at, chain FROM commits WHERE commit_id = ?)",
-            (commit_id,),
-        )
-
     def _newest(self) -> int:
-        newest: int = self._source.execute("SELECT max(commit_id) FROM commits").fetchone()[0]
+        newest: int = self._engine.select(self._ledger, "SELECT max(commit_id) FROM commits")[0][0]
         return newest

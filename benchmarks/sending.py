@@ -1,17 +1,20 @@
 """What do requests cost their senders? One process that does little beside sending, so that the server has the machine.
 
-Every connection sends one request after the other until the time is over. Tells what it met as JSON; ends with an error at
-anything but the answer that is awaited.
+Every connection sends one request after the other until the time is over, or until it is told to end (SIGTERM). Tells what it
+met as JSON; ends with an error at anything but the answer that is awaited.
 """
 
 import asyncio
 import gc
 import json
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
+from math import inf
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -49,6 +52,10 @@ class Connection(asyncio.Protocol):
     def begin(self, now: float) -> None:
         self._until = now + self._seconds
         self._send(now)
+
+    def end(self) -> None:
+        """When the answer has come that is waited for."""
+        self._until = 0.0
 
     def data_received(self, data: bytes) -> None:
         self._received += data
@@ -91,16 +98,46 @@ def send(requests: Requests, awaited: bytes) -> None:
 
 def run_client(module: str, url: str, secret: str, mark: int, connections: int, seconds: float) -> dict[str, Any]:
     """What a client in a process of its own has met: `seconds` in all, and the `milliseconds` of each request."""
+    return _told(_begin_client(module, url, secret, mark, connections, seconds))
+
+
+@contextmanager
+def client_meanwhile(module: str, url: str, secret: str, mark: int) -> Iterator[list[float]]:
+    """Sends on one connection while the block runs; at its end, there are the milliseconds of each request."""
+    client = _begin_client(module, url, secret, mark, 1, inf)
+    milliseconds: list[float] = []
+    try:
+        yield milliseconds
+    finally:
+        client.terminate()
+        milliseconds += _told(client)["milliseconds"]
+
+
+def _begin_client(
+    module: str, url: str, secret: str, mark: int, connections: int, seconds: float
+) -> subprocess.Popen[bytes]:
+    """It sends already."""
     address = urlsplit(url)
     target = (str(address.hostname), str(address.port), secret, str(mark), str(connections), str(seconds))
-    command = [sys.executable, "-m", module, *target]
-    told: dict[str, Any] = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
-    return told
+    client = subprocess.Popen([sys.executable, "-m", module, *target], stdout=subprocess.PIPE)
+    assert client.stdout  # noqa: S101 - it is a pipe
+    client.stdout.readline()
+    return client
+
+
+def _told(client: subprocess.Popen[bytes]) -> dict[str, Any]:
+    told, _ = client.communicate()
+    if client.returncode:
+        raise subprocess.CalledProcessError(client.returncode, client.args)
+    met: dict[str, Any] = json.loads(told)
+    return met
 
 
 async def _send_all(target: Target, to_be: list[Callable[[], Connection]]) -> None:
     loop = asyncio.get_running_loop()
     opened = [(await loop.create_connection(one, target.host, target.port))[1] for one in to_be]
+    loop.add_signal_handler(signal.SIGTERM, _end_all, opened)
+    print("sending", flush=True)
     started = time.perf_counter()
     for connection in opened:
         connection.begin(started)
@@ -108,3 +145,8 @@ async def _send_all(target: Target, to_be: list[Callable[[], Connection]]) -> No
     took = time.perf_counter() - started
     milliseconds = [one for connection in opened for one in connection.milliseconds]
     print(json.dumps({"seconds": took, "milliseconds": milliseconds}))
+
+
+def _end_all(connections: Sequence[Connection]) -> None:
+    for connection in connections:
+        connection.end()

