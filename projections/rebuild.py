@@ -136,7 +136,8 @@ class _Rebuilding:
         with self._ledger.recorder.alone() as tx:
             self._require_token(tx)
             replaced = tx.dialect.table_names(tx) & {projection.name for projection in self._projections}
-            tx.dialect.have_alone(tx, sorted(replaced))
+            # Who has begun to read has the head, and would find the new tables as far as they were filled by then.
+            tx.dialect.have_alone(tx, ["head", *sorted(replaced)])
             self._catch_up(tx)
             put_in_place(tx, self._projections)
         self._watch(self._position, self._position)

@@ -1,12 +1,16 @@
 """Who waits for whom on PostgreSQL?
 
-Locks end with their transactions, whatever becomes of a process. The first one is on a table, the others are advisory. Everyone
+Locks end with their transactions, whatever becomes of a process. The first two are on tables, the others are advisory. Everyone
 takes them in this order:
 
     schema   shared by all; of who makes another one, for whom all others are over
+    head     shared by all who read a snapshot
     scope    of a run while it is stored; shared by single requests that wait for that
     storing  shared by all who are storing much; of who must be alone
     ledger   of who changes something quickly, and of who gives a commit its place
+
+Only who puts tables in the place of others asks for the head last, for a moment: a snapshot that is older than what is in them
+must not find them.
 """
 
 from collections.abc import Collection
@@ -21,7 +25,7 @@ _PATIENT = f"BEGIN; SET LOCAL lock_timeout TO '{LOCK_TIMEOUT_SECONDS}s'"
 _SCHEMA = "LOCK TABLE schema_version IN ACCESS SHARE MODE"
 _BEGIN = f"{_PATIENT}; {_SCHEMA}"
 # LOCK TABLE comes before the snapshot: who has waited there sees the ledger as it is after that.
-BEGIN_READING = f"BEGIN ISOLATION LEVEL REPEATABLE READ; {_SCHEMA}"
+BEGIN_READING = "BEGIN ISOLATION LEVEL REPEATABLE READ; LOCK TABLE schema_version, head IN ACCESS SHARE MODE"
 _WHOLE_SCHEMA = (
     "DO $$ BEGIN IF to_regclass('schema_version') IS NOT NULL THEN"
     " LOCK TABLE schema_version IN ACCESS EXCLUSIVE MODE; END IF; END $$"

@@ -6,6 +6,7 @@ import pytest
 
 from domain.ledger import OfferLedger
 from domain.store import again
+from domain.store.commit import head_of
 from domain.values import Channel, OfferKey
 from projections.rebuild import rebuild
 from projections.shadows import leftovers
@@ -43,6 +44,19 @@ def test_a_rebuild_waits_for_a_reader_and_others_write_meanwhile(
     assert verify(ledger) == []
     with ledger.recorder.reading() as tx:
         assert leftovers(tx) == []
+
+
+def test_who_has_begun_to_read_does_not_find_tables_that_were_filled_since(
+    ledger: OfferLedger, caplog: pytest.LogCaptureFixture
+) -> None:
+    bring_an_offer(ledger, "before")
+    rebuilding = threading.Thread(target=rebuild, args=(ledger,))
+    with ledger.recorder.reading() as tx:
+        assert head_of(tx).position
+        rebuilding.start()
+        until(lambda: "is waited for" in caplog.text or not rebuilding.is_alive())
+        assert tx.execute("SELECT count(*) FROM inventory").fetchone()[0] == 1
+    rebuilding.join()
 
 
 def test_after_a_rebuild_it_is_known_how_the_tables_are_filled(ledger: OfferLedger) -> None:
