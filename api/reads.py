@@ -1,7 +1,8 @@
 """Where is a request read that only looks? Where its caller misses nothing that it has seen: on the standby, or the primary."""
 
+import re
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
 from functools import wraps
 from typing import Annotated, Any, ParamSpec, TypeVar, cast
@@ -12,11 +13,17 @@ from api.auth import Here
 from api.positions import LEDGER_POSITION, tell
 from api.problems import validation_error
 from api.schemas.messages import Complaint
-from api.schemas.query import Position
+from api.schemas.query import MAX_DIGITS, Position
+from api.schemas.times import read_time
 from api.standby import Standby
 from domain.ledger import OfferLedger, StorageError
 from domain.store.commit import head_of
 from domain.store.cursor import Cursor
+from domain.values import EPOCH
+
+PAST_POSITIONS = ("asOfPosition", "fromPosition", "toPosition", "afterPosition")
+PAST_TIMES = ("asOf", "from", "to", "at")
+"""The parameters that name a place in the ledger's past, wherever there are some."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -28,7 +35,8 @@ class Behind(StorageError):  # noqa: N818 - it says what is the case
 
 class Reads:
     """The snapshots of one request, as domain.ledger.Snapshots has them. `seen`: the position that all of them must have;
-    `otherwise`: who answers if they don't."""
+    `until`: and a commit of that time or later, so that nothing can come any more before it; `otherwise`: who answers if they
+    don't."""
 
     def __init__(
         self,
@@ -37,18 +45,22 @@ class Reads:
         snapshot: Callable[[], AbstractContextManager[Cursor]],
         seen: int | None,
         otherwise: "Reads | None" = None,
+        until: datetime = EPOCH,
     ) -> None:
         self.seen, self.otherwise = seen, otherwise
+        self._until = until
         self._request, self._ledger = request, ledger
         self._snapshot = snapshot
 
     @contextmanager
     def reading(self) -> Iterator[Cursor]:
         with self._snapshot() as tx:
-            position = head_of(tx).position
-            if self.seen is not None and position < self.seen:
-                raise Behind if self.otherwise else _ahead()
-            tell(self._request, position)
+            head = head_of(tx)
+            if self.seen is not None and head.position < self.seen:
+                raise Behind if self.otherwise else _refused("lies ahead of the ledger")
+            if (head.recorded_at or EPOCH) < self._until:
+                raise Behind
+            tell(self._request, head.position)
             yield tx
 
     def present(self, tx: Cursor) -> datetime:
@@ -57,15 +69,12 @@ class Reads:
     def settle(self, moment: datetime) -> None:
         if self.otherwise is None:
             self._ledger.settle(moment)
-            return
-        with self.reading() as tx:
-            newest = head_of(tx).recorded_at
-        if newest is None or newest < moment:
-            raise Behind
+        else:
+            self._until = max(self._until, moment)
 
 
-def _ahead() -> Exception:
-    return validation_error([Complaint(("header", LEDGER_POSITION), "lies ahead of the ledger")])
+def _refused(why: str) -> Exception:
+    return validation_error([Complaint(("header", LEDGER_POSITION), why)])
 
 
 Seen = Annotated[
@@ -79,6 +88,8 @@ Seen = Annotated[
 
 
 async def _of_the_primary(request: Request, service: Here, seen: Seen = None) -> Reads:
+    if len(request.headers.getlist(LEDGER_POSITION)) > 1:
+        raise _refused("given more than once")
     return Reads(request, service.ledger, service.ledger.reading, seen)
 
 
@@ -90,7 +101,20 @@ async def _of_either(request: Request, service: Here, primary: PrimaryReads) -> 
     standby, seen = cast("Standby | None", request.app.state.standby), primary.seen
     if seen is None or standby is None or not standby.is_there:
         return primary
-    return Reads(request, service.ledger, standby.reading, seen, otherwise=primary)
+    # Its past may be shorter than that of the ledger, and must not be told for it.
+    position, time = _past_of(request)
+    return Reads(request, service.ledger, standby.reading, max(seen, position), primary, time)
+
+
+def _past_of(request: Request) -> tuple[int, datetime]:
+    """Up to which position and time it is asked for. What is none is refused by the route."""
+    told = request.query_params
+    positions = [told[name] for name in PAST_POSITIONS if re.fullmatch(rf"[0-9]{{1,{MAX_DIGITS}}}", told.get(name, ""))]
+    times = [EPOCH]
+    for name in PAST_TIMES:
+        with suppress(ValueError):
+            times.append(read_time(told.get(name)))
+    return max(map(int, positions), default=0), max(times)
 
 
 AnyReads = Annotated[Reads, Depends(_of_either)]

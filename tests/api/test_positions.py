@@ -97,6 +97,13 @@ def test_a_position_that_is_none_or_lies_ahead_is_422_and_named(auditor: Caller,
         assert problem(reply) == (422, "validation-error", [f"/header/{LEDGER_POSITION}"]), path
 
 
+def test_two_positions_are_none(auditor: Caller, busy: str, service: Service) -> None:
+    told = [(LEDGER_POSITION, str(position)) for position in (1, newest(service))]
+    for path in (*reads(auditor, busy), *reads_of_requests(auditor)):
+        reply = auditor.http.get(path, headers=told)
+        assert problem(reply) == (422, "validation-error", [f"/header/{LEDGER_POSITION}"]), path
+
+
 def test_the_description_has_the_header_with_all_that_reads_and_all_that_answers(call: Call, token: MakeToken) -> None:
     document: dict[str, Any] = call(token()).get("/api/v1/openapi.json").json()
     taking, telling = set(), set()

@@ -4,6 +4,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,7 +21,7 @@ from api.wiring import Service, open_service
 from domain.ledger import StorageError
 from domain.partner import SetPartner
 from domain.token import RevokeToken
-from domain.values import Role
+from domain.values import Role, utc_text
 from tests.api.cli.shell import require_refusal, run_script
 from tests.api.merchants import merchant_offer, put
 from tests.api.positions import ask, position_of, reads, reads_of_requests
@@ -31,6 +32,17 @@ from tests.harness import OPERATOR, Call, Caller, Clock, MakeToken
 from tests.own_postgres import OwnPostgres
 
 OFFERS, EVENTS = "/api/v1/offers", "/api/v1/audit/events"
+PAST = (
+    "/api/v1/offers?asOf={time}",
+    "/api/v1/offers?asOfPosition={position}",
+    "/api/v1/offers/counts?asOf={time}",
+    "/api/v1/audit/events?to={time}",
+    "/api/v1/audit/events?afterPosition={position}",
+    "/api/v1/audit/diff?from={time}",
+    "/api/v1/audit/diff?fromPosition=0&toPosition={position}",
+    "/api/v1/audit/changed-verdicts?from=1970-01-01T00:00:00Z&to={time}",
+    "/api/v1/redemption-windows?at={time}",
+)
 RETRY_SECONDS = 0.1
 NOT_LONG_SECONDS = 8.0
 
@@ -118,6 +130,26 @@ def test_what_a_caller_has_seen_is_read_from_the_standby_and_all_else_from_the_p
         assert problem(ask(auditor, OFFERS, newer + 1))[2] == [f"/header/{LEDGER_POSITION}"]
     until(lambda: head_there(standby, settings) == newer)
     assert ask(auditor, OFFERS, newer).json() == ask(auditor, OFFERS).json()
+
+
+def test_the_past_up_to_where_the_standby_has_it_is_read_there_and_what_may_be_longer_from_the_primary(
+    standby: OwnPostgres, settings: Settings, partner: Caller, auditor: Caller, clock: Clock
+) -> None:
+    change(partner)
+    clock.move(seconds=10)
+    seen = change(partner)
+    ten = timedelta(seconds=10)
+    with standing_still(standby, settings, seen):
+        clock.move(seconds=10)
+        newer = change(partner)
+        until_answered_by_it(auditor, seen)
+        for path in PAST:
+            there, beyond = (
+                ask(auditor, path.format(time=utc_text(time), position=position), seen)
+                for time, position in ((clock.now - ten, seen), (clock.now, newer))
+            )
+            assert (there.status_code, position_of(there)) == (200, seen), path
+            assert (beyond.status_code, position_of(beyond)) == (200, newer), path
 
 
 def test_what_became_of_a_request_is_told_by_the_primary_for_it_changes_without_a_new_position(
