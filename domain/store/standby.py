@@ -1,6 +1,6 @@
 """How is a hot standby of the ledger's PostgreSQL read? Needs psycopg (extra `postgres`)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,9 +14,9 @@ from domain.store.cursor import Cursor
 from domain.store.database import Place
 from domain.store.postgres import library_errors, prepare
 from domain.store.postgres_cursor import PostgresCursor
-from domain.store.postgres_locks import Locks
+from domain.store.postgres_locks import BEGIN_READING, Locks
 from domain.store.postgres_words import PostgresDialect
-from domain.store.schema import SchemaMismatch
+from domain.store.schema import VERSIONS, SchemaMismatch, require_versions
 
 POOL_TIMEOUT_SECONDS = 1.0
 # One that has gone without a word is soon given up; the URL may say otherwise.
@@ -28,6 +28,8 @@ PATIENCE: dict[str, Any] = {
     "keepalives_count": 2,
 }
 NOT_WRITTEN = {"target_session_attrs": "standby", "autocommit": True}
+# While it replays what takes a table away, the primary answers.
+NOT_WAITING = "SET lock_timeout TO '1s'; SET default_transaction_read_only TO on"
 
 
 class StandbyConnections:
@@ -65,8 +67,8 @@ class StandbyConnections:
         """A transaction that sees one snapshot. PostgreSQL may end it, if it is long and the primary has done away with what it
         looks at."""
         with library_errors(), self._pool.connection() as connection:
-            connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             try:
+                _require_schema(connection.execute(f"{BEGIN_READING}; {VERSIONS}").set_result(-1).fetchall())
                 yield PostgresCursor(connection, self._dialect, since=None)
             finally:
                 if not connection.closed:
@@ -74,13 +76,23 @@ class StandbyConnections:
 
     def _prepare(self, connection: psycopg.Connection[Any]) -> None:
         prepare(connection, self._schema)
+        connection.execute(NOT_WAITING)
         with library_errors():
+            _require_schema(connection.execute(VERSIONS).fetchall())
             found = ledger_name(PostgresCursor(connection, self._dialect, since=None))
         if not found:
             raise OperationalError("It has nothing of the ledger yet")
         # Looked up only now: it has what the standby has.
         if found != self._name():
             raise SchemaMismatch("The standby is not one of this ledger")
+
+
+def _require_schema(versions: Sequence[Sequence[Any]]) -> None:
+    try:
+        require_versions(versions)
+    except SchemaMismatch as error:
+        # The primary has the right one, and what it has comes to the standby by itself.
+        raise OperationalError(str(error)) from error
 
 
 def _require_recovery(connection: psycopg.Connection[Any]) -> None:

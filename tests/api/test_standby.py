@@ -20,9 +20,12 @@ from api.standby import Standby, require_its_standby, standby_of
 from api.wiring import Service, open_service
 from domain.ledger import StorageError
 from domain.partner import SetPartner
+from domain.store import schema
+from domain.store.cursor import Cursor
 from domain.token import RevokeToken
 from domain.values import Role, utc_text
-from tests.api.cli.shell import require_refusal, run_script
+from projections.rebuild import rebuild
+from tests.api.cli.shell import by_hand, require_refusal, run_script
 from tests.api.merchants import merchant_offer, put
 from tests.api.positions import ask, position_of, reads, reads_of_requests
 from tests.api.publishing import problem
@@ -266,6 +269,86 @@ def test_what_the_standby_breaks_off_is_answered_by_the_primary_from_the_start(
         assert route(reads=by_standby) == "by the primary"
         assert found.is_there
     assert begun == [by_standby, by_primary]
+
+
+def test_what_a_rebuild_has_put_in_place_since_is_not_found_by_who_has_begun_to_read_there(
+    standby: OwnPostgres, settings: Settings, service: Service, offer: str
+) -> None:
+    def count(tx: Cursor) -> int:
+        return int(tx.execute("SELECT count(*) FROM inventory").fetchone()[0])
+
+    def read_after_a_rebuild(found: Standby) -> None:
+        with found.reading() as tx:
+            rebuild(service.ledger)
+            until(lambda: is_replayed(service, standby, settings))
+            assert count(tx) == 1
+
+    assert offer
+    until(lambda: head_there(standby, settings) == service.ledger.recorder.max_notification_id())
+    with looked_after(service) as found:
+        until(lambda: found.is_there)
+        with pytest.raises(StorageError):
+            read_after_a_rebuild(found)
+        with found.reading() as tx:
+            assert count(tx) == 1
+
+
+def is_replayed(service: Service, standby: OwnPostgres, settings: Settings) -> bool:
+    """Which table the inventory is has been told to the standby."""
+    told = "SELECT to_regclass(%s)::oid::bigint"
+    name = f"{settings.database_schema}.inventory"
+    found = []
+    for url in (service.settings.database_url, standby.url):
+        with psycopg.connect(url) as connection:
+            found.append(connection.execute(told, (name,)).fetchone())
+    return found[0] == found[1]
+
+
+def test_nobody_waits_long_for_a_table_that_is_being_taken_away_there(
+    primary: OwnPostgres, standby: OwnPostgres, settings: Settings, service: Service
+) -> None:
+    until(lambda: head_there(standby, settings) == service.ledger.recorder.max_notification_id())
+    with looked_after(service) as found, psycopg.connect(primary.url) as losing, psycopg.connect(standby.url) as there:
+        until(lambda: found.is_there)
+        losing.execute(f"LOCK TABLE {settings.database_schema}.head IN ACCESS EXCLUSIVE MODE")
+        losing.execute("SELECT pg_switch_wal()")
+        told = "SELECT 1 FROM pg_locks WHERE mode = 'AccessExclusiveLock'"
+        until(lambda: there.execute(told).fetchone() is not None)
+        began = time.monotonic()
+        with pytest.raises(StorageError), found.reading():
+            pass
+        assert time.monotonic() - began < NOT_LONG_SECONDS
+
+
+def test_a_standby_that_has_not_come_to_a_migration_yet_is_not_read_until_it_has(
+    standby: OwnPostgres,
+    settings: Settings,
+    partner: Caller,
+    auditor: Caller,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    seen = change(partner)
+    with standing_still(standby, settings, seen):
+        newer = change(partner)
+        until_answered_by_it(auditor, seen)
+        with by_hand(settings) as tx:
+            tx.execute("UPDATE schema_version SET version = version + 1")
+        monkeypatch.setattr(schema, "SCHEMA_VERSION", schema.SCHEMA_VERSION + 1)
+        require_its_standby_of(settings)
+        answers = [ask(auditor, OFFERS, seen) for _ in range(3)]
+        assert [(answer.status_code, position_of(answer)) for answer in answers] == [(200, newer)] * 3
+        until(lambda: "The standby can't be read" in caplog.text)
+    until(lambda: "The standby can be read again" in caplog.text)
+    with standing_still(standby, settings, newer):
+        change(partner)
+        until_answered_by_it(auditor, newer)
+
+
+def require_its_standby_of(settings: Settings) -> None:
+    """A server begins."""
+    with open_service(settings) as service:
+        require_its_standby(service)
 
 
 def test_a_standby_that_has_been_promoted_is_not_read_any_more(
