@@ -3,6 +3,7 @@ holds for one process true for both?"""
 
 import os
 import signal
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
+import httpx2
 import psycopg
 import pytest
 
@@ -17,6 +19,7 @@ from api.auth import digest_secret
 from api.settings import Settings
 from api.wiring import Service, open_service
 from domain.partner import SetPartner
+from domain.store.database import STALLED_SECONDS
 from domain.store.postgres_locks import Locks
 from domain.token import CreateToken, RevokeToken
 from domain.values import Channel, Role, Scope
@@ -42,43 +45,49 @@ from tests.single_requests import merchant_key, send
 pytestmark = only_postgres
 
 LEASE_SECONDS = 2.0
-TRIES = 10
 QUOTA, SENT = 40, 60
 CALLERS = 8
 
 
 class Locked:
-    """Who holds, or waits for, what in the ledger: as PostgreSQL tells it."""
+    """Who holds what in the ledger, as PostgreSQL tells it; and how to stop somebody who does."""
 
     def __init__(self, connection: psycopg.Connection[tuple[int]], schema: str) -> None:
         self._connection = connection
         self._schema = schema
-        self._locks = Locks(schema)
-
-    def is_storing(self) -> bool:
-        scope = self._locks._of(Scope(PARTNER, Channel.CUSTOM))
-        return self._is("l.mode = 'ExclusiveLock' AND l.granted AND l.locktype = 'advisory' AND %s", scope)
-
-    def is_sealing(self) -> bool:
-        """Somebody has the ledger's lock, and waits for the head."""
-        key = self._locks._ledger
-        return self._is(
-            "l.granted AND l.locktype = 'advisory' AND %s AND EXISTS (SELECT 1 FROM pg_locks h WHERE h.pid = l.pid AND NOT"
-            " h.granted AND h.relation = '\"" + self._schema + "\".head'::regclass)",
-            key,
-        )
+        locks = Locks(schema)
+        self._run, self._ledger = locks._of(Scope(PARTNER, Channel.CUSTOM)), locks._ledger
 
     @contextmanager
-    def head(self) -> Iterator[None]:
-        """Nobody comes to it meanwhile."""
-        with psycopg.connect(self._connection.info.dsn, autocommit=False) as other:
-            other.execute(f'LOCK TABLE "{self._schema}".head IN ACCESS EXCLUSIVE MODE')
+    def short_of_its_events(self, host: "Host") -> Iterator[None]:
+        """Whoever stores a run meanwhile gets no further; the host is stopped there."""
+        with self._short_of(f'LOCK TABLE "{self._schema}".events IN SHARE MODE'):
             yield
-            other.rollback()
+            until(lambda: self._is_there_with(self._run))
+            host.stop()
 
-    def _is(self, what: str, key: int) -> bool:
-        told = what % f"(l.classid::bigint << 32) | l.objid::bigint = {key}"
-        return bool(self._connection.execute(f"SELECT 1 FROM pg_locks l WHERE {told}".encode()).fetchone())
+    @contextmanager
+    def short_of_the_head(self, host: "Host") -> Iterator[None]:
+        """The same for who gives a commit its place, and has the ledger's lock."""
+        with self._short_of(f'SELECT 1 FROM "{self._schema}".head FOR UPDATE'):
+            yield
+            until(lambda: self._is_there_with(self._ledger))
+            host.stop()
+
+    @contextmanager
+    def _short_of(self, statement: str) -> Iterator[None]:
+        with psycopg.connect(self._connection.info.dsn) as other:
+            other.execute(statement.encode())
+            yield
+
+    def _is_there_with(self, key: int) -> bool:
+        """Somebody has this lock, and waits for another one."""
+        told = (
+            "SELECT 1 FROM pg_locks l WHERE l.granted AND l.locktype = 'advisory' AND l.mode = 'ExclusiveLock'"
+            " AND (l.classid::bigint << 32) | l.objid::bigint = %s"
+            " AND EXISTS (SELECT 1 FROM pg_locks w WHERE w.pid = l.pid AND NOT w.granted)"
+        )
+        return self._connection.execute(told, (key,)).fetchone() is not None
 
 
 class Host(RunningServer):
@@ -157,22 +166,15 @@ def test_a_host_that_stood_still_while_it_stored_a_run_can_t_end_it_when_it_wake
     hosts: tuple[Host, Host], locked: Locked, beside: Service
 ) -> None:
     one, other = hosts
-    before = position(patient(other))
-    for number in range(TRIES):
-        request_id, sent = large_batch(f"stopped {number}")
-        sending = send_and_forget(one.call(SECRET), sent)
-        until(locked.is_storing)
-        one.stop()
-        if locked.is_storing():
-            break
-        one.wake()  # It has been quicker.
-        sending.join()
-        before = position(patient(other))
+    request_id, sent = large_batch("stopped")
+    replies: list[httpx2.Response] = []
+    with locked.short_of_its_events(one):
+        sending = send_and_forget(one.call(SECRET), sent, replies)
     until(lambda: is_completed(patient(other), request_id))
-    assert not locked.is_storing()
     one.wake()
     sending.join()
-    require_once(beside, hosts, request_id, before)
+    assert [reply.status_code for reply in replies] == [200]
+    require_once(beside, hosts, request_id, 3)
 
 
 def test_a_host_that_stands_still_with_the_ledgers_lock_loses_it_and_others_go_on(
@@ -180,15 +182,17 @@ def test_a_host_that_stands_still_with_the_ledgers_lock_loses_it_and_others_go_o
 ) -> None:
     one, other = hosts
     request_id, sent = large_batch("sealing")
-    sending = send_and_forget(one.call(SECRET), sent)
-    until(locked.is_storing)
-    with locked.head():
-        until(locked.is_sealing)
-        one.stop()
+    replies: list[httpx2.Response] = []
+    with locked.short_of_the_head(one):
+        sending = send_and_forget(one.call(SECRET), sent, replies)
+    began = time.monotonic()
     assert send(patient(other), merchant_key("MO-meanwhile"), "Open a jar").status_code == 202
+    assert time.monotonic() - began > STALLED_SECONDS - 1
+    assert "connections that stood still" in other.log
     until(lambda: is_completed(patient(other), request_id))
     one.wake()
     sending.join()
+    assert [reply.status_code for reply in replies] == [200]
     require_once(beside, hosts, request_id, 3 + 1)
 
 
