@@ -33,6 +33,8 @@ LOOKS_PER_LEASE = 10
 TIDIES_EVERY = timedelta(hours=1)
 GRACE_SECONDS = 5.0
 POLL_SECONDS = 0.2
+HELPER_BEGINS_SECONDS = 20.0
+"""So long may a helper take to begin, on a busy machine, before it is replaced: the next one would take as long."""
 
 logger = logging.getLogger("offer_ledger")
 
@@ -66,6 +68,8 @@ class RunDesk:
         self._accepting_processes = CapacityLimiter(ACCEPTING_PROCESSES)
         self._carrying_processes = CapacityLimiter(CARRYING_PROCESSES)
         self._tasks: dict[UUID, asyncio.Task[Run]] = {}
+        self._begun: dict[UUID, tuple[int, float]] = {}
+        """For each task, the fence that its run had then, and when that was."""
         self._looking: list[asyncio.Task[None]] = []
         self._tidied: float | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -140,6 +144,7 @@ class RunDesk:
 
     def _begin(self, run: Run) -> None:
         if run.run_id not in self._tasks:
+            self._begun[run.run_id] = run.lease.fence, asyncio.get_running_loop().time()
             task = asyncio.create_task(self._carry_out(run))
             self._tasks[run.run_id] = task
             task.add_done_callback(lambda done: self._ended(run, done))
@@ -159,7 +164,7 @@ class RunDesk:
         return run_work.carry_out(self._runs, self._runs.claim(run.run_id), self._max_image_bytes)
 
     def _ended(self, run: Run, task: asyncio.Task[Run]) -> None:
-        del self._tasks[run.run_id]
+        del self._tasks[run.run_id], self._begun[run.run_id]
         if task.cancelled():
             return
         match task.exception():
@@ -231,8 +236,11 @@ class RunDesk:
         """A run that nobody holds: another owner's, or one of a helper of ours that is not heard of any more."""
         task = self._tasks.get(run.run_id)
         if task and run.state is RunState.RUNNING and run.body_bytes > SMALL_BYTES:
+            fence, begun = self._begun[run.run_id]
+            if run.lease.fence == fence and asyncio.get_running_loop().time() - begun < HELPER_BEGINS_SECONDS:
+                return  # it has not claimed the run yet
             try:
-                await self.writing(self._runs.claim, run.run_id)
+                run = await self.writing(self._runs.claim, run.run_id)
             except RunNotYours:
                 return
             logger.warning("run %s: its helper is not heard of any more and is replaced", run.run_id)

@@ -10,15 +10,18 @@ import time
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
-from uuid import uuid4
+from types import SimpleNamespace
+from uuid import UUID, uuid4
 
 import pytest
 
 from api import helper_process
+from api.helper_process import Principal
 from api.problems import Problem, validation_error
 from api.run_desk import RunDesk, by_helper
 from api.run_work import RunFailed
 from api.schemas.messages import Complaint
+from api.upload import SMALL_BYTES
 from api.wiring import Service
 from domain.ledger import StorageError
 from domain.refusals import (
@@ -46,9 +49,10 @@ from domain.refusals import (
     UnknownToken,
     WindowDaysOutOfBounds,
 )
+from domain.run import Run
 from domain.run_ledger import RunLedger
 from domain.values import Operation
-from tests.api.other_hands import accept_elsewhere
+from tests.api.other_hands import accept_elsewhere, other_owner
 from tests.examples import batch, body, item
 from tests.harness import Caller
 
@@ -105,6 +109,26 @@ def test_a_server_begins_though_its_first_helper_does_not(
         await desk.close()
 
     asyncio.run(begin())
+
+
+def carry_out_late(principal: Principal, run_id: UUID) -> Run:
+    time.sleep(3)
+    return helper_process.carry_out(principal, run_id)
+
+
+def test_a_helper_that_takes_long_to_begin_is_waited_for(
+    partner: Caller, service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    large = batch("Insert", [item(f"TP-{number}", offerDetails="Noodles. " * 300) for number in range(400)])
+    run = accept_elsewhere(service, large)
+    other_owner(service).claim(run.run_id)
+    assert run.body_bytes > SMALL_BYTES
+    monkeypatch.setattr("api.run_desk.helper_process", SimpleNamespace(carry_out=carry_out_late))
+    service.clock.move(hours=1)  # type: ignore[attr-defined]
+    until(lambda: partner.get(f"/api/v1/runs/{run.run_id}").json()["state"] == "completed")
+    assert "is replaced" not in caplog.text
+    with service.ledger.recorder.reading() as tx:
+        assert tx.execute("SELECT attempts FROM runs").fetchone()["attempts"] == 2
 
 
 @pytest.mark.parametrize("error", [ValueError("odd"), StorageError("gone")], ids=["a fault", "the storage"])
