@@ -88,8 +88,15 @@ class OfferQuestions:
                 yield self._page_question(f"{name}, {when}", wanted, asked, 0)
                 if name == "all":
                     there = self._count(asked, None, 0)
-                    yield self._page_question("  in the midst of them", wanted, asked, there // 2)
-                    yield self._page_question("  the last page", wanted, asked, there - LIMIT // 2)
+                    yield self._page_question("  in the midst of them", wanted, asked, self._place(there // 2))
+                    yield self._page_question("  the last page", wanted, asked, self._place(there - LIMIT // 2))
+
+    def _place(self, offers: int) -> int:
+        """After so many; as they are numbered, which has gaps."""
+        with self._ledger.recorder.reading() as tx:
+            last = "SELECT offer_id FROM inventory ORDER BY offer_id LIMIT 1 OFFSET ?"
+            place: int = tx.execute(last, (max(offers - 1, 0),)).fetchone()["offer_id"]
+            return place
 
     def _page_question(self, name: str, wanted: OfferFilter, asked: Asked, after: int) -> Question:
         return Question(name, partial(self._page, wanted, asked, after), partial(self._page, wanted, PRESENT, after))
