@@ -1,43 +1,45 @@
 """How long do others wait while one partner's large batch is carried out?
 
 Another partner puts single offers, one after the other, while the server has nothing else to do and while it carries out a
-batch of one partner: its offers are created, and then each is changed. Beside that, somebody takes the ledger's lock over and
-over and gives it back at once; the longest that took is how long the batch has held it, where everyone who records anything
-waits.
+batch of one partner: its offers are created, and then each is changed. For how long the batch holds the ledger's lock, where
+everyone waits who records anything, is measured where it is taken: on SQLite as long as it is stored, on PostgreSQL from when
+its commit asks for its place.
 """
 
 import argparse
-import threading
+import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 from api.auth import digest_secret
-from api.wiring import Service, open_service
+from api.settings import Settings
+from api.wiring import open_service
 from benchmarks.batch import send, serving_large_batches
 from benchmarks.engines import Engine
 from benchmarks.offers import batch, offers
 from benchmarks.sending import client_meanwhile
 from benchmarks.serving import Latency, Server
-from domain.ledger import OfferLedger
+from benchmarks.timed_lock import HELD_FILE
 from domain.partner import SetPartner
 from domain.token import CreateToken
 from domain.values import Origin, Role, Source
 
 LARGE, SINGLE = "tidepool", "kelp"
 """Partners; their names are their secrets."""
-IDLE_SECONDS = 5.0
-LOOKS_EVERY_SECONDS = 0.005
+TIMED = (sys.executable, "-m", "benchmarks.timed_lock")
+WARM_UP_SECONDS, IDLE_SECONDS = 1.0, 5.0
 BENCHMARK = Origin("benchmark", Source.CLI)
 
 
-class Waited(NamedTuple):
-    """By those who put offers, and by who takes the lock."""
+class Measured(NamedTuple):
+    """How long a work took, what others waited meanwhile, and how long it held the lock at most, if at all; in seconds."""
 
+    seconds: float
     puts: Latency
-    lock: Latency
+    held: float | None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,66 +47,58 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(engine: Engine, options: argparse.Namespace) -> None:
-    count, ledger = options.offers, engine.ledger("beside")
+    count, ledger, held = options.offers, engine.ledger("beside"), engine.folder / "held"
+    _prepare(ledger)
     print(f"PUTs of another partner beside a batch of {count:,} offers (Insert), over HTTP; ratios are to no batch\n")
-    print(f"{'batch':14}{'took':>10}{'PUTs':>8}{'p50':>12}{'p99':>12}{'most':>12}{'held lock':>15}")
-    with open_service(ledger) as service, Server(serving_large_batches(ledger, count), engine.folder / "log") as server:
-        _prepare(service)
-        alone = _measure(service, server, 0, lambda: time.sleep(IDLE_SECONDS))
-        _tell("(none)", alone[0], alone[1])
-        for number, (name, changed) in enumerate({"all created": 0.0, "all changed": 1.0}.items(), start=1):
-            body = batch("Insert", offers(count, changed_share=changed))
-            seconds, waited = _measure(service, server, number, partial(send, server, LARGE, body))
-            _tell(name, seconds, waited)
-            _tell_ratios(waited, alone[1])
+    print(f"{'batch':14}{'took':>10}{'lock held':>14}{'PUTs':>8}{'p50':>12}{'p99':>12}{'most':>12}")
+    environment = serving_large_batches(ledger, count) | {HELD_FILE: str(held)}
+    with Server(environment, engine.folder / "serve.log", TIMED) as server:
+        beside = Beside(server, held)
+        beside.measure(partial(time.sleep, WARM_UP_SECONDS))
+        alone = beside.measure(partial(time.sleep, IDLE_SECONDS))
+        _tell("(none)", alone)
+        for name, changed_share in {"all created": 0.0, "all changed": 1.0}.items():
+            body = batch("Insert", offers(count, changed_share=changed_share))
+            measured = beside.measure(partial(send, server, LARGE, body))
+            _tell(name, measured)
+            _tell_ratios(measured, alone)
 
 
-def _measure(service: Service, server: Server, number: int, work: Callable[[], object]) -> tuple[float, Waited]:
-    """How many seconds the work takes, and what others wait meanwhile."""
-    with (
-        taking_lock(service.ledger) as lock,
-        client_meanwhile("benchmarks.put_client", server.url, SINGLE, number) as milliseconds,
-    ):
-        started = time.perf_counter()
-        work()
-        seconds = time.perf_counter() - started
-    return seconds, Waited(Latency(milliseconds), lock)
+class Beside:
+    """Those who put offers to a server, which writes down how long it holds the lock."""
 
+    def __init__(self, server: Server, held: Path) -> None:
+        self._server, self._held = server, held
+        self._rounds = 0
 
-@contextmanager
-def taking_lock(ledger: OfferLedger) -> Iterator[Latency]:
-    """Over and over while the block runs, every few milliseconds, and gives it back at once."""
-    latency, ended = Latency(), threading.Event()
-
-    def take() -> None:
-        while not ended.wait(LOOKS_EVERY_SECONDS):
+    def measure(self, work: Callable[[], object]) -> Measured:
+        self._rounds += 1
+        self._held.write_text("")
+        client = ("benchmarks.put_client", self._server.url, SINGLE, self._rounds)
+        with client_meanwhile(*client) as milliseconds:
             started = time.perf_counter()
-            with ledger.recorder.writing():
-                latency.milliseconds.append((time.perf_counter() - started) * 1000)
-
-    taker = threading.Thread(target=take)
-    taker.start()
-    try:
-        yield latency
-    finally:
-        ended.set()
-        taker.join()
+            work()
+            seconds = time.perf_counter() - started
+        held = max(map(float, self._held.read_text().split()), default=None)
+        return Measured(seconds, Latency(milliseconds), held)
 
 
-def _prepare(service: Service) -> None:
-    for partner in (LARGE, SINGLE):
-        limits = SetPartner(partner, synchronize_per_day=0, insert_per_hour=0, rps=0, daily_quota=0)
-        service.ledger.handle(limits, BENCHMARK)
-        token = CreateToken(partner, Role.PARTNER, partner, digest_secret(partner), 0, None)
-        service.ledger.handle(token, BENCHMARK)
+def _prepare(ledger: Settings) -> None:
+    with open_service(ledger) as service:
+        for partner in (LARGE, SINGLE):
+            limits = SetPartner(partner, synchronize_per_day=0, insert_per_hour=0, rps=0, daily_quota=0)
+            service.ledger.handle(limits, BENCHMARK)
+            token = CreateToken(partner, Role.PARTNER, partner, digest_secret(partner), 0, None)
+            service.ledger.handle(token, BENCHMARK)
 
 
-def _tell(name: str, seconds: float, waited: Waited) -> None:
-    puts = waited.puts
+def _tell(name: str, measured: Measured) -> None:
+    seconds, puts, held = measured
+    lock = "" if held is None else f"{held * 1000:.1f} ms"
     times = "".join(f"{one:9.1f} ms" for one in (puts.p50, puts.p99, puts.most))
-    print(f"{name:14}{seconds:8.2f} s{len(puts.milliseconds):8}{times}{waited.lock.most:12.1f} ms", flush=True)
+    print(f"{name:14}{seconds:8.2f} s{lock:>14}{len(puts.milliseconds):8}{times}", flush=True)
 
 
-def _tell_ratios(waited: Waited, alone: Waited) -> None:
-    times = "".join(f"{getattr(waited.puts, one) / getattr(alone.puts, one):12.1f}" for one in ("p50", "p99", "most"))
-    print(f"{'  ratio':14}{'':18}{times}", flush=True)
+def _tell_ratios(measured: Measured, alone: Measured) -> None:
+    ratios = (getattr(measured.puts, one) / getattr(alone.puts, one) for one in ("p50", "p99", "most"))
+    print(f"{'  ratio':46}" + "".join(f"{ratio:9.1f}   " for ratio in ratios), flush=True)
