@@ -14,6 +14,9 @@ Row = tuple[Any, ...]
 class Raw(Protocol):
     """Tables as durable as a ledger's, with nothing around them."""
 
+    def keep_bytes(self, table: str) -> None:
+        """Makes a table of one column, for bytes as they are."""
+
     def copy_tables(self, ledger: Settings, tables: Sequence[str]) -> None:
         """Makes tables like a ledger's, with the same indexes."""
 

@@ -64,6 +64,10 @@ class Postgresql:
 class PostgresqlRaw:
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection
+        self._types: dict[str, list[int]] = {}
+
+    def keep_bytes(self, table: str) -> None:
+        self.execute(f"CREATE TABLE {table} (bytes BYTEA STORAGE EXTERNAL)")
 
     def copy_tables(self, ledger: Settings, tables: Sequence[str]) -> None:
         for table in tables:
@@ -86,10 +90,19 @@ class PostgresqlRaw:
                 self._end(then)
 
     def _copy(self, table: str, rows: Sequence[Row]) -> None:
-        statement = sql.SQL("COPY {} FROM STDIN").format(sql.Identifier(table))
+        """In binary: as text, it takes nearly twice as long."""
+        statement = sql.SQL("COPY {} FROM STDIN (FORMAT BINARY)").format(sql.Identifier(table))
+        types = self._column_types(table)
         with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
+            copy.set_types(types)
             for row in rows:
                 copy.write_row(row)
+
+    def _column_types(self, table: str) -> list[int]:
+        if table not in self._types:
+            columns = self._connection.execute(f"SELECT * FROM {table} LIMIT 0").description or ()
+            self._types[table] = [column.type_code for column in columns]
+        return self._types[table]
 
     def _end(self, then: str | None) -> None:
         if then:

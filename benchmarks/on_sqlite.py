@@ -44,6 +44,9 @@ class SqliteRaw:
     def __init__(self, engine: Sqlite, connection: sqlite3.Connection) -> None:
         self._engine, self._connection = engine, connection
 
+    def keep_bytes(self, table: str) -> None:
+        self.execute(f"CREATE TABLE {table} (bytes BLOB)")
+
     def copy_tables(self, ledger: Settings, tables: Sequence[str]) -> None:
         for table in tables:
             made_by = "SELECT sql FROM sqlite_master WHERE tbl_name = ? AND sql IS NOT NULL"
