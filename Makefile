@@ -62,13 +62,8 @@ faults: $(VENV)/.ready ## kill servers and watchers at twenty random moments (so
 # On which database: sqlite, postgresql or both.
 ENGINE ?= both
 
-<<<<<<< HEAD
-bench: $(VENV)/.ready ## what it costs beside raw writes of the same rows, on SQLite and on PostgreSQL (an hour; ENGINE=sqlite for one)
-	@for name in batch beside put activations windows as-of; do $(BIN)/python -m benchmarks $$name --engine $(ENGINE) || exit 1; done
-=======
 bench: $(VENV)/.ready ## on SQLite and on PostgreSQL: large batches and activations beside raw writes, who waits for a batch, single offers, a million windows, a million offers' past (hours)
 	@for name in batch beside put activations windows as-of; do $(BIN)/python -m benchmarks $$name --engine $(ENGINE) || exit; done
->>>>>>> ede467e (Raw rows go to PostgreSQL in binary, and bytes as they are: a floor is what is possible)
 
 format: $(VENV)/.ready ## put the code in its format
 	@$(BIN)/ruff check --fix --quiet
