@@ -199,7 +199,7 @@ def test_a_host_that_stands_still_with_the_ledgers_lock_loses_it_and_others_go_o
 # What holds for both
 
 
-def test_a_partner_has_one_active_run_on_whichever_host(hosts: tuple[Host, Host], beside: Service) -> None:
+def a_partner_has_one_active_run(hosts: tuple[Host, Host], beside: Service) -> None:
     request_id, sent = large_batch("the first")
     sending = send_and_forget(hosts[0].call(SECRET), sent)
     until(lambda: bool(found(patient(hosts[1]), request_id)))
@@ -213,8 +213,9 @@ def test_a_partner_has_one_active_run_on_whichever_host(hosts: tuple[Host, Host]
     require_once(beside, hosts, request_id, 3 + 1)
 
 
-def test_a_quota_is_used_up_exactly_by_both_hosts(hosts: tuple[Host, Host], beside: Service) -> None:
-    beside.ledger.handle(SetPartner(PARTNER, rps=0, daily_quota=QUOTA), OPERATOR)
+def a_quota_is_used_up_exactly(hosts: tuple[Host, Host], beside: Service) -> None:
+    used = beside.traces.terms(PARTNER)[1].used
+    beside.ledger.handle(SetPartner(PARTNER, rps=0, daily_quota=QUOTA + used), OPERATOR)
     callers = [patient(hosts[number % 2]) for number in range(CALLERS)]
 
     def ask(number: int) -> int:
@@ -224,7 +225,7 @@ def test_a_quota_is_used_up_exactly_by_both_hosts(hosts: tuple[Host, Host], besi
         assert Counter(threads.map(ask, range(SENT))) == {202: QUOTA, 429: SENT - QUOTA}
 
 
-def test_a_token_is_good_and_then_worthless_at_both_hosts_at_once(hosts: tuple[Host, Host], beside: Service) -> None:
+def a_token_is_good_and_then_worthless_at_once(hosts: tuple[Host, Host], beside: Service) -> None:
     secret = uuid4().hex
     callers = [host.call(secret) for host in hosts]
 
@@ -236,3 +237,10 @@ def test_a_token_is_good_and_then_worthless_at_both_hosts_at_once(hosts: tuple[H
     assert answers() == [200, 200]
     beside.ledger.handle(RevokeToken("books"), OPERATOR)
     assert answers() == [401, 401]
+
+
+def test_what_holds_for_one_host_holds_for_both(hosts: tuple[Host, Host], beside: Service) -> None:
+    # In one test, as it takes long to begin two hosts.
+    a_partner_has_one_active_run(hosts, beside)
+    a_token_is_good_and_then_worthless_at_once(hosts, beside)
+    a_quota_is_used_up_exactly(hosts, beside)
