@@ -31,7 +31,7 @@ from domain.store.database import Place
 from domain.store.mapper import LedgerMapper, VersionedEvent, decode_event
 from domain.store.recorder import LedgerFactory, LedgerRecorder
 from domain.token import CreateToken, RevokeToken
-from domain.values import Channel, Clock, Origin, partner_uid, token_uid
+from domain.values import Channel, Clock, Origin, Scope, partner_uid, token_uid
 
 ENTRIES_PER_READ = 5_000
 EVENTS_PER_WRITE = 2_000
@@ -134,7 +134,9 @@ class OfferLedger(Application[UUID]):
     def handle(self, command: Command, origin: Origin) -> list[Event]:
         """Carries out a request to one aggregate and answers what happened; raises Refused."""
         uid, initial, evolve, decide = _aggregate(command)
-        with self.recorder.writing() as tx:
+        # Who stores a merchant's new offers counts them in the partner's row.
+        after = Scope(command.name, Channel.MERCHANT) if isinstance(command, SetPartner) else None
+        with self.recorder.writing(after) as tx:
             if isinstance(command, CreateToken) and command.partner is not None:
                 self.require_partner(tx, command.partner)
             version, state = self.state(tx, uid, evolve, initial)

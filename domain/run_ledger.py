@@ -123,9 +123,15 @@ class RunLedger:
                 raise StorageError("Parts of the request's body are missing")
         return Accepted(run, replayed=False)
 
-    @again
     def claim(self, run_id: UUID) -> Run:
         """Begins to carry the run out, or takes it over. Raises RunNotYours."""
+        claimed = self._claim(run_id)
+        # Whoever had begun to store it can't end that any more, but may stand still in the midst of it.
+        again(self.ledger.recorder.dispossess)(claimed.scope)
+        return claimed
+
+    @again
+    def _claim(self, run_id: UUID) -> Run:
         with self.ledger.recorder.writing() as tx:
             run = find_run(tx, run_id)
             if run is None:
@@ -133,8 +139,6 @@ class RunLedger:
             now = self.ledger.recorder.now(tx)
             claimed = runs.claim(self._heartbeats.renewed(run), self.owner, now, self.lease)
             self._require_held(claimed, update_run(tx, claimed, run.lease.fence))
-        # Whoever had begun to store it can't end that any more, but may stand still in the midst of it.
-        self.ledger.recorder.dispossess(claimed.scope)
         return claimed
 
     def renew(self, run: Run) -> None:
@@ -190,7 +194,6 @@ class RunLedger:
         the same image waits until it is there: so it is there before all the rest."""
         with self.ledger.recorder.reading() as tx:
             images = {image.digest: image for image in _images(self._decided(tx, run, decide)[0])}
-        # In one order, so that no two wait for each other.
         remaining = iter(sorted(images))
         while some := list(islice(remaining, IMAGES_PER_WRITE)):
             with self.ledger.recorder.storing() as tx:

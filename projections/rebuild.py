@@ -108,6 +108,7 @@ class _Rebuilding:
             with self._writing() as tx:
                 self._shadowing(tx).execute(free_index(tx, index))
 
+    @when_free
     def take_stock(self) -> None:
         # As it takes its time, and reads only: not with the ledger's lock.
         with self._ledger.recorder.storing() as tx:
@@ -135,9 +136,10 @@ class _Rebuilding:
         # Whoever is storing a run has begun to write it into the tables that go.
         with self._ledger.recorder.alone() as tx:
             self._require_token(tx)
-            replaced = tx.dialect.table_names(tx) & {projection.name for projection in self._projections}
             # Who has begun to read has the head, and would find the new tables as far as they were filled by then.
-            tx.dialect.have_alone(tx, ["head", *sorted(replaced)])
+            names = [projection.name for projection in self._projections]
+            replaced = tx.dialect.table_names(tx).intersection(names)
+            tx.dialect.have_alone(tx, ["head", *sorted(replaced), *(f"{SHADOW}{name}" for name in names)])
             self._catch_up(tx)
             put_in_place(tx, self._projections)
         self._watch(self._position, self._position)

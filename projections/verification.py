@@ -24,7 +24,10 @@ from projections.projector import PROJECTIONS, Replay
 def verify(ledger: OfferLedger, watch: Watch = unwatched) -> list[Difference]:
     """Places, up to a bound, where a commit or a projection is not what was recorded. Writes nothing."""
     with ledger.recorder.reading() as tx:
-        differences = list(itertools.islice(_broken_commits(tx), DIFFERENCES_SHOWN))
+        broken = _broken_commits(tx)
+        differences = list(itertools.islice(broken, DIFFERENCES_SHOWN))
+        for _ in broken:
+            pass  # nothing else can be asked before all have been looked at
         for projection in PROJECTIONS:
             tx.execute(projection.table.replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
         try:

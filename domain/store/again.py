@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
-from domain.store.errors import InUse, Undone
+from domain.store.errors import InUse, LockTimeout, Undone
 
 TRIES = 4
 FIRST_WAIT_SECONDS = 0.1
@@ -50,9 +50,9 @@ def when_free(function: Callable[Given, Result]) -> Callable[Given, Result]:
         while True:
             try:
                 return function(*args, **kwargs)
-            except InUse as in_use:
+            except (InUse, LockTimeout) as in_use:
                 if not is_told:
-                    _log.warning("Somebody reads for long what is to be replaced, and is waited for: %s", in_use)
+                    _log.warning("Somebody uses for long what is to be replaced, and is waited for: %s", in_use)
                 is_told = True
                 time.sleep(PAUSE_SECONDS)
 

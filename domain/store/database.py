@@ -11,7 +11,7 @@ from domain.values import Scope
 SQLITE_PREFIX = "sqlite:///"
 POSTGRES_PREFIXES = ("postgresql://", "postgres://")
 DEFAULT_SCHEMA = "offer_ledger"
-DEFAULT_CONNECTIONS, FEWEST_CONNECTIONS = 24, 6
+DEFAULT_CONNECTIONS, FEWEST_CONNECTIONS = 24, 12
 """A third of them is for those who write, of whom all but one wait for their turn."""
 STALLED_SECONDS = 15
 LOOKS_EVERY_SECONDS = 0.1

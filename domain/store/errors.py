@@ -14,6 +14,10 @@ class InUse(Undone):
     """A table that is to be replaced or removed is being read by somebody, who goes on for longer than a moment."""
 
 
+class LockTimeout(OperationalError):  # noqa: N818 - the same
+    """Others have not come to an end for as long as anybody waits for them."""
+
+
 class OutcomeUnknown(OperationalError):  # noqa: N818 - the same
     """The database was lost while it was told to keep a change: it has kept it, or it has not."""
 

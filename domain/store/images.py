@@ -11,7 +11,8 @@ from domain.store.cursor import Cursor
 def insert_images(tx: Cursor, images: Iterable[Image]) -> None:
     tx.executemany(
         "INSERT INTO images (digest, literal) VALUES (?, ?) ON CONFLICT DO NOTHING",
-        ((bytes.fromhex(image.digest), image.literal) for image in images),
+        # In one order, so that no two wait for each other.
+        ((bytes.fromhex(image.digest), image.literal) for image in sorted(images, key=lambda image: image.digest)),
     )
 
 

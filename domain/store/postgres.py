@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
 from enum import StrEnum
 from time import monotonic
@@ -16,7 +16,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from domain.store.cursor import Cursor
 from domain.store.database import News, Place
 from domain.store.dialect import MissingTable
-from domain.store.errors import OutcomeUnknown, Undone, library_error
+from domain.store.errors import LockTimeout, OutcomeUnknown, Undone, library_error
 from domain.store.postgres_cursor import PostgresCursor
 from domain.store.postgres_locks import BEGIN_READING, Locks
 from domain.store.postgres_news import PostgresNews
@@ -28,6 +28,7 @@ POOL_TIMEOUT_SECONDS = 10.0
 RECONNECT_SECONDS = 1.0
 IDLE_TIMEOUT_SECONDS = 30.0
 """A process that stands still in the midst of a transaction holds others up for no longer."""
+BESIDE = 2
 COMMIT, ROLLBACK = "COMMIT", "ROLLBACK"
 WAYS_NOT_TAKEN = ("enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "jit")
 """Statements ask for some rows through indexes, in their order. Where nothing is known of a table yet, or what was known is old,
@@ -48,7 +49,8 @@ class PostgresConnections:
         self.dialect = PostgresDialect(schema, self._locks)
         self._url, self._schema = url, schema
         # Those that wait for the ledger's lock shall not keep readers waiting.
-        self._reading, self._writing = (
+        # Nor shall those who wait for a connection to read, who hold the ledger's lock and look up a heartbeat.
+        self._reading, self._writing, self._beside = (
             ConnectionPool(
                 url,
                 min_size=0,
@@ -58,7 +60,7 @@ class PostgresConnections:
                 open=True,
                 reconnect_timeout=RECONNECT_SECONDS,
             )
-            for size in (connections - writers, writers)
+            for size in (connections - writers - BESIDE, writers, BESIDE)
         )
 
     def making(self, tables: Sequence[str]) -> Sequence[str]:
@@ -88,7 +90,7 @@ class PostgresConnections:
         return self._transaction(self._writing, self._locks.begin_remaking, COMMIT, whatever_schema=True)
 
     def beside(self) -> AbstractContextManager[Cursor]:
-        return self._transaction(self._reading, "BEGIN", COMMIT, whatever_schema=True)
+        return self._transaction(self._beside, "BEGIN", COMMIT, whatever_schema=True)
 
     def dispossess(self, scope: Scope) -> int:
         with self.beside() as tx:
@@ -104,6 +106,7 @@ class PostgresConnections:
     def close(self) -> None:
         self._reading.close()
         self._writing.close()
+        self._beside.close()
 
     @contextmanager
     def _transaction(
@@ -119,9 +122,11 @@ class PostgresConnections:
                     require_versions(begun.set_result(-1).fetchall())
                 yield cursor
             except BaseException as error:
-                if not connection.closed:
+                is_lost = connection.closed
+                with suppress(psycopg.Error):  # if it has been lost meanwhile, that is no news to whoever raises
+                    cursor.abandon()
                     connection.execute(ROLLBACK)
-                elif isinstance(error, psycopg.Error):
+                if is_lost and isinstance(error, psycopg.Error):
                     raise Undone(str(error)) from error
                 raise
             _end(cursor, connection, end)
@@ -206,6 +211,8 @@ def library_errors() -> Iterator[None]:
         raise MissingTable(found[1] if found else "", str(error)) from error
     except PoolTimeout as error:
         raise OperationalError(str(error)) from error
+    except psycopg.errors.LockNotAvailable as error:
+        raise LockTimeout(str(error)) from error
     except _UNDONE as error:
         raise Undone(str(error)) from error
     except psycopg.Error as error:

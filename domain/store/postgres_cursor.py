@@ -5,11 +5,11 @@ and goes with it.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import chain, count, islice
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import psycopg
 from psycopg.abc import PQGen
@@ -38,6 +38,7 @@ class PostgresCursor:
         self._givens: dict[str, str] = {}
         self._known_types: dict[str, list[int]] = {}
         self._numbers = count(1)
+        self._streams: list[Generator[Any]] = []
 
     def now(self) -> datetime:
         found: datetime = self._since or self.execute("SELECT clock_timestamp() AS now").fetchone()["now"]
@@ -81,7 +82,14 @@ class PostgresCursor:
 
     def each(self, statement: str, parameters: Sequence[Any] = (), /) -> Iterator[Any]:
         self.send()
-        return self._cursor.stream(translated(statement), parameters)
+        stream = cast("Generator[Any]", self._cursor.stream(translated(statement), parameters))
+        self._streams.append(stream)
+        return stream
+
+    def abandon(self) -> None:
+        """Nothing more is read of what was asked for: a stream that somebody still holds has the connection."""
+        for stream in self._streams:
+            stream.close()
 
     def end(self, statement: str) -> None:
         """Sends what has been told, and the end of the transaction with it: which it does not come to if something has failed."""

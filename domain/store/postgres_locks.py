@@ -10,7 +10,8 @@ takes them in this order:
     ledger   of who changes something quickly, and of who gives a commit its place
 
 Only who puts tables in the place of others asks for the head last, for a moment: a snapshot that is older than what is in them
-must not find them.
+must not find them. Rows are locked by those who have the ledger's lock, and by who stores a run: rows of its scope, and images,
+which everybody stores in one order.
 """
 
 from collections.abc import Collection
@@ -21,7 +22,7 @@ from domain.store.database import STALLED_SECONDS
 from domain.values import Scope
 
 LOCK_TIMEOUT_SECONDS = 60
-_PATIENT = f"BEGIN; SET LOCAL lock_timeout TO '{LOCK_TIMEOUT_SECONDS}s'"
+_PATIENT = f"BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout TO '{LOCK_TIMEOUT_SECONDS}s'"
 _SCHEMA = "LOCK TABLE schema_version IN ACCESS SHARE MODE"
 _BEGIN = f"{_PATIENT}; {_SCHEMA}"
 # LOCK TABLE comes before the snapshot: who has waited there sees the ledger as it is after that.

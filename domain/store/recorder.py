@@ -15,6 +15,7 @@ from eventsourcing.persistence import (
     ApplicationRecorder,
     InfrastructureFactory,
     Notification,
+    OperationalError,
     ProcessRecorder,
     StoredEvent,
     Subscription,
@@ -72,12 +73,15 @@ class LedgerRecorder(ApplicationRecorder):
 
     def settle(self, moment: datetime) -> None:
         """Returns when no commit can come any more that is recorded before a moment, which has passed: a time is taken when
-        a commit is sealed, and the commit is seen when the transaction of its group ends."""
+        a commit is sealed, and the commit is seen when the transaction of its group ends. Raises StorageError if it has not
+        passed by the ledger's clock, which is another one than this host's."""
         with self.reading() as tx:
             newest = head_of(tx).recorded_at
         if newest is None or newest < moment:
-            with self.writing():
-                pass
+            with self.writing() as tx:
+                now = self.now(tx)
+            if now < moment:
+                raise OperationalError(f"The clock of this host is ahead of the ledger's, by {moment - now}")
 
     def news(self) -> News:
         return self._database.news()

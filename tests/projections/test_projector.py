@@ -10,6 +10,7 @@ from api.settings import Settings
 from api.wiring import open_service
 from domain.events import TokenRevoked
 from domain.ledger import Entry, OfferLedger, StorageError
+from domain.partner import SetPartner
 from domain.store.cursor import Cursor
 from domain.token import CreateToken
 from domain.values import Channel, OfferKey, Operation, Role
@@ -111,6 +112,14 @@ def test_the_newest_commit_cut_off_by_hand_is_found(stocked: OfferLedger) -> Non
         f"DELETE FROM commits WHERE commit_id = {newest}",
     )
     assert "head" in differences(stocked)
+
+
+def test_many_broken_commits_are_told_up_to_a_bound(ledger: OfferLedger) -> None:
+    for number in range(DIFFERENCES_SHOWN + 10):
+        ledger.handle(SetPartner(f"partner-{number}"), OPERATOR)
+    change_by_hand(ledger, "UPDATE commits SET actor = 'somebody else'")
+    found = verification.verify(ledger)
+    assert [difference.where.split()[0] for difference in found] == ["commit"] * DIFFERENCES_SHOWN
 
 
 @only_sqlite

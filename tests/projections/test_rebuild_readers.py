@@ -9,7 +9,7 @@ from domain.store import again
 from domain.store.commit import head_of
 from domain.values import Channel, OfferKey
 from projections.rebuild import rebuild
-from projections.shadows import leftovers
+from projections.shadows import SHADOW, leftovers
 from projections.verification import verify
 from tests.engine import only_postgres
 from tests.examples import EVERY_OFFER_EVENT, PARTNER
@@ -57,6 +57,33 @@ def test_who_has_begun_to_read_does_not_find_tables_that_were_filled_since(
         until(lambda: "is waited for" in caplog.text or not rebuilding.is_alive())
         assert tx.execute("SELECT count(*) FROM inventory").fetchone()[0] == 1
     rebuilding.join()
+
+
+def test_a_rebuild_waits_for_who_has_what_it_has_made(ledger: OfferLedger, caplog: pytest.LogCaptureFixture) -> None:
+    bring_an_offer(ledger, "before")
+    began, ended = threading.Event(), threading.Event()
+
+    def dump() -> None:
+        with ledger.recorder.storing() as tx:
+            tx.execute(f"LOCK TABLE {SHADOW}inventory IN ACCESS SHARE MODE").fetchone()
+            began.set()
+            ended.wait()
+
+    dumping = threading.Thread(target=dump)
+
+    def watch(_done: int, _total: int) -> None:
+        if not began.is_set():
+            dumping.start()
+            began.wait()
+
+    rebuilding = threading.Thread(target=rebuild, args=(ledger, watch))
+    rebuilding.start()
+    until(lambda: "is waited for" in caplog.text)
+    bring_an_offer(ledger, "while it waits")
+    ended.set()
+    rebuilding.join()
+    dumping.join()
+    assert verify(ledger) == []
 
 
 def test_after_a_rebuild_it_is_known_how_the_tables_are_filled(ledger: OfferLedger) -> None:

@@ -127,6 +127,17 @@ def test_what_fails_before_a_question_fails_there(database: Database) -> None:
         tell_nothing(tx)
 
 
+def give_up_while_reading(tx: Cursor) -> Iterator[object]:
+    rows = tx.each("SELECT n FROM generate_series(1, 1000000) n")
+    next(rows)
+    raise GivenUpError
+
+
+def test_who_gives_up_while_rows_are_coming_gives_up_though_somebody_holds_them(database: Database) -> None:
+    with pytest.raises(GivenUpError), database.looking() as tx:
+        give_up_while_reading(tx)
+
+
 class GivenUpError(Exception):
     """Somebody's own reason."""
 

@@ -97,6 +97,17 @@ def test_who_must_be_alone_waits_for_who_is_storing(service: Service, other: Ser
     waiting.join()
 
 
+def test_a_partner_s_settings_wait_for_its_run_and_nobody_waits_for_them(service: Service, other: Service) -> None:
+    setting = threading.Thread(target=lambda: other.ledger.handle(SetPartner(PARTNER, rps=7), OPERATOR))
+    with service.ledger.recorder.storing(MERCHANT):
+        setting.start()
+        setting.join(0.5)
+        assert setting.is_alive()
+        assert outcomes([*service.traces.carry_out([asked(OTHER)])]) == [CREATED]
+    setting.join()
+    assert other.traces.terms(PARTNER)[0].rps == 7
+
+
 # Standing still
 
 

@@ -5,13 +5,13 @@ import sqlite3
 import struct
 import tempfile
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
-from eventsourcing.persistence import IntegrityError, StoredEvent
+from eventsourcing.persistence import IntegrityError, OperationalError, StoredEvent
 from eventsourcing.tests.persistence import ApplicationRecorderTestCase
 
 from api.settings import Settings
@@ -115,6 +115,14 @@ def test_recorded_times_increase_strictly_though_the_clock_stands_still_or_goes_
     with recorder.reading() as tx:
         recorded = [row[0] for row in tx.execute("SELECT recorded_at FROM commits ORDER BY first_position")]
     assert recorded == [first, first + 1, first + 2]
+
+
+def test_a_moment_that_has_not_come_by_the_ledgers_clock_is_not_settled(recorder: LedgerRecorder) -> None:
+    with recorder.reading() as tx:
+        now = recorder.now(tx)
+    recorder.settle(now)
+    with pytest.raises(OperationalError, match="clock"):
+        recorder.settle(now + timedelta(minutes=1))
 
 
 def test_a_commit_tells_who_stands_behind_it(recorder: LedgerRecorder) -> None:
