@@ -28,6 +28,8 @@ class Server:
                 [*command, "serve", "--port", "0"], env=environment, stderr=stderr, stdout=stderr
             )
         while not (told := re.search(r"running on (http://[\d.]+:\d+)", log.read_text())):
+            if self.process.poll() is not None:
+                raise RuntimeError(f"The server has ended: {log.read_text()}")
             time.sleep(0.05)
         self.url = told[1]
 
