@@ -19,6 +19,7 @@ from api.settings import Settings
 from api.wiring import open_service
 from benchmarks.as_of_events import EventQuestions
 from benchmarks.as_of_fill import Past, fill
+from benchmarks.as_of_offers import GROUPS
 from benchmarks.as_of_questions import Ask, OfferQuestions, Question, Section
 from benchmarks.as_of_whole import FLOOR, TASKS, Took, go_through
 from benchmarks.engines import Engine
@@ -42,10 +43,18 @@ class Asked(NamedTuple):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--offers", type=int, nargs=2, default=(100_000, 1_000_000), help="of both (100000 1000000)")
+    parser.add_argument("--offers", type=_count, nargs=2, default=(100_000, 1_000_000), help="of both (100000 1000000)")
     parser.add_argument("--seconds", type=float, default=2, help="for each question and its floor, of each ledger (2)")
     parser.add_argument("--directory", type=Path, help="where the ledgers lie, and stay to be used again")
     parser.add_argument("--rounds", type=int, default=2, help="of going through all events, or 0 (2)")
+
+
+def _count(told: str) -> int:
+    """Every group has as many offers, and some of them are changed by runs."""
+    count, groups = int(told), len(GROUPS)
+    if count < 2 * groups or count % groups:
+        raise argparse.ArgumentTypeError(f"{count} is no multiple of {groups} from {2 * groups} on")
+    return count
 
 
 def run(engine: Engine, options: argparse.Namespace) -> None:

@@ -24,8 +24,8 @@ from domain.values import Channel, Origin, Source
 
 DAYS = 90
 EVENTS_PER_OFFER = 3
-SINGLES = 3_000
-"""Commits of one event each, at the end."""
+SINGLES, SINGLES_SHARE = 3_000, 3
+"""Commits of one event each, at the end: so many, or every third event of a small ledger."""
 BUSY, BUSY_PER_DAY = 0, 11
 """The busy offer, and its changes."""
 ALL_CREATED = 0.98
@@ -74,7 +74,8 @@ class _Filling:
 
     def fill(self) -> None:
         self._set_partners()
-        self._go_on(self._past.events - SINGLES, PER_TRANSACTION, SIZES)
+        singles = min(SINGLES, self._past.events // SINGLES_SHARE)
+        self._go_on(self._past.events - singles, PER_TRANSACTION, SIZES)
         self._go_on(self._past.events, 1, (1,))
 
     def _go_on(self, until: int, per_transaction: int, sizes: tuple[int, ...]) -> None:
