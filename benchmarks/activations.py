@@ -70,7 +70,7 @@ class Reported:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=10, help="of single ones, per number of connections (10)")
-    parser.add_argument("--lines", type=int, default=MAX_LINES, help=f"per batch ({MAX_LINES})")
+    parser.add_argument("--lines", type=int, default=MAX_LINES, help=f"per batch, {MAX_LINES} at most ({MAX_LINES})")
 
 
 def run(engine: Engine, options: argparse.Namespace) -> None:
