@@ -1,7 +1,8 @@
 """How long do others wait while one partner's large batch is carried out?
 
 Another partner puts single offers, one after the other, while the server has nothing else to do and while it carries out a
-batch of one partner: its offers are created, and then each is changed. For how long the batch holds the ledger's lock, where
+batch of one partner: its offers are created, and then each is changed. Both take turns, round after round, so that whatever else
+the machine does hits both. For how long the batch holds the ledger's lock, where
 everyone waits who records anything, is measured where it is taken: on PostgreSQL from when its commit asks for its place, on
 SQLite from its first statement on (and until what it wrote has been moved from the log into the database, which nobody waits for).
 """
@@ -9,9 +10,10 @@ SQLite from its first statement on (and until what it wrote has been moved from 
 import argparse
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import NamedTuple
 
 from api.auth import digest_secret
@@ -31,7 +33,12 @@ LARGE, SINGLE = "tidepool", "kelp"
 """Partners; their names are their secrets."""
 TIMED = (sys.executable, "-m", "benchmarks.timed_lock")
 WARM_UP_SECONDS, IDLE_SECONDS = 1.0, 5.0
+BATCHES = {"all created": 0.0, "all changed": 1.0}
+"""By name, how many of their offers say something else than those that are created."""
 BENCHMARK = Origin("benchmark", Source.CLI)
+
+Ratios = Sequence[float]
+"""Of a batch to no batch: p50, p99, most."""
 
 
 class Measured(NamedTuple):
@@ -44,6 +51,7 @@ class Measured(NamedTuple):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--offers", type=int, default=100_000, help="offers per batch (100000)")
+    parser.add_argument("--rounds", type=int, default=3, help="of both batches, each with offers of its own (3)")
 
 
 def run(engine: Engine, options: argparse.Namespace) -> None:
@@ -52,16 +60,27 @@ def run(engine: Engine, options: argparse.Namespace) -> None:
     print(f"PUTs of another partner beside a batch of {count:,} offers (Insert), over HTTP; ratios are to no batch\n")
     print(f"{'batch':14}{'took':>10}{'lock held':>14}{'PUTs':>8}{'p50':>12}{'p99':>12}{'most':>12}")
     environment = serving_large_batches(ledger, count) | {HELD_FILE: str(held)}
+    ratios: dict[str, list[Ratios]] = {name: [] for name in BATCHES}
     with Server(environment, engine.folder / "serve.log", TIMED) as server:
         beside = Beside(server, held)
         beside.measure(partial(time.sleep, WARM_UP_SECONDS))
-        alone = beside.measure(partial(time.sleep, IDLE_SECONDS))
-        _tell("(none)", alone)
-        for name, changed_share in {"all created": 0.0, "all changed": 1.0}.items():
-            body = batch("Insert", offers(count, changed_share=changed_share))
-            measured = beside.measure(partial(send, server, LARGE, body))
-            _tell(name, measured)
-            _tell_ratios(measured, alone)
+        for number in range(options.rounds):
+            for name, changed_share in BATCHES.items():
+                body = batch("Insert", offers(count, f"o-{number}", changed_share=changed_share))
+                ratios[name].append(_compare(beside, name, partial(send, server, LARGE, body)))
+    print("\nthe median of the ratios")
+    for name, some in ratios.items():
+        _tell_ratios(name, [median(one) for one in zip(*some, strict=True)])
+
+
+def _compare(beside: "Beside", name: str, work: Callable[[], object]) -> Ratios:
+    alone = beside.measure(partial(time.sleep, IDLE_SECONDS))
+    _tell("(none)", alone)
+    measured = beside.measure(work)
+    _tell(name, measured)
+    ratios = [getattr(measured.puts, one) / getattr(alone.puts, one) for one in ("p50", "p99", "most")]
+    _tell_ratios("  ratio", ratios)
+    return ratios
 
 
 class Beside:
@@ -99,6 +118,5 @@ def _tell(name: str, measured: Measured) -> None:
     print(f"{name:14}{seconds:8.2f} s{lock:>14}{len(puts.milliseconds):8}{times}", flush=True)
 
 
-def _tell_ratios(measured: Measured, alone: Measured) -> None:
-    ratios = (getattr(measured.puts, one) / getattr(alone.puts, one) for one in ("p50", "p99", "most"))
-    print(f"{'  ratio':46}" + "".join(f"{ratio:9.1f}   " for ratio in ratios), flush=True)
+def _tell_ratios(name: str, ratios: Ratios) -> None:
+    print(f"{name:46}" + "".join(f"{ratio:9.1f}   " for ratio in ratios), flush=True)
