@@ -60,12 +60,13 @@ async def follow_events(
 
     def read(after: int) -> EventPage | None:
         """None for a caller who may not read any more."""
-        if not is_still(request, service, caller):
-            return None
         with service.ledger.recorder.reading() as tx:
             if visible:
-                return event_list.page(tx, wanted, after, ITEMS_PER_READ)
-            return EventPage([], None, head_of(tx).position)
+                page = event_list.page(tx, wanted, after, ITEMS_PER_READ)
+            else:
+                page = EventPage([], None, head_of(tx).position)
+        # Asked after that: what has come since the token was revoked is not told.
+        return page if is_still(request, service, caller) else None
 
     # What was heard last says more than where one began.
     after = next(iter(told.values()), newest)
