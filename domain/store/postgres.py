@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from enum import StrEnum
 from time import monotonic
@@ -122,11 +122,7 @@ class PostgresConnections:
                     require_versions(begun.set_result(-1).fetchall())
                 yield cursor
             except BaseException as error:
-                is_lost = connection.closed
-                with suppress(psycopg.Error):  # if it has been lost meanwhile, that is no news to whoever raises
-                    cursor.abandon()
-                    connection.execute(ROLLBACK)
-                if is_lost and isinstance(error, psycopg.Error):
+                if _is_lost(cursor, connection) and isinstance(error, psycopg.Error):
                     raise Undone(str(error)) from error
                 raise
             _end(cursor, connection, end)
@@ -192,11 +188,22 @@ def _end(cursor: PostgresCursor, connection: psycopg.Connection[Any], end: str) 
     try:
         cursor.end(end)
     except psycopg.Error as error:
-        if not connection.closed:
-            connection.execute(ROLLBACK)
+        if not _is_lost(cursor, connection):
             raise
         if end == COMMIT:
             raise OutcomeUnknown(str(error)) from error
+
+
+def _is_lost(cursor: PostgresCursor, connection: psycopg.Connection[Any]) -> bool:
+    """Whether the transaction can't be rolled back any more. Nothing less tells: where a server ends a connection behind the answer
+    to a COMMIT, it does not look closed yet."""
+    try:
+        cursor.abandon()
+        connection.execute(ROLLBACK)
+    except psycopg.Error:
+        connection.close()
+        return True
+    return False
 
 
 _UNDONE = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
