@@ -159,6 +159,8 @@ def prepare(connection: psycopg.Connection[Any], schema: str) -> None:
         )
     )
     connection.execute("; ".join(f"SET {way} TO off" for way in WAYS_NOT_TAKEN))
+    # Whatever the role or the database has been given.
+    connection.execute("SET client_encoding TO 'UTF8'; SET DateStyle TO 'ISO'; SET standard_conforming_strings TO on")
 
 
 def _since(begun: psycopg.Cursor[Any]) -> datetime | None:
