@@ -83,6 +83,8 @@ def diff_document(
     with ledger.reading() as tx:
         if place:
             earlier, later = head_at_position(tx, place.since), head_at_position(tx, place.until)
+            if later.position < place.until:
+                raise cursors.InvalidCursor
         else:
             earlier, later = head_of_state(tx, asking.earlier), head_of_state(tx, asking.later)
         if later.position < earlier.position:

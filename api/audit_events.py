@@ -24,7 +24,7 @@ from api.schemas.times import read_time
 from api.streams import Streams
 from api.wiring import Service
 from domain.ledger import Snapshots
-from domain.store.commit import ledger_name
+from domain.store.commit import head_of, ledger_name
 from projections import event_list
 from projections.event_item import EventItem
 from projections.event_list import EventFilter
@@ -56,7 +56,7 @@ def list_events(
         raise validation_error([Complaint(("query", "to"), "must not be before from")])
     wanted = replace(filter_of(query, caller), since=since, before=before)
     question = (wanted, query.afterPosition)
-    after = max(cursors.decode(question, query.cursor), query.afterPosition or 0)
+    after = max(_place(reads, question, query.cursor), query.afterPosition or 0)
     form = preferred(request.headers.getlist("Accept"), (JSON, *FORMS))
     show, visible = shown_to(service, caller), is_visible(caller, wanted)
     if form != JSON:
@@ -71,6 +71,16 @@ def list_events(
     next_cursor = cursors.encode(question, next_after)
     body = msgspec.json.encode({"items": items, "nextCursor": next_cursor})
     return Response(body, headers=next_link(request.url, next_cursor) | VARY, media_type=JSON)
+
+
+def _place(ledger: Snapshots, question: Any, cursor: str | None) -> int:
+    """The position after which to go on. Raises InvalidCursor."""
+    place = cursors.decode(question, cursor)
+    if place:
+        with ledger.reading() as tx:
+            if head_of(tx).position < place:
+                raise cursors.InvalidCursor
+    return place
 
 
 def writer(ledger: Snapshots, form: str) -> Pieces:

@@ -19,7 +19,7 @@ Place = TypeVar("Place", bound=tuple[int, ...])
 
 
 class InvalidCursor(Exception):  # noqa: N818 - it says what the cursor is
-    """Not a cursor that this list gave with these filters."""
+    """Not a cursor that this list gave with these filters; or its list has seen what is not there to be read."""
 
 
 class _Cursor(msgspec.Struct, array_like=True):

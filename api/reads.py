@@ -10,6 +10,7 @@ from typing import Annotated, Any, ParamSpec, TypeVar, cast
 from fastapi import Depends, Header, Request
 
 from api.auth import Here
+from api.cursors import InvalidCursor
 from api.positions import LEDGER_POSITION, tell
 from api.problems import validation_error
 from api.schemas.messages import Complaint
@@ -123,14 +124,14 @@ AnyReads = Annotated[Reads, Depends(_of_either)]
 
 def answered_by_either(route: Callable[P, R]) -> Callable[P, R]:
     """What the standby can't answer, for whatever reason, is answered by the primary, from the start. `route` has a parameter
-    `reads`."""
+    `reads`. A cursor that is none there may have come from an answer that has seen more."""
 
     @wraps(route)
     def answer(*args: P.args, **given: P.kwargs) -> R:
         reads: Any = given["reads"]
         try:
             return route(*args, **given)
-        except StorageError:
+        except (StorageError, InvalidCursor):
             if reads.otherwise is None:
                 raise
         given["reads"] = reads.otherwise

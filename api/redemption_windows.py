@@ -73,8 +73,10 @@ def page_document(
     start = cursors.decode_as(_Place, asked, cursor)
     with ledger.reading() as tx:
         sight, after = _begin(ledger, tx, asked[1], start)
-        page = windows_at.page(tx, wanted, sight, after, limit) if wanted else WindowPage([], None)
         head = head_at(tx, sight.known)
+        if start and head.recorded_at != sight.known:
+            raise cursors.InvalidCursor
+        page = windows_at.page(tx, wanted, sight, after, limit) if wanted else WindowPage([], None)
     place = page.next_after and _Place(to_microseconds(sight.at), to_microseconds(sight.known), *page.next_after)
     return {
         "items": page.items,

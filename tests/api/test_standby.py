@@ -28,7 +28,7 @@ from projections.rebuild import rebuild
 from tests.api.cli.shell import by_hand, require_refusal, run_script
 from tests.api.merchants import merchant_offer, put
 from tests.api.positions import ask, position_of, reads, reads_of_requests
-from tests.api.publishing import problem
+from tests.api.publishing import activate, problem
 from tests.engine import IS_POSTGRES, postgres_url
 from tests.faults.serving import PATIENCE_SECONDS, until
 from tests.harness import OPERATOR, Call, Caller, Clock, MakeToken
@@ -153,6 +153,29 @@ def test_the_past_up_to_where_the_standby_has_it_is_read_there_and_what_may_be_l
             )
             assert (there.status_code, position_of(there)) == (200, seen), path
             assert (beyond.status_code, position_of(beyond)) == (200, newer), path
+
+
+def test_the_next_page_of_what_the_standby_does_not_have_yet_is_read_from_the_primary(
+    standby: OwnPostgres, settings: Settings, partner: Caller, publisher: Caller, auditor: Caller, busy: str
+) -> None:
+    seen = position_of(ask(auditor, OFFERS))
+    lists = (
+        "/api/v1/audit/diff?fromPosition=0&limit=1",
+        "/api/v1/redemption-windows?limit=1",
+        f"{EVENTS}?limit={seen + 1}",
+    )
+    with standing_still(standby, settings, seen):
+        change(partner)
+        assert put(partner, offer="another").status_code == 202
+        assert activate(publisher, busy, "C-2").status_code == 201
+        until_answered_by_it(auditor, seen)
+        for path in lists:
+            following = ask(auditor, path).links["next"]["url"]
+            expected, found = ask(auditor, following), ask(auditor, following, seen)
+            assert found.json()["items"], path
+            assert (found.status_code, found.json()) == (200, expected.json()), path
+        rest = ask(auditor, following, seen, Accept="application/x-ndjson")
+        assert len(rest.text.splitlines()) == len(expected.json()["items"])
 
 
 def test_what_became_of_a_request_is_told_by_the_primary_for_it_changes_without_a_new_position(
