@@ -225,6 +225,14 @@ def a_quota_is_used_up_exactly(hosts: tuple[Host, Host], beside: Service) -> Non
         assert Counter(threads.map(ask, range(SENT))) == {202: QUOTA, 429: SENT - QUOTA}
 
 
+def a_partners_limits_hold_from_the_next_request_on(hosts: tuple[Host, Host], beside: Service) -> None:
+    for rps in (100, 50):
+        beside.ledger.handle(SetPartner(PARTNER, rps=rps), OPERATOR)
+        replies = [send(patient(host), merchant_key("MO-limits"), "Open a jar") for host in hosts]
+        told = [reply.headers["RateLimit-Policy"].split(", ")[0] for reply in replies]
+        assert told == [f'"rps";q={rps};w=1'] * 2
+
+
 def a_token_is_good_and_then_worthless_at_once(hosts: tuple[Host, Host], beside: Service) -> None:
     secret = uuid4().hex
     callers = [host.call(secret) for host in hosts]
@@ -242,5 +250,6 @@ def a_token_is_good_and_then_worthless_at_once(hosts: tuple[Host, Host], beside:
 def test_what_holds_for_one_host_holds_for_both(hosts: tuple[Host, Host], beside: Service) -> None:
     # In one test, as it takes long to begin two hosts.
     a_partner_has_one_active_run(hosts, beside)
+    a_partners_limits_hold_from_the_next_request_on(hosts, beside)
     a_token_is_good_and_then_worthless_at_once(hosts, beside)
     a_quota_is_used_up_exactly(hosts, beside)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from api.settings import Settings
+from domain.store.database import FEWEST_CONNECTIONS
 from tests.api.cli.shell import (
     DATABASE_URL,
     Ended,
@@ -28,7 +29,7 @@ BAD_SETTINGS = [
     ("OFFER_LEDGER_DATABASE_URL", "postgresql://localhost/%zz"),
     pytest.param(REPLICA_URL, "postgresql://localhost/ledger", marks=only_sqlite),
     ("OFFER_LEDGER_DATABASE_SCHEMA", "Offers; DROP"),
-    ("OFFER_LEDGER_DATABASE_CONNECTIONS", "5"),
+    ("OFFER_LEDGER_DATABASE_CONNECTIONS", str(FEWEST_CONNECTIONS - 1)),
     ("OFFER_LEDGER_DATABASE_CONNECTIONS", "all"),
     ("OFFER_LEDGER_MAX_ITEMS", "0"),
     ("OFFER_LEDGER_MAX_ITEMS", "1.5"),

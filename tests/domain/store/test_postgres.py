@@ -1,9 +1,9 @@
 """What PostgreSQL alone could do wrong. (Design: the stock recorder of the library stalls, or lets a follower skip events.)"""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from uuid import uuid4
 
 import pytest
@@ -18,6 +18,7 @@ from domain.store.dialect import index_of
 from domain.store.postgres_words import translated
 from domain.store.recorder import LedgerRecorder
 from tests.engine import IS_POSTGRES
+from tests.faults.serving import until
 
 WATCHDOG_SECONDS = 120
 MANY = 100_000
@@ -118,21 +119,27 @@ def test_a_process_has_no_more_connections_than_it_may(settings: Settings, recor
     name = f"counted{uuid4().hex}"
     also = "&" if "?" in settings.database_url else "?"
     place = Place(f"{settings.database_url}{also}application_name={name}", settings.database_schema, FEWEST_CONNECTIONS)
-    most: list[int] = []
+    are_held = threading.Event()
 
-    def count(tx: Cursor) -> None:
+    def counted() -> int:
         told = "SELECT count(*) AS connections FROM pg_stat_activity WHERE application_name = ?"
-        most.append(tx.execute(told, (name,)).fetchone()["connections"])
+        with recorders[0].reading() as tx:
+            return int(tx.execute(told, (name,)).fetchone()["connections"])
 
-    def work(number: int) -> None:
-        for transaction in (database.reading, database.writing) if number % 2 else (database.writing, database.reading):
-            with transaction() as tx:
-                count(tx)
+    def hold(transaction: Callable[[], AbstractContextManager[Cursor]]) -> None:
+        with transaction():
+            are_held.wait(WATCHDOG_SECONDS)
 
-    del recorders  # they have made the ledger
-    with closing(open_database(place)) as database, ThreadPoolExecutor(4 * FEWEST_CONNECTIONS) as threads:
-        list(threads.map(work, range(20 * FEWEST_CONNECTIONS)))
-    assert 1 < max(most) <= FEWEST_CONNECTIONS
+    with closing(open_database(place)) as database, ThreadPoolExecutor(3 * FEWEST_CONNECTIONS) as threads:
+        kinds = (database.reading, database.writing, database.beside)
+        holding = [threads.submit(hold, kind) for kind in kinds for _ in range(FEWEST_CONNECTIONS)]
+        try:
+            until(lambda: counted() >= FEWEST_CONNECTIONS)
+        finally:
+            are_held.set()
+        for held in holding:
+            held.result()
+        assert counted() == FEWEST_CONNECTIONS
 
 
 def test_a_server_that_is_not_there_is_told_as_a_fault_of_the_storage(monkeypatch: pytest.MonkeyPatch) -> None:
