@@ -2,9 +2,9 @@
 
 Another partner puts single offers, one after the other, while the server has nothing else to do and while it carries out a
 batch of one partner: its offers are created, and then each is changed. Both take turns, round after round, so that whatever else
-the machine does hits both. For how long the batch holds the ledger's lock, where
-everyone waits who records anything, is measured where it is taken: on PostgreSQL from when its commit asks for its place, on
-SQLite from its first statement on (and until what it wrote has been moved from the log into the database, which nobody waits for).
+the machine does hits both. For how long the batch holds the ledger's lock, where everyone waits who records anything, is measured
+where it is taken: on PostgreSQL from when its commit asks for its place, on SQLite from its first statement on (and until what it
+wrote has been moved from the log into the database, which nobody waits for).
 """
 
 import argparse

@@ -33,6 +33,8 @@ COMMIT, ROLLBACK = "COMMIT", "ROLLBACK"
 WAYS_NOT_TAKEN = ("enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "jit")
 """Statements ask for some rows through indexes, in their order. Where nothing is known of a table yet, or what was known is old,
 PostgreSQL takes the whole table to be the shorter way, and keeps to that in prepared statements."""
+FORMS = ("SET client_encoding TO 'UTF8'", "SET DateStyle TO 'ISO'", "SET standard_conforming_strings TO on")
+"""In which values come and go, whatever the role or the database has been given."""
 
 
 # Transactions
@@ -122,10 +124,10 @@ class PostgresConnections:
                     require_versions(begun.set_result(-1).fetchall())
                 yield cursor
             except BaseException as error:
-                if _is_lost(cursor, connection) and isinstance(error, psycopg.Error):
+                if not cursor.roll_back() and isinstance(error, psycopg.Error):
                     raise Undone(str(error)) from error
                 raise
-            _end(cursor, connection, end)
+            _end(cursor, end)
 
     @contextmanager
     def _begun(self, pool: ConnectionPool[Any], begin: str) -> Iterator[psycopg.Cursor[Any]]:
@@ -158,9 +160,7 @@ def prepare(connection: psycopg.Connection[Any], schema: str) -> None:
             sql.Identifier(schema), sql.Literal(int(IDLE_TIMEOUT_SECONDS * 1000))
         )
     )
-    connection.execute("; ".join(f"SET {way} TO off" for way in WAYS_NOT_TAKEN))
-    # Whatever the role or the database has been given.
-    connection.execute("SET client_encoding TO 'UTF8'; SET DateStyle TO 'ISO'; SET standard_conforming_strings TO on")
+    connection.execute("; ".join([*(f"SET {way} TO off" for way in WAYS_NOT_TAKEN), *FORMS]))
 
 
 def _since(begun: psycopg.Cursor[Any]) -> datetime | None:
@@ -185,27 +185,15 @@ def _connection(pool: ConnectionPool[Any], deadline: float) -> psycopg.Connectio
             return connection
 
 
-def _end(cursor: PostgresCursor, connection: psycopg.Connection[Any], end: str) -> None:
+def _end(cursor: PostgresCursor, end: str) -> None:
     """Raises OutcomeUnknown if the connection was lost, and something was to be kept; what was only read has been read."""
     try:
         cursor.end(end)
     except psycopg.Error as error:
-        if not _is_lost(cursor, connection):
+        if cursor.roll_back():
             raise
         if end == COMMIT:
             raise OutcomeUnknown(str(error)) from error
-
-
-def _is_lost(cursor: PostgresCursor, connection: psycopg.Connection[Any]) -> bool:
-    """Whether the transaction can't be rolled back any more. Nothing less tells: where a server ends a connection behind the answer
-    to a COMMIT, it does not look closed yet."""
-    try:
-        cursor.abandon()
-        connection.execute(ROLLBACK)
-    except psycopg.Error:
-        connection.close()
-        return True
-    return False
 
 
 _UNDONE = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)

@@ -86,10 +86,17 @@ class PostgresCursor:
         self._streams.append(stream)
         return stream
 
-    def abandon(self) -> None:
-        """Nothing more is read of what was asked for: a stream that somebody still holds has the connection."""
-        for stream in self._streams:
-            stream.close()
+    def roll_back(self) -> bool:
+        """False if the connection has been lost, which is closed then. Nothing less tells: where a server ends a connection behind
+        the answer to a COMMIT, it does not look closed yet."""
+        try:
+            for stream in self._streams:
+                stream.close()  # one that somebody still holds has the connection
+            self._connection.execute("ROLLBACK")
+        except psycopg.Error:
+            self._connection.close()
+            return False
+        return True
 
     def end(self, statement: str) -> None:
         """Sends what has been told, and the end of the transaction with it: which it does not come to if something has failed."""

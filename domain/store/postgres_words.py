@@ -46,19 +46,23 @@ _GIVEN = (
 @lru_cache(256)
 def numbered(statement: str) -> str:
     """With parameters as PostgreSQL itself knows them: $1, $2."""
-    first, *others = translated(statement).replace("%%", "%").split("%s")
-    return first + "".join(f"${number}{other}" for number, other in enumerate(others, start=1))
+    return translated(_with_parameters(statement, "$")).replace("%%", "%")
 
 
 @lru_cache(256)
 def as_set(statement: str, given: str) -> str:
     """What does for all rows of a table what the statement does for one. The table has them as columns p1, p2 …"""
-    first, *others = translated(statement).split("%s")
-    text = first + "".join(f"{given}.p{number}{other}" for number, other in enumerate(others, start=1))
+    text = _with_parameters(statement, f"{given}.p")
     for form, how in _GIVEN:
         if form.search(text):
             return form.sub(how.format(given=given), text)
     raise ValueError(f"It is not known how to do for many rows: {statement}")
+
+
+def _with_parameters(statement: str, named: str) -> str:
+    """Called so, with their numbers."""
+    first, *others = statement.split("?")
+    return first + "".join(f"{named}{number}{other}" for number, other in enumerate(others, start=1))
 
 
 class Row(tuple[Any, ...]):
@@ -154,8 +158,6 @@ class PostgresDialect:
             tx.execute(f'ALTER TABLE {name} RENAME CONSTRAINT "{constraint}" TO "{renamed}"')
 
     def have_alone(self, tx: Cursor, tables: Sequence[str]) -> None:
-        if not tables:
-            return
         tx.execute(f"SET LOCAL lock_timeout TO '{MOMENT_MILLISECONDS}ms'")
         try:
             tx.execute(f"LOCK TABLE {', '.join(tables)} IN ACCESS EXCLUSIVE MODE")

@@ -67,12 +67,12 @@ class StandbyConnections:
         """A transaction that sees one snapshot. PostgreSQL may end it, if it is long and the primary has done away with what it
         looks at."""
         with library_errors(), self._pool.connection() as connection:
+            cursor = PostgresCursor(connection, self._dialect, since=None)
             try:
                 _require_schema(connection.execute(f"{BEGIN_READING}; {VERSIONS}").set_result(-1).fetchall())
-                yield PostgresCursor(connection, self._dialect, since=None)
+                yield cursor
             finally:
-                if not connection.closed:
-                    connection.execute("ROLLBACK")
+                cursor.roll_back()
 
     def _prepare(self, connection: psycopg.Connection[Any]) -> None:
         prepare(connection, self._schema)

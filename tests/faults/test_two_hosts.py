@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -58,27 +58,21 @@ class Locked:
         locks = Locks(schema)
         self._run, self._ledger = locks._of(Scope(PARTNER, Channel.CUSTOM)), locks._ledger
 
-    @contextmanager
-    def short_of_its_events(self, host: "Host") -> Iterator[None]:
+    def short_of_its_events(self, host: "Host") -> AbstractContextManager[None]:
         """Whoever stores a run meanwhile gets no further; the host is stopped there."""
-        with self._short_of(f'LOCK TABLE "{self._schema}".events IN SHARE MODE'):
-            yield
-            until(lambda: self._is_there_with(self._run))
-            host.stop()
+        return self._short_of(f'LOCK TABLE "{self._schema}".events IN SHARE MODE', host, self._run)
 
-    @contextmanager
-    def short_of_the_head(self, host: "Host") -> Iterator[None]:
+    def short_of_the_head(self, host: "Host") -> AbstractContextManager[None]:
         """The same for who gives a commit its place, and has the ledger's lock."""
-        with self._short_of(f'SELECT 1 FROM "{self._schema}".head FOR UPDATE'):
-            yield
-            until(lambda: self._is_there_with(self._ledger))
-            host.stop()
+        return self._short_of(f'SELECT 1 FROM "{self._schema}".head FOR UPDATE', host, self._ledger)
 
     @contextmanager
-    def _short_of(self, statement: str) -> Iterator[None]:
+    def _short_of(self, statement: str, host: "Host", key: int) -> Iterator[None]:
         with psycopg.connect(self._connection.info.dsn) as other:
             other.execute(statement.encode())
             yield
+            until(lambda: self._is_there_with(key))
+            host.stop()
 
     def _is_there_with(self, key: int) -> bool:
         """Somebody has this lock, and waits for another one."""
