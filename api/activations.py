@@ -15,6 +15,7 @@ from api.json_body import read_body, takes
 from api.pages import JSON, next_link
 from api.positions import tell_newest, told
 from api.problems import not_found
+from api.read_again import ReadAgain
 from api.reads import AnyReads, answered_by_either
 from api.schemas.activations import ActivationReply, ActivationView, Flight, FlightList, FlightRequest
 from api.schemas.activations import ActivationRequest as ActivationBody
@@ -38,7 +39,7 @@ MaySchedule = Annotated[Caller, Depends(may(Role.PUBLISHER, Role.OPERATOR))]
 MayReadActivations = Annotated[Caller, Depends(may(Role.PUBLISHER, Role.AUDITOR, Role.OPERATOR))]
 OfferUid = Annotated[str, Path(alias="offerUid")]
 
-router = APIRouter(tags=["activations"], responses=PROBLEMS)
+router = APIRouter(tags=["activations"], responses=PROBLEMS, route_class=ReadAgain)
 
 
 @router.post(

@@ -10,6 +10,7 @@ from api.as_of import PRESENT, Asked, asked, head_of_state
 from api.auth import MayAudit
 from api.pages import JSON, next_link, told_of_head
 from api.problems import validation_error
+from api.read_again import ReadAgain
 from api.reads import AnyReads, answered_by_either
 from api.schemas.audit import Diff, DiffQuery
 from api.schemas.messages import Complaint
@@ -19,7 +20,7 @@ from domain.store.commit import head_at_position
 from projections import net_changes
 from projections.net_changes import Between, ChangeKind, NetChangePage
 
-router = APIRouter(prefix="/api/v1/audit", tags=["audit"], responses=PROBLEMS)
+router = APIRouter(prefix="/api/v1/audit", tags=["audit"], responses=PROBLEMS, route_class=ReadAgain)
 
 
 class Turned(Exception):  # noqa: N818 - it says what the two states are

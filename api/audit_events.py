@@ -15,6 +15,7 @@ from api.auth import Here, MayAudit
 from api.event_reading import reading
 from api.pages import JSON, next_link
 from api.problems import validation_error
+from api.read_again import ReadAgain
 from api.reads import AnyReads, answered_by_either
 from api.row_formats import CLOUD_EVENTS, CSV, LINES, as_cloud_events, as_csv, as_lines
 from api.schemas.audit_events import EventList, EventListQuery, EventQuery
@@ -40,7 +41,7 @@ Pieces = Callable[[Iterable[Sequence[EventItem]]], Iterator[bytes]]
 FORMS = (LINES, CSV, CLOUD_EVENTS)
 """The media types of streams."""
 
-router = APIRouter(prefix="/api/v1/audit", tags=["audit"], responses=PROBLEMS)
+router = APIRouter(prefix="/api/v1/audit", tags=["audit"], responses=PROBLEMS, route_class=ReadAgain)
 _BODIES: dict[str, Any] = {form: {"schema": {"type": "string"}} for form in FORMS}
 
 

@@ -13,6 +13,7 @@ from api.auth import Here, MayAudit, is_still
 from api.event_reading import ITEMS_PER_READ
 from api.lookout import Lookout
 from api.problems import validation_error
+from api.read_again import ReadAgain
 from api.schemas.audit_events import EventQuery
 from api.schemas.messages import Complaint
 from api.schemas.problem import PROBLEMS
@@ -30,7 +31,7 @@ LAST_EVENT_ID = "Last-Event-ID"
 SILENT_SECONDS = 15.0
 
 logger = logging.getLogger("offer_ledger")
-router = APIRouter(prefix="/api/v1/audit", tags=["audit"], responses=PROBLEMS)
+router = APIRouter(prefix="/api/v1/audit", tags=["audit"], responses=PROBLEMS, route_class=ReadAgain)
 
 
 @router.get("/stream", responses={200: {"content": {SERVER_SENT_EVENTS: {"schema": {"type": "string"}}}}})

@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from api.problems import Problem, Vendor, is_ingestion, vendor_of
 from api.schemas.query import no_repeats
 from api.wiring import Service
+from domain.store.again import again
 from domain.values import Role, to_microseconds
 from projections.tokens import Caller, find_caller
 
@@ -85,11 +86,18 @@ def _authenticate(request: Request, service: Service) -> Caller:
     scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() not in SCHEMES or not secret.strip():
         raise _unauthorised("Send a token: Authorization: ApiToken <token>")
-    with service.ledger.recorder.reading() as tx:
-        caller = find_caller(tx, digest_secret(secret.strip()), to_microseconds(service.clock()))
+    if len(request.headers.getlist("Authorization")) > 1:
+        raise _unauthorised("Send one token, not several")
+    caller = _find(service, digest_secret(secret.strip()))
     if caller is None:
         raise _unauthorised("The token is unknown, revoked or expired")
     return caller
+
+
+@again
+def _find(service: Service, digest: str) -> Caller | None:
+    with service.ledger.recorder.reading() as tx:
+        return find_caller(tx, digest, to_microseconds(service.clock()))
 
 
 def _require_pace(caller: Caller, service: Service) -> None:

@@ -25,6 +25,7 @@ from api.merchant_limits import limit_headers, require_pace
 from api.pages import JSON
 from api.positions import told
 from api.problems import MERCHANTS_PATH, Problem, not_found, validation_error
+from api.read_again import ReadAgain
 from api.reads import PrimaryReads
 from api.schemas.merchant import MerchantOffer
 from api.schemas.messages import Complaint
@@ -87,7 +88,7 @@ def _require_limits(request: Request, sender: Sender, pace: Pace, now: datetime)
 
 MaySend = Annotated[Sender, Depends(_sender)]
 
-router = APIRouter(tags=["merchants"], responses=PROBLEMS)
+router = APIRouter(tags=["merchants"], responses=PROBLEMS, route_class=ReadAgain)
 
 
 class _Anything(StringConvertor):
@@ -199,13 +200,13 @@ def _key(request: Request, partner: str) -> OfferKey:
 
 async def _carry_out(request: Request, sender: Sender, key: OfferKey, action: Put | Delete) -> Response:
     trace = await _submit(request, sender, key, action)
-    assert isinstance(trace, Trace)  # noqa: S101 - an action that is not refused leaves one
+    assert trace  # noqa: S101 - an action that is not refused leaves one
     answer = {"message": ACCEPTED, "trace_id": trace.trace_id}
     headers = {**request.state.limits, "Location": f"{TRACES_PATH}/{trace.trace_id}"}
     return Response(msgspec.json.encode(answer), HTTPStatus.ACCEPTED, headers, JSON)
 
 
-async def _submit(request: Request, sender: Sender, key: OfferKey, action: Put | Delete | None) -> Result:
+async def _submit(request: Request, sender: Sender, key: OfferKey, action: Put | Delete | None) -> Trace | None:
     """Carries a request out, or counts it. Raises Refused."""
     single = SingleRequest(
         trace_id=f"req-{uuid4().hex}",
@@ -221,4 +222,6 @@ async def _submit(request: Request, sender: Sender, key: OfferKey, action: Put |
             # Others were quicker.
             request.state.limits = request.state.told_limits(quota=Quota(result.limit, result.limit))
         raise result
-    return result
+    # Others have come meanwhile: only now is it known how many.
+    request.state.limits = request.state.told_limits(quota=result.quota)
+    return result.trace

@@ -11,6 +11,7 @@ from api.auth import may
 from api.offer_pages import count_document, find_offer, offer_page
 from api.pages import JSON, next_link
 from api.problems import not_found
+from api.read_again import ReadAgain
 from api.reads import AnyReads, answered_by_either
 from api.schemas.offers import CountQuery, HistoryList, HistoryQuery, Offer, OfferCounts, OfferList, OfferQuery
 from api.schemas.problem import PROBLEMS
@@ -26,7 +27,7 @@ MayRead = Annotated[Caller, Depends(may(Role.PARTNER, Role.AUDITOR, Role.OPERATO
 
 OfferUid = Annotated[str, Path(alias="offerUid")]
 
-router = APIRouter(prefix="/api/v1/offers", tags=["offers"], responses=PROBLEMS)
+router = APIRouter(prefix="/api/v1/offers", tags=["offers"], responses=PROBLEMS, route_class=ReadAgain)
 
 
 @router.get("", responses={200: {"model": OfferList}})

@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 from api.auth import Here, may
 from api.problems import validation_error
 from api.pseudonyms import Pseudonyms
+from api.read_again import ReadAgain
 from api.reads import AnyReads, answered_by_either
 from api.schemas.messages import Complaint
 from api.schemas.problem import PROBLEMS
@@ -40,7 +41,7 @@ CSV = "text/csv"
 
 MayFetch = Annotated[Caller, Depends(may(Role.PARTNER, Role.AUDITOR, Role.OPERATOR))]
 
-router = APIRouter(prefix="/api/v1/partner", tags=["redemptions"], responses=PROBLEMS)
+router = APIRouter(prefix="/api/v1/partner", tags=["redemptions"], responses=PROBLEMS, route_class=ReadAgain)
 
 
 def _is_day(text: str) -> str:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from api import cursors
 from api.auth import Here, may
 from api.pages import JSON, next_link, told_of_head
+from api.read_again import ReadAgain
 from api.reads import AnyReads, answered_by_either
 from api.schemas.problem import PROBLEMS
 from api.schemas.redemption_windows import WindowList, WindowQuery
@@ -27,7 +28,7 @@ from projections.windows_at import START, Sight, WindowFilter, WindowPage, Windo
 
 MayLook = Annotated[Caller, Depends(may(Role.PARTNER, Role.PUBLISHER, Role.AUDITOR, Role.OPERATOR))]
 
-router = APIRouter(tags=["redemptions"], responses=PROBLEMS)
+router = APIRouter(tags=["redemptions"], responses=PROBLEMS, route_class=ReadAgain)
 
 
 @router.get("/api/v1/redemption-windows", responses={200: {"model": WindowList}})

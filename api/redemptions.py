@@ -14,6 +14,7 @@ from api.json_body import read_body, takes
 from api.pages import JSON
 from api.positions import Written, told
 from api.problems import Problem, not_found
+from api.read_again import ReadAgain
 from api.reads import AnyReads, answered_by_either
 from api.schemas.problem import BODY_PROBLEMS, PROBLEM, PROBLEMS
 from api.schemas.query import no_parameters, uid
@@ -37,7 +38,7 @@ WHY = {
 
 RedemptionId = Annotated[str, Path(alias="redemptionId")]
 
-router = APIRouter(tags=["redemptions"], responses=PROBLEMS)
+router = APIRouter(tags=["redemptions"], responses=PROBLEMS, route_class=ReadAgain)
 
 
 @router.post(

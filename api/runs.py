@@ -11,6 +11,7 @@ from api import cursors
 from api.auth import may
 from api.pages import JSON, next_link
 from api.problems import RUNS_PATH, not_found
+from api.read_again import ReadAgain
 from api.reads import PrimaryReads
 from api.run_report import run_document, run_items
 from api.schemas.problem import PROBLEMS
@@ -25,7 +26,7 @@ from projections.tokens import Caller
 MayRead = Annotated[Caller, Depends(may(Role.PARTNER, Role.AUDITOR, Role.OPERATOR))]
 RunId = Annotated[str, Path(alias="runId")]
 
-router = APIRouter(prefix=RUNS_PATH, tags=["runs"], responses=PROBLEMS)
+router = APIRouter(prefix=RUNS_PATH, tags=["runs"], responses=PROBLEMS, route_class=ReadAgain)
 
 
 @router.get("", responses={200: {"model": RunList}})

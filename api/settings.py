@@ -54,6 +54,12 @@ def _replica_url(url: str, info: ValidationInfo) -> str:
     return _postgres_url(url)
 
 
+def _database_schema(name: str) -> str:
+    if name.startswith("pg_") or name == "information_schema":
+        raise PydanticCustomError("database_schema", "must not be one of PostgreSQL's own")
+    return name
+
+
 def _redis_url(url: str) -> str:
     if not REDIS_URL.fullmatch(url):
         raise PydanticCustomError("redis_url", "must be redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///PATH")
@@ -87,8 +93,8 @@ class Settings(BaseSettings):
         repr=False,
         description="A hot standby of its PostgreSQL, for reads that say what they have seen: postgresql://…",
     )
-    database_schema: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")] = Field(
-        default=DEFAULT_SCHEMA, description="The schema of a ledger in PostgreSQL: several may share a database"
+    database_schema: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$"), AfterValidator(_database_schema)] = (
+        Field(default=DEFAULT_SCHEMA, description="The schema of a ledger in PostgreSQL: several may share a database")
     )
     database_connections: int = Field(
         default=DEFAULT_CONNECTIONS,

@@ -13,6 +13,7 @@ from api.activations import MayReadActivations
 from api.auth import may
 from api.pages import JSON, next_link, told_of_head
 from api.problems import validation_error
+from api.read_again import ReadAgain
 from api.reads import AnyReads, answered_by_either
 from api.schemas.messages import Complaint
 from api.schemas.problem import PROBLEMS
@@ -32,7 +33,7 @@ from projections.tokens import Caller
 
 MayAudit = Annotated[Caller, Depends(may(Role.AUDITOR, Role.OPERATOR))]
 
-router = APIRouter(prefix="/api/v1", tags=["redemptions"], responses=PROBLEMS)
+router = APIRouter(prefix="/api/v1", tags=["redemptions"], responses=PROBLEMS, route_class=ReadAgain)
 
 
 @router.get("/redemption-verdict", responses={200: {"model": VerdictReply}})

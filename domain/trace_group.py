@@ -27,9 +27,11 @@ class PartnerTerms(Struct, frozen=True):
 
 
 class Decided(Struct, frozen=True):
-    """What becomes of a request that is not refused: events of its offer after a version. No trace: it is only counted."""
+    """What becomes of a request that is not refused: events of its offer after a version. No trace: it is only counted.
+    `quota`: of its day, with this request and those before it."""
 
     request: SingleRequest
+    quota: Quota
     version: int = 0
     events: Sequence[OfferEvent] = ()
     trace: Trace | None = None
@@ -79,9 +81,9 @@ class _Group:
     def decide(self, request: SingleRequest) -> Decided:
         """Raises Refused."""
         partner, uid = request.key.partner, request.key.offer_uid
-        self._count(request)
+        quota = self._count(request)
         if request.action is None:
-            return Decided(request)
+            return Decided(request, quota)
         offer = self._offers.get(uid, ABSENT)
         events, outcome = decide(offer, request.key, request.action)
         self._offers[uid] = reduce(offers_of.evolve, events, offer)
@@ -97,13 +99,15 @@ class _Group:
             accepted_at=self._now,
             traceparent=request.traceparent,
         )
-        return Decided(request, offer.version, events, trace)
+        return Decided(request, quota, offer.version, events, trace)
 
-    def _count(self, request: SingleRequest) -> None:
+    def _count(self, request: SingleRequest) -> Quota:
         partner = request.key.partner
         terms = self._terms.get(partner)
         if terms is None:
             raise UnknownPartner(partner)
         brought = PartnerTerms(terms.rps, terms.daily_quota, terms.offers + self._created[partner])
-        require_quota(quota_of(brought, self._used[partner]), self._now, takes_down=request.takes_down)
+        quota = quota_of(brought, self._used[partner])
+        require_quota(quota, self._now, takes_down=request.takes_down)
         self._used[partner] += 1
+        return Quota(quota.limit, self._used[partner])

@@ -15,7 +15,7 @@ from domain.store.commit import CommitContext
 from domain.store.cursor import Cursor
 from domain.store.images import insert_images
 from domain.store.traces import count_requests, insert_traces, quota_used
-from domain.trace import SingleRequest, Trace
+from domain.trace import SingleRequest
 from domain.trace_group import Decided, PartnerTerms, decide_each, quota_of
 from domain.values import Channel, Scope
 
@@ -32,8 +32,8 @@ class Busy(Struct, frozen=True):
     scope: Scope
 
 
-Result = Trace | Refused | None
-"""What became of a request; None for one that was only counted."""
+Result = Decided | Refused
+"""What became of a request."""
 
 
 class TraceLedger:
@@ -56,11 +56,12 @@ class TraceLedger:
             return [is_busy or next(results) for is_busy in told]
 
     @again
-    def carry_out_after(self, scope: Scope, requests: Sequence[SingleRequest]) -> list[Result]:
+    def carry_out_after(self, scope: Scope, requests: Sequence[SingleRequest]) -> Sequence[Result]:
         """The same for requests of one scope, after whoever is storing much there."""
         with self.ledger.recorder.writing(scope) as tx:
             return self._carry_out(tx, requests)
 
+    @again
     def terms(self, partner: str) -> tuple[PartnerTerms, Quota]:
         """A partner's limits, and its quota of today. Raises UnknownPartner."""
         with self.ledger.recorder.reading() as tx:
@@ -70,7 +71,7 @@ class TraceLedger:
             used = quota_used(tx, [partner], day_of(self.ledger.recorder.now(tx)))
             return terms, quota_of(terms, used.get(partner, 0))
 
-    def _carry_out(self, tx: Cursor, requests: Sequence[SingleRequest]) -> list[Result]:
+    def _carry_out(self, tx: Cursor, requests: Sequence[SingleRequest]) -> Sequence[Result]:
         if not requests:
             return []
         now = self.ledger.recorder.now(tx)
@@ -81,7 +82,7 @@ class TraceLedger:
         decided = [result for result in results if isinstance(result, Decided)]
         count_requests(tx, day_of(now), Counter(one.request.key.partner for one in decided))
         self._store(tx, decided)
-        return [result.trace if isinstance(result, Decided) else result for result in results]
+        return results
 
     def _store(self, tx: Cursor, decided: Sequence[Decided]) -> None:
         insert_images(tx, [image for one in decided for image in one.images])

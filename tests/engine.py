@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from typing import LiteralString
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -63,10 +64,10 @@ def postgres_program(name: str) -> Path:
 
 
 @contextmanager
-def another_database() -> Iterator[str]:
+def another_database(options: LiteralString = "") -> Iterator[str]:
     """An empty one of the same PostgreSQL; gives its URL."""
     name = f"test_{uuid4().hex}"
     with psycopg.connect(postgres_url(), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
+        connection.execute(f"CREATE DATABASE {name} {options}")
         yield urlsplit(postgres_url())._replace(path=f"/{name}").geturl()
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

@@ -15,6 +15,7 @@ from domain.ledger import OfferLedger
 from domain.partner import SetPartner
 from domain.store.traces import find_trace
 from domain.trace import Delete, Put, SingleRequest, Trace, TraceOutcome
+from domain.trace_group import Decided
 from domain.trace_ledger import Busy, Result, TraceLedger
 from domain.values import Channel, OfferKey, Origin, Source, Status
 from projections import inventory
@@ -84,9 +85,10 @@ def asking(key: OfferKey, action: Put | Delete | None, **more: Any) -> SingleReq
 # What is there
 
 
-def told(results: Sequence[Result | Busy]) -> list[Any]:
-    """Outcome and version of what was carried out; the type of a refusal."""
-    return [(result.outcome, result.version) if isinstance(result, Trace) else type(result) for result in results]
+def told(results: Sequence[Result | Busy | Trace | None]) -> list[Any]:
+    """Outcome and version of what was carried out; the type of a refusal, or that of None for what only counts."""
+    traces = [result.trace if isinstance(result, Decided) else result for result in results]
+    return [(trace.outcome, trace.version) if isinstance(trace, Trace) else type(trace) for trace in traces]
 
 
 def used(traces: TraceLedger, partner: str = PARTNER) -> int:

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from typing import Annotated, Any
+from urllib.parse import unquote_to_bytes
 from uuid import UUID
 
 from fastapi import Request
@@ -59,14 +60,24 @@ def uid(text: str) -> UUID | None:
 
 
 def no_repeats(request: Request) -> None:
-    """A parameter that is given twice says nothing clear. Raises Problem 422."""
+    """A parameter that is given twice says nothing clear, nor one that is no text. Raises Problem 422."""
+    _require_text(request)
     counts = Counter(name for name, _ in request.query_params.multi_items())
     _refuse([name for name, count in counts.items() if count > 1], "given more than once")
 
 
 def no_parameters(request: Request) -> None:
     """For calls that take none. Raises Problem 422."""
+    _require_text(request)
     _refuse(list(request.query_params), "unknown")
+
+
+def _require_text(request: Request) -> None:
+    """What is no UTF-8 is read as U+FFFD otherwise, and looked for as that."""
+    try:
+        unquote_to_bytes(request.scope["query_string"]).decode()
+    except UnicodeDecodeError:
+        raise validation_error([Complaint(("query",), "must be UTF-8")]) from None
 
 
 def _refuse(names: list[str], message: str) -> None:

@@ -7,7 +7,7 @@ been kept is never unknown here.
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
@@ -29,16 +29,20 @@ def again(function: Callable[Given, Result]) -> Callable[Given, Result]:
 
     @wraps(function)
     def trying(*args: Given.args, **kwargs: Given.kwargs) -> Result:
-        wait = FIRST_WAIT_SECONDS
-        for _ in range(TRIES - 1):
+        for wait in waits():
             try:
                 return function(*args, **kwargs)
             except Undone:
-                time.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311 - chance, not a secret
-                wait *= 2
+                time.sleep(wait)
         return function(*args, **kwargs)
 
     return trying
+
+
+def waits() -> Iterator[float]:
+    """How many seconds to wait before each try but the first."""
+    for number in range(TRIES - 1):
+        yield FIRST_WAIT_SECONDS * 2**number * random.uniform(0.5, 1.5)  # noqa: S311 - chance, not a secret
 
 
 def when_free(function: Callable[Given, Result]) -> Callable[Given, Result]:

@@ -35,10 +35,10 @@ _NAMES = (
 )
 
 
-def library_error(driver: ModuleType, error: Exception) -> PersistenceError:
+def library_error(driver: ModuleType, error: Exception, message: str) -> PersistenceError:
     """Of an error that a driver, as PEP 249 has it, has raised."""
     for name in _NAMES:
         if isinstance(error, getattr(driver, name)):
-            raised: PersistenceError = getattr(persistence, name)(str(error))
+            raised: PersistenceError = getattr(persistence, name)(message)
             return raised
-    return PersistenceError(str(error))
+    return PersistenceError(message)

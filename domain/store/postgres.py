@@ -84,9 +84,12 @@ class PostgresConnections:
         """A transaction that sees one snapshot and keeps nothing."""
         return self._transaction(self._reading, BEGIN_READING, ROLLBACK)
 
-    def looking(self) -> AbstractContextManager[Cursor]:
+    @contextmanager
+    def looking(self) -> Iterator[Cursor]:
         begin = "BEGIN ISOLATION LEVEL REPEATABLE READ"
-        return self._transaction(self._reading, begin, ROLLBACK, whatever_schema=True)
+        with self._transaction(self._reading, begin, ROLLBACK, whatever_schema=True) as tx:
+            _require_place(tx, self._schema)
+            yield tx
 
     def remaking(self) -> AbstractContextManager[Cursor]:
         return self._transaction(self._writing, self._locks.begin_remaking, COMMIT, whatever_schema=True)
@@ -163,6 +166,19 @@ def prepare(connection: psycopg.Connection[Any], schema: str) -> None:
     connection.execute("; ".join([*(f"SET {way} TO off" for way in WAYS_NOT_TAKEN), *FORMS]))
 
 
+def _require_place(tx: Cursor, schema: str) -> None:
+    """Raises OperationalError for a database, or a role, with which there can be no ledger."""
+    told = tx.execute(
+        "SELECT current_setting('server_encoding') AS encoding, current_user AS role,"
+        " (SELECT has_schema_privilege(oid, 'USAGE') FROM pg_namespace WHERE nspname = ?) AS may_use",
+        (schema,),
+    ).fetchone()
+    if told["encoding"] != "UTF8":
+        raise OperationalError(f"The database has the encoding {told['encoding']}; a ledger needs UTF8")
+    if told["may_use"] is False:
+        raise OperationalError(f"The role {told['role']} may not use the schema {schema}")
+
+
 def _since(begun: psycopg.Cursor[Any]) -> datetime | None:
     """From when on the transaction was the only one to write, if that was told."""
     for result in begun.results():
@@ -196,6 +212,11 @@ def _end(cursor: PostgresCursor, end: str) -> None:
             raise OutcomeUnknown(str(error)) from error
 
 
+def _message(error: psycopg.Error) -> str:
+    """Without the statement, which says nothing to who reads it."""
+    return error.diag.message_primary or str(error)
+
+
 _UNDONE = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
 
 
@@ -205,7 +226,7 @@ def library_errors() -> Iterator[None]:
         yield
     except psycopg.errors.UndefinedTable as error:
         found = re.match(r'relation "(?:\w+\.)?(\w+)" does not exist', str(error))
-        raise MissingTable(found[1] if found else "", str(error)) from error
+        raise MissingTable(found[1] if found else "", _message(error)) from error
     except PoolTimeout as error:
         raise OperationalError(str(error)) from error
     except psycopg.errors.LockNotAvailable as error:
@@ -213,4 +234,4 @@ def library_errors() -> Iterator[None]:
     except _UNDONE as error:
         raise Undone(str(error)) from error
     except psycopg.Error as error:
-        raise library_error(psycopg, error) from error
+        raise library_error(psycopg, error, _message(error)) from error

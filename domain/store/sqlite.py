@@ -267,4 +267,4 @@ def _library_errors() -> Iterator[None]:
     except sqlite3.Error as error:
         if missing := re.match(r"no such table: (?:main\.)?(\w+)", str(error)):
             raise MissingTable(missing[1], str(error)) from error
-        raise library_error(sqlite3, error) from error
+        raise library_error(sqlite3, error, str(error)) from error

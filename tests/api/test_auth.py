@@ -32,6 +32,11 @@ def get(call: Call, authorization: str | bytes) -> httpx2.Response:
 # Who
 
 
+def test_two_tokens_are_none(call: Call, token: MakeToken) -> None:
+    one = f"ApiToken {token()}".encode()
+    assert call(None).http.get(OFFERS, headers=[(b"Authorization", one), (b"Authorization", one)]).status_code == 401
+
+
 def test_no_route_is_open_without_a_token(call: Call) -> None:
     assert set(statuses(call(None)).values()) == {401}
 

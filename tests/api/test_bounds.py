@@ -74,6 +74,12 @@ def test_a_parameter_that_is_given_twice_is_refused(auditor: Caller, path: str) 
     assert (reply.status_code, reply.json()["errors"][0]["pointer"]) == (422, "/query/status")
 
 
+@pytest.mark.parametrize("path", ["/api/v1/offers", "/api/v1/openapi.json"])
+def test_a_query_that_is_no_text_is_refused(auditor: Caller, path: str) -> None:
+    reply = auditor.http.get(f"{path}?partner=%ff")
+    assert (reply.status_code, [error["pointer"] for error in reply.json()["errors"]]) == (422, ["/query"])
+
+
 @pytest.mark.parametrize("limit", ["1_0", "1.0", " 5", "+5", "1e2", ""])
 def test_a_limit_is_written_in_digits(auditor: Caller, limit: str) -> None:
     assert auditor.get("/api/v1/offers", limit=limit).status_code == 422

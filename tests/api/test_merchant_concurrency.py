@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import re
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -185,5 +186,7 @@ def test_a_quota_is_used_up_exactly_however_many_come_at_once(callers: list[Call
     with ThreadPoolExecutor(CALLERS) as threads:
         replies = list(itertools.chain.from_iterable(threads.map(asking, range(CALLERS))))
     assert sorted(reply.status_code for reply in replies) == [202] * quota + [429] * (CALLERS * each - quota)
+    remaining = [re.findall('"daily";r=([0-9]+);', reply.headers["RateLimit"]) for reply in replies if reply.is_success]
+    assert sorted(int(told) for (told,) in remaining) == [*range(quota)]
     assert all('"daily";r=0;' in reply.headers["RateLimit"] for reply in replies if reply.status_code == 429)
     assert (used(service.traces), rows(service.ledger, "inventory")) == (quota, quota)

@@ -4,10 +4,13 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing
+from urllib.parse import urlencode
 from uuid import uuid4
 
+import psycopg
 import pytest
 from eventsourcing.persistence import OperationalError, StoredEvent
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import ValidationError
 
 from api.settings import Settings
@@ -17,7 +20,7 @@ from domain.store.database import FEWEST_CONNECTIONS, Place, open_database
 from domain.store.dialect import index_of
 from domain.store.postgres_words import translated
 from domain.store.recorder import LedgerRecorder
-from tests.engine import IS_POSTGRES
+from tests.engine import IS_POSTGRES, another_database, only_postgres
 from tests.faults.serving import until
 
 WATCHDOG_SECONDS = 120
@@ -148,6 +151,44 @@ def test_a_server_that_is_not_there_is_told_as_a_fault_of_the_storage(monkeypatc
     with pytest.raises(OperationalError), database.reading():
         pass
     database.close()
+
+
+@pytest.mark.parametrize("schema", ["pg_ledger", "pg_catalog", "information_schema"])
+def test_a_schema_of_postgresql_itself_is_refused(schema: str) -> None:
+    with pytest.raises(ValidationError, match="PostgreSQL's own"):
+        Settings(database_schema=schema)
+
+
+@only_postgres
+def test_a_database_of_another_encoding_is_refused_by_its_name() -> None:
+    with (
+        another_database("ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0") as url,
+        closing(open_database(Place(url))) as database,
+        pytest.raises(OperationalError, match="encoding LATIN1"),
+        database.looking(),
+    ):
+        pass
+
+
+@only_postgres
+def test_a_role_that_may_not_use_the_schema_is_told_so(settings: Settings) -> None:
+    with psycopg.connect(settings.database_url, autocommit=True) as operator:
+        operator.execute(f"CREATE SCHEMA {settings.database_schema}")
+        operator.execute("CREATE ROLE stranger LOGIN")
+        try:
+            url = make_conninfo(settings.database_url, user="stranger")
+            with (
+                closing(
+                    open_database(Place("postgresql://?" + urlencode(conninfo_to_dict(url)), settings.database_schema))
+                ) as database,
+                pytest.raises(
+                    OperationalError, match=f"role stranger may not use the schema {settings.database_schema}"
+                ),
+                database.looking(),
+            ):
+                pass
+        finally:
+            operator.execute("DROP ROLE stranger")
 
 
 def test_the_function_mode_of_the_library_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
