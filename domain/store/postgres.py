@@ -28,6 +28,8 @@ POOL_TIMEOUT_SECONDS = 10.0
 RECONNECT_SECONDS = 1.0
 IDLE_TIMEOUT_SECONDS = 30.0
 """A process that stands still in the midst of a transaction holds others up for no longer."""
+LOCK_TIMEOUT_SECONDS = 60.0
+"""So long who reads or writes waits for others at most."""
 BESIDE = 2
 COMMIT, ROLLBACK = "COMMIT", "ROLLBACK"
 WAYS_NOT_TAKEN = ("enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "jit")
@@ -159,8 +161,12 @@ def prepare(connection: psycopg.Connection[Any], schema: str) -> None:
     for kind in (str, StrEnum):
         connection.adapters.register_dumper(kind, TextDumper)
     connection.execute(
-        sql.SQL("SET search_path TO {}; SET TimeZone TO 'UTC'; SET idle_in_transaction_session_timeout TO {}").format(
-            sql.Identifier(schema), sql.Literal(int(IDLE_TIMEOUT_SECONDS * 1000))
+        sql.SQL(
+            "SET search_path TO {}; SET TimeZone TO 'UTC'; SET idle_in_transaction_session_timeout TO {}; SET lock_timeout TO {}"
+        ).format(
+            sql.Identifier(schema),
+            sql.Literal(int(IDLE_TIMEOUT_SECONDS * 1000)),
+            sql.Literal(int(LOCK_TIMEOUT_SECONDS * 1000)),
         )
     )
     connection.execute("; ".join([*(f"SET {way} TO off" for way in WAYS_NOT_TAKEN), *FORMS]))

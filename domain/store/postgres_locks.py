@@ -21,10 +21,9 @@ from domain.store.cursor import Cursor
 from domain.store.database import STALLED_SECONDS
 from domain.values import Scope
 
-LOCK_TIMEOUT_SECONDS = 60
-_PATIENT = f"BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout TO '{LOCK_TIMEOUT_SECONDS}s'"
+_BEGIN_ANY = "BEGIN ISOLATION LEVEL READ COMMITTED"
 _SCHEMA = "LOCK TABLE schema_version IN ACCESS SHARE MODE"
-_BEGIN = f"{_PATIENT}; {_SCHEMA}"
+_BEGIN = f"{_BEGIN_ANY}; {_SCHEMA}"
 # LOCK TABLE comes before the snapshot: who has waited there sees the ledger as it is after that.
 BEGIN_READING = "BEGIN ISOLATION LEVEL REPEATABLE READ; LOCK TABLE schema_version, head IN ACCESS SHARE MODE"
 _WHOLE_SCHEMA = (
@@ -48,7 +47,7 @@ class Locks:
         # ledger's lock. The first lock is for where there is no schema yet.
         thinks = "SET LOCAL idle_in_transaction_session_timeout TO 0"
         remaking = f"SELECT pg_advisory_xact_lock({self._key('remaking')})"
-        self.begin_remaking = f"{_PATIENT}; {thinks}; {remaking}; {_WHOLE_SCHEMA}"
+        self.begin_remaking = f"{_BEGIN_ANY}; {thinks}; {remaking}; {_WHOLE_SCHEMA}"
 
     def begin_writing_after(self, scope: Scope) -> str:
         return f"{_BEGIN}; SELECT pg_advisory_xact_lock_shared({self._of(scope)}); {self._then}"

@@ -12,7 +12,8 @@ from api.settings import Settings
 from api.wiring import Service, open_service
 from domain.events import OfferCreated
 from domain.store.commit import CommitContext
-from domain.trace import Delete, SingleRequest, Trace
+from domain.trace import Delete, SingleRequest
+from domain.trace_group import Decided
 from domain.values import Channel, OfferKey, Origin, Role, Source
 from tests.api.merchants import (
     QUOTA_PATH,
@@ -203,7 +204,7 @@ def test_the_quota_outlives_the_service(settings: Settings, clock: Clock) -> Non
             assert service.traces.terms(PARTNER)[1].used == used_before
             request = SingleRequest(f"req-{used_before}", key, Origin("a", Source.MERCHANT), Delete())
             (result,) = service.traces.carry_out([request])
-            assert isinstance(result, Trace) is (used_before < 2)
+            assert isinstance(result, Decided) is (used_before < 2)
 
 
 # The second

@@ -36,7 +36,7 @@ from domain.refusals import (
     UnknownRedemption,
 )
 from domain.store.commit import CommitContext, head_of
-from domain.trace import Trace
+from domain.trace_group import Decided
 from domain.trace_ledger import TraceLedger
 from domain.values import Channel, OfferKey, Operation, Origin, Source, Status, redemption_uid, utc_text
 from projections import inventory, known_offers, partners, projector, redemption_windows, windows_at
@@ -366,19 +366,21 @@ class Owed(RuleBasedStateMachine):
     @rule(key=merchant_keys, name=names)
     def put(self, key: OfferKey, name: str) -> None:
         versions = self.model.versions_of_put(key, name)
-        (trace,) = self.traces.carry_out([put(key, name)])
+        (done,) = self.traces.carry_out([put(key, name)])
         if versions:
             self.model.change(key, self.model.record(), Status.ACTIVE, name, versions)
-        assert isinstance(trace, Trace)
-        assert trace.version == self.model.offer(key).version
+        assert isinstance(done, Decided)
+        assert done.trace
+        assert done.trace.version == self.model.offer(key).version
 
     @rule(key=merchant_keys)
     def delete(self, key: OfferKey) -> None:
-        (trace,) = self.traces.carry_out([delete(key)])
+        (done,) = self.traces.carry_out([delete(key)])
         if self.model.offer(key).status in {Status.ACTIVE, Status.PAUSED}:
             self.model.change(key, self.model.record(), Status.DELETED)
-        assert isinstance(trace, Trace)
-        assert trace.version == self.model.offer(key).version
+        assert isinstance(done, Decided)
+        assert done.trace
+        assert done.trace.version == self.model.offer(key).version
 
     @precondition(lambda self: self._active(MERCHANT_KEYS))
     @rule(data=st.data())

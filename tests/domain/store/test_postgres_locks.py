@@ -12,7 +12,8 @@ from domain.store import postgres_locks
 from domain.store.again import TRIES, again
 from domain.store.cursor import Cursor
 from domain.store.errors import Undone
-from domain.trace import SingleRequest, Trace, TraceOutcome
+from domain.trace import SingleRequest, TraceOutcome
+from domain.trace_group import Decided
 from domain.trace_ledger import Busy
 from domain.values import Channel, Scope
 from projections.verification import verify
@@ -39,7 +40,10 @@ def other(service: Service, clock: Clock) -> Iterator[Service]:
 
 
 def outcomes(results: list[object]) -> list[object]:
-    return [(result.outcome, result.version) if isinstance(result, Trace) else result for result in results]
+    return [
+        (result.trace.outcome, result.trace.version) if isinstance(result, Decided) and result.trace else result
+        for result in results
+    ]
 
 
 def asked(partner: str = PARTNER) -> SingleRequest:
