@@ -13,6 +13,7 @@ from typing import Any, Self, cast
 
 import psycopg
 from psycopg.abc import PQGen
+from psycopg.generators import send
 from psycopg.pq import ExecStatus
 
 from domain.store.postgres_words import PLAIN_INSERT, PostgresDialect, as_set, numbered, rows_of, translated
@@ -176,6 +177,8 @@ def in_one_way(connection: psycopg.Connection[Any]) -> Iterator[None]:
             try:
                 pipeline._enqueue_sync()  # noqa: SLF001 - there is no other way to leave the Flush out
                 yield from pipeline._communicate_gen()  # noqa: SLF001
+                # All of it, before anything is waited for: more than the kernel takes at once stays with the client otherwise.
+                yield from send(connection.pgconn)
             finally:
                 yield from pipeline._fetch_gen(flush=False)  # noqa: SLF001
 

@@ -42,6 +42,14 @@ def test_a_question_sees_all_that_was_told_before_it(database: Database) -> None
         assert words(tx) == ["c"]
 
 
+def test_what_is_told_may_be_large(database: Database) -> None:
+    large = "a" * 6_000_000  # more than a socket takes at once
+    with database.remaking() as tx:
+        tx.execute("SET LOCAL idle_in_transaction_session_timeout TO 5000")
+        tx.execute(INSERT, (1, large))
+        assert words(tx) == [large]
+
+
 def test_many_rows_follow_what_was_told_before_them(database: Database) -> None:
     with database.remaking() as tx:
         tx.execute("INSERT INTO told SELECT 0, ?", ("first",))
