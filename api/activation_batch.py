@@ -21,7 +21,8 @@ from api.schemas.activations import ActivationRequest as ActivationBody
 from api.schemas.messages import Complaint
 from api.schemas.problem import BODY_PROBLEMS, PROBLEMS
 from api.schemas.query import no_parameters
-from domain.activation_ledger import Activated, ActivationLedger, ActivationRequest
+from domain.activation_group import Activated, ActivationRequest
+from domain.activation_ledger import ActivationLedger
 from domain.ledger import StorageError
 from domain.refusals import Refused
 from projections.tokens import Caller

@@ -23,7 +23,7 @@ from api.schemas.problem import BODY_PROBLEMS, PROBLEM, PROBLEMS
 from api.schemas.query import Page, no_parameters, uid
 from api.schemas.times import Time, read_time
 from domain.activation import Activate, Activation, state_at
-from domain.activation_ledger import ActivationRequest
+from domain.activation_group import ActivationRequest
 from domain.flight import ScheduleFlight
 from domain.refusals import Refused
 from domain.values import Origin, Role, Source, Status, to_microseconds, utc_text

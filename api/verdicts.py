@@ -54,10 +54,10 @@ def verdict_document(
 ) -> dict[str, Any]:
     """The verdict as its readers get it, by HTTP and from the command line. Raises UnknownOffer."""
     with ledger.reading() as tx:
-        if offer_terms(tx, offer_uid) is None:
+        if offer_uid not in offer_terms(tx, [offer_uid]):
             raise UnknownOffer
         head = head_at(tx, as_of or ledger.present(tx))
-        made = activations(tx, customer_id, offer_uid, head.recorded_at) if head.recorded_at else []
+        made = activations(tx, [(customer_id, offer_uid)], head.recorded_at) if head.recorded_at else []
         verdict = verdict_on(made, transacted_at)
         terms = verdict if isinstance(verdict, Activation) else None
         content = content_at(tx, offer_uid, terms.offer_version) if terms else None

@@ -14,7 +14,7 @@ from benchmarks.activatable import AUDITOR, BENCHMARK, PUBLISHER, offer_uid
 from benchmarks.windows_fill import DAYS, Past
 from benchmarks.windows_lists import STEP, WindowList, window_lists
 from domain.activation import Activate
-from domain.activation_ledger import ActivationRequest
+from domain.activation_group import ActivationRequest
 from domain.store.commit import head_of
 from domain.values import utc_text
 from projections import changed_verdicts, inventory, windows_at

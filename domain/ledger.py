@@ -183,10 +183,17 @@ class OfferLedger(Application[UUID]):
 
     def state(self, tx: Cursor, uid: UUID, evolve: Callable[[Any, Any], Any], initial: Any) -> tuple[int, Any]:
         """How many events a stream has, and the state that they lead to."""
-        version, state = 0, initial
-        for stored in self.recorder.select_stream(tx, uid):
-            version, state = stored.originator_version, evolve(state, decode_event(stored.topic, stored.state))
-        return version, state
+        return self.states(tx, [uid], evolve, initial).get(uid, (0, initial))
+
+    def states(
+        self, tx: Cursor, uids: Collection[UUID], evolve: Callable[[Any, Any], Any], initial: Any
+    ) -> dict[UUID, tuple[int, Any]]:
+        """The same for many; of those that have events."""
+        found: dict[UUID, tuple[int, Any]] = {}
+        for uid, stored in self.recorder.select_streams(tx, uids):
+            _, state = found.get(uid, (0, initial))
+            found[uid] = (stored.originator_version, evolve(state, decode_event(stored.topic, stored.state)))
+        return found
 
     def commit(self, tx: Cursor, context: CommitContext, streams: Streams) -> None:
         """Stores the events of several streams as one commit, and brings the projections up to date. Of many events, only some

@@ -67,14 +67,14 @@ class RedemptionLedger:
         if isinstance(asked, Reverse):
             events = redemptions.reverse(redemption, asked)
         else:
-            made = self._ask.activations(tx, asked.customer_id, asked.offer_uid)
+            made = self._ask.activations(tx, [(asked.customer_id, asked.offer_uid)])
             events = redemptions.redeem(redemption, asked, made, self.ledger.present(tx))
         self.ledger.commit(tx, CommitContext(request.origin, partner), [(uid, redemption.version, events)])
         return Settled(uid, reduce(redemptions.evolve, events, redemption), is_new=bool(events))
 
     def _partner(self, tx: Cursor, offer_uid: UUID) -> str:
         """Whose offer it is. Raises UnknownOffer."""
-        terms = self._ask.offer_terms(tx, offer_uid)
+        terms = self._ask.offer_terms(tx, [offer_uid]).get(offer_uid)
         if terms is None:
             raise UnknownOffer
         return terms.partner

@@ -144,8 +144,8 @@ def _changed(tx: Cursor, row: Any, span: Span) -> ChangedVerdict | None:
     offer_uid, transacted_at = UUID(bytes=row["offer_uid"]), from_microseconds(row["transacted_at"])
     # Before a purchase was made or told of, there is no verdict on it.
     first = max(span.since, min(transacted_at, from_microseconds(row["first_told_at"])))
-    made = activations(tx, row["customer_id"], offer_uid, first)
-    told = activations(tx, row["customer_id"], offer_uid, span.until)
+    asked = [(row["customer_id"], offer_uid)]
+    made, told = activations(tx, asked, first), activations(tx, asked, span.until)
     before, after = verdict_on(made, transacted_at), verdict_on(told, transacted_at)
     if before == after:
         return None

@@ -1,12 +1,12 @@
 """What has a customer been promised, by which activations?"""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from domain.activation import Activation, OfferThen
-from domain.activation_ledger import OfferTerms
+from domain.activation_group import OfferTerms
 from domain.events import OfferActivated
 from domain.ledger import Entry
 from domain.redemption_window import RedemptionWindow
@@ -76,13 +76,21 @@ PROJECTION = Projection(
 # How it is asked
 
 
-def activations(tx: Cursor, customer_id: str, offer_uid: UUID, known: datetime | None = None) -> list[Activation]:
-    """A customer's, of an offer, by when they were activated; those that had been recorded by `known`, or all."""
+def activations(tx: Cursor, asked: Collection[tuple[str, UUID]], known: datetime | None = None) -> list[Activation]:
+    """Of customers, each of an offer, by when they were activated; those that had been recorded by `known`, or all."""
+    if not asked:
+        return []
+    given = ", ".join(["(CAST(? AS TEXT), CAST(? AS BLOB))"] * len(asked))
     rows = tx.execute(
-        f"{_SELECT} JOIN commits c ON c.commit_id = w.commit_id"
-        " WHERE w.customer_id = ? AND w.offer_id = (SELECT stream_id FROM streams WHERE stream_uid = ?)"
-        " AND c.recorded_at <= ? ORDER BY w.activated_at",
-        (customer_id, offer_uid.bytes, to_microseconds(known) if known else 2**62),
+        "SELECT w.*, s.stream_uid, o.stream_uid AS offer_uid"
+        f" FROM (VALUES {given}) asked CROSS JOIN streams o ON o.stream_uid = asked.column2"
+        " CROSS JOIN redemption_windows w ON w.customer_id = asked.column1 AND w.offer_id = o.stream_id"
+        " CROSS JOIN streams s ON s.stream_id = w.activation_id CROSS JOIN commits c ON c.commit_id = w.commit_id"
+        " WHERE c.recorded_at <= ? ORDER BY w.activated_at",
+        (
+            *(value for customer_id, offer_uid in asked for value in (customer_id, offer_uid.bytes)),
+            to_microseconds(known) if known else 2**62,
+        ),
     )
     return [_activation(row) for row in rows]
 
@@ -96,17 +104,28 @@ def count(tx: Cursor) -> int:
     return int(tx.execute("SELECT count(*) AS windows FROM redemption_windows").fetchone()["windows"])
 
 
-def offer_terms(tx: Cursor, offer_uid: UUID) -> OfferTerms | None:
-    """None for an offer that was never seen."""
-    row = tx.execute(
-        "SELECT i.partner, i.status, i.version, p.redemption_window_days FROM streams s JOIN inventory i ON i.offer_id = s.stream_id"
-        " JOIN partners p ON p.name = i.partner WHERE s.stream_uid = ?",
-        (offer_uid.bytes,),
-    ).fetchone()
-    if row is None:
-        return None
-    present = OfferThen(Status(row["status"]), row["version"])
-    return OfferTerms(row["partner"], row["redemption_window_days"], present)
+def offer_terms(tx: Cursor, offer_uids: Collection[UUID]) -> dict[UUID, OfferTerms]:
+    """Of the offers that were ever seen."""
+    if not offer_uids:
+        return {}
+    among, values = tx.dialect.among([uid.bytes for uid in offer_uids])
+    rows = tx.execute(
+        "SELECT s.stream_uid, i.partner, i.status, i.version, p.redemption_window_days,"
+        " oc.recorded_at AS offer_since, pc.recorded_at AS partner_since"
+        " FROM streams s JOIN inventory i ON i.offer_id = s.stream_id JOIN partners p ON p.name = i.partner"
+        " JOIN commits oc ON oc.commit_id = i.updated_commit JOIN commits pc ON pc.commit_id = p.updated_commit"
+        f" WHERE s.stream_uid {among}",
+        values,
+    )
+    return {
+        UUID(bytes=row["stream_uid"]): OfferTerms(
+            row["partner"],
+            row["redemption_window_days"],
+            OfferThen(Status(row["status"]), row["version"]),
+            from_microseconds(max(row["offer_since"], row["partner_since"])),
+        )
+        for row in rows
+    }
 
 
 _SELECT = """

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from api.wiring import Service, open_service
 from domain.activation import Activate
-from domain.activation_ledger import ActivationRequest
+from domain.activation_group import ActivationRequest
 from domain.flight import ScheduleFlight
 from domain.partner import SetPartner
 from domain.redemption import Purchase, Reverse

@@ -4,7 +4,7 @@ Commits get their places one after the other, and any number of readers see snap
 request changes is written in one transaction, so it is there together or not at all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import Any
@@ -168,6 +168,20 @@ class LedgerRecorder(ApplicationRecorder):
             (uid.bytes, *_bounds(gt, lte), ALL if limit is None else limit),
         )
         return [StoredEvent(uid, row["version"], row["topic"], row["state"]) for row in rows]
+
+    def select_streams(self, tx: Cursor, uids: Collection[UUID]) -> Iterator[tuple[UUID, StoredEvent]]:
+        """The events of several streams, each stream's in their order."""
+        if not uids:
+            return
+        among, values = tx.dialect.among([uid.bytes for uid in uids])
+        rows = tx.execute(
+            "SELECT s.stream_uid, e.version, e.topic, CAST(e.state AS BLOB) AS state FROM streams s JOIN events e USING (stream_id)"
+            f" WHERE s.stream_uid {among} ORDER BY e.stream_id, e.version",
+            values,
+        )
+        for row in rows:
+            uid = UUID(bytes=row["stream_uid"])
+            yield uid, StoredEvent(uid, row["version"], row["topic"], row["state"])
 
     def select_notifications(
         self,

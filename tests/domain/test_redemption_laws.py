@@ -17,7 +17,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from msgspec.structs import replace
 
 from domain.activation import Activate, Activation, WindowState
-from domain.activation_ledger import ActivationLedger, ActivationRequest, Questions
+from domain.activation_group import ActivationRequest
+from domain.activation_ledger import ActivationLedger, Questions
 from domain.flight import ScheduleFlight
 from domain.ledger import OfferLedger
 from domain.partner import SetPartner
@@ -199,10 +200,10 @@ class Model:
         return max(found, key=lambda window: window.begins, default=None)
 
     def activate(
-        self, activation_id: UUID, customer: str, key: OfferKey, told: datetime | None
+        self, activation_id: UUID, now: datetime, customer: str, key: OfferKey, told: datetime | None
     ) -> tuple[Window, bool] | type[Refused]:
-        """The activation and whether it is new, or the refusal."""
-        now, at = self.now, told or self.now
+        """The activation and whether it is new, or the refusal. `now`: the same for all in a transaction."""
+        at = told or now
         if key not in self.offers:
             return UnknownOffer
         if at > now + timedelta(minutes=5):
@@ -493,7 +494,7 @@ class Owed(RuleBasedStateMachine):
     def a_window_is_honoured_from_its_first_instant_until_its_end(self) -> None:
         with self.ledger.recorder.reading() as tx:
             for window in self.model.windows:
-                made = redemption_windows.activations(tx, window.customer, window.offer_uid)
+                made = redemption_windows.activations(tx, [(window.customer, window.offer_uid)])
                 for moment in (window.begins, window.ends - INSTANT, window.begins - INSTANT, window.ends):
                     holding = self.model.holding(window.customer, window.offer_uid, moment)
                     verdict = verdict_on(made, moment)
@@ -541,7 +542,8 @@ class Owed(RuleBasedStateMachine):
             type(answer) if isinstance(answer, Refused) else (_window(answer.activation), answer.is_new)
             for answer in self.activations.carry_out(requests)
         ]
-        expected = [self.model.activate(r.activation_id, *one) for r, one in zip(requests, told, strict=True)]
+        now = self.model.now
+        expected = [self.model.activate(r.activation_id, now, *one) for r, one in zip(requests, told, strict=True)]
         assert answers == expected
 
     def _edges_ahead(self) -> list[datetime]:

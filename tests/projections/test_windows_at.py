@@ -9,7 +9,7 @@ import pytest
 
 from api.wiring import Service
 from domain.activation import Activate, Activation, WindowState
-from domain.activation_ledger import Activated, ActivationRequest
+from domain.activation_group import Activated, ActivationRequest
 from domain.partner import SetPartner
 from domain.redemption import Purchase, Reverse
 from domain.redemption_ledger import RedemptionRequest, Settled

@@ -7,7 +7,7 @@ import pytest
 
 from api.wiring import Service
 from domain.activation import Activate
-from domain.activation_ledger import ActivationRequest
+from domain.activation_group import ActivationRequest
 from domain.redemption import Purchase
 from domain.redemption_ledger import RedemptionRequest
 from domain.values import Origin, Source, utc_text
