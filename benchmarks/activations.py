@@ -21,6 +21,7 @@ from benchmarks.activatable import OFFERS, PUBLISHER, offer_uid, prepare
 from benchmarks.engines import Engine, environment
 from benchmarks.put import Measured
 from benchmarks.raw_rows import RawRows
+from benchmarks.report import Report
 from benchmarks.sending import run_client
 from benchmarks.serving import Latency, Server
 
@@ -73,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lines", type=int, default=MAX_LINES, help=f"per batch, {MAX_LINES} at most ({MAX_LINES})")
 
 
-def run(engine: Engine, options: argparse.Namespace) -> None:
+def run(engine: Engine, options: argparse.Namespace, _report: Report) -> None:
     print(RATIOS.format(LINES_PER_TRANSACTION))
     print(f"{'connections':13}{'':9}{'per s':>8}  {'(by round)':18}{'p50':>11}{'p99':>11}{'most':>11}")
     with _serving(engine) as reported:

@@ -16,6 +16,7 @@ from api.settings import Settings
 from api.wiring import open_service
 from benchmarks.engines import Engine, environment
 from benchmarks.offers import batch, offers
+from benchmarks.report import Report
 from benchmarks.serving import MIB, Server, reading
 from domain.partner import SetPartner
 from domain.token import CreateToken
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--offers", type=int, default=100_000, help="offers per batch (100000)")
 
 
-def run(engine: Engine, options: argparse.Namespace) -> None:
+def run(engine: Engine, options: argparse.Namespace, _report: Report) -> None:
     count, ledger = options.offers, engine.ledger("batches")
     _prepare(ledger)
     cases = {

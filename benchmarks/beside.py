@@ -22,6 +22,7 @@ from api.wiring import open_service
 from benchmarks.batch import send, serving_large_batches
 from benchmarks.engines import Engine
 from benchmarks.offers import batch, offers
+from benchmarks.report import Report
 from benchmarks.sending import client_meanwhile
 from benchmarks.serving import Latency, Server
 from benchmarks.timed_lock import HELD_FILE
@@ -54,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=int, default=3, help="of both batches, each with offers of its own (3)")
 
 
-def run(engine: Engine, options: argparse.Namespace) -> None:
+def run(engine: Engine, options: argparse.Namespace, _report: Report) -> None:
     count, ledger, held = options.offers, engine.ledger("beside"), engine.folder / "held"
     _prepare(ledger)
     print(f"PUTs of another partner beside a batch of {count:,} offers (Insert), over HTTP; ratios are to no batch\n")

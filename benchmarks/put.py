@@ -18,6 +18,7 @@ from api.auth import digest_secret
 from api.settings import Settings
 from api.wiring import open_service
 from benchmarks.engines import Engine, environment
+from benchmarks.report import Report
 from benchmarks.sending import run_client
 from benchmarks.serving import SCRIPT, Latency, Server
 from domain.partner import SetPartner
@@ -81,7 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=10, help="of PUTs, per server and number of connections (10)")
 
 
-def run(engine: Engine, options: argparse.Namespace) -> None:
+def run(engine: Engine, options: argparse.Namespace, _report: Report) -> None:
     print(GOALS)
     print(f"{'connections':13}{'commits':9}{'PUT/s':>8}  {'(by round)':18}{'p50':>11}{'p99':>11}{'most':>11}")
     _tell("(floor)", "", _floor(engine))
