@@ -16,19 +16,13 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from api.auth import digest_secret
-from api.settings import Settings
-from api.wiring import open_service
-from benchmarks.batch import send, serving_large_batches
-from benchmarks.engines import Engine
+from benchmarks.contenders import TAKES_ALL, prepare, send
+from benchmarks.engines import Engine, environment
 from benchmarks.offers import batch, offers
 from benchmarks.report import Report
 from benchmarks.sending import client_meanwhile
 from benchmarks.serving import Latency, Server
 from benchmarks.timed_lock import HELD_FILE
-from domain.partner import SetPartner
-from domain.token import CreateToken
-from domain.values import Origin, Role, Source
 
 LARGE, SINGLE = "tidepool", "kelp"
 """Partners; their names are their secrets."""
@@ -36,7 +30,6 @@ TIMED = (sys.executable, "-m", "benchmarks.timed_lock")
 WARM_UP_SECONDS, IDLE_SECONDS = 1.0, 5.0
 BATCHES = {"all created": 0.0, "all changed": 1.0}
 """By name, how many of their offers say something else than those that are created."""
-BENCHMARK = Origin("benchmark", Source.CLI)
 
 Ratios = Sequence[float]
 """Of a batch to no batch: p50, p99, most."""
@@ -57,12 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(engine: Engine, options: argparse.Namespace, _report: Report) -> None:
     count, ledger, held = options.offers, engine.ledger("beside"), engine.folder / "held"
-    _prepare(ledger)
+    prepare(ledger, (LARGE, SINGLE))
     print(f"PUTs of another partner beside a batch of {count:,} offers (Insert), over HTTP; ratios are to no batch\n")
     print(f"{'batch':14}{'took':>10}{'lock held':>14}{'PUTs':>8}{'p50':>12}{'p99':>12}{'most':>12}")
-    environment = serving_large_batches(ledger, count) | {HELD_FILE: str(held)}
+    serving = environment(ledger) | TAKES_ALL | {HELD_FILE: str(held)}
     ratios: dict[str, list[Ratios]] = {name: [] for name in BATCHES}
-    with Server(environment, engine.folder / "serve.log", TIMED) as server:
+    with Server(serving, engine.folder / "serve.log", TIMED) as server:
         beside = Beside(server, held)
         beside.measure(partial(time.sleep, WARM_UP_SECONDS))
         for number in range(options.rounds):
@@ -101,15 +94,6 @@ class Beside:
             seconds = time.perf_counter() - started
         held = max(map(float, self._held.read_text().split()), default=None)
         return Measured(seconds, Latency(milliseconds), held)
-
-
-def _prepare(ledger: Settings) -> None:
-    with open_service(ledger) as service:
-        for partner in (LARGE, SINGLE):
-            limits = SetPartner(partner, synchronize_per_day=0, insert_per_hour=0, rps=0, daily_quota=0)
-            service.ledger.handle(limits, BENCHMARK)
-            token = CreateToken(partner, Role.PARTNER, partner, digest_secret(partner), 0, None)
-            service.ledger.handle(token, BENCHMARK)
 
 
 def _tell(name: str, measured: Measured) -> None:

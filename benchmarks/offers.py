@@ -22,6 +22,8 @@ WORDS = [
     "weekend",
 ]
 
+ID = "concurrencyRequestId"
+
 
 def offers(count: int, prefix: str = "o", *, changed_share: float = 0.0) -> list[dict[str, Any]]:
     """Offers of about 1.7 KB each; of every ten, `changed_share` times ten say something else than usual."""
@@ -29,8 +31,14 @@ def offers(count: int, prefix: str = "o", *, changed_share: float = 0.0) -> list
 
 
 def batch(operation: str, items: Sequence[dict[str, Any]]) -> bytes:
-    document = {"concurrencyRequestId": str(uuid4()), "operation": operation, "offers": items}
+    document = {ID: str(uuid4()), "operation": operation, "offers": items}
     return json.dumps(document, separators=(",", ":")).encode()
+
+
+def anew(body: bytes) -> bytes:
+    """The same batch as another request."""
+    begin = len(f'{{"{ID}":"')
+    return body[:begin] + str(uuid4()).encode() + body[begin + len(str(uuid4())) :]
 
 
 def _offer(n: int, prefix: str, *, changed: bool) -> dict[str, Any]:

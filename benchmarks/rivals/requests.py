@@ -1,17 +1,19 @@
 """What the rivals take in and answer: batches and single offers, at the paths of the service and in its form, and as strictly
 checked: by the same models, as FastAPI uses them."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
+from fastapi import Header
 from pydantic import BaseModel
 
 from api.schemas.batch import BatchItem
 from api.schemas.merchant import MerchantOffer
 
 OFFER_PATH = "/api/v1/partner/merchants/{merchant_id}/offers/{external_id}"
-PARTNER = "tidepool"
+Partner = Annotated[str, Header(alias="Authorization")]
+"""Who sends: no rival looks at tokens, so it may be whatever is told there."""
 
-__all__ = ["OFFER_PATH", "PARTNER", "Batch", "BatchItem", "MerchantOffer", "Reply", "content_of", "reply"]
+__all__ = ["OFFER_PATH", "Batch", "BatchItem", "MerchantOffer", "Partner", "Reply", "content_of", "reply"]
 
 
 class Batch(BaseModel):

@@ -25,7 +25,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from api.problems import BATCH_PATH
 from api.settings import Settings
-from benchmarks.rivals.requests import OFFER_PATH, PARTNER, Batch, MerchantOffer, Reply, content_of, reply
+from benchmarks.rivals.requests import OFFER_PATH, Batch, MerchantOffer, Partner, Reply, content_of, reply
 
 _metadata = MetaData()
 OFFERS = Table(
@@ -64,21 +64,21 @@ def app(settings: Settings) -> FastAPI:
     found = FastAPI()
 
     @found.post(BATCH_PATH)
-    def post(batch: Batch) -> Reply:
+    def post(partner: Partner, batch: Batch) -> Reply:
         with database.begin() as connection:
-            return carry_out(connection, batch)
+            return carry_out(connection, partner, batch)
 
     @found.put(OFFER_PATH, status_code=202)
-    def put(merchant_id: str, external_id: str, offer: MerchantOffer) -> dict[str, str]:
+    def put(partner: Partner, merchant_id: str, external_id: str, offer: MerchantOffer) -> dict[str, str]:
         with database.begin() as connection:
-            _upsert(connection, [_row(merchant_id, external_id, offer.model_dump_json())])
+            _upsert(connection, [_row(partner, merchant_id, external_id, offer.model_dump_json())])
         return {"trace_id": str(uuid4())}
 
     return found
 
 
-def carry_out(connection: Connection, batch: Batch) -> Reply:
-    mine = (OFFERS.c.partner == PARTNER) & (OFFERS.c.merchant_id == "")
+def carry_out(connection: Connection, partner: str, batch: Batch) -> Reply:
+    mine = (OFFERS.c.partner == partner) & (OFFERS.c.merchant_id == "")
     rows = connection.execute(select(OFFERS.c.external_id, OFFERS.c.status, OFFERS.c.content).where(mine))
     known = {external_id: (status, content) for external_id, status, content in rows}
     sent = {item.externalId: content_of(item) for item in batch.offers}
@@ -87,7 +87,7 @@ def carry_out(connection: Connection, batch: Batch) -> Reply:
     missing: list[str] = []
     if batch.operation == "Synchronize":
         missing = [name for name, (status, _) in known.items() if status == ACTIVE and name not in sent]
-    _upsert(connection, [_row("", name, sent[name]) for name in (*created, *updated)])
+    _upsert(connection, [_row(partner, "", name, sent[name]) for name in (*created, *updated)])
     if missing:
         paused = update(OFFERS).where(mine, OFFERS.c.external_id == bindparam("name")).values(status=PAUSED)
         connection.execute(paused, [{"name": name} for name in missing])
@@ -95,9 +95,9 @@ def carry_out(connection: Connection, batch: Batch) -> Reply:
     return reply(created=len(created), updated=len(updated), unchanged=unchanged, paused=len(missing))
 
 
-def _row(merchant_id: str, external_id: str, content: str) -> dict[str, str]:
+def _row(partner: str, merchant_id: str, external_id: str, content: str) -> dict[str, str]:
     return {
-        "partner": PARTNER,
+        "partner": partner,
         "merchant_id": merchant_id,
         "external_id": external_id,
         "status": ACTIVE,
