@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
-from benchmarks import activations, as_of, batch, beside, put, report, windows
+from benchmarks import activations, as_of, batch, beside, growth, put, report, windows
 from benchmarks.engines import Engine
 from benchmarks.on_postgresql import postgresql
 from benchmarks.on_sqlite import sqlite
@@ -29,6 +29,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "as-of": as_of,
     "batch": batch,
     "beside": beside,
+    "growth": growth,
     "put": put,
     "windows": windows,
 }

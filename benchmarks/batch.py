@@ -9,7 +9,6 @@ The library used plainly has no part in batches larger than it carries out in a 
 """
 
 import argparse
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -17,15 +16,14 @@ from contextlib import ExitStack
 
 from benchmarks.compared import PAIRS, Compared
 from benchmarks.contenders import PLAIN, RIVALS, UPSERT, Contender, Counts, rival, service
-from benchmarks.engines import Engine, environment
-from benchmarks.floors import Floor
+from benchmarks.engines import Engine
+from benchmarks.floors import Floor, floor_of
 from benchmarks.offers import anew, batch, offers
 from benchmarks.report import Report
-from benchmarks.serving import MIB, Server
+from benchmarks.serving import MIB
 
 CREATED, IDENTICAL, HALF_CHANGED, REPLACED = CASES = ("created", "identical", "half changed", "replaced")
 OURS, FLOOR, PEAK, BODY = "ours", "floor", "peak", "body"
-EMPTY = (sys.executable, "-m", "benchmarks.empty")
 RAW_ROWS = "raw write of the rows"
 BODY_ONLY = "body in, split, written"
 FLOOR_AT_MOST = {CREATED: 2.5, IDENTICAL: 2.0}
@@ -50,18 +48,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(engine: Engine, options: argparse.Namespace, report: Report) -> None:
     most_plain = MOST_PLAIN[engine.name] if options.most_plain is None else options.most_plain
     report.note(f"Batches larger than {most_plain:,} offers are not given to {RIVALS[PLAIN]}.\n")
-    partners = [WARM_UP, *(_partner(count, pair) for count in options.offers for pair in range(options.pairs))]
+    partners = [WARM_UP, *(partner_of(count, pair) for count in options.offers for pair in range(options.pairs))]
     with ExitStack() as running:
         ours = running.enter_context(service(engine, "batches", partners))
         rivals = {name: running.enter_context(rival(engine, name)) for name in RIVALS}
-        empty = running.enter_context(Server(environment(ours.ledger), engine.folder / "empty.log", EMPTY))
-        taken = _Taken(ours, rivals, Floor(engine, ours.ledger, empty))
+        taken = _Taken(ours, rivals, running.enter_context(floor_of(engine, ours.ledger)))
         report.head()
         for count in options.offers:
             _tell(report, count, taken.pairs(count, options.pairs, without=PLAIN if count > most_plain else None))
 
 
-def _partner(count: int, pair: int) -> str:
+def partner_of(count: int, pair: int) -> str:
     return f"partner-{count}-{pair}"
 
 
@@ -77,8 +74,8 @@ class _Taken:
 
     def pairs(self, count: int, pairs: int, without: str | None) -> Found:
         bodies = {
-            CREATED: batch("Synchronize", created := offers(count)),
-            IDENTICAL: batch("Synchronize", created),
+            CREATED: (created := batch("Synchronize", offers(count))),
+            IDENTICAL: created,
             HALF_CHANGED: batch("Synchronize", offers(count, changed_share=0.5)),
             REPLACED: batch("Synchronize", offers(count, "p")),
         }
@@ -87,7 +84,7 @@ class _Taken:
         for number in range(pairs):
             first = number % len(names)
             for case, body in bodies.items():
-                self._pair(case, _partner(count, number), anew(body), names[first:] + names[:first], found)
+                self._pair(case, partner_of(count, number), anew(body), names[first:] + names[:first], found)
         return found
 
     def _pair(self, case: str, partner: str, body: bytes, names: Sequence[str], found: Found) -> None:

@@ -5,19 +5,29 @@ adds nothing, it is what has to be done all the same: the body comes in, to a se
 apart; and it is written, durably.
 """
 
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from api.json_split import split
 from api.settings import Settings
 from benchmarks.contenders import TAKES_ALL, send
-from benchmarks.engines import Engine, Row
+from benchmarks.engines import Engine, Row, environment
 from benchmarks.serving import MIB, Server
 
+EMPTY = (sys.executable, "-m", "benchmarks.empty")
 BODY_CHUNK = 4 * MIB
 WRITTEN = {
     "events": "SELECT * FROM events WHERE commit_id > ? ORDER BY ordinal",
     "inventory": "SELECT * FROM inventory WHERE updated_commit > ?",
 }
+
+
+@contextmanager
+def floor_of(engine: Engine, ledger: Settings) -> Iterator["Floor"]:
+    with Server(environment(ledger), engine.folder / "empty.log", EMPTY) as empty:
+        yield Floor(engine, ledger, empty)
 
 
 class Floor:
