@@ -59,11 +59,12 @@ test-long: $(VENV)/.ready ## everything on PostgreSQL, 300 kills on either datab
 faults: $(VENV)/.ready ## kill servers and watchers at twenty random moments (some minutes)
 	@OFFER_LEDGER_TEST_KILLS=20 OFFER_LEDGER_TEST_LEASE=10 $(BIN)/pytest -s tests/faults
 
-# On which database: sqlite, postgresql or both.
+# On which database: sqlite, postgresql or both; and where what was found is written, a file for each benchmark.
 ENGINE ?= both
+FOUND ?= build/bench
 
-bench: $(VENV)/.ready ## on SQLite and on PostgreSQL: large batches and activations beside raw writes, who waits for a batch, single offers, a million windows, a million offers' past (hours)
-	@for name in batch beside put activations windows as-of; do $(BIN)/python -m benchmarks $$name --engine $(ENGINE) || exit; done
+bench: $(VENV)/.ready ## on SQLite and on PostgreSQL: large batches and single offers beside raw writes and rivals, what growth costs, activations, who waits for a batch, a million windows, a million offers' past (hours)
+	@for name in batch growth beside put activations windows as-of; do $(BIN)/python -m benchmarks $$name --engine $(ENGINE) --json $(FOUND)/$$name.json || exit; done
 
 format: $(VENV)/.ready ## put the code in its format
 	@$(BIN)/ruff check --fix --quiet

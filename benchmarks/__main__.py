@@ -1,17 +1,17 @@
 """python -m benchmarks NAME [arguments]: runs one of them."""
 
 import argparse
-import os
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
-from benchmarks import activations, as_of, batch, beside, put, windows
+from benchmarks import activations, as_of, batch, beside, growth, put, report, windows
 from benchmarks.engines import Engine
 from benchmarks.on_postgresql import postgresql
 from benchmarks.on_sqlite import sqlite
+from benchmarks.report import Report
 
 
 class Benchmark(Protocol):
@@ -21,7 +21,7 @@ class Benchmark(Protocol):
 
     def add_arguments(self, parser: argparse.ArgumentParser, /) -> None: ...
 
-    def run(self, engine: Engine, options: argparse.Namespace, /) -> None: ...
+    def run(self, engine: Engine, options: argparse.Namespace, report: Report, /) -> None: ...
 
 
 BENCHMARKS: Mapping[str, Benchmark] = {
@@ -29,6 +29,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "as-of": as_of,
     "batch": batch,
     "beside": beside,
+    "growth": growth,
     "put": put,
     "windows": windows,
 }
@@ -38,14 +39,17 @@ ENGINES: Mapping[str, Callable[[Path], AbstractContextManager[Engine]]] = {"sqli
 def main() -> None:
     options = _options()
     chosen = list(ENGINES) if options.engine == "both" else [options.engine]
+    reports: list[Report] = []
     with tempfile.TemporaryDirectory() as temporary:
         for name in chosen:
             folder = (options.directory or Path(temporary)) / name
             folder.mkdir(parents=True, exist_ok=True)
             with ENGINES[name](folder) as engine:
-                print(f"{options.benchmark} on {engine.description}; {os.cpu_count()} cores\n", flush=True)
-                BENCHMARKS[options.benchmark].run(engine, options)
+                reports.append(report.begin(options.benchmark, engine))
+                BENCHMARKS[options.benchmark].run(engine, options, reports[-1])
             print()
+            if options.json:
+                report.write(reports, options.json)
 
 
 def _options() -> argparse.Namespace:
@@ -55,6 +59,9 @@ def _options() -> argparse.Namespace:
         description = str(benchmark.__doc__)
         one = names.add_parser(name, help=description.splitlines()[0], description=description)
         one.add_argument("--engine", choices=[*ENGINES, "both"], default="sqlite", help="the database (sqlite)")
+        one.add_argument(
+            "--json", type=Path, metavar="FILE", help="where all that is found is written, of both databases"
+        )
         one.set_defaults(directory=None)
         benchmark.add_arguments(one)
     return parser.parse_args()

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import httpx2
 
@@ -19,8 +20,8 @@ from api.settings import Settings
 from api.wiring import open_service
 from benchmarks.activatable import OFFERS, PUBLISHER, offer_uid, prepare
 from benchmarks.engines import Engine, environment
-from benchmarks.put import Measured
 from benchmarks.raw_rows import RawRows
+from benchmarks.report import Report
 from benchmarks.sending import run_client
 from benchmarks.serving import Latency, Server
 
@@ -34,6 +35,19 @@ Ratios are the service to its floor: how many times as many activations per seco
 A transaction of the service has all who came meanwhile, one of the floor has one activation, in a batch so many: {}.
 The times of a batch are those of all its lines, and those of its floor of one transaction.
 """
+
+
+class Measured(NamedTuple):
+    """What rounds have come to."""
+
+    latency: Latency
+    per_second: list[float]
+    """By round."""
+
+    @property
+    def rate(self) -> float:
+        """Of all rounds, which take equally long."""
+        return sum(self.per_second) / len(self.per_second)
 
 
 class Reported:
@@ -73,7 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lines", type=int, default=MAX_LINES, help=f"per batch, {MAX_LINES} at most ({MAX_LINES})")
 
 
-def run(engine: Engine, options: argparse.Namespace) -> None:
+def run(engine: Engine, options: argparse.Namespace, _report: Report) -> None:
     print(RATIOS.format(LINES_PER_TRANSACTION))
     print(f"{'connections':13}{'':9}{'per s':>8}  {'(by round)':18}{'p50':>11}{'p99':>11}{'most':>11}")
     with _serving(engine) as reported:

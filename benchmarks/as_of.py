@@ -23,6 +23,7 @@ from benchmarks.as_of_offers import GROUPS
 from benchmarks.as_of_questions import Ask, OfferQuestions, Question, Section
 from benchmarks.as_of_whole import FLOOR, TASKS, Took, go_through
 from benchmarks.engines import Engine
+from benchmarks.report import Report
 from benchmarks.serving import Latency
 
 ROUNDS = 5
@@ -57,7 +58,7 @@ def _count(told: str) -> int:
     return count
 
 
-def run(engine: Engine, options: argparse.Namespace) -> None:
+def run(engine: Engine, options: argparse.Namespace, _report: Report) -> None:
     with ExitStack() as opened:
         both = [opened.enter_context(_asking(engine, count)) for count in options.offers]
         _tell_head(options.offers)

@@ -1,123 +1,132 @@
-"""How long does a large Synchronize take over HTTP, how much memory, and what do readers notice?
+"""How long does a large Synchronize take over HTTP, and how much memory, beside raw writes and beside rivals?
 
-The floor of each case is a raw write of the same rows to the same database, in one transaction, as durable: the events
-that the run added and a row of the inventory for each offer that it touched. The floor of a run that adds nothing is a
-raw write of its body.
+A new partner's offers are created, sent again as they are, sent with every second one changed, and replaced by others. In every
+pair each of that is done by the service, by its floor (see benchmarks/floors.py) and by a rival, one after the other; for the next
+pair there is a new partner, and whoever was last begins. All of them so work beside what earlier partners have sent. A rival that
+answers with other counts ends it.
+
+The library used plainly has no part in batches larger than it carries out in a minute or so.
 """
 
 import argparse
 import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 
-import httpx2
+from benchmarks.compared import PAIRS, Compared
+from benchmarks.contenders import PLAIN, RIVALS, UPSERT, Contender, Counts, rival, service
+from benchmarks.engines import Engine
+from benchmarks.floors import Floor, floor_of
+from benchmarks.offers import anew, batch, offers
+from benchmarks.report import Report
+from benchmarks.serving import MIB
 
-from api.auth import digest_secret
-from api.problems import BATCH_PATH
-from api.settings import Settings
-from api.wiring import open_service
-from benchmarks.engines import Engine, environment
-from benchmarks.offers import batch, offers
-from benchmarks.serving import MIB, Server, reading
-from domain.partner import SetPartner
-from domain.token import CreateToken
-from domain.values import Origin, Role, Source
+CREATED, IDENTICAL, HALF_CHANGED, REPLACED = CASES = ("created", "identical", "half changed", "replaced")
+OURS, FLOOR, PEAK, BODY = "ours", "floor", "peak", "body"
+RAW_ROWS = "raw write of the rows"
+BODY_ONLY = "body in, split, written"
+FLOOR_AT_MOST = {CREATED: 2.5, IDENTICAL: 2.0}
+RIVALS_AT_LEAST = {(CREATED, UPSERT): 8.0, (CREATED, PLAIN): 12.0}
+REPLACED_AT_MOST = MEMORY_AT_MOST = 2.0
+GOALS_FROM = 100_000
+"""Offers: in smaller batches, what any request costs weighs too much."""
+MOST_PLAIN = {"sqlite": 100_000, "postgresql": 10_000}
+WARM_UP, WARM_UP_OFFERS = "warm-up", 100
 
-PARTNER, SENDER, READER = "tidepool", "the sender's", "the reader's"
-WATCHED = "/api/v1/offers?limit=10"
-IDLE_SECONDS = 3.0
-BODY_CHUNK = 4 * MIB
-WRITTEN = {
-    "events": "SELECT * FROM events WHERE commit_id > ? ORDER BY ordinal",
-    "inventory": "SELECT * FROM inventory WHERE updated_commit > ?",
-}
+Found = defaultdict[tuple[str, str], list[float]]
+"""By case and who: seconds, and MiB of memory, of one pair after the other."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--offers", type=int, default=100_000, help="offers per batch (100000)")
+    parser.add_argument("--offers", type=int, nargs="+", default=(10_000, 100_000), help="per batch (10000 100000)")
+    parser.add_argument("--pairs", type=int, default=PAIRS, help=f"({PAIRS})")
+    most = ", ".join(f"{most} on {engine}" for engine, most in MOST_PLAIN.items())
+    parser.add_argument("--most-plain", type=int, help=f"offers that the library used plainly is given ({most})")
 
 
-def run(engine: Engine, options: argparse.Namespace) -> None:
-    count, ledger = options.offers, engine.ledger("batches")
-    _prepare(ledger)
-    cases = {
-        "created": offers(count),
-        "identical": offers(count),
-        "half changed": offers(count, changed_share=0.5),
-        "replaced": offers(count, "p"),
-    }
-    print(f"{count:,} offers by Synchronize over HTTP\n")
-    print(f"{'case':14}{'body':>9}{'run':>9}{'floor':>9}{'ratio':>8}{'peak above idle':>18}   a GET meanwhile")
-    with Server(serving_large_batches(ledger, count), engine.folder / "serve.log") as server:
+def run(engine: Engine, options: argparse.Namespace, report: Report) -> None:
+    most_plain = MOST_PLAIN[engine.name] if options.most_plain is None else options.most_plain
+    report.note(f"Batches larger than {most_plain:,} offers are not given to {RIVALS[PLAIN]}.\n")
+    partners = [WARM_UP, *(partner_of(count, pair) for count in options.offers for pair in range(options.pairs))]
+    with ExitStack() as running:
+        ours = running.enter_context(service(engine, "batches", partners))
+        rivals = {name: running.enter_context(rival(engine, name)) for name in RIVALS}
+        taken = _Taken(ours, rivals, running.enter_context(floor_of(engine, ours.ledger)))
+        report.head()
+        for count in options.offers:
+            _tell(report, count, taken.pairs(count, options.pairs, without=PLAIN if count > most_plain else None))
+
+
+def partner_of(count: int, pair: int) -> str:
+    return f"partner-{count}-{pair}"
+
+
+class _Taken:
+    """Batches by all who take them."""
+
+    def __init__(self, ours: Contender, rivals: Mapping[str, Contender], floor: Floor) -> None:
+        self._ours, self._rivals, self._floor = ours, rivals, floor
+        for one in (ours, *rivals.values()):
+            one.post(WARM_UP, batch("Synchronize", offers(WARM_UP_OFFERS)))
         time.sleep(2)
-        idle = server.memory("VmRSS")
-        with reading(server.url, READER, WATCHED) as latency:
-            time.sleep(IDLE_SECONDS)
-        print(f"{'(idle)':67}   {latency}")
-        for name, items in cases.items():
-            _measure(server, _Floor(engine, ledger), name, batch("Synchronize", items), idle)
+        self._idle = ours.server.memory("VmRSS")
+
+    def pairs(self, count: int, pairs: int, without: str | None) -> Found:
+        bodies = {
+            CREATED: (created := batch("Synchronize", offers(count))),
+            IDENTICAL: created,
+            HALF_CHANGED: batch("Synchronize", offers(count, changed_share=0.5)),
+            REPLACED: batch("Synchronize", offers(count, "p")),
+        }
+        names = [name for name in (OURS, *self._rivals) if name != without]
+        found: Found = defaultdict(list)
+        for number in range(pairs):
+            first = number % len(names)
+            for case, body in bodies.items():
+                self._pair(case, partner_of(count, number), anew(body), names[first:] + names[:first], found)
+        return found
+
+    def _pair(self, case: str, partner: str, body: bytes, names: Sequence[str], found: Found) -> None:
+        """Raises RuntimeError if not all come to the same."""
+        told: dict[str, Counts] = {}
+        for name in names:
+            if name == OURS:
+                seconds, told[name] = self._post(case, partner, body, found)
+            else:
+                seconds, told[name] = self._rivals[name].post(partner, body)
+            found[case, name].append(seconds)
+        if any(counts != told[OURS] for counts in told.values()):
+            raise RuntimeError(f"{case}: not all come to the same: {told}")
+
+    def _post(self, case: str, partner: str, body: bytes, found: Found) -> tuple[float, Counts]:
+        """To ourselves; the floor comes after it, for only then there are rows."""
+        server, before = self._ours.server, self._floor.newest_commit()
+        server.forget_peak()
+        seconds, counts = self._ours.post(partner, body)
+        found[case, PEAK].append(server.memory("VmHWM") - self._idle)
+        found[case, BODY].append(len(body) / MIB)
+        found[case, FLOOR].append(self._floor.body(body) if case == IDENTICAL else self._floor.rows(before))
+        return seconds, counts
 
 
-def serving_large_batches(ledger: Settings, count: int) -> dict[str, str]:
-    """The environment of a server that takes batches of so many offers, and answers when they are carried out."""
-    return environment(ledger) | {
-        "OFFER_LEDGER_MAX_ITEMS": str(max(count, 200_000)),
-        "OFFER_LEDGER_MAX_BODY_BYTES": str(1024 * MIB),
-        "OFFER_LEDGER_WAIT_SECONDS": "3600",
-    }
+def _tell(report: Report, count: int, found: Found) -> None:
+    goals = count >= GOALS_FROM
+    for case in CASES:
+        ours, at_most = found[case, OURS], FLOOR_AT_MOST.get(case) if goals else None
+        beside = BODY_ONLY if case == IDENTICAL else RAW_ROWS
+        report.add(Compared(case, "s", beside, ours, found[case, FLOOR], at_most=at_most, size=count))
+        for name, told in RIVALS.items():
+            if theirs := found.get((case, name)):
+                rates = _rates(count, ours), _rates(count, theirs)
+                at_least = RIVALS_AT_LEAST.get((case, name)) if goals else None
+                report.add(Compared(case, "per s", told, *rates, at_least=at_least, size=count))
+        peaks, at_most = (found[case, PEAK], found[case, BODY]), MEMORY_AT_MOST if goals else None
+        report.add(Compared(f"{case}: peak above idle", "MiB", "the body", *peaks, at_most=at_most, size=count))
+    both = found[REPLACED, OURS], found[CREATED, OURS]
+    at_most = REPLACED_AT_MOST if goals else None
+    report.add(Compared(REPLACED, "s", "our own created", *both, at_most=at_most, size=count))
 
 
-def send(server: Server, secret: str, body: bytes) -> float:
-    """How many seconds it takes."""
-    headers = {"Authorization": f"ApiToken {secret}", "Content-Type": "application/json"}
-    started = time.perf_counter()
-    reply = httpx2.post(server.url + BATCH_PATH, content=body, headers=headers, timeout=3600)
-    seconds = time.perf_counter() - started
-    reply.raise_for_status()
-    return seconds
-
-
-def _measure(server: Server, floor: "_Floor", name: str, body: bytes, idle: float) -> None:
-    server.forget_peak()
-    before = floor.newest_commit()
-    with reading(server.url, READER, WATCHED) as latency:
-        seconds = send(server, SENDER, body)
-    peak = server.memory("VmHWM") - idle
-    at_best = floor.seconds(before, body)
-    size = len(body) / MIB
-    print(
-        f"{name:14}{size:6.0f} MB{seconds:7.2f} s{at_best:7.2f} s{seconds / at_best:8.1f}"
-        f"{peak:9.0f} MB = {peak / size:.1f}x   {latency}",
-        flush=True,
-    )
-
-
-def _prepare(settings: Settings) -> None:
-    operator = Origin("benchmark", Source.CLI)
-    with open_service(settings) as service:
-        service.ledger.handle(SetPartner(PARTNER, synchronize_per_day=0, insert_per_hour=0), operator)
-        sender = CreateToken("sender", Role.PARTNER, PARTNER, digest_secret(SENDER), 0, None)
-        reader = CreateToken("reader", Role.AUDITOR, None, digest_secret(READER), 0, None)
-        service.ledger.handle(sender, operator)
-        service.ledger.handle(reader, operator)
-
-
-class _Floor:
-    """Of runs on a ledger."""
-
-    def __init__(self, engine: Engine, ledger: Settings) -> None:
-        self._engine, self._ledger = engine, ledger
-
-    def newest_commit(self) -> int:
-        newest: int = self._engine.select(self._ledger, "SELECT max(commit_id) FROM commits")[0][0]
-        return newest
-
-    def seconds(self, before: int, body: bytes) -> float:
-        """For a raw write of what the commits after `before` hold, or of the body if there are none."""
-        rows = {table: self._engine.select(self._ledger, select, (before,)) for table, select in WRITTEN.items()}
-        if not rows["events"]:
-            rows = {"body": [(body[at : at + BODY_CHUNK],) for at in range(0, len(body), BODY_CHUNK)]}
-        with self._engine.raw() as raw:
-            raw.copy_tables(self._ledger, list(WRITTEN))
-            raw.keep_bytes("body")
-            started = time.perf_counter()
-            raw.write(rows)
-            return time.perf_counter() - started
+def _rates(count: int, taken: Sequence[float]) -> list[float]:
+    return [count / seconds for seconds in taken]

@@ -13,21 +13,16 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from statistics import median
 from typing import NamedTuple
 
-from api.auth import digest_secret
-from api.settings import Settings
-from api.wiring import open_service
-from benchmarks.batch import send, serving_large_batches
-from benchmarks.engines import Engine
+from benchmarks.compared import PAIRS, Compared
+from benchmarks.contenders import TAKES_ALL, prepare, send
+from benchmarks.engines import Engine, environment
 from benchmarks.offers import batch, offers
+from benchmarks.report import Report
 from benchmarks.sending import client_meanwhile
 from benchmarks.serving import Latency, Server
 from benchmarks.timed_lock import HELD_FILE
-from domain.partner import SetPartner
-from domain.token import CreateToken
-from domain.values import Origin, Role, Source
 
 LARGE, SINGLE = "tidepool", "kelp"
 """Partners; their names are their secrets."""
@@ -35,52 +30,50 @@ TIMED = (sys.executable, "-m", "benchmarks.timed_lock")
 WARM_UP_SECONDS, IDLE_SECONDS = 1.0, 5.0
 BATCHES = {"all created": 0.0, "all changed": 1.0}
 """By name, how many of their offers say something else than those that are created."""
-BENCHMARK = Origin("benchmark", Source.CLI)
-
-Ratios = Sequence[float]
-"""Of a batch to no batch: p50, p99, most."""
 
 
 class Measured(NamedTuple):
-    """How long a work took, what others waited meanwhile, and how long it held the lock at most, if at all; in seconds."""
+    """How long a work took, what others waited meanwhile, and how long it held the lock at most, if it did; in seconds."""
 
     seconds: float
     puts: Latency
-    held: float | None
+    held: float
+
+
+Pair = tuple[Measured, Measured]
+"""With a batch, and without."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--offers", type=int, default=100_000, help="offers per batch (100000)")
-    parser.add_argument("--rounds", type=int, default=3, help="of both batches, each with offers of its own (3)")
+    parser.add_argument("--pairs", type=int, default=PAIRS, help=f"of either batch, with offers of its own ({PAIRS})")
 
 
-def run(engine: Engine, options: argparse.Namespace) -> None:
+def run(engine: Engine, options: argparse.Namespace, report: Report) -> None:
     count, ledger, held = options.offers, engine.ledger("beside"), engine.folder / "held"
-    _prepare(ledger)
-    print(f"PUTs of another partner beside a batch of {count:,} offers (Insert), over HTTP; ratios are to no batch\n")
-    print(f"{'batch':14}{'took':>10}{'lock held':>14}{'PUTs':>8}{'p50':>12}{'p99':>12}{'most':>12}")
-    environment = serving_large_batches(ledger, count) | {HELD_FILE: str(held)}
-    ratios: dict[str, list[Ratios]] = {name: [] for name in BATCHES}
-    with Server(environment, engine.folder / "serve.log", TIMED) as server:
+    prepare(ledger, (LARGE, SINGLE))
+    serving = environment(ledger) | TAKES_ALL | {HELD_FILE: str(held)}
+    found: dict[str, list[Pair]] = {name: [] for name in BATCHES}
+    with Server(serving, engine.folder / "serve.log", TIMED) as server:
         beside = Beside(server, held)
         beside.measure(partial(time.sleep, WARM_UP_SECONDS))
-        for number in range(options.rounds):
+        for number in range(options.pairs):
             for name, changed_share in BATCHES.items():
                 body = batch("Insert", offers(count, f"o-{number}", changed_share=changed_share))
-                ratios[name].append(_compare(beside, name, partial(send, server, LARGE, body)))
-    print("\nthe median of the ratios")
-    for name, some in ratios.items():
-        _tell_ratios(name, [median(one) for one in zip(*some, strict=True)])
+                work = partial(send, server, LARGE, body)
+                found[name].append(_measure(beside, work, work_first=number % 2 == 1))
+    report.head()
+    for name, pairs in found.items():
+        _tell(report, name, count, pairs)
 
 
-def _compare(beside: "Beside", name: str, work: Callable[[], object]) -> Ratios:
-    alone = beside.measure(partial(time.sleep, IDLE_SECONDS))
-    _tell("(none)", alone)
-    measured = beside.measure(work)
-    _tell(name, measured)
-    ratios = [getattr(measured.puts, one) / getattr(alone.puts, one) for one in ("p50", "p99", "most")]
-    _tell_ratios("  ratio", ratios)
-    return ratios
+def _measure(beside: "Beside", work: Callable[[], object], *, work_first: bool) -> Pair:
+    idle = partial(time.sleep, IDLE_SECONDS)
+    if work_first:
+        measured = beside.measure(work)
+        return measured, beside.measure(idle)
+    alone = beside.measure(idle)
+    return beside.measure(work), alone
 
 
 class Beside:
@@ -98,25 +91,13 @@ class Beside:
             started = time.perf_counter()
             work()
             seconds = time.perf_counter() - started
-        held = max(map(float, self._held.read_text().split()), default=None)
+        held = max(map(float, self._held.read_text().split()), default=0.0)
         return Measured(seconds, Latency(milliseconds), held)
 
 
-def _prepare(ledger: Settings) -> None:
-    with open_service(ledger) as service:
-        for partner in (LARGE, SINGLE):
-            limits = SetPartner(partner, synchronize_per_day=0, insert_per_hour=0, rps=0, daily_quota=0)
-            service.ledger.handle(limits, BENCHMARK)
-            token = CreateToken(partner, Role.PARTNER, partner, digest_secret(partner), 0, None)
-            service.ledger.handle(token, BENCHMARK)
-
-
-def _tell(name: str, measured: Measured) -> None:
-    seconds, puts, held = measured
-    lock = "" if held is None else f"{held * 1000:.1f} ms"
-    times = "".join(f"{one:9.1f} ms" for one in (puts.p50, puts.p99, puts.most))
-    print(f"{name:14}{seconds:8.2f} s{lock:>14}{len(puts.milliseconds):8}{times}", flush=True)
-
-
-def _tell_ratios(name: str, ratios: Ratios) -> None:
-    print(f"{name:46}" + "".join(f"{ratio:9.1f}   " for ratio in ratios), flush=True)
+def _tell(report: Report, name: str, count: int, pairs: Sequence[Pair]) -> None:
+    for figure in ("p50", "p99", "most"):
+        ours, theirs = ([getattr(one.puts, figure) for one in some] for some in zip(*pairs, strict=True))
+        report.add(Compared(f"{name}, a PUT: {figure}", "ms", "no batch", ours, theirs, size=count))
+    took = [measured.seconds for measured, _ in pairs]
+    report.add(Compared(f"{name}: lock held", "s", "the batch", [one.held for one, _ in pairs], took, size=count))

@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any, Protocol
 
 from api.settings import Settings
+from domain.store.database import Database
 
 Row = tuple[Any, ...]
 
@@ -31,7 +32,10 @@ class Engine(Protocol):
     """Statements are written for SQLite's ear, as the ledger's are."""
 
     @property
-    def description(self) -> str: ...
+    def name(self) -> str: ...
+
+    def settings(self) -> dict[str, str]:
+        """Those that matter to what is measured, as the ledger's own connections have them."""
 
     @property
     def folder(self) -> Path:
@@ -49,6 +53,13 @@ class Engine(Protocol):
 
     def raw(self) -> AbstractContextManager[Raw]:
         """An empty one, which is gone at the end."""
+
+
+def told_by(database: Database, version: tuple[str, str], asked: str, names: Sequence[str]) -> dict[str, str]:
+    """`version`: what it is called, and the question for it; `asked`: how the database is asked for each of the other names."""
+    questions = [version, *((name, f"{asked} {name}") for name in names)]
+    with closing(database), database.looking() as tx:
+        return {name: str(next(iter(dict(tx.execute(question).fetchone()).values()))) for name, question in questions}
 
 
 def environment(ledger: Settings) -> dict[str, str]:

@@ -9,26 +9,31 @@ import psycopg
 from psycopg import sql
 
 from api.settings import Settings
-from benchmarks.engines import Row
+from benchmarks.engines import Row, told_by
+from domain.store.database import open_database
 from domain.store.postgres_words import translated
 from tests import postgres_server
 
 RAW = "raw"
+VERSION = ("version", "SHOW server_version")
+SETTINGS = (
+    "fsync",
+    "synchronous_commit",
+    "full_page_writes",
+    "shared_buffers",
+    "max_wal_size",
+    "checkpoint_timeout",
+)
 
 
 class Postgresql:
+    name = "postgresql"
+
     def __init__(self, folder: Path, url: str) -> None:
         self.folder, self._url = folder, url
 
-    @property
-    def description(self) -> str:
-        with self._connected() as connection:
-            told = [
-                connection.execute(f"SHOW {name}").fetchone()
-                for name in ("server_version", "fsync", "synchronous_commit")
-            ]
-        version, fsync, synchronous = (one[0] for one in told if one)
-        return f"postgresql {version}, fsync={fsync}, synchronous_commit={synchronous}"
+    def settings(self) -> dict[str, str]:
+        return told_by(open_database(self.ledger("settings").place), VERSION, "SHOW", SETTINGS)
 
     def ledger(self, name: str) -> Settings:
         return Settings(database_url=self._url, database_schema=f"ledger_{name}")

@@ -7,14 +7,24 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from api.settings import Settings
-from benchmarks.engines import Row
+from benchmarks.engines import Row, told_by
+from domain.store.database import open_database
+
+VERSION = ("version", "SELECT sqlite_version()")
+SETTINGS = ("journal_mode", "synchronous", "page_size", "cache_size", "wal_autocheckpoint")
+SYNCHRONOUS = ("OFF", "NORMAL", "FULL", "EXTRA")
+"""By the number that it answers with."""
 
 
 class Sqlite:
-    description = f"sqlite {sqlite3.sqlite_version}, synchronous=FULL"
+    name = "sqlite"
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+
+    def settings(self) -> dict[str, str]:
+        told = told_by(open_database(self.ledger("settings").place), VERSION, "PRAGMA", SETTINGS)
+        return told | {"synchronous": SYNCHRONOUS[int(told["synchronous"])]}
 
     def ledger(self, name: str) -> Settings:
         return Settings(database_url=f"sqlite:///{self.folder}/{name}.db")

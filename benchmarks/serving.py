@@ -1,18 +1,14 @@
-"""A real server in a process of its own, watched from outside: its memory, and how long a caller waits."""
+"""A real server in a process of its own, watched from outside, and its memory; how long callers wait."""
 
 import re
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import quantiles
 from types import TracebackType
 from typing import Self
-
-import httpx2
 
 SCRIPT = Path(sys.executable).with_name("offer-ledger")
 MIB = 1024 * 1024
@@ -88,25 +84,3 @@ class Latency:
     def _percentiles(self) -> list[float]:
         few = len(self.milliseconds) < 2  # noqa: PLR2004
         return [self.most] * 99 if few else quantiles(self.milliseconds, n=100, method="inclusive")
-
-
-@contextmanager
-def reading(url: str, secret: str, path: str) -> Iterator[Latency]:
-    """Asks for a path over and over while the block runs, every few milliseconds."""
-    latency, ended = Latency(), threading.Event()
-
-    def read() -> None:
-        with httpx2.Client(base_url=url, headers={"Authorization": f"ApiToken {secret}"}) as http:
-            while not ended.is_set():
-                started = time.perf_counter()
-                http.get(path).raise_for_status()
-                latency.milliseconds.append((time.perf_counter() - started) * 1000)
-                ended.wait(0.005)
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    try:
-        yield latency
-    finally:
-        ended.set()
-        reader.join()

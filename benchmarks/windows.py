@@ -17,6 +17,7 @@ import msgspec
 from api.settings import Settings
 from api.wiring import open_service
 from benchmarks.engines import Engine, environment
+from benchmarks.report import Report
 from benchmarks.serving import Latency, Server
 from benchmarks.windows_fill import Past, fill
 from benchmarks.windows_questions import Ask, Question, Questions
@@ -42,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--directory", type=Path, help="where the ledgers lie, and stay to be used again")
 
 
-def run(engine: Engine, options: argparse.Namespace) -> None:
+def run(engine: Engine, options: argparse.Namespace, _report: Report) -> None:
     with ExitStack() as opened:
         both = [opened.enter_context(_asking(engine, count, options.per_commit)) for count in options.windows]
         _tell_head(options.windows)

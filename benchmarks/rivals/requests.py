@@ -1,0 +1,46 @@
+"""What the rivals take in and answer: batches and single offers, at the paths of the service and in its form, and as strictly
+checked: by the same models, as FastAPI uses them."""
+
+from typing import Annotated, Literal
+
+from fastapi import Header
+from pydantic import BaseModel
+
+from api.schemas.batch import BatchItem
+from api.schemas.merchant import MerchantOffer
+
+OFFER_PATH = "/api/v1/partner/merchants/{merchant_id}/offers/{external_id}"
+Partner = Annotated[str, Header(alias="Authorization")]
+"""Who sends: no rival looks at tokens, so it may be whatever is told there."""
+
+__all__ = ["OFFER_PATH", "Batch", "BatchItem", "MerchantOffer", "Partner", "Reply", "content_of", "reply"]
+
+
+class Batch(BaseModel):
+    concurrencyRequestId: str  # noqa: N815 - as it is sent
+    operation: Literal["Insert", "Synchronize"]
+    offers: list[BatchItem]
+
+
+class Counts(BaseModel):
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    paused: int = 0
+
+
+class Data(BaseModel):
+    counts: Counts
+
+
+class Reply(BaseModel):
+    data: Data
+
+
+def reply(**counts: int) -> Reply:
+    return Reply(data=Data(counts=Counts(**counts)))
+
+
+def content_of(item: BatchItem) -> str:
+    (data,) = item.offerData if isinstance(item.offerData, list) else (item.offerData,)
+    return data.model_dump_json()
