@@ -32,6 +32,7 @@ from api.auth import may
 from api.group_commit import GroupCommit
 from api.leaving import Leaving
 from api.lookout import Lookout
+from api.lookups import Lookups
 from api.positions import Positions, describe, with_position
 from api.problems import handle_problems
 from api.run_desk import RunDesk
@@ -100,6 +101,7 @@ def create_app(service: Service, *, warm: bool = False) -> FastAPI:
     app.state.standby = standby
     app.state.lookout = Lookout(service.ledger, leaving)
     app.state.streams = Streams(leaving)
+    app.state.lookups = Lookups(service)
     app.state.single_requests = SingleRequests(service.traces)
     app.state.activations = GroupCommit(with_position(service.ledger, service.activations.carry_out))
     app.state.redemptions = GroupCommit(with_position(service.ledger, service.redemptions.carry_out))

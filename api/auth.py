@@ -1,7 +1,7 @@
 """Who is calling, and may they?"""
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from http import HTTPStatus
 from typing import Annotated, TypeVar, TypeVarTuple
 
@@ -13,7 +13,7 @@ from api.schemas.query import no_repeats
 from api.wiring import Service
 from domain.store.again import again
 from domain.values import Role, to_microseconds
-from projections.tokens import Caller, find_caller
+from projections.tokens import Caller, find_callers
 
 T = TypeVar("T")
 Given = TypeVarTuple("Given")
@@ -40,35 +40,38 @@ def may(*roles: Role) -> Callable[[Request, Service], Caller]:
     that what is changed holds at once. Raises Problem 401, 403, 429, or 422 for a parameter given twice."""
 
     def authorise(request: Request, service: Here) -> Caller:
-        caller = _authenticate(request, service)
-        if caller.role not in roles:
-            raise Problem(HTTPStatus.FORBIDDEN, "forbidden", f"The role {caller.role} may not do this.")
-        if not is_ingestion(request):
-            _require_pace(caller, service)
-        if vendor_of(request) is not Vendor.MERCHANT:  # there, what is wrong counts, and is looked for later
-            no_repeats(request)
-        return caller
+        return require_role(request, service, _find(service, digest_of(request)), roles)
 
     return authorise
 
 
 def may_at_once(*roles: Role) -> Callable[[Request, Service], Awaitable[Caller]]:
     """The same for calls that come in great numbers."""
-    authorise = may(*roles)
 
     async def authorise_at_once(request: Request, service: Here) -> Caller:
-        return await looked_up(service, authorise, request, service)
+        found = await request.app.state.lookups.find(digest_of(request))
+        return await counted(service, require_role, request, service, found.caller, roles)
 
     return authorise_at_once
 
 
-async def looked_up(service: Service, function: Callable[[*Given], T], *given: *Given) -> T:
-    """For what takes a few rows of a snapshot, which no writer holds up: in the event loop; the threads of many callers would
-    quarrel about the interpreter for longer than that. Not where it may have to wait for another machine: everybody else
-    would wait for that, too."""
-    if service.limiter.may_wait or service.settings.is_shared:
-        return await to_thread.run_sync(function, *given)
-    return function(*given)
+async def counted(service: Service, function: Callable[[*Given], T], *given: *Given) -> T:
+    """For what counts requests: in the event loop, but not where it may have to wait for another machine. Everybody else would
+    wait for that, too."""
+    return await to_thread.run_sync(function, *given) if service.limiter.may_wait else function(*given)
+
+
+def require_role(request: Request, service: Service, caller: Caller | None, roles: Collection[Role]) -> Caller:
+    """Raises what `may` raises; counts the request."""
+    if caller is None:
+        raise _unauthorised("The token is unknown, revoked or expired")
+    if caller.role not in roles:
+        raise Problem(HTTPStatus.FORBIDDEN, "forbidden", f"The role {caller.role} may not do this.")
+    if not is_ingestion(request):
+        _require_pace(caller, service)
+    if vendor_of(request) is not Vendor.MERCHANT:  # there, what is wrong counts, and is looked for later
+        no_repeats(request)
+    return caller
 
 
 MayAudit = Annotated[Caller, Depends(may(Role.PARTNER, Role.AUDITOR, Role.OPERATOR))]
@@ -76,28 +79,24 @@ MayAudit = Annotated[Caller, Depends(may(Role.PARTNER, Role.AUDITOR, Role.OPERAT
 
 def is_still(request: Request, service: Service, caller: Caller) -> bool:
     """Whether the caller of a request that takes long may still do what it was allowed to."""
-    try:
-        return _authenticate(request, service) == caller
-    except Problem:
-        return False
+    return _find(service, digest_of(request)) == caller
 
 
-def _authenticate(request: Request, service: Service) -> Caller:
-    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+def digest_of(request: Request) -> str:
+    """That of the secret which a request comes with. Raises Problem 401."""
+    told = request.headers.getlist("Authorization")
+    scheme, _, secret = (told[0] if told else "").partition(" ")
     if scheme.lower() not in SCHEMES or not secret.strip():
         raise _unauthorised("Send a token: Authorization: ApiToken <token>")
-    if len(request.headers.getlist("Authorization")) > 1:
+    if len(told) > 1:
         raise _unauthorised("Send one token, not several")
-    caller = _find(service, digest_secret(secret.strip()))
-    if caller is None:
-        raise _unauthorised("The token is unknown, revoked or expired")
-    return caller
+    return digest_secret(secret.strip())
 
 
 @again
 def _find(service: Service, digest: str) -> Caller | None:
     with service.ledger.recorder.reading() as tx:
-        return find_caller(tx, digest, to_microseconds(service.clock()))
+        return find_callers(tx, [digest], to_microseconds(service.clock())).get(digest)
 
 
 def _require_pace(caller: Caller, service: Service) -> None:

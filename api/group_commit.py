@@ -1,4 +1,4 @@
-"""How do many small requests share one commit?
+"""How do many small requests share one commit, or one look at the ledger?
 
 Whoever comes while a commit is being written goes into the next one; nobody waits for company.
 """

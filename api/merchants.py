@@ -16,7 +16,7 @@ from msgspec import Struct
 from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.requests import ClientDisconnect
 
-from api.auth import Here, looked_up, may
+from api.auth import Here, counted, digest_of, may, require_role
 from api.json_body import receive, takes
 from api.limits import Pace
 from api.media_types import require_json
@@ -32,9 +32,8 @@ from api.schemas.messages import Complaint
 from api.schemas.problem import BODY_PROBLEMS, PROBLEMS
 from api.schemas.query import no_parameters
 from api.schemas.traces import QuotaReply, SingleReply, TraceReply
-from api.wiring import Service
 from domain.quota import Quota, require_quota, seconds_to_next_day
-from domain.refusals import DailyQuotaExceeded, Refused
+from domain.refusals import DailyQuotaExceeded, Refused, UnknownPartner
 from domain.store.traces import find_trace
 from domain.trace import Delete, Put, SingleRequest, Trace
 from domain.trace_group import PartnerTerms
@@ -49,8 +48,6 @@ TRACES_PATH = "/api/v1/partner/requests"
 MayAsk = Annotated[Caller, Depends(may(Role.PARTNER))]
 MayRead = Annotated[Caller, Depends(may(Role.PARTNER, Role.AUDITOR, Role.OPERATOR))]
 
-_authorise = may(Role.PARTNER)
-
 
 class Sender(Struct, frozen=True):
     """Who sends a single request, and what limits it."""
@@ -63,17 +60,16 @@ class Sender(Struct, frozen=True):
 
 async def _sender(request: Request, service: Here) -> Sender:
     """What comes before anything is read: who it is, then the limits. Raises what `may` raises, and Refused."""
-    sender, pace = await looked_up(service, _sender_at_pace, request, service)
+    found = await request.app.state.lookups.find(digest_of(request))
+    caller = require_role(request, service, found.caller, [Role.PARTNER])
+    partner = caller.partner or ""
+    if found.limits is None:
+        raise UnknownPartner(partner)
+    sender = Sender(caller, partner, *found.limits)
+    pace = await counted(service, service.limiter.pace, partner, sender.terms.rps)
     request.state.takes_down = request.method == "DELETE"
     _require_limits(request, sender, pace, service.clock())
     return sender
-
-
-def _sender_at_pace(request: Request, service: Service) -> tuple[Sender, Pace]:
-    caller = _authorise(request, service)
-    partner = caller.partner or ""
-    sender = Sender(caller, partner, *service.traces.terms(partner))
-    return sender, service.limiter.pace(partner, sender.terms.rps)
 
 
 def _require_limits(request: Request, sender: Sender, pace: Pace, now: datetime) -> None:

@@ -65,11 +65,16 @@ class TraceLedger:
     def terms(self, partner: str) -> tuple[PartnerTerms, Quota]:
         """A partner's limits, and its quota of today. Raises UnknownPartner."""
         with self.ledger.recorder.reading() as tx:
-            terms = self._find_terms(tx, [partner]).get(partner)
-            if terms is None:
-                raise UnknownPartner(partner)
-            used = quota_used(tx, [partner], day_of(self.ledger.recorder.now(tx)))
-            return terms, quota_of(terms, used.get(partner, 0))
+            found = self.terms_of(tx, [partner]).get(partner)
+        if found is None:
+            raise UnknownPartner(partner)
+        return found
+
+    def terms_of(self, tx: Cursor, partners: Collection[str]) -> dict[str, tuple[PartnerTerms, Quota]]:
+        """The same of several; of those that there are."""
+        terms = self._find_terms(tx, partners)
+        used = quota_used(tx, partners, day_of(self.ledger.recorder.now(tx)))
+        return {name: (one, quota_of(one, used.get(name, 0))) for name, one in terms.items()}
 
     def _carry_out(self, tx: Cursor, requests: Sequence[SingleRequest]) -> Sequence[Result]:
         if not requests:

@@ -1,6 +1,6 @@
 """Which tokens are there, and whose is this secret?"""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, get_args
 
 from msgspec import Struct
@@ -88,14 +88,18 @@ class TokenView(Struct, frozen=True, rename="camel"):
     revoked_at: str | None
 
 
-def find_caller(tx: Cursor, secret_sha256: str, now_microseconds: int) -> Caller | None:
-    """The caller whose secret has this digest, unless revoked or expired by now."""
-    row = tx.execute(
-        "SELECT * FROM tokens WHERE secret_sha256 = ? AND revoked_commit IS NULL"
-        " AND (expires_at IS NULL OR expires_at > ?)",
-        (secret_sha256, now_microseconds),
-    ).fetchone()
-    return Caller(row["name"], Role(row["role"]), row["partner"], row["requests_per_minute"]) if row else None
+def find_callers(tx: Cursor, secrets_sha256: Collection[str], now_microseconds: int) -> dict[str, Caller]:
+    """The callers whose secrets have these digests, unless revoked or expired by now."""
+    among, values = tx.dialect.among(secrets_sha256)
+    rows = tx.execute(
+        "SELECT * FROM tokens WHERE revoked_commit IS NULL AND (expires_at IS NULL OR expires_at > ?)"
+        f" AND secret_sha256 {among}",
+        (now_microseconds, *values),
+    )
+    return {
+        row["secret_sha256"]: Caller(row["name"], Role(row["role"]), row["partner"], row["requests_per_minute"])
+        for row in rows
+    }
 
 
 def list_tokens(tx: Cursor) -> list[TokenView]:
