@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
-from benchmarks import activations, as_of, batch, beside, growth, put, report, windows
+from benchmarks import activations, as_of, batch, beside, growth, put, rebuild, report, windows
 from benchmarks.engines import Engine
 from benchmarks.on_postgresql import postgresql
 from benchmarks.on_sqlite import sqlite
@@ -31,6 +31,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "beside": beside,
     "growth": growth,
     "put": put,
+    "rebuild": rebuild,
     "windows": windows,
 }
 ENGINES: Mapping[str, Callable[[Path], AbstractContextManager[Engine]]] = {"sqlite": sqlite, "postgresql": postgresql}
