@@ -13,7 +13,7 @@ from statistics import median
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, NullFormatter, NullLocator, StrMethodFormatter
+from matplotlib.ticker import FixedLocator, LogLocator, NullLocator, StrMethodFormatter
 
 from benchmarks import report
 from benchmarks.compared import Compared
@@ -27,6 +27,8 @@ COLUMNS = 3
 PANEL = (3.6, 2.7)
 ROW = 0.42
 """Inches, as those of a panel are: width and height."""
+FEW_TICKS = 30
+"""Where an axis spans more than so many times its least, powers of ten are enough."""
 
 Told = Mapping[str, Compared]
 """By the database."""
@@ -66,7 +68,7 @@ def ratios(name: str, reports: Sequence[Report]) -> Figure | None:
             rows[f"{one.case}{size}\nbeside {one.beside}"][engine] = one
     if not rows:
         return None
-    figure = Figure(figsize=(8, 1.2 + ROW * len(rows)))
+    figure = Figure(figsize=(8, 1.2 + ROW * len(rows)), layout="constrained")
     axes = figure.add_subplot()
     axes.set_xscale("log")
     _put_in_range(axes, [one for told in rows.values() for one in told.values()])
@@ -80,7 +82,8 @@ def ratios(name: str, reports: Sequence[Report]) -> Figure | None:
     axes.grid(axis="x", color="#e4e4e4", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.set_xlabel("ratio to what stands beside it; shaded: the goal")
-    _finish(axes, f"{name}: ratios", reports)
+    _finish(axes, f"{name}: ratios")
+    _tell_colours(figure, reports)
     return figure
 
 
@@ -91,9 +94,9 @@ def _put_in_range(axes: Axes, all_of_them: Sequence[Compared]) -> None:
 
 def _draw_row(axes: Axes, place: int, told: Told) -> None:
     least, most = axes.get_xlim()
-    for one in [*told.values()][:1]:
-        left, right = one.at_least or least, one.at_most or most
-        axes.barh(place, right - left, left=left, height=0.8, color=GOAL)
+    goal = next(iter(told.values()))
+    left, right = goal.at_least or least, goal.at_most or most
+    axes.barh(place, right - left, left=left, height=0.8, color=GOAL)
     for engine, one in told.items():
         height = place + 0.2 * (list(COLOURS).index(engine) - 0.5) * 2 * (len(told) > 1)
         axes.plot([min(one.ratios), max(one.ratios)], [height] * 2, color=COLOURS[engine], linewidth=1.2, alpha=0.6)
@@ -115,11 +118,12 @@ def growth(name: str, reports: Sequence[Report]) -> Figure | None:
     columns = min(COLUMNS, len(panels))
     lines = -(-len(panels) // columns)
     figure = Figure(figsize=(PANEL[0] * columns, PANEL[1] * lines), layout="constrained")
-    for place, ((case, beside), told) in enumerate(panels.items()):
-        axes = figure.add_subplot(lines, columns, place + 1)
+    for place, ((case, beside), told) in enumerate(panels.items(), 1):
+        axes = figure.add_subplot(lines, columns, place)
         _draw_panel(axes, told)
-        _finish(axes, f"{case}\ndashed: {beside}", reports if place == 0 else ())
-    figure.suptitle(f"{name}: time as it grows; dotted: as steep as linear")
+        _finish(axes, f"{case}\ndashed: {beside}")
+    figure.suptitle(f"{name}: time as it grows; dotted: as steep as linear", fontsize=10)
+    _tell_colours(figure, reports)
     return figure
 
 
@@ -134,10 +138,12 @@ def _draw_panel(axes: Axes, told: Mapping[str, Sequence[Compared]]) -> None:
         axes.loglog(sizes, theirs, "--", color=COLOURS[engine], linewidth=1, alpha=0.7)
         axes.loglog([sizes[0], sizes[-1]], [ours[0], ours[0] * sizes[-1] / sizes[0]], ":", color=GREY, linewidth=1)
     axes.set_ylabel(some[0].unit, fontsize=8)
+    least, most = axes.get_ylim()
+    axes.xaxis.set_major_locator(FixedLocator(sizes))
+    axes.yaxis.set_major_locator(LogLocator(subs=(1,) if most > FEW_TICKS * least else (1, 2, 5)))
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(LogLocator())
         axis.set_major_formatter(StrMethodFormatter("{x:,g}"))
-        axis.set_minor_formatter(NullFormatter())
+        axis.set_minor_locator(NullLocator())
     axes.tick_params(labelsize=8)
     axes.grid(color="#e4e4e4", linewidth=0.6)
 
@@ -149,14 +155,13 @@ def _compared(reports: Sequence[Report]) -> Iterator[tuple[str, Compared]]:
     return ((told.engine, one) for told in reports for one in told.compared)
 
 
-def _finish(axes: Axes, title: str, reports: Sequence[Report]) -> None:
-    """`reports`: of whose databases the colours are told."""
+def _finish(axes: Axes, title: str) -> None:
     axes.set_title(title, fontsize=9, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
-    if engines := dict.fromkeys(one.engine for one in reports):
-        axes.legend(
-            [Line2D([], [], color=COLOURS[engine], marker="o", markersize=4) for engine in engines],
-            list(engines),
-            fontsize=8,
-            frameon=False,
-        )
+
+
+def _tell_colours(figure: Figure, reports: Sequence[Report]) -> None:
+    """Above all that is drawn."""
+    engines = list(dict.fromkeys(one.engine for one in reports))
+    lines = [Line2D([], [], color=COLOURS[engine], marker="o", markersize=4) for engine in engines]
+    figure.legend(lines, engines, fontsize=8, frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=len(lines))
