@@ -5,28 +5,24 @@ by what the service's routes and commands call; a figure is the median of the as
 """
 
 import argparse
-import time
-from itertools import chain, count
-from statistics import median
+from itertools import chain
 
 from api.wiring import open_service
 from benchmarks.as_of_events import event_questions
 from benchmarks.as_of_fill import Past, fill
 from benchmarks.as_of_offers import GROUPS
-from benchmarks.as_of_questions import Ask, offer_questions
+from benchmarks.as_of_questions import offer_questions
+from benchmarks.asking import Turns, add_seconds
 from benchmarks.compared import PAIRS, Compared, in_turn
 from benchmarks.engines import Engine
 from benchmarks.kept import add_directory, filled
 from benchmarks.report import Report
 
-MOST_ASKED = 40
-"""In a turn, if there is the time for them."""
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--offers", type=_count, nargs="+", default=(100_000, 1_000_000), help="(100000 1000000)")
-    parser.add_argument("--seconds", type=float, default=0.4, help="for a question's turn (0.4)")
     parser.add_argument("--pairs", type=int, default=PAIRS, help=f"({PAIRS})")
+    add_seconds(parser)
     add_directory(parser)
 
 
@@ -48,26 +44,8 @@ def _ask_all(engine: Engine, offers: int, options: argparse.Namespace, report: R
     report.head()
     with open_service(ledger) as service:
         for question in chain(offer_questions(service, past), event_questions(service, past)):
-            if not question.ask(1):
-                raise RuntimeError(f"{question.name}: nothing was found")
-            sides = [_Side(ask, options.seconds) for ask in (question.ask, question.floor)]
+            sides = [Turns(ask, options.seconds) for ask in (question.ask, question.floor)]
             taken = in_turn(sides[0].milliseconds, sides[1].milliseconds, options.pairs)
             report.add(
                 Compared(question.name, "ms", question.beside, *taken, at_most=question.at_most, size=past.offers)
             )
-
-
-class _Side:
-    """Of a question: asks for something else every time, both sides for the same."""
-
-    def __init__(self, ask: Ask, seconds: float) -> None:
-        self._ask, self._seconds, self._turns = ask, seconds, count()
-
-    def milliseconds(self) -> float:
-        began = now = time.perf_counter()
-        taken: list[float] = []
-        while not taken or (now < began + self._seconds and len(taken) < MOST_ASKED):
-            self._ask(next(self._turns))
-            before, now = now, time.perf_counter()
-            taken.append((now - before) * 1000)
-        return median(taken)

@@ -1,7 +1,7 @@
 """What is asked of the offers of a ledger with a long history: as they are, and as they were?"""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from itertools import chain
 from typing import NamedTuple
@@ -13,6 +13,7 @@ from api.offer_pages import AsOfPlace, count_document, find_offer, offer_page, t
 from api.wiring import Service
 from benchmarks.as_of_fill import BUSY, Past
 from benchmarks.as_of_offers import PARTNERS, key
+from benchmarks.asking import Ask
 from domain.store.mapper import decode_event
 from domain.values import Status, to_microseconds
 from projections import history
@@ -26,9 +27,6 @@ MOMENTS = {"day 1": 1 / 90, "day 22": 0.25, "day 45": 0.5, "day 67": 0.75, "day 
 MIDST, LAST = "day 45", "day 90"
 FLAT, PAGE_AT_MOST = 1.5, 3.0
 """What a goal is: of what does not depend on the moment, and of a page beside the one of the present."""
-
-Ask = Callable[[int], int]
-"""Answers how many items were found; turn after turn something else is asked for, where there is something else."""
 
 
 class Question(NamedTuple):

@@ -45,7 +45,7 @@ def draw(options: argparse.Namespace) -> None:
         for kind, figure in (("ratios", ratios(name, reports)), ("growth", growth(name, reports))):
             if figure:
                 drawing = options.to / f"{name}-{kind}.svg"
-                figure.savefig(drawing, facecolor="white", bbox_inches="tight")
+                figure.savefig(drawing, facecolor="white", bbox_inches="tight", metadata={"Date": None})
                 print(drawing)
 
 
