@@ -1,7 +1,7 @@
 """What do figures look like? Draws ratios beside their goals, and time as it grows, from the JSON that benchmarks have written.
 
 NAME-ratios.svg has what has a goal: the median of each ratio, its spread, and shaded, where it is to be. NAME-growth.svg has what
-was measured in several sizes: a steady line climbs as steeply as the size itself does, so that who keeps to it is linear.
+was measured in several sizes, and dashed, what stands beside it: who keeps to the dotted line is linear.
 """
 
 import argparse
