@@ -142,7 +142,7 @@ def _draw_panel(axes: Axes, told: Mapping[str, Sequence[Compared]]) -> None:
     axes.xaxis.set_major_locator(FixedLocator(sizes))
     axes.yaxis.set_major_locator(LogLocator(subs=(1,) if most > FEW_TICKS * least else (1, 2, 5)))
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+        axis.set_major_formatter(StrMethodFormatter("{x:,.7g}"))
         axis.set_minor_locator(NullLocator())
     axes.tick_params(labelsize=8)
     axes.grid(color="#e4e4e4", linewidth=0.6)
