@@ -63,8 +63,9 @@ faults: $(VENV)/.ready ## kill servers and watchers at twenty random moments (so
 ENGINE ?= both
 FOUND ?= build/bench
 
-bench: $(VENV)/.ready ## on SQLite and on PostgreSQL: large batches and single offers beside raw writes and rivals, what growth costs, activations, who waits for a batch, a million windows, a million offers' past (hours)
-	@for name in batch growth beside put activations windows as-of; do $(BIN)/python -m benchmarks $$name --engine $(ENGINE) --json $(FOUND)/$$name.json || exit; done
+bench: $(VENV)/.ready ## on SQLite and on PostgreSQL: large batches and single offers beside raw writes and rivals, what growth costs, activations, who waits for a batch, a million windows, a million offers' past, a rebuild; drawn at the end (hours)
+	@for name in batch growth beside put activations windows as-of rebuild; do $(BIN)/python -m benchmarks $$name --engine $(ENGINE) --json $(FOUND)/$$name.json || exit; done
+	@$(BIN)/python -m benchmarks plot $(FOUND)/*.json --to $(FOUND)
 
 format: $(VENV)/.ready ## put the code in its format
 	@$(BIN)/ruff check --fix --quiet

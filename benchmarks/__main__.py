@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
-from benchmarks import activations, as_of, batch, beside, growth, put, report, windows
+from benchmarks import activations, as_of, batch, beside, growth, plot, put, rebuild, report, windows
 from benchmarks.engines import Engine
 from benchmarks.on_postgresql import postgresql
 from benchmarks.on_sqlite import sqlite
@@ -31,13 +31,23 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "beside": beside,
     "growth": growth,
     "put": put,
+    "rebuild": rebuild,
     "windows": windows,
 }
 ENGINES: Mapping[str, Callable[[Path], AbstractContextManager[Engine]]] = {"sqlite": sqlite, "postgresql": postgresql}
 
+PLOT = "plot"
+
 
 def main() -> None:
     options = _options()
+    if options.benchmark == PLOT:
+        plot.draw(options)
+    else:
+        _run(options)
+
+
+def _run(options: argparse.Namespace) -> None:
     chosen = list(ENGINES) if options.engine == "both" else [options.engine]
     reports: list[Report] = []
     with tempfile.TemporaryDirectory() as temporary:
@@ -64,6 +74,8 @@ def _options() -> argparse.Namespace:
         )
         one.set_defaults(directory=None)
         benchmark.add_arguments(one)
+    description = str(plot.__doc__)
+    plot.add_arguments(names.add_parser(PLOT, help=description.splitlines()[0], description=description))
     return parser.parse_args()
 
 

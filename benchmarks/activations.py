@@ -2,16 +2,16 @@
 
 The floor is what they have written once more: into raw tables of the same database with the same indexes, as durable as the
 ledger's, in a transaction for each activation; for a batch, in one for as many lines as share one in the service. The
-service and its floor take turns, round after round, so that whatever else the machine does hits both.
+service and its floor take turns, pair after pair, so that whatever else the machine does hits both.
 """
 
 import argparse
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import NamedTuple
+from functools import partial
 
 import httpx2
 
@@ -19,6 +19,7 @@ from api.activation_batch import LINES_PER_TRANSACTION, MAX_LINES
 from api.settings import Settings
 from api.wiring import open_service
 from benchmarks.activatable import OFFERS, PUBLISHER, offer_uid, prepare
+from benchmarks.compared import PAIRS, Compared
 from benchmarks.engines import Engine, environment
 from benchmarks.raw_rows import RawRows
 from benchmarks.report import Report
@@ -26,28 +27,27 @@ from benchmarks.sending import run_client
 from benchmarks.serving import Latency, Server
 
 CONNECTIONS = (1, 16, 64)
-ROUNDS = 5
 WARM_UP = (16, 1.0)
 """Connections and seconds before anything counts."""
 LINES = {"Authorization": f"ApiToken {PUBLISHER}", "Content-Type": "application/x-ndjson"}
-RATIOS = """\
-Ratios are the service to its floor: how many times as many activations per second; how many times as long each takes.
-A transaction of the service has all who came meanwhile, one of the floor has one activation, in a batch so many: {}.
-The times of a batch are those of all its lines, and those of its floor of one transaction.
+FLOOR = "raw write of the rows"
+SHARED = f"""\
+A transaction of the service has all activations who came meanwhile, one of the floor has one; of a batch's lines, {LINES_PER_TRANSACTION}.
 """
 
 
-class Measured(NamedTuple):
-    """What rounds have come to."""
+class Measured:
+    """What pairs have come to, one by one: per second, and of one activation, in milliseconds."""
 
-    latency: Latency
-    per_second: list[float]
-    """By round."""
+    def __init__(self) -> None:
+        self.rates: list[float] = []
+        self.p50: list[float] = []
+        self.p99: list[float] = []
 
-    @property
-    def rate(self) -> float:
-        """Of all rounds, which take equally long."""
-        return sum(self.per_second) / len(self.per_second)
+    def add(self, count: int, seconds: float, latency: Latency) -> None:
+        self.rates.append(count / seconds)
+        self.p50.append(latency.p50)
+        self.p99.append(latency.p99)
 
 
 class Reported:
@@ -62,8 +62,7 @@ class Reported:
         client = ("benchmarks.activation_client", self._server.url, PUBLISHER)
         told = run_client(*client, self._rounds, connections, seconds)
         self._count(len(told["milliseconds"]))
-        into.latency.milliseconds += told["milliseconds"]
-        into.per_second.append(len(told["milliseconds"]) / told["seconds"])
+        into.add(len(told["milliseconds"]), told["seconds"], Latency(told["milliseconds"]))
 
     def batch(self, lines: int, into: Measured) -> None:
         self._rounds += 1
@@ -71,8 +70,7 @@ class Reported:
         reply = httpx2.post(f"{self._server.url}/api/v1/activations/batch", content=body, headers=LINES, timeout=600)
         seconds = time.perf_counter() - started
         self._count(reply.raise_for_status().json()["counts"]["created"])
-        into.latency.milliseconds.append(seconds * 1000)
-        into.per_second.append(lines / seconds)
+        into.add(lines, seconds, Latency([seconds * 1000]))
 
     def _count(self, acknowledged: int) -> None:
         """Raises RuntimeError if the ledger doesn't hold just what was acknowledged."""
@@ -85,17 +83,27 @@ class Reported:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=10, help="of single ones, per number of connections (10)")
     parser.add_argument("--lines", type=int, default=MAX_LINES, help=f"per batch, {MAX_LINES} at most ({MAX_LINES})")
+    parser.add_argument("--pairs", type=int, default=PAIRS, help=f"({PAIRS})")
 
 
-def run(engine: Engine, options: argparse.Namespace, _report: Report) -> None:
-    print(RATIOS.format(LINES_PER_TRANSACTION))
-    print(f"{'connections':13}{'':9}{'per s':>8}  {'(by round)':18}{'p50':>11}{'p99':>11}{'most':>11}")
+def run(engine: Engine, options: argparse.Namespace, report: Report) -> None:
+    report.note(SHARED)
+    report.head()
     with _serving(engine) as reported:
-        reported.one_by_one(*WARM_UP, Measured(Latency(), []))
+        reported.one_by_one(*WARM_UP, Measured())
         reported.raw.write(reported.raw.new(), 1, Latency())
         for connections in CONNECTIONS:
-            _compare_single(reported, connections, options.seconds / ROUNDS)
-        _compare_batches(reported, options.lines)
+            one = partial(reported.one_by_one, connections, options.seconds / options.pairs)
+            service, floor = _compare(reported.raw, one, 1, options.pairs)
+            for case, unit, of in (
+                ("one by one", "per s", (service.rates, floor.rates)),
+                ("one by one: p50", "ms", (service.p50, floor.p50)),
+                ("one by one: p99", "ms", (service.p99, floor.p99)),
+            ):
+                report.add(Compared(case, unit, FLOOR, *of, size=connections))
+        batch = partial(reported.batch, options.lines)
+        service, floor = _compare(reported.raw, batch, LINES_PER_TRANSACTION, options.pairs)
+        report.add(Compared("lines of a batch", "per s", FLOOR, service.rates, floor.rates, size=options.lines))
 
 
 @contextmanager
@@ -107,29 +115,16 @@ def _serving(engine: Engine) -> Iterator[Reported]:
         yield Reported(server, engine, ledger, RawRows(engine, ledger, raw))
 
 
-def _compare_single(reported: Reported, connections: int, seconds: float) -> None:
-    service, floor = Measured(Latency(), []), Measured(Latency(), [])
-    for _ in range(ROUNDS):
-        reported.one_by_one(connections, seconds, service)
-        _take_floor(reported.raw, 1, floor)
-    _tell(f"{connections:11}", "service", service)
-    _tell("", "floor", floor)
-    _tell_ratios(service, floor, ("p50", "p99", "most"))
-
-
-def _compare_batches(reported: Reported, lines: int) -> None:
-    service, floor = Measured(Latency(), []), Measured(Latency(), [])
-    for _ in range(ROUNDS):
-        reported.batch(lines, service)
-        _take_floor(reported.raw, LINES_PER_TRANSACTION, floor)
-    _tell(f"{lines:,} lines", "service", service)
-    _tell("transactions", "floor", floor)
-    _tell_ratios(service, floor)
-
-
-def _take_floor(raw: RawRows, per_transaction: int, into: Measured) -> None:
-    rows = raw.new()
-    into.per_second.append(len(rows) / raw.write(rows, per_transaction, into.latency))
+def _compare(
+    raw: RawRows, report_some: Callable[[Measured], None], per_transaction: int, pairs: int
+) -> tuple[Measured, Measured]:
+    """The floor comes after the service, for only then there are rows."""
+    service, floor = Measured(), Measured()
+    for _ in range(pairs):
+        report_some(service)
+        rows, latency = raw.new(), Latency()
+        floor.add(len(rows), raw.write(rows, per_transaction, latency), latency)
+    return service, floor
 
 
 def _body(lines: int, mark: int) -> bytes:
@@ -140,14 +135,3 @@ def _body(lines: int, mark: int) -> bytes:
         for n in range(lines)
     )
     return "\n".join(map(json.dumps, made)).encode()
-
-
-def _tell(case: str, who: str, measured: Measured) -> None:
-    latency, by_round = measured.latency, f"({min(measured.per_second):.0f} to {max(measured.per_second):.0f})"
-    times = "".join(f"{one:8.1f} ms" for one in (latency.p50, latency.p99, latency.most))
-    print(f"{case:13}{who:9}{measured.rate:8.0f}  {by_round:18}{times}", flush=True)
-
-
-def _tell_ratios(service: Measured, floor: Measured, names: Sequence[str] = ()) -> None:
-    times = "".join(f"{getattr(service.latency, name) / getattr(floor.latency, name):8.2f}   " for name in names)
-    print(f"{'':13}{'ratio':9}{service.rate / floor.rate:8.2f}{'':20}{times}", flush=True)

@@ -1,11 +1,9 @@
-"""What is asked of the offers of a ledger with a long history: as they are, and as they were?
-
-Each question has a floor, which takes turns with it: mostly the same about the present.
-"""
+"""What is asked of the offers of a ledger with a long history: as they are, and as they were?"""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
+from itertools import chain
 from typing import NamedTuple
 from uuid import UUID
 
@@ -15,6 +13,7 @@ from api.offer_pages import AsOfPlace, count_document, find_offer, offer_page, t
 from api.wiring import Service
 from benchmarks.as_of_fill import BUSY, Past
 from benchmarks.as_of_offers import PARTNERS, key
+from benchmarks.asking import Ask
 from domain.store.mapper import decode_event
 from domain.values import Status, to_microseconds
 from projections import history
@@ -23,73 +22,66 @@ from projections.inventory import OfferFilter
 LIMIT = 100
 STEP = 977
 """From offer to offer, so that no two turns ask for neighbours."""
-FIRST_DAY = 1 / 90
-MOMENTS = {"first day": FIRST_DAY, "day 22": 0.25, "day 45": 0.5, "day 67": 0.75, "day 90": 1.0}
+MOMENTS = {"day 1": 1 / 90, "day 22": 0.25, "day 45": 0.5, "day 67": 0.75, "day 90": 1.0}
 """As shares of the history."""
-
-Ask = Callable[[int], int]
-"""Answers how many items were found; turn after turn something else is asked for, where there is something else."""
+MIDST, LAST = "day 45", "day 90"
+FLAT, PAGE_AT_MOST = 1.5, 3.0
+"""What a goal is: of what does not depend on the moment, and of a page beside the one of the present."""
 
 
 class Question(NamedTuple):
+    """`beside`: what `floor` asks."""
+
     name: str
     ask: Ask
+    beside: str
     floor: Ask
+    at_most: float | None = None
 
 
-class Section(NamedTuple):
-    name: str
-    floor: str
-    questions: list[Question]
+def offer_questions(service: Service, past: Past) -> Iterator[Question]:
+    asking = _Asking(service, past)
+    return chain(asking.counts(), asking.pages(), asking.finds(), asking.histories())
 
 
-class OfferQuestions:
-    """Those about offers to a ledger."""
-
+class _Asking:
     def __init__(self, service: Service, past: Past) -> None:
         self._ledger, self._past = service.ledger, past
         self._moments = {name: Asked(as_of=past.moment(share)) for name, share in MOMENTS.items()}
 
-    def __iter__(self) -> Iterator[Section]:
-        yield Section("counts by state", "of all, now", list(self._counts()))
-        yield Section("a page of the inventory", "the same page now", list(self._pages()))
-        yield Section("one offer", "as it is now", list(self._finds()))
-        yield Section("the history of one offer", "reading its events", list(self._histories()))
-
     # Counts
 
-    def _counts(self) -> Iterator[Question]:
-        floor = partial(self._count, PRESENT, None)
-        for name, partner in (("all", None), ("a partner's", PARTNERS[0])):
-            for when, asked in ({"now": PRESENT} | self._moments).items():
-                yield Question(f"{name}, {when}", partial(self._count, asked, partner), floor)
-        first_position, event_count = self._largest_commit()
-        inside = Asked(position=first_position + event_count // 2)
-        yield Question(f"all, {event_count // 2:,} events into a run", partial(self._count, inside, None), floor)
+    def counts(self) -> Iterator[Question]:
+        last = partial(self._count, self._moments[LAST])
+        yield Question(f"count, {LAST}", last, "count now", partial(self._count, PRESENT))
+        for when in (name for name in self._moments if name != LAST):
+            yield Question(f"count, {when}", partial(self._count, self._moments[when]), f"count, {LAST}", last, FLAT)
+        inside = partial(self._count, Asked(position=self._midst_of_largest_commit()))
+        yield Question("count, in the midst of a run", inside, f"count, {LAST}", last)
 
-    def _count(self, asked: Asked, partner: str | None, _: int) -> int:
-        return sum(count_document(self._ledger, partner, None, asked)["counts"].values())
+    def _count(self, asked: Asked, _: int) -> int:
+        return sum(count_document(self._ledger, None, None, asked)["counts"].values())
 
-    def _largest_commit(self) -> tuple[int, int]:
-        """Its first position, and how many events it has."""
+    def _midst_of_largest_commit(self) -> int:
         with self._ledger.recorder.reading() as tx:
             largest = "SELECT first_position, event_count FROM commits ORDER BY event_count DESC LIMIT 1"
             first_position, event_count = tx.execute(largest).fetchone()
-            return first_position, event_count
+            return int(first_position + event_count // 2)
 
     # Pages
 
-    def _pages(self) -> Iterator[Question]:
-        paused, of_partner = OfferFilter(status=Status.PAUSED), OfferFilter(partner=PARTNERS[3])
-        both = OfferFilter(partner=PARTNERS[3], status=Status.PAUSED)
-        filters = {"all": OfferFilter(), "paused": paused, "a partner's": of_partner, "a partner's paused": both}
-        for name, wanted in filters.items():
-            for when, asked in self._moments.items():
-                yield self._page_question(f"{name}, {when}", wanted, asked, 0)
-                if name == "all":
-                    there = self._count(asked, None, 0)
-                    yield self._page_question("  in the midst of them", wanted, asked, self._place(there // 2))
-                    yield self._page_question("  the last page", wanted, asked, self._place(there - LIMIT // 2))
+    def pages(self) -> Iterator[Question]:
+        for when in self._moments:
+            yield self._page_question(f"page, {when}", OfferFilter(), when)
+        midst = self._place(self._count(self._moments[MIDST], 0) // 2)
+        yield self._page_question(f"page, {MIDST}, in the midst", OfferFilter(), MIDST, midst)
+        partner = PARTNERS[3]
+        for name, wanted in {
+            "paused": OfferFilter(status=Status.PAUSED),
+            "a partner's": OfferFilter(partner=partner),
+            "a partner's paused": OfferFilter(partner=partner, status=Status.PAUSED),
+        }.items():
+            yield self._page_question(f"page, {LAST}, {name}", wanted, LAST)
 
     def _place(self, offers: int) -> int:
         """After so many; as they are numbered, which has gaps."""
@@ -98,8 +90,9 @@ class OfferQuestions:
             place: int = tx.execute(last, (max(offers - 1, 0),)).fetchone()["offer_id"]
             return place
 
-    def _page_question(self, name: str, wanted: OfferFilter, asked: Asked, after: int) -> Question:
-        return Question(name, partial(self._page, wanted, asked, after), partial(self._page, wanted, PRESENT, after))
+    def _page_question(self, name: str, wanted: OfferFilter, when: str, after: int = 0) -> Question:
+        then, now = (partial(self._page, wanted, asked, after) for asked in (self._moments[when], PRESENT))
+        return Question(name, then, "the same now", now, PAGE_AT_MOST)
 
     def _page(self, wanted: OfferFilter, asked: Asked, after: int, _: int) -> int:
         cursor = self._cursor(wanted, asked, after) if after else None
@@ -114,26 +107,22 @@ class OfferQuestions:
 
     # One offer
 
-    def _finds(self) -> Iterator[Question]:
-        floor = partial(self._find, PRESENT)
-        for when, asked in ({"now": PRESENT} | self._moments).items():
-            yield Question(when, partial(self._find, asked), floor)
-        busy = partial(self._find, self._moments["day 45"], number=BUSY)
-        yield Question("the busy one, day 45", busy, partial(self._find, PRESENT, number=BUSY))
+    def finds(self) -> Iterator[Question]:
+        for name, when, number in (("an offer", LAST, None), ("the busy offer", MIDST, BUSY)):
+            then, now = (partial(self._find, asked, number) for asked in (self._moments[when], PRESENT))
+            yield Question(f"{name}, {when}", then, "the same now", now)
 
-    def _find(self, asked: Asked, turn: int, number: int | None = None) -> int:
+    def _find(self, asked: Asked, number: int | None, turn: int) -> int:
         with self._ledger.recorder.reading() as tx:
             return int(find_offer(self._ledger, tx, self._offer_uid(turn, number), asked) is not None)
 
     # History
 
-    def _histories(self) -> Iterator[Question]:
-        yield self._history_question("any offer's", None, 0)
-        yield self._history_question("the busy one's", BUSY, 0)
-        yield self._history_question("  its last page", BUSY, self._events_of(BUSY, 0, 0, sys.maxsize) - LIMIT)
-
-    def _history_question(self, name: str, number: int | None, after: int) -> Question:
-        return Question(name, partial(self._history, number, after), partial(self._events_of, number, after))
+    def histories(self) -> Iterator[Question]:
+        end = self._events_of(BUSY, 0, 0, sys.maxsize) - LIMIT
+        for name, number, after in (("an offer's history", None, 0), ("the busy one's, its end", BUSY, end)):
+            events = partial(self._events_of, number, after)
+            yield Question(name, partial(self._history, number, after), "reading its events", events)
 
     def _history(self, number: int | None, after: int, turn: int) -> int:
         with self._ledger.recorder.reading() as tx:

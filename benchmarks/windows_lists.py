@@ -45,19 +45,11 @@ def _customer(past: Past, turn: int) -> str:
 
 def _of_few(past: Past) -> list[WindowList]:
     """Of one customer, or of one offer."""
-
-    def of_customer(turn: int, state: WindowState | None = None) -> WindowFilter:
-        return WindowFilter(customer_id=_customer(past, turn), state=state)
-
     popular = _filter(offer_uid=offer_uid(POPULAR), state=WINDING_DOWN)
     return [
-        WindowList("(floor) of nobody", _filter(customer_id="nobody")),
-        WindowList("a customer's", of_customer),
-        WindowList("a customer's, open", lambda turn: of_customer(turn, OPEN)),
+        WindowList("a customer's", lambda turn: WindowFilter(customer_id=_customer(past, turn))),
         WindowList("the popular offer's, winding down", popular),
-        WindowList("  a page in the midst of them", popular, share=0.5),
-        WindowList("  the last page", popular, share=1.0),
-        WindowList("all of that offer, first minute", _filter(offer_uid=offer_uid(POPULAR)), at=_first_minute(past)),
+        WindowList("  in the midst of them", popular, share=0.5),
     ]
 
 
@@ -68,14 +60,9 @@ def _of_all(past: Past) -> list[WindowList]:
         WindowList("a partner's, winding down", of_partner),
         WindowList("  as the partner sees them", of_partner, secret=OF_PARTNER),
         WindowList("another partner's, open", _filter(partner=OTHER, state=OPEN)),
-        WindowList("all that wind down", _filter(state=WINDING_DOWN)),
-        WindowList("all that are open", _filter(state=OPEN)),
         WindowList("all that have expired", _filter(state=EXPIRED)),
-        WindowList("all", _filter()),
-        WindowList("  thirty days ago", _filter(), at=_days_ago(past, 30)),
-        WindowList("  in the first minute", _filter(), at=_first_minute(past)),
-        WindowList("all that wound down two days ago", _filter(state=WINDING_DOWN), at=_days_ago(past, 2)),
-        WindowList("all that will wind down in ten days", _filter(state=WINDING_DOWN), at=_days_ago(past, -10)),
+        WindowList("all, thirty days ago", _filter(), at=_days_ago(past, 30)),
+        WindowList("all that wind down in ten days", _filter(state=WINDING_DOWN), at=_days_ago(past, -10)),
     ]
 
 
@@ -92,8 +79,3 @@ def _filter(
 
 def _days_ago(past: Past, days: int) -> datetime:
     return past.began + timedelta(days=DAYS - days)
-
-
-def _first_minute(past: Past) -> datetime:
-    """Nearly all windows began later."""
-    return past.began + timedelta(minutes=1)
