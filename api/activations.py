@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from api import cursors
 from api.auth import Here, may, may_at_once
+from api.direct import Direct
 from api.json_body import read_body, takes
 from api.pages import JSON, next_link
 from api.positions import tell_newest, told
@@ -34,15 +35,17 @@ from projections.tokens import Caller
 ACTIVATIONS_PATH = "/api/v1/activations"
 FLIGHTS_PATH = "/api/v1/offers/{offerUid}/flights"
 
-MayReport = Annotated[Caller, Depends(may_at_once(Role.PUBLISHER))]
+authorise_publisher = may_at_once(Role.PUBLISHER)
+MayReport = Annotated[Caller, Depends(authorise_publisher)]
 MaySchedule = Annotated[Caller, Depends(may(Role.PUBLISHER, Role.OPERATOR))]
 MayReadActivations = Annotated[Caller, Depends(may(Role.PUBLISHER, Role.AUDITOR, Role.OPERATOR))]
 OfferUid = Annotated[str, Path(alias="offerUid")]
 
 router = APIRouter(tags=["activations"], responses=PROBLEMS, route_class=ReadAgain)
+direct = APIRouter(route_class=Direct)
 
 
-@router.post(
+@direct.post(
     ACTIVATIONS_PATH,
     status_code=HTTPStatus.CREATED,
     responses={
@@ -53,8 +56,9 @@ router = APIRouter(tags=["activations"], responses=PROBLEMS, route_class=ReadAga
     },
     openapi_extra=takes(ActivationBody),
 )
-async def activate_offer(request: Request, caller: MayReport) -> Response:
+async def activate_offer(request: Request) -> Response:
     """A customer has activated an offer: its terms of that moment are owed, whatever becomes of it."""
+    caller = await authorise_publisher(request, request.app.state.service)
     no_parameters(request)
     body = await read_body(request, ActivationBody)
     result = told(request, await request.app.state.activations.submit(activation_request(caller, body)))
@@ -63,6 +67,9 @@ async def activate_offer(request: Request, caller: MayReport) -> Response:
     status = HTTPStatus.CREATED if result.is_new else HTTPStatus.OK
     headers = {"Location": f"{ACTIVATIONS_PATH}/{result.activation.activation_id}"}
     return Response(msgspec.json.encode(activation_document(result.activation)), status, headers, JSON)
+
+
+router.include_router(direct)
 
 
 def activation_request(caller: Caller, body: ActivationBody) -> ActivationRequest:

@@ -53,18 +53,19 @@ _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-
 _REFERENCE = "#/components/schemas/{model}"
 
 
+# They are tried one after the other: those first of which there are many requests.
 PARTS = (
-    audit,
-    audit_events,
-    audit_stream,
+    merchants,
     activation_batch,
     activations,
     redemptions,
+    audit,
+    audit_events,
+    audit_stream,
     redemption_windows,
     redemption_feed,
     verdicts,
     batch,
-    merchants,
     offers_files,
     runs,
     offers,

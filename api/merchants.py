@@ -17,6 +17,7 @@ from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.requests import ClientDisconnect
 
 from api.auth import Here, counted, digest_of, may, require_role
+from api.direct import Direct
 from api.json_body import receive, takes
 from api.limits import Pace
 from api.media_types import require_json
@@ -32,6 +33,7 @@ from api.schemas.messages import Complaint
 from api.schemas.problem import BODY_PROBLEMS, PROBLEMS
 from api.schemas.query import no_parameters
 from api.schemas.traces import QuotaReply, SingleReply, TraceReply
+from api.wiring import Service
 from domain.quota import Quota, require_quota, seconds_to_next_day
 from domain.refusals import DailyQuotaExceeded, Refused, UnknownPartner
 from domain.store.traces import find_trace
@@ -58,8 +60,9 @@ class Sender(Struct, frozen=True):
     quota: Quota
 
 
-async def _sender(request: Request, service: Here) -> Sender:
+async def _sender(request: Request) -> Sender:
     """What comes before anything is read: who it is, then the limits. Raises what `may` raises, and Refused."""
+    service: Service = request.app.state.service
     found = await request.app.state.lookups.find(digest_of(request))
     caller = require_role(request, service, found.caller, [Role.PARTNER])
     partner = caller.partner or ""
@@ -82,9 +85,8 @@ def _require_limits(request: Request, sender: Sender, pace: Pace, now: datetime)
     request.state.limits = limits(quota=Quota(quota.limit, quota.used + 1))
 
 
-MaySend = Annotated[Sender, Depends(_sender)]
-
 router = APIRouter(tags=["merchants"], responses=PROBLEMS, route_class=ReadAgain)
+direct = APIRouter(route_class=Direct)
 
 
 class _Anything(StringConvertor):
@@ -99,35 +101,40 @@ _ID = {"in": "path", "required": True, "schema": {"type": "string", "minLength":
 _IDS = [{"name": "external_merchant_id", **_ID}, {"name": "external_offer_id", **_ID}]
 
 
-@router.put(
+@direct.put(
     OFFER_PATH,
     status_code=HTTPStatus.ACCEPTED,
     responses={202: {"model": SingleReply}, **BODY_PROBLEMS},
     openapi_extra={"parameters": _IDS, **takes(MerchantOffer)},
 )
-async def put_offer(request: Request, service: Here, sender: MaySend) -> Response:
+async def put_offer(request: Request) -> Response:
     """The offer shall be there with exactly this content; answered when it is."""
+    sender, settings = await _sender(request), request.app.state.service.settings
     async with _counting(request, sender):
         require_json(request)
-        body = await receive(request, service.settings.max_offer_bytes)
+        body = await receive(request, settings.max_offer_bytes)
         key = _key(request, sender.partner)
-        read = partial(read_offer, body, key, service.settings.max_image_bytes)
+        read = partial(read_offer, body, key, settings.max_image_bytes)
         # A small one is read sooner than a thread would begin.
         action = read() if len(body) <= SMALL_BYTES else await asyncio.to_thread(read)
     return await _carry_out(request, sender, key, action)
 
 
-@router.delete(
+@direct.delete(
     OFFER_PATH,
     status_code=HTTPStatus.ACCEPTED,
     responses={202: {"model": SingleReply}},
     openapi_extra={"parameters": _IDS},
 )
-async def delete_offer(request: Request, sender: MaySend) -> Response:
+async def delete_offer(request: Request) -> Response:
     """The offer shall be gone. What customers have activated stays theirs."""
+    sender = await _sender(request)
     async with _counting(request, sender):
         key = _key(request, sender.partner)
     return await _carry_out(request, sender, key, Delete())
+
+
+router.include_router(direct)
 
 
 @router.api_route(OFFER_PATH, methods=["GET", "HEAD", "POST", "PATCH", "OPTIONS"], include_in_schema=False)

@@ -8,8 +8,9 @@ from uuid import UUID
 import msgspec
 from fastapi import APIRouter, Path, Request, Response
 
-from api.activations import MayReadActivations, MayReport
+from api.activations import MayReadActivations, MayReport, authorise_publisher
 from api.auth import Here
+from api.direct import Direct
 from api.json_body import read_body, takes
 from api.pages import JSON
 from api.positions import Written, told
@@ -39,9 +40,10 @@ WHY = {
 RedemptionId = Annotated[str, Path(alias="redemptionId")]
 
 router = APIRouter(tags=["redemptions"], responses=PROBLEMS, route_class=ReadAgain)
+direct = APIRouter(route_class=Direct)
 
 
-@router.post(
+@direct.post(
     REDEMPTIONS_PATH,
     status_code=HTTPStatus.CREATED,
     responses={
@@ -51,8 +53,9 @@ router = APIRouter(tags=["redemptions"], responses=PROBLEMS, route_class=ReadAga
     },
     openapi_extra=takes(RedemptionBody),
 )
-async def redeem_offer(request: Request, caller: MayReport) -> Response:
+async def redeem_offer(request: Request) -> Response:
     """A purchase of a customer: owed a reward if it was made inside a redemption window, whenever it is reported."""
+    caller = await authorise_publisher(request, request.app.state.service)
     no_parameters(request)
     body = await read_body(request, RedemptionBody)
     settled = await _settle(request, caller, _purchase(body))
@@ -64,6 +67,9 @@ async def redeem_offer(request: Request, caller: MayReport) -> Response:
     headers = {"Location": f"{REDEMPTIONS_PATH}/{settled.redemption_id}", **({} if settled.is_new else REPLAYED)}
     document = _document(settled.redemption_id, redeemed)
     return Response(msgspec.json.encode(document), HTTPStatus.CREATED, headers, JSON)
+
+
+router.include_router(direct)
 
 
 @router.get(REDEMPTIONS_PATH + "/{redemptionId}", responses={200: {"model": RedemptionView}})
