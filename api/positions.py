@@ -9,7 +9,6 @@ from msgspec import Struct
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from domain.ledger import OfferLedger, StorageError
-from domain.store.commit import head_of
 
 LEDGER_POSITION = "Ledger-Position"
 ELSEWHERE = ("/api/v1/audit/stream", "/api/v1/partner/quota")
@@ -57,8 +56,8 @@ def with_position(
 
 def _newest(ledger: OfferLedger) -> int | None:
     # What has been written is there, whether or not this can be looked up.
-    with suppress(StorageError), ledger.recorder.reading() as tx:
-        return head_of(tx).position
+    with suppress(StorageError):
+        return ledger.recorder.newest_position()
     return None
 
 

@@ -80,6 +80,9 @@ class Database(Protocol):
         """The same for those who hold the ledger's lock, and have not been heard of for STALLED_SECONDS: a process that stands
         still must not keep all others from writing."""
 
+    def newest_position(self) -> int:
+        """At which everything can be seen that has been committed by now."""
+
     def news(self) -> News: ...
 
     def close(self) -> None: ...

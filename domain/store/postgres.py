@@ -21,7 +21,7 @@ from domain.store.postgres_cursor import PostgresCursor
 from domain.store.postgres_locks import BEGIN_READING, Locks
 from domain.store.postgres_news import PostgresNews
 from domain.store.postgres_words import LEDGER_VIEW, PostgresDialect, TextDumper
-from domain.store.schema import HEARTBEATS, VERSIONS, require_versions
+from domain.store.schema import HEARTBEATS, NEWEST_POSITION, VERSIONS, require_versions
 from domain.values import Scope
 
 POOL_TIMEOUT_SECONDS = 10.0
@@ -106,6 +106,11 @@ class PostgresConnections:
     def end_stalled(self) -> int:
         with self.beside() as tx:
             return self._locks.end_stalled(tx)
+
+    def newest_position(self) -> int:
+        """In one way there and back: after each write it is told."""
+        with library_errors(), self._begun(self._reading, NEWEST_POSITION) as answered:
+            return int(answered.fetchall()[0][0])
 
     def news(self) -> News:
         return PostgresNews(self._url, self._schema)

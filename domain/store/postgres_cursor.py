@@ -16,7 +16,7 @@ from psycopg.abc import PQGen
 from psycopg.generators import send
 from psycopg.pq import ExecStatus
 
-from domain.store.postgres_words import PLAIN_INSERT, PostgresDialect, as_set, numbered, rows_of, translated
+from domain.store.postgres_words import PLAIN_INSERT, PostgresDialect, as_set, has_rows, numbered, rows_of, translated
 
 ANSWERED_BY_NOTHING = re.compile(
     r"\s*(?:(?:INSERT|UPDATE|DELETE)\b(?!.*\bRETURNING\b)|SELECT pg_(?:advisory_xact_lock|notify)\()", re.DOTALL
@@ -110,13 +110,13 @@ class PostgresCursor:
                 self._send_told()
 
     def fetchone(self) -> Any:
-        return self._cursor.fetchone() if self._cursor.description else None
+        return self._cursor.fetchone() if has_rows(self._cursor) else None
 
     def fetchall(self) -> list[Any]:
-        return self._cursor.fetchall() if self._cursor.description else []
+        return self._cursor.fetchall() if has_rows(self._cursor) else []
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self._cursor) if self._cursor.description else iter(())
+        return iter(self._cursor) if has_rows(self._cursor) else iter(())
 
     def _copy(self, table: str, types: Sequence[int], rows: Iterable[Sequence[Any]]) -> None:
         with self._cursor.copy(f"COPY {table} FROM STDIN (FORMAT BINARY)") as copy:

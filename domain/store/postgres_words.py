@@ -79,13 +79,20 @@ class Row(tuple[Any, ...]):
 
 
 @cache
-def _kind_of_row(names: tuple[str, ...]) -> type[Row]:
-    places = {name: place for place, name in reversed(list(enumerate(names)))}
+def _kind_of_row(names: tuple[bytes, ...]) -> type[Row]:
+    places = {name.decode(): place for place, name in reversed(list(enumerate(names)))}
     return type("Row", (Row,), {"places": dict(sorted(places.items(), key=lambda one: one[1])), "__slots__": ()})
 
 
 def rows_of(cursor: BaseCursor[Any, Any]) -> RowMaker[Any]:
-    return _kind_of_row(tuple(column.name for column in cursor.description)) if cursor.description else Row
+    """By the names as they came: what psycopg tells of columns takes it as long as all the rest of a small question."""
+    answer = cursor.pgresult
+    return _kind_of_row(tuple([answer.fname(n) or b"" for n in range(answer.nfields)])) if answer else Row
+
+
+def has_rows(cursor: BaseCursor[Any, Any]) -> bool:
+    """Whether it was asked something, which has an answer, with rows or without any."""
+    return cursor.pgresult is not None and cursor.pgresult.nfields > 0
 
 
 class TextDumper(StrDumper):

@@ -83,6 +83,10 @@ class LedgerRecorder(ApplicationRecorder):
             if now < moment:
                 raise OperationalError(f"The clock of this host is ahead of the ledger's, by {moment - now}")
 
+    def newest_position(self) -> int:
+        """At which everything can be seen that has been committed by now."""
+        return self._database.newest_position()
+
     def news(self) -> News:
         return self._database.news()
 

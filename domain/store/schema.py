@@ -160,6 +160,8 @@ HEARTBEATS = """
 """Beside the primary records: which runs have owners that are at work."""
 
 
+NEWEST_POSITION = "SELECT position FROM head"
+
 VERSIONS = "SELECT version FROM schema_version"
 """Asked at the start of every transaction: a process that goes on over a migration must not work with what it doesn't know."""
 

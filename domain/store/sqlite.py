@@ -21,7 +21,7 @@ from domain.store.cursor import Cursor
 from domain.store.database import LOOKS_EVERY_SECONDS, News
 from domain.store.dialect import Column, MissingTable
 from domain.store.errors import library_error
-from domain.store.schema import HEARTBEATS, VERSIONS, require_versions
+from domain.store.schema import HEARTBEATS, NEWEST_POSITION, VERSIONS, require_versions
 from domain.values import Scope, Watch
 
 LOCK_TIMEOUT_SECONDS = 60.0
@@ -191,6 +191,10 @@ class Connections:
     def end_stalled(self) -> int:
         """Processes of one machine: whoever stands still there, is seen there."""
         return 0
+
+    def newest_position(self) -> int:
+        with self.looking() as tx:
+            return int(tx.execute(NEWEST_POSITION).fetchone()["position"])
 
     def news(self) -> News:
         return Moments()
