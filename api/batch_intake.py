@@ -104,12 +104,15 @@ def judge_item(element: Raw, index: int, head: _Head | None, sent_digest: str) -
         raise AssertionError("an item without a readable externalId breaks a rule")
     content = sent["offerData"]
     content = content[0] if isinstance(content, list) else content
-    remarks = ignored((name for name in sent if name not in BatchItem.model_fields), "not a member of an offer")
+    remarks = (
+        () if sent.keys() <= _MEMBERS else ignored((n for n in sent if n not in _MEMBERS), "not a member of an offer")
+    )
     # What has to be remarked upon can't be known again by its bytes alone.
     known_by = None if remarks else sent_digest
-    return ValidItem(external_id, SentContent(head.content, digest(content), known_by), remarks)
+    return ValidItem(external_id, SentContent(head.content, digest(content, bytes(element)), known_by), remarks)
 
 
+_MEMBERS = frozenset(BatchItem.model_fields)
 _decode_head = msgspec.json.Decoder(_Head).decode
 _decode_head_of_object = msgspec.json.Decoder(_HeadOfObject).decode
 

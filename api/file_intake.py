@@ -112,7 +112,7 @@ def judge_record(element: Raw, index: int, known: KnownOffers, max_image_bytes: 
     warned = warnings(sent)
     # What has to be warned of can't be known again by its bytes alone.
     known_by = sent_digest if stated and not warned and _is_the_status(element, stated) else None
-    put = put_of(_text(element), digest(sent), known_by, warned)
+    put = put_of(_text(element), digest(sent, bytes(element)), known_by, warned)
     return ValidRecord(merchant_id, external_id, status, put)
 
 

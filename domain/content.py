@@ -40,17 +40,19 @@ class FieldChange(NamedTuple):
 # Same content
 
 
-def digest(content: Content) -> str:
-    """SHA-256, as hex, of the canonical form of the normal form: equal exactly when the contents are the same."""
-    return hashlib.sha256(canonical(normal_form(content))).hexdigest()
+def digest(content: Content, text: bytes = b"null") -> str:
+    """SHA-256, as hex, of the canonical form of the normal form: equal exactly when the contents are the same. `text`: some JSON
+    that the content is in, if it is at hand."""
+    return hashlib.sha256(canonical(normal_form(content, text))).hexdigest()
 
 
-def normal_form(content: Content) -> Content:
+def normal_form(content: Content, text: bytes = b"null") -> Content:
     """The content without what says nothing: null members everywhere, and an empty list of events."""
-    kept = _without_nulls(content)
+    # Most have none, and it is found out a hundred times as quickly that there is no such word.
+    kept = _without_nulls(content) if b"null" in text else content
     if kept.get("offerEvents") == []:
-        del kept["offerEvents"]
-    return kept  # type: ignore[no-any-return]
+        return {name: member for name, member in kept.items() if name != "offerEvents"}
+    return kept
 
 
 def _without_nulls(value: Any) -> Any:
