@@ -9,7 +9,7 @@ from msgspec import Struct
 from domain.activation import Activate, Activation, OfferThen, activate, activation_of, moment_of
 from domain.events import OfferActivated
 from domain.flight import NONE, Flights
-from domain.refusals import Refused, UnknownOffer
+from domain.refusals import Refused, UnknownOffer, decided_or_refused
 from domain.values import Origin
 
 
@@ -70,13 +70,7 @@ def moments_before(
 def decide_each(requests: Sequence[ActivationRequest], known: Known, now: datetime) -> list[Activated | Refused]:
     """In the order of the requests."""
     group = _Group(known, now)
-    decided: list[Activated | Refused] = []
-    for request in requests:
-        try:
-            decided.append(group.decide(request))
-        except Refused as refusal:
-            decided.append(refusal)
-    return decided
+    return [decided_or_refused(group.decide, request) for request in requests]
 
 
 class _Group:

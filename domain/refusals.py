@@ -1,11 +1,15 @@
 """Why can a request be refused?"""
 
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from domain.values import Operation
+
+Request = TypeVar("Request")
+Decision = TypeVar("Decision")
 
 
 class Refused(Exception):  # noqa: N818 - a refusal is an answer, not an error of the program
@@ -21,6 +25,14 @@ def _again(kind: type[Refused], args: tuple[Any, ...], members: dict[str, Any]) 
     refusal.args = args
     refusal.__dict__.update(members)
     return refusal
+
+
+def decided_or_refused(decide: Callable[[Request], Decision], request: Request) -> Decision | Refused:
+    """What `decide` answers, or raises."""
+    try:
+        return decide(request)
+    except Refused as refusal:
+        return refusal
 
 
 class UnknownPartner(Refused):

@@ -14,7 +14,7 @@ from domain.events import OfferEvent
 from domain.images import Image
 from domain.offer import ABSENT, Offer
 from domain.quota import Quota, daily_limit, require_quota
-from domain.refusals import Refused, UnknownPartner
+from domain.refusals import Refused, UnknownPartner, decided_or_refused
 from domain.trace import Put, SingleRequest, Trace, TraceOutcome, decide
 
 
@@ -56,13 +56,7 @@ def decide_each(
 ) -> list[Decided | Refused]:
     """In the order of the requests. `terms`, `used`: of today's quota, by partner; `known`: offers by offerUid."""
     group = _Group(terms, used, known, now)
-    decided: list[Decided | Refused] = []
-    for request in requests:
-        try:
-            decided.append(group.decide(request))
-        except Refused as refusal:
-            decided.append(refusal)
-    return decided
+    return [decided_or_refused(group.decide, request) for request in requests]
 
 
 class _Group:
