@@ -67,7 +67,8 @@ def require_role(request: Request, service: Service, caller: Caller | None, role
         raise _unauthorised("The token is unknown, revoked or expired")
     if caller.role not in roles:
         raise Problem(HTTPStatus.FORBIDDEN, "forbidden", f"The role {caller.role} may not do this.")
-    if not is_ingestion(request):
+    if not is_ingestion(request) and not getattr(request.state, "is_counted", False):
+        request.state.is_counted = True  # also for when it is tried again
         _require_pace(caller, service)
     if vendor_of(request) is not Vendor.MERCHANT:  # there, what is wrong counts, and is looked for later
         no_repeats(request)

@@ -20,10 +20,16 @@ class GroupCommit(Generic[Request, Result]):
     results in their order; what it raises, each of them is told."""
 
     def __init__(
-        self, work: Callable[[Sequence[Request]], Sequence[Result]], threads: CapacityLimiter | None = None
+        self,
+        work: Callable[[Sequence[Request]], Sequence[Result]],
+        threads: CapacityLimiter | None = None,
+        *,
+        fails_for_all: bool = False,
     ) -> None:
-        """`threads`: those that others use too; one of its own without."""
+        """`threads`: those that others use too; one of its own without. `fails_for_all`: what is raised, those are told too who
+        have come meanwhile, as it would happen to them again."""
         self._work = work
+        self._fails_for_all = fails_for_all
         self._waiting: list[tuple[Request, asyncio.Future[Result]]] = []
         self._writing: asyncio.Task[None] | None = None
         self._threads = threads or CapacityLimiter(1)
@@ -56,6 +62,8 @@ class GroupCommit(Generic[Request, Result]):
             if len(results) != len(group):
                 raise RuntimeError(f"{len(results)} results for {len(group)} requests")  # noqa: TRY301
         except Exception as error:  # noqa: BLE001 - told to everyone who waits
+            if self._fails_for_all:
+                group, self._waiting = [*group, *self._waiting], []
             for _, told in group:
                 told.set_exception(error)
             return

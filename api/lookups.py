@@ -28,7 +28,7 @@ class Lookups:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._shared = GroupCommit[str, Found](self._find)
+        self._shared = GroupCommit[str, Found](self._find, fails_for_all=True)
 
     async def find(self, secret_sha256: str) -> Found:
         """As it is now: nothing is kept. On a ledger of its own it is a few rows of a snapshot, which no writer holds up; a thread

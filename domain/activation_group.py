@@ -1,4 +1,5 @@
-"""What becomes of activations that are decided together? Each as if it came alone, after those before it."""
+"""What becomes of activations that are decided together? Each as if it came alone, after those before it and at
+the same moment."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -68,7 +69,7 @@ def moments_before(
 
 
 def decide_each(requests: Sequence[ActivationRequest], known: Known, now: datetime) -> list[Activated | Refused]:
-    """In the order of the requests."""
+    """In the order of the requests, at one moment."""
     group = _Group(known, now)
     return [decided_or_refused(group.decide, request) for request in requests]
 

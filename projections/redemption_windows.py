@@ -80,13 +80,14 @@ def activations(tx: Cursor, asked: Collection[tuple[str, UUID]], known: datetime
     """Of customers, each of an offer, by when they were activated; those that had been recorded by `known`, or all."""
     if not asked:
         return []
-    given = ", ".join(["(CAST(? AS TEXT), CAST(? AS BLOB))"] * len(asked))
+    # The offers' ids are known before: so there is one way to their rows, by customer, also for who knows nothing of the table.
+    offer_id = "(SELECT stream_id FROM streams WHERE stream_uid = ?)"
+    given = ", ".join([f"(CAST(? AS TEXT), {offer_id})"] * len(asked))
     rows = tx.execute(
-        "SELECT w.*, s.stream_uid, o.stream_uid AS offer_uid"
-        f" FROM (VALUES {given}) asked CROSS JOIN streams o ON o.stream_uid = asked.column2"
-        " CROSS JOIN redemption_windows w ON w.customer_id = asked.column1 AND w.offer_id = o.stream_id"
-        " CROSS JOIN streams s ON s.stream_id = w.activation_id CROSS JOIN commits c ON c.commit_id = w.commit_id"
-        " WHERE c.recorded_at <= ? ORDER BY w.activated_at",
+        "SELECT w.*, s.stream_uid, o.stream_uid AS offer_uid FROM (VALUES "
+        f"{given}) asked CROSS JOIN redemption_windows w ON w.customer_id = asked.column1 AND w.offer_id = asked.column2"
+        " CROSS JOIN streams s ON s.stream_id = w.activation_id CROSS JOIN streams o ON o.stream_id = w.offer_id"
+        " CROSS JOIN commits c ON c.commit_id = w.commit_id WHERE c.recorded_at <= ? ORDER BY w.activated_at",
         (
             *(value for customer_id, offer_uid in asked for value in (customer_id, offer_uid.bytes)),
             to_microseconds(known) if known else 2**62,

@@ -257,3 +257,15 @@ async def test_thousands_of_whom_some_go_away_are_all_carried_out_once(
     await until(lambda: len(work.carried_out) == SUBMISSIONS)
     assert all(answer == done(n) or isinstance(answer, TimeoutError) for n, answer in enumerate(told))
     assert sorted(work.carried_out) == list(range(SUBMISSIONS))
+
+
+async def test_where_it_would_fail_again_those_who_have_come_meanwhile_fail_too(work: Work) -> None:
+    lookups = GroupCommit[int, str](work, fails_for_all=True)
+    work.written.clear()
+    work.faults[0] = RuntimeError("gone")
+    waiting = await submitted(lookups, 1)
+    await until(lambda: work.groups == [[1]])
+    waiting += await submitted(lookups, 2, 3)
+    work.written.set()
+    assert [str(told) for told in await asyncio.gather(*waiting, return_exceptions=True)] == ["gone"] * 3
+    assert await lookups.submit(4) == done(4)

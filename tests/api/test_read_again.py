@@ -7,8 +7,9 @@ import psycopg
 import pytest
 
 from api.wiring import Service
+from domain.values import Role
 from tests.engine import only_postgres
-from tests.harness import Caller
+from tests.harness import Call, MakeToken
 
 pytestmark = only_postgres
 
@@ -18,9 +19,10 @@ WAITS_FOR = (
 
 
 @pytest.mark.parametrize("table", ["tokens", "inventory"])
-def test_a_read_whose_connection_is_lost_in_the_midst_of_it_is_read_again(
-    partner: Caller, service: Service, table: str
+def test_a_read_whose_connection_is_lost_in_the_midst_of_it_is_read_again_and_counts_once(
+    call: Call, token: MakeToken, service: Service, table: str
 ) -> None:
+    caller = call(token(Role.AUDITOR, requests_per_minute=1))
     url, held = service.settings.database_url, f"{service.settings.database_schema}.{table}"
     with (
         psycopg.connect(url, autocommit=True) as beside,
@@ -28,7 +30,7 @@ def test_a_read_whose_connection_is_lost_in_the_midst_of_it_is_read_again(
         ThreadPoolExecutor(1) as callers,
     ):
         holding.execute(f"LOCK TABLE {held} IN ACCESS EXCLUSIVE MODE")
-        asked = callers.submit(partner.get, "/api/v1/offers")
+        asked = callers.submit(caller.get, "/api/v1/offers")
         while not (waiting := beside.execute(WAITS_FOR, (held,)).fetchone()):
             time.sleep(0.005)
         beside.execute("SELECT pg_terminate_backend(%s)", waiting)
