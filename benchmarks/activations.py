@@ -21,6 +21,7 @@ from api.wiring import open_service
 from benchmarks.activatable import OFFERS, PUBLISHER, offer_uid, prepare
 from benchmarks.compared import PAIRS, Compared
 from benchmarks.engines import Engine, environment
+from benchmarks.measured import RATE, UNITS, Measured, case_of
 from benchmarks.raw_rows import RawRows
 from benchmarks.report import Report
 from benchmarks.sending import run_client
@@ -34,20 +35,6 @@ FLOOR = "raw write of the rows"
 SHARED = f"""\
 A transaction of the service has all activations who came meanwhile, one of the floor has one; of a batch's lines, {LINES_PER_TRANSACTION}.
 """
-
-
-class Measured:
-    """What pairs have come to, one by one: per second, and of one activation, in milliseconds."""
-
-    def __init__(self) -> None:
-        self.rates: list[float] = []
-        self.p50: list[float] = []
-        self.p99: list[float] = []
-
-    def add(self, count: int, seconds: float, latency: Latency) -> None:
-        self.rates.append(count / seconds)
-        self.p50.append(latency.p50)
-        self.p99.append(latency.p99)
 
 
 class Reported:
@@ -95,15 +82,12 @@ def run(engine: Engine, options: argparse.Namespace, report: Report) -> None:
         for connections in CONNECTIONS:
             one = partial(reported.one_by_one, connections, options.seconds / options.pairs)
             service, floor = _compare(reported.raw, one, 1, options.pairs)
-            for case, unit, of in (
-                ("one by one", "per s", (service.rates, floor.rates)),
-                ("one by one: p50", "ms", (service.p50, floor.p50)),
-                ("one by one: p99", "ms", (service.p99, floor.p99)),
-            ):
-                report.add(Compared(case, unit, FLOOR, *of, size=connections))
+            for figure, unit in UNITS.items():
+                both = service.of[figure], floor.of[figure]
+                report.add(Compared(case_of("one by one", figure), unit, FLOOR, *both, size=connections))
         batch = partial(reported.batch, options.lines)
         service, floor = _compare(reported.raw, batch, LINES_PER_TRANSACTION, options.pairs)
-        report.add(Compared("lines of a batch", "per s", FLOOR, service.rates, floor.rates, size=options.lines))
+        report.add(Compared("lines of a batch", "per s", FLOOR, service.of[RATE], floor.of[RATE], size=options.lines))
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from pathlib import Path
 from benchmarks.compared import PAIRS, Compared
 from benchmarks.contenders import PLAIN, RIVALS, UPSERT, Contender, rival, service
 from benchmarks.engines import Engine, Raw
+from benchmarks.measured import P50, P99, RATE, UNITS, Measured, case_of
 from benchmarks.report import Report
 from benchmarks.sending import run_client
 from benchmarks.serving import Latency
@@ -33,22 +34,9 @@ OURS, ALONE, FLOOR = "ours", "alone", "floor"
 OTHERS = {ALONE: "a commit for each", **RIVALS}
 """What they are called in tables."""
 PLAIN_EVENTS = {"sqlite": "stored_events", "postgresql": "offers_events"}
-RATE, P50, P99 = "per s", "p50", "p99"
 AT_LEAST = {(MANY, UPSERT): 3.0, (MANY, PLAIN): 2.0}
 AT_MOST = {(LONE, P50): 1.15, (MANY, P99): 1.0}
 """Beside a commit for each."""
-
-
-class Measured:
-    """What rounds of PUTs have come to, by round."""
-
-    def __init__(self) -> None:
-        self.of: dict[str, list[float]] = {RATE: [], P50: [], P99: []}
-
-    def add(self, milliseconds: Sequence[float], seconds: float) -> None:
-        latency = Latency(milliseconds)
-        for name, figure in ((RATE, len(milliseconds) / seconds), (P50, latency.p50), (P99, latency.p99)):
-            self.of[name].append(figure)
 
 
 class Putting:
@@ -68,7 +56,7 @@ class Putting:
         held = self._engine.select(self._contender.ledger, f"SELECT count(*) FROM {self._table}")[0][0]
         if held != self._acknowledged:
             raise RuntimeError(f"{self._name}: {self._acknowledged} PUTs were acknowledged, and there are {held}")
-        into.add(told["milliseconds"], told["seconds"])
+        into.add(len(told["milliseconds"]), told["seconds"], Latency(told["milliseconds"]))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -118,18 +106,21 @@ def _write_rows(raw: Raw, into: Measured) -> None:
         raw.execute("INSERT INTO rows VALUES (?)", (row,))
         before, now = now, time.perf_counter()
         milliseconds.append((now - before) * 1000)
-    into.add(milliseconds, now - started)
+    into.add(len(milliseconds), now - started, Latency(milliseconds))
 
 
 def _tell(report: Report, connections: int, found: Mapping[str, Measured]) -> None:
     ours = found[OURS].of
     beside = {name: (told, found[name].of) for name, told in (*OTHERS.items(), (FLOOR, "raw rows, one by one"))}
-    for figure, unit in ((RATE, "per s"), (P50, "ms"), (P99, "ms")):
+    for figure, unit in UNITS.items():
         for name, (told, theirs) in beside.items():
             if name == FLOOR and (connections != LONE or figure == P99):
                 continue
             at_least = AT_LEAST.get((connections, name)) if figure == RATE else None
             at_most = AT_MOST.get((connections, figure)) if name == ALONE else None
-            case = "PUT" if figure == RATE else f"PUT: {figure}"
             both = ours[figure], theirs[figure]
-            report.add(Compared(case, unit, told, *both, at_most=at_most, at_least=at_least, size=connections))
+            report.add(
+                Compared(
+                    case_of("PUT", figure), unit, told, *both, at_most=at_most, at_least=at_least, size=connections
+                )
+            )

@@ -84,8 +84,7 @@ def activations(tx: Cursor, asked: Collection[tuple[str, UUID]], known: datetime
     offer_id = "(SELECT stream_id FROM streams WHERE stream_uid = ?)"
     given = ", ".join([f"(CAST(? AS TEXT), {offer_id})"] * len(asked))
     rows = tx.execute(
-        "SELECT w.*, s.stream_uid, o.stream_uid AS offer_uid FROM (VALUES "
-        f"{given}) asked CROSS JOIN redemption_windows w ON w.customer_id = asked.column1 AND w.offer_id = asked.column2"
+        f"{_COLUMNS} FROM (VALUES {given}) asked CROSS JOIN redemption_windows w ON w.customer_id = asked.column1 AND w.offer_id = asked.column2"
         " CROSS JOIN streams s ON s.stream_id = w.activation_id CROSS JOIN streams o ON o.stream_id = w.offer_id"
         " CROSS JOIN commits c ON c.commit_id = w.commit_id WHERE c.recorded_at <= ? ORDER BY w.activated_at",
         (
@@ -129,8 +128,9 @@ def offer_terms(tx: Cursor, offer_uids: Collection[UUID]) -> dict[UUID, OfferTer
     }
 
 
-_SELECT = """
-    SELECT w.*, s.stream_uid, o.stream_uid AS offer_uid FROM redemption_windows w
+_COLUMNS = "SELECT w.*, s.stream_uid, o.stream_uid AS offer_uid"
+_SELECT = f"""
+    {_COLUMNS} FROM redemption_windows w
     JOIN streams s ON s.stream_id = w.activation_id JOIN streams o ON o.stream_id = w.offer_id
 """
 

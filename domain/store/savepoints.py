@@ -1,9 +1,10 @@
 """How do several requests share a transaction, and each is as if it were alone?"""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
-from domain.refusals import Refused
+from domain.refusals import Refused, decided_or_refused
 from domain.store.cursor import Cursor
 
 Request = TypeVar("Request")
@@ -19,10 +20,8 @@ def each_alone(
 
 def _alone(tx: Cursor, request: Request, apply: Callable[[Cursor, Request], Result]) -> Result | Refused:
     tx.execute("SAVEPOINT request")
-    try:
-        result: Result | Refused = apply(tx, request)
-    except Refused as refusal:
+    result = decided_or_refused(partial(apply, tx), request)
+    if isinstance(result, Refused):
         tx.execute("ROLLBACK TO request")
-        result = refusal
     tx.execute("RELEASE request")
     return result
