@@ -24,24 +24,30 @@ class _NotPlain(Exception):  # noqa: N818
 
 
 def _plain_value(text: bytes) -> Any:
-    if (
-        text.count(b"[") + text.count(b"{") > MAX_NESTING
-        or b"\\u0000" in text
-        or (b" :" in text or b"\t:" in text or b"\n:" in text or b"\r:" in text)
-    ):
+    # One byte is found ten times as quickly as two.
+    if text.count(b"[") + text.count(b"{") > MAX_NESTING or (b"\\" in text and b"\\u0000" in text):
         raise _NotPlain
     try:
         value = _decode(text)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise _NotPlain from None
-    # With no space before a colon, there are at most as many names as '":' occurs: more than were kept means that one
-    # was given twice, or that a string looks like it.
-    if text.count(b'":') != _count_names([value]):
+    names = _count_names([value])
+    # What is spelt the same again, letter by letter, has lost no name.
+    if _spell(value) != text and not _has_at_most(names, text):
         raise _NotPlain
     return value
 
 
 _decode = msgspec.json.Decoder().decode
+_spell = msgspec.json.Encoder().encode
+
+
+def _has_at_most(names: int, text: bytes) -> bool:
+    """Whether no more than so many names were given. (False if that takes a closer look.)"""
+    # With no space before a colon, there are at most as many names as '":' occurs: more than were kept means that one
+    # was given twice, or that a string looks like it.
+    spaced = b" :" in text or b"\t:" in text or b"\n:" in text or b"\r:" in text
+    return not spaced and text.count(b'":') == names
 
 
 def _count_names(value: dict[str, Any] | list[Any]) -> int:

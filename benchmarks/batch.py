@@ -23,8 +23,9 @@ from benchmarks.report import Report
 from benchmarks.serving import MIB
 
 CREATED, IDENTICAL, HALF_CHANGED, REPLACED = CASES = ("created", "identical", "half changed", "replaced")
-OURS, FLOOR, PEAK, BODY = "ours", "floor", "peak", "body"
+OURS, FLOOR, ALL_ROWS, PEAK, BODY = "ours", "floor", "all rows", "peak", "body"
 RAW_ROWS = "raw write of the rows"
+RAW_ALL = "all rows and body, raw"
 BODY_ONLY = "body in, split, written"
 FLOOR_AT_MOST = {CREATED: 2.5, IDENTICAL: 2.0}
 RIVALS_AT_LEAST = {(CREATED, UPSERT): 8.0, (CREATED, PLAIN): 12.0}
@@ -106,7 +107,11 @@ class _Taken:
         seconds, counts = self._ours.post(partner, body)
         found[case, PEAK].append(server.memory("VmHWM") - self._idle)
         found[case, BODY].append(len(body) / MIB)
-        found[case, FLOOR].append(self._floor.body(body) if case == IDENTICAL else self._floor.rows(before))
+        if case == IDENTICAL:
+            found[case, FLOOR].append(self._floor.body(body))
+        else:
+            found[case, FLOOR].append(self._floor.rows(before))
+            found[case, ALL_ROWS].append(self._floor.all_rows(before, body))
         return seconds, counts
 
 
@@ -116,6 +121,8 @@ def _tell(report: Report, count: int, found: Found) -> None:
         ours, at_most = found[case, OURS], FLOOR_AT_MOST.get(case) if goals else None
         beside = BODY_ONLY if case == IDENTICAL else RAW_ROWS
         report.add(Compared(case, "s", beside, ours, found[case, FLOOR], at_most=at_most, size=count))
+        if case != IDENTICAL:
+            report.add(Compared(case, "s", RAW_ALL, ours, found[case, ALL_ROWS], size=count))
         for name, told in RIVALS.items():
             if theirs := found.get((case, name)):
                 rates = _rates(count, ours), _rates(count, theirs)
