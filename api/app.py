@@ -29,6 +29,7 @@ from api import (
     verdicts,
 )
 from api.auth import may
+from api.console.console import add_console
 from api.group_commit import GroupCommit
 from api.leaving import Leaving
 from api.lookout import Lookout
@@ -112,6 +113,7 @@ def create_app(service: Service, *, warm: bool = False) -> FastAPI:
     for part in PARTS:
         app.include_router(part.router)
     app.include_router(_openapi_router(app))
+    add_console(app)
     return app
 
 

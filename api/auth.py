@@ -40,7 +40,7 @@ def may(*roles: Role) -> Callable[[Request, Service], Caller]:
     that what is changed holds at once. Raises Problem 401, 403, 429, or 422 for a parameter given twice."""
 
     def authorise(request: Request, service: Here) -> Caller:
-        return require_role(request, service, _find(service, digest_of(request)), roles)
+        return require_role(request, service, find_caller(service, digest_of(request)), roles)
 
     return authorise
 
@@ -80,7 +80,7 @@ MayAudit = Annotated[Caller, Depends(may(Role.PARTNER, Role.AUDITOR, Role.OPERAT
 
 def is_still(request: Request, service: Service, caller: Caller) -> bool:
     """Whether the caller of a request that takes long may still do what it was allowed to."""
-    return _find(service, digest_of(request)) == caller
+    return find_caller(service, digest_of(request)) == caller
 
 
 def digest_of(request: Request) -> str:
@@ -95,7 +95,8 @@ def digest_of(request: Request) -> str:
 
 
 @again
-def _find(service: Service, digest: str) -> Caller | None:
+def find_caller(service: Service, digest: str) -> Caller | None:
+    """Whose token has that digest, if it is still in use."""
     with service.ledger.recorder.reading() as tx:
         return find_callers(tx, [digest], to_microseconds(service.clock())).get(digest)
 

@@ -34,6 +34,8 @@ class Service(Struct, frozen=True):
     activations: ActivationLedger
     redemptions: RedemptionLedger
     pseudonyms: Pseudonyms
+    session_secret: bytes
+    """Of the console; all processes that serve the ledger have the same."""
     limiter: RequestLimiter
 
 
@@ -63,16 +65,15 @@ def open_service(
         traces = TraceLedger(ledger, known_offers.find_offers, partners.find_terms)
         activations = ActivationLedger(ledger, _QUESTIONS)
         redemptions = RedemptionLedger(ledger, _QUESTIONS)
-        pseudonyms = Pseudonyms(_pseudonym_secret(settings, ledger))
-        yield Service(settings, clock, ledger, runs, traces, activations, redemptions, pseudonyms, limiter)
+        kept = _kept_secret(ledger)
+        pseudonyms = Pseudonyms(settings.pseudonym_key.get_secret_value().encode() if settings.pseudonym_key else kept)
+        yield Service(settings, clock, ledger, runs, traces, activations, redemptions, pseudonyms, kept, limiter)
     finally:
         limiter.close()
         ledger.close()
 
 
-def _pseudonym_secret(settings: Settings, ledger: OfferLedger) -> bytes:
-    if settings.pseudonym_key is not None:
-        return settings.pseudonym_key.get_secret_value().encode()
+def _kept_secret(ledger: OfferLedger) -> bytes:
     with ledger.recorder.reading() as tx:
         return find_secret(tx, PSEUDONYMS)
 

@@ -1,11 +1,14 @@
 """offer-ledger demo"""
 
-from typing import Any
+import signal
+from typing import Annotated, Any
+
+import typer
 
 from api.cli import demo_owed
 from api.cli.demo_day import Day, NotAsTold, batch, merchant_offer, offer, offers_file
-from api.cli.demo_stage import CantPlay, open_stage
-from api.cli.demo_telling import of_history, of_inventory, of_items, of_offers, tell_end, tell_start
+from api.cli.demo_stage import CantPlay, Stage, ended_by, open_stage
+from api.cli.demo_telling import of_history, of_inventory, of_items, of_offers, tell_console, tell_end, tell_start
 from api.cli.output import AsJson, fail, print_json
 from api.problems import MERCHANTS_PATH, RUNS_PATH
 from domain.reconciliation import RESUMED
@@ -14,6 +17,12 @@ from domain.values import Operation, Role
 
 TIDEPOOL, HARBOR, AUDITOR = "Tidepool", "Harbor", "Auditor"
 OFFERS_PATH = "/api/v1/offers"
+VISITORS = (
+    ("an operator, who sees everything and may change settings and tokens", ("operator", Role.OPERATOR, None)),
+    ("Tidepool, which sees its own", ("tidepool-desk", Role.PARTNER, "tidepool")),
+    ("a publisher, who asks what customers are owed", ("publisher-desk", Role.PUBLISHER, None)),
+)
+"""Of the console: who they are, and the tokens that they sign in with."""
 
 TP_1 = offer("TP-1", "Save for 900 points")
 TP_1_CHANGED = offer("TP-1", "Save for 1,200 points")
@@ -32,14 +41,24 @@ TEA_PATH = f"{MERCHANTS_PATH}/MER-8/offers/TEA"
 NO_NAME = merchant_offer("MER-9", "SALAD", "")
 
 
-def demo(*, as_json: AsJson = False) -> None:
+Serve = Annotated[
+    bool, typer.Option("--serve", help="Then keep the server with all of it, for the console; Ctrl-C ends it.")
+]
+
+
+def demo(*, serve: Serve = False, as_json: AsJson = False) -> None:
     """Play a day in the ledger's life on a temporary ledger."""
+    if serve and as_json:
+        fail("--serve: goes on until it is ended, and can't be given beside --json.", exit_code=2)
     try:
         with open_stage() as stage:
             day = Day(stage, aloud=not as_json)
             if not as_json:
                 tell_start()
             _play(day)
+            if serve:
+                _keep_serving(stage)
+                return
     except NotAsTold as error:
         fail(f"{error}.")
     except CantPlay as error:
@@ -48,6 +67,12 @@ def demo(*, as_json: AsJson = False) -> None:
         print_json({"steps": day.steps})
     else:
         tell_end()
+
+
+def _keep_serving(stage: Stage) -> None:
+    tell_console([(who, stage.sign_in_link(stage.create_token(*token))) for who, token in VISITORS])
+    with ended_by(signal.SIGINT, signal.SIGTERM) as ended:
+        ended.wait()
 
 
 def _play(day: Day) -> None:

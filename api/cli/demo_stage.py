@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from datetime import datetime, timedelta
 from email.message import Message
 from http.client import HTTPConnection, HTTPException
 from tempfile import TemporaryDirectory
-from threading import Thread
+from threading import Event, Thread
 from typing import Any, NamedTuple
 
 import uvicorn
@@ -77,6 +78,10 @@ class Stage:
         self.service.ledger.handle(command, cli_origin())
         return secret
 
+    def sign_in_link(self, secret: str) -> str:
+        """To the console; behind the #, a browser keeps the token to itself."""
+        return f"http://{HOST}:{self._port}/console/sign-in#token={secret}"
+
     def get(self, token: str, path: str) -> Reply:
         with self._asking(token, "GET", path) as connection:
             return _reply(connection)
@@ -129,6 +134,18 @@ def open_stage() -> Iterator[Stage]:
         clock = StageClock()
         with open_service(settings, clock) as service, _serving(service) as port:
             yield Stage(service, port, clock)
+
+
+@contextmanager
+def ended_by(*signals: signal.Signals) -> Iterator[Event]:
+    """What is set when one of these comes."""
+    ended = Event()
+    before = {one: signal.signal(one, lambda *_: ended.set()) for one in signals}
+    try:
+        yield ended
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 def _folder() -> TemporaryDirectory[str]:

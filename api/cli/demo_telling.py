@@ -58,6 +58,16 @@ def tell_end() -> None:
     say(f"{MARGIN}offer-ledger --help   all commands")
 
 
+def tell_console(links: Sequence[tuple[str, str]]) -> None:
+    """By who signs in with it."""
+    print()
+    say("All of this came out as told, and is there to be looked at. Sign in to the console by one of these links:")
+    for who, link in links:
+        say(f"{MARGIN}{who}:")
+        say(f"{MARGIN}{MARGIN}{link}")
+    say("The ledger is a temporary one, and its clock some weeks ahead, as told. Ctrl-C ends it.")
+
+
 def tell_step(step: Step) -> None:
     print()
     say(f"{step.number}. {step.title}")

@@ -1,0 +1,29 @@
+"""Which pages are there? And what they are shown with."""
+
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+from starlette.staticfiles import StaticFiles
+
+from api.console import inventory, sign_in
+from api.console.console_route import ConsoleRoute
+from api.console.rendering import CONSOLE
+from api.console.visits import Visitor
+
+PARTS = (sign_in, inventory)
+
+_rest = APIRouter(include_in_schema=False, route_class=ConsoleRoute)
+
+
+def add_console(app: FastAPI) -> None:
+    """Opens the console at /console."""
+    app.mount(f"{CONSOLE}/static", StaticFiles(directory=Path(__file__).parent / "static"))
+    for part in PARTS:
+        app.include_router(part.router)
+    app.include_router(_rest)
+
+
+@_rest.get(f"{CONSOLE}/{{path:path}}")
+def find_nothing(request: Request, visit: Visitor) -> Response:  # noqa: ARG001 - who is not signed in, may be
+    raise HTTPException(404)

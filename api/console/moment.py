@@ -1,0 +1,116 @@
+"""Which moment does a page show, and how is another one chosen?"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from urllib.parse import urlencode
+
+from msgspec import Struct
+
+from api.as_of import PRESENT, Asked, asked
+from api.offer_pages import then_of
+from api.problems import validation_error
+from api.schemas.messages import Complaint
+from api.schemas.times import NOT_A_TIME, read_time
+from api.wiring import Service
+from domain.store.commit import head_of
+from domain.values import EPOCH
+
+AS_OF, AS_OF_POSITION = "asOf", "asOfPosition"
+CARRIED = (AS_OF, AS_OF_POSITION)
+"""The parameters that every link takes along."""
+STEPS = 500
+MAX_DIGITS = 15
+_INPUT = "%Y-%m-%dT%H:%M:%S"
+
+
+class Moment(Struct, frozen=True):
+    """`position`: the last event that is seen; `recorded_at`: of its commit; `at`: the time at which windows are judged. `newest`:
+    the last event that there is."""
+
+    asked: Asked
+    position: int
+    recorded_at: datetime | None
+    at: datetime
+    newest: int
+
+    @property
+    def is_past(self) -> bool:
+        return self.asked != PRESENT
+
+    @property
+    def params(self) -> dict[str, str]:
+        """What a link to the same moment says."""
+        if self.asked.as_of is not None:
+            return {AS_OF: time_param(self.asked.as_of)}
+        return {} if self.asked.position is None else {AS_OF_POSITION: str(self.asked.position)}
+
+    @property
+    def step(self) -> int:
+        """Of the slider over the events."""
+        return max(1, self.newest // STEPS)
+
+    @property
+    def last_step(self) -> int:
+        """Beyond the newest event: the present."""
+        return self.newest // self.step * self.step + self.step
+
+    @property
+    def input_value(self) -> str:
+        """As a field for a date and a time has it; of the first moment that shows all of it."""
+        return (self.asked.as_of or self.at).strftime(_INPUT)
+
+
+def moment_of(service: Service, query: Mapping[str, str]) -> Moment:
+    """What is not past is the present, whatever was asked for. Raises Problem 422."""
+    wanted = _asked(query)
+    with service.ledger.reading() as tx:
+        newest, now = head_of(tx).position, service.ledger.present(tx)
+        if (wanted.position or 0) > newest or (wanted.as_of or EPOCH) > now:
+            wanted = PRESENT
+        then = then_of(service.ledger, tx, wanted)
+    return Moment(wanted, then.head.position, then.head.recorded_at, then.moment, newest)
+
+
+def _asked(query: Mapping[str, str]) -> Asked:
+    time, position = query.get(AS_OF) or None, query.get(AS_OF_POSITION) or None
+    if position and not (position.isascii() and position.isdecimal() and len(position) <= MAX_DIGITS):
+        raise validation_error([Complaint(("query", AS_OF_POSITION), "must be an integer")])
+    found = asked(None, int(position) if position else None)
+    if time and position:
+        raise validation_error([Complaint(("query", AS_OF_POSITION), f"must not be given beside {AS_OF}")])
+    return Asked(as_of=read_moment(time, AS_OF)) if time else found
+
+
+def read_moment(text: str, name: str) -> datetime:
+    """A time, also as a field of a form sends it, which means UTC here. Raises Problem 422."""
+    try:
+        return read_time(_completed(text))
+    except ValueError:
+        raise validation_error([Complaint(("query", name), NOT_A_TIME)]) from None
+
+
+def _completed(text: str) -> str:
+    if len(text) == len("2026-01-31"):
+        return f"{text}T00:00:00Z"
+    seconds = ":00" if len(text) == len("2026-01-31T12:30") else ""
+    is_local = not text.upper().endswith("Z") and "+" not in text and text.count("-") == 2  # noqa: PLR2004 - of the date
+    return f"{text}{seconds}Z" if is_local else text
+
+
+def time_param(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def link(path: str, *params: Mapping[str, object]) -> str:
+    """With those parameters that say something; later ones win."""
+    told: dict[str, str] = {}
+    for some in params:
+        told |= {name: "" if value is None else str(value) for name, value in some.items()}
+    query = urlencode({name: value for name, value in told.items() if value})
+    return f"{path}?{query}" if query else path
+
+
+def evenly(first: datetime, last: datetime, count: int) -> Iterator[datetime]:
+    """So many moments between the two, both among them."""
+    step = (last - first) / (count - 1) if last > first > EPOCH else timedelta()
+    return (last if number == count - 1 else first + step * number for number in range(count))

@@ -1,0 +1,47 @@
+"""How does somebody come in, and go out again?"""
+
+from http import HTTPStatus
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+
+from api.auth import Here, digest_secret, find_caller
+from api.console.console_route import ConsoleRoute, keep
+from api.console.rendering import CONSOLE, OFFERS, SIGN_IN, SIGN_OUT, page
+from api.console.session import forget
+from api.console.visits import Fields, require_own_form, sessions_of
+
+router = APIRouter(include_in_schema=False, route_class=ConsoleRoute)
+
+
+@router.get(SIGN_IN)
+def show_sign_in(request: Request) -> Response:
+    return page("sign_in.html", "Sign in", following=_following(request.query_params.get("next", "")), refused=False)
+
+
+@router.post(SIGN_IN)
+def sign_in(request: Request, service: Here, fields: Fields) -> Response:
+    """Nothing is changed by it, and whoever sends it has the token: it needs no form token."""
+    following = _following(fields.get("next", ""))
+    caller = find_caller(service, digest := digest_secret(fields.get("token", "").strip()))
+    if caller is None:
+        return page("sign_in.html", "Sign in", HTTPStatus.UNAUTHORIZED, following=following, refused=True)
+    response = RedirectResponse(following, HTTPStatus.SEE_OTHER)
+    keep(request, response, sessions_of(service).begin(digest, service.clock()))
+    return response
+
+
+@router.post(SIGN_OUT)
+def sign_out(request: Request, service: Here, fields: Fields) -> Response:
+    sessions = sessions_of(service)
+    if session := sessions.find(request, service.clock()):
+        require_own_form(sessions, session, fields)
+    response = RedirectResponse(SIGN_IN, HTTPStatus.SEE_OTHER)
+    forget(response)
+    return response
+
+
+def _following(path: str) -> str:
+    """Where to go then: to a page of the console, and nowhere else."""
+    is_ours = path == CONSOLE or path.startswith((f"{CONSOLE}/", f"{CONSOLE}?"))
+    return path if is_ours and "\\" not in path and path.isprintable() else OFFERS

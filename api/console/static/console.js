@@ -1,0 +1,66 @@
+// What pages can do without, and are nicer with: local times, a slider that moves at once, runs that are followed.
+"use strict";
+
+function localTimes(root) {
+  for (const time of root.querySelectorAll("time[datetime]")) {
+    const moment = new Date(time.dateTime);
+    if (!Number.isNaN(moment.valueOf())) {
+      time.title = `${time.dateTime}\n${moment.toLocaleString()} (local time)`;
+    }
+  }
+}
+
+function slider(form) {
+  const [range, output] = [form.querySelector("input[type=range]"), form.querySelector("output")];
+  const newest = Number(range.dataset.newest);
+  range.addEventListener("input", () => {
+    const position = Number(range.value);
+    output.textContent = position > newest ? "now" : `${position.toLocaleString("en")} of ${newest.toLocaleString("en")}`;
+  });
+  const go = () => {
+    range.disabled = Number(range.value) > newest; // the present has no position
+    form.submit();
+  };
+  range.addEventListener("change", go);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    go();
+  });
+}
+
+// A sign-in link has the token behind its #, which browsers send to nobody.
+function signIn(form) {
+  const token = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (token) {
+    history.replaceState(null, "", location.pathname + location.search);
+    form.elements.token.value = token;
+    form.submit();
+  }
+}
+
+function follow(part) {
+  const again = async () => {
+    try {
+      const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const fresh = answer.ok && !answer.redirected && page.getElementById(part.id);
+      if (!fresh) {
+        location.reload();
+        return;
+      }
+      localTimes(fresh);
+      part.replaceWith(fresh);
+      if ("follow" in fresh.dataset) {
+        follow(fresh);
+      }
+    } catch {
+      setTimeout(again, 3000);
+    }
+  };
+  setTimeout(again, 1000);
+}
+
+localTimes(document);
+document.querySelectorAll("form[data-slider]").forEach(slider);
+document.querySelectorAll("form[data-sign-in]").forEach(signIn);
+document.querySelectorAll("[data-follow]").forEach(follow);

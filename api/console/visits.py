@@ -1,0 +1,147 @@
+"""Who looks at a page, at which moment, and what do they send?"""
+
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Annotated, Any
+from urllib.parse import parse_qsl
+
+from fastapi import Depends, Request
+from msgspec import Struct
+
+from api.auth import Here, find_caller, require_role
+from api.console.moment import Moment, link, moment_of
+from api.console.session import Session, Sessions
+from api.problems import Problem, validation_error
+from api.schemas.messages import Complaint
+from api.wiring import Service
+from domain.values import Origin, Role, Source
+from projections.tokens import Caller
+
+MAX_FORM_BYTES = 64 * 1024
+FORM = "application/x-www-form-urlencoded"
+FORM_TOKEN = "form_token"  # noqa: S105 - the name of the field
+EVERYBODY = tuple(Role)
+AUDITORS = (Role.PARTNER, Role.AUDITOR, Role.OPERATOR)
+"""Who may see what the audit calls tell."""
+
+
+class SignedOut(Exception):  # noqa: N818 - it says what is the case
+    """Nobody is signed in, or not any more."""
+
+
+class Visit(Struct, frozen=True):
+    """One look at the ledger by somebody."""
+
+    request: Request
+    service: Service
+    session: Session
+    caller: Caller
+    moment: Moment
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        return self.request.query_params
+
+    @property
+    def partner(self) -> str | None:
+        """Whose things alone are seen; None: everybody's."""
+        return self.caller.partner
+
+    @property
+    def origin(self) -> Origin:
+        return Origin(self.caller.name, Source.CONSOLE)
+
+    def may(self, *roles: Role) -> bool:
+        return self.caller.role in roles
+
+    @property
+    def may_audit(self) -> bool:
+        """Whether it may see single offers, runs and differences."""
+        return self.may(*AUDITORS)
+
+    def link(self, path: str, *params: Mapping[str, object], **more: object) -> str:
+        """To a page, at the same moment."""
+        return link(path, self.moment.params, *params, more)
+
+    def here(self, **changed: object) -> str:
+        """To this page with other parameters."""
+        return link(self.request.url.path, self.query, changed)
+
+    def given(self, name: str) -> str | None:
+        """A parameter, if it says something."""
+        return self.query.get(name, "").strip() or None
+
+
+def sessions_of(service: Service) -> Sessions:
+    return Sessions(service.session_secret)
+
+
+def visiting(*roles: Role) -> Callable[[Request, Service], Visit]:
+    """A dependency that gives the visit, if somebody of these roles is signed in. Raises SignedOut, and what `may` raises."""
+
+    def visit(request: Request, service: Here) -> Visit:
+        session = sessions_of(service).find(request, service.clock())
+        caller = find_caller(service, session.token_sha256) if session else None
+        if session is None or caller is None:
+            raise SignedOut
+        require_role(request, service, caller, roles)
+        request.state.visit = found = Visit(request, service, session, caller, moment_of(service, request.query_params))
+        return found
+
+    return visit
+
+
+Visitor = Annotated[Visit, Depends(visiting(*EVERYBODY))]
+Overseer = Annotated[Visit, Depends(visiting(Role.AUDITOR, Role.OPERATOR))]
+Auditing = Annotated[Visit, Depends(visiting(*AUDITORS))]
+Operating = Annotated[Visit, Depends(visiting(Role.OPERATOR))]
+
+
+# Forms
+
+
+async def fields_of(request: Request) -> dict[str, str]:
+    """What a form has sent. Raises Problem 413, 415 or 422."""
+    if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != FORM:
+        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", f"Send {FORM}.")
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > MAX_FORM_BYTES:
+            raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "content-too-large", "The form is too large.")
+    try:
+        return dict(parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=100))
+    except ValueError:
+        raise validation_error([Complaint((), "must be a form in UTF-8")]) from None
+
+
+Fields = Annotated[dict[str, str], Depends(fields_of)]
+
+
+def require_own_form(sessions: Sessions, session: Session, fields: Mapping[str, str]) -> None:
+    """Raises Problem 403 for a form that no page of this session has sent."""
+    if not sessions.is_form_token(session, fields.get(FORM_TOKEN, "")):
+        detail = "The form is not from a page of this session. Go back, load the page again and send it once more."
+        raise Problem(HTTPStatus.FORBIDDEN, "foreign-form", detail)
+
+
+class Submission(Struct, frozen=True):
+    """A form that somebody has sent."""
+
+    visit: Visit
+    fields: dict[str, str]
+
+    def given(self, name: str) -> str | None:
+        return self.fields.get(name, "").strip() or None
+
+
+def submitting(*roles: Role) -> Callable[[Any, Any], Submission]:
+    """The same for a form; it was on a page of this session, at the present moment."""
+
+    def submit(visit: Annotated[Visit, Depends(visiting(*roles))], fields: Fields) -> Submission:
+        require_own_form(sessions_of(visit.service), visit.session, fields)
+        if visit.moment.is_past:
+            raise Problem(HTTPStatus.CONFLICT, "in-the-past", "Nothing can be changed in the past.")
+        return Submission(visit, fields)
+
+    return submit
