@@ -97,16 +97,10 @@ def create_app(service: Service, *, warm: bool = False) -> FastAPI:
         redirect_slashes=False,
         lifespan=lifespan,
     )
-    app.state.service = service
     app.state.desk = desk
     app.state.leaving = leaving
     app.state.standby = standby
-    app.state.lookout = Lookout(service.ledger, leaving)
-    app.state.streams = Streams(leaving)
-    app.state.lookups = Lookups(service)
-    app.state.single_requests = SingleRequests(service.traces)
-    app.state.activations = GroupCommit(with_position(service.ledger, service.activations.carry_out))
-    app.state.redemptions = GroupCommit(with_position(service.ledger, service.redemptions.carry_out))
+    _equip(app, service, leaving)
     app.add_middleware(Positions)
     app.add_middleware(Tracing)
     handle_problems(app)
@@ -115,6 +109,17 @@ def create_app(service: Service, *, warm: bool = False) -> FastAPI:
     app.include_router(_openapi_router(app))
     add_console(app)
     return app
+
+
+def _equip(app: FastAPI, service: Service, leaving: Leaving) -> None:
+    """With what all requests share."""
+    app.state.service = service
+    app.state.lookout = Lookout(service.ledger, leaving)
+    app.state.streams = Streams(leaving)
+    app.state.lookups = Lookups(service)
+    app.state.single_requests = SingleRequests(service.traces)
+    app.state.activations = GroupCommit(with_position(service.ledger, service.activations.carry_out))
+    app.state.redemptions = GroupCommit(with_position(service.ledger, service.redemptions.carry_out))
 
 
 class Tracing:
