@@ -138,15 +138,24 @@ def find_terms(tx: Cursor, names: Collection[str]) -> dict[str, PartnerTerms]:
 
 def days_then(tx: Cursor, name: str, moment: datetime) -> int:
     """How long a partner's redemption windows were at a moment; read from the events themselves."""
+    settings = _settings_then(tx, name, "c.recorded_at <= ?", to_microseconds(moment)) or PartnerSettings()
+    return settings.redemption_window_days
+
+
+def settings_at(tx: Cursor, name: str, position: int) -> PartnerSettings | None:
+    """A partner's settings as they stood after a position; None before it was created."""
+    return _settings_then(tx, name, "c.first_position + e.ordinal <= ?", position)
+
+
+def _settings_then(tx: Cursor, name: str, condition: str, until: int) -> PartnerSettings | None:
     row = tx.execute(
         "SELECT e.topic, CAST(e.state AS BLOB) AS state"
         " FROM streams s JOIN events e USING (stream_id) JOIN commits c USING (commit_id)"
-        " WHERE s.stream_uid = ? AND c.recorded_at <= ? ORDER BY e.version DESC LIMIT 1",
-        (partner_uid(name).bytes, to_microseconds(moment)),
+        f" WHERE s.stream_uid = ? AND {condition} ORDER BY e.version DESC LIMIT 1",
+        (partner_uid(name).bytes, until),
     ).fetchone()
     event = decode_event(row["topic"], row["state"]) if row else None
-    settings = event.settings if isinstance(event, PartnerEvent) else PartnerSettings()
-    return settings.redemption_window_days
+    return event.settings if isinstance(event, PartnerEvent) else None
 
 
 def _quota(row: Any) -> int | Literal["auto"]:

@@ -4,10 +4,12 @@ from collections.abc import Collection, Sequence
 from typing import Any, get_args
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from domain.events import TokenCreated, TokenEvent, TokenRevoked
 from domain.ledger import Entry
 from domain.store.cursor import Cursor
+from domain.store.mapper import decode_event
 from domain.values import Role, recorded_text
 from projections.projection import Projection
 
@@ -109,6 +111,29 @@ def list_tokens(tx: Cursor) -> list[TokenView]:
         " LEFT JOIN commits revoked ON revoked.commit_id = t.revoked_commit ORDER BY t.name"
     )
     return [_view(row) for row in rows]
+
+
+def tokens_at(tx: Cursor, position: int) -> list[TokenView]:
+    """As they stood after a position; read from the events themselves."""
+    rows = tx.execute(
+        "SELECT e.stream_id, e.topic, CAST(e.state AS BLOB) AS state, c.recorded_at"
+        " FROM tokens t JOIN events e ON e.stream_id = t.token_id JOIN commits c ON c.commit_id = e.commit_id"
+        " WHERE c.first_position + e.ordinal <= ? ORDER BY t.name, e.version",
+        (position,),
+    )
+    found: dict[int, TokenView] = {}
+    for row in rows:
+        at = recorded_text(row["recorded_at"])
+        match decode_event(row["topic"], row["state"]):
+            case TokenCreated() as event:
+                ends = None if event.expires_at is None else recorded_text(event.expires_at)
+                about = (event.name, event.role, event.partner, event.requests_per_minute)
+                found[row["stream_id"]] = TokenView(*about, created_at=at, expires_at=ends, revoked_at=None)
+            case TokenRevoked():
+                found[row["stream_id"]] = replace(found[row["stream_id"]], revoked_at=at)
+            case _:
+                pass
+    return list(found.values())
 
 
 def _view(row: Any) -> TokenView:

@@ -1,7 +1,6 @@
 """Where is the demo played? On a ledger that lasts as long as it does, behind the real server, by callers over HTTP."""
 
 import json
-import secrets
 import signal
 import socket
 import time
@@ -18,8 +17,8 @@ import uvicorn
 
 from api.app import create_app
 from api.auth import digest_secret
-from api.cli.tokens import DEFAULT_REQUESTS_PER_MINUTE, SECRET_BYTES
 from api.cli.who import cli_origin
+from api.naming import DEFAULT_REQUESTS_PER_MINUTE, new_secret
 from api.problems import BATCH_PATH
 from api.settings import Settings
 from api.wiring import Service, open_service, utc_now
@@ -73,7 +72,7 @@ class Stage:
 
     def create_token(self, name: str, role: Role, partner: str | None) -> str:
         """As `offer-ledger tokens create` does; answers the secret."""
-        secret = self._secrets[name] = secrets.token_urlsafe(SECRET_BYTES)
+        secret = self._secrets[name] = new_secret()
         command = CreateToken(name, role, partner, digest_secret(secret), DEFAULT_REQUESTS_PER_MINUTE, None)
         self.service.ledger.handle(command, cli_origin())
         return secret

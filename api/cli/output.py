@@ -19,8 +19,6 @@ from domain.values import Watch
 from projections.differences import Difference
 
 UNWRAPPED = 10_000
-MAX_LIMIT = 10**9
-"""No setting that counts something can be larger."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

@@ -5,15 +5,14 @@ from typing import Annotated, Literal
 
 import typer
 
-from api.cli.output import MAX_LIMIT, AsJson, fail, print_json, print_table
+from api.cli.output import AsJson, fail, print_json, print_table
 from api.cli.who import cli_origin
+from api.naming import MAX_LIMIT, PARTNER_NAME, is_partner_name
 from api.wiring import open_service
 from domain.partner import SetPartner
 from domain.redemption_window import MAX_DAYS, MIN_DAYS
 from domain.values import MissingFromFile
 from projections.partners import PartnerView, list_partners
-
-PARTNER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 app = typer.Typer(
     name="partners",
@@ -64,11 +63,8 @@ def set_partner(
     as_json: AsJson = False,
 ) -> None:
     """Create a partner or change its settings; what is not given stays as it is."""
-    if not PARTNER_NAME.fullmatch(name):
-        fail(
-            "NAME: must be 1 to 64 letters, digits, dots, hyphens or underscores, not beginning with one of the signs.",
-            exit_code=2,
-        )
+    if not is_partner_name(name):
+        fail(f"NAME: {PARTNER_NAME}.", exit_code=2)
     quota = _quota(daily_quota)
     with open_service() as service:
         command = SetPartner(

@@ -1,22 +1,17 @@
 """offer-ledger tokens"""
 
-import secrets
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from api.auth import digest_secret
-from api.cli.output import MAX_LIMIT, AsJson, fail, print_json, print_table, say
+from api.cli.output import AsJson, fail, print_json, print_table, say
 from api.cli.who import cli_origin
+from api.naming import DEFAULT_REQUESTS_PER_MINUTE, MAX_LIMIT, TOKEN_NAME, is_token_name, new_secret, read_end
 from api.wiring import open_service, utc_now
 from domain.token import CreateToken, RevokeToken
 from domain.values import Role, to_microseconds, utc_text
 from projections.tokens import TokenView, list_tokens
-
-SECRET_BYTES = 32
-MAX_NAME_LENGTH = 64
-DEFAULT_REQUESTS_PER_MINUTE = 600
 
 app = typer.Typer(
     name="tokens", help="Who may call the service, and as what.", no_args_is_help=True, rich_markup_mode=None
@@ -38,9 +33,9 @@ def create_token(
     """Create a token and print it, alone and this once: the ledger keeps only its digest."""
     if (role is Role.PARTNER) != (partner is not None):
         fail("--partner: must be given for the role partner, and for no other.", exit_code=2)
-    if not 1 <= len(name) <= MAX_NAME_LENGTH or not name.isprintable() or name != name.strip():
-        fail("--name: must be 1 to 64 printable characters, not beginning or ending with a space.", exit_code=2)
-    secret = secrets.token_urlsafe(SECRET_BYTES)
+    if not is_token_name(name):
+        fail(f"--name: {TOKEN_NAME}.", exit_code=2)
+    secret = new_secret()
     command = CreateToken(name, role, partner, digest_secret(secret), requests_per_minute, _moment(expires_at))
     with open_service() as service:
         service.ledger.handle(command, cli_origin())
@@ -77,10 +72,7 @@ def revoke_token(name: Annotated[str, typer.Argument(metavar="NAME", help="The t
 def _moment(text: str | None) -> int | None:
     if text is None:
         return None
-    try:
-        moment = datetime.fromisoformat(text).astimezone(UTC) if datetime.fromisoformat(text).tzinfo else None
-    except (ValueError, OverflowError):
-        moment = None
+    moment = read_end(text)
     if moment is None:
         fail("--expires-at: must be a time with its offset, such as 2027-01-01T00:00:00Z.", exit_code=2)
     if moment <= utc_now():

@@ -6,12 +6,12 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
-from api.console import inventory, sign_in
+from api.console import compare, desk, inventory, offer, partners, runs, sign_in, tokens
 from api.console.console_route import ConsoleRoute
 from api.console.rendering import CONSOLE
 from api.console.visits import Visitor
 
-PARTS = (sign_in, inventory)
+PARTS = (sign_in, inventory, offer, runs, compare, desk, partners, tokens)
 
 _rest = APIRouter(include_in_schema=False, route_class=ConsoleRoute)
 

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from msgspec import Struct
 
 from api.as_of import PRESENT, Asked, asked
+from api.console.numbers import read_number
 from api.offer_pages import then_of
 from api.problems import validation_error
 from api.schemas.messages import Complaint
@@ -19,7 +20,6 @@ AS_OF, AS_OF_POSITION = "asOf", "asOfPosition"
 CARRIED = (AS_OF, AS_OF_POSITION)
 """The parameters that every link takes along."""
 STEPS = 500
-MAX_DIGITS = 15
 _INPUT = "%Y-%m-%dT%H:%M:%S"
 
 
@@ -72,13 +72,8 @@ def moment_of(service: Service, query: Mapping[str, str]) -> Moment:
 
 
 def _asked(query: Mapping[str, str]) -> Asked:
-    time, position = query.get(AS_OF) or None, query.get(AS_OF_POSITION) or None
-    if position and not (position.isascii() and position.isdecimal() and len(position) <= MAX_DIGITS):
-        raise validation_error([Complaint(("query", AS_OF_POSITION), "must be an integer")])
-    found = asked(None, int(position) if position else None)
-    if time and position:
-        raise validation_error([Complaint(("query", AS_OF_POSITION), f"must not be given beside {AS_OF}")])
-    return Asked(as_of=read_moment(time, AS_OF)) if time else found
+    time, position = query.get(AS_OF, "").strip(), read_number(query, AS_OF_POSITION)
+    return asked(time_param(read_moment(time, AS_OF)) if time else None, position)
 
 
 def read_moment(text: str, name: str) -> datetime:

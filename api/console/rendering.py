@@ -1,7 +1,7 @@
 """How does an answer become a page? Templates that escape whatever they are given, and what they need to tell it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -92,6 +92,19 @@ def title_of(content: msgspec.Raw | Mapping[str, Any] | None) -> str | None:
     return next((_shortened(name) for name in names if isinstance(name, str) and name.strip()), None)
 
 
+def apart(changes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What came as a whole, a content for example, member by member."""
+    found: list[dict[str, Any]] = []
+    for change in changes:
+        after = change["after"]
+        if change["before"] is None and isinstance(after, dict):
+            members = ((name, value) for name, value in after.items() if value is not None)
+            found += [{"field": f"{change['field']}/{name}", "before": None, "after": value} for name, value in members]
+        else:
+            found.append(change)
+    return found
+
+
 def in_words(word: str) -> str:
     """A name of the API, such as winding_down or OfferCreated, as text."""
     spaced = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in word).strip()
@@ -127,6 +140,7 @@ _templates.filters |= {
     "time": time_tag,
     "json": json_text,
     "title_of": title_of,
+    "apart": apart,
     "in_words": in_words,
     "counted": counted,
     "thousands": lambda number: f"{number:,}",

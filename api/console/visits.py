@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from api.auth import Here, find_caller, require_role
 from api.console.moment import Moment, link, moment_of
+from api.console.numbers import read_number
 from api.console.session import Session, Sessions
 from api.problems import Problem, validation_error
 from api.schemas.messages import Complaint
@@ -71,6 +72,10 @@ class Visit(Struct, frozen=True):
         """A parameter, if it says something."""
         return self.query.get(name, "").strip() or None
 
+    def number(self, name: str) -> int | None:
+        """A parameter that is a whole number, if it says something. Raises Problem 422."""
+        return read_number(self.query, name)
+
 
 def sessions_of(service: Service) -> Sessions:
     return Sessions(service.session_secret)
@@ -92,7 +97,8 @@ def visiting(*roles: Role) -> Callable[[Request, Service], Visit]:
 
 
 Visitor = Annotated[Visit, Depends(visiting(*EVERYBODY))]
-Overseer = Annotated[Visit, Depends(visiting(Role.AUDITOR, Role.OPERATOR))]
+Deciding = Annotated[Visit, Depends(visiting(Role.PUBLISHER, Role.AUDITOR, Role.OPERATOR))]
+Sending = Annotated[Visit, Depends(visiting(Role.PARTNER))]
 Auditing = Annotated[Visit, Depends(visiting(*AUDITORS))]
 Operating = Annotated[Visit, Depends(visiting(Role.OPERATOR))]
 
@@ -134,9 +140,17 @@ class Submission(Struct, frozen=True):
     def given(self, name: str) -> str | None:
         return self.fields.get(name, "").strip() or None
 
+    def number(self, name: str, least: int, most: int) -> int:
+        """Raises Problem 422."""
+        found = read_number(self.fields, name, least, most)
+        if found is None:
+            raise validation_error([Complaint((name,), "required")])
+        return found
+
 
 def submitting(*roles: Role) -> Callable[[Any, Any], Submission]:
-    """The same for a form; it was on a page of this session, at the present moment."""
+    """A dependency that gives the form that somebody of these roles has sent; it was on a page of this session, at the present
+    moment."""
 
     def submit(visit: Annotated[Visit, Depends(visiting(*roles))], fields: Fields) -> Submission:
         require_own_form(sessions_of(visit.service), visit.session, fields)
@@ -145,3 +159,6 @@ def submitting(*roles: Role) -> Callable[[Any, Any], Submission]:
         return Submission(visit, fields)
 
     return submit
+
+
+OperatorForm = Annotated[Submission, Depends(submitting(Role.OPERATOR))]

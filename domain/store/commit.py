@@ -83,6 +83,15 @@ def head_at_position(tx: Cursor, position: int) -> Head:
     return Head(min(position, row["last"]), from_microseconds(row["recorded_at"])) if row else Head(0, None)
 
 
+def span_of_run(tx: Cursor, run_id: UUID) -> tuple[int, int] | None:
+    """The first and the last position of what a run has recorded; None if it has recorded nothing."""
+    row = tx.execute(
+        "SELECT min(first_position) AS first, max(first_position + event_count - 1) AS last FROM commits WHERE run_id = ?",
+        (str(run_id),),
+    ).fetchone()
+    return (row["first"], row["last"]) if row["first"] else None
+
+
 def ledger_name(tx: Cursor) -> str:
     """What tells a ledger from all others: by what its first commit was sealed. Nothing without one."""
     row = tx.execute("SELECT chain FROM commits WHERE first_position = 1").fetchone()

@@ -21,6 +21,8 @@ class RunFilter(Struct, frozen=True):
     operation: Operation | None = None
     state: RunState | None = None
     concurrency_request_id: UUID | None = None
+    accepted_by: datetime | None = None
+    """At the latest."""
 
 
 def insert_run(tx: Cursor, run: Run) -> None:
@@ -128,6 +130,9 @@ def select_runs(tx: Cursor, wanted: RunFilter, after: int, limit: int) -> Iterat
     values: list[Any] = [value for value in given.values() if value is not None]
     if wanted.state not in {None, RunState.COMPLETED}:
         conditions.append("state <> 'completed'")  # lets it use runs_not_completed
+    if wanted.accepted_by is not None:
+        conditions.append("accepted_at <= ?")
+        values.append(to_microseconds(wanted.accepted_by))
     if after:
         conditions.append("run_seq < ?")
         values.append(after)

@@ -1,0 +1,67 @@
+"""Is this customer owed a reward for this purchase, on which terms, and until when?"""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from fastapi import APIRouter, Response
+
+from api.console.console_route import ConsoleRoute
+from api.console.inventory import word
+from api.console.moment import read_moment
+from api.console.rendering import DESK, render, title_of
+from api.console.visits import Deciding, Visit
+from api.offer_pages import find_offer
+from api.schemas.query import uid
+from api.verdicts import verdict_document
+from domain.refusals import UnknownOffer
+from domain.values import utc_text
+from projections.inventory import OfferFilter, OfferView, page
+
+OFFERS_SHOWN = 20
+
+router = APIRouter(include_in_schema=False, route_class=ConsoleRoute)
+
+
+@router.get(DESK)
+def show_desk(visit: Deciding) -> Response:
+    customer, offer, time = word(visit, "customerId"), word(visit, "offerUid"), visit.given("transactedAt")
+    transacted_at = read_moment(time, "transactedAt") if time else visit.moment.at
+    found = _offers(visit, offer) if offer else []
+    verdict = None
+    if customer and len(found) == 1:
+        verdict = _verdict(visit, customer, found[0].offer_uid, transacted_at)
+    return render(
+        visit,
+        "desk.html",
+        "Redemption desk",
+        customer=customer,
+        offer=offer,
+        found=found,
+        about=found[0] if len(found) == 1 else None,
+        transacted_at=transacted_at.strftime("%Y-%m-%dT%H:%M:%S"),
+        verdict=verdict,
+    )
+
+
+def _offers(visit: Visit, named: str) -> list[OfferView]:
+    """The offer of this UID, or those of this id of a partner's."""
+    ledger, offer_uid = visit.service.ledger, uid(named)
+    with ledger.reading() as tx:
+        if offer_uid:
+            known = find_offer(ledger, tx, offer_uid, visit.moment.asked)
+            return [known] if known else []
+        return page(tx, OfferFilter(external_id=named), ledger.present(tx), 0, OFFERS_SHOWN).items
+
+
+def _verdict(visit: Visit, customer: str, offer_uid: UUID, transacted_at: datetime) -> dict[str, Any] | None:
+    """As known at the moment; None if the offer was not known then."""
+    moment = visit.moment
+    as_of = (moment.recorded_at or moment.at) if moment.is_past else None
+    try:
+        told = verdict_document(visit.service.ledger, customer, offer_uid, transacted_at, as_of)
+    except UnknownOffer:
+        return None
+    content = msgspec.json.decode(told["content"]) if told["content"] else None
+    return told | {"content": content, "title": title_of(content) if content else None, "at": utc_text(transacted_at)}

@@ -1,0 +1,162 @@
+"""What is one offer like, how has it become so, and what are customers owed for it?"""
+
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from fastapi import APIRouter, Response
+from fastapi.responses import RedirectResponse
+from msgspec.structs import replace
+
+from api.console.charts import Axis, BarsChart, bars_chart
+from api.console.console_route import ConsoleRoute
+from api.console.images import image_in, images_in
+from api.console.moment import read_moment
+from api.console.rendering import OFFERS, render, title_of
+from api.console.visits import Auditing, OperatorForm, Visit
+from api.offer_pages import find_offer
+from api.problems import not_found
+from api.schemas.query import uid
+from domain.activation import WindowState
+from domain.events import FlightScheduled
+from domain.flight import ScheduleFlight
+from domain.redemption_window import MAX_DAYS, MIN_DAYS
+from domain.store.cursor import Cursor
+from domain.values import Role, Status
+from projections import event_list, history, windows_at
+from projections.event_item import EventItem
+from projections.event_list import EventFilter
+from projections.inventory import OfferView
+from projections.windows_at import START, Sight, WindowFilter, WindowView
+
+EVENTS_SHOWN, WINDOWS_SHOWN, FLIGHTS_SHOWN = 25, 50, 100
+OFFER = f"{OFFERS}/{{offer_uid}}"
+MayReadFlights = (Role.AUDITOR, Role.OPERATOR)
+
+router = APIRouter(include_in_schema=False, route_class=ConsoleRoute)
+
+
+@router.get(OFFER)
+def show_offer(visit: Auditing, offer_uid: str) -> Response:
+    until = visit.number("until")
+    with visit.service.ledger.reading() as tx:
+        offer = visible_offer(tx, visit, offer_uid)
+        events, older = _events(tx, visit, offer, until or offer.version)
+        windows = _windows(tx, visit, offer)
+        flights = _flights(tx, visit, offer) if visit.may(*MayReadFlights) else None
+    content = msgspec.json.decode(offer.content)
+    return render(
+        visit,
+        "offer.html",
+        title_of(content) or offer.external_id,
+        offer=offer,
+        content=content,
+        images=images_in(content),
+        events=events,
+        newer=until is not None and until < offer.version,
+        older=older,
+        windows=windows,
+        chart=_chart(visit, offer, windows),
+        is_more_windows=len(windows) == WINDOWS_SHOWN,
+        flights=flights,
+        days=(MIN_DAYS, MAX_DAYS),
+    )
+
+
+@router.post(f"{OFFER}/flights")
+def schedule_flight(offer_uid: str, submission: OperatorForm) -> Response:
+    visit = submission.visit
+    named = uid(offer_uid)
+    if named is None:
+        raise not_found("offer")
+    starts_at = read_moment(submission.given("startsAt") or "", "startsAt")
+    command = ScheduleFlight(named, starts_at, submission.number("redemptionWindowDays", MIN_DAYS, MAX_DAYS))
+    visit.service.activations.schedule(command, visit.origin)
+    return RedirectResponse(f"{OFFERS}/{named}#flights", HTTPStatus.SEE_OTHER)
+
+
+@router.get(f"{OFFER}/images/{{name}}")
+def send_image(visit: Auditing, offer_uid: str, name: str) -> Response:
+    with visit.service.ledger.reading() as tx:
+        offer = visible_offer(tx, visit, offer_uid)
+    found = image_in(msgspec.json.decode(offer.content), name)
+    if found is None:
+        raise not_found("image")
+    kind, data = found
+    return Response(data, media_type=kind, headers={"Content-Security-Policy": "sandbox; default-src 'none'"})
+
+
+def visible_offer(tx: Cursor, visit: Visit, offer_uid: str) -> OfferView:
+    """The offer at the moment. Raises Problem 404, also for what is another partner's."""
+    named = uid(offer_uid)
+    offer = find_offer(visit.service.ledger, tx, named, visit.moment.asked) if named else None
+    if offer is None or visit.partner not in {None, offer.partner}:
+        raise not_found("offer at this moment" if visit.moment.is_past else "offer")
+    return offer
+
+
+def _events(tx: Cursor, visit: Visit, offer: OfferView, until: int) -> tuple[list[EventItem], int | None]:
+    """Those that have led to a version, the newest first, and the version before them, if there is one."""
+    first = max(0, until - EVENTS_SHOWN)
+    page = history.page(tx, offer.offer_uid, first, EVENTS_SHOWN)
+    items = [item for item in page.items if item.version <= until and item.position <= visit.moment.position]
+    return items[::-1], first or None
+
+
+# What customers are owed
+
+
+def _windows(tx: Cursor, visit: Visit, offer: OfferView) -> list[WindowView]:
+    """Those that have not ended, and after them those that have."""
+    moment = visit.moment
+    sight = Sight(moment.at, moment.recorded_at or moment.at)
+    running = WindowState.OPEN if offer.status == Status.ACTIVE else WindowState.WINDING_DOWN
+    found: list[WindowView] = []
+    for state in (running, WindowState.EXPIRED):
+        wanted = WindowFilter(offer_uid=offer.offer_uid, state=state)
+        if left := WINDOWS_SHOWN - len(found):
+            found += windows_at.page(tx, wanted, sight, START, left).items
+    partner = visit.partner
+    if partner is None:
+        return found
+    names = visit.service.pseudonyms
+    return [replace(window, customer_id=names.of(partner, window.customer_id)) for window in found]
+
+
+def _chart(visit: Visit, offer: OfferView, windows: list[WindowView]) -> dict[str, Any] | None:
+    """The windows as bars, with the take-down and the moment."""
+    if not windows:
+        return None
+    spans = [
+        (str(window.state), _time(window.activated_at), _time(window.redeemable_until), window.customer_id)
+        for window in windows
+    ]
+    taken_down = offer.deleted_at or offer.paused_at
+    moments = [visit.moment.at, *(moment for _, first, last, _ in spans for moment in (first, last))]
+    moments += [_time(taken_down)] if taken_down else []
+    axis = Axis(min(moments) - timedelta(days=1), max(moments) + timedelta(days=1))
+    bars: BarsChart = bars_chart(axis, spans)
+    return {
+        "bars": bars,
+        "now": axis.x(visit.moment.at),
+        "taken_down": axis.x(_time(taken_down)) if taken_down else None,
+        "taken_down_at": taken_down,
+    }
+
+
+def _flights(tx: Cursor, visit: Visit, offer: OfferView) -> list[dict[str, Any]]:
+    """In the order of their starts."""
+    wanted = EventFilter(offer_uid=UUID(str(offer.offer_uid)), type=FlightScheduled.TOPIC)
+    page = event_list.page(tx, wanted, 0, FLIGHTS_SHOWN, visit.moment.position)
+    flights = [
+        {change["field"].removeprefix("/"): change["after"] for change in item.changes}
+        | {"actor": item.actor, "recordedAt": item.recorded_at}
+        for item in page.items
+    ]
+    return sorted(flights, key=lambda flight: str(flight["startsAt"]))
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
