@@ -1,5 +1,6 @@
 """How is a step of the demo told? In short lines: who calls, what is sent, what comes back."""
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from textwrap import wrap
 from typing import Any
@@ -66,6 +67,7 @@ def tell_console(links: Sequence[tuple[str, str]]) -> None:
         say(f"{MARGIN}{who}:")
         say(f"{MARGIN}{MARGIN}{link}")
     say("The ledger is a temporary one, and its clock some weeks ahead, as told. Ctrl-C ends it.")
+    sys.stdout.flush()  # whoever reads it through a pipe has nothing else to wait for
 
 
 def tell_step(step: Step) -> None:

@@ -20,6 +20,8 @@ from projections.tokens import Caller
 
 MAX_FORM_BYTES = 64 * 1024
 FORM = "application/x-www-form-urlencoded"
+OWN_SITE, BY_HAND = "same-origin", "none"
+"""Where browsers say that a form comes from (Fetch Metadata, W3C)."""
 FORM_TOKEN = "form_token"  # noqa: S105 - the name of the field
 EVERYBODY = tuple(Role)
 AUDITORS = (Role.PARTNER, Role.AUDITOR, Role.OPERATOR)
@@ -107,7 +109,9 @@ Operating = Annotated[Visit, Depends(visiting(Role.OPERATOR))]
 
 
 async def fields_of(request: Request) -> dict[str, str]:
-    """What a form has sent. Raises Problem 413, 415 or 422."""
+    """What a form has sent. Raises Problem 403, 413, 415 or 422."""
+    if request.headers.get("Sec-Fetch-Site", OWN_SITE) not in {OWN_SITE, BY_HAND}:
+        raise Problem(HTTPStatus.FORBIDDEN, "foreign-form", "The form is from another site.")
     if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != FORM:
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", f"Send {FORM}.")
     body = b""

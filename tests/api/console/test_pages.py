@@ -1,0 +1,232 @@
+"""What the pages tell, now."""
+
+from datetime import timedelta
+
+import pytest
+
+from api.wiring import Service
+from domain.values import Role
+from tests.api.console.looking import Looking, links
+from tests.api.merchants import PNG, limit, merchant_offer, put, uid_of
+from tests.api.publishing import activate, redeem
+from tests.examples import KEY, batch, body, item
+from tests.harness import Call, Caller, Clock, MakeToken
+
+
+def send(partner: Caller, operation: str, *items: object) -> str:
+    """Answers the run's id."""
+    reply = partner.send(body(batch(operation, items)))
+    assert reply.status_code in {200, 422}
+    return str(reply.json()["data"]["runId"])
+
+
+def test_the_inventory_counts_lists_and_searches(partner: Caller, operator: Looking) -> None:
+    send(partner, "Synchronize", item("TP-1", headline="Open a jar"), item("TP-2", headline="Sail away"))
+    send(partner, "Synchronize", item("TP-2", headline="Sail away"))
+    assert "1 active 1 paused 0 deleted" in operator.at("/offers")
+    assert "Open a jar" not in operator.at("/offers", q="sail")
+    assert "Sail away" in operator.at("/offers", status="active")
+    assert "No offer matches" in operator.at("/offers", q="nothing like it")
+
+
+def test_pages_lead_to_the_next_and_keep_their_filters(partner: Caller, operator: Looking) -> None:
+    send(partner, "Insert", *(item(f"TP-{number}") for number in range(60)))
+    operator.at("/offers", channel="custom")
+    (following,) = [link for link in links(operator.page) if "cursor=" in link]
+    assert "channel=custom" in following
+    assert "TP-59" in operator.at(following.removeprefix("/console"))
+    assert "TP-0 " not in operator.at(following.removeprefix("/console"))
+
+
+def test_an_offer_shows_each_change_with_who_why_and_the_fields(partner: Caller, operator: Looking) -> None:
+    send(partner, "Insert", item(headline="Open a jar"))
+    run = send(partner, "Insert", item(headline="Open two jars"))
+    told = operator.at(f"/offers/{KEY.offer_uid}")
+    assert "Open two jars" in told
+    assert f"by partner-tidepool (custom) run {run[:8]}" in told
+    assert "headline Open a jar Open two jars" in told
+    assert f"/console/runs/{run}" in links(operator.page)
+
+
+def test_long_histories_are_shown_from_their_end_and_go_back(partner: Caller, operator: Looking) -> None:
+    for number in range(30):
+        send(partner, "Insert", item(headline=f"Jar {number}"))
+    newest = operator.at(f"/offers/{KEY.offer_uid}")
+    assert "version 30," in newest
+    assert "version 5," not in newest
+    (older,) = [link for link in links(operator.page) if "until=" in link]
+    oldest = operator.at(older.removeprefix("/console"))
+    assert ("version 5," in oldest, "version 6," in oldest, "Newest changes" in oldest) == (True, False, True)
+
+
+def test_an_inline_image_is_shown_by_the_ledger_itself(partner: Caller, service: Service, operator: Looking) -> None:
+    limit(service)
+    put(partner)
+    told = operator.at(f"/offers/{uid_of()}")
+    assert "logo, inline" in told
+    assert "largeRectangle, at https://img.juniper.example" in told
+    image = operator.http.get(f"/console/offers/{uid_of()}/images/logo")
+    assert image.headers["Content-Type"] == "image/png"
+    assert image.content.startswith(b"\x89PNG")
+    assert "sandbox" in image.headers["Content-Security-Policy"]
+    assert PNG not in operator.page
+
+
+@pytest.mark.parametrize(
+    "sent", ["data:image/svg+xml;base64,PHN2Zz48L3N2Zz4=", "data:text/html;base64,PGI+", "nothing"]
+)
+def test_what_is_no_bitmap_is_never_sent_as_an_image(
+    partner: Caller, service: Service, operator: Looking, sent: str
+) -> None:
+    limit(service)
+    put(partner, merchant_offer(image=sent))
+    assert "not an image that can be shown" in operator.at(f"/offers/{uid_of()}")
+    assert operator.http.get(f"/console/offers/{uid_of()}/images/logo").status_code == 404
+
+
+def test_windows_are_bars_with_the_take_down(
+    partner: Caller, publisher: Caller, offer: str, clock: Clock, operator: Looking
+) -> None:
+    activate(publisher, offer)
+    redeem(publisher, offer, clock.now)
+    clock.move(days=1)
+    partner.http.delete("/api/v1/partner/merchants/MER-310/offers/OFR-8841")
+    told = operator.at(f"/offers/{offer}")
+    assert "C-1 winding down" in told
+    assert "12.50 USD (1 purchase)" in told
+    assert 'class="takedown"' in operator.page
+    assert 'class="bar-winding_down"' in operator.page
+
+
+def test_a_partner_knows_its_customers_by_their_pseudonyms(
+    publisher: Caller, offer: str, call: Call, service: Service
+) -> None:
+    activate(publisher, offer)
+    told = Looking(call, "secret of partner-tidepool").at(f"/offers/{offer}")
+    assert service.pseudonyms.of("tidepool", "C-1") in told
+    assert "C-1 " not in told
+
+
+def test_an_operator_schedules_a_flight(offer: str, operator: Looking) -> None:
+    operator.at(f"/offers/{offer}")
+    told = operator.send(f"/offers/{offer}/flights", startsAt="2026-12-01T00:00", redemptionWindowDays=30)
+    assert "2026-12-01 00:00:00 UTC 30" in told
+    refused = operator.send(f"/offers/{offer}/flights", 422, startsAt="2026-12-02T00:00", redemptionWindowDays=29)
+    assert "redemptionWindowDays: must be a whole number from 30 to 45" in refused
+
+
+def test_a_run_tells_its_items_and_the_difference_that_it_made(partner: Caller, operator: Looking) -> None:
+    send(partner, "Synchronize", item("TP-1"), item("TP-2"))
+    run = send(partner, "Synchronize", item("TP-1", headline="Other"), item("TP-3", dailyCap="10"))
+    told = operator.at(f"/runs/{run}")
+    assert "1 updated 1 paused 1 failed" in told
+    assert "headline Open a jar Other" in told
+    assert "dailyCap: must be an integer" in told
+    assert "dailyCap" not in operator.at(f"/runs/{run}", outcome="paused")
+    assert f"/console/runs/{run}" in links(operator.page + str(operator.at("/runs")) + operator.page)
+
+
+def test_a_comparison_is_grouped_by_cause(partner: Caller, operator: Looking) -> None:
+    first = send(partner, "Insert", item("TP-1"), item("TP-2"))
+    second = send(partner, "Insert", item("TP-3"))
+    told = operator.at("/compare", fromPosition=0)
+    assert "3 created" in told
+    assert told.index(f"Run {first[:8]}") < told.index("2 created") < told.index(f"Run {second[:8]}")
+    assert "must not be before from" in operator.at("/compare", 422, **{"from": "2026-11-22", "to": "2026-11-21"})
+
+
+def test_the_desk_gives_its_verdict_in_words(publisher: Caller, offer: str, clock: Clock, operator: Looking) -> None:
+    activated = clock.now
+    activate(publisher, offer)
+    clock.move(days=3)
+
+    def ask(customer: str, at: object, named: str = offer) -> str:
+        return operator.at("/desk", customerId=customer, offerUid=named, transactedAt=str(at))
+
+    inside = ask("C-1", "2026-11-24T00:00")
+    assert "Yes: customer C-1 is owed the reward" in inside
+    assert f"until {(activated + timedelta(days=45)).strftime('%Y-%m-%d')}" in inside
+    assert "version 1" in inside
+    assert "outside every redemption window" in ask("C-1", "2027-01-20T00:00")
+    assert "had never activated this offer" in ask("C-2", "2026-11-24T00:00")
+    assert "Yes: customer C-1" in ask("C-1", "2026-11-24T00:00", "OFR-8841")
+    assert "There is no offer" in ask("C-1", "2026-11-24T00:00", "OFR-9999")
+
+
+def test_a_partner_is_created_and_changed(operator: Looking, service: Service) -> None:
+    settings = {
+        "synchronize_per_day": 3,
+        "insert_per_hour": 0,
+        "rps": 10,
+        "daily_quota": "auto",
+        "missing_from_file": "delete",
+        "redemption_window_days": 30,
+    }
+    operator.at("/partners")
+    told = operator.send("/partners", name="harbor", **settings)
+    assert "Saved." in told
+    assert 'name="synchronize_per_day" min="0" max="1000000000" value="3"' in operator.page
+    with service.ledger.reading() as tx:
+        newest = tx.execute("SELECT actor, source FROM commits ORDER BY first_position DESC LIMIT 1").fetchone()
+    assert tuple(newest) == ("operator-None", "console")
+    assert "name: must be 1 to 64 letters" in operator.send("/partners", 422, name="no spaces", **settings)
+    assert "daily_quota: must be" in operator.send("/partners", 422, name="harbor", **settings | {"daily_quota": "x"})
+
+
+def test_a_token_is_shown_once_and_ends_when_it_is_revoked(operator: Looking, call: Call) -> None:
+    operator.at("/tokens")
+    told = operator.send("/tokens", 200, name="harry", role="auditor", requests_per_minute=600)
+    secret = told.partition("only its digest. ")[2].split()[0]
+    assert call(secret).get("/api/v1/offers").status_code == 200
+    assert secret not in operator.at("/tokens")
+    assert "harry" in operator.send("/tokens/revoked", name="harry")
+    assert call(secret).get("/api/v1/offers").status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("changed", "status", "why"),
+    [
+        ({"name": ""}, 422, "name: must be 1 to 64 printable characters"),
+        ({"role": "king"}, 422, "role: must be one of"),
+        ({"partner": "tidepool"}, 422, "partner: must be given for the role partner, and for no other"),
+        ({"expires_at": "2020-01-01T00:00"}, 422, "expires_at: must lie in the future"),
+        ({"requests_per_minute": "-1"}, 422, "requests_per_minute: must be a whole number"),
+        ({"role": "partner", "partner": "unheard"}, 409, "There is no partner named"),
+        ({"name": "operator-None"}, 409, "is in use"),
+    ],
+)
+def test_a_token_that_can_not_be_is_refused_beside_its_form(
+    operator: Looking, changed: dict[str, str], status: int, why: str
+) -> None:
+    operator.at("/tokens")
+    fields = {"name": "harry", "role": "auditor", "requests_per_minute": "600"} | changed
+    assert why in operator.send("/tokens", status, **fields)
+    assert "secret" not in operator.page.partition("<main")[2].partition("<form")[0].lower()
+
+
+def test_a_partner_sees_what_is_left_of_its_quota(partner: Caller, call: Call, service: Service) -> None:
+    limit(service)
+    put(partner)
+    assert "1 of 1,000" in Looking(call, "secret of partner-tidepool").at("/quota")
+
+
+@pytest.mark.parametrize(
+    ("role", "barred"),
+    [
+        (Role.PARTNER, ("/desk", "/partners", "/partners/tidepool", "/tokens")),
+        (Role.PUBLISHER, ("/runs", "/compare", "/partners", "/tokens", "/quota", f"/offers/{KEY.offer_uid}")),
+        (Role.AUDITOR, ("/partners", "/tokens", "/quota")),
+        (Role.OPERATOR, ("/quota",)),
+    ],
+)
+def test_each_role_sees_what_it_sees_by_the_api(
+    call: Call, token: MakeToken, role: Role, barred: tuple[str, ...]
+) -> None:
+    looking = Looking(call, token(role))
+    looking.at("/offers")
+    menu = set(links(looking.page.partition("<nav")[2].partition("</nav")[0]))
+    for path in barred:
+        assert f"The role {role} may not do this" in looking.at(path, 403)
+        assert f"/console{path}" not in menu
+    for path in menu:
+        looking.at(path.removeprefix("/console"))
