@@ -19,11 +19,13 @@ from domain.offers_file import reconcile_file
 from domain.plan import Plan
 from domain.reconciliation import reconcile
 from domain.refusals import RunNotYours
-from domain.run import MAX_ATTEMPTS, Batch, OffersFile, Run, RunProblem
+from domain.run import MAX_ATTEMPTS, Batch, OffersFile, Progress, Run, RunProblem
 from domain.run_ledger import RunLedger
 from domain.values import Operation, PartnerSettings, Watch, unwatched
 
-RENEWALS_PER_LEASE = 4
+BEAT_SECONDS = 1.0
+BEATS_PER_LEASE = 4
+"""At least, however short it is."""
 FAILED = RunProblem(
     "run-failed",
     "Run failed",
@@ -45,14 +47,14 @@ def carry_out(runs: RunLedger, run: Run, max_image_bytes: int, watch: Watch = un
 
     Raises RunNotYours if others have taken it over, StorageError if the ledger can't be used (then it stays as it was
     accepted, to be taken over), and RunFailed if it has been given up."""
-    with _held(runs, run):
+    with _held(runs, run, watch) as telling:
         try:
             _require_attempts(run)
             match run.asked:
                 case Batch(operation=operation):
-                    return _carry_out_batch(runs, run, operation, watch)
+                    return _carry_out_batch(runs, run, operation, telling)
                 case OffersFile():
-                    return _carry_out_file(runs, run, run.asked, max_image_bytes, watch)
+                    return _carry_out_file(runs, run, run.asked, max_image_bytes, telling)
                 case _:
                     assert_never(run.asked)
         except Exception as error:
@@ -114,22 +116,28 @@ def _carry_out_file(runs: RunLedger, run: Run, file: OffersFile, max_image_bytes
 
 
 @contextmanager
-def _held(runs: RunLedger, run: Run) -> Iterator[None]:
-    """Renews the lease for as long as the work goes on."""
+def _held(runs: RunLedger, run: Run, watch: Watch) -> Iterator[Watch]:
+    """Renews the lease for as long as the work goes on, and tells everybody by that how far it is: what is given is to be told,
+    and tells `watch` too."""
     ended = Event()
+    newest: Progress | None = None
 
-    def renew() -> None:
-        while not ended.wait(runs.lease.total_seconds() / RENEWALS_PER_LEASE):
+    def tell(done: int, total: int) -> None:
+        nonlocal newest
+        newest = Progress(done, total)
+        watch(done, total)
+
+    def beat() -> None:
+        while not ended.wait(min(BEAT_SECONDS, runs.lease.total_seconds() / BEATS_PER_LEASE)):
             try:
-                runs.renew(run)
+                runs.renew(run, newest)
             except RunNotYours:
                 return
             except StorageError:
                 continue
 
-    renewing = Thread(target=renew, name="lease", daemon=True)
-    renewing.start()
+    Thread(target=beat, name="lease", daemon=True).start()
     try:
-        yield
+        yield tell
     finally:
         ended.set()

@@ -8,7 +8,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from api import cursors
-from api.auth import may
+from api.auth import Here, may
 from api.pages import JSON, next_link
 from api.problems import RUNS_PATH, not_found
 from api.read_again import ReadAgain
@@ -16,7 +16,7 @@ from api.reads import PrimaryReads
 from api.run_report import run_document, run_items
 from api.schemas.problem import PROBLEMS
 from api.schemas.query import no_parameters, uid
-from api.schemas.runs import ItemList, ItemQuery, RunList, RunQuery, RunReply
+from api.schemas.runs import ItemList, ItemQuery, RunList, RunNow, RunQuery
 from domain.ledger import Snapshots
 from domain.run import Run, RunState
 from domain.store.runs import RunFilter, find_run, select_runs
@@ -50,12 +50,13 @@ def list_runs(request: Request, reads: PrimaryReads, caller: MayRead, query: Ann
     return Response(msgspec.json.encode(body), headers=next_link(request.url, next_cursor), media_type=JSON)
 
 
-@router.get("/{runId}", responses={200: {"model": RunReply}})
-def get_run(request: Request, reads: PrimaryReads, caller: MayRead, run_id: RunId) -> Response:
-    """One run as it is now."""
+@router.get("/{runId}", responses={200: {"model": RunNow}})
+def get_run(request: Request, reads: PrimaryReads, service: Here, caller: MayRead, run_id: RunId) -> Response:
+    """One run as it is now, and how far it is."""
     no_parameters(request)
     run = _visible_run(reads, caller, run_id)
-    return Response(msgspec.json.encode(run_document(run)), headers={"Cache-Control": "no-store"}, media_type=JSON)
+    body = run_document(run) | {"progress": service.runs.progress(run)}
+    return Response(msgspec.json.encode(body), headers={"Cache-Control": "no-store"}, media_type=JSON)
 
 
 @router.get("/{runId}/items", responses={200: {"model": ItemList}})

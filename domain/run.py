@@ -145,6 +145,13 @@ class Lease(Struct, frozen=True):
     fence: int
 
 
+class Progress(Struct, frozen=True):
+    """How far a run is: so many of its offers have been judged. What they do is stored after that, all at once."""
+
+    done: int
+    total: int
+
+
 class RunProblem(Struct, frozen=True):
     """Why a run failed, as RFC 9457 names it."""
 

@@ -16,7 +16,7 @@ from domain.offer import Offer
 from domain.offers_file import require_order
 from domain.plan import Plan
 from domain.refusals import IdempotencyKeyReused, RunInProgress, RunNotYours
-from domain.run import Batch, Lease, OffersFile, Run, RunProblem, RunRequest, request_key
+from domain.run import Batch, Lease, OffersFile, Progress, Run, RunProblem, RunRequest, RunState, request_key
 from domain.slots import require_slot, window_start
 from domain.store.again import again
 from domain.store.commit import CommitContext, changed_since, head_of
@@ -141,12 +141,12 @@ class RunLedger:
             self._require_held(claimed, update_run(tx, claimed, run.lease.fence))
         return claimed
 
-    def renew(self, run: Run) -> None:
-        """Holds on to a run for another term, whoever is writing meanwhile. Raises RunNotYours."""
+    def renew(self, run: Run, progress: Progress | None = None) -> None:
+        """Holds on to a run for another term, and tells how far it is, whoever is writing meanwhile. Raises RunNotYours."""
         with self.ledger.recorder.reading() as tx:
             self._require_held(run, is_held(tx, run))
             until = self.ledger.recorder.now(tx) + self.lease
-        self._heartbeats.beat(run, until)
+        self._heartbeats.beat(run, until, progress)
 
     @again
     def forgive(self, run: Run) -> None:
@@ -238,6 +238,10 @@ class RunLedger:
     def find(self, run_id: UUID) -> Run | None:
         with self.ledger.recorder.reading() as tx:
             return find_run(tx, run_id)
+
+    def progress(self, run: Run) -> Progress | None:
+        """How far a run is that is carried out, by whichever owner; None where that has not been told."""
+        return self._heartbeats.progress(run) if run.state is RunState.RUNNING else None
 
     def overdue(self) -> list[Run]:
         """Runs that nobody holds any more."""

@@ -52,6 +52,13 @@ class RunCounts(BaseModel):
     failed: int
 
 
+class Progress(BaseModel):
+    """So many of the offers have been judged; what they do is stored after that."""
+
+    done: int
+    total: int
+
+
 class RunReply(BaseModel):
     """A batch has an operation and its request's id, an offers file its name. `position` is that of the ledger when the run was stored: as of it, the ledger shows what the run did."""
 
@@ -70,6 +77,12 @@ class RunReply(BaseModel):
     messages: list[str]
     position: int | None
     problem: RunProblem | None
+
+
+class RunNow(RunReply):
+    """`progress`: while the run is carried out, as told about once a second; null before it has been told."""
+
+    progress: Progress | None
 
 
 class RunList(BaseModel):

@@ -28,6 +28,15 @@ class Step(Struct, frozen=True):
     """Statements, and what takes more than a statement."""
 
 
+def _make_progress(tx: Cursor) -> None:
+    # On SQLite it lies in the database beside, where it is made as soon as somebody needs it.
+    if "heartbeats" in tx.dialect.table_names(tx):
+        tx.execute(
+            "CREATE UNLOGGED TABLE progress (run_id TEXT PRIMARY KEY, fence INTEGER NOT NULL,"
+            " done INTEGER NOT NULL, total INTEGER NOT NULL)"
+        )
+
+
 STEPS: tuple[Step, ...] = (
     Step(
         5,
@@ -47,6 +56,7 @@ STEPS: tuple[Step, ...] = (
             """,
         ),
     ),
+    Step(6, "Owners of runs tell how far they are", (_make_progress,)),
 )
 """In the order of their versions. Version 4 is the first one that can be migrated."""
 

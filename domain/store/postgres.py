@@ -21,7 +21,7 @@ from domain.store.postgres_cursor import PostgresCursor
 from domain.store.postgres_locks import BEGIN_READING, Locks
 from domain.store.postgres_news import PostgresNews
 from domain.store.postgres_words import LEDGER_VIEW, PostgresDialect, TextDumper
-from domain.store.schema import HEARTBEATS, NEWEST_POSITION, VERSIONS, require_versions
+from domain.store.schema import NEWEST_POSITION, TABLES_BESIDE, VERSIONS, require_versions
 from domain.values import Scope
 
 POOL_TIMEOUT_SECONDS = 10.0
@@ -68,9 +68,9 @@ class PostgresConnections:
         )
 
     def making(self, tables: Sequence[str]) -> Sequence[str]:
-        heartbeats = HEARTBEATS.replace("CREATE TABLE", "CREATE UNLOGGED TABLE")
+        beside = [table.replace("CREATE TABLE", "CREATE UNLOGGED TABLE") for table in TABLES_BESIDE]
         first = (f'CREATE SCHEMA IF NOT EXISTS "{self._schema}"', "CREATE SEQUENCE commit_ids")
-        return [*first, *tables, heartbeats, LEDGER_VIEW]
+        return [*first, *tables, *beside, LEDGER_VIEW]
 
     def writing(self, after: Scope | None = None) -> AbstractContextManager[Cursor]:
         begin = self._locks.begin_writing_after(after) if after else self._locks.begin_writing

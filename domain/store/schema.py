@@ -12,7 +12,7 @@ from eventsourcing.persistence import PersistenceError
 
 from domain.store.cursor import Cursor
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 TABLES = (
     "CREATE TABLE schema_version (version INTEGER NOT NULL)",
@@ -151,13 +151,23 @@ TABLES = (
 )
 
 
-HEARTBEATS = """
+TABLES_BESIDE = (
+    """
     CREATE TABLE IF NOT EXISTS heartbeats (
         run_id TEXT PRIMARY KEY,
         fence INTEGER NOT NULL,
         lease_until INTEGER NOT NULL
-    )"""
-"""Beside the primary records: which runs have owners that are at work."""
+    )""",
+    """
+    CREATE TABLE IF NOT EXISTS progress (
+        run_id TEXT PRIMARY KEY,
+        fence INTEGER NOT NULL,
+        done INTEGER NOT NULL,
+        total INTEGER NOT NULL
+    )""",
+)
+"""Beside the primary records: which runs have owners that are at work, and how far they are. On SQLite an older program may find
+them, after a backup: no column is ever added to one, there may be another table."""
 
 
 NEWEST_POSITION = "SELECT position FROM head"

@@ -21,7 +21,7 @@ from domain.store.cursor import Cursor
 from domain.store.database import LOOKS_EVERY_SECONDS, News
 from domain.store.dialect import Column, MissingTable
 from domain.store.errors import library_error
-from domain.store.schema import HEARTBEATS, NEWEST_POSITION, VERSIONS, require_versions
+from domain.store.schema import NEWEST_POSITION, TABLES_BESIDE, VERSIONS, require_versions
 from domain.values import Scope, Watch
 
 LOCK_TIMEOUT_SECONDS = 60.0
@@ -180,7 +180,8 @@ class Connections:
         if self._beside is None:
             leases = Connections(self.database + LEASES_SUFFIX)
             with leases.remaking() as tx:
-                tx.execute(HEARTBEATS)
+                for table in TABLES_BESIDE:
+                    tx.execute(table)
             self._beside = leases
         with self._beside.remaking() as tx:
             yield tx

@@ -13,7 +13,7 @@ import pytest
 
 from api.settings import Settings
 from api.wiring import Service, open_service
-from domain.run import Counts
+from domain.run import Counts, Progress
 from domain.store.cursor import Cursor
 from domain.store.database import open_database
 from domain.store.dialect import index_of
@@ -25,18 +25,17 @@ from projections.verification import verify
 from tests.engine import IS_POSTGRES, an_empty_database, postgres_url
 from tests.everything import MERCHANTS
 from tests.examples import item
-from tests.harness import Clock, run_batch
-from tests.runs import rows
+from tests.harness import Clock, run_batch, run_ledger
+from tests.runs import accepted, rows
 from tests.single_requests import put, told
 
 GOLDEN = Path(__file__).with_name("golden")
 SCHEMA = "golden_ledger"
-COUNTS = {
-    4: {
-        "commits": 42, "events": 72, "streams": 45, "images": 1, "runs": 6, "run_bodies": 1, "traces": 9, "partners": 2,
-        "tokens": 2, "inventory": 18, "redemption_windows": 18, "redemptions": 6,
-    },
+EVERYTHING = {
+    "commits": 42, "events": 72, "streams": 45, "images": 1, "runs": 6, "run_bodies": 1, "traces": 9, "partners": 2,
+    "tokens": 2, "inventory": 18, "redemption_windows": 18, "redemptions": 6,
 }  # fmt: skip
+COUNTS = {4: EVERYTHING, 5: EVERYTHING}
 VERSIONS = pytest.mark.parametrize("version", COUNTS)
 
 
@@ -87,6 +86,14 @@ def test_it_says_what_it_said_and_goes_on(migrated: Service, version: int) -> No
     assert run.counts == Counts(created=1, updated=1, paused=10)
     assert told(migrated.traces.carry_out([put(MERCHANTS[2], "three")])) == [(TraceOutcome.RESTORED, 3)]
     assert verify(migrated.ledger) == []
+
+
+@VERSIONS
+def test_its_owners_tell_how_far_they_are(migrated: Service) -> None:
+    runs = run_ledger(migrated.ledger)
+    run = runs.claim(accepted(runs).run_id)
+    runs.renew(run, Progress(1, 2))
+    assert runs.progress(run) == Progress(1, 2)
 
 
 @VERSIONS
