@@ -240,8 +240,10 @@ class RunLedger:
             return find_run(tx, run_id)
 
     def progress(self, run: Run) -> Progress | None:
-        """How far a run is that is carried out, by whichever owner; None where that has not been told."""
-        return self._heartbeats.progress(run) if run.state is RunState.RUNNING else None
+        """How far a run is that is carried out, by whichever owner; None where that has not been told, or can't be read."""
+        with suppress(StorageError):
+            return self._heartbeats.progress(run) if run.state is RunState.RUNNING else None
+        return None
 
     def overdue(self) -> list[Run]:
         """Runs that nobody holds any more."""

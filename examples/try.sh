@@ -21,6 +21,10 @@ cat <<END
            --data-binary @examples/batch-insert.json
       curl -H "Authorization: ApiToken $TOKEN" http://$HOST:$PORT/api/v1/offers
 
+  Or look at them in a browser, at a console that sees what the token sees:
+
+      http://$HOST:$PORT/console/sign-in#token=$TOKEN
+
   Or in another shell, on the same ledger:
 
       $BIN/offer-ledger inventory

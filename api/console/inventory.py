@@ -21,7 +21,7 @@ from projections import status_counts
 from projections.inventory import OfferFilter
 
 PAGE = 50
-CHART_POINTS = 80
+CHART_POINTS = 40
 STATUSES = tuple(str(status) for status in status_counts.COUNTED)
 CHANNELS = tuple(map(str, Channel))
 

@@ -77,6 +77,8 @@ def show_run(visit: Auditing, run_id: str) -> Response:
         made: Compared | None = None
         if span:
             made = compared(tx, Between(span[0] - 1, span[1]), run.partner, span[0] - 1, CHANGES_SHOWN)
+    # What its owner has told, it has told now.
+    progress = None if run.is_finished or visit.moment.is_past else visit.service.runs.progress(run)
     counts: dict[str, int] = msgspec.to_builtins(run.counts) if run.counts else {}
     following = None
     if len(items) > PAGE:
@@ -87,6 +89,7 @@ def show_run(visit: Auditing, run_id: str) -> Response:
         f"{_kind(run)} of {run.partner}",
         run=_document(visit, run),
         is_finished=run.is_finished,
+        progress=progress,
         counts={kind: count for kind, count in counts.items() if count},
         shares=shares(counts),
         items=[item for _, item in items[:PAGE]],

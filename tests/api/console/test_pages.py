@@ -5,12 +5,14 @@ from datetime import timedelta
 import pytest
 
 from api.wiring import Service
+from domain.run import Progress
 from domain.values import Role
 from tests.api.console.looking import Looking, links
 from tests.api.merchants import PNG, limit, merchant_offer, put, uid_of
 from tests.api.publishing import activate, redeem
 from tests.examples import KEY, batch, body, item
 from tests.harness import Call, Caller, Clock, MakeToken
+from tests.runs import accepted_batch
 
 
 def send(partner: Caller, operation: str, *items: object) -> str:
@@ -230,3 +232,16 @@ def test_each_role_sees_what_it_sees_by_the_api(
         assert f"/console{path}" not in menu
     for path in menu:
         looking.at(path.removeprefix("/console"))
+
+
+def test_a_run_that_goes_on_tells_how_far_it_is(operator: Looking, service: Service) -> None:
+    document = batch("Insert", [item()])
+    run = service.runs.claim(accepted_batch(service.runs, document, body(document)).run_id)
+    assert "It is being carried out" in operator.at(f"/runs/{run.run_id}")
+    for progress, told in (
+        (Progress(300, 1_000), "300 of 1,000 items judged"),
+        (Progress(1_000, 1_000), "All 1,000 items are judged; what comes of it is being stored"),
+    ):
+        service.runs.renew(run, progress)
+        assert told in operator.at(f"/runs/{run.run_id}")
+        assert f'max="1000" value="{progress.done}"' in operator.page
