@@ -79,7 +79,7 @@ def diff_document(
     place = cursors.decode_as(_Place, asking, cursor)
     if place and not place.since <= place.position <= place.until:
         raise cursors.InvalidCursor
-    if _is_turned(asking):
+    if is_turned(asking):
         raise Turned
     with ledger.reading() as tx:
         if place:
@@ -109,7 +109,7 @@ def _counted(place: _Place) -> dict[ChangeKind, int]:
     return dict(zip(ChangeKind, place[3:], strict=True))
 
 
-def _is_turned(asking: Asking) -> bool:
+def is_turned(asking: Asking) -> bool:
     """Whether what was asked says so already, wherever the commits lie."""
     earlier, later = asking.earlier, asking.later
     if earlier.as_of and later.as_of:

@@ -6,8 +6,9 @@ from typing import Any
 from fastapi import APIRouter, Response
 from msgspec import Struct
 
+from api import cursors
 from api.as_of import Asked, asked, head_of_state
-from api.audit import Asking, Turned, diff_document
+from api.audit import Asking, is_turned
 from api.console.console_route import ConsoleRoute
 from api.console.inventory import word
 from api.console.moment import read_moment, time_param
@@ -22,6 +23,8 @@ from projections import net_changes
 from projections.net_changes import Between, Cause, NetChange
 
 PAGE = 50
+MOST_COUNTED = 200_000
+"""Events between two moments: of more, it would take longer to count what they have changed than anybody waits for a page."""
 AT_FIRST = timedelta(days=1)
 """So long before the moment, the comparison begins if nothing else is asked for."""
 
@@ -44,18 +47,21 @@ class Group(Struct, frozen=True):
 
 
 class Compared(Struct, frozen=True):
-    """A page of a comparison; `is_all`: whether there is no other one."""
+    """A page of a comparison. `counts`: None if there is too much to be counted for a page; `next_after`: the position that the
+    following page starts after, if there is one."""
 
-    counts: dict[str, int]
+    counts: dict[str, int] | None
     groups: list[Group]
-    is_all: bool
+    next_after: int | None
 
 
 def compared(tx: Cursor, between: Between, partner: str | None, after: int, limit: int) -> Compared:
-    """The first page."""
-    counts = {str(kind): count for kind, count in net_changes.count(tx, between, partner).items()}
+    """The page after a position."""
+    counts = None
+    if between.until - between.since <= MOST_COUNTED:
+        counts = {str(kind): count for kind, count in net_changes.count(tx, between, partner).items()}
     page = net_changes.page(tx, between, partner, after, limit)
-    return Compared(counts, by_cause(page.items), page.next_after is None)
+    return Compared(counts, by_cause(page.items), page.next_after)
 
 
 def by_cause(items: list[NetChange]) -> list[Group]:
@@ -71,25 +77,30 @@ def by_cause(items: list[NetChange]) -> list[Group]:
 
 @router.get(COMPARE)
 def compare(visit: Auditing) -> Response:
-    asking = Asking(_earlier(visit), _later(visit), word(visit, "partner") or visit.partner)
-    visible = visit.partner in {None, asking.partner}
-    try:
-        body = diff_document(visit.service.ledger, asking, visit.given("cursor"), PAGE, visible=visible)
-    except Turned:
-        raise validation_error([Complaint(("query", "to"), "must not be before from")]) from None
+    earlier, later, partner = _earlier(visit), _later(visit), word(visit, "partner") or visit.partner
     with visit.service.ledger.reading() as tx:
-        earlier, later = head_of_state(tx, asking.earlier), head_of_state(tx, asking.later)
-    following = body["nextCursor"] and visit.here(cursor=body["nextCursor"])
+        first, last = head_of_state(tx, earlier), head_of_state(tx, later)
+        if is_turned(Asking(earlier, later, partner)) or last.position < first.position:
+            raise validation_error([Complaint(("query", "to"), "must not be before from")])
+        between = Between(first.position, last.position)
+        question = ("compare", between, partner)
+        found = Compared({}, [], None)
+        if visit.partner in {None, partner}:
+            after = max(between.since, cursors.decode(question, visit.given("cursor")))
+            found = compared(tx, between, partner, after, PAGE)
+    # All pages are of the same two moments.
+    pinned = {"from": "", "to": "", "fromPosition": first.position, "toPosition": last.position}
+    cursor = cursors.encode(question, found.next_after)
     return render(
         visit,
         "compare.html",
         "Compare two moments",
-        earlier=_shown(asking.earlier, earlier),
-        later=_shown(asking.later, later),
-        partner=asking.partner,
-        counts={str(kind): count for kind, count in body["counts"].items()},
-        groups=by_cause(body["items"]),
-        following=following,
+        earlier=_shown(earlier, first),
+        later=_shown(later, last),
+        partner=partner,
+        found=found,
+        most_counted=MOST_COUNTED,
+        following=cursor and visit.here(**pinned, cursor=cursor),
     )
 
 

@@ -245,3 +245,24 @@ def test_a_run_that_goes_on_tells_how_far_it_is(operator: Looking, service: Serv
         service.runs.renew(run, progress)
         assert told in operator.at(f"/runs/{run.run_id}")
         assert f'max="1000" value="{progress.done}"' in operator.page
+
+
+def test_a_comparison_goes_on_page_by_page_between_the_same_two_moments(partner: Caller, operator: Looking) -> None:
+    send(partner, "Insert", *(item(f"TP-{number}") for number in range(70)))
+    operator.at("/compare", fromPosition=0)
+    (following,) = [link for link in links(operator.page) if "cursor=" in link]
+    send(partner, "Insert", item("TP-99"))
+    rest = operator.at(following.removeprefix("/console"))
+    assert "70 created" in rest
+    assert ("TP-69" in rest, "TP-10 " in rest, "TP-99" in rest) == (True, False, False)
+
+
+def test_what_is_too_much_to_be_counted_is_listed_all_the_same(
+    partner: Caller, operator: Looking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.console.compare.MOST_COUNTED", 1)
+    run = send(partner, "Insert", item("TP-1"), item("TP-2"))
+    told = operator.at("/compare", fromPosition=0)
+    assert "More than 1 events lie between" in told
+    assert "TP-2" in told
+    assert "TP-2" in operator.at(f"/runs/{run}")
