@@ -8,10 +8,16 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from domain.values import Role
+from api.wiring import Service
+from domain.partner import SetPartner
+from domain.values import Operation, Role
 from tests.console.lacking import lacking
 from tests.console.person import Person
-from tests.harness import MakeToken
+from tests.everything import OTHER
+from tests.examples import PARTNER
+from tests.harness import OPERATOR, Clock, MakeToken
+from tests.single_requests import merchant_key
+from tests.traffic import putting, sending, waiting
 
 FLAGS = [
     "--disable-gpu",
@@ -66,3 +72,24 @@ def person(people: People) -> Person:
 def reader(people: People, token: MakeToken) -> Person:
     """An auditor."""
     return people(token(Role.AUDITOR))
+
+
+@pytest.fixture
+def operator(people: People, token: MakeToken) -> Person:
+    return people(token(Role.OPERATOR))
+
+
+@pytest.fixture
+def offers(service: Service, clock: Clock) -> None:
+    """Two of a batch, one of a merchant, and one of another partner; a day later, one of the batch says something else."""
+    for partner in (PARTNER, OTHER):
+        service.ledger.handle(SetPartner(partner), OPERATOR)
+    steps = [
+        sending(Operation.INSERT, ["TP-1", "TP-2"], "Open a jar"),
+        putting(merchant_key("MO-1"), "Noodle house"),
+        putting(merchant_key("HL-1", partner=OTHER), "Harbour lights"),
+        waiting(1),
+        sending(Operation.INSERT, ["TP-1"], "Fill a jar"),
+    ]
+    for step in steps:
+        step(service, clock)

@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import NamedTuple
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, Response, WebError
+from playwright.sync_api import BrowserContext, ConsoleMessage, Dialog, Page, Request, Response, WebError
 
 from api.console.rendering import SIGN_IN
 
@@ -28,6 +28,7 @@ class Person:
         self._refused: set[str] = set()
         context.on("console", self._hear)
         context.on("weberror", self._hear_error)
+        context.on("dialog", self._see_dialog)
         context.on("request", self._see_request)
         context.on("response", self._see_response)
 
@@ -49,7 +50,7 @@ class Person:
 
     def complaints(self) -> list[str]:
         """Of the browser since it was last asked, of everything but a page that is itself a refusal: errors of scripts, what the
-        security policy has forbidden, parts that are not there, requests to anybody else."""
+        security policy has forbidden, parts that are not there, dialogs, requests to anybody else."""
         self.page.title()  # whatever was told before it has been heard then
         heard, self._heard = self._heard, []
         return [one.text for one in heard if not (one.url in self._refused and one.text.startswith(NOT_THERE))]
@@ -60,6 +61,10 @@ class Person:
 
     def _hear_error(self, error: WebError) -> None:
         self._heard.append(Complaint(str(error.error), ""))
+
+    def _see_dialog(self, dialog: Dialog) -> None:
+        self._heard.append(Complaint(f"A page has asked: {dialog.message}", ""))
+        dialog.dismiss()
 
     def _see_request(self, request: Request) -> None:
         if not request.url.startswith(f"{self.address}/"):

@@ -14,6 +14,7 @@ POLICY = "Content Security Policy"
 COMPLAINTS = {
     "setTimeout(() => { throw Error('broken') })": "broken",
     "console.error('broken')": "broken",
+    "setTimeout(() => alert('broken'))": "broken",
     "document.body.append(Object.assign(document.createElement('script'), {text: 'alert(1)'}))": POLICY,
     "document.body.setAttribute('style', 'color: red')": POLICY,
     "fetch('/console/static/missing.js')": "404",
