@@ -1,5 +1,6 @@
 """What keeps people out of a page? Asked of axe-core, which npm brings."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from playwright.sync_api import Page
@@ -9,11 +10,16 @@ from tests.console.lacking import lacking
 AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 
 
-def violations(page: Page) -> list[str]:
-    """The rules that the page breaks, as it is shown now, and where."""
+COLOURS = ("color-contrast",)
+"""The rules for which it matters whether a page is light or dark."""
+
+
+def violations(page: Page, rules: Sequence[str] = ()) -> list[str]:
+    """The rules that the page breaks as it is shown now, and where; of these rules, if any are named."""
     if page.evaluate("typeof axe") == "undefined":
         if not AXE.exists():
             lacking("axe-core")
         page.evaluate(AXE.read_text())  # what the browser is told to do so, no policy of the page forbids
-    found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
+    options = {"resultTypes": ["violations"]} | ({"runOnly": list(rules)} if rules else {})
+    found = page.evaluate("options => axe.run(options)", options)["violations"]
     return [f"{one['help']}: {node['html']}" for one in found for node in one["nodes"]]

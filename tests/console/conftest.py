@@ -13,7 +13,7 @@ from domain.partner import SetPartner
 from domain.values import Operation, Role
 from tests.console.lacking import lacking
 from tests.console.person import Person
-from tests.everything import OTHER
+from tests.everything import OTHER, record_everything
 from tests.examples import PARTNER
 from tests.harness import OPERATOR, Clock, MakeToken
 from tests.single_requests import merchant_key
@@ -93,3 +93,9 @@ def offers(service: Service, clock: Clock) -> None:
     ]
     for step in steps:
         step(service, clock)
+
+
+@pytest.fixture
+def full(service: Service, clock: Clock) -> None:
+    """A ledger in which there is something of everything."""
+    record_everything(service, clock)
