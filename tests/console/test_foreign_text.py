@@ -24,14 +24,15 @@ HANDLER = "' onfocus=alert(1) autofocus x='"
 ENDING = "</title></textarea></details><svg onload=alert(1)>"
 TEMPLATE = "{{ 7 * 7 }}{% raise %}"
 PARTNER, CUSTOMER = f"{IMAGE}{ENDING}", f"C-{SCRIPT}"
+MERCHANT_ID = f"M-{HANDLER}"
 BATCH = OfferKey(PARTNER, Channel.CUSTOM, None, f"TP-{IMAGE}")
-MERCHANT = OfferKey(PARTNER, Channel.MERCHANT, f"M-{HANDLER}", f"MO-{SCRIPT}")
+MERCHANT = OfferKey(PARTNER, Channel.MERCHANT, MERCHANT_ID, f"MO-{SCRIPT}")
 ASKED = quote(f"{IMAGE}{HANDLER}{TEMPLATE}")
 
 PAGES = {
-    OFFERS: [PARTNER, BATCH.external_id, MERCHANT.external_id, MERCHANT.merchant_id, SCRIPT, TEMPLATE],
+    OFFERS: [PARTNER, BATCH.external_id, MERCHANT.external_id, MERCHANT_ID, SCRIPT, TEMPLATE],
     f"{OFFERS}/{BATCH.offer_uid}": [PARTNER, BATCH.external_id, SCRIPT, HANDLER, CUSTOMER],
-    f"{OFFERS}/{MERCHANT.offer_uid}": [PARTNER, MERCHANT.external_id, MERCHANT.merchant_id, TEMPLATE],
+    f"{OFFERS}/{MERCHANT.offer_uid}": [PARTNER, MERCHANT.external_id, MERCHANT_ID, TEMPLATE],
     RUNS: [PARTNER],
     f"{COMPARE}?fromPosition=0": [PARTNER, BATCH.external_id, SCRIPT],
     f"{DESK}?customerId={quote(CUSTOMER)}&offerUid={BATCH.offer_uid}": [CUSTOMER, SCRIPT],

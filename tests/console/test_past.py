@@ -1,14 +1,9 @@
-"""How does somebody look at the past, and can nothing be changed there?"""
-
-from urllib.parse import unquote
+"""How does somebody come to the past, and back?"""
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from api.console.moment import AS_OF_POSITION
 from api.console.rendering import OFFERS, SIGN_OUT
-from api.wiring import Service
-from tests.console.pages import PAGES, PAGES_OF_ONE, just_now, path_of
 from tests.console.person import Person
 
 PAST = "You are looking at the past"
@@ -76,24 +71,3 @@ def test_what_is_searched_for_in_the_past_is_found_as_it_was(reader: Person) -> 
     reader.page.get_by_role("button", name="Show").click()
     expect(moment(reader.page)).to_contain_text(PAST)
     expect(reader.page.get_by_role("row")).to_have_count(3)
-
-
-@pytest.mark.usefixtures("full")
-def test_in_the_past_every_link_keeps_the_moment_and_nothing_can_be_changed(
-    operator: Person, service: Service, subtests: pytest.Subtests
-) -> None:
-    writers = 0
-    for path in [*PAGES.values(), *(path_of(name, service) for name in PAGES_OF_ONE)]:
-        past = just_now(path, service)
-        with subtests.test(path):
-            operator.open(path)
-            writers += operator.page.locator(WRITERS).count()
-            operator.open(past)
-            assert operator.page.locator(WRITERS).count() == 0
-            links = operator.page.locator("a[href^='/']")
-            lost = [link for link in links.evaluate_all(HREFS) if AS_OF_POSITION not in link]
-            assert [unquote(link) for link in lost] == [path], "only that back to now"
-    assert writers > 0, "there are some in the present"
-
-
-HREFS = "links => links.map(link => link.getAttribute('href'))"

@@ -9,7 +9,7 @@ from api.wiring import Service
 from domain.store.runs import RunFilter, select_runs
 from domain.values import Role
 from tests import everything
-from tests.api.browsing import Browsing
+from tests.api.console.browsing import Browsing
 from tests.everything import OTHER, record_everything
 from tests.examples import PARTNER
 from tests.harness import Call, Clock, MakeToken
@@ -78,15 +78,6 @@ def test_what_is_another_partners_is_not_there(other: Browsing, auditor: Browsin
 def test_the_same_is_true_of_the_past(other: Browsing, auditor: Browsing) -> None:
     path = f"{OFFERS}/{FOREIGN.offer_uid}?asOfPosition=60"
     assert [browser.get(path).status_code for browser in (auditor, other)] == [200, 404]
-
-
-def test_a_partner_knows_its_customers_by_their_pseudonyms(
-    other: Browsing, auditor: Browsing, service: Service
-) -> None:
-    path = f"{OFFERS}/{OWN.offer_uid}"
-    pseudonym = service.pseudonyms.of(OTHER, "C-1")
-    told = [main(browser, path) for browser in (auditor, other)]
-    assert [("C-1" in page, pseudonym in page) for page in told] == [(True, False), (False, True)]
 
 
 def test_a_publisher_finds_offers_and_sees_no_more_of_them(other: Browsing, call: Call, token: MakeToken) -> None:

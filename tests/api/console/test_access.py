@@ -2,18 +2,23 @@
 
 import re
 from http import HTTPStatus
+from urllib.parse import unquote
 from uuid import UUID
 
 import pytest
 
 from api.console.console import PARTS
-from api.console.rendering import CONSOLE, OFFERS, PLACES, SIGN_IN, SIGN_OUT, TOKENS
+from api.console.moment import AS_OF_POSITION
+from api.console.rendering import CONSOLE, OFFERS, SIGN_IN, SIGN_OUT, TOKENS
 from api.console.visits import FORM_TOKEN
 from api.wiring import Service
 from domain.store.commit import head_of
 from domain.values import Role
-from tests.api.browsing import Browsing
-from tests.harness import Call, MakeToken
+from tests.api.console.browsing import Browsing
+from tests.api.console.looking import links
+from tests.console.pages import PAGES, PAGES_OF_ONE, just_now, path_of
+from tests.everything import record_everything
+from tests.harness import Call, Clock, MakeToken
 
 UNKNOWN = UUID(int=1)
 FORMS = [
@@ -52,15 +57,28 @@ def test_a_form_that_is_not_from_a_page_of_the_session_is_refused_and_changes_no
     for sent in (None, "", of_another, of_an_earlier_session, f"{operator.form_token()}x", "\N{SNOWMAN}"):
         with subtests.test(sent):
             fields = {"name": "operator-None"} | ({} if sent is None else {FORM_TOKEN: sent})
-            reply = operator.send(path, **fields)
+            reply = operator.post(path, **fields)
             assert (reply.status_code, position(service)) == (403, before)
             assert "The form is not from a page of this session." in reply.text
     assert operator.submit(path).status_code != 403
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_form_of_another_site_is_refused_by_what_browsers_say_of_it(
+    site: str, operator: Browsing, token: MakeToken, service: Service
+) -> None:
+    fields = {FORM_TOKEN: operator.form_token(), "name": "operator-None", "token": token(Role.AUDITOR)}
+    before = position(service)
+    for path in (*FORMS, SIGN_IN):
+        reply = operator.http.post(path, data=fields, headers={"Sec-Fetch-Site": site})
+        assert (reply.status_code, "Set-Cookie" in reply.headers) == (403, False)
+        assert "The form is from another site." in reply.text
+    assert position(service) == before
+
+
 @pytest.mark.parametrize("path", FORMS)
 def test_a_form_of_nobody_leads_to_the_sign_in(path: str, call: Call) -> None:
-    reply = Browsing(call).send(path)
+    reply = Browsing(call).post(path)
     assert (reply.status_code, reply.headers["Location"]) == (303, SIGN_IN)
 
 
@@ -96,15 +114,6 @@ def test_what_is_no_form_is_refused(operator: Browsing, content: bytes, content_
 
 
 # Pages
-
-
-@pytest.mark.parametrize("role", Role)
-def test_the_menu_leads_to_all_that_a_role_may_see(role: Role, call: Call, token: MakeToken) -> None:
-    browser = Browsing(call, token(role))
-    menu = browser.get(OFFERS).text.split("<nav")[1].split("</nav>")[0]
-    there = {place.path: browser.get(place.path).status_code for place in PLACES}
-    assert set(there.values()) == {200, 403}
-    assert re.findall('href="([^"]+)"', menu) == [path for path, status in there.items() if status == 200]
 
 
 def test_the_console_begins_with_the_offers(operator: Browsing) -> None:
@@ -144,10 +153,25 @@ def test_a_refusal_is_a_page_with_the_menu(operator: Browsing, subtests: pytest.
             assert "Sign out" in reply.text
 
 
-def test_what_was_asked_for_beyond_the_present_is_the_present(operator: Browsing) -> None:
-    for beyond in ("asOf=9999-12-31T23:59:59", "asOfPosition=1000000"):
-        reply = operator.get(f"{OFFERS}?{beyond}")
-        assert (reply.status_code, "You are looking at the past" in reply.text) == (200, False)
+def test_in_the_past_every_link_keeps_the_moment_and_nothing_can_be_changed(
+    service: Service, clock: Clock, call: Call, token: MakeToken, subtests: pytest.Subtests
+) -> None:
+    record_everything(service, clock)
+    operator = Browsing(call, token(Role.OPERATOR))
+    writing = 0
+    for path in [*PAGES.values(), *(path_of(name, service) for name in PAGES_OF_ONE)]:
+        with subtests.test(path):
+            writing += len(writers(operator.get(path).text))
+            past = operator.get(just_now(path, service)).text
+            assert writers(past) == []
+            lost = [link for link in links(past) if f"{STATIC}/" not in link and AS_OF_POSITION not in link]
+            assert [unquote(link) for link in lost] == [path], "the way back to now"
+    assert writing > 0
+
+
+def writers(page: str) -> list[str]:
+    """The forms that change something."""
+    return [path for path in re.findall('<form[^>]*method="post"[^>]*action="([^"]+)"', page) if path != SIGN_OUT]
 
 
 # Browsers
@@ -158,7 +182,7 @@ def test_browsers_are_told_to_run_and_load_nothing_from_elsewhere(
 ) -> None:
     operators = {path: operator.get(path) for path in (OFFERS, f"{CONSOLE}/quota", f"{CONSOLE}/nothing", CONSOLE)}
     anybodys = {path: Browsing(call).get(path) for path in (SIGN_IN, f"{STATIC}/icon.svg", f"{STATIC}/console.js")}
-    others = {"refused": Browsing(call).sign_in("unknown"), "foreign": operator.send(TOKENS)}
+    others = {"refused": Browsing(call).sign_in("unknown"), "foreign": operator.post(TOKENS)}
     for name, reply in (operators | anybodys | others).items():
         with subtests.test(name):
             policy = dict(part.strip().split(" ", 1) for part in reply.headers["Content-Security-Policy"].split(";"))

@@ -12,7 +12,7 @@ from api.console.session import COOKIE
 from api.wiring import Service
 from domain.token import CreateToken, RevokeToken
 from domain.values import Role, to_microseconds
-from tests.api.browsing import Browsing
+from tests.api.console.browsing import Browsing
 from tests.harness import OPERATOR, Call, Clock, MakeToken
 
 SIGNED_OUT = "the sign-in page"
@@ -162,7 +162,7 @@ def test_who_signs_out_is_out(browser: Browsing) -> None:
 
 
 def test_nobody_is_signed_out_by_another_page(browser: Browsing) -> None:
-    assert browser.send(SIGN_OUT).status_code == 403
+    assert browser.post(SIGN_OUT).status_code == 403
     assert shown(browser) == 200
 
 

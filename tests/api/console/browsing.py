@@ -31,7 +31,7 @@ class Browsing:
         self.http.cookies.set(COOKIE, cookie)
 
     def sign_in(self, secret: str, following: str = "") -> httpx2.Response:
-        return self.send(SIGN_IN, token=secret, next=following)
+        return self.post(SIGN_IN, token=secret, next=following)
 
     def get(self, path: str, **params: str | int) -> httpx2.Response:
         return self.http.get(path, params=params or None)
@@ -44,8 +44,8 @@ class Browsing:
 
     def submit(self, path: str, **fields: str | int) -> httpx2.Response:
         """As the form of a page does."""
-        return self.send(path, **{FORM_TOKEN: self.form_token()}, **fields)
+        return self.post(path, **{FORM_TOKEN: self.form_token()}, **fields)
 
-    def send(self, path: str, **fields: str | int) -> httpx2.Response:
+    def post(self, path: str, **fields: str | int) -> httpx2.Response:
         """As they are."""
         return self.http.post(path, data=fields, headers={"Content-Type": FORM})
