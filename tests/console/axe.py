@@ -19,7 +19,9 @@ def violations(page: Page, rules: Sequence[str] = ()) -> list[str]:
     if page.evaluate("typeof axe") == "undefined":
         if not AXE.exists():
             lacking("axe-core")
-        page.evaluate(AXE.read_text())  # what the browser is told to do so, no policy of the page forbids
-    options = {"resultTypes": ["violations"]} | ({"runOnly": list(rules)} if rules else {})
-    found = page.evaluate("options => axe.run(options)", options)["violations"]
+        # What the browser is told to do so, no policy of the page forbids; the pages that follow have it when they come.
+        page.evaluate(AXE.read_text())
+        page.context.add_init_script(path=AXE)
+    options = {"resultTypes": ["violations"], "preload": False} | ({"runOnly": list(rules)} if rules else {})
+    found = page.evaluate("async options => (await axe.run(options)).violations", options)
     return [f"{one['help']}: {node['html']}" for one in found for node in one["nodes"]]

@@ -39,9 +39,8 @@ PAGES_OF_ONE = {
 REFUSALS = {"a page that is not there": f"{CONSOLE}/nothing", "a parameter that is wrong": f"{OFFERS}?status=lost"}
 
 
-def path_of(name: str, service: Service) -> str:
-    """`{RUNS}/failed` becomes the page of the newest run that has."""
-    path = PAGES_OF_ONE[name]
+def path_of(path: str, service: Service) -> str:
+    """`{RUNS}/failed` becomes the page of the newest run that has; others stay as they are."""
     with service.ledger.reading() as tx:
         runs = [run for _, run in select_runs(tx, RunFilter(), 0, 100)]
     named = {
@@ -49,7 +48,7 @@ def path_of(name: str, service: Service) -> str:
         for run in reversed(runs)
         for word in (run.state, getattr(run.asked, "operation", "file"))
     }
-    return f"{RUNS}/{named[path]}" if path.startswith(f"{RUNS}/") else path
+    return f"{RUNS}/{named[path]}" if path in named else path
 
 
 def just_now(path: str, service: Service) -> str:

@@ -10,21 +10,18 @@ import pytest
 
 from api.console.rendering import SIGN_IN
 from api.wiring import Service
-from domain.values import Role
 from tests.console.axe import COLOURS, violations
 from tests.console.pages import PAGES, PAGES_OF_ONE, REFUSALS, just_now, path_of
 from tests.console.person import Person
-from tests.everything import record_everything
-from tests.harness import Clock, MakeToken
 
 SCHEMES: tuple[tuple[Literal["light", "dark"], Sequence[str]], ...] = (("light", ()), ("dark", COLOURS))
 NARROW, WIDE = 360, 1600
 
 
-def look(person: Person) -> dict[str, object]:
-    """What is wrong with the page that is shown, however one looks at it."""
+def look(person: Person, widths: Sequence[int] = (WIDE, NARROW)) -> dict[str, object]:
+    """What is wrong with the page that is shown, however one looks at it. The last of the widths is that of a telephone."""
     wrong: dict[str, object] = {}
-    for width in (WIDE, NARROW):
+    for width in widths:
         person.page.set_viewport_size({"width": width, "height": 800})
         for scheme, rules in SCHEMES:
             person.page.emulate_media(color_scheme=scheme)
@@ -33,28 +30,29 @@ def look(person: Person) -> dict[str, object]:
     return {how: what for how, what in wrong.items() if what}
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_everybody_can_use_a_page(
-    name: str, operator: Person, service: Service, clock: Clock, token: MakeToken, subtests: pytest.Subtests
-) -> None:
-    with subtests.test("an empty ledger"):
-        assert (operator.open(PAGES[name]), look(operator)) == (200, {})
-    record_everything(service, clock)
-    operator.sign_in(token(Role.OPERATOR, name="later"))
-    for path in (PAGES[name], just_now(PAGES[name], service)):
-        with subtests.test(path):
+# Many pages in one browser: it reads axe-core once.
+def test_everybody_can_use_the_console_of_an_empty_ledger(operator: Person, subtests: pytest.Subtests) -> None:
+    for name, path in PAGES.items():
+        with subtests.test(name):
             assert (operator.open(path), look(operator)) == (200, {})
 
 
 @pytest.mark.usefixtures("full")
-@pytest.mark.parametrize("name", PAGES_OF_ONE)
-def test_everybody_can_use_a_page_of_one(
-    name: str, service: Service, operator: Person, subtests: pytest.Subtests
+@pytest.mark.parametrize("pages", [PAGES, PAGES_OF_ONE], ids=["all", "one"])
+def test_everybody_can_use_the_console_of_a_full_ledger(
+    pages: dict[str, str], service: Service, operator: Person, subtests: pytest.Subtests
 ) -> None:
-    path = path_of(name, service)
-    for shown in (path, just_now(path, service)):
-        with subtests.test(shown):
-            assert (operator.open(shown), look(operator)) == (200, {})
+    for name, path in pages.items():
+        with subtests.test(name):
+            assert (operator.open(path_of(path, service)), look(operator)) == (200, {})
+
+
+@pytest.mark.usefixtures("full")
+def test_everybody_can_use_its_past(service: Service, operator: Person, subtests: pytest.Subtests) -> None:
+    for name, path in (PAGES | PAGES_OF_ONE).items():
+        with subtests.test(name):
+            shown = just_now(path_of(path, service), service)
+            assert (operator.open(shown), look(operator, [NARROW])) == (200, {})
 
 
 def test_everybody_can_use_a_refusal(operator: Person, subtests: pytest.Subtests) -> None:

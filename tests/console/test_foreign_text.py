@@ -48,6 +48,10 @@ PAGES = {
 """What has to be on each."""
 
 
+ELEMENTS = ["[onerror]", "[onload]", "[onfocus]", "img:not([loading])", "script:not([src])", "script + script"]
+"""Such as no template has."""
+
+
 @pytest.fixture
 def foreign(service: Service, clock: Clock) -> str:
     """A ledger full of it; gives the page of a run."""
@@ -67,8 +71,7 @@ def require_as_text(person: Person, written: list[str]) -> None:
     """It can be read on the page, and the page has the elements of its templates only."""
     text = person.page.locator("html").text_content() or ""
     assert [one for one in written if one not in text] == []
-    for foreign in ("[onerror]", "[onload]", "[onfocus]", "img:not([loading])", "script:not([src])", "script + script"):
-        assert person.page.locator(foreign).count() == 0
+    assert person.page.locator(", ".join(ELEMENTS)).count() == 0
 
 
 def test_what_others_have_written_is_text(

@@ -159,7 +159,7 @@ def test_in_the_past_every_link_keeps_the_moment_and_nothing_can_be_changed(
     record_everything(service, clock)
     operator = Browsing(call, token(Role.OPERATOR))
     writing = 0
-    for path in [*PAGES.values(), *(path_of(name, service) for name in PAGES_OF_ONE)]:
+    for path in [*PAGES.values(), *(path_of(path, service) for path in PAGES_OF_ONE.values())]:
         with subtests.test(path):
             writing += len(writers(operator.get(path).text))
             past = operator.get(just_now(path, service)).text
