@@ -3,11 +3,12 @@
 from http import HTTPStatus
 from typing import NamedTuple
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Dialog, Page, Request, Response, WebError
+from playwright.sync_api import BrowserContext, ConsoleMessage, Dialog, Page, Request, Response, WebError, expect
 
 from api.console.rendering import SIGN_IN
 
 PATIENCE_MS = 20_000
+expect.set_options(timeout=PATIENCE_MS)
 NOT_THERE = "Failed to load resource"
 COMPLAINTS = ("error", "warning")
 
