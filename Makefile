@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
-.PHONY: help run test check lint types imports unit unit-postgres test-long faults bench format lock clean
+.PHONY: help run test check lint types imports browser unit unit-postgres test-long faults bench format lock clean
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -22,7 +22,7 @@ $(VENV)/.ready: requirements.txt pyproject.toml
 run: $(VENV)/.ready ## the service on SQLite at 127.0.0.1:8000, with a partner and a token to try it
 	@HOST=$(HOST) PORT=$(PORT) BIN=$(BIN) sh examples/try.sh
 
-test: check unit unit-postgres ## style, types, import rules and all tests
+test: check browser unit unit-postgres ## style, types, import rules and all tests
 
 check: lint types imports ## everything but the tests
 
@@ -35,6 +35,9 @@ types: $(VENV)/.ready
 
 imports: $(VENV)/.ready
 	@$(BIN)/lint-imports
+
+browser: ## Chromium and axe-core for the tests of the console, where they can be installed
+	@sh tests/console/bring.sh
 
 # Many tests wait for something: four at a time take less than two do, on two cores too.
 AT_ONCE ?= 4
@@ -75,4 +78,4 @@ lock: ## refresh requirements.txt from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --extra dev --upgrade pyproject.toml --output-file requirements.txt
 
 clean: ## remove the environment and all caches (never the ledger)
-	@rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) build *.egg-info tests/console/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

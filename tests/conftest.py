@@ -71,8 +71,8 @@ def token(service: Service) -> MakeToken:
 
 
 @pytest.fixture
-def call(service: Service) -> Iterator[Call]:
-    """The running service; call(secret) gives a client."""
+def address(service: Service) -> Iterator[str]:
+    """Of the running service."""
     # Told its protocol, asyncio sends small answers at once (TCP_NODELAY).
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
@@ -81,17 +81,23 @@ def call(service: Service) -> Iterator[Call]:
         thread.start()
         while not server.started:
             time.sleep(0.005)
-        callers: list[Caller] = []
-
-        def calling(secret: str | None) -> Caller:
-            callers.append(Caller(f"http://127.0.0.1:{listener.getsockname()[1]}", secret))
-            return callers[-1]
-
-        yield calling
-        for caller in callers:
-            caller.http.close()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         server.should_exit = True
         thread.join()
+
+
+@pytest.fixture
+def call(address: str) -> Iterator[Call]:
+    """call(secret) gives a client of the running service."""
+    callers: list[Caller] = []
+
+    def calling(secret: str | None) -> Caller:
+        callers.append(Caller(address, secret))
+        return callers[-1]
+
+    yield calling
+    for caller in callers:
+        caller.http.close()
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The house keeps its own rules: small files, short functions, a README that knows every room."""
 
 import ast
+import json
 import re
 from pathlib import Path
 
@@ -45,4 +46,13 @@ def test_the_lock_holds_hashes_and_no_address() -> None:
     pins = re.findall(r"^[\w.\[\]-]+==.*$", lock, re.MULTILINE)
     assert pins
     assert all(pin.endswith("\\") for pin in pins), "a pin is followed by its hashes"
+    assert "://" not in lock
+
+
+def test_the_lock_of_npm_does_too() -> None:
+    lock = (ROOT / "tests/console/package-lock.json").read_text()
+    installed = [package for path, package in json.loads(lock)["packages"].items() if path]
+    assert installed
+    assert all(package["integrity"].startswith("sha512-") for package in installed)
+    assert "resolved" not in lock
     assert "://" not in lock

@@ -1,13 +1,14 @@
 """Which pages are there? And what they are shown with."""
 
 from pathlib import Path
+from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from api.console import compare, desk, inventory, offer, partners, runs, sign_in, tokens
-from api.console.console_route import ConsoleRoute
+from api.console.console_route import HEADERS, ConsoleRoute
 from api.console.rendering import CONSOLE
 from api.console.visits import Visitor
 
@@ -16,9 +17,18 @@ PARTS = (sign_in, inventory, offer, runs, compare, desk, partners, tokens)
 _rest = APIRouter(include_in_schema=False, route_class=ConsoleRoute)
 
 
+class Static(StaticFiles):
+    """Browsers keep the files, and ask each time whether they have changed."""
+
+    def file_response(self, *given: Any, **more: Any) -> Response:
+        response = super().file_response(*given, **more)
+        response.headers.update(HEADERS | {"Cache-Control": "no-cache"})
+        return response
+
+
 def add_console(app: FastAPI) -> None:
     """Opens the console at /console."""
-    app.mount(f"{CONSOLE}/static", StaticFiles(directory=Path(__file__).parent / "static"))
+    app.mount(f"{CONSOLE}/static", Static(directory=Path(__file__).parent / "static"))
     for part in PARTS:
         app.include_router(part.router)
     app.include_router(_rest)

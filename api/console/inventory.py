@@ -31,6 +31,7 @@ router = APIRouter(include_in_schema=False, route_class=ConsoleRoute)
 
 
 @router.get(CONSOLE)
+@router.get(f"{CONSOLE}/")
 def begin(request: Request) -> Response:
     return RedirectResponse(link(OFFERS, request.query_params), HTTPStatus.SEE_OTHER)
 

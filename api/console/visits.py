@@ -91,8 +91,13 @@ def visiting(*roles: Role) -> Callable[[Request, Service], Visit]:
         caller = find_caller(service, session.token_sha256) if session else None
         if session is None or caller is None:
             raise SignedOut
-        require_role(request, service, caller, roles)
-        request.state.visit = found = Visit(request, service, session, caller, moment_of(service, request.query_params))
+        try:
+            require_role(request, service, caller, roles)
+            moment = moment_of(service, request.query_params)
+        except Problem:  # its page has the menu all the same
+            request.state.visit = Visit(request, service, session, caller, moment_of(service, {}))
+            raise
+        request.state.visit = found = Visit(request, service, session, caller, moment)
         return found
 
     return visit

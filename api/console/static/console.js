@@ -10,6 +10,9 @@ function localTimes(root) {
   }
 }
 
+// Who moves it step by step, by the keyboard, finds it under their hands on the next page.
+const MOVED = "slider";
+
 function slider(form) {
   const [range, output] = [form.querySelector("input[type=range]"), form.querySelector("output")];
   const newest = Number(range.dataset.newest);
@@ -18,9 +21,14 @@ function slider(form) {
     output.textContent = position > newest ? "now" : `${position.toLocaleString("en")} of ${newest.toLocaleString("en")}`;
   });
   const go = () => {
+    sessionStorage.setItem(MOVED, document.activeElement === range ? "here" : "");
     range.disabled = Number(range.value) > newest; // the present has no position
     form.submit();
   };
+  if (sessionStorage.getItem(MOVED)) {
+    range.focus();
+  }
+  sessionStorage.removeItem(MOVED);
   range.addEventListener("change", go);
   form.addEventListener("submit", (event) => {
     event.preventDefault();

@@ -6,25 +6,24 @@ from typing import Any
 
 import httpx2
 
+from api.console.rendering import SIGN_IN
+from tests.api.console.browsing import Browsing
 from tests.harness import Call
 
-SIGN_IN = "/console/sign-in"
 
-
-class Looking:
+class Looking(Browsing):
     """Signed in with a token; the page that was seen last is at hand."""
 
     def __init__(self, call: Call, secret: str) -> None:
-        self.http = call(None).http
+        super().__init__(call, secret)
         self._secret = secret
-        self._sign_in()
         self.page = ""
 
     def at(self, path: str, status: int = 200, /, **params: Any) -> str:
         """What a page says, its tags taken out."""
         reply = self.http.get(f"/console{path}", params=params or None)
         if reply.headers.get("Location", "").startswith(SIGN_IN):  # the clock has gone on
-            self._sign_in()
+            self.sign_in(self._secret)
             reply = self.http.get(f"/console{path}", params=params or None)
         return self._seen(reply, status)
 
@@ -35,9 +34,6 @@ class Looking:
         reply = self.http.post(f"/console{path}", data={"form_token": found[1], **fields})
         text = self._seen(reply, status)
         return self._seen(self.http.get(reply.headers["Location"]), 200) if status == 303 else text
-
-    def _sign_in(self) -> None:
-        assert self.http.post(SIGN_IN, data={"token": self._secret}).status_code == 303
 
     def _seen(self, reply: httpx2.Response, status: int) -> str:
         assert reply.status_code == status, reply.text

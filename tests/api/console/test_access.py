@@ -1,0 +1,213 @@
+"""What holds for all pages of the console: who may see them, who may send their forms, and what browsers are told."""
+
+import re
+from http import HTTPStatus
+from urllib.parse import unquote
+from uuid import UUID
+
+import pytest
+
+from api.console.console import PARTS
+from api.console.moment import AS_OF_POSITION
+from api.console.rendering import CONSOLE, OFFERS, SIGN_IN, SIGN_OUT, TOKENS
+from api.console.visits import FORM_TOKEN
+from api.wiring import Service
+from domain.store.commit import head_of
+from domain.values import Role
+from tests.api.console.browsing import Browsing
+from tests.api.console.looking import links
+from tests.console.pages import PAGES, PAGES_OF_ONE, just_now, path_of
+from tests.everything import record_everything
+from tests.harness import Call, Clock, MakeToken
+
+UNKNOWN = UUID(int=1)
+FORMS = [
+    route.path.format(offer_uid=UNKNOWN)
+    for part in PARTS
+    for route in part.router.routes
+    if "POST" in route.methods and route.path != SIGN_IN
+]
+"""Where something can be sent to by who is signed in."""
+WRITES = [path for path in FORMS if path != SIGN_OUT]
+STATIC = f"{CONSOLE}/static"
+
+
+@pytest.fixture
+def operator(call: Call, token: MakeToken) -> Browsing:
+    return Browsing(call, token(Role.OPERATOR))
+
+
+def position(service: Service) -> int:
+    with service.ledger.reading() as tx:
+        return head_of(tx).position
+
+
+# Forms
+
+
+@pytest.mark.parametrize("path", FORMS)
+def test_a_form_that_is_not_from_a_page_of_the_session_is_refused_and_changes_nothing(
+    path: str, operator: Browsing, call: Call, token: MakeToken, service: Service, subtests: pytest.Subtests
+) -> None:
+    own = operator.form_token()
+    of_another = Browsing(call, token(Role.OPERATOR, name="another")).form_token()
+    of_an_earlier_session = own
+    operator.sign_in(token(Role.OPERATOR, name="third"))
+    before = position(service)
+    for sent in (None, "", of_another, of_an_earlier_session, f"{operator.form_token()}x", "\N{SNOWMAN}"):
+        with subtests.test(sent):
+            fields = {"name": "operator-None"} | ({} if sent is None else {FORM_TOKEN: sent})
+            reply = operator.post(path, **fields)
+            assert (reply.status_code, position(service)) == (403, before)
+            assert "The form is not from a page of this session." in reply.text
+    assert operator.submit(path).status_code != 403
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_form_of_another_site_is_refused_by_what_browsers_say_of_it(
+    site: str, operator: Browsing, token: MakeToken, service: Service
+) -> None:
+    fields = {FORM_TOKEN: operator.form_token(), "name": "operator-None", "token": token(Role.AUDITOR)}
+    before = position(service)
+    for path in (*FORMS, SIGN_IN):
+        reply = operator.http.post(path, data=fields, headers={"Sec-Fetch-Site": site})
+        assert (reply.status_code, "Set-Cookie" in reply.headers) == (403, False)
+        assert "The form is from another site." in reply.text
+    assert position(service) == before
+
+
+@pytest.mark.parametrize("path", FORMS)
+def test_a_form_of_nobody_leads_to_the_sign_in(path: str, call: Call) -> None:
+    reply = Browsing(call).post(path)
+    assert (reply.status_code, reply.headers["Location"]) == (303, SIGN_IN)
+
+
+@pytest.mark.parametrize("role", [Role.PARTNER, Role.PUBLISHER, Role.AUDITOR])
+def test_only_operators_change_anything(role: Role, call: Call, token: MakeToken) -> None:
+    browser = Browsing(call, token(role))
+    assert {path: browser.submit(path).status_code for path in WRITES} == dict.fromkeys(WRITES, 403)
+
+
+@pytest.mark.parametrize("path", WRITES)
+def test_nothing_is_changed_in_the_past(path: str, operator: Browsing, service: Service) -> None:
+    before = position(service)
+    reply = operator.submit(f"{path}?asOfPosition=1", name="operator-None")
+    assert (reply.status_code, position(service)) == (409, before)
+    assert "Nothing can be changed in the past." in reply.text
+
+
+@pytest.mark.parametrize(
+    ("content", "content_type", "status"),
+    [
+        (b"a=1", "text/plain", 415),
+        (b'{"a": 1}', "application/json", 415),
+        (b"a=" + b"x" * 70_000, "application/x-www-form-urlencoded", 413),
+        (b"\xff=1", "application/x-www-form-urlencoded", 422),
+        (b"a=%ff", "application/x-www-form-urlencoded", 422),
+        (b"&".join(b"a=1" for _ in range(101)), "application/x-www-form-urlencoded", 422),
+    ],
+)
+def test_what_is_no_form_is_refused(operator: Browsing, content: bytes, content_type: str, status: int) -> None:
+    for path in (TOKENS, SIGN_IN):
+        reply = operator.http.post(path, content=content, headers={"Content-Type": content_type})
+        assert (reply.status_code, reply.headers["Content-Type"]) == (status, "text/html; charset=utf-8")
+
+
+# Pages
+
+
+def test_the_console_begins_with_the_offers(operator: Browsing) -> None:
+    for path in (CONSOLE, f"{CONSOLE}/"):
+        reply = operator.get(path, asOfPosition=1)
+        assert (reply.status_code, reply.headers["Location"]) == (303, f"{OFFERS}?asOfPosition=1")
+
+
+REFUSED = {
+    f"{CONSOLE}/quota": 403,
+    f"{CONSOLE}/nothing": 404,
+    f"{CONSOLE}/offers/": 404,
+    f"{OFFERS}/{UNKNOWN}": 404,
+    f"{OFFERS}/nothing": 404,
+    f"{CONSOLE}/runs/{UNKNOWN}": 404,
+    f"{CONSOLE}/partners/%00": 404,
+    f"{OFFERS}?status=lost": 422,
+    f"{OFFERS}?q=%00": 422,
+    f"{OFFERS}?q=%ff": 422,
+    f"{OFFERS}?q=a&q=b": 422,
+    f"{OFFERS}?q={'x' * 600}": 422,
+    f"{OFFERS}?cursor=x": 422,
+    f"{OFFERS}?asOf=yesterday": 422,
+    f"{OFFERS}?asOfPosition=-1": 422,
+    f"{OFFERS}?asOfPosition=99999999999999999999": 422,
+    f"{OFFERS}?asOfPosition=1&asOf=2026-11-22T12:30:00Z": 422,
+    f"{CONSOLE}/compare?from=2026-11-22&to=2026-11-21": 422,
+    f"{CONSOLE}/desk?customerId=C-1&offerUid=x&transactedAt=then": 422,
+}
+
+
+def test_a_refusal_is_a_page_with_the_menu(operator: Browsing, subtests: pytest.Subtests) -> None:
+    for path, status in REFUSED.items():
+        with subtests.test(path):
+            reply = operator.get(path)
+            assert (reply.status_code, reply.headers["Content-Type"]) == (status, "text/html; charset=utf-8")
+            assert "Sign out" in reply.text
+
+
+def test_in_the_past_every_link_keeps_the_moment_and_nothing_can_be_changed(
+    service: Service, clock: Clock, call: Call, token: MakeToken, subtests: pytest.Subtests
+) -> None:
+    record_everything(service, clock)
+    operator = Browsing(call, token(Role.OPERATOR))
+    writing = 0
+    for path in [*PAGES.values(), *(path_of(path, service) for path in PAGES_OF_ONE.values())]:
+        with subtests.test(path):
+            writing += len(writers(operator.get(path).text))
+            past = operator.get(just_now(path, service)).text
+            assert writers(past) == []
+            lost = [link for link in links(past) if f"{STATIC}/" not in link and AS_OF_POSITION not in link]
+            assert [unquote(link) for link in lost] == [path], "the way back to now"
+    assert writing > 0
+
+
+def writers(page: str) -> list[str]:
+    """The forms that change something."""
+    return [path for path in re.findall('<form[^>]*method="post"[^>]*action="([^"]+)"', page) if path != SIGN_OUT]
+
+
+# Browsers
+
+
+def test_browsers_are_told_to_run_and_load_nothing_from_elsewhere(
+    operator: Browsing, call: Call, subtests: pytest.Subtests
+) -> None:
+    operators = {path: operator.get(path) for path in (OFFERS, f"{CONSOLE}/quota", f"{CONSOLE}/nothing", CONSOLE)}
+    anybodys = {path: Browsing(call).get(path) for path in (SIGN_IN, f"{STATIC}/icon.svg", f"{STATIC}/console.js")}
+    others = {"refused": Browsing(call).sign_in("unknown"), "foreign": operator.post(TOKENS)}
+    for name, reply in (operators | anybodys | others).items():
+        with subtests.test(name):
+            policy = dict(part.strip().split(" ", 1) for part in reply.headers["Content-Security-Policy"].split(";"))
+            assert (policy.pop("default-src"), policy.pop("base-uri")) == ("'none'", "'none'")
+            assert policy.pop("frame-ancestors") == "'none'"
+            assert set(policy.values()) == {"'self'"}
+            assert {"script-src", "form-action"} <= set(policy)
+            assert reply.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_browsers_keep_no_page(operator: Browsing, call: Call) -> None:
+    replies = [operator.get(OFFERS), operator.get(f"{CONSOLE}/nothing"), Browsing(call).get(SIGN_IN)]
+    assert {reply.headers["Cache-Control"] for reply in replies} == {"no-store"}
+
+
+def test_browsers_ask_whether_a_style_has_changed(call: Call) -> None:
+    browser = Browsing(call)
+    reply = browser.get(f"{STATIC}/console.css")
+    assert reply.headers["Cache-Control"] == "no-cache"
+    again = browser.http.get(f"{STATIC}/console.css", headers={"If-None-Match": reply.headers["ETag"]})
+    assert again.status_code == HTTPStatus.NOT_MODIFIED
+
+
+def test_there_is_nothing_but_static_files_beside_the_pages(call: Call) -> None:
+    paths = [
+        f"{STATIC}/{name}" for name in ("", "nothing.css", "%2e%2e/console.py", "..%2fconsole.py", "%2fetc/passwd")
+    ]
+    assert {Browsing(call).get(path).status_code for path in paths} == {404}
