@@ -46,15 +46,24 @@ function signIn(form) {
   }
 }
 
+// What goes on is loaded anew until it has ended; whoever listens is told each new state.
 function follow(part) {
+  const state = (of) => of.querySelector("[role=status]")?.textContent;
   const again = async () => {
     try {
       const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+      if (answer.status === 429) {
+        setTimeout(again, 1000 * Number(answer.headers.get("Retry-After") ?? 5));
+        return;
+      }
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const fresh = answer.ok && !answer.redirected && page.getElementById(part.id);
       if (!fresh) {
         location.reload();
         return;
+      }
+      if (state(fresh) !== state(part)) {
+        document.getElementById("news").textContent = state(fresh);
       }
       localTimes(fresh);
       part.replaceWith(fresh);
@@ -62,10 +71,10 @@ function follow(part) {
         follow(fresh);
       }
     } catch {
-      setTimeout(again, 3000);
+      setTimeout(again, 5000);
     }
   };
-  setTimeout(again, 1000);
+  setTimeout(again, 1500);
 }
 
 localTimes(document);
