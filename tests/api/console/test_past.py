@@ -136,3 +136,10 @@ def test_what_a_customer_is_owed_is_as_it_was_known(
     asked = {"customerId": "C-1", "offerUid": offer, "transactedAt": "2026-11-24T00:00"}
     assert "Yes:" in operator.at("/desk", **asked)
     assert "had never activated" in operator.at("/desk", **asked, asOf=moment)
+
+
+def test_the_desk_finds_offers_by_their_partners_ids_as_they_were(operator: Looking, before: str) -> None:
+    """TP-2 had not been sent, and TP-1 had its first words."""
+    assert "Second words of tidepool" in operator.at("/desk", offerUid="TP-1")
+    assert "First words of tidepool" in operator.at("/desk", offerUid="TP-1", asOf=before)
+    assert "There is no offer TP-2 at this moment" in operator.at("/desk", offerUid="TP-2", asOf=before)
