@@ -61,6 +61,21 @@ def test_long_histories_are_shown_from_their_end_and_go_back(partner: Caller, op
     assert ("version 5," in oldest, "version 6," in oldest, "Newest changes" in oldest) == (True, False, True)
 
 
+def test_however_large_the_contents_are_the_newest_change_is_shown_first(partner: Caller, operator: Looking) -> None:
+    for number in range(3):
+        send(partner, "Insert", item(headline=f"Jar {number}", large=str(number) * 5_000_000))
+    newest = operator.at(f"/offers/{KEY.offer_uid}")
+    assert ("version 3," in newest, "version 1," in newest) == (True, False)
+    (older,) = [link for link in links(operator.page) if "until=" in link]
+    assert "version 1," in operator.at(older.removeprefix("/console"))
+
+
+def test_a_version_that_there_is_not_means_the_newest_one(partner: Caller, operator: Looking) -> None:
+    send(partner, "Insert", item())
+    assert "version 1," in operator.at(f"/offers/{KEY.offer_uid}", until=1_000)
+    assert "Newest changes" not in operator.page
+
+
 def test_an_inline_image_is_shown_by_the_ledger_itself(partner: Caller, service: Service, operator: Looking) -> None:
     limit(service)
     put(partner)
