@@ -67,6 +67,7 @@ def test_an_offer_is_as_it_was(operator: Looking, before: str) -> None:
 
 def test_what_was_not_there_yet_is_not_found(operator: Looking, before: str) -> None:
     assert "no such offer at this moment" in operator.at(f"/offers/{KEY.offer_uid}", 404, asOfPosition=1)
+    assert "/console/offers?asOfPosition=1" in links(operator.page)
     assert before
 
 
