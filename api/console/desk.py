@@ -12,12 +12,12 @@ from api.console.inventory import word
 from api.console.moment import read_moment
 from api.console.rendering import DESK, render, title_of
 from api.console.visits import Deciding, Visit
-from api.offer_pages import find_offer
+from api.offer_pages import find_offer, offer_page
 from api.schemas.query import uid
 from api.verdicts import verdict_document
 from domain.refusals import UnknownOffer
 from domain.values import utc_text
-from projections.inventory import OfferFilter, OfferView, page
+from projections.inventory import OfferFilter, OfferView
 
 OFFERS_SHOWN = 20
 
@@ -46,13 +46,14 @@ def show_desk(visit: Deciding) -> Response:
 
 
 def _offers(visit: Visit, named: str) -> list[OfferView]:
-    """The offer of this UID, or those of this id of a partner's."""
-    ledger, offer_uid = visit.service.ledger, uid(named)
+    """The offer of this UID, or those of this id of a partner's, as they were at the moment."""
+    ledger, asked, offer_uid = visit.service.ledger, visit.moment.asked, uid(named)
+    if offer_uid is None:
+        found: list[OfferView] = offer_page(ledger, OfferFilter(external_id=named), asked, None, OFFERS_SHOWN)["items"]
+        return found
     with ledger.reading() as tx:
-        if offer_uid:
-            known = find_offer(ledger, tx, offer_uid, visit.moment.asked)
-            return [known] if known else []
-        return page(tx, OfferFilter(external_id=named), ledger.present(tx), 0, OFFERS_SHOWN).items
+        known = find_offer(ledger, tx, offer_uid, asked)
+    return [known] if known else []
 
 
 def _verdict(visit: Visit, customer: str, offer_uid: UUID, transacted_at: datetime) -> dict[str, Any] | None:

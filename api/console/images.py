@@ -76,8 +76,8 @@ def _begins(text: str) -> int:
 
 
 def _decoded(text: str) -> bytes:
-    """As far as it is base64."""
-    data = unquote(text[_begins(text) :])
+    """As far as it is base64, which may be broken into lines."""
+    data = "".join(unquote(text[_begins(text) :]).split())
     data = data[: len(data) // 4 * 4]
     try:
         return base64.b64decode(data, validate=True)

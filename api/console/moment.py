@@ -56,8 +56,8 @@ class Moment(Struct, frozen=True):
 
     @property
     def input_value(self) -> str:
-        """As a field for a date and a time has it; of the first moment that shows all of it."""
-        return (self.asked.as_of or self.at).strftime(_INPUT)
+        """As a field for a date and a time has it, which knows no parts of seconds: of the first one that shows all of it."""
+        return _whole_second(self.asked.as_of or self.at).strftime(_INPUT)
 
 
 def moment_of(service: Service, query: Mapping[str, str]) -> Moment:
@@ -90,6 +90,11 @@ def _completed(text: str) -> str:
     seconds = ":00" if len(text) == len("2026-01-31T12:30") else ""
     is_local = not text.upper().endswith("Z") and "+" not in text and text.count("-") == 2  # noqa: PLR2004 - of the date
     return f"{text}{seconds}Z" if is_local else text
+
+
+def _whole_second(moment: datetime) -> datetime:
+    """Which ends it."""
+    return moment if moment.microsecond == 0 else moment.replace(microsecond=0) + timedelta(seconds=1)
 
 
 def time_param(moment: datetime) -> str:

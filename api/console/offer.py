@@ -26,7 +26,6 @@ from domain.redemption_window import MAX_DAYS, MIN_DAYS
 from domain.store.cursor import Cursor
 from domain.values import Role, Status
 from projections import event_list, history, windows_at
-from projections.event_item import EventItem
 from projections.event_list import EventFilter
 from projections.inventory import OfferView
 from projections.windows_at import START, Sight, WindowFilter, WindowView
@@ -43,7 +42,8 @@ def show_offer(visit: Auditing, offer_uid: str) -> Response:
     until = visit.number("until")
     with visit.service.ledger.reading() as tx:
         offer = visible_offer(tx, visit, offer_uid)
-        events, older = _events(tx, visit, offer, until or offer.version)
+        shown = offer.version if until is None else min(until, offer.version)
+        events = history.page_back(tx, offer.offer_uid, shown + 1, EVENTS_SHOWN)
         windows = _windows(tx, visit, offer)
         flights = _flights(tx, visit, offer) if visit.may(*MayReadFlights) else None
     content = msgspec.json.decode(offer.content)
@@ -54,9 +54,9 @@ def show_offer(visit: Auditing, offer_uid: str) -> Response:
         offer=offer,
         content=content,
         images=images_in(content),
-        events=events,
-        newer=until is not None and until < offer.version,
-        older=older,
+        events=events.items,
+        newer=shown < offer.version,
+        older=events.next_after and events.next_after - 1,
         windows=windows,
         chart=_chart(visit, offer, windows),
         is_more_windows=len(windows) == WINDOWS_SHOWN,
@@ -95,14 +95,6 @@ def visible_offer(tx: Cursor, visit: Visit, offer_uid: str) -> OfferView:
     if offer is None or visit.partner not in {None, offer.partner}:
         raise not_found("offer at this moment" if visit.moment.is_past else "offer")
     return offer
-
-
-def _events(tx: Cursor, visit: Visit, offer: OfferView, until: int) -> tuple[list[EventItem], int | None]:
-    """Those that have led to a version, the newest first, and the version before them, if there is one."""
-    first = max(0, until - EVENTS_SHOWN)
-    page = history.page(tx, offer.offer_uid, first, EVENTS_SHOWN)
-    items = [item for item in page.items if item.version <= until and item.position <= visit.moment.position]
-    return items[::-1], first or None
 
 
 # What customers are owed

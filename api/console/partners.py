@@ -11,7 +11,7 @@ from api.console.moment import link
 from api.console.rendering import PARTNERS, QUOTA, render
 from api.console.visits import Operating, OperatorForm, Sending, Submission, Visit
 from api.naming import MAX_LIMIT, PARTNER_NAME, is_partner_name
-from api.problems import not_found, validation_error
+from api.problems import Problem, not_found, validation_error
 from api.schemas.messages import Complaint
 from domain.partner import SetPartner
 from domain.quota import Quota, seconds_to_next_day
@@ -68,6 +68,8 @@ def set_partner(submission: OperatorForm) -> Response:
     name = submission.given("name") or ""
     if not is_partner_name(name):
         raise validation_error([Complaint(("name",), PARTNER_NAME)])
+    if submission.given("new"):
+        _require_new(submission.visit, name)
     command = SetPartner(
         name,
         submission.number("synchronize_per_day", 0, MAX_LIMIT),
@@ -87,6 +89,14 @@ def show_quota(visit: Sending) -> Response:
     _, quota = visit.service.traces.terms(name)
     reset = seconds_to_next_day(visit.service.clock())
     return render(visit, "quota.html", "Quota of today", quota=quota, reset=reset)
+
+
+def _require_new(visit: Visit, name: str) -> None:
+    """Its settings are not to be lost by a form that has never shown them. Raises Problem 409."""
+    with visit.service.ledger.reading() as tx:
+        if list_partners(tx, name):
+            detail = "There is such a partner already. Its settings are changed on its own page."
+            raise Problem(HTTPStatus.CONFLICT, "partner-exists", detail)
 
 
 def _known(tx: Cursor, name: str) -> PartnerView:

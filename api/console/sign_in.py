@@ -44,4 +44,5 @@ def sign_out(request: Request, service: Here, fields: Fields) -> Response:
 def _following(path: str) -> str:
     """Where to go then: to a page of the console, and nowhere else."""
     is_ours = path == CONSOLE or path.startswith((f"{CONSOLE}/", f"{CONSOLE}?"))
-    return path if is_ours and "\\" not in path and path.isprintable() else OFFERS
+    leaves = "\\" in path or "/.." in path or not path.isprintable()
+    return path if is_ours and not leaves else OFFERS

@@ -42,6 +42,13 @@ def test_data_urls_may_be_escaped() -> None:
     assert image_in(offer({"content": escaped}), "logo") == ("image/png", PIXEL)
 
 
+def test_base64_may_be_broken_into_lines() -> None:
+    data = PIXEL * 9
+    content = offer({"content": f"data:image/png;base64,\n{base64.encodebytes(data).decode()}"})
+    assert image_in(content, "logo") == ("image/png", data)
+    assert [image.is_shown for image in images_in(content)] == [True]
+
+
 def test_what_lies_elsewhere_is_named_and_not_shown() -> None:
     (image,) = images_in(offer({"url": "https://cdn.example/logo.png"}))
     assert (image.url, image.is_shown) == ("https://cdn.example/logo.png", False)

@@ -1,18 +1,30 @@
 """What the pages tell, now."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from api.wiring import Service
+from domain.partner import SetPartner
 from domain.run import Progress
 from domain.values import Role
 from tests.api.console.looking import Looking, links
 from tests.api.merchants import PNG, limit, merchant_offer, put, uid_of
 from tests.api.publishing import activate, redeem
 from tests.examples import KEY, batch, body, item
-from tests.harness import Call, Caller, Clock, MakeToken
+from tests.harness import OPERATOR, Call, Caller, Clock, MakeToken
 from tests.runs import accepted_batch
+
+SETTINGS: dict[str, Any] = {
+    "synchronize_per_day": 3,
+    "insert_per_hour": 0,
+    "rps": 10,
+    "daily_quota": "auto",
+    "missing_from_file": "delete",
+    "redemption_window_days": 30,
+}
+"""Of a partner, as its form sends them."""
 
 
 def send(partner: Caller, operation: str, *items: object) -> str:
@@ -59,6 +71,21 @@ def test_long_histories_are_shown_from_their_end_and_go_back(partner: Caller, op
     (older,) = [link for link in links(operator.page) if "until=" in link]
     oldest = operator.at(older.removeprefix("/console"))
     assert ("version 5," in oldest, "version 6," in oldest, "Newest changes" in oldest) == (True, False, True)
+
+
+def test_however_large_the_contents_are_the_newest_change_is_shown_first(partner: Caller, operator: Looking) -> None:
+    for number in range(3):
+        send(partner, "Insert", item(headline=f"Jar {number}", large=str(number) * 5_000_000))
+    newest = operator.at(f"/offers/{KEY.offer_uid}")
+    assert ("version 3," in newest, "version 1," in newest) == (True, False)
+    (older,) = [link for link in links(operator.page) if "until=" in link]
+    assert "version 1," in operator.at(older.removeprefix("/console"))
+
+
+def test_a_version_that_there_is_not_means_the_newest_one(partner: Caller, operator: Looking) -> None:
+    send(partner, "Insert", item())
+    assert "version 1," in operator.at(f"/offers/{KEY.offer_uid}", until=1_000)
+    assert "Newest changes" not in operator.page
 
 
 def test_an_inline_image_is_shown_by_the_ledger_itself(partner: Caller, service: Service, operator: Looking) -> None:
@@ -156,23 +183,15 @@ def test_the_desk_gives_its_verdict_in_words(publisher: Caller, offer: str, cloc
 
 
 def test_a_partner_is_created_and_changed(operator: Looking, service: Service) -> None:
-    settings = {
-        "synchronize_per_day": 3,
-        "insert_per_hour": 0,
-        "rps": 10,
-        "daily_quota": "auto",
-        "missing_from_file": "delete",
-        "redemption_window_days": 30,
-    }
     operator.at("/partners")
-    told = operator.send("/partners", name="harbor", **settings)
+    told = operator.send("/partners", name="harbor", **SETTINGS)
     assert "Saved." in told
     assert 'name="synchronize_per_day" min="0" max="1000000000" value="3"' in operator.page
     with service.ledger.reading() as tx:
         newest = tx.execute("SELECT actor, source FROM commits ORDER BY first_position DESC LIMIT 1").fetchone()
     assert tuple(newest) == ("operator-None", "console")
-    assert "name: must be 1 to 64 letters" in operator.send("/partners", 422, name="no spaces", **settings)
-    assert "daily_quota: must be" in operator.send("/partners", 422, name="harbor", **settings | {"daily_quota": "x"})
+    assert "name: must be 1 to 64 letters" in operator.send("/partners", 422, name="no spaces", **SETTINGS)
+    assert "daily_quota: must be" in operator.send("/partners", 422, name="harbor", **SETTINGS | {"daily_quota": "x"})
 
 
 def test_a_token_is_shown_once_and_ends_when_it_is_revoked(operator: Looking, call: Call) -> None:
@@ -183,6 +202,19 @@ def test_a_token_is_shown_once_and_ends_when_it_is_revoked(operator: Looking, ca
     assert secret not in operator.at("/tokens")
     assert "harry" in operator.send("/tokens/revoked", name="harry")
     assert call(secret).get("/api/v1/offers").status_code == 401
+
+
+def test_the_form_for_a_new_partner_leaves_the_settings_of_known_ones_alone(
+    operator: Looking, service: Service
+) -> None:
+    service.ledger.handle(SetPartner("harbor", rps=99), OPERATOR)
+    operator.at("/partners")
+    assert 'name="new" value="1"' in operator.page
+    assert "There is such a partner already" in operator.send("/partners", 409, name="harbor", new="1", **SETTINGS)
+    operator.at("/partners/harbor")
+    assert 'name="rps" min="0" max="1000000000" value="99"' in operator.page
+    operator.at("/partners")
+    assert "Saved." in operator.send("/partners", name="ferry", new="1", **SETTINGS)
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,7 @@ def test_an_offer_is_as_it_was(operator: Looking, before: str) -> None:
 
 def test_what_was_not_there_yet_is_not_found(operator: Looking, before: str) -> None:
     assert "no such offer at this moment" in operator.at(f"/offers/{KEY.offer_uid}", 404, asOfPosition=1)
+    assert "/console/offers?asOfPosition=1" in links(operator.page)
     assert before
 
 
@@ -136,3 +137,10 @@ def test_what_a_customer_is_owed_is_as_it_was_known(
     asked = {"customerId": "C-1", "offerUid": offer, "transactedAt": "2026-11-24T00:00"}
     assert "Yes:" in operator.at("/desk", **asked)
     assert "had never activated" in operator.at("/desk", **asked, asOf=moment)
+
+
+def test_the_desk_finds_offers_by_their_partners_ids_as_they_were(operator: Looking, before: str) -> None:
+    """TP-2 had not been sent, and TP-1 had its first words."""
+    assert "Second words of tidepool" in operator.at("/desk", offerUid="TP-1")
+    assert "First words of tidepool" in operator.at("/desk", offerUid="TP-1", asOf=before)
+    assert "There is no offer TP-2 at this moment" in operator.at("/desk", offerUid="TP-2", asOf=before)

@@ -51,6 +51,7 @@ def test_a_page_leads_to_the_sign_in_and_that_back_to_the_page(call: Call, token
 ELSEWHERE = [
     "https://elsewhere.example/console/",
     "//elsewhere.example",
+    "/console/../metrics",
     "/console/\\elsewhere.example",
     "/\\elsewhere.example",
     "/consoles",
