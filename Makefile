@@ -47,7 +47,7 @@ unit: $(VENV)/.ready
 
 # What the database matters to; all of it would take too long every time.
 ON_POSTGRES := tests/domain/store tests/domain/test_ledger.py tests/domain/test_run_ledger.py tests/domain/test_trace_ledger.py \
-	tests/projections tests/api/test_audit_stream.py tests/api/test_merchant_concurrency.py tests/api/test_standby.py tests/api/cli/test_backup.py tests/api/cli/test_replay.py \
+	tests/projections tests/api/test_audit_stream.py tests/api/test_merchant_concurrency.py tests/api/test_standby.py tests/api/console/test_pages.py tests/api/console/test_past.py tests/api/cli/test_backup.py tests/api/cli/test_replay.py \
 	tests/faults/test_mixed_kill.py tests/faults/test_full.py tests/faults/test_two_hosts.py
 
 unit-postgres: $(VENV)/.ready ## the same on a real PostgreSQL, as far as the database matters

@@ -4,6 +4,7 @@ Running counts: a row for each commit and each number that it changed, so that a
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from itertools import islice
 from typing import Any, get_args
 
@@ -11,7 +12,7 @@ from domain.events import OfferEvent
 from domain.ledger import CommitKinds
 from domain.store.commit import Head
 from domain.store.cursor import Cursor
-from domain.values import Channel, Status
+from domain.values import Channel, Status, to_microseconds
 from projections.projection import Projection
 
 TABLE = """
@@ -90,6 +91,25 @@ def counts(tx: Cursor, partner: str | None, channel: Channel | None, head: Head)
     return found
 
 
+def counts_over(
+    tx: Cursor, partner: str | None, channel: Channel | None, moments: Sequence[datetime]
+) -> list[dict[Status, int]]:
+    """The same as of many recorded times, by one look."""
+    if not moments:
+        return []
+    partners, whose = (_EVERYBODY, []) if partner is None else ("SELECT ? AS partner", [partner])
+    channels = " UNION ALL ".join(f"SELECT '{c}' AS channel" for c in Channel if channel in {None, c})
+    times = " UNION ALL ".join(["SELECT CAST(? AS BIGINT) AS number, CAST(? AS BIGINT) AS at"] * len(moments))
+    values = [value for number, moment in enumerate(moments) for value in (number, to_microseconds(moment))]
+    rows = tx.execute(
+        _COUNTS_OVER.format(partners=partners, channels=channels, times=times), (*values, *whose)
+    ).fetchall()
+    found = [dict.fromkeys(COUNTED, 0) for _ in moments]
+    for row in rows:
+        found[row["number"]][Status(row["status"])] += int(row["offers"] or 0)
+    return found
+
+
 # Goes from partner to partner through the key, however many numbers each has had.
 _EVERYBODY = """
     WITH RECURSIVE p (partner) AS (
@@ -105,6 +125,17 @@ _COUNTS = f"""
         SELECT s.offers FROM status_counts s WHERE s.partner = p.partner AND s.channel = c.channel AND s.status = t.status
         AND s.position <= ? ORDER BY s.position DESC LIMIT 1) AS offers
     FROM ({{partners}}) p CROSS JOIN ({{channels}}) c CROSS JOIN ({_STATUSES}) t
+"""
+
+
+_COUNTS_OVER = f"""
+    SELECT h.number, t.status, (
+        SELECT s.offers FROM status_counts s WHERE s.partner = p.partner AND s.channel = c.channel AND s.status = t.status
+        AND s.position <= h.position ORDER BY s.position DESC LIMIT 1) AS offers
+    FROM (SELECT m.number, (
+        SELECT o.first_position + o.event_count - 1 FROM commits o WHERE o.recorded_at <= m.at
+        ORDER BY o.recorded_at DESC LIMIT 1) AS position FROM ({{times}}) m) h
+    CROSS JOIN ({{partners}}) p CROSS JOIN ({{channels}}) c CROSS JOIN ({_STATUSES}) t
 """
 
 

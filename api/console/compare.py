@@ -10,8 +10,7 @@ from api import cursors
 from api.as_of import Asked, asked, head_of_state
 from api.audit import Asking, is_turned
 from api.console.console_route import ConsoleRoute
-from api.console.inventory import word
-from api.console.moment import read_moment, time_param
+from api.console.moment import input_value, read_moment, time_param
 from api.console.rendering import COMPARE, render
 from api.console.visits import Auditing, Visit
 from api.problems import validation_error
@@ -47,8 +46,8 @@ class Group(Struct, frozen=True):
 
 
 class Compared(Struct, frozen=True):
-    """A page of a comparison. `counts`: None if there is too much to be counted for a page; `next_after`: the position that the
-    following page starts after, if there is one."""
+    """A page of a comparison. `counts`: of all pages, None if that has been told, or there is too much to be counted for a page;
+    `next_after`: the position that the following page starts after, if there is one."""
 
     counts: dict[str, int] | None
     groups: list[Group]
@@ -56,9 +55,9 @@ class Compared(Struct, frozen=True):
 
 
 def compared(tx: Cursor, between: Between, partner: str | None, after: int, limit: int) -> Compared:
-    """The page after a position."""
+    """The page after a position; counted on the first one."""
     counts = None
-    if between.until - between.since <= MOST_COUNTED:
+    if after == between.since and between.until - between.since <= MOST_COUNTED:
         counts = {str(kind): count for kind, count in net_changes.count(tx, between, partner).items()}
     page = net_changes.page(tx, between, partner, after, limit)
     return Compared(counts, by_cause(page.items), page.next_after)
@@ -77,7 +76,7 @@ def by_cause(items: list[NetChange]) -> list[Group]:
 
 @router.get(COMPARE)
 def compare(visit: Auditing) -> Response:
-    earlier, later, partner = _earlier(visit), _later(visit), word(visit, "partner") or visit.partner
+    earlier, later, partner = _earlier(visit), _later(visit), visit.id("partner") or visit.partner
     with visit.service.ledger.reading() as tx:
         first, last = head_of_state(tx, earlier), head_of_state(tx, later)
         if is_turned(Asking(earlier, later, partner)) or last.position < first.position:
@@ -127,5 +126,5 @@ def _shown(asked: Asked, head: Head) -> dict[str, Any]:
         "position": head.position,
         "recorded_at": head.recorded_at,
         "asked": asked,
-        "input": moment.strftime("%Y-%m-%dT%H:%M:%S") if moment else "",
+        "input": input_value(moment) if moment else "",
     }

@@ -8,8 +8,7 @@ import msgspec
 from fastapi import APIRouter, Response
 
 from api.console.console_route import ConsoleRoute
-from api.console.inventory import word
-from api.console.moment import read_moment
+from api.console.moment import input_value, read_moment
 from api.console.rendering import DESK, render, title_of
 from api.console.visits import Deciding, Visit
 from api.offer_pages import find_offer, offer_page
@@ -26,7 +25,7 @@ router = APIRouter(include_in_schema=False, route_class=ConsoleRoute)
 
 @router.get(DESK)
 def show_desk(visit: Deciding) -> Response:
-    customer, offer, time = word(visit, "customerId"), word(visit, "offerUid"), visit.given("transactedAt")
+    customer, offer, time = visit.id("customerId"), visit.id("offerUid"), visit.given("transactedAt")
     transacted_at = read_moment(time, "transactedAt") if time else visit.moment.at
     found = _offers(visit, offer) if offer else []
     verdict = None
@@ -40,7 +39,7 @@ def show_desk(visit: Deciding) -> Response:
         offer=offer,
         found=found,
         about=found[0] if len(found) == 1 else None,
-        transacted_at=transacted_at.strftime("%Y-%m-%dT%H:%M:%S"),
+        transacted_at=input_value(transacted_at),
         verdict=verdict,
     )
 

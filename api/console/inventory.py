@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
@@ -13,10 +13,8 @@ from api.console.moment import evenly, link
 from api.console.rendering import CONSOLE, OFFERS, render
 from api.console.visits import Visit, Visitor
 from api.offer_pages import offer_page
-from api.problems import validation_error
-from api.schemas.messages import Complaint
-from domain.store.commit import Head, head_at, head_at_position
-from domain.values import MAX_ID_LENGTH, Channel, Status
+from domain.store.commit import Head, head_at_position
+from domain.values import Channel, Status
 from projections import status_counts
 from projections.inventory import OfferFilter
 
@@ -24,8 +22,6 @@ PAGE = 50
 CHART_POINTS = 40
 STATUSES = tuple(str(status) for status in status_counts.COUNTED)
 CHANNELS = tuple(map(str, Channel))
-
-Word = TypeVar("Word", bound=str)
 
 router = APIRouter(include_in_schema=False, route_class=ConsoleRoute)
 
@@ -61,54 +57,32 @@ def list_offers(visit: Visitor) -> Response:
 
 def _wanted(visit: Visit) -> OfferFilter:
     """Raises Problem 422."""
-    status, channel = one_of(visit, "status", STATUSES), one_of(visit, "channel", CHANNELS)
-    redeemable = one_of(visit, "redeemable", ("true", "false"))
+    status, channel = visit.choice("status", STATUSES), visit.choice("channel", CHANNELS)
+    redeemable = visit.choice("redeemable", ("true", "false"))
     return OfferFilter(
-        partner=word(visit, "partner") or visit.partner,
+        partner=visit.id("partner") or visit.partner,
         channel=Channel(channel) if channel else None,
-        merchant_id=word(visit, "merchantId"),
-        external_id=word(visit, "externalId"),
+        merchant_id=visit.id("merchantId"),
+        external_id=visit.id("externalId"),
         status=Status(status) if status else None,
-        q=word(visit, "q"),
+        q=visit.id("q"),
         redeemable=None if redeemable is None else redeemable == "true",
     )
 
 
-def word(visit: Visit, name: str) -> str | None:
-    """A parameter that is a text. Raises Problem 422."""
-    given = visit.given(name)
-    if given and len(given) > MAX_ID_LENGTH:
-        raise validation_error([Complaint(("query", name), f"must have at most {MAX_ID_LENGTH} characters")])
-    if given and "\0" in given:
-        raise validation_error([Complaint(("query", name), "must not contain the character U+0000")])
-    return given
-
-
-def one_of(visit: Visit, name: str, words: tuple[Word, ...]) -> Word | None:
-    """A parameter that is one of a few words. Raises Problem 422."""
-    given = visit.given(name)
-    if given is None:
-        return None
-    for one in words:
-        if one == given:
-            return one
-    raise validation_error([Complaint(("query", name), f"must be one of {', '.join(words)}")])
-
-
 def _counts(visit: Visit, wanted: OfferFilter) -> dict[str, Any]:
-    """By status at the moment, and at many before it."""
-    ledger, moment = visit.service.ledger, visit.moment
-    with ledger.reading() as tx:
-
-        def counts(head: Head) -> dict[str, int]:
-            found = status_counts.counts(tx, wanted.partner, wanted.channel, head)
-            return {str(status): count for status, count in found.items()}
-
-        now = Head(moment.position, moment.recorded_at)
-        first = head_at_position(tx, 1).recorded_at
+    """By status at the moment, and on the first page at many before it."""
+    moment = visit.moment
+    with visit.service.ledger.reading() as tx:
+        now = _told(status_counts.counts(tx, wanted.partner, wanted.channel, Head(moment.position, moment.recorded_at)))
         chart: CountsChart | None = None
-        if moment.position and first:
+        first = head_at_position(tx, 1).recorded_at
+        if moment.position and first and not visit.given("cursor"):
             moments = list[datetime](evenly(first, max(first, moment.at), CHART_POINTS))
-            before = [counts(head_at(tx, at)) for at in moments[:-1]]
-            chart = counts_chart(moments, [*before, counts(now)])
-        return {"counts": counts(now), "chart": chart}
+            before = status_counts.counts_over(tx, wanted.partner, wanted.channel, moments[:-1])
+            chart = counts_chart(moments, [*map(_told, before), now])
+    return {"counts": now, "chart": chart}
+
+
+def _told(counts: dict[Status, int]) -> dict[str, int]:
+    return {str(status): count for status, count in counts.items()}

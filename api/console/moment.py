@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from msgspec import Struct
 
 from api.as_of import PRESENT, Asked, asked
-from api.console.numbers import read_number
+from api.console.words import read_number
 from api.offer_pages import then_of
 from api.problems import validation_error
 from api.schemas.messages import Complaint
@@ -19,7 +19,6 @@ from domain.values import EPOCH
 AS_OF, AS_OF_POSITION = "asOf", "asOfPosition"
 CARRIED = (AS_OF, AS_OF_POSITION)
 """The parameters that every link takes along."""
-STEPS = 500
 _INPUT = "%Y-%m-%dT%H:%M:%S"
 
 
@@ -45,19 +44,9 @@ class Moment(Struct, frozen=True):
         return {} if self.asked.position is None else {AS_OF_POSITION: str(self.asked.position)}
 
     @property
-    def step(self) -> int:
-        """Of the slider over the events."""
-        return max(1, self.newest // STEPS)
-
-    @property
-    def last_step(self) -> int:
-        """Beyond the newest event: the present."""
-        return self.newest // self.step * self.step + self.step
-
-    @property
     def input_value(self) -> str:
         """As a field for a date and a time has it, which knows no parts of seconds: of the first one that shows all of it."""
-        return _whole_second(self.asked.as_of or self.at).strftime(_INPUT)
+        return input_value(_whole_second(self.asked.as_of or self.at))
 
 
 def moment_of(service: Service, query: Mapping[str, str]) -> Moment:
@@ -95,6 +84,11 @@ def _completed(text: str) -> str:
 def _whole_second(moment: datetime) -> datetime:
     """Which ends it."""
     return moment if moment.microsecond == 0 else moment.replace(microsecond=0) + timedelta(seconds=1)
+
+
+def input_value(moment: datetime) -> str:
+    """As a field for a date and a time has it."""
+    return moment.strftime(_INPUT)
 
 
 def time_param(moment: datetime) -> str:

@@ -1,6 +1,5 @@
 """What is one offer like, how has it become so, and what are customers owed for it?"""
 
-from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 from uuid import UUID
@@ -8,29 +7,26 @@ from uuid import UUID
 import msgspec
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
-from msgspec.structs import replace
 
-from api.console.charts import Axis, BarsChart, bars_chart
 from api.console.console_route import ConsoleRoute
 from api.console.images import image_in, images_in
 from api.console.moment import read_moment
+from api.console.offer_windows import chart_of, windows_of
 from api.console.rendering import OFFERS, render, title_of
 from api.console.visits import Auditing, OperatorForm, Visit
 from api.offer_pages import find_offer
 from api.problems import not_found
 from api.schemas.query import uid
-from domain.activation import WindowState
 from domain.events import FlightScheduled
-from domain.flight import ScheduleFlight
+from domain.flight import MAX_FLIGHTS, ScheduleFlight
 from domain.redemption_window import MAX_DAYS, MIN_DAYS
 from domain.store.cursor import Cursor
-from domain.values import Role, Status
-from projections import event_list, history, windows_at
+from domain.values import Role
+from projections import event_list, history
 from projections.event_list import EventFilter
 from projections.inventory import OfferView
-from projections.windows_at import START, Sight, WindowFilter, WindowView
 
-EVENTS_SHOWN, WINDOWS_SHOWN, FLIGHTS_SHOWN = 25, 50, 100
+EVENTS_SHOWN = 25
 OFFER = f"{OFFERS}/{{offer_uid}}"
 MayReadFlights = (Role.AUDITOR, Role.OPERATOR)
 
@@ -44,7 +40,7 @@ def show_offer(visit: Auditing, offer_uid: str) -> Response:
         offer = visible_offer(tx, visit, offer_uid)
         shown = offer.version if until is None else min(until, offer.version)
         events = history.page_back(tx, offer.offer_uid, shown + 1, EVENTS_SHOWN)
-        windows = _windows(tx, visit, offer)
+        windows = windows_of(tx, visit, offer)
         flights = _flights(tx, visit, offer) if visit.may(*MayReadFlights) else None
     content = msgspec.json.decode(offer.content)
     return render(
@@ -58,8 +54,7 @@ def show_offer(visit: Auditing, offer_uid: str) -> Response:
         newer=shown < offer.version,
         older=events.next_after and events.next_after - 1,
         windows=windows,
-        chart=_chart(visit, offer, windows),
-        is_more_windows=len(windows) == WINDOWS_SHOWN,
+        chart=chart_of(visit, offer, windows.items),
         flights=flights,
         days=(MIN_DAYS, MAX_DAYS),
     )
@@ -97,58 +92,13 @@ def visible_offer(tx: Cursor, visit: Visit, offer_uid: str) -> OfferView:
     return offer
 
 
-# What customers are owed
-
-
-def _windows(tx: Cursor, visit: Visit, offer: OfferView) -> list[WindowView]:
-    """Those that have not ended, and after them those that have."""
-    moment = visit.moment
-    sight = Sight(moment.at, moment.recorded_at or moment.at)
-    running = WindowState.OPEN if offer.status == Status.ACTIVE else WindowState.WINDING_DOWN
-    found: list[WindowView] = []
-    for state in (running, WindowState.EXPIRED):
-        wanted = WindowFilter(offer_uid=offer.offer_uid, state=state)
-        if left := WINDOWS_SHOWN - len(found):
-            found += windows_at.page(tx, wanted, sight, START, left).items
-    partner = visit.partner
-    if partner is None:
-        return found
-    names = visit.service.pseudonyms
-    return [replace(window, customer_id=names.of(partner, window.customer_id)) for window in found]
-
-
-def _chart(visit: Visit, offer: OfferView, windows: list[WindowView]) -> dict[str, Any] | None:
-    """The windows as bars, with the take-down and the moment."""
-    if not windows:
-        return None
-    spans = [
-        (str(window.state), _time(window.activated_at), _time(window.redeemable_until), window.customer_id)
-        for window in windows
-    ]
-    taken_down = offer.deleted_at or offer.paused_at
-    moments = [visit.moment.at, *(moment for _, first, last, _ in spans for moment in (first, last))]
-    moments += [_time(taken_down)] if taken_down else []
-    axis = Axis(min(moments) - timedelta(days=1), max(moments) + timedelta(days=1))
-    bars: BarsChart = bars_chart(axis, spans)
-    return {
-        "bars": bars,
-        "now": axis.x(visit.moment.at),
-        "taken_down": axis.x(_time(taken_down)) if taken_down else None,
-        "taken_down_at": taken_down,
-    }
-
-
 def _flights(tx: Cursor, visit: Visit, offer: OfferView) -> list[dict[str, Any]]:
     """In the order of their starts."""
     wanted = EventFilter(offer_uid=UUID(str(offer.offer_uid)), type=FlightScheduled.TOPIC)
-    page = event_list.page(tx, wanted, 0, FLIGHTS_SHOWN, visit.moment.position)
+    page = event_list.page(tx, wanted, 0, MAX_FLIGHTS, visit.moment.position)
     flights = [
         {change["field"].removeprefix("/"): change["after"] for change in item.changes}
         | {"actor": item.actor, "recordedAt": item.recorded_at}
         for item in page.items
     ]
     return sorted(flights, key=lambda flight: str(flight["startsAt"]))
-
-
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text)

@@ -10,14 +10,14 @@ import msgspec
 from fastapi import Response
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from api.console.visits import AUDITORS, Visit, sessions_of
 from domain.values import Role, utc_text
 
 CONSOLE = "/console"
 OFFERS, RUNS, COMPARE, DESK = (f"{CONSOLE}/{name}" for name in ("offers", "runs", "compare", "desk"))
-PARTNERS, TOKENS, QUOTA, EVENTS = (f"{CONSOLE}/{name}" for name in ("partners", "tokens", "quota", "events"))
+PARTNERS, TOKENS, QUOTA = (f"{CONSOLE}/{name}" for name in ("partners", "tokens", "quota"))
 SIGN_IN, SIGN_OUT = f"{CONSOLE}/sign-in", f"{CONSOLE}/sign-out"
 
 LONGEST_VALUE = 600
@@ -152,9 +152,9 @@ _templates.globals |= {
     "DESK": DESK,
     "PARTNERS": PARTNERS,
     "TOKENS": TOKENS,
-    "EVENTS": EVENTS,
     "SIGN_IN": SIGN_IN,
     "SIGN_OUT": SIGN_OUT,
     "CONSOLE": CONSOLE,
-    "escape": escape,
 }
+for _name in _templates.list_templates():
+    _templates.get_template(_name)

@@ -12,7 +12,7 @@ from api import cursors
 from api.console.charts import shares
 from api.console.compare import Compared, compared
 from api.console.console_route import ConsoleRoute
-from api.console.inventory import CHANNELS, one_of, word
+from api.console.inventory import CHANNELS
 from api.console.rendering import RUNS, render
 from api.console.visits import Auditing, Visit
 from api.problems import not_found
@@ -34,9 +34,9 @@ router = APIRouter(include_in_schema=False, route_class=ConsoleRoute)
 
 @router.get(RUNS)
 def list_runs(visit: Auditing) -> Response:
-    state, channel = one_of(visit, "state", STATES), one_of(visit, "channel", CHANNELS)
+    state, channel = visit.choice("state", STATES), visit.choice("channel", CHANNELS)
     wanted = RunFilter(
-        partner=word(visit, "partner") or visit.partner,
+        partner=visit.id("partner") or visit.partner,
         channel=Channel(channel) if channel else None,
         # By now, others may have ended.
         state=RunState(state) if state and not visit.moment.is_past else None,
@@ -64,7 +64,7 @@ def list_runs(visit: Auditing) -> Response:
 
 @router.get(f"{RUNS}/{{run_id}}")
 def show_run(visit: Auditing, run_id: str) -> Response:
-    outcome = one_of(visit, "outcome", OUTCOMES)
+    outcome = visit.choice("outcome", OUTCOMES)
     with visit.service.ledger.reading() as tx:
         named = uid(run_id)
         run = find_run(tx, named) if named else None

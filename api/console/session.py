@@ -18,7 +18,7 @@ from domain.values import to_microseconds
 COOKIE = "offer-ledger-console"
 PATH = "/console"
 LASTS = timedelta(hours=1)
-RENEWED_AFTER = timedelta(minutes=10)
+RENEWED_AFTER = timedelta(minutes=1)
 """Whoever goes on looking stays signed in."""
 
 

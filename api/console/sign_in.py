@@ -10,23 +10,25 @@ from api.console.console_route import ConsoleRoute, keep
 from api.console.rendering import CONSOLE, OFFERS, SIGN_IN, SIGN_OUT, page
 from api.console.session import forget
 from api.console.visits import Fields, require_own_form, sessions_of
+from projections.tokens import Caller
 
 router = APIRouter(include_in_schema=False, route_class=ConsoleRoute)
 
 
 @router.get(SIGN_IN)
-def show_sign_in(request: Request) -> Response:
-    return page("sign_in.html", "Sign in", following=_following(request.query_params.get("next", "")), refused=False)
+def show_sign_in(request: Request, service: Here) -> Response:
+    session = sessions_of(service).find(request, service.clock())
+    caller = find_caller(service, session.token_sha256) if session else None
+    return _page(request.query_params.get("next", ""), caller)
 
 
 @router.post(SIGN_IN)
 def sign_in(request: Request, service: Here, fields: Fields) -> Response:
     """Nothing is changed by it, and whoever sends it has the token: it needs no form token."""
-    following = _following(fields.get("next", ""))
     caller = find_caller(service, digest := digest_secret(fields.get("token", "").strip()))
     if caller is None:
-        return page("sign_in.html", "Sign in", HTTPStatus.UNAUTHORIZED, following=following, refused=True)
-    response = RedirectResponse(following, HTTPStatus.SEE_OTHER)
+        return _page(fields.get("next", ""), status=HTTPStatus.UNAUTHORIZED)
+    response = RedirectResponse(_following(fields.get("next", "")), HTTPStatus.SEE_OTHER)
     keep(request, response, sessions_of(service).begin(digest, service.clock()))
     return response
 
@@ -39,6 +41,12 @@ def sign_out(request: Request, service: Here, fields: Fields) -> Response:
     response = RedirectResponse(SIGN_IN, HTTPStatus.SEE_OTHER)
     forget(response)
     return response
+
+
+def _page(following: str, caller: Caller | None = None, status: HTTPStatus = HTTPStatus.OK) -> Response:
+    """`caller`: who is signed in already, and is not to become somebody else by following a link."""
+    refused = status is not HTTPStatus.OK
+    return page("sign_in.html", "Sign in", status, following=_following(following), caller=caller, refused=refused)
 
 
 def _following(path: str) -> str:

@@ -1,6 +1,6 @@
 """Who looks at a page, at which moment, and what do they send?"""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from api.auth import Here, find_caller, require_role
 from api.console.moment import Moment, link, moment_of
-from api.console.numbers import read_number
 from api.console.session import Session, Sessions
+from api.console.words import read_choice, read_id, read_number
 from api.problems import Problem, validation_error
 from api.schemas.messages import Complaint
 from api.wiring import Service
@@ -75,8 +75,16 @@ class Visit(Struct, frozen=True):
         return self.query.get(name, "").strip() or None
 
     def number(self, name: str) -> int | None:
-        """A parameter that is a whole number, if it says something. Raises Problem 422."""
+        """A parameter that is a whole number. Raises Problem 422."""
         return read_number(self.query, name)
+
+    def id(self, name: str) -> str | None:
+        """A parameter that is an id, or a text that is sought. Raises Problem 422."""
+        return read_id(self.query, name)
+
+    def choice(self, name: str, words: Iterable[str]) -> str | None:
+        """A parameter that is one of a few words. Raises Problem 422."""
+        return read_choice(self.query, name, words)
 
 
 def sessions_of(service: Service) -> Sessions:

@@ -42,7 +42,9 @@ function signIn(form) {
   if (token) {
     history.replaceState(null, "", location.pathname + location.search);
     form.elements.token.value = token;
-    form.submit();
+    if (form.dataset.signIn) {
+      form.submit(); // who is signed in already decides by hand
+    }
   }
 }
 

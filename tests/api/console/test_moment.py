@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.as_of import PRESENT, Asked
-from api.console.moment import Moment, evenly, link, read_moment, time_param
+from api.console.moment import evenly, link, read_moment, time_param
 from api.problems import Problem
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -49,20 +48,6 @@ def test_of_a_parameter_that_is_given_twice_the_later_one_counts_and_an_empty_on
         "/console/offers?q=a+b&status=active"
     )
     assert link("/console/offers", {"q": ""}) == "/console/offers"
-
-
-@given(st.integers(0, 10**9))
-def test_the_slider_has_few_steps_and_its_last_one_lies_beyond_the_newest_event(newest: int) -> None:
-    moment = Moment(PRESENT, newest, NOON, NOON, newest)
-    assert newest < moment.last_step <= newest + moment.step
-    assert moment.last_step % moment.step == 0
-    assert moment.last_step // moment.step <= 1_001
-
-
-@pytest.mark.parametrize(("after_noon", "shown"), [(0, "12:00:00"), (1, "12:00:01"), (1_000_000, "12:00:01")])
-def test_the_field_for_a_time_never_says_one_that_lies_before_the_moment(after_noon: int, shown: str) -> None:
-    moment = NOON + timedelta(microseconds=after_noon)
-    assert Moment(Asked(position=5), 5, moment, moment, 9).input_value == f"2026-11-22T{shown}"
 
 
 def test_moments_lie_evenly_from_the_first_to_the_last() -> None:

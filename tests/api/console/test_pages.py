@@ -281,11 +281,10 @@ def test_a_run_that_goes_on_tells_how_far_it_is(operator: Looking, service: Serv
 
 def test_a_comparison_goes_on_page_by_page_between_the_same_two_moments(partner: Caller, operator: Looking) -> None:
     send(partner, "Insert", *(item(f"TP-{number}") for number in range(70)))
-    operator.at("/compare", fromPosition=0)
+    assert "70 created" in operator.at("/compare", fromPosition=0)
     (following,) = [link for link in links(operator.page) if "cursor=" in link]
     send(partner, "Insert", item("TP-99"))
     rest = operator.at(following.removeprefix("/console"))
-    assert "70 created" in rest
     assert ("TP-69" in rest, "TP-10 " in rest, "TP-99" in rest) == (True, False, False)
 
 
@@ -298,3 +297,32 @@ def test_what_is_too_much_to_be_counted_is_listed_all_the_same(
     assert "More than 1 events lie between" in told
     assert "TP-2" in told
     assert "TP-2" in operator.at(f"/runs/{run}")
+
+
+def test_all_windows_can_be_seen_those_that_have_not_ended_first(
+    publisher: Caller, offer: str, clock: Clock, operator: Looking
+) -> None:
+    for number in range(30):
+        activate(publisher, offer, f"EARLY-{number:02}")
+    clock.move(days=50)
+    for number in range(30):
+        activate(publisher, offer, f"LATE-{number:02}")
+    first = operator.at(f"/offers/{offer}")
+    assert (first.count("LATE-"), first.count("EARLY-")) == (60, 40), "each as a bar, and in the table"
+    (more,) = [link for link in links(operator.page) if "windows=" in link]
+    rest = operator.at(more.removeprefix("/console"))
+    assert (rest.count("LATE-"), rest.count("EARLY-")) == (0, 20)
+    assert "First windows" in rest
+    assert "422 validation-error" in operator.at(f"/offers/{offer}", 422, windows="nonsense")
+
+
+def test_ids_are_taken_as_they_are_with_their_spaces(publisher: Caller, offer: str, operator: Looking) -> None:
+    activate(publisher, offer, " C-1 ")
+    asked = {"offerUid": offer, "transactedAt": "2026-11-24T00:00"}
+    assert "Yes:" in operator.at("/desk", customerId=" C-1 ", **asked)
+    assert "No:" in operator.at("/desk", customerId="C-1", **asked)
+
+
+def test_who_is_signed_in_is_not_made_somebody_else_by_a_link(operator: Looking) -> None:
+    assert "You are signed in as operator-None" in operator.at("/sign-in")
+    assert 'data-sign-in="at once"' not in operator.page

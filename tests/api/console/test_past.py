@@ -10,6 +10,7 @@ from domain.token import RevokeToken
 from domain.values import Role, utc_text
 from tests.api.console.looking import Looking, links
 from tests.api.console.test_pages import send
+from tests.api.merchants import delete, limit, put
 from tests.api.publishing import activate
 from tests.examples import KEY, batch, body, item
 from tests.harness import OPERATOR, Caller, Clock, MakeToken, run_ledger
@@ -144,3 +145,26 @@ def test_the_desk_finds_offers_by_their_partners_ids_as_they_were(operator: Look
     assert "Second words of tidepool" in operator.at("/desk", offerUid="TP-1")
     assert "First words of tidepool" in operator.at("/desk", offerUid="TP-1", asOf=before)
     assert "There is no offer TP-2 at this moment" in operator.at("/desk", offerUid="TP-2", asOf=before)
+
+
+def test_at_every_position_the_inventory_is_what_the_api_tells(
+    operator: Looking, partner: Caller, service: Service
+) -> None:
+    limit(service)
+    send(partner, "Synchronize", item("TP-1"), item("TP-2"), item("TP-3"))
+    send(partner, "Synchronize", item("TP-1", headline="Other"), item("TP-4"))
+    put(partner)
+    delete(partner)
+    send(partner, "Insert", item("TP-2"), item("TP-3", headline="Back again"))
+    newest = partner.get("/api/v1/offers").json()["position"]
+    for position in range(newest):
+        then = partner.get("/api/v1/offers", asOfPosition=position).json()["items"]
+        counts = partner.get("/api/v1/offers/counts", asOfPosition=position).json()["counts"]
+        told = operator.at("/offers", asOfPosition=position)
+        rows = re.findall(
+            r'/console/offers/([0-9a-f-]{36})\?.*?class="tag (\w+)".*?data-label="Version">(\d+)<',
+            operator.page,
+            re.DOTALL,
+        )
+        assert rows == [(offer["offerUid"], offer["status"], str(offer["version"])) for offer in then]
+        assert " ".join(f"{count} {status}" for status, count in counts.items()) in told
