@@ -53,7 +53,8 @@ ON_POSTGRES := tests/domain/store tests/domain/test_ledger.py tests/domain/test_
 unit-postgres: $(VENV)/.ready ## the same on a real PostgreSQL, as far as the database matters
 	@OFFER_LEDGER_TEST_ENGINE=postgresql $(BIN)/pytest -n $(AT_ONCE) -q --no-header -r fE $(ON_POSTGRES)
 
-test-long: $(VENV)/.ready ## everything on PostgreSQL, 300 kills on either database, 100,000 commits that are followed (hours)
+test-long: $(VENV)/.ready ## laws tried at length, everything on PostgreSQL, 300 kills on either database, 100,000 commits that are followed (hours)
+	@OFFER_LEDGER_TEST_THOROUGH=1 $(BIN)/pytest -n $(AT_ONCE) tests/domain tests/projections tests/api/test_fuzz.py tests/api/test_replay.py
 	@OFFER_LEDGER_TEST_ENGINE=postgresql $(BIN)/pytest -n $(AT_ONCE) -r fE tests/domain tests/projections tests/api
 	@OFFER_LEDGER_TEST_ENGINE=postgresql OFFER_LEDGER_TEST_KILLS=300 $(BIN)/pytest -s tests/faults/test_mixed_kill.py
 	@OFFER_LEDGER_TEST_KILLS=300 $(BIN)/pytest -s tests/faults/test_mixed_kill.py

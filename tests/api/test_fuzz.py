@@ -14,11 +14,12 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from api.leaving import Leaving
 from domain.store.packing import pack
 from domain.values import Role
+from tests.engine import examples
 from tests.examples import batch, body, item
 from tests.harness import Call, Caller, MakeToken
 
-EXAMPLES = 60
-EXAMPLES_OF_A_CALL = 15
+EXAMPLES = examples(60)
+EXAMPLES_OF_A_CALL = examples(15)
 # A cursor is only good for the list that gave it, which JSON Schema can't say.
 UNSAYABLE = [positive_data_acceptance]
 # 409: the run of a request that nobody waited for may be in progress when the next one comes.

@@ -21,6 +21,7 @@ from domain.values import MissingFromFile, OfferKey, Status
 from projections import inventory, known_offers, partners
 from projections.inventory import OfferFilter
 from projections.verification import verify
+from tests.engine import examples
 from tests.harness import Clock, outcome_of, run_ledger
 from tests.merchant_model import Asked, Fate, File, MerchantModel, Said, changes, told_of
 from tests.offers_files import PICTURE, TODAY, content, once_judged, process, put, set_missing
@@ -166,7 +167,7 @@ def require_the_same_of_a_file(channel: Channel, model: MerchantModel, step: Pro
     assert channel.events_of(run) == changes(fates)
 
 
-ENOUGH = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+ENOUGH = settings(max_examples=examples(50), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @ENOUGH

@@ -47,6 +47,7 @@ from projections.rebuild import rebuild
 from projections.redemption_windows import find_activation
 from projections.verification import verify
 from projections.windows_at import START, Sight, WindowFilter, WindowView
+from tests.engine import examples
 from tests.examples import PARTNER, PAUSED, item
 from tests.harness import OPERATOR, Clock, run_batch
 from tests.runs import opened
@@ -631,4 +632,4 @@ def _rows(ledger: OfferLedger) -> dict[str, Sequence[Any]]:
 
 
 TestOwed = Owed.TestCase
-TestOwed.settings = settings(max_examples=50, stateful_step_count=40, deadline=None)
+TestOwed.settings = settings(max_examples=examples(50), stateful_step_count=40, deadline=None)

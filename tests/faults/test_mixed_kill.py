@@ -30,7 +30,7 @@ from tests.harness import OPERATOR, Caller
 from tests.own_postgres import OwnPostgres
 from tests.single_requests import merchant_key, send
 
-KILLS = int(os.environ.get("OFFER_LEDGER_TEST_KILLS", "5"))
+KILLS = int(os.environ.get("OFFER_LEDGER_TEST_KILLS", "3"))
 SEED = int(os.environ.get("OFFER_LEDGER_TEST_SEED", str(random.SystemRandom().randrange(10**6))))
 KILLS_PER_LEDGER = 10
 LEASE_SECONDS = 3.0

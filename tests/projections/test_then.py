@@ -12,13 +12,14 @@ from domain.values import Channel
 from projections.partners import list_partners, settings_at
 from projections.status_counts import counts, counts_over
 from projections.tokens import list_tokens, tokens_at
+from tests.engine import examples
 from tests.examples import PARTNER
 from tests.traffic import Step, a_service, steps
 
 WHOSE = [(None, None), (PARTNER, None), (None, Channel.MERCHANT), ("harbor", Channel.CUSTOM)]
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(30))
 @given(st.lists(steps, min_size=1, max_size=8))
 def test_counts_over_time_are_the_counts_of_each_time(history: list[Step]) -> None:
     with a_service() as (service, clock):
@@ -33,7 +34,7 @@ def test_counts_over_time_are_the_counts_of_each_time(history: list[Step]) -> No
                 assert counts_over(tx, partner, channel, moments) == one_by_one
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(30))
 @given(st.lists(steps, min_size=1, max_size=8))
 def test_settings_and_tokens_of_a_position_are_what_was_shown_then(history: list[Step]) -> None:
     with a_service() as (service, clock):
