@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from api.console import compare, desk, inventory, offer, partners, runs, sign_in, tokens
-from api.console.console_route import HEADERS, ConsoleRoute
+from api.console.console_route import HEADERS, ConsoleRoute, refused
 from api.console.rendering import CONSOLE
 from api.console.visits import Visitor
 
@@ -28,6 +28,8 @@ class Static(StaticFiles):
 
 def add_console(app: FastAPI) -> None:
     """Opens the console at /console."""
+    # What no route of it takes is refused on a page, too.
+    app.state.refusing = {CONSOLE: refused}
     app.mount(f"{CONSOLE}/static", Static(directory=Path(__file__).parent / "static"))
     for part in PARTS:
         app.include_router(part.router)

@@ -40,17 +40,25 @@ class ConsoleRoute(ReadAgain):
             try:
                 response = await handle(request)
             except Exception as error:  # noqa: BLE001 - whatever it is, people get a page
-                response = refused(request, error)
-            for name, value in HEADERS.items():
-                response.headers.setdefault(name, value)
-            _renew(request, response)
-            return response
+                return refused(request, error)
+            return _completed(request, response)
 
         return answer
 
 
 def refused(request: Request, error: Exception) -> Response:
     """The page that says no."""
+    return _completed(request, _refused(request, error))
+
+
+def _completed(request: Request, response: Response) -> Response:
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    _renew(request, response)
+    return response
+
+
+def _refused(request: Request, error: Exception) -> Response:
     if isinstance(error, SignedOut):
         return _to_sign_in(request)
     problem = problem_of(error)

@@ -326,3 +326,14 @@ def test_ids_are_taken_as_they_are_with_their_spaces(publisher: Caller, offer: s
 def test_who_is_signed_in_is_not_made_somebody_else_by_a_link(operator: Looking) -> None:
     assert "You are signed in as operator-None" in operator.at("/sign-in")
     assert 'data-sign-in="at once"' not in operator.page
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("PUT", "/console/offers", 405), ("POST", "/console/runs", 405), ("GET", "/console/static/nothing.css", 404)],
+)
+def test_what_no_page_takes_is_refused_on_a_page(operator: Looking, method: str, path: str, status: int) -> None:
+    reply = operator.http.request(method, path)
+    assert reply.status_code == status
+    assert reply.headers["Content-Type"].startswith("text/html")
+    assert "default-src 'none'" in reply.headers["Content-Security-Policy"]
