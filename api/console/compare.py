@@ -7,10 +7,10 @@ from fastapi import APIRouter, Response
 from msgspec import Struct
 
 from api import cursors
-from api.as_of import Asked, asked, head_of_state
+from api.as_of import Asked, head_of_state
 from api.audit import Asking, is_turned
 from api.console.console_route import ConsoleRoute
-from api.console.moment import input_value, read_moment, time_param
+from api.console.moment import input_value, read_moment
 from api.console.rendering import COMPARE, render
 from api.console.visits import Auditing, Visit
 from api.problems import validation_error
@@ -113,18 +113,13 @@ def _later(visit: Visit) -> Asked:
 
 
 def _asked(visit: Visit, time: str, position: str) -> Asked | None:
-    """Raises Problem 422."""
+    """A time takes the place of a position: in the form, that of the page before is kept until one is chosen. Raises Problem 422."""
     told, place = visit.given(time), visit.number(position)
     if told is None and place is None:
         return None
-    return asked(time_param(read_moment(told, time)) if told else None, place, (time, position))
+    return Asked(as_of=read_moment(told, time)) if told else Asked(position=place)
 
 
 def _shown(asked: Asked, head: Head) -> dict[str, Any]:
-    moment = asked.as_of or head.recorded_at
-    return {
-        "position": head.position,
-        "recorded_at": head.recorded_at,
-        "asked": asked,
-        "input": input_value(moment) if moment else "",
-    }
+    chosen = input_value(asked.as_of) if asked.as_of else ""
+    return {"position": head.position, "recorded_at": head.recorded_at, "asked": asked, "chosen": chosen}

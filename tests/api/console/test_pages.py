@@ -1,5 +1,6 @@
 """What the pages tell, now."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -337,3 +338,15 @@ def test_what_no_page_takes_is_refused_on_a_page(operator: Looking, method: str,
     assert reply.status_code == status
     assert reply.headers["Content-Type"].startswith("text/html")
     assert "default-src 'none'" in reply.headers["Content-Security-Policy"]
+
+
+def test_the_form_of_a_comparison_keeps_what_was_compared_until_a_time_is_chosen(
+    partner: Caller, operator: Looking
+) -> None:
+    send(partner, "Insert", item("TP-1"))
+    operator.at("/compare", fromPosition=2, toPosition=3)
+    kept = dict(
+        re.findall(r'<input type="hidden" name="(\w+Position)" value="(\d+)">', operator.page.partition("<main")[2])
+    )
+    assert kept == {"fromPosition": "2", "toPosition": "3"}
+    assert "From 2026-11-20 00:00:00 UTC" in operator.at("/compare", **kept, **{"from": "2026-11-20"})
