@@ -45,16 +45,6 @@ def traces(service: Service) -> TraceLedger:
     return service.traces
 
 
-@pytest.fixture
-def here(ledger: OfferLedger) -> RunLedger:
-    return RunLedger(ledger, "here", LEASE)
-
-
-@pytest.fixture
-def there(ledger: OfferLedger) -> RunLedger:
-    return RunLedger(ledger, "there", LEASE)
-
-
 @pytest.fixture(autouse=True)
 def _everything_agrees(service: Service) -> Iterator[None]:
     yield

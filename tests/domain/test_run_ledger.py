@@ -4,7 +4,6 @@ from uuid import uuid4
 
 import pytest
 
-from domain.ledger import OfferLedger
 from domain.partner import SetPartner
 from domain.refusals import IdempotencyKeyReused, NoSlotLeft, RunInProgress, RunNotYours, UnknownPartner
 from domain.run import Counts, Run, RunState
@@ -28,16 +27,6 @@ from tests.runs import (
     rows,
     valid,
 )
-
-
-@pytest.fixture
-def here(ledger: OfferLedger) -> RunLedger:
-    return RunLedger(ledger, "here", LEASE)
-
-
-@pytest.fixture
-def there(ledger: OfferLedger) -> RunLedger:
-    return RunLedger(ledger, "there", LEASE)
 
 
 def carry_out(runs: RunLedger, run: Run, *external_ids: str) -> Run:

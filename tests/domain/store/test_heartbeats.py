@@ -6,7 +6,6 @@ from contextlib import closing
 import pytest
 
 from api.settings import Settings
-from domain.ledger import OfferLedger
 from domain.run import Progress, Run
 from domain.run_ledger import RunLedger
 from domain.store.sqlite import LEASES_SUFFIX
@@ -15,16 +14,6 @@ from tests.harness import Clock
 from tests.runs import LEASE, PROBLEM, accepted, plan, valid
 
 HALF = Progress(50, 100)
-
-
-@pytest.fixture
-def here(ledger: OfferLedger) -> RunLedger:
-    return RunLedger(ledger, "here", LEASE)
-
-
-@pytest.fixture
-def there(ledger: OfferLedger) -> RunLedger:
-    return RunLedger(ledger, "there", LEASE)
 
 
 def begun(runs: RunLedger) -> Run:

@@ -1,0 +1,17 @@
+"""Two owners of runs, on one ledger."""
+
+import pytest
+
+from domain.ledger import OfferLedger
+from domain.run_ledger import RunLedger
+from tests.runs import LEASE
+
+
+@pytest.fixture
+def here(ledger: OfferLedger) -> RunLedger:
+    return RunLedger(ledger, "here", LEASE)
+
+
+@pytest.fixture
+def there(ledger: OfferLedger) -> RunLedger:
+    return RunLedger(ledger, "there", LEASE)
