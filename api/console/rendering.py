@@ -135,6 +135,8 @@ _templates = Environment(
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
+    # A program that is replaced while it runs goes on with the pages that it has.
+    auto_reload=False,
 )
 _templates.filters |= {
     "time": time_tag,
