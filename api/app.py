@@ -114,7 +114,7 @@ def create_app(service: Service, *, warm: bool = False) -> FastAPI:
 def _equip(app: FastAPI, service: Service, leaving: Leaving) -> None:
     """With what all requests share."""
     app.state.service = service
-    app.state.refusing = {}
+    app.state.refusals = {}
     app.state.lookout = Lookout(service.ledger, leaving)
     app.state.streams = Streams(leaving)
     app.state.lookups = Lookups(service)

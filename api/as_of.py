@@ -22,9 +22,14 @@ PRESENT = Asked()
 
 def asked(time: str | None, position: int | None, names: tuple[str, str] = ("asOf", "asOfPosition")) -> Asked:
     """By two parameters with these names. Raises Problem 422 if both are given."""
+    require_one(time, position, names)
+    return Asked(read_time(time) if time else None, position)
+
+
+def require_one(time: str | None, position: int | None, names: tuple[str, str] = ("asOf", "asOfPosition")) -> None:
+    """Raises Problem 422 if both are given."""
     if time is not None and position is not None:
         raise validation_error([Complaint(("query", names[1]), f"must not be given beside {names[0]}")])
-    return Asked(read_time(time) if time else None, position)
 
 
 def head_of_state(tx: Cursor, asked: Asked) -> Head:

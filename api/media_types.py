@@ -11,6 +11,7 @@ from api.problems import Problem
 
 IDENTITY = "identity"
 NDJSON = "application/x-ndjson"
+FORM = "application/x-www-form-urlencoded"
 LINES = {NDJSON, "application/ndjson", "application/jsonl"}
 
 
@@ -24,6 +25,11 @@ def require_json(request: Request, *others: str) -> None:
 def require_lines(request: Request) -> None:
     """The same for lines of JSON. Raises Problem 415."""
     _require(request, LINES, f"{NDJSON} in UTF-8")
+
+
+def require_form(request: Request) -> None:
+    """The same for what a form of a page sends. Raises Problem 415."""
+    _require(request, {FORM}, f"{FORM} in UTF-8")
 
 
 def _require(request: Request, wanted: Collection[str], told: str) -> None:

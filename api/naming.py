@@ -2,10 +2,10 @@
 
 import re
 import secrets
-from datetime import UTC, datetime
 
 PARTNER_NAME = "must be 1 to 64 letters, digits, dots, hyphens or underscores, not beginning with one of the signs"
 TOKEN_NAME = "must be 1 to 64 printable characters, not beginning or ending with a space"  # noqa: S105 - says how it is
+TOKEN_PARTNER = "must be given for the role partner, and for no other"  # noqa: S105 - the same
 MAX_LIMIT = 10**9
 """No setting that counts something can be larger."""
 DEFAULT_REQUESTS_PER_MINUTE = 600
@@ -24,12 +24,3 @@ def is_token_name(name: str) -> bool:
 def new_secret() -> str:
     """Nobody can guess it, and nobody is told it twice."""
     return secrets.token_urlsafe(SECRET_BYTES)
-
-
-def read_end(text: str) -> datetime | None:
-    """When a token ends: a time with its offset from UTC; None for anything else."""
-    try:
-        moment = datetime.fromisoformat(text)
-        return moment.astimezone(UTC) if moment.tzinfo else None
-    except (ValueError, OverflowError):
-        return None

@@ -6,6 +6,7 @@ from uuid import UUID
 from api import cursors
 from api.as_of import PRESENT, Asked, head_of_state
 from api.pages import told_of_head
+from api.schemas.query import uid
 from domain.ledger import Snapshots
 from domain.store.commit import Head, head_at_position, head_of
 from domain.store.cursor import Cursor
@@ -76,6 +77,14 @@ def count_document(
         head = head_of_state(tx, asked)
         counts = status_counts.counts(tx, partner, channel, head if visible else Head(0, None))
     return {"counts": counts, **told_of_head(head)}
+
+
+def find_visible(ledger: Snapshots, tx: Cursor, partner: str | None, offer_uid: str, asked: Asked) -> OfferView | None:
+    """One offer by its offerUid as it was given; None also for what is another partner's. `partner`: whose things alone are to be
+    seen; None: everybody's."""
+    named = uid(offer_uid)
+    offer = find_offer(ledger, tx, named, asked) if named else None
+    return offer if offer and partner in {None, offer.partner} else None
 
 
 def find_offer(ledger: Snapshots, tx: Cursor, offer_uid: UUID, asked: Asked) -> OfferView | None:

@@ -8,14 +8,14 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from api import cursors
 from api.as_of import PRESENT, Asked, asked
 from api.auth import may
-from api.offer_pages import count_document, find_offer, offer_page
+from api.offer_pages import count_document, find_visible, offer_page
 from api.pages import JSON, next_link
 from api.problems import not_found
 from api.read_again import ReadAgain
 from api.reads import AnyReads, answered_by_either
 from api.schemas.offers import CountQuery, HistoryList, HistoryQuery, Offer, OfferCounts, OfferList, OfferQuery
 from api.schemas.problem import PROBLEMS
-from api.schemas.query import AsOf, uid
+from api.schemas.query import AsOf
 from domain.ledger import Snapshots
 from domain.values import Channel, Role, Status
 from projections import history
@@ -90,10 +90,9 @@ def get_history(
 
 def _visible_offer(reads: Snapshots, caller: Caller, offer_uid: str, state: Asked = PRESENT) -> OfferView:
     """Raises Problem 404: also for another partner's offer, whose existence is nobody else's business."""
-    named = uid(offer_uid)
     with reads.reading() as tx:
-        offer = find_offer(reads, tx, named, state) if named else None
-    if offer is None or caller.partner not in {None, offer.partner}:
+        offer = find_visible(reads, tx, caller.partner, offer_uid, state)
+    if offer is None:
         raise not_found("offer")
     return offer
 

@@ -159,18 +159,18 @@ def _batch_members(problem: Problem) -> dict[str, Any]:
 
 
 def handle_problems(app: FastAPI) -> None:
-    """Makes every refusal and every failure of the app answer as a problem; below some paths, others see to that
-    (`app.state.refusing`)."""
+    """Makes every refusal and every failure of the app answer as a problem; below some paths, as a page
+    (`app.state.refusals`)."""
 
     def answer(request: Request, error: Exception) -> Response:
-        for path, refused in request.app.state.refusing.items():
-            if request.url.path.startswith(path):
-                other: Response = refused(request, error)
-                return other
         problem = problem_of(error)
         if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            told = (request.method, request.url.path, problem.detail, request.state.trace_id)
-            logger.error("%s %s: %s (traceId %s)", *told, exc_info=error)
+            where = (request.method, request.url.path, problem.detail, request.state.trace_id)
+            logger.error("%s %s: %s (traceId %s)", *where, exc_info=error)
+        for path, told in request.app.state.refusals.items():
+            if request.url.path.startswith(path):
+                refusal: Response = told(request, problem)
+                return refusal
         return respond(request, problem)
 
     for kind in (

@@ -47,7 +47,7 @@ def list_windows(
     wanted = asked if caller.partner is None else _own(service, caller.partner, asked)
     document = page_document(reads, wanted, (asked, at), query.cursor, query.limit)
     if caller.partner is not None:
-        document["items"] = [_as_seen(service, caller.partner, item) for item in document["items"]]
+        document["items"] = [as_seen(service, caller.partner, item) for item in document["items"]]
     headers = next_link(request.url, document["nextCursor"])
     return Response(msgspec.json.encode(document), headers=headers, media_type=JSON)
 
@@ -106,5 +106,6 @@ def _own(service: Service, partner: str, asked: WindowFilter) -> WindowFilter | 
     return replace(asked, customer_id=customer_id) if customer_id else None
 
 
-def _as_seen(service: Service, partner: str, item: windows_at.WindowView) -> windows_at.WindowView:
+def as_seen(service: Service, partner: str, item: windows_at.WindowView) -> windows_at.WindowView:
+    """A partner knows its customers by their pseudonyms."""
     return replace(item, customer_id=service.pseudonyms.of(partner, item.customer_id))

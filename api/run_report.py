@@ -1,18 +1,46 @@
 """What is told of a run, and of each offer in it?"""
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, assert_never
 from uuid import UUID
 
 import msgspec
 
+from api import cursors
 from api.problems import Problem
+from domain.ledger import Snapshots
 from domain.run import Batch, Counts, ItemOutcome, OffersFile, Run
 from domain.store.cursor import Cursor
 from domain.store.run_outcomes import select_outcome
+from domain.store.runs import RunFilter, select_runs
 from domain.values import utc_text
 
 REFUSED = "refused"
+
+
+def run_page(
+    ledger: Snapshots, wanted: RunFilter, cursor: str | None, limit: int, *, visible: bool
+) -> tuple[list[Run], str | None]:
+    """The runs that match, the newest first, and the cursor of the following page. Raises InvalidCursor."""
+    after = cursors.decode(wanted, cursor)
+    found: list[tuple[int, Run]] = []
+    if visible:
+        with ledger.reading() as tx:
+            found = list(select_runs(tx, wanted, after, limit + 1))
+    more = found[limit - 1][0] if len(found) > limit else None
+    return [run for _, run in found[:limit]], cursors.encode(wanted, more)
+
+
+def item_page(
+    tx: Cursor, run_id: UUID, outcome: str | None, cursor: str | None, limit: int
+) -> tuple[list[Any], str | None]:
+    """The items of a run, in the same way; none while it is not finished. Raises InvalidCursor."""
+    question = ("items", run_id, outcome)
+    found = list(islice(run_items(tx, run_id, outcome, cursors.decode(question, cursor)), limit + 1))
+    more = found[limit][0] if len(found) > limit else None
+    return [item for _, item in found[:limit]], cursors.encode(question, more)
+
 
 _decode_items = msgspec.json.Decoder(list[ItemOutcome]).decode
 

@@ -1,25 +1,23 @@
 """Which runs have there been, and what became of each offer in them?"""
 
-from itertools import islice
 from typing import Annotated
 from uuid import UUID
 
 import msgspec
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from api import cursors
 from api.auth import Here, may
 from api.pages import JSON, next_link
 from api.problems import RUNS_PATH, not_found
 from api.read_again import ReadAgain
 from api.reads import PrimaryReads
-from api.run_report import run_document, run_items
+from api.run_report import item_page, run_document, run_page
 from api.schemas.problem import PROBLEMS
 from api.schemas.query import no_parameters, uid
 from api.schemas.runs import ItemList, ItemQuery, RunList, RunNow, RunQuery
 from domain.ledger import Snapshots
 from domain.run import Run, RunState
-from domain.store.runs import RunFilter, find_run, select_runs
+from domain.store.runs import RunFilter, find_run
 from domain.values import Channel, Operation, Role
 from projections.tokens import Caller
 
@@ -39,14 +37,9 @@ def list_runs(request: Request, reads: PrimaryReads, caller: MayRead, query: Ann
         state=RunState(query.state) if query.state else None,
         concurrency_request_id=UUID(query.concurrencyRequestId) if query.concurrencyRequestId else None,
     )
-    after = cursors.decode(wanted, query.cursor)
-    found: list[tuple[int, Run]] = []
-    if caller.partner in {None, wanted.partner}:
-        with reads.reading() as tx:
-            found = list(select_runs(tx, wanted, after, query.limit + 1))
-    more = found[query.limit - 1][0] if len(found) > query.limit else None
-    next_cursor = cursors.encode(wanted, more)
-    body = {"items": [run_document(run) for _, run in found[: query.limit]], "nextCursor": next_cursor}
+    visible = caller.partner in {None, wanted.partner}
+    found, next_cursor = run_page(reads, wanted, query.cursor, query.limit, visible=visible)
+    body = {"items": [run_document(run) for run in found], "nextCursor": next_cursor}
     return Response(msgspec.json.encode(body), headers=next_link(request.url, next_cursor), media_type=JSON)
 
 
@@ -65,12 +58,9 @@ def list_items(
 ) -> Response:
     """What became of the offers of a run, by outcome, each in the order of the request; none while it is not finished."""
     run = _visible_run(reads, caller, run_id)
-    question = ("items", run.run_id, query.outcome)
-    after = cursors.decode(question, query.cursor)
     with reads.reading() as tx:
-        found = list(islice(run_items(tx, run.run_id, query.outcome, after), query.limit + 1))
-    next_cursor = cursors.encode(question, found[query.limit][0] if len(found) > query.limit else None)
-    body = {"items": [item for _, item in found[: query.limit]], "nextCursor": next_cursor}
+        items, next_cursor = item_page(tx, run.run_id, query.outcome, query.cursor, query.limit)
+    body = {"items": items, "nextCursor": next_cursor}
     return Response(msgspec.json.encode(body), headers=next_link(request.url, next_cursor), media_type=JSON)
 
 

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from msgspec import Struct
 
+from api.console.session import Sessions
 from api.limits import RequestLimiter
 from api.pseudonyms import Pseudonyms
 from api.settings import Settings
@@ -34,8 +35,8 @@ class Service(Struct, frozen=True):
     activations: ActivationLedger
     redemptions: RedemptionLedger
     pseudonyms: Pseudonyms
-    session_secret: bytes
-    """Of the console; all processes that serve the ledger have the same."""
+    sessions: Sessions
+    """Of the console."""
     limiter: RequestLimiter
 
 
@@ -67,7 +68,9 @@ def open_service(
         redemptions = RedemptionLedger(ledger, _QUESTIONS)
         kept = _kept_secret(ledger)
         pseudonyms = Pseudonyms(settings.pseudonym_key.get_secret_value().encode() if settings.pseudonym_key else kept)
-        yield Service(settings, clock, ledger, runs, traces, activations, redemptions, pseudonyms, kept, limiter)
+        yield Service(
+            settings, clock, ledger, runs, traces, activations, redemptions, pseudonyms, Sessions(kept), limiter
+        )
     finally:
         limiter.close()
         ledger.close()

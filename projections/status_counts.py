@@ -82,8 +82,7 @@ PROJECTION = Projection(
 
 def counts(tx: Cursor, partner: str | None, channel: Channel | None, head: Head) -> dict[Status, int]:
     """By state, of the offers of a partner and a channel, or of all; as of a position, which may lie inside a commit."""
-    partners, whose = (_EVERYBODY, []) if partner is None else ("SELECT ? AS partner", [partner])
-    channels = " UNION ALL ".join(f"SELECT '{c}' AS channel" for c in Channel if channel in {None, c})
+    partners, channels, whose = _whose(partner, channel)
     rows = tx.execute(_COUNTS.format(partners=partners, channels=channels), (head.position, *whose)).fetchall()
     found = dict.fromkeys(COUNTED, 0)
     for row in (*rows, *_since_the_last_commit(tx, partner, channel, head.position)):
@@ -97,8 +96,7 @@ def counts_over(
     """The same as of many recorded times, by one look."""
     if not moments:
         return []
-    partners, whose = (_EVERYBODY, []) if partner is None else ("SELECT ? AS partner", [partner])
-    channels = " UNION ALL ".join(f"SELECT '{c}' AS channel" for c in Channel if channel in {None, c})
+    partners, channels, whose = _whose(partner, channel)
     times = " UNION ALL ".join(["SELECT CAST(? AS BIGINT) AS number, CAST(? AS BIGINT) AS at"] * len(moments))
     values = [value for number, moment in enumerate(moments) for value in (number, to_microseconds(moment))]
     rows = tx.execute(
@@ -108,6 +106,12 @@ def counts_over(
     for row in rows:
         found[row["number"]][Status(row["status"])] += int(row["offers"] or 0)
     return found
+
+
+def _whose(partner: str | None, channel: Channel | None) -> tuple[str, str, list[str]]:
+    """Partners and channels as parts of a query, and the parameters of it."""
+    partners, whose = (_EVERYBODY, []) if partner is None else ("SELECT ? AS partner", [partner])
+    return partners, " UNION ALL ".join(f"SELECT '{c}' AS channel" for c in Channel if channel in {None, c}), whose
 
 
 # Goes from partner to partner through the key, however many numbers each has had.
@@ -120,18 +124,17 @@ _EVERYBODY = """
     SELECT partner FROM p WHERE partner IS NOT NULL
 """
 _STATUSES = " UNION ALL ".join(f"SELECT '{status}' AS status" for status in COUNTED)
-_COUNTS = f"""
-    SELECT t.status, (
+_NUMBER_AT = """(
         SELECT s.offers FROM status_counts s WHERE s.partner = p.partner AND s.channel = c.channel AND s.status = t.status
-        AND s.position <= ? ORDER BY s.position DESC LIMIT 1) AS offers
+        AND s.position <= {position} ORDER BY s.position DESC LIMIT 1)"""
+_COUNTS = f"""
+    SELECT t.status, {_NUMBER_AT.format(position="?")} AS offers
     FROM ({{partners}}) p CROSS JOIN ({{channels}}) c CROSS JOIN ({_STATUSES}) t
 """
 
 
 _COUNTS_OVER = f"""
-    SELECT h.number, t.status, (
-        SELECT s.offers FROM status_counts s WHERE s.partner = p.partner AND s.channel = c.channel AND s.status = t.status
-        AND s.position <= h.position ORDER BY s.position DESC LIMIT 1) AS offers
+    SELECT h.number, t.status, {_NUMBER_AT.format(position="h.position")} AS offers
     FROM (SELECT m.number, (
         SELECT o.first_position + o.event_count - 1 FROM commits o WHERE o.recorded_at <= m.at
         ORDER BY o.recorded_at DESC LIMIT 1) AS position FROM ({{times}}) m) h

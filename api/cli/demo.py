@@ -1,15 +1,15 @@
 """offer-ledger demo"""
 
-import signal
+from threading import Event
 from typing import Annotated, Any
 
 import typer
 
 from api.cli import demo_owed
 from api.cli.demo_day import Day, NotAsTold, batch, merchant_offer, offer, offers_file
-from api.cli.demo_stage import CantPlay, Stage, ended_by, open_stage
+from api.cli.demo_stage import CantPlay, Stage, open_stage
 from api.cli.demo_telling import of_history, of_inventory, of_items, of_offers, tell_console, tell_end, tell_start
-from api.cli.output import AsJson, fail, print_json
+from api.cli.output import AsJson, fail, print_json, until_interrupted
 from api.problems import MERCHANTS_PATH, RUNS_PATH
 from domain.reconciliation import RESUMED
 from domain.trace import TraceOutcome
@@ -71,8 +71,8 @@ def demo(*, serve: Serve = False, as_json: AsJson = False) -> None:
 
 def _keep_serving(stage: Stage) -> None:
     tell_console([(who, stage.sign_in_link(stage.create_token(*token))) for who, token in VISITORS])
-    with ended_by(signal.SIGINT, signal.SIGTERM) as ended:
-        ended.wait()
+    with until_interrupted():
+        Event().wait()
 
 
 def _play(day: Day) -> None:

@@ -1,7 +1,6 @@
 """Where is the demo played? On a ledger that lasts as long as it does, behind the real server, by callers over HTTP."""
 
 import json
-import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from datetime import datetime, timedelta
 from email.message import Message
 from http.client import HTTPConnection, HTTPException
 from tempfile import TemporaryDirectory
-from threading import Event, Thread
+from threading import Thread
 from typing import Any, NamedTuple
 
 import uvicorn
@@ -18,6 +17,7 @@ import uvicorn
 from api.app import create_app
 from api.auth import digest_secret
 from api.cli.who import cli_origin
+from api.console.rendering import SIGN_IN
 from api.naming import DEFAULT_REQUESTS_PER_MINUTE, new_secret
 from api.problems import BATCH_PATH
 from api.settings import Settings
@@ -79,7 +79,7 @@ class Stage:
 
     def sign_in_link(self, secret: str) -> str:
         """To the console; behind the #, a browser keeps the token to itself."""
-        return f"http://{HOST}:{self._port}/console/sign-in#token={secret}"
+        return f"http://{HOST}:{self._port}{SIGN_IN}#token={secret}"
 
     def get(self, token: str, path: str) -> Reply:
         with self._asking(token, "GET", path) as connection:
@@ -133,18 +133,6 @@ def open_stage() -> Iterator[Stage]:
         clock = StageClock()
         with open_service(settings, clock) as service, _serving(service) as port:
             yield Stage(service, port, clock)
-
-
-@contextmanager
-def ended_by(*signals: signal.Signals) -> Iterator[Event]:
-    """What is set when one of these comes."""
-    ended = Event()
-    before = {one: signal.signal(one, lambda *_: ended.set()) for one in signals}
-    try:
-        yield ended
-    finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
 
 
 def _folder() -> TemporaryDirectory[str]:

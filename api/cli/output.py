@@ -90,6 +90,22 @@ def asked_to_end() -> Iterator[None]:
 
 
 @contextmanager
+def until_interrupted() -> Iterator[None]:
+    """SIGTERM ends it as Ctrl-C does, and that is how it is meant to end."""
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    former = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.exit(0)
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
+@contextmanager
 def progress(what: str) -> Iterator[Watch]:
     """A bar on standard error while long work goes on; none where nobody watches."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

@@ -1,5 +1,6 @@
 """offer-ledger tokens"""
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -7,7 +8,7 @@ import typer
 from api.auth import digest_secret
 from api.cli.output import AsJson, fail, print_json, print_table, say
 from api.cli.who import cli_origin
-from api.naming import DEFAULT_REQUESTS_PER_MINUTE, MAX_LIMIT, TOKEN_NAME, is_token_name, new_secret, read_end
+from api.naming import DEFAULT_REQUESTS_PER_MINUTE, MAX_LIMIT, TOKEN_NAME, TOKEN_PARTNER, is_token_name, new_secret
 from api.wiring import open_service, utc_now
 from domain.token import CreateToken, RevokeToken
 from domain.values import Role, to_microseconds, utc_text
@@ -32,7 +33,7 @@ def create_token(
 ) -> None:
     """Create a token and print it, alone and this once: the ledger keeps only its digest."""
     if (role is Role.PARTNER) != (partner is not None):
-        fail("--partner: must be given for the role partner, and for no other.", exit_code=2)
+        fail(f"--partner: {TOKEN_PARTNER}.", exit_code=2)
     if not is_token_name(name):
         fail(f"--name: {TOKEN_NAME}.", exit_code=2)
     secret = new_secret()
@@ -72,7 +73,11 @@ def revoke_token(name: Annotated[str, typer.Argument(metavar="NAME", help="The t
 def _moment(text: str | None) -> int | None:
     if text is None:
         return None
-    moment = read_end(text)
+    try:
+        told = datetime.fromisoformat(text)
+        moment = told.astimezone(UTC) if told.tzinfo else None
+    except (ValueError, OverflowError):
+        moment = None
     if moment is None:
         fail("--expires-at: must be a time with its offset, such as 2027-01-01T00:00:00Z.", exit_code=2)
     if moment <= utc_now():

@@ -1,16 +1,13 @@
 """offer-ledger watch"""
 
 import os
-import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from datetime import date
 from http import HTTPStatus
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Any, NoReturn
 from uuid import UUID
 
@@ -18,7 +15,7 @@ import msgspec
 import typer
 from msgspec import Struct
 
-from api.cli.output import AsJson, as_text, fail, print_json, say
+from api.cli.output import AsJson, as_text, fail, print_json, say, until_interrupted
 from api.cli.runs_here import accept_offers_file, carry_out_here, require_partner
 from api.drop_folder import DropFolder, FolderInUse, TakenFileChanged, open_folder
 from api.problems import problem_of
@@ -63,7 +60,7 @@ def watch(
 
     A file is taken when it is complete: closed, or renamed into the directory. It ends in done/ or refused/ there, with a
     report beside it. One at a time, the oldest by the date in its name first."""
-    with _until_interrupted(), open_service() as service:
+    with until_interrupted(), open_service() as service:
         require_partner(service, partner)
         settings = service.settings
         if not settings.is_shared and settings.database.parent.resolve() == directory.resolve():
@@ -77,22 +74,6 @@ def watch(
                 fail(f"DIR: can't be used: {error.strerror}.")
             _say_beside(f"Watching {directory} for offers files of {partner}; end it with Ctrl-C.")
             _watch(service, folder, partner, as_json=as_json)
-
-
-@contextmanager
-def _until_interrupted() -> Iterator[None]:
-    """SIGTERM ends it as Ctrl-C does: whatever was begun is gone on with at the next start."""
-
-    def interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
-        raise KeyboardInterrupt
-
-    former = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    except KeyboardInterrupt:
-        sys.exit(0)
-    finally:
-        signal.signal(signal.SIGTERM, former)
 
 
 def _order(name: str) -> date:

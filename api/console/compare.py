@@ -84,7 +84,7 @@ def compare(visit: Auditing) -> Response:
         between = Between(first.position, last.position)
         question = ("compare", between, partner)
         found = Compared({}, [], None)
-        if visit.partner in {None, partner}:
+        if visit.sees(partner):
             after = max(between.since, cursors.decode(question, visit.given("cursor")))
             found = compared(tx, between, partner, after, PAGE)
     # All pages are of the same two moments.

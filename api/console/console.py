@@ -8,9 +8,9 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from api.console import compare, desk, inventory, offer, partners, runs, sign_in, tokens
-from api.console.console_route import HEADERS, ConsoleRoute, refused
-from api.console.rendering import CONSOLE
-from api.console.visits import Visitor
+from api.console.console_route import HEADERS, ConsoleRoute, lead_to_sign_in, refuse
+from api.console.session import CONSOLE
+from api.console.visits import SignedOut, Visitor
 
 PARTS = (sign_in, inventory, offer, runs, compare, desk, partners, tokens)
 
@@ -28,8 +28,8 @@ class Static(StaticFiles):
 
 def add_console(app: FastAPI) -> None:
     """Opens the console at /console."""
-    # What no route of it takes is refused on a page, too.
-    app.state.refusing = {CONSOLE: refused}
+    app.state.refusals = {CONSOLE: refuse}
+    app.add_exception_handler(SignedOut, lead_to_sign_in)
     app.mount(f"{CONSOLE}/static", Static(directory=Path(__file__).parent / "static"))
     for part in PARTS:
         app.include_router(part.router)

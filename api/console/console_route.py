@@ -2,7 +2,6 @@
 it is used.
 """
 
-import logging
 from http import HTTPStatus
 from typing import Any
 
@@ -12,11 +11,9 @@ from fastapi.responses import RedirectResponse
 from api.console.moment import link
 from api.console.rendering import SIGN_IN, page, render
 from api.console.session import Session
-from api.console.visits import SignedOut, Visit, sessions_of
-from api.problems import Problem, problem_of
+from api.console.visits import Visit
+from api.problems import Problem
 from api.read_again import Handler, ReadAgain
-
-logger = logging.getLogger("offer_ledger")
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -37,18 +34,27 @@ class ConsoleRoute(ReadAgain):
         handle = super().get_route_handler()
 
         async def answer(request: Request) -> Response:
-            try:
-                response = await handle(request)
-            except Exception as error:  # noqa: BLE001 - whatever it is, people get a page
-                return refused(request, error)
-            return _completed(request, response)
+            return _completed(request, await handle(request))
 
         return answer
 
 
-def refused(request: Request, error: Exception) -> Response:
+def refuse(request: Request, problem: Problem) -> Response:
     """The page that says no."""
-    return _completed(request, _refused(request, error))
+    told: dict[str, Any] = {"problem": problem, "trace_id": request.state.trace_id}
+    visit: Visit | None = getattr(request.state, "visit", None)
+    if visit is None:
+        response = page("problem.html", problem.title, problem.status, **told)
+    else:
+        response = render(visit, "problem.html", problem.title, problem.status, **told)
+    response.headers.update(problem.headers)
+    return _completed(request, response)
+
+
+def lead_to_sign_in(request: Request, _: Exception) -> Response:
+    """And back again, if it was a page that was asked for."""
+    following = {"next": f"{request.url.path}?{request.url.query}".rstrip("?")} if request.method == "GET" else {}
+    return _completed(request, RedirectResponse(link(SIGN_IN, following), HTTPStatus.SEE_OTHER))
 
 
 def _completed(request: Request, response: Response) -> Response:
@@ -58,42 +64,15 @@ def _completed(request: Request, response: Response) -> Response:
     return response
 
 
-def _refused(request: Request, error: Exception) -> Response:
-    if isinstance(error, SignedOut):
-        return _to_sign_in(request)
-    problem = problem_of(error)
-    if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        told = (request.method, request.url.path, problem.detail, request.state.trace_id)
-        logger.error("%s %s: %s (traceId %s)", *told, exc_info=error)
-    response = _problem_page(request, problem)
-    response.headers.update(problem.headers)
-    return response
-
-
-def _to_sign_in(request: Request) -> Response:
-    """And back again, if it was a page that was asked for."""
-    following = {"next": f"{request.url.path}?{request.url.query}".rstrip("?")} if request.method == "GET" else {}
-    return RedirectResponse(link(SIGN_IN, following), HTTPStatus.SEE_OTHER)
-
-
-def _problem_page(request: Request, problem: Problem) -> Response:
-    told: dict[str, Any] = {"problem": problem, "trace_id": request.state.trace_id}
-    visit: Visit | None = getattr(request.state, "visit", None)
-    if visit is None:
-        return page("problem.html", problem.title, problem.status, **told)
-    return render(visit, "problem.html", problem.title, problem.status, **told)
-
-
 def _renew(request: Request, response: Response) -> None:
     visit: Visit | None = getattr(request.state, "visit", None)
     if visit is None or "set-cookie" in response.headers:
         return
     session, now = visit.session, visit.service.clock()
     if session.is_to_be_renewed(now):
-        keep(request, response, sessions_of(visit.service).begin(session.token_sha256, now, session.key))
+        keep(request, response, visit.service.sessions.begin(session.token_sha256, now, session.key))
 
 
 def keep(request: Request, response: Response, session: Session) -> None:
     """Gives the browser the session's cookie."""
-    service = request.app.state.service
-    sessions_of(service).keep(response, session, secure=request.url.scheme == "https")
+    request.app.state.service.sessions.keep(response, session, secure=request.url.scheme == "https")

@@ -10,7 +10,8 @@ from fastapi.responses import RedirectResponse
 from api.console.charts import CountsChart, counts_chart
 from api.console.console_route import ConsoleRoute
 from api.console.moment import evenly, link
-from api.console.rendering import CONSOLE, OFFERS, render
+from api.console.rendering import OFFERS, render
+from api.console.session import CONSOLE
 from api.console.visits import Visit, Visitor
 from api.offer_pages import offer_page
 from domain.store.commit import Head, head_at_position
@@ -35,7 +36,7 @@ def begin(request: Request) -> Response:
 @router.get(OFFERS)
 def list_offers(visit: Visitor) -> Response:
     wanted = _wanted(visit)
-    visible = visit.partner in {None, wanted.partner}
+    visible = visit.sees(wanted.partner)
     body = offer_page(visit.service.ledger, wanted, visit.moment.asked, visit.given("cursor"), PAGE, visible=visible)
     told: dict[str, Any] = {"counts": None, "chart": None}
     if visit.may_audit and visible:

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from msgspec import Struct
 
-from api.as_of import PRESENT, Asked, asked
+from api.as_of import PRESENT, Asked, require_one
 from api.console.words import read_number
 from api.offer_pages import then_of
 from api.problems import validation_error
@@ -14,11 +14,9 @@ from api.schemas.messages import Complaint
 from api.schemas.times import NOT_A_TIME, read_time
 from api.wiring import Service
 from domain.store.commit import head_of
-from domain.values import EPOCH
+from domain.values import EPOCH, utc_text
 
 AS_OF, AS_OF_POSITION = "asOf", "asOfPosition"
-CARRIED = (AS_OF, AS_OF_POSITION)
-"""The parameters that every link takes along."""
 _INPUT = "%Y-%m-%dT%H:%M:%S"
 
 
@@ -40,7 +38,7 @@ class Moment(Struct, frozen=True):
     def params(self) -> dict[str, str]:
         """What a link to the same moment says."""
         if self.asked.as_of is not None:
-            return {AS_OF: time_param(self.asked.as_of)}
+            return {AS_OF: utc_text(self.asked.as_of)}
         return {} if self.asked.position is None else {AS_OF_POSITION: str(self.asked.position)}
 
     @property
@@ -62,7 +60,8 @@ def moment_of(service: Service, query: Mapping[str, str]) -> Moment:
 
 def _asked(query: Mapping[str, str]) -> Asked:
     time, position = query.get(AS_OF, "").strip(), read_number(query, AS_OF_POSITION)
-    return asked(time_param(read_moment(time, AS_OF)) if time else None, position)
+    require_one(time or None, position)
+    return Asked(read_moment(time, AS_OF) if time else None, position)
 
 
 def read_moment(text: str, name: str) -> datetime:
@@ -89,10 +88,6 @@ def _whole_second(moment: datetime) -> datetime:
 def input_value(moment: datetime) -> str:
     """As a field for a date and a time has it."""
     return moment.strftime(_INPUT)
-
-
-def time_param(moment: datetime) -> str:
-    return moment.isoformat().replace("+00:00", "Z")
 
 
 def link(path: str, *params: Mapping[str, object]) -> str:

@@ -2,7 +2,6 @@
 
 from http import HTTPStatus
 from typing import Any
-from uuid import UUID
 
 import msgspec
 from fastapi import APIRouter, Response
@@ -14,7 +13,7 @@ from api.console.moment import read_moment
 from api.console.offer_windows import chart_of, windows_of
 from api.console.rendering import OFFERS, render, title_of
 from api.console.visits import Auditing, OperatorForm, Visit
-from api.offer_pages import find_offer
+from api.offer_pages import find_visible
 from api.problems import not_found
 from api.schemas.query import uid
 from domain.events import FlightScheduled
@@ -28,7 +27,7 @@ from projections.inventory import OfferView
 
 EVENTS_SHOWN = 25
 OFFER = f"{OFFERS}/{{offer_uid}}"
-MayReadFlights = (Role.AUDITOR, Role.OPERATOR)
+FLIGHT_READERS = (Role.AUDITOR, Role.OPERATOR)
 
 router = APIRouter(include_in_schema=False, route_class=ConsoleRoute)
 
@@ -41,7 +40,7 @@ def show_offer(visit: Auditing, offer_uid: str) -> Response:
         shown = offer.version if until is None else min(until, offer.version)
         events = history.page_back(tx, offer.offer_uid, shown + 1, EVENTS_SHOWN)
         windows = windows_of(tx, visit, offer)
-        flights = _flights(tx, visit, offer) if visit.may(*MayReadFlights) else None
+        flights = _flights(tx, visit, offer) if visit.may(*FLIGHT_READERS) else None
     content = msgspec.json.decode(offer.content)
     return render(
         visit,
@@ -85,16 +84,15 @@ def send_image(visit: Auditing, offer_uid: str, name: str) -> Response:
 
 def visible_offer(tx: Cursor, visit: Visit, offer_uid: str) -> OfferView:
     """The offer at the moment. Raises Problem 404, also for what is another partner's."""
-    named = uid(offer_uid)
-    offer = find_offer(visit.service.ledger, tx, named, visit.moment.asked) if named else None
-    if offer is None or visit.partner not in {None, offer.partner}:
+    offer = find_visible(visit.service.ledger, tx, visit.partner, offer_uid, visit.moment.asked)
+    if offer is None:
         raise not_found("offer at this moment" if visit.moment.is_past else "offer")
     return offer
 
 
 def _flights(tx: Cursor, visit: Visit, offer: OfferView) -> list[dict[str, Any]]:
     """In the order of their starts."""
-    wanted = EventFilter(offer_uid=UUID(str(offer.offer_uid)), type=FlightScheduled.TOPIC)
+    wanted = EventFilter(offer_uid=offer.offer_uid, type=FlightScheduled.TOPIC)
     page = event_list.page(tx, wanted, 0, MAX_FLIGHTS, visit.moment.position)
     flights = [
         {change["field"].removeprefix("/"): change["after"] for change in item.changes}

@@ -4,11 +4,11 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from api import cursors
 from api.console.charts import Axis, BarsChart, bars_chart
 from api.console.visits import Visit
+from api.redemption_windows import as_seen
 from domain.activation import WindowState
 from domain.store.cursor import Cursor
 from domain.values import Status
@@ -66,14 +66,9 @@ def windows_of(tx: Cursor, visit: Visit, offer: OfferView) -> Windows:
         elif len(found) == SHOWN and not ended:
             place = _Place(1, *START)
     following = visit.here(**{PARAM: cursors.encode(question, place)}) if place else None
-    return Windows([_as_seen(visit, window) for window in found], following)
-
-
-def _as_seen(visit: Visit, window: WindowView) -> WindowView:
-    """A partner knows its customers by their pseudonyms."""
-    if visit.partner is None:
-        return window
-    return replace(window, customer_id=visit.service.pseudonyms.of(visit.partner, window.customer_id))
+    if visit.partner is not None:
+        found = [as_seen(visit.service, visit.partner, window) for window in found]
+    return Windows(found, following)
 
 
 def chart_of(visit: Visit, offer: OfferView, windows: list[WindowView]) -> WindowsChart | None:

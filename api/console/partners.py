@@ -9,6 +9,7 @@ from fastapi.responses import RedirectResponse
 from api.console.console_route import ConsoleRoute
 from api.console.moment import link
 from api.console.rendering import PARTNERS, QUOTA, render
+from api.console.tokens import tokens_of
 from api.console.visits import Operating, OperatorForm, Sending, Submission, Visit
 from api.naming import MAX_LIMIT, PARTNER_NAME, is_partner_name
 from api.problems import Problem, not_found, validation_error
@@ -19,7 +20,6 @@ from domain.redemption_window import MAX_DAYS, MIN_DAYS
 from domain.store.cursor import Cursor
 from domain.values import MissingFromFile, PartnerSettings
 from projections.partners import PartnerView, list_partners, settings_at
-from projections.tokens import list_tokens, tokens_at
 
 BOUNDS = {"most": MAX_LIMIT, "days": (MIN_DAYS, MAX_DAYS)}
 
@@ -47,7 +47,7 @@ def show_partner(visit: Operating, name: str) -> Response:
         settings = settings_at(tx, name, visit.moment.position)
         if settings is None:
             raise not_found("partner at this moment")
-        tokens = tokens_at(tx, visit.moment.position) if visit.moment.is_past else list_tokens(tx)
+        tokens = tokens_of(tx, visit.moment)
         quota = _quotas(tx, visit, [name]).get(name)
     return render(
         visit,

@@ -12,10 +12,10 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from api.console.visits import AUDITORS, Visit, sessions_of
+from api.console.session import CONSOLE
+from api.console.visits import AUDITORS, DECIDERS, EVERYBODY, Visit
 from domain.values import Role, utc_text
 
-CONSOLE = "/console"
 OFFERS, RUNS, COMPARE, DESK = (f"{CONSOLE}/{name}" for name in ("offers", "runs", "compare", "desk"))
 PARTNERS, TOKENS, QUOTA = (f"{CONSOLE}/{name}" for name in ("partners", "tokens", "quota"))
 SIGN_IN, SIGN_OUT = f"{CONSOLE}/sign-in", f"{CONSOLE}/sign-out"
@@ -34,10 +34,10 @@ class Place(NamedTuple):
 
 
 PLACES = (
-    Place("Offers", OFFERS, tuple(Role)),
+    Place("Offers", OFFERS, EVERYBODY),
     Place("Runs", RUNS, AUDITORS),
     Place("Compare", COMPARE, AUDITORS),
-    Place("Redemption desk", DESK, (Role.PUBLISHER, Role.AUDITOR, Role.OPERATOR)),
+    Place("Redemption desk", DESK, DECIDERS),
     Place("Quota", QUOTA, (Role.PARTNER,)),
     Place("Partners", PARTNERS, (Role.OPERATOR,)),
     Place("Tokens", TOKENS, (Role.OPERATOR,)),
@@ -46,7 +46,6 @@ PLACES = (
 
 def render(visit: Visit, template: str, title: str, status: HTTPStatus = HTTPStatus.OK, **told: Any) -> Response:
     """A page of somebody who is signed in."""
-    sessions = sessions_of(visit.service)
     return page(
         template,
         title,
@@ -54,7 +53,7 @@ def render(visit: Visit, template: str, title: str, status: HTTPStatus = HTTPSta
         visit=visit,
         moment=visit.moment,
         places=[place for place in PLACES if visit.caller.role in place.roles],
-        form_token=sessions.form_token(visit.session),
+        form_token=visit.service.sessions.form_token(visit.session),
         **told,
     )
 
@@ -111,8 +110,8 @@ def in_words(word: str) -> str:
     return spaced.replace("_", " ").replace("-", " ")
 
 
-def counted(count: int, one: str, many: str | None = None) -> str:
-    return f"{count:,} {one if count == 1 else many or f'{one}s'}"
+def counted(count: int, one: str) -> str:
+    return f"{count:,} {one if count == 1 else f'{one}s'}"
 
 
 def _short(value: Any) -> Any:

@@ -1,14 +1,12 @@
 """Which runs have there been, what became of each offer in one, and which difference did it make?"""
 
 from datetime import datetime
-from itertools import islice
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from fastapi import APIRouter, Response
 from msgspec.structs import replace
 
-from api import cursors
 from api.console.charts import shares
 from api.console.compare import Compared, compared
 from api.console.console_route import ConsoleRoute
@@ -16,17 +14,18 @@ from api.console.inventory import CHANNELS
 from api.console.rendering import RUNS, render
 from api.console.visits import Auditing, Visit
 from api.problems import not_found
-from api.run_report import run_document, run_items
+from api.run_report import item_page, run_document, run_page
 from api.schemas.query import uid
+from api.schemas.runs import OutcomeName
 from domain.run import Run, RunState
 from domain.store.commit import span_of_run
-from domain.store.runs import RunFilter, find_run, select_runs
+from domain.store.runs import RunFilter, find_run
 from domain.values import Channel
 from projections.net_changes import Between
 
 PAGE = 50
 STATES = tuple(map(str, RunState))
-OUTCOMES = ("created", "updated", "unchanged", "paused", "failed", "deleted", "restored", "discrepancy", "unknown")
+OUTCOMES: tuple[str, ...] = get_args(OutcomeName)
 CHANGES_SHOWN = 20
 
 router = APIRouter(include_in_schema=False, route_class=ConsoleRoute)
@@ -42,19 +41,14 @@ def list_runs(visit: Auditing) -> Response:
         state=RunState(state) if state and not visit.moment.is_past else None,
         accepted_by=visit.moment.at if visit.moment.is_past else None,
     )
-    after = cursors.decode(wanted, visit.given("cursor"))
-    found: list[tuple[int, Run]] = []
-    if visit.partner in {None, wanted.partner}:
-        with visit.service.ledger.reading() as tx:
-            found = list(select_runs(tx, wanted, after, PAGE + 1))
-    more = found[PAGE - 1][0] if len(found) > PAGE else None
-    following = visit.here(cursor=cursors.encode(wanted, more)) if more else None
+    visible = visit.sees(wanted.partner)
+    found, cursor = run_page(visit.service.ledger, wanted, visit.given("cursor"), PAGE, visible=visible)
     return render(
         visit,
         "runs.html",
         "Runs",
-        runs=[_document(visit, run) for _, run in found[:PAGE]],
-        following=following,
+        runs=[_document(visit, run) for run in found],
+        following=cursor and visit.here(cursor=cursor),
         wanted=wanted,
         states=STATES,
         channels=CHANNELS,
@@ -68,11 +62,12 @@ def show_run(visit: Auditing, run_id: str) -> Response:
     with visit.service.ledger.reading() as tx:
         named = uid(run_id)
         run = find_run(tx, named) if named else None
-        if run is None or visit.partner not in {None, run.partner} or run.accepted_at > visit.moment.at:
+        if run is None or not visit.sees(run.partner) or run.accepted_at > visit.moment.at:
             raise not_found("run at this moment" if visit.moment.is_past else "run")
         run = _then(run, visit.moment.at)
-        after = cursors.decode(("items", run.run_id, outcome), visit.given("cursor"))
-        items = list(islice(run_items(tx, run.run_id, outcome, after), PAGE + 1)) if run.is_finished else []
+        items, cursor = list[Any](), None
+        if run.is_finished:
+            items, cursor = item_page(tx, run.run_id, outcome, visit.given("cursor"), PAGE)
         span = span_of_run(tx, run.run_id) if run.is_finished else None
         made: Compared | None = None
         if span:
@@ -80,9 +75,6 @@ def show_run(visit: Auditing, run_id: str) -> Response:
     # What its owner has told, it has told now.
     progress = None if run.is_finished or visit.moment.is_past else visit.service.runs.progress(run)
     counts: dict[str, int] = msgspec.to_builtins(run.counts) if run.counts else {}
-    following = None
-    if len(items) > PAGE:
-        following = visit.here(cursor=cursors.encode(("items", run.run_id, outcome), items[PAGE][0]))
     return render(
         visit,
         "run.html",
@@ -92,9 +84,9 @@ def show_run(visit: Auditing, run_id: str) -> Response:
         progress=progress,
         counts={kind: count for kind, count in counts.items() if count},
         shares=shares(counts),
-        items=[item for _, item in items[:PAGE]],
+        items=items,
         outcome=outcome,
-        following=following,
+        following=cursor and visit.here(cursor=cursor),
         made=made,
         span=span,
     )

@@ -16,7 +16,7 @@ from msgspec import Struct
 from domain.values import to_microseconds
 
 COOKIE = "offer-ledger-console"
-PATH = "/console"
+CONSOLE = "/console"
 LASTS = timedelta(hours=1)
 RENEWED_AFTER = timedelta(minutes=1)
 """Whoever goes on looking stays signed in."""
@@ -67,7 +67,7 @@ class Sessions:
             COOKIE,
             str(self._serializer.dumps(msgspec.to_builtins(session))),
             max_age=int(LASTS.total_seconds()),
-            path=PATH,
+            path=CONSOLE,
             secure=secure,
             httponly=True,
             samesite="lax",
@@ -82,4 +82,4 @@ class Sessions:
 
 
 def forget(response: Response) -> None:
-    response.delete_cookie(COOKIE, path=PATH, httponly=True, samesite="lax")
+    response.delete_cookie(COOKIE, path=CONSOLE, httponly=True, samesite="lax")

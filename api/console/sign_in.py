@@ -7,9 +7,9 @@ from fastapi.responses import RedirectResponse
 
 from api.auth import Here, digest_secret, find_caller
 from api.console.console_route import ConsoleRoute, keep
-from api.console.rendering import CONSOLE, OFFERS, SIGN_IN, SIGN_OUT, page
-from api.console.session import forget
-from api.console.visits import Fields, require_own_form, sessions_of
+from api.console.rendering import OFFERS, SIGN_IN, SIGN_OUT, page
+from api.console.session import CONSOLE, forget
+from api.console.visits import Fields, require_own_form, signed_in
 from projections.tokens import Caller
 
 router = APIRouter(include_in_schema=False, route_class=ConsoleRoute)
@@ -17,9 +17,8 @@ router = APIRouter(include_in_schema=False, route_class=ConsoleRoute)
 
 @router.get(SIGN_IN)
 def show_sign_in(request: Request, service: Here) -> Response:
-    session = sessions_of(service).find(request, service.clock())
-    caller = find_caller(service, session.token_sha256) if session else None
-    return _page(request.query_params.get("next", ""), caller)
+    found = signed_in(request, service)
+    return _page(request.query_params.get("next", ""), found[1] if found else None)
 
 
 @router.post(SIGN_IN)
@@ -29,13 +28,13 @@ def sign_in(request: Request, service: Here, fields: Fields) -> Response:
     if caller is None:
         return _page(fields.get("next", ""), status=HTTPStatus.UNAUTHORIZED)
     response = RedirectResponse(_following(fields.get("next", "")), HTTPStatus.SEE_OTHER)
-    keep(request, response, sessions_of(service).begin(digest, service.clock()))
+    keep(request, response, service.sessions.begin(digest, service.clock()))
     return response
 
 
 @router.post(SIGN_OUT)
 def sign_out(request: Request, service: Here, fields: Fields) -> Response:
-    sessions = sessions_of(service)
+    sessions = service.sessions
     if session := sessions.find(request, service.clock()):
         require_own_form(sessions, session, fields)
     response = RedirectResponse(SIGN_IN, HTTPStatus.SEE_OTHER)

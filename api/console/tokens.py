@@ -9,13 +9,14 @@ from fastapi.responses import RedirectResponse
 
 from api.auth import digest_secret
 from api.console.console_route import ConsoleRoute
-from api.console.moment import read_moment
+from api.console.moment import Moment, read_moment
 from api.console.rendering import TOKENS, render
 from api.console.visits import Operating, OperatorForm, Submission, Visit
-from api.naming import DEFAULT_REQUESTS_PER_MINUTE, MAX_LIMIT, TOKEN_NAME, is_token_name, new_secret
+from api.naming import DEFAULT_REQUESTS_PER_MINUTE, MAX_LIMIT, TOKEN_NAME, TOKEN_PARTNER, is_token_name, new_secret
 from api.problems import Problem, problem_of, validation_error
 from api.schemas.messages import Complaint
 from domain.refusals import Refused
+from domain.store.cursor import Cursor
 from domain.token import CreateToken, RevokeToken
 from domain.values import Role, to_microseconds, utc_text
 from projections.partners import list_partners
@@ -52,7 +53,7 @@ def revoke_token(submission: OperatorForm) -> Response:
 
 def _page(visit: Visit, status: HTTPStatus = HTTPStatus.OK, **told: Any) -> Response:
     with visit.service.ledger.reading() as tx:
-        tokens = tokens_at(tx, visit.moment.position) if visit.moment.is_past else list_tokens(tx)
+        tokens = tokens_of(tx, visit.moment)
         partners = [partner.name for partner in list_partners(tx)]
     rows = [(token, state_of(token, visit.moment.at)) for token in tokens]
     nothing: dict[str, Any] = {"problem": None, "sent": {}, "created": None, "secret": None}
@@ -60,6 +61,11 @@ def _page(visit: Visit, status: HTTPStatus = HTTPStatus.OK, **told: Any) -> Resp
     return render(
         visit, "tokens.html", "Tokens", status, rows=rows, partners=partners, roles=ROLES, first=first, **nothing | told
     )
+
+
+def tokens_of(tx: Cursor, moment: Moment) -> list[TokenView]:
+    """As they are, or as they were. A token that has just been made is among those that are."""
+    return tokens_at(tx, moment.position) if moment.is_past else list_tokens(tx)
 
 
 def state_of(token: TokenView, at: datetime) -> str:
@@ -78,7 +84,7 @@ def _command(submission: Submission, secret_sha256: str) -> CreateToken:
     if role not in ROLES:
         broken.append(Complaint(("role",), f"must be one of {', '.join(ROLES)}"))
     if (role == Role.PARTNER) != (partner is not None):
-        broken.append(Complaint(("partner",), "must be given for the role partner, and for no other"))
+        broken.append(Complaint(("partner",), TOKEN_PARTNER))
     ends = submission.given("expires_at")
     expires_at = read_moment(ends, "expires_at") if ends else None
     if expires_at and expires_at <= submission.visit.service.clock():

@@ -12,20 +12,22 @@ from api.auth import Here, find_caller, require_role
 from api.console.moment import Moment, link, moment_of
 from api.console.session import Session, Sessions
 from api.console.words import read_choice, read_id, read_number
+from api.json_body import MAX_BYTES, receive
+from api.media_types import require_form
 from api.problems import Problem, validation_error
 from api.schemas.messages import Complaint
 from api.wiring import Service
 from domain.values import Origin, Role, Source
 from projections.tokens import Caller
 
-MAX_FORM_BYTES = 64 * 1024
-FORM = "application/x-www-form-urlencoded"
 OWN_SITE, BY_HAND = "same-origin", "none"
 """Where browsers say that a form comes from (Fetch Metadata, W3C)."""
 FORM_TOKEN = "form_token"  # noqa: S105 - the name of the field
 EVERYBODY = tuple(Role)
 AUDITORS = (Role.PARTNER, Role.AUDITOR, Role.OPERATOR)
 """Who may see what the audit calls tell."""
+DECIDERS = (Role.PUBLISHER, Role.AUDITOR, Role.OPERATOR)
+"""Who may ask what customers are owed."""
 
 
 class SignedOut(Exception):  # noqa: N818 - it says what is the case
@@ -47,8 +49,12 @@ class Visit(Struct, frozen=True):
 
     @property
     def partner(self) -> str | None:
-        """Whose things alone are seen; None: everybody's."""
+        """Whose things alone it sees; None: everybody's."""
         return self.caller.partner
+
+    def sees(self, partner: str | None) -> bool:
+        """Whether a partner's things are for it to see; None: everybody's."""
+        return self.partner in {None, partner}
 
     @property
     def origin(self) -> Origin:
@@ -87,32 +93,35 @@ class Visit(Struct, frozen=True):
         return read_choice(self.query, name, words)
 
 
-def sessions_of(service: Service) -> Sessions:
-    return Sessions(service.session_secret)
+def signed_in(request: Request, service: Service) -> tuple[Session, Caller] | None:
+    """Who it is, if a session lasts and its token is in use."""
+    session = service.sessions.find(request, service.clock())
+    caller = find_caller(service, session.token_sha256) if session else None
+    return (session, caller) if session and caller else None
 
 
 def visiting(*roles: Role) -> Callable[[Request, Service], Visit]:
     """A dependency that gives the visit, if somebody of these roles is signed in. Raises SignedOut, and what `may` raises."""
 
-    def visit(request: Request, service: Here) -> Visit:
-        session = sessions_of(service).find(request, service.clock())
-        caller = find_caller(service, session.token_sha256) if session else None
-        if session is None or caller is None:
+    def begin(request: Request, service: Here) -> Visit:
+        found = signed_in(request, service)
+        if found is None:
             raise SignedOut
+        session, caller = found
         try:
             require_role(request, service, caller, roles)
             moment = moment_of(service, request.query_params)
         except Problem:  # its page has the menu all the same
             request.state.visit = Visit(request, service, session, caller, moment_of(service, {}))
             raise
-        request.state.visit = found = Visit(request, service, session, caller, moment)
-        return found
+        request.state.visit = visit = Visit(request, service, session, caller, moment)
+        return visit
 
-    return visit
+    return begin
 
 
 Visitor = Annotated[Visit, Depends(visiting(*EVERYBODY))]
-Deciding = Annotated[Visit, Depends(visiting(Role.PUBLISHER, Role.AUDITOR, Role.OPERATOR))]
+Deciding = Annotated[Visit, Depends(visiting(*DECIDERS))]
 Sending = Annotated[Visit, Depends(visiting(Role.PARTNER))]
 Auditing = Annotated[Visit, Depends(visiting(*AUDITORS))]
 Operating = Annotated[Visit, Depends(visiting(Role.OPERATOR))]
@@ -125,13 +134,8 @@ async def fields_of(request: Request) -> dict[str, str]:
     """What a form has sent. Raises Problem 403, 413, 415 or 422."""
     if request.headers.get("Sec-Fetch-Site", OWN_SITE) not in {OWN_SITE, BY_HAND}:
         raise Problem(HTTPStatus.FORBIDDEN, "foreign-form", "The form is from another site.")
-    if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != FORM:
-        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", f"Send {FORM}.")
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > MAX_FORM_BYTES:
-            raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "content-too-large", "The form is too large.")
+    require_form(request)
+    body = await receive(request, MAX_BYTES)
     try:
         return dict(parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=100))
     except ValueError:
@@ -170,7 +174,7 @@ def submitting(*roles: Role) -> Callable[[Any, Any], Submission]:
     moment."""
 
     def submit(visit: Annotated[Visit, Depends(visiting(*roles))], fields: Fields) -> Submission:
-        require_own_form(sessions_of(visit.service), visit.session, fields)
+        require_own_form(visit.service.sessions, visit.session, fields)
         if visit.moment.is_past:
             raise Problem(HTTPStatus.CONFLICT, "in-the-past", "Nothing can be changed in the past.")
         return Submission(visit, fields)

@@ -1,7 +1,8 @@
 """Which pages are there to look at, on an empty ledger and on one with everything?"""
 
 from api.console.moment import AS_OF_POSITION
-from api.console.rendering import COMPARE, CONSOLE, DESK, OFFERS, PARTNERS, RUNS, TOKENS
+from api.console.rendering import COMPARE, DESK, OFFERS, PARTNERS, RUNS, TOKENS
+from api.console.session import CONSOLE
 from api.wiring import Service
 from domain.store.commit import head_of
 from domain.store.runs import RunFilter, select_runs

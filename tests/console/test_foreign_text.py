@@ -5,7 +5,8 @@ from uuid import uuid4
 
 import pytest
 
-from api.console.rendering import COMPARE, CONSOLE, DESK, OFFERS, PARTNERS, RUNS, SIGN_IN, TOKENS
+from api.console.rendering import COMPARE, DESK, OFFERS, PARTNERS, RUNS, SIGN_IN, TOKENS
+from api.console.session import CONSOLE
 from api.wiring import Service
 from domain.activation import Activate
 from domain.activation_group import ActivationRequest

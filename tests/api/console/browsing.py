@@ -6,7 +6,8 @@ import httpx2
 
 from api.console.rendering import OFFERS, SIGN_IN
 from api.console.session import COOKIE
-from api.console.visits import FORM, FORM_TOKEN
+from api.console.visits import FORM_TOKEN
+from api.media_types import FORM
 from tests.harness import Call
 
 _FORM_TOKEN = re.compile(rf'name="{FORM_TOKEN}" value="([0-9a-f]+)"')

@@ -9,7 +9,8 @@ import pytest
 
 from api.console.console import PARTS
 from api.console.moment import AS_OF_POSITION
-from api.console.rendering import CONSOLE, OFFERS, SIGN_IN, SIGN_OUT, TOKENS
+from api.console.rendering import OFFERS, SIGN_IN, SIGN_OUT, TOKENS
+from api.console.session import CONSOLE
 from api.console.visits import FORM_TOKEN
 from api.wiring import Service
 from domain.store.commit import head_of

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.console.moment import evenly, link, read_moment, time_param
+from api.console.moment import evenly, link, read_moment
 from api.problems import Problem
+from domain.values import utc_text
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -40,7 +41,7 @@ def test_what_is_no_time_is_refused_by_its_name(text: str) -> None:
 
 @given(st.datetimes(min_value=datetime(1970, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001 - hypothesis adds the zone
 def test_a_link_says_a_moment_to_the_microsecond(moment: datetime) -> None:
-    assert read_moment(time_param(moment), "asOf") == moment
+    assert read_moment(utc_text(moment), "asOf") == moment
 
 
 def test_of_a_parameter_that_is_given_twice_the_later_one_counts_and_an_empty_one_is_left_out() -> None:
