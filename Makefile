@@ -37,7 +37,7 @@ imports: $(VENV)/.ready
 	@$(BIN)/lint-imports
 
 browser: ## Chromium and axe-core for the tests of the console, where they can be installed
-	@sh tests/console/bring.sh
+	@sh tests/browser/bring.sh
 
 # Many tests wait for something: four at a time take less than two do, on two cores too.
 AT_ONCE ?= 4
@@ -46,15 +46,15 @@ unit: $(VENV)/.ready
 	@$(BIN)/pytest -n $(AT_ONCE)
 
 # What the database matters to; all of it would take too long every time.
-ON_POSTGRES := tests/domain/store tests/domain/test_ledger.py tests/domain/test_run_ledger.py tests/domain/test_trace_ledger.py \
-	tests/projections tests/api/test_audit_stream.py tests/api/test_merchant_concurrency.py tests/api/test_standby.py tests/api/console/test_pages.py tests/api/console/test_past.py tests/api/cli/test_backup.py tests/api/cli/test_replay.py \
+ON_POSTGRES := tests/domain/store tests/domain/ledgers/test_ledger.py tests/domain/ledgers/test_run_ledger.py tests/domain/ledgers/test_single_request_ledger.py \
+	tests/projections tests/api/audit/test_audit_stream.py tests/api/channels/merchant/test_merchant_concurrency.py tests/api/dependencies/test_replica.py tests/api/console/test_pages.py tests/api/console/test_past.py tests/api/cli/commands/test_backup.py tests/api/cli/commands/test_replay.py \
 	tests/faults/test_mixed_kill.py tests/faults/test_full.py tests/faults/test_two_hosts.py
 
 unit-postgres: $(VENV)/.ready ## the same on a real PostgreSQL, as far as the database matters
 	@OFFER_LEDGER_TEST_ENGINE=postgresql $(BIN)/pytest -n $(AT_ONCE) -q --no-header -r fE $(ON_POSTGRES)
 
 test-long: $(VENV)/.ready ## laws tried at length, everything on PostgreSQL, 300 kills on either database, 100,000 commits that are followed (hours)
-	@OFFER_LEDGER_TEST_THOROUGH=1 $(BIN)/pytest -n $(AT_ONCE) tests/domain tests/projections tests/api/test_fuzz.py tests/api/test_replay.py
+	@OFFER_LEDGER_TEST_THOROUGH=1 $(BIN)/pytest -n $(AT_ONCE) tests/domain tests/projections tests/api/test_fuzz.py tests/api/export/test_replay.py
 	@OFFER_LEDGER_TEST_ENGINE=postgresql $(BIN)/pytest -n $(AT_ONCE) -r fE tests/domain tests/projections tests/api
 	@OFFER_LEDGER_TEST_ENGINE=postgresql OFFER_LEDGER_TEST_KILLS=300 $(BIN)/pytest -s tests/faults/test_mixed_kill.py
 	@OFFER_LEDGER_TEST_KILLS=300 $(BIN)/pytest -s tests/faults/test_mixed_kill.py
@@ -79,4 +79,4 @@ lock: ## refresh requirements.txt from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --extra dev --upgrade pyproject.toml --output-file requirements.txt
 
 clean: ## remove the environment and all caches (never the ledger)
-	@rm -rf $(VENV) build *.egg-info tests/console/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) build *.egg-info tests/browser/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

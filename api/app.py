@@ -11,42 +11,40 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api import (
-    activation_batch,
-    activations,
-    audit,
-    audit_events,
-    audit_stream,
-    batch,
-    health,
-    merchants,
-    offers,
-    offers_files,
-    redemption_feed,
-    redemption_windows,
-    redemptions,
-    runs,
-    verdicts,
-)
-from api.auth import may
-from api.console.console import add_console
-from api.group_commit import GroupCommit
-from api.leaving import Leaving
-from api.lookout import Lookout
-from api.lookups import Lookups
-from api.positions import Positions, describe, with_position
-from api.problems import handle_problems
-from api.run_desk import RunDesk
-from api.schemas.activations import ActivationRequest, FlightRequest
-from api.schemas.batch import BatchRequest
-from api.schemas.merchant import MerchantOffer
-from api.schemas.offers_file import OffersFileRequest
-from api.schemas.problem import ProblemReply
-from api.schemas.query import no_parameters
-from api.schemas.redemptions import RedemptionRequest, ReversalRequest
-from api.single_requests import SingleRequests
-from api.standby import standby_of
-from api.streams import Streams
+from api import health
+from api.audit import diff_routes as audit
+from api.audit import event_routes as audit_events
+from api.audit import stream_routes as audit_stream
+from api.channels import batch_routes as batch
+from api.channels import merchant_routes as merchants
+from api.channels import offers_file_routes as offers_files
+from api.channels.merchant_queue import SingleRequests
+from api.console.app import add_console
+from api.dependencies.authentication import may
+from api.dependencies.caller_lookup import Lookups
+from api.dependencies.replica import standby_of
+from api.http.ledger_position import Positions, describe, with_position
+from api.http.problem_schemas import ProblemReply
+from api.http.problems import handle_problems
+from api.http.query_params import no_parameters
+from api.intake.batch_schemas import BatchRequest
+from api.intake.merchant_schemas import MerchantOffer
+from api.intake.offers_file_schemas import OffersFileRequest
+from api.offers import routes as offers
+from api.redemption import activation_batch_routes as activation_batch
+from api.redemption import activation_routes as activations
+from api.redemption import feed_routes as redemption_feed
+from api.redemption import redemption_routes as redemptions
+from api.redemption import verdict_routes as verdicts
+from api.redemption import window_routes as redemption_windows
+from api.redemption.activation_schemas import ActivationRequest, FlightRequest
+from api.redemption.redemption_schemas import RedemptionRequest, ReversalRequest
+from api.runs import routes as runs
+from api.runs.supervisor import RunDesk
+from api.server.group_commit import GroupCommit
+from api.server.ledger_watcher import Lookout
+from api.server.shutdown import Leaving
+from api.server.streaming import Streams
 from api.wiring import Service
 from domain.values import Role
 

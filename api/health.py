@@ -4,9 +4,9 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Response
 
-from api.auth import Here
-from api.problems import Problem
-from domain.ledger import StorageError
+from api.dependencies.authentication import Here
+from api.http.problems import Problem
+from domain.ledgers.ledger import StorageError
 from domain.store.commit import head_of
 
 router = APIRouter(tags=["health"], include_in_schema=False)

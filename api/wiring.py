@@ -9,19 +9,22 @@ from uuid import uuid4
 
 from msgspec import Struct
 
-from api.console.session import Sessions
-from api.limits import RequestLimiter
-from api.pseudonyms import Pseudonyms
+from api.access.console_sessions import Sessions
+from api.access.pseudonyms import Pseudonyms
+from api.access.rate_limits import RequestLimiter
 from api.settings import Settings
-from domain.activation_ledger import ActivationLedger, Questions
-from domain.ledger import OfferLedger
-from domain.redemption_ledger import RedemptionLedger
-from domain.run_ledger import RunLedger
-from domain.store.secrets import PSEUDONYMS, find_secret
-from domain.trace_ledger import TraceLedger
+from domain.ledgers.activation_ledger import ActivationLedger, Questions
+from domain.ledgers.ledger import OfferLedger
+from domain.ledgers.redemption_ledger import RedemptionLedger
+from domain.ledgers.run_ledger import RunLedger
+from domain.ledgers.single_request_ledger import TraceLedger
+from domain.store.records.secrets import PSEUDONYMS, find_secret
 from domain.values import Clock
-from projections import known_offers, partners, projector, redemption_windows
-from projections.offer_then import offer_then
+from projections import projector
+from projections.access import partners
+from projections.offers import decision_state as known_offers
+from projections.offers.offer_as_of import offer_then
+from projections.redemption import redemption_windows
 
 
 class Service(Struct, frozen=True):

@@ -7,11 +7,13 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
-from benchmarks import activations, as_of, batch, beside, growth, plot, put, rebuild, report, windows
-from benchmarks.engines import Engine
-from benchmarks.on_postgresql import postgresql
-from benchmarks.on_sqlite import sqlite
-from benchmarks.report import Report
+from benchmarks.engines.engine import Engine
+from benchmarks.engines.postgresql import postgresql
+from benchmarks.engines.sqlite import sqlite
+from benchmarks.reporting import plot, report
+from benchmarks.reporting.report import Report
+from benchmarks.scenarios import activations, as_of, batch, growth, put, rebuild, windows
+from benchmarks.scenarios import interference as beside
 
 
 class Benchmark(Protocol):

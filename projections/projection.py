@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import Struct
 
 from domain.events import Event
-from domain.ledger import CommitKinds, Entry
+from domain.ledgers.ledger import CommitKinds, Entry
 from domain.store.cursor import Cursor
 
 MAX_PAGE_BYTES = 16 * 1024 * 1024

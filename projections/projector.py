@@ -11,20 +11,14 @@ from typing import Any
 from msgspec import Struct
 
 from domain.events import Event
-from domain.ledger import CommitKinds, Entry, Gathered, OfferLedger
+from domain.ledgers.ledger import CommitKinds, Entry, Gathered, OfferLedger
 from domain.store.commit import head_of
 from domain.store.cursor import Cursor
-from projections import (
-    event_types,
-    inventory,
-    offer_periods,
-    partners,
-    redemption_windows,
-    redemptions,
-    status_counts,
-    tokens,
-)
+from projections.access import partners, tokens
+from projections.audit import event_types
+from projections.offers import inventory, offer_periods, status_counts
 from projections.projection import Projection
+from projections.redemption import redemption_windows, redemptions
 
 PROJECTIONS: tuple[Projection, ...] = (
     inventory.PROJECTION,

@@ -12,16 +12,16 @@ import pytest
 import uvicorn
 
 from api.app import create_app
-from api.auth import digest_secret
+from api.dependencies.authentication import digest_secret
 from api.settings import Settings
 from api.wiring import Service, open_service
-from domain.ledger import OfferLedger
-from domain.partner import SetPartner
-from domain.token import CreateToken
+from domain.access.partner import SetPartner
+from domain.access.token import CreateToken
+from domain.ledgers.ledger import OfferLedger
 from domain.values import Role
-from tests.engine import an_empty_database
-from tests.examples import PARTNER
-from tests.harness import OPERATOR, Call, Caller, Clock, MakeToken
+from tests.support.engine import an_empty_database
+from tests.support.examples import PARTNER
+from tests.support.harness import OPERATOR, Call, Caller, Clock, MakeToken
 
 # How long anything takes says more about the machine than about the code.
 hypothesis.settings.register_profile(

@@ -12,31 +12,19 @@ from io import TextIOWrapper
 import typer
 from pydantic import ValidationError
 
-from api import not_built
-from api.cli import (
-    backup,
-    demo,
-    diff,
-    export,
-    imports,
-    migrate,
-    offers,
-    owed,
-    partners,
-    projections,
-    replay,
-    serve,
-    tokens,
-    watch,
-)
+from api.cli.commands import backup, diff, export, migrate, offers, partners, projections, replay, serve, tokens, watch
+from api.cli.commands import import_file as imports
+from api.cli.commands import redemption as owed
+from api.cli.demo import command as demo
 from api.cli.output import fail
-from api.problems import Problem
-from api.schemas.messages import complaints
-from domain.ledger import StorageError
+from api.http import unbuilt_projections as not_built
+from api.http.problems import Problem
+from api.validation.field_errors import complaints
+from domain.ledgers.ledger import StorageError
 from domain.refusals import Refused
 from domain.store.mapper import UnreadableEvent
 from domain.store.schema import OlderLedger, SchemaMismatch
-from projections.rebuild import RebuildFailed
+from projections.maintenance.rebuild import RebuildFailed
 
 app = typer.Typer(
     name="offer-ledger",

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from domain.values import Watch
-from projections.differences import Difference
+from projections.maintenance.table_diff import Difference
 
 UNWRAPPED = 10_000
 

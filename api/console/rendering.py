@@ -12,8 +12,8 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from api.console.session import CONSOLE
-from api.console.visits import AUDITORS, DECIDERS, EVERYBODY, Visit
+from api.access.console_sessions import CONSOLE
+from api.console.page_context import AUDITORS, DECIDERS, EVERYBODY, Visit
 from domain.values import Role, utc_text
 
 OFFERS, RUNS, COMPARE, DESK = (f"{CONSOLE}/{name}" for name in ("offers", "runs", "compare", "desk"))

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 from fastapi import Header
 from pydantic import BaseModel
 
-from api.schemas.batch import BatchItem
-from api.schemas.merchant import MerchantOffer
+from api.intake.batch_schemas import BatchItem
+from api.intake.merchant_schemas import MerchantOffer
 
 OFFER_PATH = "/api/v1/partner/merchants/{merchant_id}/offers/{external_id}"
 Partner = Annotated[str, Header(alias="Authorization")]

@@ -27,10 +27,10 @@ from domain.store.commit import CommitContext, StoredEntry, head_of
 from domain.store.commit_writer import CommitWriter
 from domain.store.cursor import Cursor
 from domain.store.database import Database, News, Place, open_database
-from domain.store.events import some_of
-from domain.store.heartbeats import Heartbeats
+from domain.store.records.events import some_of
+from domain.store.records.heartbeats import Heartbeats
+from domain.store.records.secrets import make_secrets
 from domain.store.schema import TABLES, require_schema
-from domain.store.secrets import make_secrets
 from domain.values import Clock, Scope
 
 

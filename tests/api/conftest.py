@@ -4,10 +4,10 @@ import pytest
 
 from api.wiring import Service
 from domain.values import Role
-from tests.api.merchants import limit, put, uid_of
-from tests.api.publishing import activate, redeem
-from tests.examples import batch, body, item
-from tests.harness import Call, Caller, Clock, MakeToken
+from tests.support.calls.merchants import limit, put, uid_of
+from tests.support.calls.publishers import activate, redeem
+from tests.support.examples import batch, body, item
+from tests.support.harness import Call, Caller, Clock, MakeToken
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from api.problems import BATCH_PATH, MEDIA_TYPE
-from api.schemas.batch import BatchItem, BatchRequest, OfferData
+from api.http.problems import BATCH_PATH, MEDIA_TYPE
+from api.intake.batch_schemas import BatchItem, BatchRequest, OfferData
 from api.wiring import Service
 from domain.values import Role
-from tests.examples import batch, item, offer_data
-from tests.harness import Call, Caller, MakeToken
+from tests.support.examples import batch, item, offer_data
+from tests.support.harness import Call, Caller, MakeToken
 
 OPENAPI = "/api/v1/openapi.json"
 REFERENCE = "#/components/schemas/"

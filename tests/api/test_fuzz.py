@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from api.leaving import Leaving
-from domain.store.packing import pack
+from api.server.shutdown import Leaving
+from domain.store.records.compression import pack
 from domain.values import Role
-from tests.engine import examples
-from tests.examples import batch, body, item
-from tests.harness import Call, Caller, MakeToken
+from tests.support.engine import examples
+from tests.support.examples import batch, body, item
+from tests.support.harness import Call, Caller, MakeToken
 
 EXAMPLES = examples(60)
 EXAMPLES_OF_A_CALL = examples(15)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from domain.ledger import OfferLedger
-from domain.run_ledger import RunLedger
-from tests.runs import LEASE
+from domain.ledgers.ledger import OfferLedger
+from domain.ledgers.run_ledger import RunLedger
+from tests.support.histories.runs import LEASE
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import sys
 from itertools import count
 from pathlib import Path
 
-from api.drop_folder import TAKEN
-from tests.api.dropping import (
+from api.channels.drop_folder import TAKEN
+from tests.support.processes.drop_folders import (
     PATIENCE_SECONDS,
     drop,
     finish_next,
@@ -30,7 +30,7 @@ MOST_LINES = 5
 
 
 def worker(directory: Path, touches: int = 0) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "tests.faults.drop_folder_worker", str(directory), str(touches)]
+    command = [sys.executable, "-m", "tests.support.processes.drop_folder_worker", str(directory), str(touches)]
     return subprocess.Popen(command, cwd=Path(__file__).parents[2])
 
 

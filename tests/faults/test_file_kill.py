@@ -17,13 +17,13 @@ import pytest
 
 from api.settings import Settings
 from api.wiring import open_service
-from projections.verification import verify
-from tests.api.cli.shell import RunningServer
-from tests.api.offers_files import REPLAYED, done, offers_file, record, runs, send_form
-from tests.examples import body
-from tests.faults.serving import PATIENCE_SECONDS, SECRET, kill, position, prepared
-from tests.harness import Caller
-from tests.runs import rows
+from projections.maintenance.verification import verify
+from tests.support.calls.offers_files import REPLAYED, done, offers_file, record, runs, send_form
+from tests.support.examples import body
+from tests.support.harness import Caller
+from tests.support.histories.runs import rows
+from tests.support.processes.fault_server import PATIENCE_SECONDS, SECRET, kill, position, prepared
+from tests.support.processes.shell import RunningServer
 
 KILLS = int(os.environ.get("OFFER_LEDGER_TEST_KILLS", "1"))
 LEASE_SECONDS = float(os.environ.get("OFFER_LEDGER_TEST_LEASE", "2"))

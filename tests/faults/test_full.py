@@ -21,16 +21,16 @@ import pytest
 
 from api.settings import Settings
 from api.wiring import Service, open_service
-from domain.partner import SetPartner
+from domain.access.partner import SetPartner
 from domain.values import Channel, OfferKey
-from tests.api.cli.shell import RunningServer
-from tests.engine import only_postgres, postgres_url
-from tests.examples import PARTNER, batch, body, item
-from tests.faults.kept import events_by_stream, require_kept
-from tests.faults.serving import PATIENCE_SECONDS, SECRET, found_offers, prepared_there, until
-from tests.harness import OPERATOR, Call, Caller, MakeToken
-from tests.own_postgres import OwnPostgres
-from tests.single_requests import merchant_key, send
+from tests.support.engine import only_postgres, postgres_url
+from tests.support.examples import PARTNER, batch, body, item
+from tests.support.harness import OPERATOR, Call, Caller, MakeToken
+from tests.support.histories.single_requests import merchant_key, send
+from tests.support.postgres.private_server import OwnPostgres
+from tests.support.processes.fault_checks import events_by_stream, require_kept
+from tests.support.processes.fault_server import PATIENCE_SECONDS, SECRET, found_offers, prepared_there, until
+from tests.support.processes.shell import RunningServer
 
 pytestmark = only_postgres
 
@@ -77,7 +77,7 @@ class Role:
 
 @pytest.fixture
 def role(monkeypatch: pytest.MonkeyPatch) -> Iterator[Role]:
-    monkeypatch.setattr("domain.store.postgres.POOL_TIMEOUT_SECONDS", A_WHILE)
+    monkeypatch.setattr("domain.store.postgres.connections.POOL_TIMEOUT_SECONDS", A_WHILE)
     with psycopg.connect(postgres_url(), autocommit=True) as administrator:
         found = Role(administrator)
         yield found

@@ -15,9 +15,9 @@ import pytest
 
 from api.settings import Settings
 from api.wiring import open_service
-from projections.verification import verify
-from tests.api.cli.shell import RunningServer
-from tests.faults.serving import (
+from projections.maintenance.verification import verify
+from tests.support.harness import Caller
+from tests.support.processes.fault_server import (
     OFFERS,
     RUNS,
     SECRET,
@@ -28,7 +28,7 @@ from tests.faults.serving import (
     prepared,
     send_and_forget,
 )
-from tests.harness import Caller
+from tests.support.processes.shell import RunningServer
 
 KILLS = int(os.environ.get("OFFER_LEDGER_TEST_KILLS", "1"))
 LEASE_SECONDS = float(os.environ.get("OFFER_LEDGER_TEST_LEASE", "2"))

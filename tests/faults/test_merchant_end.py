@@ -12,18 +12,18 @@ import pytest
 
 from api.settings import Settings
 from api.wiring import Service, open_service
-from domain.partner import SetPartner
-from domain.store.traces import find_trace
-from domain.trace import Trace, TraceOutcome
+from domain.access.partner import SetPartner
+from domain.single_requests.request import Trace, TraceOutcome
+from domain.store.records.traces import find_trace
 from domain.values import OfferKey
-from projections import inventory
-from projections.verification import verify
-from tests.api.cli.shell import RunningServer
-from tests.examples import PARTNER, body
-from tests.faults.kept import require_no_gap
-from tests.faults.serving import PATIENCE_SECONDS, SECRET, prepared
-from tests.harness import OPERATOR, Caller, Clock
-from tests.single_requests import merchant_key, merchant_offer, send
+from projections.maintenance.verification import verify
+from projections.offers import inventory
+from tests.support.examples import PARTNER, body
+from tests.support.harness import OPERATOR, Caller, Clock
+from tests.support.histories.single_requests import merchant_key, merchant_offer, send
+from tests.support.processes.fault_checks import require_no_gap
+from tests.support.processes.fault_server import PATIENCE_SECONDS, SECRET, prepared
+from tests.support.processes.shell import RunningServer
 
 CONNECTIONS = 64
 

@@ -19,16 +19,16 @@ import pytest
 
 from api.settings import Settings
 from api.wiring import open_service
-from domain.partner import SetPartner
-from tests.api.cli.shell import RunningServer
-from tests.engine import IS_POSTGRES
-from tests.examples import PARTNER
-from tests.faults.kept import events_by_stream, require_kept
-from tests.faults.mixed_traffic import Mixed
-from tests.faults.serving import SECRET, children_of, free_port, kill, killed, prepared, prepared_there
-from tests.harness import OPERATOR, Caller
-from tests.own_postgres import OwnPostgres
-from tests.single_requests import merchant_key, send
+from domain.access.partner import SetPartner
+from tests.support.engine import IS_POSTGRES
+from tests.support.examples import PARTNER
+from tests.support.harness import OPERATOR, Caller
+from tests.support.histories.single_requests import merchant_key, send
+from tests.support.postgres.private_server import OwnPostgres
+from tests.support.processes.fault_checks import events_by_stream, require_kept
+from tests.support.processes.fault_server import SECRET, children_of, free_port, kill, killed, prepared, prepared_there
+from tests.support.processes.mixed_traffic import Mixed
+from tests.support.processes.shell import RunningServer
 
 KILLS = int(os.environ.get("OFFER_LEDGER_TEST_KILLS", "3"))
 SEED = int(os.environ.get("OFFER_LEDGER_TEST_SEED", str(random.SystemRandom().randrange(10**6))))

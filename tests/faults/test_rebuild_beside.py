@@ -12,18 +12,18 @@ import pytest
 
 from api.settings import Settings
 from api.wiring import open_service
-from domain.partner import SetPartner
+from domain.access.partner import SetPartner
 from domain.values import OfferKey, Operation
-from projections import inventory
+from projections.maintenance.rebuild import rebuild
+from projections.maintenance.shadow_tables import RETIRED, SHADOW, leftovers
+from projections.maintenance.verification import verify
+from projections.offers import inventory
 from projections.projector import PROJECTIONS
-from projections.rebuild import rebuild
-from projections.shadows import RETIRED, SHADOW, leftovers
-from projections.verification import verify
-from tests.api.cli.shell import RunningServer, environment
-from tests.examples import PARTNER, item
-from tests.faults.serving import PATIENCE_SECONDS, SECRET, GoingOn, prepared, until
-from tests.harness import OPERATOR, Caller, Clock, run_batch
-from tests.single_requests import merchant_key, send
+from tests.support.examples import PARTNER, item
+from tests.support.harness import OPERATOR, Caller, Clock, run_batch
+from tests.support.histories.single_requests import merchant_key, send
+from tests.support.processes.fault_server import PATIENCE_SECONDS, SECRET, GoingOn, prepared, until
+from tests.support.processes.shell import RunningServer, environment
 
 OFFERS = 3_000
 WRITERS, READERS = 4, 2
@@ -89,7 +89,7 @@ class Traffic(GoingOn):
 def test_readers_and_writers_notice_nothing(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("domain.ledger.ENTRIES_PER_READ", ENTRIES_PER_READ)
+    monkeypatch.setattr("domain.ledgers.ledger.ENTRIES_PER_READ", ENTRIES_PER_READ)
     with (
         RunningServer(settings, tmp_path / "serve.log") as server,
         open_service(settings) as service,

@@ -15,19 +15,20 @@ import httpx2
 import psycopg
 import pytest
 
-from api.auth import digest_secret
+from api.dependencies.authentication import digest_secret
 from api.settings import Settings
 from api.wiring import Service, open_service
-from domain.partner import SetPartner
+from domain.access.partner import SetPartner
+from domain.access.token import CreateToken, RevokeToken
 from domain.store.database import STALLED_SECONDS
-from domain.store.postgres_locks import Locks
-from domain.token import CreateToken, RevokeToken
+from domain.store.postgres.locks import Locks
 from domain.values import Channel, Role, Scope
-from projections.verification import verify
-from tests.api.cli.shell import RunningServer
-from tests.engine import only_postgres
-from tests.examples import PARTNER, batch, body, item
-from tests.faults.serving import (
+from projections.maintenance.verification import verify
+from tests.support.engine import only_postgres
+from tests.support.examples import PARTNER, batch, body, item
+from tests.support.harness import OPERATOR, Caller
+from tests.support.histories.single_requests import merchant_key, send
+from tests.support.processes.fault_server import (
     OFFERS,
     PATIENCE_SECONDS,
     SECRET,
@@ -39,8 +40,7 @@ from tests.faults.serving import (
     send_and_forget,
     until,
 )
-from tests.harness import OPERATOR, Caller
-from tests.single_requests import merchant_key, send
+from tests.support.processes.shell import RunningServer
 
 pytestmark = only_postgres
 

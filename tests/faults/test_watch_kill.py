@@ -18,16 +18,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from api.drop_folder import DONE, QUIET_SECONDS
-from api.run_report import file_report
+from api.channels.drop_folder import DONE, QUIET_SECONDS
+from api.runs.report import file_report
 from api.settings import Settings
 from api.wiring import Service, open_service
-from domain.run import MAX_ATTEMPTS, OffersFile, RunState
-from projections.verification import verify
-from tests.api.cli.watching import RunningWatch, file_of, lying_in, report_of, runs_of
-from tests.api.dropping import drop, is_empty
-from tests.api.merchants import uid_of
-from tests.faults.serving import prepared
+from domain.runs.run import MAX_ATTEMPTS, OffersFile, RunState
+from projections.maintenance.verification import verify
+from tests.support.calls.merchants import uid_of
+from tests.support.processes.drop_folders import drop, is_empty
+from tests.support.processes.fault_server import prepared
+from tests.support.processes.watch_process import RunningWatch, file_of, lying_in, report_of, runs_of
 
 KILLS = int(os.environ.get("OFFER_LEDGER_TEST_KILLS", "6"))
 SEED = int(os.environ.get("OFFER_LEDGER_TEST_SEED", str(random.SystemRandom().randrange(10**6))))

@@ -8,20 +8,22 @@ import pytest
 
 from api.settings import Settings
 from api.wiring import open_service
+from domain.access.partner import SetPartner
+from domain.access.token import CreateToken
 from domain.events import TokenRevoked
-from domain.ledger import Entry, OfferLedger, StorageError
-from domain.partner import SetPartner
+from domain.ledgers.ledger import Entry, OfferLedger, StorageError
 from domain.store.cursor import Cursor
-from domain.token import CreateToken
 from domain.values import Channel, OfferKey, Operation, Role
-from projections import projector, tokens, verification
-from projections.differences import DIFFERENCES_SHOWN
+from projections import projector
+from projections.access import tokens
+from projections.maintenance import verification
+from projections.maintenance.rebuild import rebuild
+from projections.maintenance.table_diff import DIFFERENCES_SHOWN
 from projections.projector import ProjectionSize, Projector
-from projections.rebuild import rebuild
-from tests.engine import only_sqlite
-from tests.examples import PARTNER, created, item
-from tests.harness import OPERATOR, Clock, record, run_batch
-from tests.projections.tables import change_by_hand, rows
+from tests.support.engine import only_sqlite
+from tests.support.examples import PARTNER, created, item
+from tests.support.harness import OPERATOR, Clock, record, run_batch
+from tests.support.table_contents import change_by_hand, rows
 
 
 @pytest.fixture

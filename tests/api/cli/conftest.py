@@ -9,8 +9,8 @@ import pytest
 
 from api.cli.main import main
 from api.settings import Settings
-from tests.api.cli.shell import DATABASE_URL, SCHEMA, Ended, Run, RunningServer, WriteBatch
-from tests.examples import PARTNER, batch, body, item
+from tests.support.examples import PARTNER, batch, body, item
+from tests.support.processes.shell import DATABASE_URL, SCHEMA, Ended, Run, RunningServer, WriteBatch
 
 
 @pytest.fixture

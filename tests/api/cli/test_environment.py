@@ -7,7 +7,8 @@ import pytest
 
 from api.settings import Settings
 from domain.store.database import FEWEST_CONNECTIONS
-from tests.api.cli.shell import (
+from tests.support.engine import IS_POSTGRES, only_sqlite
+from tests.support.processes.shell import (
     DATABASE_URL,
     Ended,
     Run,
@@ -18,7 +19,6 @@ from tests.api.cli.shell import (
     require_usage_sentence,
     run_script,
 )
-from tests.engine import IS_POSTGRES, only_sqlite
 
 REDIS_URL, REPLICA_URL = "OFFER_LEDGER_REDIS_URL", "OFFER_LEDGER_REPLICA_URL"
 BAD_SETTINGS = [
@@ -130,7 +130,7 @@ def test_an_address_with_a_password_is_not_repeated(run: Run, monkeypatch: pytes
 def test_a_database_that_does_not_answer_is_told_without_its_password(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("domain.store.postgres.POOL_TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr("domain.store.postgres.connections.POOL_TIMEOUT_SECONDS", 0.5)
     monkeypatch.setenv(DATABASE_URL, "postgresql://ledger:swordfish@127.0.0.1:1/ledger")
     ended = run("partners", "list")
     assert (ended.exit_code, ended.stdout) == (1, "")

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from api.settings import Settings
-from tests.api.cli.shell import Run, control_characters, require_done, run_script
-from tests.examples import PARTNER, batch, body, item
+from tests.support.examples import PARTNER, batch, body, item
+from tests.support.processes.shell import Run, control_characters, require_done, run_script
 
 MARKUP = ["[bold]x[/bold]", "[/]", "[link=http://x]y[/link]", ":smile:", "\\[x]", "{x}", "%s"]
 COMMANDING = ["red \x1b[31m", "bell \x07", "two\nlines", "over\rwritten", "tab\tbed", "reversed \u202e", "c1 \x9b31m"]

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.api.cli.shell import Run, require_done
+from tests.support.processes.shell import Run, require_done
 
 OPTIONS = {
     "serve": ["--host", "--port", "--workers"],

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from api.settings import Settings
-from tests.api.cli.shell import Run, is_opened, require_usage_error, require_usage_sentence
 from tests.api.cli.test_help import OPTIONS
-from tests.engine import only_sqlite
+from tests.support.engine import only_sqlite
+from tests.support.processes.shell import Run, is_opened, require_usage_error, require_usage_sentence
 
 NOT_UNDERSTOOD = [
     ("serve --port x", "--port"),

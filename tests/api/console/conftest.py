@@ -3,8 +3,8 @@
 import pytest
 
 from domain.values import Role
-from tests.api.console.looking import Looking
-from tests.harness import Call, MakeToken
+from tests.support.calls.console_pages import Looking
+from tests.support.harness import Call, MakeToken
 
 
 @pytest.fixture

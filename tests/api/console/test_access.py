@@ -7,19 +7,19 @@ from uuid import UUID
 
 import pytest
 
-from api.console.console import PARTS
-from api.console.moment import AS_OF_POSITION
+from api.access.console_sessions import CONSOLE
+from api.console.app import PARTS
+from api.console.page_context import FORM_TOKEN
 from api.console.rendering import OFFERS, SIGN_IN, SIGN_OUT, TOKENS
-from api.console.session import CONSOLE
-from api.console.visits import FORM_TOKEN
+from api.console.time_travel import AS_OF_POSITION
 from api.wiring import Service
 from domain.store.commit import head_of
 from domain.values import Role
-from tests.api.console.browsing import Browsing
-from tests.api.console.looking import links
-from tests.console.pages import PAGES, PAGES_OF_ONE, just_now, path_of
-from tests.everything import record_everything
-from tests.harness import Call, Clock, MakeToken
+from tests.browser.pages import PAGES, PAGES_OF_ONE, just_now, path_of
+from tests.support.calls.console_pages import links
+from tests.support.calls.form_browser import Browsing
+from tests.support.harness import Call, Clock, MakeToken
+from tests.support.histories.full_ledger import record_everything
 
 UNKNOWN = UUID(int=1)
 FORMS = [

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from api.console.images import image_in, images_in
+from api.console.pages.offer_images import image_in, images_in
 
 PIXEL = b"\x89PNG\r\n\x1a\n" + bytes(20)
 SIGNS = {

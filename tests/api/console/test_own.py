@@ -6,14 +6,14 @@ import pytest
 
 from api.console.rendering import COMPARE, OFFERS, RUNS
 from api.wiring import Service
-from domain.store.runs import RunFilter, select_runs
+from domain.store.records.runs import RunFilter, select_runs
 from domain.values import Role
-from tests import everything
-from tests.api.console.browsing import Browsing
-from tests.everything import OTHER, record_everything
-from tests.examples import PARTNER
-from tests.harness import Call, Clock, MakeToken
-from tests.single_requests import merchant_key
+from tests.support.calls.form_browser import Browsing
+from tests.support.examples import PARTNER
+from tests.support.harness import Call, Clock, MakeToken
+from tests.support.histories import full_ledger as everything
+from tests.support.histories.full_ledger import OTHER, record_everything
+from tests.support.histories.single_requests import merchant_key
 
 OWN, FOREIGN = merchant_key("MO-1", "M-2", OTHER), merchant_key("MO-1")
 LISTS = (OFFERS, RUNS, f"{COMPARE}?fromPosition=0")

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from api.wiring import Service
-from domain.partner import SetPartner
-from domain.run import Progress
+from domain.access.partner import SetPartner
+from domain.runs.run import Progress
 from domain.values import Role
-from tests.api.console.looking import Looking, links
-from tests.api.merchants import PNG, limit, merchant_offer, put, uid_of
-from tests.api.publishing import activate, redeem
-from tests.examples import KEY, batch, body, item
-from tests.harness import OPERATOR, Call, Caller, Clock, MakeToken
-from tests.runs import accepted_batch
+from tests.support.calls.console_pages import Looking, links
+from tests.support.calls.merchants import PNG, limit, merchant_offer, put, uid_of
+from tests.support.calls.publishers import activate, redeem
+from tests.support.examples import KEY, batch, body, item
+from tests.support.harness import OPERATOR, Call, Caller, Clock, MakeToken
+from tests.support.histories.runs import accepted_batch
 
 SETTINGS: dict[str, Any] = {
     "synchronize_per_day": 3,
@@ -292,7 +292,7 @@ def test_a_comparison_goes_on_page_by_page_between_the_same_two_moments(partner:
 def test_what_is_too_much_to_be_counted_is_listed_all_the_same(
     partner: Caller, operator: Looking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.console.compare.MOST_COUNTED", 1)
+    monkeypatch.setattr("api.console.pages.compare.MOST_COUNTED", 1)
     run = send(partner, "Insert", item("TP-1"), item("TP-2"))
     told = operator.at("/compare", fromPosition=0)
     assert "More than 1 events lie between" in told

@@ -5,16 +5,16 @@ import re
 import pytest
 
 from api.wiring import Service
-from domain.partner import SetPartner
-from domain.token import RevokeToken
+from domain.access.partner import SetPartner
+from domain.access.token import RevokeToken
 from domain.values import Role, utc_text
-from tests.api.console.looking import Looking, links
 from tests.api.console.test_pages import send
-from tests.api.merchants import delete, limit, put
-from tests.api.publishing import activate
-from tests.examples import KEY, batch, body, item
-from tests.harness import OPERATOR, Caller, Clock, MakeToken, run_ledger
-from tests.runs import PROBLEM, accepted_batch
+from tests.support.calls.console_pages import Looking, links
+from tests.support.calls.merchants import delete, limit, put
+from tests.support.calls.publishers import activate
+from tests.support.examples import KEY, batch, body, item
+from tests.support.harness import OPERATOR, Caller, Clock, MakeToken, run_ledger
+from tests.support.histories.runs import PROBLEM, accepted_batch
 
 PAGES = (
     "/offers",

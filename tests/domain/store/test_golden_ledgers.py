@@ -13,21 +13,21 @@ import pytest
 
 from api.settings import Settings
 from api.wiring import Service, open_service
-from domain.run import Counts, Progress
+from domain.runs.run import Counts, Progress
+from domain.single_requests.request import TraceOutcome
 from domain.store.cursor import Cursor
 from domain.store.database import open_database
 from domain.store.dialect import index_of
 from domain.store.migrations import carry_out, found_version, steps_from
 from domain.store.schema import SCHEMA_VERSION, TABLES
-from domain.trace import TraceOutcome
 from domain.values import Operation
-from projections.verification import verify
-from tests.engine import IS_POSTGRES, an_empty_database, postgres_url
-from tests.everything import MERCHANTS
-from tests.examples import item
-from tests.harness import Clock, run_batch, run_ledger
-from tests.runs import accepted, rows
-from tests.single_requests import put, told
+from projections.maintenance.verification import verify
+from tests.support.engine import IS_POSTGRES, an_empty_database, postgres_url
+from tests.support.examples import item
+from tests.support.harness import Clock, run_batch, run_ledger
+from tests.support.histories.full_ledger import MERCHANTS
+from tests.support.histories.runs import accepted, rows
+from tests.support.histories.single_requests import put, told
 
 GOLDEN = Path(__file__).with_name("golden")
 SCHEMA = "golden_ledger"

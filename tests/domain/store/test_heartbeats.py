@@ -6,12 +6,12 @@ from contextlib import closing
 import pytest
 
 from api.settings import Settings
-from domain.run import Progress, Run
-from domain.run_ledger import RunLedger
-from domain.store.sqlite import LEASES_SUFFIX
-from tests.engine import only_sqlite
-from tests.harness import Clock
-from tests.runs import LEASE, PROBLEM, accepted, plan, valid
+from domain.ledgers.run_ledger import RunLedger
+from domain.runs.run import Progress, Run
+from domain.store.sqlite.connections import LEASES_SUFFIX
+from tests.support.engine import only_sqlite
+from tests.support.harness import Clock
+from tests.support.histories.runs import LEASE, PROBLEM, accepted, plan, valid
 
 HALF = Progress(50, 100)
 

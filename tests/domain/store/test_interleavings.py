@@ -21,7 +21,7 @@ from api.settings import Settings
 from domain.store.commit import CommitContext
 from domain.store.database import open_database
 from domain.store.recorder import LedgerRecorder
-from tests.engine import only_postgres
+from tests.support.engine import only_postgres
 
 COMMITS = int(os.environ.get("OFFER_LEDGER_TEST_COMMITS", "1000"))
 SEED = int(os.environ.get("OFFER_LEDGER_TEST_SEED", str(random.SystemRandom().randrange(10**6))))

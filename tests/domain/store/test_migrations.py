@@ -18,12 +18,12 @@ from domain.store.database import Database, open_database
 from domain.store.migrations import STEPS, Step, carry_out, found_version, steps_from
 from domain.store.schema import SCHEMA_VERSION, SchemaMismatch
 from domain.values import Operation
-from projections.verification import verify
-from tests.engine import IS_POSTGRES
-from tests.everything import record_everything
-from tests.examples import item
-from tests.harness import Clock, run_batch
-from tests.projections.tables import rows as projected
+from projections.maintenance.verification import verify
+from tests.support.engine import IS_POSTGRES
+from tests.support.examples import item
+from tests.support.harness import Clock, run_batch
+from tests.support.histories.full_ledger import record_everything
+from tests.support.table_contents import rows as projected
 
 OLDER, NEWER = SCHEMA_VERSION - 1, SCHEMA_VERSION + 1
 PATIENCE_SECONDS = 30

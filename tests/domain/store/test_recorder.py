@@ -21,7 +21,7 @@ from domain.store.database import open_database
 from domain.store.recorder import LedgerRecorder
 from domain.store.schema import SchemaMismatch
 from domain.values import Origin, Source, to_microseconds
-from tests.engine import an_empty_database, only_sqlite
+from tests.support.engine import an_empty_database, only_sqlite
 
 
 def open_recorder(settings: Settings) -> LedgerRecorder:

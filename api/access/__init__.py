@@ -1,0 +1,1 @@
+"""Credentials, rate limits, pseudonyms and console sessions."""

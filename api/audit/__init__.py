@@ -1,0 +1,1 @@
+"""Events, streams and diffs for auditors."""

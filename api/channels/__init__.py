@@ -1,0 +1,1 @@
+"""How offers arrive: batch, offers file, drop folder, single offers."""

@@ -1,0 +1,61 @@
+"""How does a partner send a batch of offers? (The batch document's one call.)"""
+
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from api.channels.batch_replies import ALL_FAILED, accepted_reply, finished_reply
+from api.channels.batch_reply_schemas import AcceptedReply, BatchReply
+from api.dependencies.authentication import Here, may
+from api.http.content_negotiation import content_coding, require_json
+from api.http.problem_schemas import BODY_PROBLEMS, PROBLEM, PROBLEMS
+from api.http.problems import BATCH_PATH, Problem
+from api.http.query_params import no_parameters
+from api.intake.batch_schemas import BatchRequest
+from api.parsing.json_body import takes
+from api.runs.acceptance import Sender
+from api.runs.submission import PREFER, Replies, answer_with_run, receive_body
+from api.runs.upload import CODINGS, Upload
+from domain.runs.run import Run
+from domain.store.cursor import Cursor
+from domain.values import Origin, Role, Source
+from projections.access.tokens import Caller
+
+MaySend = Annotated[Caller, Depends(may(Role.PARTNER))]
+
+router = APIRouter(tags=["batch"], responses=PROBLEMS)
+
+
+@router.post(
+    BATCH_PATH,
+    responses={
+        200: {"model": BatchReply},
+        202: {"model": AcceptedReply, "description": "Accepted; the run tells at Location what becomes of it"},
+        409: {"description": "Another run of this partner is in progress", **PROBLEM},
+        **BODY_PROBLEMS,
+    },
+    openapi_extra={**takes(BatchRequest), "parameters": [PREFER]},
+)
+async def send_batch(request: Request, service: Here, caller: MaySend) -> Response:
+    """Synchronize: the offers of this batch are all that shall be active. Insert: only they are touched.
+
+    The batch is carried out whether or not anybody waits for it."""
+    require_json(request)
+    coding = content_coding(request, CODINGS)
+    no_parameters(request)
+    max_bytes = service.settings.max_body_bytes
+    upload = Upload(service.runs, coding, max_bytes)
+
+    async def receive() -> Sender:
+        await receive_body(request, upload, request.stream(), max_bytes)
+        return Sender(caller.partner or "", Origin(caller.name, Source.CUSTOM))
+
+    return await answer_with_run(request, service, upload, receive, Replies(accepted_reply, _completed))
+
+
+def _completed(tx: Cursor, run: Run) -> dict[str, Any]:
+    answer = finished_reply(tx, run)
+    if run.all_failed:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "all-items-failed", ALL_FAILED, vendor=answer)
+    return answer

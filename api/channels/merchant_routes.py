@@ -1,0 +1,230 @@
+"""How does a partner send one merchant offer, or take it down? (The merchant document's two calls.)"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from functools import partial
+from http import HTTPStatus
+from typing import Annotated
+from urllib.parse import unquote_to_bytes
+from uuid import uuid4
+
+import msgspec
+from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from msgspec import Struct
+from starlette.convertors import StringConvertor, register_url_convertor
+from starlette.requests import ClientDisconnect
+
+from api.access.rate_limits import Pace
+from api.channels.merchant_limits import limit_headers, require_pace
+from api.channels.merchant_schemas import QuotaReply, SingleReply, TraceReply
+from api.dependencies.authentication import Here, counted, digest_of, may, require_role
+from api.dependencies.read_routing import PrimaryReads
+from api.http.content_negotiation import require_json
+from api.http.ledger_position import told
+from api.http.pages import JSON
+from api.http.problem_schemas import BODY_PROBLEMS, PROBLEMS
+from api.http.problems import MERCHANTS_PATH, Problem, not_found, validation_error
+from api.http.query_params import no_parameters
+from api.intake.merchant_offer import read_offer
+from api.intake.merchant_schemas import MerchantOffer
+from api.parsing.json_body import receive, takes
+from api.server.raw_route import Direct
+from api.server.retry_route import ReadAgain
+from api.validation.field_errors import Complaint
+from api.wiring import Service
+from domain.ledgers.single_request_ledger import Result
+from domain.refusals import DailyQuotaExceeded, Refused, UnknownPartner
+from domain.single_requests.group import PartnerTerms
+from domain.single_requests.quota import Quota, require_quota, seconds_to_next_day
+from domain.single_requests.request import Delete, Put, SingleRequest, Trace
+from domain.store.records.traces import find_trace
+from domain.values import MAX_ID_LENGTH, Channel, OfferKey, Origin, Role, Source
+from projections.access.tokens import Caller
+
+ACCEPTED = "Request accepted for processing"
+SMALL_BYTES = 64 * 1024
+TRACES_PATH = "/api/v1/partner/requests"
+
+MayAsk = Annotated[Caller, Depends(may(Role.PARTNER))]
+MayRead = Annotated[Caller, Depends(may(Role.PARTNER, Role.AUDITOR, Role.OPERATOR))]
+
+
+class Sender(Struct, frozen=True):
+    """Who sends a single request, and what limits it."""
+
+    caller: Caller
+    partner: str
+    terms: PartnerTerms
+    quota: Quota
+
+
+async def _sender(request: Request) -> Sender:
+    """What comes before anything is read: who it is, then the limits. Raises what `may` raises, and Refused."""
+    service: Service = request.app.state.service
+    found = await request.app.state.lookups.find(digest_of(request))
+    caller = require_role(request, service, found.caller, [Role.PARTNER])
+    partner = caller.partner or ""
+    if found.limits is None:
+        raise UnknownPartner(partner)
+    sender = Sender(caller, partner, *found.limits)
+    pace = await counted(service, service.limiter.pace, partner, sender.terms.rps)
+    request.state.takes_down = request.method == "DELETE"
+    _require_limits(request, sender, pace, service.clock())
+    return sender
+
+
+def _require_limits(request: Request, sender: Sender, pace: Pace, now: datetime) -> None:
+    quota = sender.quota
+    limits = request.state.told_limits = partial(limit_headers, sender.terms, pace.remaining, now=now)
+    request.state.limits = limits(quota=quota)
+    require_pace(pace, sender.terms.rps)
+    require_quota(quota, now, takes_down=request.state.takes_down)
+    # From here on it counts, whatever becomes of it.
+    request.state.limits = limits(quota=Quota(quota.limit, quota.used + 1))
+
+
+router = APIRouter(tags=["merchants"], responses=PROBLEMS, route_class=ReadAgain)
+direct = APIRouter(route_class=Direct)
+
+
+class _Anything(StringConvertor):
+    """Slashes and line breaks too."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("anything", _Anything())
+OFFER_PATH = MERCHANTS_PATH + "/{external_merchant_id:anything}/offers/{external_offer_id:anything}"
+_ID = {"in": "path", "required": True, "schema": {"type": "string", "minLength": 1, "maxLength": MAX_ID_LENGTH}}
+_IDS = [{"name": "external_merchant_id", **_ID}, {"name": "external_offer_id", **_ID}]
+
+
+@direct.put(
+    OFFER_PATH,
+    status_code=HTTPStatus.ACCEPTED,
+    responses={202: {"model": SingleReply}, **BODY_PROBLEMS},
+    openapi_extra={"parameters": _IDS, **takes(MerchantOffer)},
+)
+async def put_offer(request: Request) -> Response:
+    """The offer shall be there with exactly this content; answered when it is."""
+    sender, settings = await _sender(request), request.app.state.service.settings
+    async with _counting(request, sender):
+        require_json(request)
+        body = await receive(request, settings.max_offer_bytes)
+        key = _key(request, sender.partner)
+        read = partial(read_offer, body, key, settings.max_image_bytes)
+        # A small one is read sooner than a thread would begin.
+        action = read() if len(body) <= SMALL_BYTES else await asyncio.to_thread(read)
+    return await _carry_out(request, sender, key, action)
+
+
+@direct.delete(
+    OFFER_PATH,
+    status_code=HTTPStatus.ACCEPTED,
+    responses={202: {"model": SingleReply}},
+    openapi_extra={"parameters": _IDS},
+)
+async def delete_offer(request: Request) -> Response:
+    """The offer shall be gone. What customers have activated stays theirs."""
+    sender = await _sender(request)
+    async with _counting(request, sender):
+        key = _key(request, sender.partner)
+    return await _carry_out(request, sender, key, Delete())
+
+
+router.include_router(direct)
+
+
+@router.api_route(OFFER_PATH, methods=["GET", "HEAD", "POST", "PATCH", "OPTIONS"], include_in_schema=False)
+async def refuse_method() -> Response:
+    raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "DELETE, PUT"})
+
+
+@router.get("/api/v1/partner/quota", responses={200: {"model": QuotaReply}})
+def get_quota(request: Request, service: Here, caller: MayAsk) -> Response:
+    """What is left of today's requests; asking is free."""
+    no_parameters(request)
+    terms, quota = service.traces.terms(caller.partner or "")
+    now = service.clock()
+    remaining = service.limiter.remaining_this_second(caller.partner or "", terms.rps)
+    headers = limit_headers(terms, remaining, quota, now)
+    reset = seconds_to_next_day(now)
+    answer = {"limit": quota.limit, "used": quota.used, "remaining": quota.remaining, "reset": reset}
+    return Response(msgspec.json.encode(answer), headers=headers, media_type=JSON)
+
+
+@router.get(TRACES_PATH + "/{trace_id}", responses={200: {"model": TraceReply}})
+def get_trace(request: Request, reads: PrimaryReads, caller: MayRead, trace_id: str) -> Response:
+    """What became of a request that was accepted."""
+    no_parameters(request)
+    with reads.reading() as tx:
+        trace = find_trace(tx, trace_id)
+    if trace is None or caller.partner not in {None, trace.partner}:
+        raise not_found("request")
+    answer = {
+        "trace_id": trace.trace_id,
+        "outcome": trace.outcome,
+        "version": trace.version,
+        "warnings": trace.warnings,
+        "offerUid": trace.offer_uid,
+    }
+    return Response(msgspec.json.encode(answer), media_type=JSON)
+
+
+@asynccontextmanager
+async def _counting(request: Request, sender: Sender) -> AsyncIterator[None]:
+    """What is refused counts too; a field that breaks a rule is a 400 here."""
+    try:
+        yield
+    except (Problem, ClientDisconnect) as refusal:
+        await _submit(request, sender, OfferKey(sender.partner, Channel.MERCHANT, None, ""), None)
+        if isinstance(refusal, Problem) and refusal.status is HTTPStatus.UNPROCESSABLE_ENTITY:
+            raise Problem(HTTPStatus.BAD_REQUEST, refusal.kind, refusal.detail, errors=refusal.errors) from None
+        raise
+
+
+def _key(request: Request, partner: str) -> OfferKey:
+    """Which offer it is about; the path is taken apart in its raw form, because an id may hold slashes, escaped. Raises
+    Problem."""
+    no_parameters(request)
+    raw = request.scope["raw_path"].partition(b"?")[0].removeprefix(f"{MERCHANTS_PATH}/".encode())
+    merchant, found, offer = raw.partition(b"/offers/")
+    try:
+        ids = [unquote_to_bytes(part).decode() for part in (merchant, offer)]
+    except UnicodeDecodeError:
+        ids = []
+    is_plain = ids and found and b"/" not in merchant + offer
+    if not is_plain or not all(1 <= len(told) <= MAX_ID_LENGTH and "\0" not in told for told in ids):
+        raise validation_error([Complaint(("path",), f"ids must be UTF-8, of 1 to {MAX_ID_LENGTH} characters")])
+    return OfferKey(partner, Channel.MERCHANT, *ids)
+
+
+async def _carry_out(request: Request, sender: Sender, key: OfferKey, action: Put | Delete) -> Response:
+    trace = await _submit(request, sender, key, action)
+    assert trace  # noqa: S101 - an action that is not refused leaves one
+    answer = {"message": ACCEPTED, "trace_id": trace.trace_id}
+    headers = {**request.state.limits, "Location": f"{TRACES_PATH}/{trace.trace_id}"}
+    return Response(msgspec.json.encode(answer), HTTPStatus.ACCEPTED, headers, JSON)
+
+
+async def _submit(request: Request, sender: Sender, key: OfferKey, action: Put | Delete | None) -> Trace | None:
+    """Carries a request out, or counts it. Raises Refused."""
+    single = SingleRequest(
+        trace_id=f"req-{uuid4().hex}",
+        key=key,
+        origin=Origin(sender.caller.name, Source.MERCHANT),
+        action=action,
+        takes_down=request.state.takes_down,
+        traceparent=request.state.traceparent,
+    )
+    result: Result = told(request, await request.app.state.single_requests.submit(single))
+    if isinstance(result, Refused):
+        if isinstance(result, DailyQuotaExceeded):
+            # Others were quicker.
+            request.state.limits = request.state.told_limits(quota=Quota(result.limit, result.limit))
+        raise result
+    # Others have come meanwhile: only now is it known how many.
+    request.state.limits = request.state.told_limits(quota=result.quota)
+    return result.trace

@@ -1,0 +1,100 @@
+"""How does a partner send a dump of all its merchant offers? (The merchant document's file, over HTTP.)"""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BaseModel, ConfigDict
+
+from api.dependencies.authentication import Here, may
+from api.http.content_negotiation import content_coding, is_multipart, require_json
+from api.http.pages import JSON
+from api.http.problem_schemas import BODY_PROBLEMS, PROBLEM, PROBLEMS
+from api.http.problems import OFFERS_FILES_PATH, validation_error
+from api.http.query_params import Word
+from api.intake.offers_file_schemas import OffersFileReply, OffersFileRequest
+from api.parsing.multipart import MULTIPART, SPARE_BYTES, FilePart
+from api.runs.acceptance import Sender
+from api.runs.report import file_report, run_document
+from api.runs.schemas import RunReply
+from api.runs.submission import PREFER, Replies, answer_with_run, receive_body
+from api.runs.upload import CODINGS, Upload
+from api.validation.field_errors import Complaint
+from api.wiring import Service
+from domain.values import Origin, Role, Source
+from projections.access.tokens import Caller
+
+MaySend = Annotated[Caller, Depends(may(Role.PARTNER))]
+
+router = APIRouter(tags=["merchants"], responses=PROBLEMS)
+
+
+class FileQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: Word | None = None
+    """Of the file, where the body is JSON: <Partner>OffersCCYYMMDD.json."""
+
+
+@router.post(
+    OFFERS_FILES_PATH,
+    responses={
+        200: {"model": OffersFileReply},
+        202: {"model": RunReply, "description": "Accepted; the run tells at Location what becomes of it"},
+        409: {"description": "Another run is in progress, or a later file has been processed", **PROBLEM},
+        **BODY_PROBLEMS,
+    },
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                JSON: {"schema": {"$ref": f"#/components/schemas/{OffersFileRequest.__name__}"}},
+                MULTIPART: {
+                    "schema": {
+                        "type": "object",
+                        "required": ["file"],
+                        "properties": {"file": {"type": "string", "format": "binary"}},
+                    }
+                },
+            },
+        },
+        "parameters": [PREFER],
+    },
+)
+async def send_offers_file(
+    request: Request, service: Here, caller: MaySend, query: Annotated[FileQuery, Query()]
+) -> Response:
+    """All offers of the partner, as of the date in the file's name: each record is carried out as its status says.
+
+    The file is carried out whether or not anybody waits for it."""
+    multipart = is_multipart(request)
+    if not multipart:
+        require_json(request, MULTIPART)
+    coding = content_coding(request, () if multipart else CODINGS)
+    if multipart is (query.name is not None):
+        told = "is that of the file's part" if multipart else "required where the body is JSON"
+        raise validation_error([Complaint(("query", "name"), told)])
+    upload = Upload(service.runs, coding, service.settings.max_body_bytes)
+    origin = Origin(caller.name, Source.FILE)
+
+    async def receive() -> Sender:
+        name = query.name or ""
+        if multipart:
+            name = await _receive_part(request, service, upload)
+        else:
+            await receive_body(request, upload, request.stream(), service.settings.max_body_bytes)
+        return Sender(caller.partner or "", origin, name)
+
+    return await answer_with_run(request, service, upload, receive, Replies(run_document, file_report))
+
+
+async def _receive_part(request: Request, service: Service, upload: Upload) -> str:
+    """The name of the file."""
+    part = FilePart(request.headers.get("Content-Type", ""))
+
+    async def data() -> AsyncIterator[bytes]:
+        async for chunk in request.stream():
+            yield part.feed(chunk)
+
+    await receive_body(request, upload, data(), service.settings.max_body_bytes, SPARE_BYTES)
+    return part.end()

@@ -1,0 +1,68 @@
+"""offer-ledger migrate"""
+
+from collections.abc import Sequence
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.cli.commands.backup import copy_to, require_a_file
+from api.cli.output import AsJson, asked_to_end, print_json, progress, say
+from api.settings import Settings
+from api.wiring import open_service
+from domain.store.database import Database, open_database
+from domain.store.migrations import STEPS, Step, carry_out, found_version, steps_from
+from domain.store.schema import SCHEMA_VERSION
+
+
+def migrate(
+    backup: Annotated[
+        Path | None, typer.Option(help="On SQLite: the file to copy the ledger to first, which must not be there yet.")
+    ] = None,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be done, and change nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bring the ledger of an older program up to this one. Make a backup first."""
+    settings = Settings()
+    if backup:
+        require_a_file(settings)
+    with asked_to_end(), closing(open_database(settings.place)) as database:
+        # To look into a file that is not there would make it.
+        is_there = settings.is_shared or settings.database.exists()
+        found = found_version(database) if is_there else None
+        steps = steps_from(found, STEPS) if found is not None else []
+        if not as_json:
+            _tell(found, steps)
+        if not dry_run and found is None:
+            with open_service(settings):
+                pass
+        elif not dry_run:
+            _carry_out(database, settings, steps, backup)
+    if as_json:
+        told = [{"to": step.version, "does": step.does} for step in steps]
+        print_json({"from": found, "to": SCHEMA_VERSION, "steps": told, "dryRun": dry_run})
+    elif steps:
+        say("Nothing has been changed." if dry_run else "Done. To check it: offer-ledger projections verify")
+
+
+def _tell(found: int | None, steps: Sequence[Step]) -> None:
+    if found is None:
+        say(f"There is no ledger yet; one is made with schema {SCHEMA_VERSION}.")
+    elif not steps:
+        say(f"The ledger has schema {found}, which is that of this program: there is nothing to do.")
+    else:
+        say(f"The ledger has schema {found}; this program works with schema {SCHEMA_VERSION}.")
+    for step in steps:
+        say(f"To schema {step.version}: {step.does}.")
+
+
+def _carry_out(database: Database, settings: Settings, steps: Sequence[Step], backup: Path | None) -> None:
+    """The copy is of the very state that is migrated: it is made when nobody can write any more."""
+    for step in steps:
+        with progress(f"To schema {step.version}") as watch:
+            before = partial(copy_to, backup, "--backup", settings, watch) if backup else None
+            if carry_out(database, step, watch, before):
+                backup = None

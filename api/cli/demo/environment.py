@@ -1,0 +1,170 @@
+"""Where is the demo played? On a ledger that lasts as long as it does, behind the real server, by callers over HTTP."""
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from email.message import Message
+from http.client import HTTPConnection, HTTPException
+from tempfile import TemporaryDirectory
+from threading import Thread
+from typing import Any, NamedTuple
+
+import uvicorn
+
+from api.access.credentials import DEFAULT_REQUESTS_PER_MINUTE, new_secret
+from api.app import create_app
+from api.cli.local_user import cli_origin
+from api.console.rendering import SIGN_IN
+from api.dependencies.authentication import digest_secret
+from api.http.problems import BATCH_PATH
+from api.settings import Settings
+from api.wiring import Service, open_service, utc_now
+from domain.access.partner import SetPartner
+from domain.access.token import CreateToken
+from domain.store.database import SQLITE_PREFIX
+from domain.values import Role
+
+HOST = "127.0.0.1"
+PATIENCE_SECONDS = 30.0
+START_POLL_SECONDS = 0.01
+
+
+class CantPlay(Exception):  # noqa: N818 - what it says is a sentence
+    """The machine does not give the demo what it needs."""
+
+
+class Reply(NamedTuple):
+    """An answer of the server, its body read as JSON."""
+
+    status: int
+    headers: Message
+    document: Any
+
+
+class StageClock:
+    """The machine's clock, and ahead of it by as many days as the story has skipped."""
+
+    def __init__(self) -> None:
+        self._ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return utc_now() + self._ahead
+
+    def skip(self, days: int) -> None:
+        self._ahead += timedelta(days=days)
+
+
+class Stage:
+    """The service as it is from within, and its callers, each known by the name of its token."""
+
+    def __init__(self, service: Service, port: int, clock: StageClock) -> None:
+        self.service = service
+        self.clock = clock
+        self._port = port
+        self._secrets: dict[str, str] = {}
+
+    def set_partner(self, name: str) -> None:
+        """As `offer-ledger partners set` does."""
+        self.service.ledger.handle(SetPartner(name, synchronize_per_day=0, insert_per_hour=0), cli_origin())
+
+    def create_token(self, name: str, role: Role, partner: str | None) -> str:
+        """As `offer-ledger tokens create` does; answers the secret."""
+        secret = self._secrets[name] = new_secret()
+        command = CreateToken(name, role, partner, digest_secret(secret), DEFAULT_REQUESTS_PER_MINUTE, None)
+        self.service.ledger.handle(command, cli_origin())
+        return secret
+
+    def sign_in_link(self, secret: str) -> str:
+        """To the console; behind the #, a browser keeps the token to itself."""
+        return f"http://{HOST}:{self._port}{SIGN_IN}#token={secret}"
+
+    def get(self, token: str, path: str) -> Reply:
+        with self._asking(token, "GET", path) as connection:
+            return _reply(connection)
+
+    def send(self, token: str, batch: dict[str, Any]) -> Reply:
+        with self._asking(token, "POST", BATCH_PATH, batch) as connection:
+            return _reply(connection)
+
+    def change(self, token: str, method: str, path: str, document: object) -> Reply:
+        """Any request with a document, or without."""
+        with self._asking(token, method, path, document) as connection:
+            return _reply(connection)
+
+    @contextmanager
+    def send_unheard(self, token: str, batch: dict[str, Any]) -> Iterator[None]:
+        """The request goes out; nobody ever reads what comes back."""
+        with self._asking(token, "POST", BATCH_PATH, batch):
+            yield
+
+    @contextmanager
+    def _asking(self, token: str, method: str, path: str, document: object = None) -> Iterator[HTTPConnection]:
+        headers = {"Authorization": f"ApiToken {self._secrets[token]}"}
+        if document is not None:
+            headers["Content-Type"] = "application/json"
+        connection = HTTPConnection(HOST, self._port, timeout=PATIENCE_SECONDS)
+        try:
+            connection.request(method, path, None if document is None else json.dumps(document), headers)
+        except OSError as error:
+            raise CantPlay(f"the server can't be reached: {error}") from error
+        else:
+            yield connection
+        finally:
+            connection.close()
+
+
+def _reply(connection: HTTPConnection) -> Reply:
+    try:
+        answer = connection.getresponse()
+        return Reply(answer.status, answer.headers, json.loads(answer.read()))
+    except (OSError, HTTPException, ValueError) as error:
+        raise CantPlay(f"the server's answer can't be read: {error}") from error
+
+
+@contextmanager
+def open_stage() -> Iterator[Stage]:
+    """Leaves nothing behind. Raises CantPlay."""
+    with _folder() as folder:
+        # The defaults, whatever the environment says: another ledger's settings are not the demo's.
+        settings = Settings.model_construct(database_url=f"{SQLITE_PREFIX}{folder}/ledger.db")
+        clock = StageClock()
+        with open_service(settings, clock) as service, _serving(service) as port:
+            yield Stage(service, port, clock)
+
+
+def _folder() -> TemporaryDirectory[str]:
+    try:
+        return TemporaryDirectory(prefix="offer-ledger-demo-")
+    except OSError as error:
+        raise CantPlay(f"there is no place for a temporary ledger: {error}") from error
+
+
+@contextmanager
+def _serving(service: Service) -> Iterator[int]:
+    """The server in a thread, on a free port."""
+    with _listener() as listener:
+        server = uvicorn.Server(uvicorn.Config(create_app(service), lifespan="on", log_level="warning"))
+        thread = Thread(target=server.run, kwargs={"sockets": [listener]}, name="server", daemon=True)
+        thread.start()
+        try:
+            while not server.started:
+                if not thread.is_alive():
+                    raise CantPlay("the server does not start")
+                time.sleep(START_POLL_SECONDS)
+            yield listener.getsockname()[1]
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def _listener() -> socket.socket:
+    try:
+        # Told its protocol, asyncio sends small answers at once (TCP_NODELAY).
+        listener = socket.socket(proto=socket.IPPROTO_TCP)
+        listener.bind((HOST, 0))
+    except OSError as error:
+        raise CantPlay(f"there is no port at {HOST}: {error}") from error
+    return listener

@@ -1,0 +1,1 @@
+"""Request-scoped dependencies: the caller, and the database that answers a read."""

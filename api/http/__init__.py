@@ -1,0 +1,1 @@
+"""What all requests and replies share: problems, pagination, content negotiation, headers."""

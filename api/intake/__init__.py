@@ -1,0 +1,1 @@
+"""Batches, offers files and merchant offers, validated into domain requests."""

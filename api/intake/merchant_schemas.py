@@ -1,0 +1,116 @@
+"""What is an offer on the merchant channel? (The body of its PUT; these models are its OpenAPI schema too.)"""
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import unquote
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from api.intake.batch_schemas import URL_PATTERN, Identifier, Text
+
+EXACTLY_ONE = "must have exactly one of url and content"
+NOT_A_URL = "is not an absolute http or https URL"
+NOT_BASE64 = "is neither a data URL of base64 nor base64"
+
+ASSETS = ("logo", "largeRectangle")
+
+
+class _Sent(BaseModel):
+    """JSON types are taken at their word; members beyond the known ones are part of the content."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+
+class LargeImage(_Sent):
+    """An image by its address, or the image itself."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"required": [name], "properties": {name: {"type": "string"}}, "title": name}
+                for name in ("url", "content")
+            ]
+        }
+    )
+
+    url: Annotated[
+        Text | None, Field(description="An absolute http or https URL, kept as sent; another text is warned of.")
+    ] = None
+    content: Annotated[
+        Text | None,
+        Field(description="A data URL of base64, or plain base64, kept as sent; another text is warned of."),
+    ] = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if (self.url is None) is (self.content is None):
+            raise PydanticCustomError("exactly_one_source", EXACTLY_ONE)
+        return self
+
+
+class AssetValue(_Sent):
+    large: LargeImage
+
+
+class Asset(_Sent):
+    type: Literal["IMAGE"]
+    value: AssetValue
+
+
+class Assets(_Sent):
+    logo: Asset
+    largeRectangle: Asset
+
+
+class MerchantOffer(_Sent):
+    """The content of an offer on the merchant channel. Its two ids are those of the path."""
+
+    offerId: Identifier
+    merchantId: Identifier
+    offerName: Text
+    assets: Assets
+
+
+# What is taken as it is, but hardly meant
+
+
+def warnings(offer: dict[str, Any]) -> tuple[str, ...]:
+    """What is odd about an offer that is in order otherwise, each with its place."""
+    return tuple(_warnings(offer))
+
+
+def _warnings(offer: dict[str, Any]) -> Iterator[str]:
+    for name in ASSETS:
+        place, large = f"assets.{name}.value.large", offer["assets"][name]["value"]["large"]
+        if (url := large.get("url")) is not None and not _is_url(url):
+            yield f"{place}.url: {NOT_A_URL}"
+        if (content := large.get("content")) is not None and not _is_base64(content):
+            yield f"{place}.content: {NOT_BASE64}"
+
+
+_is_url = re.compile(URL_PATTERN).fullmatch
+
+
+def _is_base64(content: str) -> bool:
+    """Whether that is what the text looks like; nothing is decoded."""
+    if header := _data_url_header(content):
+        content = content[header.end() :]
+        # In a URL, every character may be written as %XX.
+        content = unquote(content) if "%" in content else content
+    return len(content) % 4 == 0 and _base64(content) is not None
+
+
+# RFC 2397: data:[type/subtype][;attribute=value]*;base64,
+_data_url_header = re.compile(
+    r"""
+    data:
+    ([^\s/;,="]++ / [^\s/;,="]++)?
+    (;[^\s/;,="]++ = [^\s;,"]*+)*+
+    ;base64,
+    """,
+    re.VERBOSE | re.IGNORECASE | re.ASCII,
+).match
+# RFC 4648, section 4, with padding.
+_base64 = re.compile(r"[A-Za-z0-9+/]*+={0,2}").fullmatch

@@ -1,0 +1,1 @@
+"""Reading offers, now and as of a past state."""

@@ -1,0 +1,80 @@
+"""What can be asked about offers, and what is answered?"""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from api.audit.event_schemas import EventItem
+from api.http.query_params import AsOf, Page, Word
+
+
+class OfferQuery(Page, AsOf):
+    partner: Word | None = None
+    channel: Literal["custom", "merchant"] | None = None
+    merchantId: Word | None = None
+    externalId: Word | None = None
+    status: Literal["active", "paused", "deleted"] | None = None
+    q: Annotated[Word | None, Field(description="Sought in externalId, merchantId and the offer's names")] = None
+    redeemable: Annotated[
+        Literal["true", "false"] | None, Field(description="Can customers be owed a reward for it?")
+    ] = None
+
+
+class CountQuery(AsOf):
+    partner: Word | None = None
+    channel: Literal["custom", "merchant"] | None = None
+
+
+class HistoryQuery(Page):
+    pass
+
+
+class Offer(BaseModel):
+    offerUid: UUID
+    partner: str
+    channel: Literal["custom", "merchant"]
+    merchantId: str | None
+    externalId: str
+    status: Literal["active", "paused", "deleted"]
+    version: int
+    content: dict[str, Any]
+    contentDigest: str
+    createdAt: datetime
+    updatedAt: datetime
+    pausedAt: datetime | None
+    deletedAt: datetime | None
+    honouredUntil: datetime | None
+
+
+class OfferList(BaseModel):
+    """One snapshot of the inventory: `position` pins what it shows, `asOf` is when that was recorded."""
+
+    items: list[Offer]
+    nextCursor: str | None
+    position: int
+    asOf: datetime | None
+
+
+class StatusCounts(BaseModel):
+    active: int
+    paused: int
+    deleted: int
+
+
+class OfferCounts(BaseModel):
+    """`position` pins what it shows, `asOf` is when that was recorded."""
+
+    counts: StatusCounts
+    position: int
+    asOf: datetime | None
+
+
+class HistoryItem(EventItem):
+    offerUid: UUID
+
+
+class HistoryList(BaseModel):
+    items: list[HistoryItem]
+    nextCursor: str | None

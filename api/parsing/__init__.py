@@ -1,0 +1,1 @@
+"""Request bodies: strict JSON, large arrays, multipart, content codings."""

@@ -1,0 +1,66 @@
+"""What does a small JSON body say? Read to the letter, and held to a model."""
+
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+from fastapi import Request
+from pydantic import BaseModel
+
+from api.http.content_negotiation import content_coding, require_json
+from api.http.pages import JSON
+from api.http.problems import Problem, validation_error
+from api.parsing.fast_json import read_element
+from api.parsing.item_list import read_envelope
+from api.parsing.strict_json import Element, NotJson
+from api.validation.field_errors import Complaint
+
+MAX_BYTES = 64 * 1024
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def takes(model: type[BaseModel]) -> dict[str, Any]:
+    """What OpenAPI is told of a call that reads its body itself; the model's schema is added to the document by app.py."""
+    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
+    return {"requestBody": {"required": True, "content": {JSON: {"schema": schema}}}}
+
+
+async def read_body(request: Request, model: type[Model]) -> Model:
+    """Raises Problem 400, 413, 415 or 422."""
+    require_json(request)
+    return read_as(await receive(request, MAX_BYTES), model)
+
+
+def read_as(body: bytes, model: type[Model]) -> Model:
+    """Raises Problem 400 or 422."""
+    read = read_document(body)
+    if read.flaws:
+        raise validation_error(read.flaws)
+    return read_envelope(read.value, model)
+
+
+def read_document(body: bytes) -> Element:
+    """The object that a body is, with its flaws. Raises Problem 400 or 422."""
+    try:
+        read = read_element(body)
+    except NotJson as error:
+        raise Problem(HTTPStatus.BAD_REQUEST, "not-json", f"The body is not valid JSON: {error}.") from None
+    if not isinstance(read.value, dict):
+        raise validation_error([Complaint((), "the body must be an object")])
+    return read
+
+
+async def receive(request: Request, max_bytes: int) -> bytes:
+    """The body as it was sent. Raises Problem 413, or 415 for one that is encoded."""
+    content_coding(request, ())
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > max_bytes:
+            raise too_large(max_bytes)
+    return bytes(body)
+
+
+def too_large(max_bytes: int, what: str = "body") -> Problem:
+    detail = f"The {what} is larger than {max_bytes} bytes."
+    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "content-too-large", detail)

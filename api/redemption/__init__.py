@@ -1,0 +1,1 @@
+"""Activations, redemptions, windows, verdicts and the partner feed."""

@@ -1,0 +1,185 @@
+"""How does a publisher report that a customer has activated an offer, and schedule its flights?"""
+
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated, Any, NamedTuple
+from uuid import UUID, uuid4
+
+import msgspec
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from pydantic import BaseModel, ConfigDict
+
+from api.dependencies.authentication import Here, may, may_at_once
+from api.dependencies.read_routing import AnyReads, answered_by_either
+from api.http import pagination as cursors
+from api.http.ledger_position import tell_newest, told
+from api.http.pages import JSON, next_link
+from api.http.problem_schemas import BODY_PROBLEMS, PROBLEM, PROBLEMS
+from api.http.problems import not_found
+from api.http.query_params import Page, no_parameters, uid
+from api.parsing.json_body import read_body, takes
+from api.redemption.activation_schemas import ActivationReply, ActivationView, Flight, FlightList, FlightRequest
+from api.redemption.activation_schemas import ActivationRequest as ActivationBody
+from api.server.raw_route import Direct
+from api.server.retry_route import ReadAgain
+from api.validation.times import Time, read_time
+from domain.redemption.activation import Activate, Activation, state_at
+from domain.redemption.activation_group import ActivationRequest
+from domain.redemption.flight import ScheduleFlight
+from domain.refusals import Refused
+from domain.values import Origin, Role, Source, Status, to_microseconds, utc_text
+from projections.access.tokens import Caller
+from projections.offers.offer_as_of import content_at, offer_then
+from projections.redemption.redemption_windows import find_activation
+
+ACTIVATIONS_PATH = "/api/v1/activations"
+FLIGHTS_PATH = "/api/v1/offers/{offerUid}/flights"
+
+authorise_publisher = may_at_once(Role.PUBLISHER)
+MayReport = Annotated[Caller, Depends(authorise_publisher)]
+MaySchedule = Annotated[Caller, Depends(may(Role.PUBLISHER, Role.OPERATOR))]
+MayReadActivations = Annotated[Caller, Depends(may(Role.PUBLISHER, Role.AUDITOR, Role.OPERATOR))]
+OfferUid = Annotated[str, Path(alias="offerUid")]
+
+router = APIRouter(tags=["activations"], responses=PROBLEMS, route_class=ReadAgain)
+direct = APIRouter(route_class=Direct)
+
+
+@direct.post(
+    ACTIVATIONS_PATH,
+    status_code=HTTPStatus.CREATED,
+    responses={
+        200: {"model": ActivationReply, "description": "An earlier activation covers that time"},
+        201: {"model": ActivationReply},
+        409: {"description": "The offer could not be activated then", **PROBLEM},
+        **BODY_PROBLEMS,
+    },
+    openapi_extra=takes(ActivationBody),
+)
+async def activate_offer(request: Request) -> Response:
+    """A customer has activated an offer: its terms of that moment are owed, whatever becomes of it."""
+    caller = await authorise_publisher(request, request.app.state.service)
+    no_parameters(request)
+    body = await read_body(request, ActivationBody)
+    result = told(request, await request.app.state.activations.submit(activation_request(caller, body)))
+    if isinstance(result, Refused):
+        raise result
+    status = HTTPStatus.CREATED if result.is_new else HTTPStatus.OK
+    headers = {"Location": f"{ACTIVATIONS_PATH}/{result.activation.activation_id}"}
+    return Response(msgspec.json.encode(activation_document(result.activation)), status, headers, JSON)
+
+
+router.include_router(direct)
+
+
+def activation_request(caller: Caller, body: ActivationBody) -> ActivationRequest:
+    activated_at = read_time(body.activatedAt) if body.activatedAt is not None else None
+    asked = Activate(body.customerId, UUID(body.offerUid), activated_at)
+    return ActivationRequest(Origin(caller.name, Source.PUBLISHER), asked, uuid4())
+
+
+class AtQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    at: Time | None = None
+
+
+@router.get(ACTIVATIONS_PATH + "/{activationId}", responses={200: {"model": ActivationView}})
+@answered_by_either
+def get_activation(
+    reads: AnyReads,
+    caller: MayReadActivations,  # noqa: ARG001 - asks for the role
+    activation_id: Annotated[str, Path(alias="activationId")],
+    query: Annotated[AtQuery, Query()],
+) -> Response:
+    """One activation with the offer as activated, and the state of its window now or at another time."""
+    named = uid(activation_id)
+    with reads.reading() as tx:
+        now = reads.present(tx)
+        at = now if query.at is None else read_time(query.at)
+        found = find_activation(tx, named) if named else None
+        if found is None:
+            raise not_found("activation")
+        offer = offer_then(tx, found.offer_uid, min(at, now))
+        content = content_at(tx, found.offer_uid, found.offer_version)
+    state = state_at(found.window, at, is_active=offer.status is Status.ACTIVE)
+    answer = {**activation_document(found), "at": utc_text(at), "state": state, "content": content}
+    return Response(msgspec.json.encode(answer), media_type=JSON)
+
+
+@router.post(
+    FLIGHTS_PATH,
+    status_code=HTTPStatus.CREATED,
+    responses={
+        200: {"model": Flight, "description": "It had been scheduled before"},
+        201: {"model": Flight},
+        409: {"description": "A flight with other days starts at that time", **PROBLEM},
+        **BODY_PROBLEMS,
+    },
+    openapi_extra=takes(FlightRequest),
+)
+async def schedule_flight(request: Request, service: Here, caller: MaySchedule, offer_uid: OfferUid) -> Response:
+    """From its start until the next flight starts, activations of the offer get windows of so many days."""
+    no_parameters(request)
+    body = await read_body(request, FlightRequest)
+    command = ScheduleFlight(_offer(offer_uid), read_time(body.startsAt), body.redemptionWindowDays)
+    origin = Origin(caller.name, Source.PUBLISHER)
+    desk = request.app.state.desk
+    is_new = await desk.writing(service.activations.schedule, command, origin)
+    await desk.reading(tell_newest, request, service.ledger)
+    answer = _flight(command.starts_at, command.redemption_window_days)
+    return Response(msgspec.json.encode(answer), HTTPStatus.CREATED if is_new else HTTPStatus.OK, media_type=JSON)
+
+
+@router.get(FLIGHTS_PATH, responses={200: {"model": FlightList}})
+@answered_by_either
+def list_flights(
+    request: Request,
+    service: Here,
+    reads: AnyReads,
+    caller: MayReadActivations,  # noqa: ARG001 - asks for the role
+    offer_uid: OfferUid,
+    query: Annotated[Page, Query()],
+) -> Response:
+    """The flights of an offer, in the order of their starts."""
+    named = _offer(offer_uid)
+    question = ("flights", named)
+    place = cursors.decode_as(_Start, question, query.cursor)
+    with reads.reading() as tx:
+        scheduled = service.activations.flights(tx, named).scheduled
+    starts = [start for start in sorted(scheduled) if place is None or to_microseconds(start) > place.start]
+    last = _Start(to_microseconds(starts[query.limit - 1])) if len(starts) > query.limit else None
+    next_cursor = cursors.encode(question, last)
+    items = [_flight(start, scheduled[start]) for start in starts[: query.limit]]
+    body = {"items": items, "nextCursor": next_cursor}
+    return Response(msgspec.json.encode(body), headers=next_link(request.url, next_cursor), media_type=JSON)
+
+
+class _Start(NamedTuple):
+    """Of the last flight of a page, in microseconds."""
+
+    start: int
+
+
+def activation_document(activation: Activation) -> dict[str, Any]:
+    return {
+        "activationId": activation.activation_id,
+        "offerUid": activation.offer_uid,
+        "customerId": activation.customer_id,
+        "offerVersion": activation.offer_version,
+        "activatedAt": utc_text(activation.window.activated_at),
+        "redemptionWindowDays": activation.redemption_window_days,
+        "redeemableUntil": utc_text(activation.window.redeemable_until),
+        "late": activation.late,
+    }
+
+
+def _flight(starts_at: datetime, days: int) -> dict[str, Any]:
+    return {"startsAt": utc_text(starts_at), "redemptionWindowDays": days}
+
+
+def _offer(offer_uid: str) -> UUID:
+    named = uid(offer_uid)
+    if named is None:
+        raise not_found("offer")
+    return named

@@ -1,0 +1,118 @@
+"""What has a partner to know of the purchases that were rewarded on its offers? A CSV file for each UTC day of recording."""
+
+import csv
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from io import StringIO
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from api.access.pseudonyms import Pseudonyms
+from api.dependencies.authentication import Here, may
+from api.dependencies.read_routing import AnyReads, answered_by_either
+from api.http.problem_schemas import PROBLEMS
+from api.http.problems import validation_error
+from api.http.query_params import Word
+from api.server.retry_route import ReadAgain
+from api.server.streaming import Streams
+from api.validation.field_errors import Complaint
+from domain.values import Role, recorded_text
+from projections.access.tokens import Caller
+from projections.redemption import daily_feed as redemption_feed
+from projections.redemption.daily_feed import FeedRow
+
+COLUMNS = (
+    "transaction_id",
+    "cardholder_id",
+    "partner_merchant_id",
+    "partner_offer_id",
+    "partner_store_id",
+    "partner_merchant_name",
+    "card_type",
+    "card_last_four",
+    "transaction_amount",
+    "transaction_timestamp",
+)
+ROWS_PER_CHUNK = 500
+CSV = "text/csv"
+
+MayFetch = Annotated[Caller, Depends(may(Role.PARTNER, Role.AUDITOR, Role.OPERATOR))]
+
+router = APIRouter(prefix="/api/v1/partner", tags=["redemptions"], responses=PROBLEMS, route_class=ReadAgain)
+
+
+def _is_day(text: str) -> str:
+    try:
+        if date.fromisoformat(text).isoformat() == text:
+            return text
+    except ValueError:
+        pass
+    raise PydanticCustomError("day", "must be a day, as YYYY-MM-DD")
+
+
+class FeedQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    date: Annotated[
+        str,
+        AfterValidator(_is_day),
+        Field(json_schema_extra={"format": "date"}, description="A UTC day that is over"),
+    ]
+    partner: Annotated[Word | None, Field(description="Whose feed; a partner need not say so")] = None
+
+
+@router.get(
+    "/redemptions", responses={200: {"content": {CSV: {"schema": {"type": "string"}}}}}, response_class=Response
+)
+@answered_by_either
+def get_feed(
+    request: Request, service: Here, reads: AnyReads, caller: MayFetch, query: Annotated[FeedQuery, Query()]
+) -> Response:
+    """The redemptions of one UTC day, by when they were recorded; what was taken back that day has a negative amount."""
+    partner = query.partner or caller.partner
+    if partner is None:
+        raise validation_error([Complaint(("query", "partner"), "required")])
+    day = date.fromisoformat(query.date)
+    if day >= service.clock().date():
+        raise validation_error([Complaint(("query", "date"), "must be a day that is over, in UTC")])
+    begin = datetime.combine(day, time(), UTC)
+    rows: Iterator[FeedRow] = iter(())
+    if caller.partner in {None, partner}:
+        rows = redemption_feed.rows(reads, partner, begin, begin + timedelta(days=1))
+    headers = {"Content-Disposition": f'attachment; filename="redemptions-{day}.csv"'}
+    streams: Streams = request.app.state.streams
+    return streams.answer(_csv(partner, rows, service.pseudonyms), CSV, headers)
+
+
+def _csv(partner: str, rows: Iterator[FeedRow], pseudonyms: Pseudonyms) -> Iterator[bytes]:
+    """RFC 4180, with a header line."""
+    text = StringIO()
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    for number, row in enumerate(rows):
+        if number % ROWS_PER_CHUNK == 0:
+            yield text.getvalue().encode()
+            text.seek(0)
+            text.truncate()
+        writer.writerow(_columns(row, pseudonyms.of(partner, row.redeemed.customer_id)))
+    yield text.getvalue().encode()
+
+
+def _columns(row: FeedRow, cardholder_id: str) -> tuple[Any, ...]:
+    """In the order of COLUMNS; what is not known is empty."""
+    told = row.redeemed
+    return (
+        told.transaction_id,
+        cardholder_id,
+        row.merchant_id,
+        row.external_id,
+        told.partner_store_id,
+        told.partner_merchant_name,
+        told.card_type,
+        told.card_last_four,
+        row.amount,
+        recorded_text(told.transacted_at),
+    )

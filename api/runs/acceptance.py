@@ -1,0 +1,74 @@
+"""How does a body that has arrived become a run? The same by HTTP, in a helper process and from the command line."""
+
+from functools import partial
+from uuid import UUID
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from api.http.problems import validation_error
+from api.intake.batch import read_request
+from api.intake.offers_file import read_file
+from api.parsing.array_splitter import Body
+from api.parsing.item_list import take_apart
+from api.runs.execution import asks_for_the_same
+from api.validation.field_errors import Complaint
+from domain.ledgers.run_ledger import Accepted, RunLedger
+from domain.refusals import IdempotencyKeyReused
+from domain.runs.run import RunRequest
+from domain.store.records.compression import unpack
+from domain.values import Origin
+
+
+class Arrival(Struct, frozen=True):
+    """A body that is there: in chunks that are stored already, or packed, in memory."""
+
+    run_id: UUID
+    digest: str
+    size: int
+    stored_chunks: int
+    packed: list[bytes]
+
+    def body(self, runs: RunLedger) -> Body:
+        return partial(runs.body, self.run_id) if self.stored_chunks else partial(map, unpack, self.packed)
+
+
+class Sender(Struct, frozen=True):
+    """Whose offers they are, and by whom and which way they came; `file_name` tells an offers file from a batch."""
+
+    partner: str
+    origin: Origin
+    file_name: str | None = None
+
+
+def is_offers_file(body: Body, max_items: int) -> bool:
+    """Tells an offers file from a batch by its envelope. Raises Problem if the body is neither."""
+    members = take_apart(body, max_items, keep=False).members
+    if not members.keys() & {"operation", "header"}:
+        told = "required: a batch has an operation, an offers file a header"
+        raise validation_error([Complaint(("operation",), told), Complaint(("header",), told)])
+    return "operation" not in members
+
+
+def accept(runs: RunLedger, arrival: Arrival, sender: Sender, max_items: int) -> Accepted:
+    """Makes the body a run, or finds the run that it is already.
+
+    Raises Problem for a body that is not in order, and what RunLedger.accept raises."""
+    body = arrival.body(runs)
+    name = sender.file_name
+    request = RunRequest(
+        run_id=arrival.run_id,
+        partner=sender.partner,
+        asked=read_request(body, max_items) if name is None else read_file(name, body, max_items),
+        body_digest=arrival.digest,
+        body_bytes=arrival.size,
+        body_chunks=arrival.stored_chunks + len(arrival.packed),
+    )
+    while True:
+        try:
+            return runs.accept(request, sender.origin, arrival.packed)
+        except IdempotencyKeyReused as reused:
+            earlier = runs.find(reused.run_id)
+            if request.same_as == reused.run_id or not (earlier and asks_for_the_same(runs, earlier, body)):
+                raise
+            request = replace(request, same_as=reused.run_id)

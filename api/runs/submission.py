@@ -1,0 +1,101 @@
+"""How is a request that becomes a run received and answered? The same for batches and for offers files."""
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from fastapi import Request, Response
+from msgspec import Struct
+
+from api.http.ledger_position import tell
+from api.http.pages import JSON
+from api.http.prefer import waiting
+from api.http.problems import Problem, run_path
+from api.runs.acceptance import Sender
+from api.runs.execution import FAILED
+from api.runs.supervisor import RunDesk
+from api.runs.upload import Upload, too_large
+from api.wiring import Service
+from domain.ledgers.ledger import StorageError
+from domain.runs.run import Run, RunState
+from domain.store.cursor import Cursor
+
+BYTES_PER_WRITE = 256 * 1024
+PREFER = {
+    "name": "Prefer",
+    "in": "header",
+    "description": "respond-async: don't wait for the run. wait=n: wait for n seconds at most (RFC 7240).",
+    "schema": {"type": "string"},
+}
+
+logger = logging.getLogger("offer_ledger")
+
+
+class Replies(Struct, frozen=True):
+    """What is told of a run: while it is not finished, and when it is completed. The latter may raise Problem."""
+
+    accepted: Callable[[Run], dict[str, Any]]
+    completed: Callable[[Cursor, Run], dict[str, Any]]
+
+
+async def answer_with_run(
+    request: Request, service: Service, upload: Upload, receive: Callable[[], Awaitable[Sender]], replies: Replies
+) -> Response:
+    """The request's run is carried out whether or not anybody waits for it. `receive` fills the upload."""
+    desk: RunDesk = request.app.state.desk
+    wait = waiting(request.headers.getlist("Prefer"), service.settings.wait_seconds)
+    async with desk.keeping(upload):
+        accepted = await desk.accept(upload, await receive())
+    if accepted.replayed:
+        headers = {"Idempotency-Replayed": "true"} if accepted.run.is_finished else {}
+        return await desk.reading(_answer, request, service, accepted.run, headers, replies)
+    headers = {"Preference-Applied": wait.applied} if wait.applied else {}
+    try:
+        run = await desk.wait(accepted.run, wait.seconds)
+        return await desk.reading(_answer, request, service, run, headers, replies)
+    except StorageError as error:
+        # The run is accepted, whatever becomes of this reply.
+        logger.warning("run %s can't be looked at: %s", accepted.run.run_id, error)
+        return _answer(request, service, accepted.run, headers, replies)
+
+
+async def receive_body(
+    request: Request, upload: Upload, chunks: AsyncIterator[bytes], max_bytes: int, spare_bytes: int = 0
+) -> None:
+    """Puts chunks into an upload. Raises Problem 413 at once for a body that says itself that it is too large, and what
+    the upload raises. `spare_bytes`: what may stand around the chunks."""
+    desk: RunDesk = request.app.state.desk
+    if int(request.headers.get("Content-Length", "0")) > max_bytes + spare_bytes:
+        raise too_large(max_bytes)
+    waiting_bytes = bytearray()
+    async for chunk in chunks:
+        waiting_bytes += chunk
+        if len(waiting_bytes) >= BYTES_PER_WRITE:
+            await desk.writing(upload.write, bytes(waiting_bytes))
+            waiting_bytes.clear()
+    await desk.writing(_end, upload, bytes(waiting_bytes))
+
+
+def _end(upload: Upload, last: bytes) -> None:
+    upload.write(last)
+    upload.end()
+
+
+def _answer(request: Request, service: Service, run: Run, headers: dict[str, str], replies: Replies) -> Response:
+    """Raises Problem for a run that came to nothing."""
+    tell(request, run.accepted_position if run.position is None else run.position)
+    if not run.is_finished:
+        headers |= {"Location": run_path(run.run_id)}
+        return Response(msgspec.json.encode(replies.accepted(run)), HTTPStatus.ACCEPTED, headers, JSON)
+    if run.state is RunState.FAILED:
+        headers |= {"Location": run_path(run.run_id)}
+        raise Problem(HTTPStatus.INTERNAL_SERVER_ERROR, FAILED.type, FAILED.detail, headers=headers)
+    try:
+        with service.ledger.recorder.reading() as tx:
+            answer = replies.completed(tx, run)
+    except Problem as problem:
+        problem.headers |= headers
+        raise
+    return Response(msgspec.json.encode(answer), HTTPStatus.OK, headers, JSON)

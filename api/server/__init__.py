@@ -1,0 +1,1 @@
+"""Runtime of a server process: group commit, streaming, shutdown."""

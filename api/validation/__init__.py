@@ -1,0 +1,1 @@
+"""Field types and field errors, in the words that callers see."""

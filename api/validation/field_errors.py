@@ -1,0 +1,96 @@
+"""How is a caller told what is wrong? In the caller's words for the place, and never with the value that was sent."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from api.intake.batch_schemas import LIST_FORM, OBJECT_FORM, URL_PATTERN, UUID_PATTERN
+from api.redemption.redemption_schemas import AMOUNT_PATTERN, CURRENCY_PATTERN, LAST_FOUR_PATTERN
+
+MESSAGES = {
+    "missing": "required",
+    "extra_forbidden": "unknown",
+    "string_type": "must be a string",
+    "string_unicode": "must not contain a lone surrogate",
+    "string_too_short": "must have at least {min_length} character(s)",
+    "string_too_long": "must have at most {max_length} characters",
+    "int_type": "must be an integer",
+    "int_parsing": "must be an integer",
+    "float_type": "must be a number",
+    "bool_type": "must be true or false",
+    "list_type": "must be an array",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than_equal": "must be at most {le:g}",
+    "literal_error": "must be {expected}",
+    "enum": "must be {expected}",
+    "too_short": "must have at least {min_length} element(s)",
+    "too_long": "must have at most {max_length} element(s)",
+}
+MAX_COMPLAINTS = 10
+"""More of them would tell nobody more, and let a small request fill a large reply."""
+MAX_NAME_LENGTH = 64
+
+PATTERNS = {
+    URL_PATTERN: "must be an absolute http or https URL",
+    UUID_PATTERN: "must be a UUID",
+    AMOUNT_PATTERN: "must be a decimal string with up to 15 digits and 4 decimals, without sign or exponent",
+    CURRENCY_PATTERN: "must be a currency code of three capital letters (ISO 4217)",
+    LAST_FOUR_PATTERN: "must be four digits",
+}
+
+
+def shortened(name: str) -> str:
+    """A name that its sender chose, as long as it is of use."""
+    return name if len(name) <= MAX_NAME_LENGTH else f"{name[: MAX_NAME_LENGTH - 3]}..."
+
+
+class Complaint(NamedTuple):
+    """A place in what was sent, and what is wrong with it."""
+
+    place: tuple[str | int, ...]
+    message: str
+
+    @property
+    def path(self) -> str:
+        """As people write it: offerData[0].dailyCap."""
+        return "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in self.place).removeprefix(".")
+
+    @property
+    def pointer(self) -> str:
+        """As JSON pointer: /offerData/0/dailyCap (RFC 6901)."""
+        return "".join("/" + str(p).replace("~", "~0").replace("/", "~1") for p in self.place)
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" if self.path else self.message
+
+
+def complaints(error: ValidationError) -> list[Complaint]:
+    return explain(error.errors(include_url=False, include_input=False))
+
+
+def explain(errors: Iterable[Any]) -> list[Complaint]:
+    """`errors` as pydantic lists them; one more than MAX_COMPLAINTS at most."""
+    return list(islice(_explained(errors), MAX_COMPLAINTS + 1))
+
+
+def _explained(errors: Iterable[Any]) -> Iterator[Complaint]:
+    for error in errors:
+        yield Complaint(_place(error["loc"]), _message(error["type"], error.get("ctx", {}), error["msg"]))
+
+
+def _place(location: Sequence[str | int]) -> tuple[str | int, ...]:
+    parts = (part for part in location if part not in {LIST_FORM, OBJECT_FORM})
+    return tuple(shortened(part) if isinstance(part, str) else part for part in parts)
+
+
+def _message(kind: str, context: dict[str, Any], default: str) -> str:
+    if kind == "string_too_short" and context["min_length"] == 1:
+        return "must not be empty"
+    if kind == "string_pattern_mismatch":
+        return PATTERNS.get(context["pattern"], default)
+    return MESSAGES[kind].format(**context).replace("'", "") if kind in MESSAGES else default

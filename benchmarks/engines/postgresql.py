@@ -1,0 +1,123 @@
+"""Benchmarks on PostgreSQL: one that is begun for them, as it is by default, and in which every ledger is a schema."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from api.settings import Settings
+from benchmarks.engines.engine import Row, told_by
+from domain.store.database import open_database
+from domain.store.postgres.dialect import translated
+from tests.support.postgres import server as postgres_server
+
+RAW = "raw"
+VERSION = ("version", "SHOW server_version")
+SETTINGS = (
+    "fsync",
+    "synchronous_commit",
+    "full_page_writes",
+    "shared_buffers",
+    "max_wal_size",
+    "checkpoint_timeout",
+)
+
+
+class Postgresql:
+    name = "postgresql"
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.folder, self._url = folder, url
+
+    def settings(self) -> dict[str, str]:
+        return told_by(open_database(self.ledger("settings").place), VERSION, "SHOW", SETTINGS)
+
+    def ledger(self, name: str) -> Settings:
+        return Settings(database_url=self._url, database_schema=f"ledger_{name}")
+
+    def select(self, ledger: Settings, statement: str, values: Row = ()) -> list[Row]:
+        with self._connected(ledger.database_schema) as connection:
+            return connection.execute(translated(statement), values).fetchall()
+
+    def megabytes(self, ledger: Settings) -> float:
+        sizes = (
+            "SELECT pg_total_relation_size(oid) FROM pg_class WHERE relkind = 'r' AND relnamespace = ?::regnamespace"
+        )
+        return float(sum(size for (size,) in self.select(ledger, sizes, (ledger.database_schema,)))) / 1e6
+
+    def settle(self, ledger: Settings) -> None:
+        with self._connected(ledger.database_schema) as connection:
+            connection.execute("VACUUM (ANALYZE)")
+            connection.execute("CHECKPOINT")
+
+    @contextmanager
+    def raw(self) -> Iterator["PostgresqlRaw"]:
+        with self._connected(RAW) as connection:
+            connection.execute(f"CREATE SCHEMA {RAW}")
+            try:
+                yield PostgresqlRaw(connection)
+            finally:
+                connection.execute(f"DROP SCHEMA {RAW} CASCADE")
+
+    def _connected(self, schema: str = "public") -> psycopg.Connection[Any]:
+        return psycopg.connect(self._url, autocommit=True, options=f"-c search_path={schema}")
+
+
+class PostgresqlRaw:
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self._connection = connection
+        self._types: dict[str, list[int]] = {}
+
+    def keep_bytes(self, table: str) -> None:
+        self.execute(f"CREATE TABLE {table} (bytes BYTEA STORAGE EXTERNAL)")
+
+    def copy_tables(self, ledger: Settings, tables: Sequence[str]) -> None:
+        for table in tables:
+            self.execute(f"CREATE TABLE {table} (LIKE {ledger.database_schema}.{table} INCLUDING ALL)")
+
+    def execute(self, statement: str, values: Row = ()) -> None:
+        self._connection.execute(translated(statement), values)
+
+    def write(self, rows: Mapping[str, Sequence[Row]], then: str | None = None) -> None:
+        """A few rows go in one message with the transaction's end; many are copied."""
+        if max(map(len, rows.values())) == 1:
+            with self._connection.pipeline(), self._connection.transaction():
+                for table, (row,) in rows.items():
+                    self.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
+                self._end(then)
+        else:
+            with self._connection.transaction():
+                for table, some in rows.items():
+                    self._copy(table, some)
+                self._end(then)
+
+    def _copy(self, table: str, rows: Sequence[Row]) -> None:
+        """In binary: as text, it takes nearly twice as long."""
+        statement = sql.SQL("COPY {} FROM STDIN (FORMAT BINARY)").format(sql.Identifier(table))
+        types = self._column_types(table)
+        with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
+            copy.set_types(types)
+            for row in rows:
+                copy.write_row(row)
+
+    def _column_types(self, table: str) -> list[int]:
+        if table not in self._types:
+            columns = self._connection.execute(f"SELECT * FROM {table} LIMIT 0").description or ()
+            self._types[table] = [column.type_code for column in columns]
+        return self._types[table]
+
+    def _end(self, then: str | None) -> None:
+        if then:
+            self.execute(then)
+
+
+@contextmanager
+def postgresql(folder: Path) -> Iterator[Postgresql]:
+    server = postgres_server.begin(folder / "data", "stop")
+    try:
+        yield Postgresql(folder, str(server.get_uri()))
+    finally:
+        server.cleanup()

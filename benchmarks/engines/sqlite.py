@@ -1,0 +1,80 @@
+"""Benchmarks on SQLite: every ledger is a file."""
+
+import sqlite3
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from api.settings import Settings
+from benchmarks.engines.engine import Row, told_by
+from domain.store.database import open_database
+
+VERSION = ("version", "SELECT sqlite_version()")
+SETTINGS = ("journal_mode", "synchronous", "page_size", "cache_size", "wal_autocheckpoint")
+SYNCHRONOUS = ("OFF", "NORMAL", "FULL", "EXTRA")
+"""By the number that it answers with."""
+
+
+class Sqlite:
+    name = "sqlite"
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def settings(self) -> dict[str, str]:
+        told = told_by(open_database(self.ledger("settings").place), VERSION, "PRAGMA", SETTINGS)
+        return told | {"synchronous": SYNCHRONOUS[int(told["synchronous"])]}
+
+    def ledger(self, name: str) -> Settings:
+        return Settings(database_url=f"sqlite:///{self.folder}/{name}.db")
+
+    def select(self, ledger: Settings, statement: str, values: Row = ()) -> list[Row]:
+        with closing(sqlite3.connect(ledger.database)) as connection:
+            return connection.execute(statement, values).fetchall()
+
+    def megabytes(self, ledger: Settings) -> float:
+        return ledger.database.stat().st_size / 1e6
+
+    def settle(self, _ledger: Settings) -> None:
+        """Nothing is done to it, ever."""
+
+    @contextmanager
+    def raw(self) -> Iterator["SqliteRaw"]:
+        with (
+            tempfile.TemporaryDirectory(dir=self.folder) as directory,
+            closing(sqlite3.connect(f"{directory}/raw.db", isolation_level=None)) as connection,
+        ):
+            for pragma in ("page_size=8192", "journal_mode=WAL", "synchronous=FULL"):
+                connection.execute(f"PRAGMA {pragma}")
+            yield SqliteRaw(self, connection)
+
+
+class SqliteRaw:
+    def __init__(self, engine: Sqlite, connection: sqlite3.Connection) -> None:
+        self._engine, self._connection = engine, connection
+
+    def keep_bytes(self, table: str) -> None:
+        self.execute(f"CREATE TABLE {table} (bytes BLOB)")
+
+    def copy_tables(self, ledger: Settings, tables: Sequence[str]) -> None:
+        for table in tables:
+            made_by = "SELECT sql FROM sqlite_master WHERE tbl_name = ? AND sql IS NOT NULL"
+            for (statement,) in self._engine.select(ledger, made_by, (table,)):
+                self._connection.execute(statement)
+
+    def execute(self, statement: str, values: Row = ()) -> None:
+        self._connection.execute(statement, values)
+
+    def write(self, rows: Mapping[str, Sequence[Row]], then: str | None = None) -> None:
+        self._connection.execute("BEGIN IMMEDIATE")
+        for table, some in rows.items():
+            self._connection.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(some[0]))})", some)
+        if then:
+            self._connection.execute(then)
+        self._connection.execute("COMMIT")
+
+
+@contextmanager
+def sqlite(folder: Path) -> Iterator[Sqlite]:
+    yield Sqlite(folder)

@@ -1,0 +1,1 @@
+"""Ledgers and bodies that benchmarks measure."""

@@ -1,0 +1,85 @@
+"""How long does it take to go through all events of a ledger? Each task in a process of its own, so that its memory is seen, too.
+
+The process tells what it took as JSON.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from api.audit.event_reader import reading
+from api.http.row_formats import as_lines
+from api.settings import Settings
+from api.wiring import Service, open_service
+from benchmarks.engines.engine import environment
+from benchmarks.servers.server_process import forget_peak, memory
+from domain.store.commit import head_of
+from projections.audit import event_list
+from projections.audit.event_list import EventFilter
+from projections.maintenance.rebuild import rebuild
+from projections.maintenance.verification import verify
+
+
+class Took(NamedTuple):
+    """`peak`: MiB above those of a process that has answered a page."""
+
+    events: int
+    seconds: float
+    peak: float
+
+
+def go_through(ledger: Settings, task: str) -> Took:
+    command = [sys.executable, "-m", __name__, task]
+    told = subprocess.run(command, env=environment(ledger), stdout=subprocess.PIPE, check=True).stdout
+    return Took(*json.loads(told))
+
+
+def _read(service: Service) -> None:
+    with service.ledger.recorder.reading() as tx:
+        for _ in service.ledger.entries(tx):
+            pass
+
+
+def _stream(service: Service) -> None:
+    for _ in as_lines(reading(service.ledger, EventFilter(), 0)):
+        pass
+
+
+def _verify(service: Service) -> None:
+    """Raises RuntimeError if there is anything to tell."""
+    if differences := verify(service.ledger):
+        raise RuntimeError(differences)
+
+
+def _rebuild(service: Service) -> None:
+    rebuild(service.ledger)
+
+
+READING, REBUILD = "reading the events", "rebuild"
+TASKS: Mapping[str, Callable[[Service], None]] = {
+    READING: _read,
+    REBUILD: _rebuild,
+    "verify": _verify,
+    "stream as lines": _stream,
+}
+
+
+def _go_through(task: str) -> Took:
+    pid = os.getpid()
+    with open_service() as service:
+        with service.ledger.recorder.reading() as tx:
+            event_list.page(tx, EventFilter(), 0, 100)
+            events = head_of(tx).position
+        idle = memory(pid, "VmRSS")
+        forget_peak(pid)
+        started = time.perf_counter()
+        TASKS[task](service)
+        return Took(events, time.perf_counter() - started, memory(pid, "VmHWM") - idle)
+
+
+if __name__ == "__main__":
+    print(json.dumps(_go_through(sys.argv[1])))

@@ -1,0 +1,1 @@
+"""Raw writes of the same rows: the lower bound of each time."""

@@ -1,0 +1,70 @@
+"""What is told of a benchmark? A table on the terminal, line by line as it is found, and all of it as JSON."""
+
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+
+import msgspec
+
+from benchmarks.engines.engine import Engine
+from benchmarks.reporting.comparison import Compared
+
+
+class Report(msgspec.Struct):
+    """One benchmark on one database."""
+
+    benchmark: str
+    engine: str
+    settings: dict[str, str]
+    """Those that matter to what is measured."""
+    date: datetime
+    cores: int
+    notes: list[str] = msgspec.field(default_factory=list)
+    compared: list[Compared] = msgspec.field(default_factory=list)
+
+    def head(self) -> None:
+        """Of the table: `add` goes on with its lines."""
+        print(
+            f"{'case':30}{'size':>10}{'ours':>12}       {'beside it':24}{'':>8}       {'ratio':>8}   {'of pairs':18}goal"
+        )
+
+    def note(self, told: str) -> None:
+        """Something that whoever reads the figures has to know."""
+        self.notes.append(told)
+        print(told, flush=True)
+
+    def add(self, compared: Compared) -> None:
+        self.compared.append(compared)
+        ratios, unit = compared.ratios, compared.unit
+        size = "" if compared.size is None else f"{compared.size:,}"
+        spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
+        print(
+            f"{compared.case:30}{size:>10}{_short(median(compared.ours)):>12} {unit:6}{compared.beside:24}"
+            f"{_short(median(compared.theirs)):>8} {unit:6}{compared.ratio:8.2f}   {spread:18}{compared.goal}",
+            flush=True,
+        )
+
+
+def begin(benchmark: str, engine: Engine) -> Report:
+    """Tells what it is, and the settings that matter."""
+    cores = os.cpu_count() or 1
+    report = Report(benchmark, engine.name, engine.settings(), datetime.now(UTC), cores)
+    settings = ", ".join(f"{name} {value}" for name, value in report.settings.items())
+    print(f"{benchmark} on {engine.name}; {cores} cores\n{settings}\n", flush=True)
+    return report
+
+
+def write(reports: Sequence[Report], file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(msgspec.json.format(msgspec.json.encode(reports), indent=1) + b"\n")
+
+
+def read(file: Path) -> list[Report]:
+    return msgspec.json.decode(file.read_bytes(), type=list[Report])
+
+
+def _short(number: float) -> str:
+    """Three digits that count, or all before the point."""
+    return f"{number:.0f}" if number >= 100 else f"{number:.3g}"  # noqa: PLR2004

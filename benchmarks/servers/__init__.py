@@ -1,0 +1,1 @@
+"""Server processes: the service, variants of it, and rivals."""

@@ -1,0 +1,65 @@
+"""Which settings does a partner have?"""
+
+from typing import Literal, assert_never
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
+
+from domain.events import PartnerEvent, PartnerRegistered, PartnerSettingsChanged
+from domain.redemption.window import require_days
+from domain.values import MissingFromFile, Operation, PartnerSettings
+
+# State
+
+
+class Partner(Struct, frozen=True):
+    """`registered` tells a partner from a name never heard."""
+
+    registered: bool = False
+    settings: PartnerSettings = PartnerSettings()
+
+    def limit(self, operation: Operation) -> int:
+        match operation:
+            case Operation.SYNCHRONIZE:
+                return self.settings.synchronize_per_day
+            case Operation.INSERT:
+                return self.settings.insert_per_hour
+            case _:
+                assert_never(operation)
+
+
+UNKNOWN = Partner()
+
+
+def evolve(_: Partner, event: PartnerEvent) -> Partner:
+    match event:
+        case PartnerRegistered() | PartnerSettingsChanged():
+            return Partner(registered=True, settings=event.settings)
+        case _:
+            assert_never(event)
+
+
+# Decisions
+
+
+class SetPartner(Struct, frozen=True):
+    """Create or change a partner; None leaves a setting as it is (at first: its default)."""
+
+    name: str
+    synchronize_per_day: int | None = None
+    insert_per_hour: int | None = None
+    rps: int | None = None
+    daily_quota: int | Literal["auto"] | None = None
+    missing_from_file: MissingFromFile | None = None
+    redemption_window_days: int | None = None
+
+
+def set_partner(partner: Partner, command: SetPartner) -> list[PartnerEvent]:
+    """Raises WindowDaysOutOfBounds."""
+    if command.redemption_window_days is not None:
+        require_days(command.redemption_window_days)
+    given = {name: value for name, value in asdict(command).items() if name != "name" and value is not None}
+    settings = replace(partner.settings, **given)
+    if not partner.registered:
+        return [PartnerRegistered(partner=command.name, settings=settings)]
+    return [] if settings == partner.settings else [PartnerSettingsChanged(settings=settings)]

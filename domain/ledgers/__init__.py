@@ -1,0 +1,1 @@
+"""Application services: each decision in one transaction."""

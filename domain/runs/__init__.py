@@ -1,0 +1,1 @@
+"""Decisions about runs: batches and offers files."""

@@ -1,0 +1,121 @@
+"""What does a whole batch change in the inventory?
+
+A batch is judged at once: every item against the offer of the same externalId, and, for a Synchronize, every active
+offer that no item names. An item that fails still counts as present, so that a mistake never takes an offer down.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from msgspec import Struct
+
+from domain.events import OfferResumed, PauseCause
+from domain.offers import offer as offers
+from domain.offers.content import SentContent
+from domain.offers.offer import ABSENT, Offer
+from domain.runs.plan import OfferChange, Plan
+from domain.runs.run import ItemOutcome, Outcome
+from domain.values import Channel, OfferKey, Operation, Status
+
+SAME_DATA = "Offer has the same data"
+RESUMED = "Offer has been resumed"
+NOTHING_PAUSED = "No offer has been paused: an item of this request has no readable externalId"
+_SAME_DATA = (SAME_DATA,)
+
+
+class ValidItem(Struct, frozen=True, gc=False):
+    """An item of the request that keeps every rule; `remarks` are for its sender."""
+
+    external_id: str
+    content: SentContent
+    remarks: tuple[str, ...] = ()
+
+
+class InvalidItem(Struct, frozen=True, gc=False):
+    """An item that breaks a rule; `external_id` is None where it could not be read."""
+
+    external_id: str | None
+    messages: tuple[str, ...]
+    sent_digest: str = ""
+    """SHA-256 of the item as it was sent."""
+
+
+Item = ValidItem | InvalidItem
+
+
+def reconcile(partner: str, operation: Operation, items: Sequence[Item], known: Mapping[str, Offer]) -> Plan:
+    """`known`: the partner's offers on the custom channel by externalId; at least those that the request names, and
+    for a Synchronize all of them. Source of the rules: the batch document's behaviour tree.
+    """
+    plan = Plan(changes=[], outcome=Outcome())
+    copies = _by_external_id(items)
+    unplaced = dict(copies)
+    for item in items:
+        if item.external_id is None:
+            plan.outcome.failed.append(ItemOutcome(None, item.messages))
+        elif group := unplaced.pop(item.external_id, None):
+            offer = known.get(item.external_id, ABSENT)
+            _place(plan, _key(partner, item.external_id), offer, _the_one(item.external_id, group))
+    if operation is Operation.SYNCHRONIZE:
+        _pause_absent(plan, partner, known, copies, may_pause=all(item.external_id is not None for item in items))
+    return plan
+
+
+def _by_external_id(items: Iterable[Item]) -> dict[str, list[Item]]:
+    copies: dict[str, list[Item]] = {}
+    for item in items:
+        if item.external_id is not None:
+            copies.setdefault(item.external_id, []).append(item)
+    return copies
+
+
+def _the_one(external_id: str, copies: Sequence[Item]) -> Item:
+    """Copies of an offer count as one if they say the same; otherwise none of them can be believed."""
+    first = copies[0]
+    if len(copies) == 1 or all(_says_the_same(first, other) for other in copies[1:]):
+        return first
+    messages = [message for copy in copies if isinstance(copy, InvalidItem) for message in copy.messages]
+    return InvalidItem(external_id, (f"externalId: sent {len(copies)} times with different content", *messages))
+
+
+def _says_the_same(one: Item, other: Item) -> bool:
+    return (
+        isinstance(one, ValidItem) and isinstance(other, ValidItem) and one.content.digest == other.content.digest
+    ) or one == other
+
+
+def _place(plan: Plan, key: OfferKey, offer: Offer, item: Item) -> None:
+    outcome = plan.outcome
+    if isinstance(item, InvalidItem):
+        outcome.failed.append(ItemOutcome(item.external_id, item.messages))
+        return
+    events = offers.put(offer, key, item.content)
+    if events:
+        plan.changes.append(OfferChange(key, offer.version, events))
+    if not events:
+        outcome.unchanged.append(
+            ItemOutcome(item.external_id, (SAME_DATA, *item.remarks) if item.remarks else _SAME_DATA)
+        )
+    elif offer.status is Status.ABSENT:
+        outcome.created.append(ItemOutcome(item.external_id, item.remarks))
+    elif isinstance(events[0], OfferResumed):
+        outcome.updated.append(ItemOutcome(item.external_id, (RESUMED, *item.remarks)))
+    else:
+        outcome.updated.append(ItemOutcome(item.external_id, item.remarks))
+
+
+def _pause_absent(
+    plan: Plan, partner: str, known: Mapping[str, Offer], present: Mapping[str, object], *, may_pause: bool
+) -> None:
+    outcome = plan.outcome
+    if not may_pause:
+        outcome.messages.append(NOTHING_PAUSED)
+    elif not outcome.counts.nothing_in_order:
+        for external_id, offer in known.items():
+            events = [] if external_id in present else offers.pause(offer, PauseCause.ABSENT_FROM_SYNCHRONIZE)
+            if events:
+                plan.changes.append(OfferChange(_key(partner, external_id), offer.version, events))
+                outcome.paused.append(ItemOutcome(external_id, ()))
+
+
+def _key(partner: str, external_id: str) -> OfferKey:
+    return OfferKey(partner, Channel.CUSTOM, None, external_id)

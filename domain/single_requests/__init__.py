@@ -1,0 +1,1 @@
+"""Decisions about single PUT and DELETE requests."""

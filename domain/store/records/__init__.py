@@ -1,0 +1,1 @@
+"""Primary records, one module per table group."""

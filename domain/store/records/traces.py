@@ -1,0 +1,64 @@
+"""Which requests about single offers have there been, and how much of a day's quota do they use? Primary records."""
+
+from collections.abc import Collection, Iterable, Mapping
+from uuid import UUID
+
+import msgspec
+
+from domain.single_requests.request import Trace, TraceOutcome
+from domain.store.cursor import Cursor
+from domain.values import from_microseconds, to_microseconds
+
+
+def insert_traces(tx: Cursor, traces: Iterable[Trace]) -> None:
+    tx.executemany(
+        "INSERT INTO traces (trace_id, partner, offer_uid, outcome, version, warnings, actor, accepted_at, traceparent)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                trace.trace_id,
+                trace.partner,
+                trace.offer_uid.bytes,
+                trace.outcome,
+                trace.version,
+                msgspec.json.encode(trace.warnings).decode() if trace.warnings else None,
+                trace.actor,
+                to_microseconds(trace.accepted_at),
+                trace.traceparent,
+            )
+            for trace in traces
+        ],
+    )
+
+
+def find_trace(tx: Cursor, trace_id: str) -> Trace | None:
+    row = tx.execute("SELECT * FROM traces WHERE trace_id = ?", (trace_id,)).fetchone()
+    if row is None:
+        return None
+    return Trace(
+        trace_id=row["trace_id"],
+        partner=row["partner"],
+        offer_uid=UUID(bytes=row["offer_uid"]),
+        outcome=TraceOutcome(row["outcome"]),
+        version=row["version"],
+        warnings=msgspec.json.decode(row["warnings"], type=tuple[str, ...]) if row["warnings"] else (),
+        actor=row["actor"],
+        accepted_at=from_microseconds(row["accepted_at"]),
+        traceparent=row["traceparent"],
+    )
+
+
+def quota_used(tx: Cursor, partners: Collection[str], day: int) -> dict[str, int]:
+    """By partner; none of a partner that has used nothing."""
+    among, values = tx.dialect.among(partners)
+    rows = tx.execute(f"SELECT partner, used FROM quota_use WHERE day = ? AND partner {among}", (day, *values))
+    return {row["partner"]: row["used"] for row in rows}
+
+
+def count_requests(tx: Cursor, day: int, requests: Mapping[str, int]) -> None:
+    """`requests`: how many, by partner."""
+    tx.executemany(
+        "INSERT INTO quota_use (partner, day, used) VALUES (?, ?, ?)"
+        " ON CONFLICT (partner, day) DO UPDATE SET used = quota_use.used + excluded.used",
+        [(partner, day, count) for partner, count in requests.items()],
+    )

@@ -1,0 +1,1 @@
+"""Read models of events and changes."""

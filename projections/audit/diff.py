@@ -1,0 +1,210 @@
+"""What has changed between two positions of the ledger, after all?
+
+The two states are compared offer by offer, but only those offers are looked at that have events in between.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+
+from domain.store.cursor import Cursor
+from domain.store.mapper import decode_event
+from domain.store.records.contents import find_content
+from domain.values import Status, recorded_text
+from projections.audit.event_item import cause_of, changes_between
+from projections.offers.offer_periods import AT_POSITION
+from projections.projection import MAX_PAGE_BYTES
+
+EVENTS_PER_LOOK, MOST_EVENTS_PER_LOOK = 1_000, 50_000
+"""PostgreSQL puts all changed offers of a commit in their order before it tells the first one."""
+
+
+class ChangeKind(StrEnum):
+    """What has become of an offer; one can be of several kinds."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    DELETED = "deleted"
+    RESTORED = "restored"
+    TRANSIENT = "transient"
+    """Created and deleted in between: counted, and not listed."""
+
+
+class Between(Struct, frozen=True):
+    """Two positions: what came after the one, until the other."""
+
+    since: int
+    until: int
+
+
+class OfferState(Struct, frozen=True):
+    status: str
+    version: int
+
+
+class Cause(Struct, frozen=True, rename="camel"):
+    """An event that has led to the later state; `cause`: why, if nobody has named the offer."""
+
+    position: int
+    version: int
+    type: str
+    recorded_at: str
+    actor: str
+    source: str
+    run_id: str | None
+    trace_id: str | None
+    cause: str | None
+
+
+class NetChange(Struct, frozen=True, rename="camel"):
+    """An offer whose two states differ; the fields of its changes point into the offer as the service shows it."""
+
+    offer_uid: UUID
+    partner: str
+    channel: str
+    merchant_id: str | None
+    external_id: str
+    kinds: list[ChangeKind]
+    before: OfferState | None
+    after: OfferState
+    causes: list[Cause]
+    changes: list[dict[str, Any]]
+
+
+class NetChangePage(Struct, frozen=True):
+    """In the order in which the offers began to change; fewer than were asked for where contents are large. `next_after`: the
+    position that the following page starts after, if there is one."""
+
+    items: list[NetChange]
+    next_after: int | None
+
+
+def count(tx: Cursor, between: Between, partner: str | None) -> dict[ChangeKind, int]:
+    """How many offers are of each kind."""
+    sums = ", ".join(f"coalesce(sum({kind}), 0) AS {kind}" for kind in ChangeKind)
+    row = tx.execute(
+        f"SELECT {sums} FROM ({_COMPARED}) n", _values(between, partner, between.since, between.until)
+    ).fetchone()
+    return {kind: row[kind] for kind in ChangeKind}
+
+
+def page(tx: Cursor, between: Between, partner: str | None, after: int, limit: int) -> NetChangePage:
+    """After a position that is not before the earlier state."""
+    listed = " OR ".join(f"({condition})" for kind, condition in _IS.items() if kind is not ChangeKind.TRANSIENT)
+    rows: list[Any] = []
+    looked_at = EVENTS_PER_LOOK
+    while after < between.until and len(rows) <= limit:
+        last = min(after + looked_at, between.until)
+        rows += tx.execute(
+            f"{_COMPARED} AND ({listed}) ORDER BY c.first_position, c.commit_id, e.ordinal LIMIT ?",
+            (*_values(between, partner, after, last), limit + 1 - len(rows)),
+        ).fetchall()
+        after, looked_at = last, min(looked_at * 4, MOST_EVENTS_PER_LOOK)
+    items: list[NetChange] = []
+    size = 0
+    for row in rows[:limit]:
+        if size > MAX_PAGE_BYTES:
+            break
+        contents = _contents(tx, row)
+        items.append(_item(tx, row, contents))
+        size += sum(map(len, contents))
+    return NetChangePage(items, rows[len(items) - 1]["position"] if len(rows) > len(items) else None)
+
+
+_IS = {
+    ChangeKind.CREATED: "a.status IS NULL AND b.status <> 'deleted'",
+    ChangeKind.UPDATED: "a.status IS NOT NULL AND ca.content_digest <> cb.content_digest",
+    ChangeKind.PAUSED: "coalesce(a.status, '') = 'active' AND b.status = 'paused'",
+    ChangeKind.RESUMED: "coalesce(a.status, '') = 'paused' AND b.status = 'active'",
+    ChangeKind.DELETED: "coalesce(a.status, 'deleted') <> 'deleted' AND b.status = 'deleted'",
+    ChangeKind.RESTORED: "coalesce(a.status, '') = 'deleted' AND b.status <> 'deleted'",
+    ChangeKind.TRANSIENT: "a.status IS NULL AND b.status = 'deleted'",
+}
+_FLAGS = ", ".join(f"CASE WHEN {condition} THEN 1 ELSE 0 END AS {kind}" for kind, condition in _IS.items())
+_COMPARED = f"""
+    SELECT c.first_position + e.ordinal AS position, i.offer_id, i.partner, i.channel, i.merchant_id, i.external_id, s.stream_uid,
+           a.status AS status_before, a.version AS version_before, a.content_version AS content_before,
+           b.status AS status_after, b.version AS version_after, b.content_version AS content_after,
+           b.status_version AS status_since, ca.content_digest AS digest_before, cb.content_digest AS digest_after, {_FLAGS}
+    FROM commits c CROSS JOIN events e CROSS JOIN inventory i CROSS JOIN streams s
+    LEFT JOIN offer_periods a ON a.offer_id = e.stream_id AND a.version = e.version - 1
+    LEFT JOIN commits ac ON ac.commit_id = a.commit_id
+    LEFT JOIN offer_periods ca ON ca.offer_id = a.offer_id AND ca.version = a.content_version
+    JOIN offer_periods b ON b.offer_id = i.offer_id AND b.version = {AT_POSITION.format(offer_id="i.offer_id")}
+    JOIN offer_periods cb ON cb.offer_id = i.offer_id AND cb.version = b.content_version
+    WHERE c.first_position >= (SELECT coalesce(max(f.first_position), 0) FROM commits f WHERE f.first_position <= ?)
+    AND c.first_position <= ? AND e.commit_id = c.commit_id
+    AND e.ordinal > ? - c.first_position AND e.ordinal <= ? - c.first_position
+    AND i.offer_id = e.stream_id AND i.partner = coalesce(?, i.partner) AND s.stream_id = e.stream_id
+    AND (a.version IS NULL OR ac.first_position + a.ordinal <= ?)
+"""
+"""The offers with events in between, each at the first of these: what it was before, is its earlier state. Each with its two
+states and what that means."""
+
+
+def _values(between: Between, partner: str | None, after: int, last: int) -> tuple[Any, ...]:
+    """The parameters of _COMPARED: of the offers with events after a position, until another one."""
+    return (between.until, after + 1, last, after, last, partner, between.since)
+
+
+def _contents(tx: Cursor, row: Any) -> list[bytes]:
+    """The former one and the present one, if they differ."""
+    if row["digest_before"] == row["digest_after"]:
+        return []
+    return [_content(tx, row["offer_id"], row[column]) for column in ("content_before", "content_after")]
+
+
+def _content(tx: Cursor, offer_id: int, version: int | None) -> bytes:
+    return b"null" if version is None else bytes(find_content(tx, offer_id, version).text)
+
+
+def _item(tx: Cursor, row: Any, contents: Sequence[bytes]) -> NetChange:
+    before = None
+    if row["status_before"] is not None:
+        before = OfferState(row["status_before"], row["version_before"])
+    was, now = Status(row["status_before"] or Status.ABSENT), Status(row["status_after"])
+    return NetChange(
+        offer_uid=UUID(bytes=row["stream_uid"]),
+        partner=row["partner"],
+        channel=row["channel"],
+        merchant_id=row["merchant_id"],
+        external_id=row["external_id"],
+        kinds=[kind for kind in ChangeKind if row[kind]],
+        before=before,
+        after=OfferState(row["status_after"], row["version_after"]),
+        causes=_causes(tx, row, has_other_content=bool(contents)),
+        changes=[change._asdict() for change in changes_between(was, now, contents)],
+    )
+
+
+def _causes(tx: Cursor, row: Any, *, has_other_content: bool) -> list[Cause]:
+    """What has set the status and the content that are other ones now."""
+    versions = {row["status_since"]} if row["status_before"] != row["status_after"] else set()
+    if has_other_content:
+        versions.add(row["content_after"])
+    return [_cause(tx, row["offer_id"], version) for version in sorted(versions)]
+
+
+def _cause(tx: Cursor, offer_id: int, version: int) -> Cause:
+    row = tx.execute(
+        "SELECT c.first_position + e.ordinal AS position, c.recorded_at, c.actor, c.source, c.run_id, c.trace_id,"
+        " e.topic, CAST(e.state AS BLOB) AS state FROM events e JOIN commits c USING (commit_id)"
+        " WHERE e.stream_id = ? AND e.version = ?",
+        (offer_id, version),
+    ).fetchone()
+    return Cause(
+        position=row["position"],
+        version=version,
+        type=row["topic"],
+        recorded_at=recorded_text(row["recorded_at"]),
+        actor=row["actor"],
+        source=row["source"],
+        run_id=row["run_id"],
+        trace_id=row["trace_id"],
+        cause=cause_of(decode_event(row["topic"], row["state"])),
+    )

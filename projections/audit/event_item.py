@@ -1,0 +1,202 @@
+"""What is told of one event: where it stands, who is behind it, and which fields it has changed?"""
+
+from collections.abc import Sequence
+from typing import Any, assert_never
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from domain.events import (
+    Event,
+    FlightScheduled,
+    OfferActivated,
+    OfferCreated,
+    OfferDeleted,
+    OfferEvent,
+    OfferPaused,
+    OfferRedeemed,
+    OfferRestored,
+    OfferResumed,
+    OfferUpdated,
+    PartnerEvent,
+    PartnerRegistered,
+    PartnerSettingsChanged,
+    RedemptionEvent,
+    RedemptionRefused,
+    RedemptionReversed,
+    TokenCreated,
+    TokenRevoked,
+)
+from domain.offers.content import FieldChange, changed_fields
+from domain.offers.offer import STATUS_AFTER
+from domain.store.cursor import Cursor
+from domain.store.mapper import decode_event
+from domain.store.records.contents import content_in
+from domain.store.records.events import EventState, find_event, small_state
+from domain.store.records.images import whole_text
+from domain.values import Status, recorded_text
+from projections.projection import MAX_PAGE_BYTES
+
+
+class EventItem(Struct, frozen=True, rename="camel"):
+    """An event as the service shows it. The fields of its changes point into what it has changed, as the service shows that:
+    an offer, an activation, a partner's settings. `cause`: why, if nobody has named the offer."""
+
+    position: int
+    version: int
+    type: str
+    offer_uid: UUID | None
+    partner: str | None
+    recorded_at: str
+    actor: str
+    source: str
+    run_id: str | None
+    trace_id: str | None
+    cause: str | None
+    changes: list[dict[str, Any]]
+
+
+COLUMNS = f"""
+    c.first_position + e.ordinal AS position, c.recorded_at, c.partner, c.actor, c.source, c.run_id, c.trace_id,
+    e.stream_id, s.stream_uid, e.version, e.topic, {small_state("e")} AS state,
+    b.status AS status_before, b.content_version AS content_before, f.topic AS former_topic, {small_state("f")} AS former_state
+"""
+JOINED = """
+    JOIN streams s ON s.stream_id = e.stream_id
+    LEFT JOIN offer_periods b ON b.offer_id = e.stream_id AND b.version = e.version - 1
+    LEFT JOIN events f ON f.stream_id = b.offer_id AND f.version = b.content_version
+"""
+"""Of commits `c` and events `e`: what `items_of` needs of a row. Large events themselves are read one by one: many at a time
+would be more than a process can hold."""
+
+
+def items_of(tx: Cursor, rows: Sequence[Any], limit: int) -> list[EventItem]:
+    """No more than `limit`, and fewer where contents are large."""
+    items: list[EventItem] = []
+    size = 0
+    for row in rows[:limit]:
+        if size > MAX_PAGE_BYTES:
+            break
+        stored = _stored(tx, row, "", row["version"])
+        event = decode_event(*stored)
+        contents = _contents(tx, row, event) if isinstance(event, Bringing) else []
+        items.append(_item(tx, row, event, contents))
+        size += len(stored.state) + sum(map(len, contents))
+    return items
+
+
+def _stored(tx: Cursor, row: Any, which: str, version: int) -> EventState:
+    state = row[f"{which}state"]
+    return find_event(tx, row["stream_id"], version) if state is None else EventState(row[f"{which}topic"], state)
+
+
+def _item(tx: Cursor, row: Any, event: Event, contents: Sequence[bytes]) -> EventItem:
+    return EventItem(
+        position=row["position"],
+        version=row["version"],
+        type=event.TOPIC,
+        offer_uid=_offer_uid(tx, row, event),
+        partner=row["partner"],
+        recorded_at=recorded_text(row["recorded_at"]),
+        actor=row["actor"],
+        source=row["source"],
+        run_id=row["run_id"],
+        trace_id=row["trace_id"],
+        cause=cause_of(event),
+        changes=[change._asdict() for change in _changes(tx, row, event, contents)],
+    )
+
+
+def cause_of(event: Event) -> str | None:
+    """Why it happened, if nobody has named the offer."""
+    return event.cause if isinstance(event, OfferPaused | OfferDeleted) else None
+
+
+def _offer_uid(tx: Cursor, row: Any, event: Event) -> UUID | None:
+    match event:
+        case OfferCreated() | OfferUpdated() | OfferPaused() | OfferResumed() | OfferDeleted() | OfferRestored():
+            return UUID(bytes=row["stream_uid"])
+        case FlightScheduled() | OfferActivated() | OfferRedeemed() | RedemptionRefused():
+            return UUID(event.offer_uid)
+        case RedemptionReversed():
+            return _offer_of_redemption(tx, row)
+        case PartnerRegistered() | PartnerSettingsChanged() | TokenCreated() | TokenRevoked():
+            return None
+        case _:
+            assert_never(event)
+
+
+def _offer_of_redemption(tx: Cursor, row: Any) -> UUID | None:
+    """Of a reversal: an earlier refusal under the same transactionId may have been of another offer."""
+    found = tx.execute(
+        "SELECT s.stream_uid FROM redemptions r JOIN streams s ON s.stream_id = r.offer_id"
+        " WHERE r.redemption_id = ? AND r.version = ?",
+        (row["stream_id"], row["version"]),
+    ).fetchone()
+    return UUID(bytes=found["stream_uid"]) if found else None
+
+
+# Changes
+
+
+Bringing = OfferCreated | OfferUpdated | OfferRestored
+"""The events that bring a content."""
+
+
+def _contents(tx: Cursor, row: Any, event: Bringing) -> list[bytes]:
+    """The former one, and the one that was brought."""
+    former, version = b"null", row["content_before"]
+    if version:
+        former = bytes(content_in(tx, _stored(tx, row, "former_", version)).text)
+    return [former, whole_text(tx, event.content, event.images)]
+
+
+def _changes(tx: Cursor, row: Any, event: Event, contents: Sequence[bytes]) -> list[FieldChange]:
+    if isinstance(event, OfferEvent):
+        status = Status(row["status_before"] or Status.ABSENT)
+        return changes_between(status, STATUS_AFTER[type(event)] or status, contents)
+    if isinstance(event, PartnerSettingsChanged):
+        before = decode_event(*find_event(tx, row["stream_id"], row["version"] - 1)) if row["version"] > 1 else None
+        return changed_fields(_settings(before) if isinstance(before, PartnerEvent) else {}, _settings(event))
+    if isinstance(event, PartnerRegistered):
+        return changed_fields({}, {"partner": event.partner} | _settings(event))
+    if isinstance(event, TokenRevoked):
+        return [FieldChange("/revokedAt", None, recorded_text(row["recorded_at"]))]
+    return changed_fields({}, _known_as(row, event) | _members(event))
+
+
+def changes_between(before: Status, after: Status, contents: Sequence[bytes]) -> list[FieldChange]:
+    """What differs in an offer as the service shows it. `contents`: the former one and the present one, unless they are the
+    same; `null` for one that was not there."""
+    former, present = map(msgspec.json.decode, contents or [b"null"] * 2)
+    changes = changed_fields(former, present, "/content")
+    if before is not after:
+        changes.insert(0, FieldChange("/status", _shown(before), _shown(after)))
+    return changes
+
+
+def _shown(status: Status) -> str | None:
+    return None if status is Status.ABSENT else status
+
+
+def _settings(event: PartnerEvent) -> dict[str, Any]:
+    told: dict[str, Any] = msgspec.to_builtins(event.settings)
+    return told
+
+
+_TOLD_ELSEWHERE = "offerUid"
+"""As the item's own member."""
+
+
+def _members(event: Event) -> dict[str, Any]:
+    told: dict[str, Any] = msgspec.to_builtins(event)
+    times = {name: recorded_text(told[name]) for name in event.TIMES if told.get(name) is not None}
+    return {name: value for name, value in (told | times).items() if name not in {_TOLD_ELSEWHERE, *event.SECRET}}
+
+
+def _known_as(row: Any, event: Event) -> dict[str, Any]:
+    """What has a stream of its own is known by the stream's name."""
+    if isinstance(event, OfferActivated):
+        return {"activationId": str(UUID(bytes=row["stream_uid"]))}
+    return {"redemptionId": str(UUID(bytes=row["stream_uid"]))} if isinstance(event, RedemptionEvent) else {}

@@ -1,0 +1,225 @@
+"""What was the state at a position, by the events alone?
+
+Told without any projection, by folding the events one after the other into a database of its own: for auditors, and as proof
+that the service answers what its events say.
+"""
+
+import sqlite3
+from collections import Counter, defaultdict
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, assert_never
+from uuid import UUID
+
+import msgspec
+
+from domain.events import (
+    Event,
+    FlightScheduled,
+    OfferActivated,
+    OfferCreated,
+    OfferDeleted,
+    OfferEvent,
+    OfferPaused,
+    OfferRedeemed,
+    OfferRestored,
+    OfferResumed,
+    OfferUpdated,
+    PartnerRegistered,
+    PartnerSettingsChanged,
+    RedemptionRefused,
+    RedemptionReversed,
+    TokenCreated,
+    TokenRevoked,
+)
+from domain.ledgers.ledger import OfferLedger
+from domain.offers.offer import STATUS_AFTER
+from domain.store.commit import Head, StoredEntry
+from domain.store.cursor import Cursor
+from domain.store.mapper import decode_event
+from domain.store.records.images import whole_text
+from domain.values import OfferKey, Status, Watch, recorded_text, to_microseconds, unwatched
+
+ENTRIES_PER_READ = 2_000
+
+TABLES = """
+    CREATE TABLE about (
+        position INTEGER NOT NULL,
+        as_of TEXT,
+        moment TEXT NOT NULL,
+        chain TEXT
+    );
+    CREATE TABLE offers (
+        stream_id INTEGER PRIMARY KEY,
+        offer_uid TEXT NOT NULL UNIQUE,
+        partner TEXT NOT NULL,
+        channel TEXT NOT NULL,
+        merchant_id TEXT,
+        external_id TEXT NOT NULL,
+        status TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        content TEXT NOT NULL,
+        content_digest TEXT NOT NULL,
+        created_at TEXT NOT NULL,
+        updated_at TEXT NOT NULL,
+        paused_at TEXT,
+        deleted_at TEXT,
+        honoured_until TEXT
+    );
+    CREATE TABLE redemption_windows (
+        activation_id TEXT PRIMARY KEY,
+        offer_uid TEXT NOT NULL,
+        customer_id TEXT NOT NULL,
+        offer_version INTEGER NOT NULL,
+        activated_at TEXT NOT NULL,
+        redeemable_until TEXT NOT NULL,
+        state TEXT,
+        redeemed TEXT NOT NULL DEFAULT '[]'
+    );
+    CREATE INDEX redemption_windows_by_offer ON redemption_windows (offer_uid, redeemable_until);
+    CREATE TABLE redemptions (
+        stream_id INTEGER NOT NULL,
+        version INTEGER NOT NULL,
+        type TEXT NOT NULL,
+        activation_id TEXT,
+        amount TEXT NOT NULL,
+        currency TEXT,
+        transacted_at TEXT,
+        recorded_at TEXT NOT NULL,
+        PRIMARY KEY (stream_id, version)
+    );
+"""
+"""Names and values are those of the service's JSON; times of one spelling compare as text. `chain`: what seals the commit that
+ends at the position, as the ledger has it; none inside of one."""
+
+
+class Replaying:
+    """Takes one event after the other into the state. Its database is empty at first."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        database.executescript(TABLES)
+        self._database = database
+        self._position = 0
+
+    def follow(self, ledger: OfferLedger, until: int, watch: Watch = unwatched) -> None:
+        """Until a position; each bit in a snapshot of its own, for there may be very many."""
+        while self._position < until:
+            with ledger.recorder.reading() as tx:
+                self.follow_in(tx, ledger, min(until, self._position + ENTRIES_PER_READ))
+            watch(self._position, until)
+
+    def follow_in(self, tx: Cursor, ledger: OfferLedger, until: int) -> None:
+        """The same in one snapshot."""
+        while self._position < until:
+            wanted = min(ENTRIES_PER_READ, until - self._position)
+            entries = ledger.recorder.select_entries(tx, self._position, wanted)
+            for stored in entries:
+                self._follow(tx, stored)
+            # Where events were taken away by hand, there are none.
+            self._position = entries[-1].position if entries else until
+
+    def end(self, tx: Cursor, head: Head, moment: datetime) -> None:
+        """Redemption windows are judged at `moment`."""
+        _judge(self._database, recorded_text(to_microseconds(moment)))
+        as_of = recorded_text(to_microseconds(head.recorded_at)) if head.recorded_at else None
+        told = (head.position, as_of, recorded_text(to_microseconds(moment)), _chain(tx, head.position))
+        self._database.execute("INSERT INTO about VALUES (?, ?, ?, ?)", told)
+        self._database.commit()
+
+    def _follow(self, tx: Cursor, stored: StoredEntry) -> None:
+        recorded_at = recorded_text(stored.recorded_at)
+        event: Event = decode_event(stored.topic, stored.state)
+        match event:
+            case OfferActivated():
+                self._activated(tx, stored, event)
+            case OfferRedeemed():
+                told = (event.activation_id, event.amount, event.currency, recorded_text(event.transacted_at))
+                self._redeemed(stored, (*told, recorded_at))
+            case RedemptionReversed():
+                self._redeemed(stored, (None, f"-{event.amount}", None, None, recorded_at))
+            case OfferCreated() | OfferUpdated() | OfferPaused() | OfferResumed() | OfferDeleted() | OfferRestored():
+                self._offer(tx, stored, event)
+            case RedemptionRefused() | FlightScheduled():
+                pass
+            case PartnerRegistered() | PartnerSettingsChanged() | TokenCreated() | TokenRevoked():
+                pass
+            case _:
+                assert_never(event)
+
+    def _offer(self, tx: Cursor, stored: StoredEntry, event: OfferEvent) -> None:
+        recorded_at = recorded_text(stored.recorded_at)
+        if isinstance(event, OfferCreated):
+            key = OfferKey(event.partner, event.channel, event.merchant_id, event.external_id)
+            row = (stored.stream_id, str(key.offer_uid), *key, recorded_at, recorded_at)
+            self._database.execute(
+                "INSERT INTO offers VALUES (?, ?, ?, ?, ?, ?, '', 0, '', '', ?, ?, NULL, NULL, NULL)", row
+            )
+        told: dict[str, Any] = {"version": stored.version, "updated_at": recorded_at}
+        if status := STATUS_AFTER[type(event)]:
+            told |= {"status": status}
+            told |= {f"{name}_at": recorded_at if status is name else None for name in (Status.PAUSED, Status.DELETED)}
+        if isinstance(event, OfferCreated | OfferUpdated | OfferRestored):
+            text = whole_text(tx, event.content, event.images).decode()
+            told |= {"content": text, "content_digest": event.content_digest}
+        columns = ", ".join(f"{name} = ?" for name in told)
+        self._database.execute(f"UPDATE offers SET {columns} WHERE stream_id = ?", (*told.values(), stored.stream_id))
+
+    def _activated(self, tx: Cursor, stored: StoredEntry, event: OfferActivated) -> None:
+        uid = tx.execute("SELECT stream_uid FROM streams WHERE stream_id = ?", (stored.stream_id,)).fetchone()
+        times = (recorded_text(event.activated_at), recorded_text(event.redeemable_until))
+        told = (str(UUID(bytes=uid["stream_uid"])), event.offer_uid, event.customer_id, event.offer_version, *times)
+        self._database.execute("INSERT INTO redemption_windows VALUES (?, ?, ?, ?, ?, ?, NULL, '[]')", told)
+
+    def _redeemed(self, stored: StoredEntry, told: tuple[str | None, ...]) -> None:
+        place = (stored.stream_id, stored.version, stored.topic)
+        self._database.execute("INSERT INTO redemptions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*place, *told))
+
+
+# At the end
+
+
+def _chain(tx: Cursor, position: int) -> str | None:
+    row = tx.execute(
+        "SELECT chain, first_position + event_count - 1 AS last FROM commits WHERE first_position <= ?"
+        " ORDER BY first_position DESC LIMIT 1",
+        (position,),
+    ).fetchone()
+    return row["chain"].hex() if row and row["last"] == position else None
+
+
+def _judge(database: sqlite3.Connection, moment: str) -> None:
+    """Windows that have not begun have no state."""
+    database.execute(
+        "UPDATE redemption_windows SET state = CASE WHEN activated_at > ?1 THEN NULL WHEN redeemable_until <= ?1 THEN 'expired'"
+        " WHEN (SELECT o.status FROM offers o WHERE o.offer_uid = redemption_windows.offer_uid) = 'active' THEN 'open'"
+        " ELSE 'winding_down' END",
+        (moment,),
+    )
+    database.execute(
+        "UPDATE offers SET honoured_until = (SELECT max(w.redeemable_until) FROM redemption_windows w"
+        " WHERE w.offer_uid = offers.offer_uid AND w.redeemable_until > ?)",
+        (moment,),
+    )
+    purchases = database.execute(
+        "SELECT p.activation_id, p.currency, r.amount, r.type FROM redemptions p JOIN redemptions r USING (stream_id)"
+        " WHERE p.activation_id IS NOT NULL AND p.transacted_at <= ? ORDER BY p.activation_id",
+        (moment,),
+    )
+    amounts: defaultdict[str, defaultdict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
+    counts: Counter[tuple[str, str]] = Counter()
+    for activation_id, currency, amount, kind in purchases:
+        amounts[activation_id][currency] += Decimal(amount)
+        counts[activation_id, currency] += kind == OfferRedeemed.TOPIC
+    database.executemany(
+        "UPDATE redemption_windows SET redeemed = ? WHERE activation_id = ?",
+        ((_redeemed(activation_id, told, counts), activation_id) for activation_id, told in amounts.items()),
+    )
+
+
+def _redeemed(activation_id: str, amounts: dict[str, Decimal], counts: Counter[tuple[str, str]]) -> str:
+    """As the service shows it, by currency."""
+    told = [
+        {"currency": currency, "amount": str(amount), "redemptions": counts[activation_id, currency]}
+        for currency, amount in sorted(amounts.items())
+    ]
+    return msgspec.json.encode(told).decode()

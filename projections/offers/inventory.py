@@ -1,0 +1,268 @@
+"""In what state is every offer now?
+
+Rows refer to the commits that tell the times and to the event that holds the content; nothing is stored twice.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, get_args
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from domain.events import OfferCreated, OfferEvent, OfferRestored, OfferUpdated
+from domain.ledgers.ledger import Entry
+from domain.offers.offer import STATUS_AFTER
+from domain.store.commit import Head, head_of
+from domain.store.cursor import Cursor
+from domain.store.records.contents import find_content
+from domain.values import Channel, Status, recorded_text, to_microseconds
+from projections.offers.search_terms import searched_names
+from projections.projection import MAX_PAGE_BYTES, Projection, in_rounds
+
+TABLE = """
+    CREATE TABLE inventory (
+        offer_id INTEGER PRIMARY KEY,
+        partner TEXT NOT NULL,
+        channel TEXT NOT NULL,
+        merchant_id TEXT,
+        external_id TEXT NOT NULL,
+        status TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        content_version INTEGER NOT NULL,
+        content_digest TEXT NOT NULL,
+        sent_digest TEXT,
+        searched_ids TEXT NOT NULL,
+        searched_names TEXT NOT NULL,
+        created_commit INTEGER NOT NULL,
+        updated_commit INTEGER NOT NULL,
+        status_commit INTEGER NOT NULL
+    )"""
+INDEXES = (
+    "CREATE INDEX inventory_by_identity ON inventory (partner, channel, external_id)",
+    "CREATE INDEX inventory_by_external_id ON inventory (external_id)",
+    "CREATE INDEX inventory_by_partner ON inventory (partner)",
+    # Nearly all offers are active, so nearly none of them are in it.
+    "CREATE INDEX inventory_by_status ON inventory (status) WHERE status <> 'active'",
+    "CREATE INDEX inventory_by_merchant ON inventory (merchant_id) WHERE merchant_id IS NOT NULL",
+)
+
+
+# How an event changes it
+
+
+def apply(tx: Cursor, entries: Sequence[Entry]) -> None:
+    for some in in_rounds(entries):
+        offers = [(entry, entry.event) for entry in some if isinstance(entry.event, OfferEvent)]
+        tx.execute_set(
+            _INSERT, [_created_row(entry, event) for entry, event in offers if isinstance(event, OfferCreated)]
+        )
+        tx.execute_set(
+            _UPDATE, [_change(entry, event) for entry, event in offers if not isinstance(event, OfferCreated)]
+        )
+
+
+_INSERT = (
+    "INSERT INTO inventory VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT (offer_id) DO UPDATE SET status = excluded.status, version = excluded.version,"
+    " content_version = excluded.content_version, content_digest = excluded.content_digest,"
+    " sent_digest = excluded.sent_digest,"
+    " searched_names = excluded.searched_names, updated_commit = excluded.updated_commit,"
+    " status_commit = excluded.status_commit"
+)
+_UPDATE = (
+    "UPDATE inventory SET version = ?, updated_commit = ?, status = coalesce(?, status),"
+    " status_commit = CASE WHEN ? THEN ? ELSE status_commit END,"
+    " content_version = coalesce(?, content_version), content_digest = coalesce(?, content_digest),"
+    " searched_names = coalesce(?, searched_names), sent_digest = CASE WHEN ? THEN ? ELSE sent_digest END"
+    " WHERE offer_id = ?"
+)
+
+
+def _created_row(entry: Entry, event: OfferCreated) -> tuple[Any, ...]:
+    return (
+        entry.stream_id,
+        event.partner,
+        event.channel,
+        event.merchant_id,
+        event.external_id,
+        Status.ACTIVE,
+        entry.version,
+        entry.version,
+        event.content_digest,
+        event.sent_digest,
+        f"{event.external_id}\n{event.merchant_id or ''}".casefold(),
+        searched_names(event.content),
+        entry.commit_id,
+        entry.commit_id,
+        entry.commit_id,
+    )
+
+
+def _change(entry: Entry, event: OfferEvent) -> tuple[Any, ...]:
+    """The parameters of _UPDATE; None leaves a column as it is."""
+    status = STATUS_AFTER[type(event)]
+    content: tuple[Any, ...] = (None, None, None, False, None)
+    if isinstance(event, OfferUpdated | OfferRestored):
+        names = searched_names(event.content)
+        content = (entry.version, event.content_digest, names, True, event.sent_digest)
+    return (entry.version, entry.commit_id, status, status is not None, entry.commit_id, *content, entry.stream_id)
+
+
+PROJECTION = Projection(
+    name="inventory",
+    key=("offer_id",),
+    table=TABLE,
+    apply=apply,
+    events=frozenset(get_args(OfferEvent)),
+    indexes=INDEXES,
+    names=("partner", "channel", "merchant_id", "external_id"),
+)
+
+
+# How it is asked
+
+
+class OfferView(Struct, frozen=True, rename="camel"):
+    """An offer as the service shows it. Times are RFC 3339 text; `updatedAt` is that of the newest event."""
+
+    offer_uid: UUID
+    partner: str
+    channel: str
+    merchant_id: str | None
+    external_id: str
+    status: str
+    version: int
+    content: msgspec.Raw
+    content_digest: str
+    created_at: str
+    updated_at: str
+    paused_at: str | None
+    deleted_at: str | None
+    honoured_until: str | None = None
+    """The latest end of its redemption windows that have not ended."""
+
+
+class OfferFilter(Struct, frozen=True):
+    """Which offers are wanted; None: of any. `q` is sought in externalId, merchantId and the offer's names; redeemable are
+    the active ones, and those with redemption windows that have not ended."""
+
+    partner: str | None = None
+    channel: Channel | None = None
+    merchant_id: str | None = None
+    external_id: str | None = None
+    status: Status | None = None
+    q: str | None = None
+    redeemable: bool | None = None
+
+
+class OfferPage(Struct, frozen=True):
+    """Offers in the order of their creation; `next_after` leads to the following page, if there is one. It has no more
+    offers than were asked for, and fewer where their contents are large."""
+
+    items: list[OfferView]
+    next_after: int | None
+    head: Head
+
+
+def page(tx: Cursor, wanted: OfferFilter, now: datetime, after: int, limit: int) -> OfferPage:
+    """`now`: of redemption windows."""
+    conditions, values = _conditions(wanted, now)
+    rows = tx.execute(
+        f"{_SELECT} WHERE {' AND '.join(['i.offer_id > ?', *conditions])} ORDER BY i.offer_id LIMIT ?",
+        (after, *values, limit + 1),
+    ).fetchall()
+    return page_of(tx, rows, now, limit, head_of(tx))
+
+
+def page_of(tx: Cursor, rows: Sequence[Any], now: datetime, limit: int, head: Head) -> OfferPage:
+    """Of offers' rows, one more than the limit if there are more."""
+    items: list[OfferView] = []
+    size = 0
+    for row in rows[:limit]:
+        if size > MAX_PAGE_BYTES:
+            break
+        items.append(view_of(tx, row, now))
+        size += len(items[-1].content)
+    next_after = rows[len(items) - 1]["offer_id"] if len(rows) > len(items) else None
+    return OfferPage(items, next_after, head)
+
+
+def find(tx: Cursor, offer_uid: UUID, now: datetime) -> OfferView | None:
+    row = tx.execute(f"{_SELECT} WHERE s.stream_uid = ?", (offer_uid.bytes,)).fetchone()
+    return view_of(tx, row, now) if row else None
+
+
+def count(tx: Cursor, partner: str | None = None) -> int:
+    row = tx.execute(
+        "SELECT count(*) AS offers FROM inventory WHERE partner = coalesce(?, partner)", (partner,)
+    ).fetchone()
+    return int(row["offers"])
+
+
+_LAST_UNTIL = "(SELECT max(w.redeemable_until) FROM redemption_windows w WHERE w.offer_id = i.offer_id)"
+_SELECT = f"""
+    SELECT i.*, s.stream_uid, created.recorded_at AS created_at, updated.recorded_at AS updated_at,
+           since.recorded_at AS status_since, {_LAST_UNTIL} AS last_until
+    FROM inventory i
+    JOIN streams s ON s.stream_id = i.offer_id
+    JOIN commits created ON created.commit_id = i.created_commit
+    JOIN commits updated ON updated.commit_id = i.updated_commit
+    JOIN commits since ON since.commit_id = i.status_commit
+"""
+
+
+def identity(wanted: OfferFilter) -> tuple[list[str], list[Any]]:
+    """The conditions on what never changes in an offer, and their values."""
+    given = {
+        "i.partner": wanted.partner,
+        "i.channel": wanted.channel,
+        "i.merchant_id": wanted.merchant_id,
+        "i.external_id": wanted.external_id,
+    }
+    told = {f"{column} = ?": value for column, value in given.items() if value is not None}
+    return list(told), list(told.values())
+
+
+def _conditions(wanted: OfferFilter, now: datetime) -> tuple[list[str], list[Any]]:
+    conditions, values = identity(wanted)
+    if wanted.status is not None:
+        conditions.append("i.status = ?")
+        values.append(wanted.status)
+    if wanted.status in {Status.PAUSED, Status.DELETED}:
+        conditions.append("i.status <> 'active'")  # lets it use inventory_by_status
+    if wanted.redeemable is not None:
+        redeemable = f"(i.status = 'active' OR coalesce({_LAST_UNTIL}, 0) > ?)"
+        conditions.append(redeemable if wanted.redeemable else f"NOT {redeemable}")
+        values.append(to_microseconds(now))
+    if wanted.q is not None:
+        conditions.append("(instr(i.searched_ids, ?) > 0 OR instr(i.searched_names, ?) > 0)")
+        values += [wanted.q.casefold()] * 2
+    return conditions, values
+
+
+def view_of(tx: Cursor, row: Any, now: datetime) -> OfferView:
+    """An offer, by a row with the columns of the inventory and the times of its commits, judged at a moment."""
+
+    def moment_if(status: Status) -> str | None:
+        return recorded_text(row["status_since"]) if row["status"] == status else None
+
+    last_until = row["last_until"]
+    content = find_content(tx, row["offer_id"], row["content_version"])
+    return OfferView(
+        offer_uid=UUID(bytes=row["stream_uid"]),
+        partner=row["partner"],
+        channel=row["channel"],
+        merchant_id=row["merchant_id"],
+        external_id=row["external_id"],
+        status=row["status"],
+        version=row["version"],
+        content=content.text,
+        content_digest=content.digest,
+        created_at=recorded_text(row["created_at"]),
+        updated_at=recorded_text(row["updated_at"]),
+        paused_at=moment_if(Status.PAUSED),
+        deleted_at=moment_if(Status.DELETED),
+        honoured_until=recorded_text(last_until) if last_until and last_until > to_microseconds(now) else None,
+    )

@@ -1,0 +1,57 @@
+"""Which redemptions and reversals of a partner's offers were recorded in a span of time?"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+
+from domain.events import OfferRedeemed
+from domain.ledgers.ledger import Snapshots
+from domain.store.mapper import decode_as
+from domain.values import to_microseconds
+
+ROWS_PER_READ = 1_000
+
+
+class FeedRow(Struct, frozen=True):
+    """`amount` is negative for what was taken back; `redeemed` is the purchase that it belongs to."""
+
+    merchant_id: str | None
+    external_id: str
+    amount: str
+    redeemed: OfferRedeemed
+
+
+def rows(ledger: Snapshots, partner: str, since: datetime, until: datetime) -> Iterator[FeedRow]:
+    """In the order of the ledger, from `since` until before `until`, which has passed. Read bit by bit: there may be millions,
+    and their reader may be slow."""
+    ledger.settle(until)
+    after = (to_microseconds(since), 0, 0)
+    while True:
+        with ledger.reading() as tx:
+            bounds = (partner, after[0], to_microseconds(until), *after, ROWS_PER_READ)
+            found = tx.execute(_SELECT, bounds).fetchall()
+        yield from map(_row, found)
+        if len(found) < ROWS_PER_READ:
+            return
+        after = tuple(found[-1][column] for column in ("recorded_at", "redemption_id", "version"))
+
+
+# The joins are in the order in which they shall be made.
+_SELECT = """
+    SELECT c.recorded_at, r.redemption_id, r.version, r.amount, i.merchant_id, i.external_id,
+           CAST(e.state AS BLOB) AS redeemed
+    FROM commits c CROSS JOIN redemptions r CROSS JOIN inventory i CROSS JOIN redemptions p CROSS JOIN events e
+    WHERE c.partner = ? AND c.recorded_at >= ? AND c.recorded_at < ?
+    AND r.commit_id = c.commit_id AND r.type <> 'RedemptionRefused'
+    AND (c.recorded_at, r.redemption_id, r.version) > (?, ?, ?)
+    AND i.offer_id = r.offer_id AND p.redemption_id = r.redemption_id AND p.type = 'OfferRedeemed'
+    AND e.stream_id = p.redemption_id AND e.version = p.version
+    ORDER BY c.recorded_at, r.redemption_id, r.version LIMIT ?
+"""
+
+
+def _row(row: Any) -> FeedRow:
+    redeemed = decode_as(OfferRedeemed, row["redeemed"])
+    return FeedRow(row["merchant_id"], row["external_id"], row["amount"], redeemed)

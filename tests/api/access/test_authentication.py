@@ -1,0 +1,162 @@
+"""Who may call, and how often (contract, sections 6 and 7)."""
+
+import httpx2
+import pytest
+
+from api.dependencies.authentication import digest_secret
+from api.http.problems import BATCH_PATH
+from api.wiring import Service
+from domain.access.token import CreateToken, RevokeToken
+from domain.values import Role, to_microseconds
+from tests.support.examples import KEY, batch, body, item
+from tests.support.harness import OPERATOR, Call, Caller, Clock, MakeToken
+
+OFFERS = "/api/v1/offers"
+OFFER = f"{OFFERS}/{KEY.offer_uid}"
+HISTORY = f"{OFFER}/history"
+OPENAPI = "/api/v1/openapi.json"
+READS = (OFFERS, OFFER, HISTORY, OPENAPI)
+
+
+def statuses(caller: Caller) -> dict[str, int]:
+    """What every route answers this caller, by path."""
+    sent = caller.send(body(batch("Insert", [item()]))).status_code
+    return {BATCH_PATH: sent} | {path: caller.get(path).status_code for path in READS}
+
+
+def get(call: Call, authorization: str | bytes) -> httpx2.Response:
+    value = authorization.encode() if isinstance(authorization, str) else authorization
+    return call(None).http.get(OFFERS, headers=[(b"Authorization", value)])
+
+
+# Who
+
+
+def test_two_tokens_are_none(call: Call, token: MakeToken) -> None:
+    one = f"ApiToken {token()}".encode()
+    assert call(None).http.get(OFFERS, headers=[(b"Authorization", one), (b"Authorization", one)]).status_code == 401
+
+
+def test_no_route_is_open_without_a_token(call: Call) -> None:
+    assert set(statuses(call(None)).values()) == {401}
+
+
+def test_no_route_is_open_to_an_unknown_token(call: Call) -> None:
+    assert set(statuses(call("unknown")).values()) == {401}
+
+
+def test_a_token_is_taken_by_either_scheme(call: Call, token: MakeToken) -> None:
+    secret = token()
+    schemes = ("ApiToken", "Bearer", "apitoken", "BEARER")
+    assert {get(call, f"{scheme} {secret}").status_code for scheme in schemes} == {200}
+
+
+def test_a_header_without_a_token_is_401(call: Call, token: MakeToken, subtests: pytest.Subtests) -> None:
+    secret = token()
+    for header in ("", "ApiToken", "Bearer", secret, f"Basic {secret}", f"Token {secret}", f"ApiToken{secret}"):
+        with subtests.test(header):
+            assert get(call, header).status_code == 401
+
+
+def test_any_bytes_as_a_token_are_401(call: Call) -> None:
+    secrets = (b"\xff\xfe", b"\xc3\xa9", b"x" * 5000, b"'; DROP TABLE tokens; --")
+    assert {get(call, b"ApiToken " + secret).status_code for secret in secrets} == {401}
+
+
+def test_a_401_tells_how_to_authenticate(call: Call) -> None:
+    schemes = call(None).get(OFFERS).headers["WWW-Authenticate"]
+    assert "ApiToken" in schemes
+    assert "Bearer" in schemes
+
+
+def test_a_revoked_token_is_refused_at_once(service: Service, partner: Caller) -> None:
+    assert partner.get(OFFERS).status_code == 200
+    service.ledger.handle(RevokeToken("partner-tidepool"), OPERATOR)
+    assert set(statuses(partner).values()) == {401}
+
+
+def test_a_name_that_is_given_again_does_not_revive_the_old_secret(
+    call: Call, service: Service, partner: Caller, token: MakeToken
+) -> None:
+    service.ledger.handle(RevokeToken("partner-tidepool"), OPERATOR)
+    renewed = CreateToken("partner-tidepool", Role.AUDITOR, None, digest_secret("renewed"), 0, None)
+    service.ledger.handle(renewed, OPERATOR)
+    assert token(name="other")
+    assert (partner.get(OFFERS).status_code, call("renewed").get(OFFERS).status_code) == (401, 200)
+
+
+def test_a_token_is_good_until_it_expires(call: Call, token: MakeToken, clock: Clock) -> None:
+    clock.move(hours=1)
+    caller = call(token(expires_at=to_microseconds(clock.now)))
+    clock.move(microseconds=-1)
+    assert caller.get(OFFERS).status_code == 200
+    clock.move(microseconds=1)
+    assert set(statuses(caller).values()) == {401}
+
+
+# What
+
+
+@pytest.mark.parametrize(
+    ("role", "forbidden"),
+    [
+        (Role.PARTNER, set()),
+        (Role.PUBLISHER, {BATCH_PATH, OFFER, HISTORY}),
+        (Role.AUDITOR, {BATCH_PATH}),
+        (Role.OPERATOR, {BATCH_PATH}),
+    ],
+)
+def test_a_role_may_call_what_the_contract_gives_it(
+    partner: Caller, call: Call, token: MakeToken, role: Role, forbidden: set[str]
+) -> None:
+    partner.send(body(batch("Insert", [item()])))
+    expected = {path: 403 if path in forbidden else 200 for path in (BATCH_PATH, *READS)}
+    assert statuses(call(token(role, name="caller"))) == expected
+
+
+# How often
+
+
+def test_calls_beyond_the_limit_of_a_minute_wait(call: Call, token: MakeToken) -> None:
+    caller = call(token(requests_per_minute=2))
+    replies = [caller.get(path) for path in (OFFERS, OPENAPI, OFFERS)]
+    assert [reply.status_code for reply in replies] == [200, 200, 429]
+    assert replies[2].json()["type"] == "too-many-requests"
+    assert 1 <= int(replies[2].headers["Retry-After"]) <= 60
+
+
+def test_a_call_that_finds_nothing_counts_too(call: Call, token: MakeToken) -> None:
+    caller = call(token(requests_per_minute=1))
+    assert [caller.get(path).status_code for path in (OFFER, OFFERS)] == [404, 429]
+
+
+def test_batches_are_not_counted(call: Call, token: MakeToken) -> None:
+    caller = call(token(requests_per_minute=1))
+    sent = [caller.send(body(batch("Insert", [item()]))).status_code for _ in range(3)]
+    read = [caller.get(OFFERS).status_code for _ in range(2)]
+    assert (sent, read) == ([200, 200, 200], [200, 429])
+    assert caller.send(body(batch("Insert", [item()]))).status_code == 200
+
+
+def test_every_token_has_a_limit_of_its_own(call: Call, token: MakeToken) -> None:
+    one, other = (call(token(name=name, requests_per_minute=1)) for name in ("one", "other"))
+    assert [caller.get(OFFERS).status_code for caller in (one, one, other)] == [200, 429, 200]
+
+
+def test_a_limit_of_0_is_none(call: Call, token: MakeToken) -> None:
+    caller = call(token(requests_per_minute=0))
+    assert {caller.get(OFFERS).status_code for _ in range(5)} == {200}
+
+
+def test_a_limit_changes_at_once_with_its_token(call: Call, token: MakeToken, service: Service) -> None:
+    caller = call(token(name="n", requests_per_minute=1))
+    assert [caller.get(OFFERS).status_code for _ in range(2)] == [200, 429]
+    service.ledger.handle(RevokeToken("n"), OPERATOR)
+    assert caller.get(OFFERS).status_code == 401
+    token(name="n", requests_per_minute=3)
+    assert caller.get(OFFERS).status_code == 200
+
+
+def test_a_role_is_checked_before_the_limit(call: Call, token: MakeToken) -> None:
+    caller = call(token(Role.PUBLISHER, requests_per_minute=1))
+    assert [caller.get(path).status_code for path in (OFFERS, OFFERS, HISTORY)] == [200, 429, 403]

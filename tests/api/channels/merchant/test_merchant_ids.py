@@ -1,0 +1,170 @@
+"""Which ids may a merchant and its offer have, and are they told apart in the path?"""
+
+import http.client
+import json
+from itertools import permutations
+
+import pytest
+
+from api.http.problems import MERCHANTS_PATH
+from api.wiring import Service
+from tests.support.calls.merchants import (
+    MERCHANT,
+    OFFER,
+    delete,
+    limit,
+    merchant_offer,
+    offer_of,
+    offer_path,
+    position,
+    put,
+    told,
+    uid_of,
+    used,
+)
+from tests.support.harness import Caller
+
+
+@pytest.fixture(autouse=True)
+def _unhurried(service: Service) -> None:
+    limit(service)
+
+
+ODD_IDS = [
+    "a/b",
+    "/",
+    "//",
+    "a/offers/b",
+    "/offers/",
+    "offers",
+    "offers/offers",
+    "two words",
+    " ",
+    "\u00e1",
+    "a\u0301",
+    "商店",
+    "😀",
+    "100%",
+    "%2F",
+    "%252F",
+    "%zz",
+    "a+b",
+    "a b",
+    ".",
+    "..",
+    "../..",
+    "a?b#c;d&e=f:g@h",
+    '"quoted"\\',
+    "'; DROP TABLE inventory; --",
+    "Case",
+    "case",
+    "\u202e\ufeff",
+    "\x7f",
+    "tab\there",
+    "line\nbreak",
+    "end\r\n",
+    "x" * 256,
+    "😀" * 256,
+]
+
+
+@pytest.mark.parametrize("told_id", ODD_IDS, ids=ascii)
+def test_any_text_is_an_id(partner: Caller, told_id: str) -> None:
+    assert told(partner, put(partner, merchant=told_id)) == ("created", 1)
+    assert told(partner, put(partner, offer=told_id)) == ("created", 1)
+    for merchant, offer in ((told_id, OFFER), (MERCHANT, told_id)):
+        found = offer_of(partner, merchant, offer)
+        assert (found["merchantId"], found["externalId"]) == (merchant, offer)
+        assert told(partner, delete(partner, merchant, offer)) == ("deleted", 2)
+
+
+def test_different_ids_are_different_offers(partner: Caller) -> None:
+    ids = [told_id for told_id in ODD_IDS if "\n" not in told_id]
+    before = position(partner)
+    for told_id in ids:
+        assert told(partner, put(partner, merchant=told_id)) == ("created", 1)
+    assert position(partner) == before + len(ids)
+
+
+def test_a_slash_in_an_id_does_not_move_the_border_between_them(partner: Caller) -> None:
+    pairs = [("a/offers/b", "c"), ("a", "b/offers/c"), ("a/offers", "b/c"), ("a", "offers"), ("offers", "a")]
+    assert {told(partner, put(partner, None, *pair)) for pair in pairs} == {("created", 1)}
+    for one, other in permutations(pairs, 2):
+        assert uid_of(*one) != uid_of(*other)
+
+
+@pytest.mark.parametrize("path", ["%6Derchant/offers/%6Fffer", "merchant/%6F%66fers/offer"])
+def test_an_escape_that_is_not_needed_makes_no_difference_in_an_id(partner: Caller, path: str) -> None:
+    """In the word `offers` it does: then that is no path of ours."""
+    content = json.dumps(merchant_offer("merchant", "offer")).encode()
+    reply = partner.http.put(f"{MERCHANTS_PATH}/{path}", content=content, headers={"Content-Type": "application/json"})
+    assert reply.status_code == (202 if "/offers/" in path else 400)
+
+
+def test_small_letters_in_an_escape_make_no_difference(partner: Caller) -> None:
+    content = json.dumps(merchant_offer("a/b")).encode()
+    path = offer_path("a/b").replace("%2F", "%2f")
+    reply = partner.http.put(path, content=content, headers={"Content-Type": "application/json"})
+    assert told(partner, reply) == ("created", 1)
+
+
+@pytest.mark.parametrize(("merchant", "offer"), [(".", "x"), ("..", "x"), ("x", "."), ("x", "..")])
+def test_dots_that_nobody_has_resolved_are_ids(partner: Caller, merchant: str, offer: str) -> None:
+    base = partner.http.base_url
+    connection = http.client.HTTPConnection(base.host, base.port or 80)
+    headers = {"Authorization": partner.http.headers["Authorization"], "Content-Type": "application/json"}
+    content = json.dumps(merchant_offer(merchant, offer))
+    connection.request("PUT", f"{MERCHANTS_PATH}/{merchant}/offers/{offer}", content, headers)
+    assert connection.getresponse().status == 202
+    connection.close()
+    assert offer_of(partner, merchant, offer)["merchantId"] == merchant
+
+
+# No ids
+
+NO_IDS: list[str | bytes] = ["", "x" * 257, "😀" * 257, b"\xff", b"\xc3", b"\xed\xa0\x80", b"a\xc0\xafb", "\0", "a\0b"]
+
+
+@pytest.mark.parametrize("no_id", NO_IDS, ids=lambda no_id: ascii(no_id)[:20])
+@pytest.mark.parametrize("send", [put, delete])
+@pytest.mark.parametrize("place", ["merchant", "offer"])
+def test_what_can_be_no_id_is_refused_and_counts(partner: Caller, no_id: str | bytes, send: object, place: str) -> None:
+    before, events = used(partner), position(partner)
+    reply = send(partner, **{place: no_id})  # type: ignore[operator]
+    problem = reply.json()
+    assert (reply.status_code, problem["type"]) == (400, "validation-error")
+    assert [error["pointer"] for error in problem["errors"]] == ["/path"]
+    assert (used(partner), position(partner)) == (before + 1, events)
+
+
+@pytest.mark.parametrize("path", ["a/b/offers/c", "a/offers/b/c", "a/offers/b/", "/a/offers/b", "a/offers/b/offers/c"])
+def test_a_slash_that_is_not_escaped_is_refused(partner: Caller, path: str) -> None:
+    reply = partner.http.delete(f"{MERCHANTS_PATH}/{path}")
+    assert (reply.status_code, reply.json()["errors"][0]["pointer"]) == (400, "/path")
+
+
+# In the path and in the body
+
+
+@pytest.mark.parametrize(
+    ("sent", "pointers"),
+    [
+        (merchant_offer(merchant="another"), ["/merchantId"]),
+        (merchant_offer(offer="another"), ["/offerId"]),
+        (merchant_offer(OFFER, MERCHANT), ["/merchantId", "/offerId"]),
+        (merchant_offer(MERCHANT.lower()), ["/merchantId"]),
+        (merchant_offer(f"{MERCHANT} "), ["/merchantId"]),
+    ],
+)
+def test_ids_in_path_and_body_must_be_equal(partner: Caller, sent: object, pointers: list[str]) -> None:
+    reply = put(partner, sent)
+    assert reply.status_code == 400
+    assert [error["pointer"] for error in reply.json()["errors"]] == pointers
+    assert partner.get(f"/api/v1/offers/{uid_of()}").status_code == 404
+
+
+def test_ids_are_compared_letter_by_letter(partner: Caller) -> None:
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    assert put(partner, merchant_offer(composed), merchant=decomposed).status_code == 400
+    assert told(partner, put(partner, merchant=composed)) == ("created", 1)
+    assert told(partner, put(partner, merchant=decomposed)) == ("created", 1)

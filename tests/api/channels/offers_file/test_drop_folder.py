@@ -1,0 +1,253 @@
+"""Complete files are taken from a drop folder, one at a time and in order, and each ends beside its report."""
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from api.channels import drop_folder
+from api.channels.drop_folder import DONE, REFUSED, REPORT_SUFFIX, TAKEN, DropFolder, FolderInUse, TakenFileChanged
+from tests.support.processes.drop_folders import (
+    QUIET_SECONDS,
+    Other,
+    drop,
+    finish_next,
+    opened,
+    report_on,
+    require_each_finished_once,
+    require_nothing_taken,
+    taken_from,
+    writing,
+)
+
+WATCHER = """
+import sys
+from tests.api.dropping import Path, opened
+with opened(Path(sys.argv[1])):
+    print(flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+@pytest.fixture
+def folder(directory: Path) -> Iterator[DropFolder]:
+    with opened(directory) as folder:
+        yield folder
+
+
+def lying_in(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_file_renamed_into_place_is_taken_and_finished_beside_its_report(directory: Path, folder: DropFolder) -> None:
+    drop(directory, "offers-20261122.csv")
+    taken = taken_from(folder)
+    assert (taken.parent, taken.name) == (directory / TAKEN, "offers-20261122.csv")
+    assert folder.finish(taken, b"{}", done=True) == directory / DONE / "offers-20261122.csv"
+    expected = {"offers-20261122.csv": b"offers", "offers-20261122.csv.report.json": b"{}"}
+    assert (lying_in(directory / DONE), lying_in(directory / REFUSED)) == (expected, {})
+    assert folder.next() is None
+
+
+def test_a_refused_file_goes_elsewhere(directory: Path, folder: DropFolder) -> None:
+    drop(directory, "bad.csv")
+    assert finish_next(folder) == directory / REFUSED / "bad.csv"
+    require_each_finished_once(directory, [b"offers"])
+
+
+# One at a time, in order
+
+
+def test_files_are_taken_in_the_order_of_their_days_then_of_their_names(directory: Path, folder: DropFolder) -> None:
+    for name in ("b-20261123.csv", "z-20261122.csv", "a-20261123.csv", "y-20261124.csv"):
+        drop(directory, name)
+    require_nothing_taken(folder, 0.01)
+    time.sleep(QUIET_SECONDS)
+    finished = [finish_next(folder).name[:1] for _ in range(4)]
+    assert finished == ["z", "a", "b", "y"]
+
+
+def test_a_file_that_is_still_written_holds_up_those_of_later_days(
+    directory: Path, folder: DropFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = drop(directory, "TidepoolOffers20261122.json")
+    with writing(directory / "TidepoolOffers20261121.json"):
+        require_nothing_taken(folder)
+        monkeypatch.setattr(drop_folder, "HELD_BACK_SECONDS", 0)
+        assert taken_from(folder).name == later.name
+
+
+def test_a_taken_file_is_answered_until_it_is_finished(directory: Path, folder: DropFolder) -> None:
+    drop(directory, "20261123.csv")
+    taken = taken_from(folder)
+    drop(directory, "20261122.csv")
+    time.sleep(QUIET_SECONDS)
+    assert [folder.next() for _ in range(3)] == [taken] * 3
+    assert [finish_next(folder).name for _ in range(2)] == ["20261123.csv", "20261122.csv"]
+
+
+def test_what_a_predecessor_has_taken_comes_first(directory: Path) -> None:
+    with opened(directory) as first:
+        drop(directory, "20261123.csv")
+        taken = taken_from(first)
+    drop(directory, "20261122.csv")
+    with opened(directory) as second:
+        assert taken_from(second) == taken
+        assert [finish_next(second).name for _ in range(2)] == ["20261123.csv", "20261122.csv"]
+
+
+def test_a_taken_file_that_somebody_writes_is_answered_when_they_have_closed_it(directory: Path) -> None:
+    with opened(directory) as first:
+        drop(directory, "20261123.csv", b"one\n")
+        taken = taken_from(first)
+        # Opened before it was taken, or under the name that it has now: for the system that is the same.
+        with writing(taken, "ab") as writer:
+            require_nothing_taken(first)
+            drop(directory, "20261122.csv")
+            with pytest.raises(TakenFileChanged):
+                first.finish(taken, b"{}", done=True)
+        assert taken_from(first) == taken
+        with writing(taken, "ab") as writer:
+            first.next()
+            writer.say(b"two")
+    with opened(directory) as second, writing(taken, "ab"):
+        require_nothing_taken(second)
+    with opened(directory) as second:
+        assert finish_next(second).read_bytes() == b"one\ntwo\n"
+        assert finish_next(second).name == "20261122.csv"
+
+
+def test_a_second_watcher_is_refused_until_the_first_one_has_gone(directory: Path) -> None:
+    with Other(WATCHER, directory) as watcher:
+        with pytest.raises(FolderInUse, match=r"is watched by another process already\.$"), opened(directory):
+            pass
+        watcher.process.kill()
+        watcher.process.wait()
+    with opened(directory):
+        with pytest.raises(FolderInUse), opened(directory):
+            pass
+        (directory / ".link").symlink_to(directory)
+        with pytest.raises(FolderInUse), opened(directory / ".link"):
+            pass
+
+
+# Nothing is lost, nothing is done that was not processed
+
+
+def test_a_new_upload_of_a_file_that_is_being_processed_is_processed_too(directory: Path, folder: DropFolder) -> None:
+    drop(directory, "offers.csv", b"morning")
+    taken = taken_from(folder)
+    drop(directory, "offers.csv", b"evening")
+    assert taken.read_bytes() == b"morning"
+    assert folder.finish(taken, report_on(taken), done=True).name == "offers.csv"
+    assert finish_next(folder).name == "offers-2.csv"
+    require_each_finished_once(directory, [b"morning", b"evening"])
+
+
+def test_a_name_that_is_in_use_gets_a_number_and_the_same_content_its_old_place(
+    directory: Path, folder: DropFolder
+) -> None:
+    names = []
+    for content in (b"one", b"two", b"six", b"longer", b"two", b"one"):
+        drop(directory, "offers.tar.gz", content)
+        names.append(finish_next(folder).name)
+    assert names == ["offers.tar.gz", *(f"offers.tar-{number}.gz" for number in (2, 3, 4, 2)), "offers.tar.gz"]
+    require_each_finished_once(directory, [b"one", b"two", b"six", b"longer"])
+
+
+def test_a_link_to_a_file_that_is_done_already_takes_its_place(directory: Path, folder: DropFolder) -> None:
+    drop(directory, "offers.csv")
+    (directory / "offers.csv").hardlink_to(finish_next(folder))
+    finish_next(folder)
+    require_each_finished_once(directory, [b"offers"])
+
+
+@pytest.mark.parametrize("first", ["offers.csv", "offers.csv.report.json"])
+def test_no_report_takes_the_place_of_a_file(directory: Path, folder: DropFolder, first: str) -> None:
+    names = {"offers.csv", "offers.csv.report.json"}
+    for name in (first, *(names - {first})):
+        drop(directory, name, f"this is {name}".encode())
+        finish_next(folder)
+    lying = lying_in(directory / DONE)
+    for name in names:
+        (place,) = (place for place, content in lying.items() if content == f"this is {name}".encode())
+        assert lying[place + REPORT_SUFFIX] != lying[place]
+    assert len(lying) == 4
+
+
+def test_a_file_that_was_changed_while_it_was_processed_is_not_finished(directory: Path, folder: DropFolder) -> None:
+    drop(directory, "offers.csv", b"one")
+    taken = taken_from(folder)
+    taken.write_bytes(b"two")
+    with pytest.raises(TakenFileChanged, match="changed or removed"):
+        folder.finish(taken, b"{}", done=True)
+    assert lying_in(directory / DONE) == {}
+    assert finish_next(folder).read_bytes() == b"two"
+
+
+def test_a_file_that_was_removed_while_it_was_processed_is_not_finished(directory: Path, folder: DropFolder) -> None:
+    drop(directory, "offers.csv")
+    taken = taken_from(folder)
+    taken.unlink()
+    with pytest.raises(TakenFileChanged):
+        folder.finish(taken, b"{}", done=True)
+    require_nothing_taken(folder)
+    assert lying_in(directory / DONE) == {}
+
+
+def test_only_what_was_answered_is_finished(directory: Path, folder: DropFolder) -> None:
+    waiting = drop(directory, "offers.csv")
+    with pytest.raises(TakenFileChanged):
+        folder.finish(waiting, b"{}", done=True)
+    taken = taken_from(folder)
+    folder.finish(taken, b"{}", done=True)
+    with pytest.raises(TakenFileChanged):
+        folder.finish(taken, b"{}", done=True)
+
+
+# Names and places
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"\xff\xfe-20261122.csv",
+        b"line\nbreak.csv",
+        b"offers",
+        b"offers.",
+        b"-rf",
+        b"x" * 255,
+        b"x." + b"y" * 253,
+        b"x" * 251 + b".csv",
+        "ü".encode() * 125 + b".csv",
+    ],
+)
+def test_every_name_that_a_file_can_have_will_do(directory: Path, folder: DropFolder, name: bytes) -> None:
+    contents = [b"one", b"two"]
+    for content in contents:
+        drop(directory, os.fsdecode(name), content)
+        finish_next(folder)
+    require_each_finished_once(directory, contents)
+
+
+def test_a_folder_over_two_file_systems_is_refused(directory: Path) -> None:
+    shared_memory = Path("/dev/shm")  # noqa: S108
+    if not shared_memory.is_dir() or shared_memory.stat().st_dev == directory.stat().st_dev:
+        pytest.skip("there is only one file system")
+    with tempfile.TemporaryDirectory(dir=shared_memory) as elsewhere:
+        (directory / DONE).symlink_to(elsewhere)
+        with pytest.raises(OSError, match="done"), opened(directory):
+            pass
+
+
+def test_a_directory_that_is_not_there_is_the_callers_business(directory: Path) -> None:
+    with pytest.raises(FileNotFoundError), opened(directory / "nowhere"):
+        pass

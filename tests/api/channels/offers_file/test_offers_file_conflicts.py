@@ -1,0 +1,183 @@
+"""Is there one offers file of a partner at a time, and none after a later one? (contract, sections 3 and 4)"""
+
+from pathlib import Path
+
+import pytest
+
+from api.settings import Settings
+from api.wiring import Service
+from domain.values import Role
+from tests.support.calls.merchants import delete, limit, offer_of, position, put, told
+from tests.support.calls.offers_files import (
+    DAY_BEFORE,
+    NAME,
+    NEXT_DAY,
+    REPLAYED,
+    accept_file_elsewhere,
+    content,
+    counted,
+    done,
+    inventory,
+    offers_file,
+    record,
+    refusal,
+    runs,
+    send_file,
+    send_json,
+)
+from tests.support.calls.stalled_runs import (
+    LEASE_SECONDS,
+    accept_elsewhere,
+    fail_elsewhere,
+    other_owner,
+    run_path,
+    wait_until_finished,
+)
+from tests.support.examples import batch, body, item
+from tests.support.harness import Call, Caller, Clock, MakeToken, carry_out
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(database_url=f"sqlite:///{tmp_path}/ledger.db", lease_seconds=0.5)
+
+
+@pytest.fixture(autouse=True)
+def _unhurried(service: Service) -> None:
+    limit(service)
+
+
+@pytest.fixture
+def harbor(call: Call, token: MakeToken) -> Caller:
+    """Another partner."""
+    return call(token(partner="harbor"))
+
+
+# One at a time
+
+
+def test_another_file_is_refused_while_one_is_in_progress(partner: Caller, service: Service) -> None:
+    active = accept_file_elsewhere(service, offers_file(record("A")))
+    for name in (NAME, NEXT_DAY, DAY_BEFORE):
+        reply = send_file(partner, record("B"), name=name)
+        assert refusal(reply, 409) == ("run-in-progress", [])
+        assert (reply.headers["Retry-After"].isdecimal(), reply.json()["activeRun"]) == (True, run_path(active.run_id))
+        assert reply.headers["Link"] == f'<{run_path(active.run_id)}>; rel="related"'
+    assert (len(runs(partner)), inventory(partner)) == (1, {})
+    fail_elsewhere(service, active)
+    assert counted(send_file(partner, record("B"))) == {"created": 1}
+
+
+def test_the_same_file_is_not_refused_but_told_of_its_run(partner: Caller, service: Service) -> None:
+    document = offers_file(record("A"))
+    active = accept_file_elsewhere(service, document)
+    reply = send_json(partner, document)
+    assert (reply.status_code, reply.json()["runId"], REPLAYED in reply.headers) == (202, str(active.run_id), False)
+
+
+def test_batches_and_single_offers_go_on_beside_a_file(
+    partner: Caller, service: Service, harbor: Caller, clock: Clock
+) -> None:
+    active = accept_file_elsewhere(service, offers_file(record("A"), record("B", "NEW")))
+    assert partner.send(body(batch("Synchronize", [item("TP-1")]))).status_code == 200
+    assert told(partner, put(partner, content(record("A", offerName="Another")), offer="A")) == ("created", 1)
+    assert told(partner, put(partner, content(record("B")), offer="B")) == ("created", 1)
+    assert counted(send_file(harbor, record("A"))) == {"created": 1}
+    clock.move(seconds=LEASE_SECONDS)
+    run = wait_until_finished(partner, run_path(active.run_id))
+    assert {name: count for name, count in run["counts"].items() if count} == {"updated": 1, "unchanged": 1}
+    assert (offer_of(partner, offer="A")["content"], inventory(partner)["A"]) == (content(record("A")), ("active", 2))
+
+
+def test_a_file_is_decided_by_what_was_put_while_its_records_were_judged(partner: Caller, service: Service) -> None:
+    records = [record("A"), record("B"), record("C", "NO-CHANGE"), record("D", "DELETED"), record("E", "NEW")]
+    send_file(partner, *records[:4])
+    put(partner, content(record("D")), offer="D")
+    run = accept_file_elsewhere(service, offers_file(*records), NEXT_DAY)
+    meanwhile: list[int] = []
+
+    def change(done_by_now: int, total: int) -> None:
+        if done_by_now < total and not meanwhile:
+            another = [record(name, offerName="Meanwhile") for name in ("A", "C", "E", "F")]
+            replies = [put(partner, content(sent), offer=sent["offerId"]) for sent in another]
+            replies += [delete(partner, offer=name) for name in ("B", "D")]
+            meanwhile.extend(reply.status_code for reply in replies)
+
+    ended = carry_out(other_owner(service), run, change)
+    assert meanwhile == [202] * 6
+    items = partner.get(f"{run_path(ended.run_id)}/items").json()["items"]
+    assert [(one["externalId"], one["outcome"]) for one in items] == [
+        ("A", "updated"),
+        ("E", "updated"),
+        ("B", "restored"),
+        ("C", "unchanged"),
+        ("D", "unchanged"),
+        ("F", "discrepancy"),
+    ]
+    names = {name: offer_of(partner, offer=name)["content"]["offerName"] for name in "ABCE"}
+    assert names == {"A": "Offer A", "B": "Offer B", "C": "Meanwhile", "E": "Offer E"}
+
+
+def test_a_file_is_not_refused_for_a_batch_in_progress(partner: Caller, service: Service) -> None:
+    accept_elsewhere(service, batch("Insert", [item()]))
+    assert counted(send_file(partner, record("A"))) == {"created": 1}
+
+
+# In the order of the days
+
+
+def test_a_file_dated_before_the_last_one_is_refused(partner: Caller) -> None:
+    send_file(partner, record("A"))
+    before = position(partner)
+    reply = send_file(partner, record("A", "DELETED"), name=DAY_BEFORE)
+    assert refusal(reply, 409) == ("file-superseded", ["/name"])
+    assert (position(partner), len(runs(partner))) == (before, 1)
+
+
+def test_it_is_still_replayed_if_it_had_been_processed_before(partner: Caller) -> None:
+    replies = [send_file(partner, record("A"), name=name) for name in (DAY_BEFORE, NAME, DAY_BEFORE)]
+    assert (replies[2].content, replies[2].headers[REPLAYED]) == (replies[0].content, "true")
+    assert refusal(send_file(partner, record("B"), name=DAY_BEFORE), 409)[0] == "file-superseded"
+
+
+def test_the_day_of_the_header_and_other_partners_files_do_not_count(partner: Caller, harbor: Caller) -> None:
+    send_file(harbor, record("A"), name="HarborOffers20271122.json")
+    replies = [
+        send_json(partner, offers_file(record("A"), fileCreationDate="2027-11-22"), DAY_BEFORE),
+        send_json(partner, offers_file(record("A"), fileCreationDate="2020-11-22"), NAME),
+    ]
+    assert [counted(reply) for reply in replies] == [{"created": 1}, {"unchanged": 1}]
+
+
+def test_a_file_that_was_refused_or_given_up_supersedes_nothing(partner: Caller, service: Service) -> None:
+    assert send_json(partner, offers_file(record("A"), offerRecordCount=2), NEXT_DAY).status_code == 422
+    fail_elsewhere(service, accept_file_elsewhere(service, offers_file(record("A")), NEXT_DAY))
+    assert counted(send_file(partner, record("A"))) == {"created": 1}
+
+
+def test_a_file_that_was_given_up_may_be_sent_again(partner: Caller, service: Service) -> None:
+    document = offers_file(record("A"))
+    fail_elsewhere(service, accept_file_elsewhere(service, document))
+    reply = send_json(partner, document)
+    assert (counted(reply), REPLAYED in reply.headers) == ({"created": 1}, False)
+    assert [run["state"] for run in runs(partner)] == ["completed", "failed"]
+
+
+# Who else has to do with it
+
+
+def test_a_file_is_counted_neither_as_requests_nor_by_the_token(call: Call, token: MakeToken, service: Service) -> None:
+    caller = call(token(name="hasty", requests_per_minute=1))
+    limit(service, rps=1, daily_quota=1)
+    for n in range(5):
+        assert send_file(caller, record("A", note=n), record("B")).status_code == 200
+    assert caller.get("/api/v1/partner/quota").json()["used"] == 0
+    assert put(caller).status_code == 202
+    assert send_file(caller, record("A"), record("B")).status_code == 200
+
+
+def test_who_reads_runs_reads_those_of_files_too(partner: Caller, call: Call, token: MakeToken) -> None:
+    run_id = done(send_file(partner, record("A")))["runId"]
+    for role, reads in ((Role.AUDITOR, 200), (Role.OPERATOR, 200), (Role.PUBLISHER, 403)):
+        other = call(token(role))
+        assert other.get(run_path(run_id)).status_code == other.get(f"{run_path(run_id)}/items").status_code == reads

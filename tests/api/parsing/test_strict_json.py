@@ -1,0 +1,298 @@
+"""What is JSON to the letter, and which of its values may not be stored."""
+
+import tracemalloc
+from typing import Any
+
+import pytest
+
+from api.parsing.fast_json import read_element
+from api.parsing.strict_json import (
+    DUPLICATE_NAME,
+    LONE_SURROGATE,
+    MAX_NESTING,
+    MAX_NUMBER,
+    NULL_CHARACTER,
+    NUMBER_RANGE,
+    TOO_DEEP,
+    Element,
+    NotAnObject,
+    NotJson,
+    read_envelope,
+)
+from api.validation.field_errors import Complaint
+
+NAME_FLAW = "member names must not contain U+0000 or lone surrogates"
+
+
+def read(text: str) -> Element:
+    """The one element of a list that is written like this."""
+    (only,) = read_envelope(f'{{"offers":[{text}]}}'.encode(), "offers").elements
+    return read_element(bytes(only))
+
+
+def flaws_of(text: str) -> list[tuple[str, str]]:
+    return [(Complaint(("x", *flaw.place), "").path, flaw.message) for flaw in read(text).flaws]
+
+
+def arrays(depth: int) -> str:
+    return "[" * depth + "]" * depth
+
+
+def objects(depth: int) -> str:
+    return '{"a":' * (depth - 1) + "{}" + "}" * (depth - 1)
+
+
+# What is not JSON
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b" \n",
+        b"nonsense",
+        b"{",
+        b'{"a"',
+        b'{"a":',
+        b'{"a":1',
+        b'{"offers":[',
+        b'{"offers":[{"a":1}',
+        b'{"offers":[1]]}',
+        b'{"offers":[}',
+        b'{"offers":[1}',
+        b'{"a":1,}',
+        b'{"offers":[1,]}',
+        b'{"offers":[,1]}',
+        b'{"offers":[{"a":1,}]}',
+        b'{"offers":[1 2]}',
+        b'{"a":1 "b":2}',
+        b'{"a" 1}',
+        b"{a:1}",
+        b"{'a':1}",
+        b"{1:1}",
+        b'{"a":1}{}',
+        b'{"a":1} x',
+        b"[] []",
+        b'{"a":1} // said',
+        b'{"a":tru}',
+        b'{"a":True}',
+        b'{"a":"\\x41"}',
+        b'{"a":"\\u12"}',
+        b'{"a":"\n"}',
+        b'{"a":"\x00"}',
+        b'{"a":"open}',
+    ],
+)
+def test_a_text_outside_the_grammar_is_not_json(body: bytes) -> None:
+    with pytest.raises(NotJson):
+        read_envelope(body, "offers")
+
+
+@pytest.mark.parametrize("number", ["01", "-01", "+1", ".5", "1.", "1e", "0x10", "1_000", "-", "٣"])
+def test_a_number_outside_the_grammar_is_not_json(number: str) -> None:
+    with pytest.raises(NotJson):
+        read(number)
+
+
+@pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity"])
+@pytest.mark.parametrize("document", ['{"offers":[{"a":%s}]}', '{"a":%s}', "[%s]"])
+def test_what_is_no_number_is_not_json(document: str, word: str) -> None:
+    with pytest.raises(NotJson):
+        read_envelope((document % word).encode(), "offers")
+
+
+@pytest.mark.parametrize("space", ["\f", "\v", "\u00a0", "\u2028", "\ufeff"])
+def test_only_the_four_spaces_of_json_may_stand_between_values(space: str) -> None:
+    with pytest.raises(NotJson):
+        read_envelope(f'{{"a":{space}1}}'.encode(), "offers")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a":"\xff"}',
+        b'{"a":"\xc0\xaf"}',
+        b'{"a":"\xed\xa0\x80"}',
+        b'{"a":"\xf4\x90\x80\x80"}',
+        b'{"a":"\xe2\x82"}',
+        '{"a":1}'.encode("utf-16"),
+        '{"a":"é"}'.encode("latin-1"),
+        b'\xef\xbb\xbf{"a":1}',
+    ],
+    ids=["stray byte", "overlong", "surrogate", "beyond unicode", "cut off", "utf-16", "latin-1", "byte order mark"],
+)
+def test_what_is_not_plain_utf8_is_not_json(body: bytes) -> None:
+    with pytest.raises(NotJson):
+        read_envelope(body, "offers")
+
+
+def test_no_document_that_was_cut_off_is_json() -> None:
+    whole = b'{"operation": "Insert", "offers": [{"a": [1, 2.5e1, "x\\u00e9"]}, {}], "more": {"b": null}}'
+    for length in range(len(whole)):
+        with pytest.raises(NotJson):
+            read_envelope(whole[:length], "offers")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a":1,"a":1}',
+        b'{"a":1,"\\u0061":2}',
+        b'{"offers":[],"offers":[]}',
+        b'{"offers":[1],"b":1,"offers":2}',
+        b'{"a":{"b":1,"b":2}}',
+        b'{"offers":{"b":1,"b":2}}',
+        b'{"a":[[{"b":1,"b":2}]]}',
+    ],
+)
+def test_a_name_given_twice_in_the_envelope_is_not_json(body: bytes) -> None:
+    with pytest.raises(NotJson):
+        read_envelope(body, "offers")
+
+
+@pytest.mark.parametrize("nested", [arrays, objects])
+def test_an_envelope_may_nest_64_levels_and_no_more(nested: Any) -> None:
+    assert read_envelope(b'{"a":%b}' % nested(MAX_NESTING - 1).encode(), "offers").members["a"]
+    with pytest.raises(NotJson):
+        read_envelope(b'{"a":%b}' % nested(MAX_NESTING).encode(), "offers")
+
+
+@pytest.mark.parametrize("nested", [arrays, objects])
+@pytest.mark.parametrize("document", ['{"offers":[%s]}', '{"offers":%s}', '{"a":%s}', "%s"])
+def test_nesting_without_measure_is_not_json(document: str, nested: Any) -> None:
+    with pytest.raises(NotJson):
+        read_envelope((document % nested(100_000)).encode(), "offers")
+
+
+def test_the_reason_gives_the_place_but_not_the_text() -> None:
+    with pytest.raises(NotJson) as refusal:
+        read_envelope(b'{"offers":\n [confidential]}', "offers")
+    assert "line 2, column 3" in str(refusal.value)
+    assert "confidential" not in str(refusal.value)
+
+
+# What is JSON
+
+
+@pytest.mark.parametrize("body", [b"[]", b'[{"offers":[]}]', b'"offers"', b"1", b" 0.5 ", b"null", b"true", b"1e400"])
+def test_json_that_is_no_object_is_told_apart_from_what_is_not_json(body: bytes) -> None:
+    with pytest.raises(NotAnObject):
+        read_envelope(body, "offers")
+
+
+@pytest.mark.parametrize(
+    ("body", "members", "elements"),
+    [
+        (b"{}", {}, []),
+        (b' \t\r\n{ "a" : 1 } ', {"a": 1}, []),
+        (b'{"offers":[]}', {"offers": []}, []),
+        (b'{"offers":[ 1 , null ]}', {"offers": []}, [1, None]),
+        (b'{"offers":{"a":1}}', {"offers": {"a": 1}}, []),
+        (b'{"a":{"offers":[1]},"offers":[2]}', {"a": {"offers": [1]}, "offers": []}, [2]),
+    ],
+)
+def test_an_envelope_gives_its_members_and_the_elements_of_its_list(
+    body: bytes, members: dict[str, Any], elements: list[Any]
+) -> None:
+    envelope = read_envelope(body, "offers")
+    values = [read_element(bytes(element)).value for element in envelope.elements]
+    assert (envelope.members, values) == (members, elements)
+
+
+@pytest.mark.parametrize(
+    ("sent", "spelt"),
+    [
+        ("10.0", "10"),
+        ("1e2", "100"),
+        ("-0", "0"),
+        ("-0.0", "0"),
+        ("1.50", "1.5"),
+        ("1e-7", "1e-07"),
+        ("9007199254740991.0", "9007199254740991"),
+    ],
+)
+def test_a_number_has_one_spelling(sent: str, spelt: str) -> None:
+    assert repr(read(sent).value) == spelt
+
+
+# What may not be stored
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "9007199254740992",
+        "-9007199254740992",
+        "9007199254740992.0",
+        "1e16",
+        "1e400",
+        "-1e400",
+        "1" * 5000,
+        "-" + "9" * 5000,
+        "1" * 5000 + ".5",
+    ],
+    ids=lambda number: number[:20],
+)
+def test_a_number_out_of_range_is_a_flaw(number: str) -> None:
+    assert flaws_of(number) == [("x", NUMBER_RANGE)]
+
+
+@pytest.mark.parametrize("number", [MAX_NUMBER, -MAX_NUMBER])
+def test_the_greatest_numbers_are_read_exactly(number: int) -> None:
+    assert read(str(number)).value == number
+    assert flaws_of(str(number)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (r'"\u0000"', [("x", NULL_CHARACTER)]),
+        (r'{"a":"end\u0000"}', [("x.a", NULL_CHARACTER)]),
+        (r'"\ud800"', [("x", LONE_SURROGATE)]),
+        (r'["ok","\udfff"]', [("x[1]", LONE_SURROGATE)]),
+        (r'"\ude00\ud83d"', [("x", LONE_SURROGATE)]),
+        (r'{"\u0000":1}', [("x", NAME_FLAW)]),
+        (r'{"a":{"b\ud800":1}}', [("x.a", NAME_FLAW)]),
+        (r'"\ud83d\ude00"', []),
+        (r'"\u0001\u007f\uffff"', []),
+    ],
+)
+def test_characters_that_cannot_be_stored_are_flaws(text: str, found: list[tuple[str, str]]) -> None:
+    assert flaws_of(text) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('{"a":1,"a":1}', [("x.a", DUPLICATE_NAME)]),
+        (r'{"a":1,"\u0061":2}', [("x.a", DUPLICATE_NAME)]),
+        ('{"a":[{"b":1,"c":2,"b":3}]}', [("x.a[0].b", DUPLICATE_NAME)]),
+        ('{"a":1,"b":1,"a":2,"b":2}', [("x.a", DUPLICATE_NAME), ("x.b", DUPLICATE_NAME)]),
+        ('[{"a":1},{"a":2}]', []),
+    ],
+)
+def test_a_name_given_twice_in_an_element_is_a_flaw(text: str, found: list[tuple[str, str]]) -> None:
+    assert flaws_of(text) == found
+
+
+@pytest.mark.parametrize("nested", [arrays, objects])
+def test_an_element_may_nest_64_levels_and_no_more(nested: Any) -> None:
+    assert flaws_of(nested(MAX_NESTING)) == []
+    assert [message for _, message in flaws_of(nested(MAX_NESTING + 1))] == [TOO_DEEP]
+
+
+@pytest.mark.parametrize(("one", "other"), [("1e400", "2e400"), ('{"a":1,"a":2}', '{"a":1,"a":3}')])
+def test_an_element_keeps_its_spelling(one: str, other: str) -> None:
+    elements = read_envelope(f'{{"offers":[{one}, 1, {other}]}}'.encode(), "offers").elements
+    assert [bytes(element).decode() for element in elements] == [one, "1", other]
+
+
+def test_names_given_twice_at_every_level_take_memory_in_proportion() -> None:
+    text = "1"
+    for _ in range(16):
+        text = f'{{"a":1,"a":{text}}}'
+    tracemalloc.start()
+    read(text)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1000 * len(text)

@@ -1,0 +1,49 @@
+"""What holds for any body: it is read as every other reader of JSON would, or refused."""
+
+import json
+from contextlib import suppress
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.parsing.fast_json import read_element
+from api.parsing.strict_json import MAX_NUMBER, NotAnObject, NotJson, read_envelope
+
+NUMBERS = st.integers(-MAX_NUMBER, MAX_NUMBER) | st.floats(-MAX_NUMBER, MAX_NUMBER)
+TREES: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | NUMBERS | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+SPACES = st.none() | st.integers(0, 3) | st.sampled_from(["\t", "\r\n"])
+TOKENS = ["{", "}", "[", "]", ":", ",", '"offers"', '"a"', '"\\u', "1", "-", "1e999", "null", "NaN", " ", "\x00", "é"]
+
+
+def _one_spelling(number: str) -> int | float:
+    value = float(number)
+    return int(value) if value.is_integer() else value
+
+
+@given(st.lists(TREES, max_size=4), st.dictionaries(st.text(), TREES, max_size=3), SPACES, st.booleans())
+def test_elements_are_read_as_any_json_reader_would(
+    offers: list[Any],
+    others: dict[str, Any],
+    indent: int | str | None,
+    first: bool,  # noqa: FBT001
+) -> None:
+    others.pop("offers", None)
+    document = {"offers": offers, **others} if first else {**others, "offers": offers}
+    text = json.dumps(document, indent=indent)
+    envelope = read_envelope(text.encode(), "offers")
+    expected = json.loads(text, parse_float=_one_spelling)
+    # As text, because True == 1 and 1 == 1.0.
+    read = [read_element(bytes(element)).value for element in envelope.elements]
+    assert json.dumps(read) == json.dumps(expected["offers"])
+    assert json.dumps(envelope.members | {"offers": None}) == json.dumps(expected | {"offers": None})
+
+
+@given(st.binary() | st.lists(st.sampled_from(TOKENS)).map(lambda tokens: "".join(tokens).encode()))
+def test_any_bytes_are_read_or_refused(body: bytes) -> None:
+    with suppress(NotJson, NotAnObject):
+        read_envelope(body, "offers")

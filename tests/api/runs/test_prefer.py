@@ -1,0 +1,206 @@
+"""Does a caller wait for its run only as long as it likes, and what does it miss? (RFC 7240: Prefer.)"""
+
+import re
+import time
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx2
+import pytest
+
+from api.http.prefer import Waiting, waiting
+from api.settings import Settings
+from api.wiring import Service
+from tests.support.calls.stalled_runs import LEASE_SECONDS, obstructed, run_path, slowed, wait_until_finished
+from tests.support.examples import batch, body, item
+from tests.support.harness import Call, Caller, Clock, MakeToken
+
+LIMIT = 30
+UNMOVED = Waiting(LIMIT)
+ASYNC = Waiting(0, "respond-async")
+REPLAYED = "Idempotency-Replayed"
+
+
+# What a header says
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ([], UNMOVED),
+        (["respond-async"], ASYNC),
+        (["wait=5"], Waiting(5, "wait=5")),
+        (["wait=0"], Waiting(0, "wait=0")),
+        (["wait=30"], Waiting(30, "wait=30")),
+        (["handling=lenient, respond-async, return=minimal"], ASYNC),
+        (["return=minimal"], UNMOVED),
+    ],
+)
+def test_a_preference_is_heeded(headers: list[str], expected: Waiting) -> None:
+    assert waiting(headers, LIMIT) == expected
+
+
+@pytest.mark.parametrize("headers", [["respond-async, wait=5"], ["wait=5, respond-async"], ["respond-async", "wait=5"]])
+def test_with_both_a_caller_waits_as_long_as_it_said(headers: list[str]) -> None:
+    assert waiting(headers, LIMIT) == Waiting(5, "wait=5")
+
+
+@pytest.mark.parametrize("wait", ["wait=31", "wait=999999999", "wait=99999999999999999999"])
+def test_nobody_waits_beyond_the_limit(wait: str) -> None:
+    assert waiting([wait], LIMIT) == UNMOVED
+    assert waiting([wait, "respond-async"], LIMIT) == ASYNC
+
+
+@pytest.mark.parametrize("header", ['wait="5"', "WAIT=5", "wait = 5", "wait=5;strictly", 'wait=5 ; a="b"', "\twait=5 "])
+def test_a_preference_may_be_spelt_in_many_ways(header: str) -> None:
+    assert waiting([header], LIMIT) == Waiting(5, "wait=5")
+
+
+@pytest.mark.parametrize("header", ["Respond-Async", 'respond-async; foo="bar"', ",respond-async,", 'respond-async=""'])
+def test_so_may_the_one_without_a_value(header: str) -> None:
+    assert waiting([header], LIMIT) == ASYNC
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["", ",", ";", "=5", "wait", "wait=", "wait=x", "wait=-1", "wait=1.5", "wait=5 6", "wait=\u0665", 'wait="5'],
+)
+def test_what_is_malformed_is_no_preference(header: str) -> None:
+    assert waiting([header], LIMIT) == UNMOVED
+
+
+@pytest.mark.parametrize("headers", [["wait=5, wait=9"], ["wait=5", "WAIT=9"], ["wait=5", "wait=x"]])
+def test_of_a_preference_given_twice_the_first_counts(headers: list[str]) -> None:
+    assert waiting(headers, LIMIT) == Waiting(5, "wait=5")
+
+
+def test_a_first_one_that_can_not_be_granted_counts_too() -> None:
+    assert waiting(["wait=31, wait=9"], LIMIT) == UNMOVED
+
+
+def test_what_stands_in_quotes_is_not_a_preference() -> None:
+    assert waiting(['note="slowly, respond-async, please"'], LIMIT) == UNMOVED
+
+
+@pytest.mark.parametrize("unit", [" ", "a ", "=", '"', '\\"', '"\\', '",', "a;", "\t="])
+@pytest.mark.parametrize("frame", ["{}", "a{}b", "a=1{};b"])
+def test_no_header_takes_long_to_understand(frame: str, unit: str) -> None:
+    began = time.monotonic()
+    waiting([frame.format(unit * 20_000)], LIMIT)
+    assert time.monotonic() - began < 1
+
+
+# What is answered
+
+
+@pytest.fixture
+def settings(tmp_path: Path, request: pytest.FixtureRequest) -> Settings:
+    given = {"lease_seconds": 0.5, **getattr(request, "param", {})}
+    return Settings(database_url=f"sqlite:///{tmp_path}/ledger.db", **given)
+
+
+def send(caller: Caller, document: dict[str, Any], prefer: str = "respond-async") -> httpx2.Response:
+    return caller.send(body(document), Prefer=prefer)
+
+
+def test_respond_async_is_answered_at_once(partner: Caller) -> None:
+    document = batch("Insert", [item()])
+    reply = send(partner, document)
+    told = reply.json()
+    run_id = told["data"]["runId"]
+    assert (reply.status_code, reply.headers["Location"]) == (202, run_path(run_id))
+    assert (reply.headers["Preference-Applied"], REPLAYED in reply.headers) == ("respond-async", False)
+    assert told.keys() == {"responseId", "isSuccessful", "responseTitle", "responseType", "messages", "data"}
+    assert (told["isSuccessful"], told["responseTitle"], told["responseType"]) == (True, "Accepted", "Accepted")
+    assert told["data"] == {"concurrencyRequestId": document["concurrencyRequestId"], "runId": run_id}
+
+
+def test_respond_async_never_waits(partner: Caller) -> None:
+    for n in range(40):
+        reply = send(partner, batch("Insert", [item(f"TP-{n}")]))
+        assert reply.status_code == 202
+        wait_until_finished(partner, reply.headers["Location"])
+
+
+def test_the_run_goes_on_without_its_caller(partner: Caller) -> None:
+    reply = send(partner, batch("Insert", [item(), item("TP-2")]))
+    run = wait_until_finished(partner, reply.headers["Location"])
+    assert (run["state"], run["counts"]["created"]) == ("completed", 2)
+    assert len(partner.get("/api/v1/offers").json()["items"]) == 2
+
+
+def test_a_finished_run_is_replayed_as_a_waiting_caller_gets_it(partner: Caller, call: Call, token: MakeToken) -> None:
+    other = call(token(partner="harbor"))
+    document = batch("Insert", [item(), item("TP-2", headline=""), item(None)])
+    wait_until_finished(partner, send(partner, document).headers["Location"])
+    again, waited = partner.send(body(document)), other.send(body(document))
+    assert (again.status_code, again.headers[REPLAYED]) == (waited.status_code, "true") == (200, "true")
+    assert without_ids(again.json()) == without_ids(waited.json())
+    assert "Location" not in again.headers
+
+
+def test_a_finished_run_whose_items_all_failed_is_replayed_so_too(
+    partner: Caller, call: Call, token: MakeToken
+) -> None:
+    other = call(token(partner="harbor"))
+    document = batch("Insert", [item(headline="")])
+    first = send(partner, document)
+    wait_until_finished(partner, first.headers["Location"])
+    again, waited = partner.send(body(document)), other.send(body(document))
+    assert (first.status_code, again.status_code, again.headers[REPLAYED]) == (202, 422, "true")
+    assert without_ids(again.json()) == without_ids(waited.json())
+
+
+def without_ids(document: dict[str, Any]) -> dict[str, Any]:
+    return document | {"responseId": "", "traceId": "", "data": document["data"] | {"runId": ""}}
+
+
+def test_a_replay_of_a_finished_run_heeds_no_preference(partner: Caller) -> None:
+    document = batch("Insert", [item()])
+    first = partner.send(body(document))
+    again = send(partner, document)
+    assert (again.status_code, again.content) == (200, first.content)
+    assert "Preference-Applied" not in again.headers
+
+
+@pytest.mark.parametrize("prefer", ["wait=0", "wait=1", "respond-async, wait=1"])
+def test_a_run_that_takes_longer_than_a_caller_waits_is_202(partner: Caller, service: Service, prefer: str) -> None:
+    with slowed(service):
+        reply = send(partner, batch("Insert", [item()]), prefer)
+    assert (reply.status_code, reply.json()["responseType"]) == (202, "Accepted")
+    assert reply.headers["Location"] == run_path(reply.json()["data"]["runId"])
+    assert re.fullmatch("wait=[01]", reply.headers["Preference-Applied"])
+
+
+@pytest.mark.parametrize("settings", [{"wait_seconds": 0.3}], indirect=True)
+@pytest.mark.parametrize("prefer", ["", "wait=20"])
+def test_nobody_waits_longer_than_the_server_lets_them(partner: Caller, service: Service, prefer: str) -> None:
+    with slowed(service):
+        reply = send(partner, batch("Insert", [item()]), prefer)
+    assert (reply.status_code, reply.headers["Location"]) == (202, run_path(reply.json()["data"]["runId"]))
+    assert "Preference-Applied" not in reply.headers
+
+
+def test_a_run_that_is_finished_in_time_is_200(partner: Caller) -> None:
+    reply = send(partner, batch("Insert", [item()]), "wait=20")
+    assert (reply.status_code, reply.headers["Preference-Applied"]) == (200, "wait=20")
+
+
+def test_a_run_that_was_held_up_is_finished_later(partner: Caller, service: Service, clock: Clock) -> None:
+    document = batch("Insert", [item()])
+    with obstructed(service):
+        location = send(partner, document, "wait=0").headers["Location"]
+        assert partner.get(location).json()["state"] in {"accepted", "running"}
+    clock.move(seconds=LEASE_SECONDS)
+    assert wait_until_finished(partner, location)["state"] == "completed"
+    again = partner.send(body(document))
+    assert (again.status_code, again.headers[REPLAYED]) == (200, "true")
+    assert again.json()["data"]["counts"]["created"] == 1
+
+
+def test_all_202s_of_a_run_are_the_same_bytes(partner: Caller, service: Service) -> None:
+    document = batch("Insert", [item()], str(uuid4()))
+    with obstructed(service):
+        replies = [send(partner, document, prefer) for prefer in ("wait=0", "respond-async", "", "wait=1")]
+    assert {(reply.status_code, reply.content) for reply in replies} == {(202, replies[0].content)}

@@ -1,0 +1,120 @@
+"""Two bodies ask for the same if they name the same operation and items, however they are spelt."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from api.http.problems import Problem
+from api.parsing.array_splitter import Body
+from api.runs.execution import asks_for_the_same
+from domain.ledgers.ledger import OfferLedger
+from domain.ledgers.run_ledger import RunLedger
+from domain.runs.run import Run
+from tests.support.examples import batch, body, item
+from tests.support.harness import carry_out
+from tests.support.histories.runs import LEASE, PROBLEM, accepted_batch
+
+MAX_ITEMS = 100
+SENT = batch("Insert", [item("TP-1", dailyCap=50), item("TP-2", headline="Öffne 😀")])
+
+
+@pytest.fixture
+def here(ledger: OfferLedger) -> RunLedger:
+    return RunLedger(ledger, "here", LEASE)
+
+
+@pytest.fixture(params=["unfinished", "finished"])
+def earlier(here: RunLedger, request: pytest.FixtureRequest) -> Run:
+    run = accepted_batch(here, SENT)
+    return run if request.param == "unfinished" else carry_out(here, run)
+
+
+def in_memory(sent: bytes) -> Body:
+    return lambda: [sent]
+
+
+def reversed_members(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: reversed_members(value[name]) for name in reversed(value)}
+    return [reversed_members(element) for element in value] if isinstance(value, list) else value
+
+
+def changed(**changes: Any) -> bytes:
+    return body({**SENT, **changes})
+
+
+@pytest.mark.parametrize(
+    "respelt",
+    [
+        body(SENT),
+        json.dumps(SENT, indent=4).encode(),
+        json.dumps(SENT, separators=(",", ":")).encode(),
+        json.dumps(SENT, ensure_ascii=False).encode(),
+        json.dumps(SENT, sort_keys=True).encode(),
+        body(reversed_members(SENT)),
+        body(SENT).replace(b'"dailyCap": 50', b'"dailyCap": 5.0e1'),
+        body(SENT).replace(b'"keyPoints": null', b'"keyPoints": null, "offerEvents": []'),
+        changed(offers=[{**sent, "offerData": sent["offerData"][0]} for sent in SENT["offers"]]),
+        changed(comment="of no weight"),
+    ],
+)
+def test_the_same_in_other_letters_is_the_same(here: RunLedger, earlier: Run, respelt: bytes) -> None:
+    assert asks_for_the_same(here, earlier, in_memory(respelt))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        changed(operation="Synchronize"),
+        changed(offers=SENT["offers"][:1]),
+        changed(offers=[*SENT["offers"], item("TP-3")]),
+        changed(offers=[item("TP-1", dailyCap=51), SENT["offers"][1]]),
+        changed(offers=[item("TP-9", dailyCap=50), SENT["offers"][1]]),
+        changed(offers=[item("TP-1", dailyCap="50"), SENT["offers"][1]]),
+    ],
+)
+def test_another_operation_or_other_items_are_not_the_same(here: RunLedger, earlier: Run, other: bytes) -> None:
+    assert not asks_for_the_same(here, earlier, in_memory(other))
+
+
+def test_an_item_that_is_not_in_order_counts_as_it_was_sent(here: RunLedger) -> None:
+    sent = batch("Insert", [{"externalId": "TP-1", "offerData": []}])
+    earlier = accepted_batch(here, sent)
+    spaced = json.dumps(sent, separators=(" , ", ":")).encode()
+    assert asks_for_the_same(here, earlier, in_memory(body(sent | {"comment": 1})))
+    assert not asks_for_the_same(here, earlier, in_memory(spaced))
+
+
+def test_a_failed_run_is_the_same_as_nothing(here: RunLedger) -> None:
+    earlier = here.fail(accepted_batch(here, SENT), PROBLEM)
+    assert not asks_for_the_same(here, earlier, in_memory(body(SENT)))
+
+
+def test_the_body_may_come_in_any_blocks(here: RunLedger, earlier: Run) -> None:
+    respelt = json.dumps(SENT, indent=1).encode()
+    assert asks_for_the_same(here, earlier, lambda: [respelt[:100], respelt[100:]])
+
+
+@pytest.mark.parametrize("ends", ["carried out", "given up"])
+def test_a_run_that_ends_while_it_is_looked_at_is_judged_by_its_end(here: RunLedger, ends: str) -> None:
+    earlier = accepted_batch(here, SENT)
+
+    def sent() -> Iterable[bytes]:
+        run = here.find(earlier.run_id)
+        if run and not run.is_finished:
+            carry_out(here, run) if ends == "carried out" else here.fail(run, PROBLEM)
+        return [body(SENT)]
+
+    assert asks_for_the_same(here, earlier, sent) == (ends == "carried out")
+
+
+def test_a_body_that_is_not_in_order_is_refused_as_ever(here: RunLedger, earlier: Run) -> None:
+    with pytest.raises(Problem):
+        asks_for_the_same(here, earlier, in_memory(b"nonsense"))
+
+
+def test_nothing_is_changed_by_asking(here: RunLedger, earlier: Run) -> None:
+    asks_for_the_same(here, earlier, in_memory(body(SENT)))
+    assert here.find(earlier.run_id) == earlier

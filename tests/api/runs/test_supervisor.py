@@ -1,0 +1,221 @@
+"""What the server does with its runs when something goes wrong around it."""
+
+import asyncio
+import gc
+import logging
+import os
+import pickle
+import signal
+import sys
+import time
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+from types import SimpleNamespace
+from uuid import UUID, uuid4
+
+import pytest
+
+from api.http.problems import Problem, validation_error
+from api.runs import batch_process as helper_process
+from api.runs.batch_process import Principal
+from api.runs.execution import RunFailed
+from api.runs.supervisor import RunDesk, by_helper
+from api.runs.upload import SMALL_BYTES
+from api.validation.field_errors import Complaint
+from api.wiring import Service
+from domain.ledgers.ledger import StorageError
+from domain.ledgers.run_ledger import RunLedger
+from domain.refusals import (
+    DailyQuotaExceeded,
+    FileSuperseded,
+    FlightInThePast,
+    FlightTaken,
+    IdempotencyKeyReused,
+    NoSlotLeft,
+    OfferNotActivatable,
+    Refused,
+    ReversalExceedsRedemption,
+    ReversalReused,
+    RunInProgress,
+    RunNotYours,
+    TimeAhead,
+    TokenNameTaken,
+    TooManyFlights,
+    TooManyPerSecond,
+    TooManyReversals,
+    TransactionReused,
+    UnknownOffer,
+    UnknownPartner,
+    UnknownRedemption,
+    UnknownToken,
+    WindowDaysOutOfBounds,
+)
+from domain.runs.run import Run
+from domain.values import Operation
+from tests.support.calls.stalled_runs import accept_elsewhere, other_owner
+from tests.support.examples import batch, body, item
+from tests.support.harness import Caller
+
+PATIENCE_SECONDS = 30.0
+RUN_ID = uuid4()
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def fail_once(monkeypatch: pytest.MonkeyPatch, method: str, error: Exception) -> None:
+    """The next call of this method of every RunLedger fails."""
+    real = getattr(RunLedger, method)
+
+    def failing(*_: object) -> object:
+        monkeypatch.setattr(RunLedger, method, real)
+        raise error
+
+    monkeypatch.setattr(RunLedger, method, failing)
+
+
+def die(_: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_helper_that_dies_while_it_begins_is_told_like_one_that_dies_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+
+    async def ask() -> list[str]:
+        # Whether it is seen at once that it has died, is chance.
+        asked = [by_helper(os.getpid) for _ in range(20)]
+        told = [type(error).__name__ for error in await asyncio.gather(*asked, return_exceptions=True)]
+        gc.collect()  # what is left of the helpers is closed while there is a loop
+        await asyncio.sleep(0.1)
+        return told
+
+    assert set(asyncio.run(ask())) == {"BrokenWorkerProcess"}
+
+
+def find_no_storage(_: object) -> None:
+    raise StorageError("gone")
+
+
+@pytest.mark.parametrize("warm_up", [die, find_no_storage])
+def test_a_server_begins_though_its_first_helper_does_not(
+    service: Service, monkeypatch: pytest.MonkeyPatch, warm_up: Callable[[object], None]
+) -> None:
+    monkeypatch.setattr(helper_process, "warm_up", warm_up)
+
+    async def begin() -> None:
+        desk = RunDesk(service)
+        await desk.open(warm=True)
+        await desk.close()
+
+    asyncio.run(begin())
+
+
+def carry_out_late(principal: Principal, run_id: UUID) -> Run:
+    time.sleep(3)
+    return helper_process.carry_out(principal, run_id)
+
+
+def test_a_helper_that_takes_long_to_begin_is_waited_for(
+    partner: Caller, service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    large = batch("Insert", [item(f"TP-{number}", offerDetails="Noodles. " * 300) for number in range(400)])
+    run = accept_elsewhere(service, large)
+    other_owner(service).claim(run.run_id)
+    assert run.body_bytes > SMALL_BYTES
+    monkeypatch.setattr("api.runs.supervisor.helper_process", SimpleNamespace(carry_out=carry_out_late))
+    service.clock.move(hours=1)  # type: ignore[attr-defined]
+    until(lambda: partner.get(f"/api/v1/runs/{run.run_id}").json()["state"] == "completed")
+    assert "is replaced" not in caplog.text
+    with service.ledger.recorder.reading() as tx:
+        assert tx.execute("SELECT attempts FROM runs").fetchone()["attempts"] == 2
+
+
+@pytest.mark.parametrize("error", [ValueError("odd"), StorageError("gone")], ids=["a fault", "the storage"])
+def test_runs_are_looked_after_whatever_went_wrong_once(
+    partner: Caller, service: Service, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    fail_once(monkeypatch, "overdue", error)
+    run = accept_elsewhere(service, batch("Insert", [item()]))
+    service.clock.move(hours=1)  # type: ignore[attr-defined]
+    until(lambda: partner.get(f"/api/v1/runs/{run.run_id}").json()["state"] == "completed")
+
+
+def test_a_run_that_was_accepted_is_never_answered_as_if_nothing_had_happened(
+    partner: Caller, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    fail_once(monkeypatch, "find", StorageError("gone"))
+    sent = body(batch("Insert", [item()]))
+    with caplog.at_level(logging.WARNING):
+        reply = partner.send(sent)
+    assert (reply.status_code, reply.json()["responseType"]) == (202, "Accepted")
+    until(lambda: partner.get(reply.headers["Location"]).json()["state"] == "completed")
+    assert partner.send(sent).headers["Idempotency-Replayed"] == "true"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        IdempotencyKeyReused(RUN_ID),
+        NoSlotLeft(Operation.INSERT, 1, "hour", 7),
+        RunInProgress(RUN_ID),
+        FileSuperseded(date(2026, 11, 21), date(2026, 11, 22)),
+        RunNotYours(RUN_ID),
+        WindowDaysOutOfBounds(30, 45),
+        TimeAhead("activatedAt"),
+        UnknownOffer(),
+        OfferNotActivatable("was not active"),
+        FlightTaken(),
+        FlightInThePast(),
+        UnknownRedemption(),
+        TooManyFlights(500),
+        TooManyReversals(1000),
+        TransactionReused(),
+        ReversalReused(),
+        ReversalExceedsRedemption(Decimal("2.50"), "USD"),
+        UnknownPartner("nobody"),
+        TokenNameTaken("feed"),
+        UnknownToken("feed"),
+        TooManyPerSecond(10, 1),
+        DailyQuotaExceeded(1000, 3600),
+        RunFailed(RUN_ID, "why"),
+        StorageError("gone"),
+        validation_error([Complaint(("offers", 0), "required")]),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_is_refused_in_a_helper_is_the_same_in_the_server(error: Exception) -> None:
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+    assert (type(again), str(again), again.__dict__) == (type(error), str(error), error.__dict__)
+
+
+def test_no_kind_of_refusal_is_forgotten_here() -> None:
+    assert {kind.__name__ for kind in Refused.__subclasses__()} == {
+        "IdempotencyKeyReused",
+        "NoSlotLeft",
+        "RunInProgress",
+        "FileSuperseded",
+        "RunNotYours",
+        "WindowDaysOutOfBounds",
+        "TimeAhead",
+        "UnknownOffer",
+        "OfferNotActivatable",
+        "FlightTaken",
+        "FlightInThePast",
+        "UnknownRedemption",
+        "TooManyFlights",
+        "TooManyReversals",
+        "TransactionReused",
+        "ReversalReused",
+        "ReversalExceedsRedemption",
+        "UnknownPartner",
+        "TokenNameTaken",
+        "UnknownToken",
+        "TooManyPerSecond",
+        "DailyQuotaExceeded",
+    }
+    assert not issubclass(Problem, Refused)

@@ -1,0 +1,108 @@
+"""Given an offer's events, when a partner sends, leaves out or deletes it, then these events."""
+
+from collections.abc import Sequence
+from functools import reduce
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.events import OfferEvent, PauseCause
+from domain.offers.content import Content, digest
+from domain.offers.offer import ABSENT, Offer, delete, evolve, pause, put
+from domain.values import Status
+from tests.support.examples import (
+    CONTENT,
+    DELETED,
+    EVERY_OFFER_EVENT,
+    KEY,
+    OTHER_CONTENT,
+    PAUSED,
+    RESUMED,
+    created,
+    restored,
+    sent_content,
+    updated,
+)
+
+ACTIVE_HISTORY = [created()]
+PAUSED_HISTORY = [created(), PAUSED]
+DELETED_HISTORY = [created(), DELETED]
+DELETED_WHILE_PAUSED = [created(), PAUSED, DELETED]
+
+
+def given_events(history: Sequence[OfferEvent]) -> Offer:
+    return reduce(evolve, history, ABSENT)
+
+
+@pytest.mark.parametrize(
+    ("history", "content", "then"),
+    [
+        ([], CONTENT, [created()]),
+        (ACTIVE_HISTORY, CONTENT, []),
+        (ACTIVE_HISTORY, OTHER_CONTENT, [updated()]),
+        (PAUSED_HISTORY, CONTENT, [RESUMED]),
+        (PAUSED_HISTORY, OTHER_CONTENT, [RESUMED, updated()]),
+        (DELETED_HISTORY, CONTENT, [restored()]),
+        (DELETED_WHILE_PAUSED, OTHER_CONTENT, [restored(OTHER_CONTENT)]),
+    ],
+    ids=["new", "same", "changed", "paused", "paused and changed", "deleted", "deleted while paused, and changed"],
+)
+def test_an_offer_that_is_sent(history: list[OfferEvent], content: Content, then: list[OfferEvent]) -> None:
+    assert put(given_events(history), KEY, sent_content(content)) == then
+
+
+@pytest.mark.parametrize(
+    ("history", "then"),
+    [([], []), (ACTIVE_HISTORY, [PAUSED]), (PAUSED_HISTORY, []), (DELETED_HISTORY, [])],
+    ids=["never seen", "active", "paused", "deleted"],
+)
+def test_an_offer_that_is_left_out_of_a_synchronize(history: list[OfferEvent], then: list[OfferEvent]) -> None:
+    assert pause(given_events(history), PauseCause.ABSENT_FROM_SYNCHRONIZE) == then
+
+
+@pytest.mark.parametrize(
+    ("history", "then"),
+    [([], []), (ACTIVE_HISTORY, [DELETED]), (PAUSED_HISTORY, [DELETED]), (DELETED_HISTORY, [])],
+    ids=["never seen", "active", "paused", "deleted"],
+)
+def test_an_offer_that_is_deleted(history: list[OfferEvent], then: list[OfferEvent]) -> None:
+    assert delete(given_events(history)) == then
+
+
+@pytest.mark.parametrize(
+    ("history", "status"),
+    [
+        ([], Status.ABSENT),
+        (ACTIVE_HISTORY, Status.ACTIVE),
+        (PAUSED_HISTORY, Status.PAUSED),
+        ([*PAUSED_HISTORY, RESUMED], Status.ACTIVE),
+        (DELETED_HISTORY, Status.DELETED),
+        ([*DELETED_HISTORY, restored()], Status.ACTIVE),
+        ([*PAUSED_HISTORY, updated()], Status.PAUSED),
+    ],
+)
+def test_the_status_that_events_lead_to(history: list[OfferEvent], status: Status) -> None:
+    assert given_events(history).status is status
+
+
+histories = st.lists(st.sampled_from(EVERY_OFFER_EVENT), max_size=12)
+
+
+@given(histories)
+def test_any_sequence_of_events_leads_to_a_state_that_counts_them(history: list[OfferEvent]) -> None:
+    assert given_events(history).version == len(history)
+
+
+@given(histories, st.sampled_from([CONTENT, OTHER_CONTENT]))
+def test_an_offer_that_is_sent_is_then_active_with_that_content(history: list[OfferEvent], content: Content) -> None:
+    before = given_events(history)
+    after = reduce(evolve, put(before, KEY, sent_content(content)), before)
+    assert (after.status, after.content_digest) == (Status.ACTIVE, digest(content))
+
+
+@given(histories, st.sampled_from([CONTENT, OTHER_CONTENT]))
+def test_sending_an_offer_twice_gives_no_second_event(history: list[OfferEvent], content: Content) -> None:
+    before = given_events(history)
+    after = reduce(evolve, put(before, KEY, sent_content(content)), before)
+    assert put(after, KEY, sent_content(content)) == []

@@ -1,0 +1,72 @@
+"""Given an offer's flights, when one is scheduled, then it is, or why not; and which one is in force at a moment?"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from functools import reduce
+
+import pytest
+
+from domain.events import FlightScheduled
+from domain.redemption import flight
+from domain.redemption.flight import MAX_FLIGHTS, NONE, Flights, ScheduleFlight
+from domain.refusals import FlightInThePast, FlightTaken, TooManyFlights, WindowDaysOutOfBounds
+from domain.values import to_microseconds
+from tests.support.examples import KEY
+
+NOW = datetime(2026, 11, 22, 12, 30, tzinfo=UTC)
+INSTANT = timedelta(microseconds=1)
+
+
+def scheduled(starts_at: datetime, days: int) -> FlightScheduled:
+    return FlightScheduled(
+        offer_uid=str(KEY.offer_uid), starts_at=to_microseconds(starts_at), redemption_window_days=days
+    )
+
+
+def given_flights(events: Sequence[FlightScheduled]) -> Flights:
+    return reduce(flight.evolve, events, NONE)
+
+
+def when(starts_at: datetime, days: int, *events: FlightScheduled) -> Sequence[FlightScheduled]:
+    return flight.schedule(given_flights(events), ScheduleFlight(KEY.offer_uid, starts_at, days), NOW)
+
+
+@pytest.mark.parametrize("days", [30, 45])
+def test_a_flight_may_start_now_or_later(days: int) -> None:
+    for start in (NOW, NOW + timedelta(days=400)):
+        assert when(start, days) == [scheduled(start, days)]
+
+
+def test_a_flight_can_not_start_before_now() -> None:
+    with pytest.raises(FlightInThePast):
+        when(NOW - INSTANT, 30)
+
+
+def test_the_same_flight_again_is_nothing_new_though_it_has_started() -> None:
+    for start in (NOW - timedelta(days=1), NOW + timedelta(days=1)):
+        assert when(start, 30, scheduled(start, 30)) == []
+
+
+def test_a_start_that_is_taken_can_not_get_other_days() -> None:
+    with pytest.raises(FlightTaken):
+        when(NOW, 31, scheduled(NOW, 30))
+
+
+@pytest.mark.parametrize("days", [29, 46])
+def test_no_flight_has_shorter_or_longer_windows_than_promised(days: int) -> None:
+    with pytest.raises(WindowDaysOutOfBounds):
+        when(NOW, days)
+
+
+def test_a_flight_is_in_force_from_its_start_until_the_next_one_starts() -> None:
+    later = NOW + timedelta(days=1)
+    flights = given_flights([scheduled(later, 31), scheduled(NOW, 30)])
+    at = [NOW - INSTANT, NOW, later - INSTANT, later, later + timedelta(days=4000)]
+    assert [flights.days_at(moment) for moment in at] == [None, 30, 30, 31, 31]
+
+
+def test_an_offer_has_five_hundred_flights_at_most_and_those_are_still_known() -> None:
+    events = [scheduled(NOW + timedelta(days=number), 30) for number in range(MAX_FLIGHTS)]
+    assert when(NOW, 30, *events) == []
+    with pytest.raises(TooManyFlights):
+        when(NOW + INSTANT, 30, *events)

@@ -1,0 +1,291 @@
+"""Whatever an offers file says of whatever inventory: what always holds, for its records, its name and its date."""
+
+import random
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.offers.content import digest
+from domain.offers.offer import ABSENT, Offer, evolve
+from domain.refusals import FileSuperseded
+from domain.runs.file_reconciliation import (
+    FileName,
+    InvalidRecord,
+    OfferStatus,
+    Record,
+    ValidRecord,
+    read_name,
+    reconcile_file,
+    require_order,
+)
+from domain.runs.plan import Plan
+from domain.runs.run import OUTCOMES, ItemOutcome
+from domain.single_requests.request import Put
+from domain.values import MissingFromFile, Status
+from tests.support.examples import PARTNER, sent_content
+from tests.support.histories.single_requests import merchant_key, merchant_offer
+
+Inventory = dict[tuple[str, str], Offer]
+
+KEYS = [merchant_key(offer, merchant) for merchant in ("M-1", "M-2") for offer in ("MO-1", "MO-2")]
+PUTS = [status for status in OfferStatus if status is not OfferStatus.DELETED]
+
+
+def content_digest(merchant_id: str, external_id: str, name: str) -> str:
+    return digest(merchant_offer(merchant_key(external_id, merchant_id), name))
+
+
+def record(ids: tuple[str, str], said: OfferStatus, name: str) -> ValidRecord:
+    merchant_id, external_id = ids
+    if said is OfferStatus.DELETED:
+        return ValidRecord(merchant_id, external_id, said)
+    content = merchant_offer(merchant_key(external_id, merchant_id), name)
+    return ValidRecord(merchant_id, external_id, said, Put(sent_content(content)))
+
+
+def broken(merchant_id: str | None, external_id: str | None) -> InvalidRecord:
+    return InvalidRecord(merchant_id, external_id, ("offerName: required",))
+
+
+ids = st.sampled_from([(key.merchant_id or "", key.external_id) for key in KEYS])
+names = st.sampled_from(["a", "b"])
+valid_records = st.builds(record, ids, st.sampled_from(OfferStatus), names)
+broken_records = ids.map(lambda named: broken(*named))
+nameless_records = st.sampled_from([broken(None, None), broken("M-1", None), broken(None, "MO-1")])
+files = st.lists(valid_records | valid_records | broken_records | nameless_records, max_size=8)
+in_order = st.lists(valid_records, max_size=6, unique_by=lambda sent: (sent.merchant_id, sent.external_id))
+inventories: st.SearchStrategy[Inventory] = st.dictionaries(
+    ids, st.tuples(names, st.sampled_from([Status.ACTIVE, Status.PAUSED, Status.DELETED]), st.integers(1, 9))
+).map(
+    lambda offers: {
+        named: Offer(status, version, 1, content_digest(*named, name))
+        for named, (name, status, version) in offers.items()
+    }
+)
+settings_of_partners = st.sampled_from(MissingFromFile)
+
+
+def when(records: list[Record], inventory: Inventory, missing: MissingFromFile) -> Plan:
+    return reconcile_file(PARTNER, records, inventory, (), missing)
+
+
+def after(plan: Plan, inventory: Inventory) -> Inventory:
+    """The inventory with what the plan does."""
+    offers = dict(inventory)
+    for change in plan.changes:
+        named = str(change.key.merchant_id), change.key.external_id
+        assert change.version == offers.get(named, ABSENT).version
+        for event in change.events:
+            offers[named] = evolve(offers.get(named, ABSENT), event)
+    return offers
+
+
+def items(plan: Plan) -> list[tuple[str, ItemOutcome]]:
+    return [(kind, item) for kind in OUTCOMES for item in getattr(plan.outcome, kind)]
+
+
+def named_by(records: list[Record]) -> list[tuple[str | None, str | None]]:
+    return [(record.merchant_id, record.external_id) for record in records]
+
+
+# What a file does
+
+
+@given(files, inventories, settings_of_partners)
+def test_the_same_file_again_gives_no_second_event(
+    records: list[Record], inventory: Inventory, missing: MissingFromFile
+) -> None:
+    once = after(when(records, inventory, missing), inventory)
+    again = when(records, once, missing)
+    assert again.changes == []
+    assert again.outcome.counts.failed == when(records, inventory, missing).outcome.counts.failed
+
+
+@given(files, inventories, settings_of_partners)
+def test_an_offer_that_is_named_by_a_record_that_fails_is_never_touched(
+    records: list[Record], inventory: Inventory, missing: MissingFromFile
+) -> None:
+    plan = when(records, inventory, missing)
+    failed = {(item.merchant_id, item.external_id) for item in plan.outcome.failed}
+    assert {named for named in named_by(records) if named_by(records).count(named) > 1} <= failed
+    assert failed.isdisjoint((change.key.merchant_id, change.key.external_id) for change in plan.changes)
+
+
+@given(files, inventories, settings_of_partners)
+def test_every_record_has_one_outcome_and_so_has_every_missing_offer(
+    records: list[Record], inventory: Inventory, missing: MissingFromFile
+) -> None:
+    told = [(item.merchant_id, item.external_id) for _, item in items(when(records, inventory, missing))]
+    active = [named for named, offer in inventory.items() if offer.status is Status.ACTIVE]
+    expected = named_by(records) + [named for named in active if named not in named_by(records)]
+    assert sorted(told, key=str) == sorted(expected, key=str)
+
+
+@given(files, inventories, settings_of_partners)
+def test_an_offer_changes_exactly_when_its_outcome_says_so_and_once(
+    records: list[Record], inventory: Inventory, missing: MissingFromFile
+) -> None:
+    plan = when(records, inventory, missing)
+    changing = ("created", "updated", "restored", "deleted")
+    expected = [(item.merchant_id, item.external_id) for kind, item in items(plan) if kind in changing]
+    changed = [(change.key.merchant_id, change.key.external_id) for change in plan.changes]
+    assert sorted(changed, key=str) == sorted(expected, key=str)
+    assert all(change.events for change in plan.changes)
+    assert plan.outcome.paused == []
+
+
+@given(files, inventories, settings_of_partners, st.randoms(use_true_random=False))
+def test_the_order_of_the_records_makes_no_difference(
+    records: list[Record], inventory: Inventory, missing: MissingFromFile, chance: random.Random
+) -> None:
+    shuffled = list(records)
+    chance.shuffle(shuffled)
+    one, other = (when(sent, inventory, missing) for sent in (records, shuffled))
+    assert sorted(one.changes, key=str) == sorted(other.changes, key=str)
+    assert sorted(items(one), key=str) == sorted(items(other), key=str)
+    assert one.outcome.messages == other.outcome.messages
+
+
+@given(in_order, inventories, settings_of_partners)
+def test_what_a_record_in_order_says_is_so_afterwards(
+    records: list[Record], inventory: Inventory, missing: MissingFromFile
+) -> None:
+    then = after(when(records, inventory, missing), inventory)
+    for sent in records:
+        assert isinstance(sent, ValidRecord)
+        named = sent.merchant_id, sent.external_id
+        if sent.put is None:
+            assert then.get(named, ABSENT).status in {Status.DELETED, Status.ABSENT}
+        elif sent.offer_status is not OfferStatus.NO_CHANGE:
+            assert (then[named].status, then[named].content_digest) == (Status.ACTIVE, sent.put.content.digest)
+
+
+@given(in_order, inventories)
+def test_beside_being_missing_no_offer_is_touched_that_is_not_named(
+    records: list[Record], inventory: Inventory
+) -> None:
+    reported, deleted = (after(when(records, inventory, missing), inventory) for missing in MissingFromFile)
+    for named, offer in inventory.items():
+        if named in named_by(records):
+            assert reported[named] == deleted[named]
+            continue
+        assert reported[named] == offer
+        goes = bool(records) and offer.status is Status.ACTIVE
+        assert deleted[named].status is (Status.DELETED if goes else offer.status)
+
+
+@given(files, inventories)
+def test_a_file_that_can_not_be_understood_whole_takes_only_down_what_it_names(
+    records: list[Record], inventory: Inventory
+) -> None:
+    records = [*records, broken(None, None)]
+    reported, deleted = (when(records, inventory, missing) for missing in MissingFromFile)
+    assert deleted.changes == reported.changes
+    assert items(deleted) == items(reported)
+    assert len(deleted.outcome.messages) == 1
+
+
+# Its name
+
+
+@pytest.mark.parametrize(
+    ("name", "partner", "dated"),
+    [
+        ("TidepoolOffers20261122.json", "Tidepool", date(2026, 11, 22)),
+        ("TOffers00010101.json", "T", date(1, 1, 1)),
+        ("tide-pool_2 & Sons (Süd) 商店Offers99991231.json", "tide-pool_2 & Sons (Süd) 商店", date(9999, 12, 31)),
+        ("HarborDiningOffers20240229.json", "HarborDining", date(2024, 2, 29)),
+        ("OffersOffers20261122.json", "Offers", date(2026, 11, 22)),
+        ("TideOffers20250101.jsonOffers20261122.json", "TideOffers20250101.json", date(2026, 11, 22)),
+        ("Tide20250101Offers20261122.json", "Tide20250101", date(2026, 11, 22)),
+        (f"{'T' * 100}Offers20261122.json", "T" * 100, date(2026, 11, 22)),
+    ],
+)
+def test_a_name_tells_the_partner_and_the_date(name: str, partner: str, dated: date) -> None:
+    assert read_name(name) == FileName(partner, dated)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "Tidepool",
+        "Offers20261122.json",
+        "TidepoolOffers.json",
+        "TidepoolOffers2026112.json",
+        "TidepoolOffers202611222.json",
+        "TidepoolOffers2026-11-22.json",
+        "TidepoolOffers2026 122.json",
+        "TidepoolOffers+2026112.json",
+        "TidepoolOffers2026W471.json",
+        "Tidepool20261122.json",
+        "Tidepooloffers20261122.json",
+        "TidepoolOFFERS20261122.json",
+        "TidepoolOffers20261122",
+        "TidepoolOffers20261122.JSON",
+        "TidepoolOffers20261122.json.gz",
+        "TidepoolOffers20261122_json",
+        "TidepoolOffers20261122.json ",
+        "TidepoolOffers20261122.json\n",
+        "TidepoolOffers20261122.json\0",
+        "TidepoolOffers20261122 (1).json",
+        "TidepoolOffers 20261122.json",
+        "\nTidepoolOffers20261122.json",
+        "Tide\0poolOffers20261122.json",
+        "Tide\x7fpoolOffers20261122.json",
+        "drop/TidepoolOffers20261122.json",
+        "../TidepoolOffers20261122.json",
+        "drop\\TidepoolOffers20261122.json",
+        f"{'T' * 101}Offers20261122.json",
+    ],
+)
+def test_another_name_is_none_of_an_offers_file(name: str) -> None:
+    assert read_name(name) is None
+
+
+@pytest.mark.parametrize("day", ["20261301", "20260001", "20260431", "20260229", "19000229", "20261100", "00000101"])
+def test_the_date_in_a_name_is_a_day_of_the_calendar(day: str) -> None:
+    assert read_name(f"TidepoolOffers{day}.json") is None
+
+
+@pytest.mark.parametrize("day", ["\uff12\uff10\uff12\uff16\uff11\uff11\uff12\uff12", "2026112\u0662", "2026112\u00b2"])
+def test_the_digits_in_a_name_are_those_of_ascii(day: str) -> None:
+    assert read_name(f"TidepoolOffers{day}.json") is None
+
+
+def test_a_name_that_can_not_be_written_down_is_none() -> None:
+    """As Python has it of a file in a folder, if its name is not UTF-8: it could not be stored."""
+    assert read_name("Tide\udcffpoolOffers20261122.json") is None
+
+
+@given(st.from_regex(r"\A[^/\\\x00-\x1f\x7f\ud800-\udfff]{1,100}\Z"), st.dates())
+def test_every_partner_and_date_can_be_read_from_a_name(partner: str, dated: date) -> None:
+    day = dated.isoformat().replace("-", "")
+    assert read_name(f"{partner}Offers{day}.json") == FileName(partner, dated)
+
+
+NEARLY = st.lists(
+    st.sampled_from(["Tide", "Offers", "offers", "2026", "11", "22", "0229", "\u00b2", ".json", "\n", "/"])
+)
+
+
+@given(st.text() | NEARLY.map("".join))
+def test_what_is_read_from_a_name_is_what_stands_in_it(name: str) -> None:
+    found = read_name(name)
+    assert found is None or name == f"{found.partner}Offers{found.dated.isoformat().replace('-', '')}.json"
+
+
+# Its place in time
+
+
+@given(st.dates(), st.none() | st.dates())
+def test_only_what_is_older_than_the_newest_is_refused(dated: date, newest: date | None) -> None:
+    if newest is None or dated >= newest:
+        require_order(dated, newest)
+    else:
+        with pytest.raises(FileSuperseded) as refused:
+            require_order(dated, newest)
+        assert str(dated) in str(refused.value)
+        assert str(newest) in str(refused.value)

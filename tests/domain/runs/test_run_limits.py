@@ -1,0 +1,49 @@
+"""Which runs a partner may start, at the edges of the calendar."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from domain.refusals import NoSlotLeft
+from domain.runs.run_limits import require_slot, window_start
+from domain.values import Operation
+
+SYNCHRONIZE, INSERT = Operation.SYNCHRONIZE, Operation.INSERT
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("operation", "now", "start"),
+    [
+        (SYNCHRONIZE, "2026-11-22T00:00:00", "2026-11-22T00:00:00"),
+        (SYNCHRONIZE, "2026-11-22T23:59:59.999999", "2026-11-22T00:00:00"),
+        (INSERT, "2026-11-22T13:00:00", "2026-11-22T13:00:00"),
+        (INSERT, "2026-11-22T13:59:59.999999", "2026-11-22T13:00:00"),
+    ],
+)
+def test_windows_are_those_of_the_calendar(operation: Operation, now: str, start: str) -> None:
+    assert window_start(operation, at(now)) == at(start)
+
+
+@pytest.mark.parametrize(
+    ("operation", "now", "seconds"),
+    [
+        (SYNCHRONIZE, "2026-11-22T00:00:00", 86_400),
+        (SYNCHRONIZE, "2026-11-22T23:59:59.999999", 1),
+        (SYNCHRONIZE, "2026-12-31T12:00:00", 43_200),
+        (INSERT, "2026-11-22T13:00:00", 3_600),
+        (INSERT, "2026-11-22T23:59:59.5", 1),
+    ],
+)
+def test_a_used_up_window_says_when_the_next_one_starts(operation: Operation, now: str, seconds: int) -> None:
+    with pytest.raises(NoSlotLeft) as refused:
+        require_slot(operation, limit=1, used=1, now=at(now))
+    assert refused.value.seconds_to_next_window == seconds
+
+
+@pytest.mark.parametrize(("limit", "used"), [(1, 0), (3, 2), (0, 1_000)])
+def test_a_slot_is_free_below_the_limit_and_always_without_one(limit: int, used: int) -> None:
+    require_slot(SYNCHRONIZE, limit, used, at("2026-11-22T12:00:00"))

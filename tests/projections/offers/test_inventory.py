@@ -1,0 +1,220 @@
+"""The inventory says what the events say."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain.access.partner import SetPartner
+from domain.events import Event, OfferEvent
+from domain.ledgers.ledger import Entry, OfferLedger
+from domain.offers.content import digest
+from domain.offers.offer import ABSENT, Offer, evolve
+from domain.store.cursor import Cursor
+from domain.store.database import Place
+from domain.values import Channel, Operation, Status
+from projections import projector
+from projections.maintenance import verification
+from projections.offers import decision_state as known_offers
+from projections.offers import inventory
+from projections.offers.inventory import OfferFilter
+from tests.support.engine import examples
+from tests.support.examples import EVERY_EVENT_OF_CUSTOMERS, EVERY_OFFER_EVENT, PARTNER, created, item, offer_data
+from tests.support.harness import OPERATOR, Clock, outcome_of, run_batch
+
+Sent = dict[str, Any]
+
+EVERYTHING = OfferFilter()
+MANY = 1_000
+
+
+@contextmanager
+def a_ledger() -> Iterator[OfferLedger]:
+    """For laws, which want a new one for every example."""
+    with TemporaryDirectory() as folder:
+        ledger = OfferLedger(Place(f"{folder}/ledger.db"), Clock(), projector.Projector(), known_offers.known_offers)
+        ledger.recorder.prepare_schema(projector.tables())
+        ledger.handle(SetPartner(PARTNER, synchronize_per_day=0, insert_per_hour=0), OPERATOR)
+        yield ledger
+        ledger.close()
+
+
+def valid(external_id: str, headline: str = "one") -> Sent:
+    return item(external_id, headline=headline)
+
+
+def invalid(external_id: str | None) -> Sent:
+    return {"externalId": external_id}
+
+
+def folded(ledger: OfferLedger) -> dict[int, Offer]:
+    """Every offer as its events lead to it, by stream."""
+    offers: dict[int, Offer] = {}
+    with ledger.recorder.reading() as tx:
+        for entries in ledger.entries(tx):
+            for entry in entries:
+                if isinstance(entry.event, OfferEvent):
+                    offers[entry.stream_id] = evolve(offers.get(entry.stream_id, ABSENT), entry.event)
+    return offers
+
+
+def projected(ledger: OfferLedger) -> dict[int, Offer]:
+    with ledger.recorder.reading() as tx:
+        rows = tx.execute(
+            "SELECT offer_id, status, version, content_version, content_digest, sent_digest FROM inventory"
+        )
+        return {row[0]: Offer(Status(row[1]), *tuple(row)[2:]) for row in rows}
+
+
+ids = st.sampled_from(["a", "b", "c", "d", "e"])
+items = st.builds(valid, ids, st.sampled_from(["one", "two"])) | st.builds(invalid, ids | st.none())
+batches = st.tuples(st.sampled_from(Operation), st.lists(items, min_size=1, max_size=6))
+
+
+@settings(max_examples=examples(60), deadline=None)
+@given(st.lists(batches, max_size=6))
+def test_the_inventory_equals_a_fold_of_the_events_after_any_sequence_of_batches(
+    sent: list[tuple[Operation, list[Sent]]],
+) -> None:
+    with a_ledger() as ledger:
+        for operation, batch in sent:
+            run_batch(ledger, operation, batch)
+        assert projected(ledger) == folded(ledger)
+        assert verification.verify(ledger) == []
+
+
+@settings(max_examples=examples(40), deadline=None)
+@given(st.lists(batches, max_size=3), batches)
+def test_a_batch_applied_twice_changes_nothing(
+    before: list[tuple[Operation, list[Sent]]], last: tuple[Operation, list[Sent]]
+) -> None:
+    with a_ledger() as ledger:
+        for operation, batch in (*before, last):
+            run_batch(ledger, operation, batch)
+        position = ledger.recorder.max_notification_id()
+        run_batch(ledger, *last)
+        assert ledger.recorder.max_notification_id() == position
+
+
+def statuses(ledger: OfferLedger) -> dict[str, Status]:
+    with ledger.recorder.reading() as tx:
+        return {
+            offer.external_id: Status(offer.status)
+            for offer in inventory.page(tx, EVERYTHING, Clock().now, 0, MANY).items
+        }
+
+
+@settings(max_examples=examples(40), deadline=None)
+@given(st.lists(batches, max_size=3), st.lists(items, min_size=1, max_size=6))
+def test_after_a_synchronize_exactly_its_offers_are_active_and_failed_ones_are_as_they_were(
+    before: list[tuple[Operation, list[Sent]]], last: list[Sent]
+) -> None:
+    with a_ledger() as ledger:
+        for operation, batch in before:
+            run_batch(ledger, operation, batch)
+        was = statuses(ledger)
+        outcome = outcome_of(ledger, run_batch(ledger, Operation.SYNCHRONIZE, last))
+        now = statuses(ledger)
+        failed = {o.external_id for o in outcome.failed}
+        applied = {o.external_id for o in (*outcome.created, *outcome.updated, *outcome.unchanged)}
+        assert {external_id: now.get(external_id) for external_id in failed if external_id} == {
+            external_id: was.get(external_id) for external_id in failed if external_id
+        }
+        assert all(now[external_id] is Status.ACTIVE for external_id in applied if external_id)
+        if applied and None not in failed:
+            assert {i for i, status in now.items() if status is Status.ACTIVE} <= applied | failed
+
+
+ANY_EVENT: list[Event] = [*EVERY_OFFER_EVENT, *EVERY_EVENT_OF_CUSTOMERS]
+
+
+@settings(max_examples=examples(60), deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 3), st.sampled_from(ANY_EVENT)), max_size=10))
+def test_the_projections_accept_any_sequence_of_events(history: list[tuple[int, Event]]) -> None:
+    with a_ledger() as ledger, ledger.recorder.writing() as tx:
+        entries = [Entry(1, ordinal, 100 + stream, ordinal, event) for ordinal, (stream, event) in enumerate(history)]
+        projector.project(tx, entries)
+        projector.seal(tx, projector.gather(tx, {1: {type(entry.event) for entry in entries}}))
+
+
+# How it is asked
+
+
+@pytest.fixture
+def stocked(ledger: OfferLedger) -> OfferLedger:
+    ledger.handle(SetPartner("harbor", synchronize_per_day=0), OPERATOR)
+    named = [{"externalId": f"TP-{n}", "offerData": offer_data(name=f"100% of_{n} ÄPFEL!")} for n in (1, 2, 3)]
+    run_batch(ledger, Operation.SYNCHRONIZE, named)
+    run_batch(ledger, Operation.SYNCHRONIZE, named[:2])
+    run_batch(ledger, Operation.SYNCHRONIZE, [valid("TP-1")], "harbor")
+    return ledger
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (EVERYTHING, ["TP-1", "TP-2", "TP-3", "TP-1"]),
+        (OfferFilter(partner="harbor"), ["TP-1"]),
+        (OfferFilter(partner="Harbor"), []),
+        (OfferFilter(channel=Channel.MERCHANT), []),
+        (OfferFilter(merchant_id="TP-1"), []),
+        (OfferFilter(external_id="TP-1"), ["TP-1", "TP-1"]),
+        (OfferFilter(external_id="tp-1"), []),
+        (OfferFilter(status=Status.PAUSED), ["TP-3"]),
+        (OfferFilter(partner=PARTNER, status=Status.ACTIVE), ["TP-1", "TP-2"]),
+        (OfferFilter(partner=PARTNER, redeemable=True), ["TP-1", "TP-2"]),
+        (OfferFilter(redeemable=False), ["TP-3"]),
+        (OfferFilter(q="tp-2"), ["TP-2"]),
+        (OfferFilter(q="äpfel"), ["TP-1", "TP-2", "TP-3"]),
+        (OfferFilter(q="of_3"), ["TP-3"]),
+        (OfferFilter(q="of%3"), []),
+        (OfferFilter(q="L!"), ["TP-1", "TP-2", "TP-3"]),
+    ],
+)
+def test_offers_are_found_by_what_is_asked(stocked: OfferLedger, wanted: OfferFilter, found: list[str]) -> None:
+    with stocked.recorder.reading() as tx:
+        assert [offer.external_id for offer in inventory.page(tx, wanted, Clock().now, 0, MANY).items] == found
+
+
+def test_an_offer_shows_when_it_was_created_updated_and_paused(ledger: OfferLedger, clock: Clock) -> None:
+    run_batch(ledger, Operation.SYNCHRONIZE, [valid("a"), valid("b")])
+    clock.move(hours=1)
+    run_batch(ledger, Operation.SYNCHRONIZE, [valid("a", "two")])
+    with ledger.recorder.reading() as tx:
+        one, other = inventory.page(tx, EVERYTHING, Clock().now, 0, MANY).items
+    then, now = "2026-11-22T12:30:00.000001Z", "2026-11-22T13:30:00.000000Z"
+    assert (one.created_at, one.updated_at, one.paused_at, one.deleted_at) == (then, now, None, None)
+    assert (other.created_at, other.updated_at, other.paused_at, other.deleted_at) == (then, now, now, None)
+
+
+Known = Callable[[Cursor], object]
+
+
+def test_a_batch_is_decided_from_the_offers_that_it_names(stocked: OfferLedger) -> None:
+    with stocked.recorder.reading() as tx:
+        known = known_offers.known_offers(tx, PARTNER, Channel.CUSTOM, {"TP-1", "TP-3", "TP-9"})
+    assert {external_id: offer.status for external_id, offer in known.items()} == {"TP-1": "active", "TP-3": "paused"}
+
+
+def test_a_batch_is_decided_from_all_offers_of_its_partner_and_channel(stocked: OfferLedger) -> None:
+    with stocked.recorder.reading() as tx:
+        known = known_offers.known_offers(tx, PARTNER, Channel.CUSTOM, None)
+    assert list(known) == ["TP-1", "TP-2", "TP-3"]
+
+
+def test_more_offers_are_named_than_fit_into_one_query(ledger: OfferLedger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known_offers, "NAMED_PER_QUERY", 2)
+    run_batch(ledger, Operation.INSERT, [valid(name) for name in "abcde"])
+    with ledger.recorder.reading() as tx:
+        assert set(known_offers.known_offers(tx, PARTNER, Channel.CUSTOM, list("abcde"))) == set("abcde")
+
+
+def test_an_offers_digest_is_that_of_its_content(ledger: OfferLedger) -> None:
+    run_batch(ledger, Operation.INSERT, [valid("a")])
+    with ledger.recorder.reading() as tx:
+        (offer,) = inventory.page(tx, EVERYTHING, Clock().now, 0, MANY).items
+    assert offer.content_digest == digest(offer_data(headline="one")) != created().content_digest

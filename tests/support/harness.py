@@ -1,0 +1,102 @@
+"""A clock that stands where a test puts it, a client of the real server, and doors into the ledger."""
+
+import hashlib
+import sys
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx2
+import msgspec
+
+from api.http.problems import BATCH_PATH
+from api.runs import execution as run_work
+from domain.events import OfferEvent
+from domain.ledgers.ledger import OfferLedger
+from domain.ledgers.run_ledger import RunLedger
+from domain.runs.run import Batch, ItemOutcome, Outcome, Run, RunRequest
+from domain.store.commit import CommitContext
+from domain.store.records.compression import pack
+from domain.store.records.run_outcomes import select_outcome
+from domain.values import OfferKey, Operation, Origin, Source, Watch, unwatched
+from tests.support.examples import PARTNER, batch, body
+
+OPERATOR = Origin("olga", Source.CLI)
+FEED = Origin("tide-feed", Source.CUSTOM)
+LEASE = timedelta(minutes=1)
+
+
+class Clock:
+    """Stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 22, 12, 30, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def move(self, **by: float) -> None:
+        self.now += timedelta(**by)
+
+
+class Caller:
+    """Calls the real server with one token."""
+
+    def __init__(self, base_url: str, secret: str | None) -> None:
+        headers = {"Authorization": f"ApiToken {secret}"} if secret else {}
+        self.http = httpx2.Client(base_url=base_url, headers=headers)
+
+    def get(self, path: str, headers: dict[str, str] | None = None, **params: Any) -> httpx2.Response:
+        return self.http.get(path, params=params, headers=headers)
+
+    def send(self, content: bytes, **headers: str) -> httpx2.Response:
+        """Posts a body to the batch endpoint."""
+        given = {"Content-Type": "application/json"} | {
+            name.replace("_", "-"): value for name, value in headers.items()
+        }
+        return self.http.post(BATCH_PATH, content=content, headers=given)
+
+
+Call = Callable[[str | None], Caller]
+"""Gives a client of the running service with that secret."""
+
+MakeToken = Callable[..., str]
+"""Makes a token and gives its secret."""
+
+
+def record(ledger: OfferLedger, key: OfferKey, *events: OfferEvent) -> UUID:
+    """Puts the first events of an offer into the ledger: what has no door of its own yet comes in here."""
+    with ledger.recorder.writing() as tx:
+        ledger.commit(tx, CommitContext(OPERATOR), [(key.offer_uid, 0, events)])
+    return key.offer_uid
+
+
+def run_ledger(ledger: OfferLedger) -> RunLedger:
+    """The runs of a ledger, in the hands of the test."""
+    assert ledger.recorder.clock is not None
+    return RunLedger(ledger, "the test", LEASE)
+
+
+def run_batch(ledger: OfferLedger, operation: Operation, items: Sequence[Any], partner: str = PARTNER) -> Run:
+    """Puts a batch of these items, as they would be sent, through its whole life."""
+    document = batch(operation, items)
+    sent = body(document)
+    request_id = UUID(document["concurrencyRequestId"])
+    request = RunRequest(uuid4(), partner, Batch(operation, request_id), hashlib.sha256(sent).hexdigest(), len(sent))
+    runs = run_ledger(ledger)
+    return carry_out(runs, runs.accept(request, FEED, [pack(sent)]).run)
+
+
+def carry_out(runs: RunLedger, run: Run, watch: Watch = unwatched) -> Run:
+    """As an owner does whose images are not bounded."""
+    return run_work.carry_out(runs, run, sys.maxsize, watch)
+
+
+def outcome_of(ledger: OfferLedger, run: Run) -> Outcome:
+    """What became of each offer of a run, and what its sender was told of the whole."""
+    outcome = Outcome(messages=run.messages)
+    with ledger.recorder.reading() as tx:
+        for part in select_outcome(tx, run.run_id):
+            getattr(outcome, part.outcome).extend(msgspec.json.decode(part.items, type=list[ItemOutcome]))
+    return outcome

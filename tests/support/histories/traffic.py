@@ -1,0 +1,160 @@
+"""Traffic on all channels, as step after step, and the events that it has left: what laws about the past are tried on."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+from hypothesis import strategies as st
+
+from api.wiring import Service, open_service
+from domain.access.partner import SetPartner
+from domain.access.token import CreateToken, RevokeToken
+from domain.ledgers.redemption_ledger import RedemptionRequest
+from domain.redemption.activation import Activate
+from domain.redemption.activation_group import ActivationRequest
+from domain.redemption.flight import ScheduleFlight
+from domain.redemption.redemption import Purchase, Reverse
+from domain.refusals import Refused
+from domain.values import Channel, OfferKey, Operation, Origin, Role, Source, redemption_uid
+from tests.support.engine import an_empty_database
+from tests.support.examples import PARTNER, item
+from tests.support.harness import OPERATOR, Clock, run_batch, run_ledger
+from tests.support.histories.offers_files import document, process, record
+from tests.support.histories.single_requests import delete, merchant_key, put
+
+MERCHANTS = [merchant_key("MO-1"), merchant_key("MO-2", "M-2"), merchant_key("MO-1", partner="harbor")]
+IDS = ["TP-1", "TP-2", "TP-3"]
+KEYS = [*MERCHANTS, *(OfferKey(PARTNER, Channel.CUSTOM, None, name) for name in IDS)]
+PUBLISHER = Origin("wallet", Source.PUBLISHER)
+CUSTOMERS = ["C-1", "C-2"]
+TRANSACTIONS = ["T-1", "T-2"]
+TOKENS = ["feed", "books"]
+
+Step = Callable[[Service, Clock], object]
+
+
+@contextmanager
+def a_service() -> Iterator[tuple[Service, Clock]]:
+    clock = Clock()
+    with (
+        TemporaryDirectory() as folder,
+        an_empty_database(Path(folder)) as settings,
+        open_service(settings, clock) as service,
+    ):
+        for partner in (PARTNER, "harbor"):
+            service.ledger.handle(
+                SetPartner(partner, synchronize_per_day=0, insert_per_hour=0, daily_quota=0), OPERATOR
+            )
+        yield service, clock
+
+
+def putting(key: OfferKey, name: str | None) -> Step:
+    request = delete(key) if name is None else put(key, name)
+    return lambda service, _clock: service.traces.carry_out([request])
+
+
+def sending(operation: Operation, ids: Sequence[str], headline: str) -> Step:
+    items = [item(name, headline=headline) for name in ids]
+    return lambda service, _clock: run_batch(service.ledger, operation, items)
+
+
+def activating(key: OfferKey, customer: str | None = None) -> Step:
+    """By somebody new, if nobody is named."""
+
+    def step(service: Service, _clock: Clock) -> None:
+        activate = Activate(customer or str(uuid4()), key.offer_uid)
+        service.activations.carry_out([ActivationRequest(PUBLISHER, activate, uuid4())])
+
+    return step
+
+
+def waiting(days: int) -> Step:
+    return lambda _service, clock: clock.move(days=days)
+
+
+def filing(keys: Sequence[OfferKey], name: str) -> Step:
+    """An offers file; the partner's settings say what becomes of what it does not name."""
+    sent = document([record(key, name=name) for key in keys])
+    return lambda service, clock: process(run_ledger(service.ledger), sent, clock.now.date())
+
+
+def scheduling(key: OfferKey, days: int) -> Step:
+    def step(service: Service, clock: Clock) -> None:
+        with suppress(Refused):
+            service.activations.schedule(ScheduleFlight(key.offer_uid, clock.now, days), OPERATOR)
+
+    return step
+
+
+def buying(transaction: str, key: OfferKey, customer: str) -> Step:
+    def step(service: Service, clock: Clock) -> None:
+        purchase = Purchase(transaction, customer, key.offer_uid, Decimal("12.50"), "USD", clock.now)
+        service.redemptions.carry_out([RedemptionRequest(PUBLISHER, purchase)])
+
+    return step
+
+
+def taking_back(transaction: str, amount: str) -> Step:
+    reverse = Reverse(redemption_uid(transaction), amount, Decimal(amount))
+    return lambda service, _clock: service.redemptions.carry_out([RedemptionRequest(PUBLISHER, reverse)])
+
+
+def setting(**settings: Any) -> Step:
+    return lambda service, _clock: service.ledger.handle(SetPartner(PARTNER, **settings), OPERATOR)
+
+
+def minting(name: str) -> Step:
+    """A token is made, or the one of that name revoked."""
+
+    def step(service: Service, _clock: Clock) -> None:
+        try:
+            service.ledger.handle(CreateToken(name, Role.PARTNER, PARTNER, uuid4().hex, 0, None), OPERATOR)
+        except Refused:
+            service.ledger.handle(RevokeToken(name), OPERATOR)
+
+    return step
+
+
+steps: st.SearchStrategy[Step] = st.one_of(
+    st.builds(putting, st.sampled_from(MERCHANTS), st.sampled_from(["one", "Two", None])),
+    st.builds(
+        sending,
+        st.sampled_from(Operation),
+        st.lists(st.sampled_from(IDS), min_size=1, unique=True),
+        st.sampled_from(["one", "two"]),
+    ),
+    st.builds(
+        filing, st.lists(st.sampled_from(MERCHANTS[:2]), min_size=1, unique=True), st.sampled_from(["one", "Two"])
+    ),
+    st.builds(activating, st.sampled_from(KEYS), st.sampled_from(CUSTOMERS)),
+    st.builds(scheduling, st.sampled_from(KEYS), st.integers(30, 45)),
+    st.builds(buying, st.sampled_from(TRANSACTIONS), st.sampled_from(KEYS), st.sampled_from(CUSTOMERS)),
+    st.builds(taking_back, st.sampled_from(TRANSACTIONS), st.sampled_from(["5", "7.5"])),
+    st.builds(setting, rps=st.integers(1, 3), missing_from_file=st.sampled_from(["report", "delete"])),
+    st.builds(minting, st.sampled_from(TOKENS)),
+    st.builds(waiting, st.sampled_from([0, 1, 30, 46])),
+)
+
+
+# What it has left
+
+
+class Told(NamedTuple):
+    """An event with its place."""
+
+    position: int
+    recorded_at: int
+    stream_id: int
+    event: Any
+
+
+def history(service: Service) -> list[Told]:
+    with service.ledger.recorder.reading() as tx:
+        entries = [entry for some in service.ledger.entries(tx) for entry in some]
+        rows = tx.execute("SELECT commit_id, first_position, recorded_at FROM commits").fetchall()
+    places = {row["commit_id"]: (row["first_position"], row["recorded_at"]) for row in rows}
+    return [Told(places[e.commit_id][0] + e.ordinal, places[e.commit_id][1], e.stream_id, e.event) for e in entries]

@@ -1,0 +1,19 @@
+"""What lies in the tables of the projections, and how somebody with a database shell changes it."""
+
+from domain.ledgers.ledger import OfferLedger
+from projections.projector import PROJECTIONS
+
+
+def change_by_hand(ledger: OfferLedger, *statements: str) -> None:
+    with ledger.recorder.writing() as tx:
+        for statement in statements:
+            tx.execute(statement)
+
+
+def rows(ledger: OfferLedger) -> list[tuple[object, ...]]:
+    with ledger.recorder.reading() as tx:
+        return [
+            tuple(row)
+            for projection in PROJECTIONS
+            for row in tx.execute(f"SELECT * FROM {projection.name} ORDER BY {', '.join(projection.key)}")
+        ]
