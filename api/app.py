@@ -1,15 +1,9 @@
 """What is served? The routes, and what holds for all of them."""
 
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
-from typing import Any
-from uuid import uuid4
 
-from fastapi import APIRouter, Depends, FastAPI, Request
-from fastapi.openapi.utils import get_openapi
-from pydantic.json_schema import models_json_schema
-from starlette.types import ASGIApp, Receive, Scope, Send
+from fastapi import FastAPI
 
 from api import health
 from api.audit import diff_routes as audit
@@ -20,37 +14,26 @@ from api.channels import merchant_routes as merchants
 from api.channels import offers_file_routes as offers_files
 from api.channels.merchant_queue import SingleRequests
 from api.console.app import add_console
-from api.dependencies.authentication import may
 from api.dependencies.caller_lookup import Lookups
 from api.dependencies.replica import standby_of
-from api.http.ledger_position import Positions, describe, with_position
-from api.http.problem_schemas import ProblemReply
-from api.http.problems import handle_problems
-from api.http.query_params import no_parameters
-from api.intake.batch_schemas import BatchRequest
-from api.intake.merchant_schemas import MerchantOffer
-from api.intake.offers_file_schemas import OffersFileRequest
+from api.http.exception_handlers import handle_problems
+from api.http.ledger_position import Positions, with_position
 from api.offers import routes as offers
+from api.openapi import _openapi_router
 from api.redemption import activation_batch_routes as activation_batch
 from api.redemption import activation_routes as activations
 from api.redemption import feed_routes as redemption_feed
 from api.redemption import redemption_routes as redemptions
 from api.redemption import verdict_routes as verdicts
 from api.redemption import window_routes as redemption_windows
-from api.redemption.activation_schemas import ActivationRequest, FlightRequest
-from api.redemption.redemption_schemas import RedemptionRequest, ReversalRequest
 from api.runs import routes as runs
 from api.runs.supervisor import RunDesk
 from api.server.group_commit import GroupCommit
 from api.server.ledger_watcher import Lookout
 from api.server.shutdown import Leaving
 from api.server.streaming import Streams
-from api.wiring import Service
-from domain.values import Role
-
-_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
-_REFERENCE = "#/components/schemas/{model}"
-
+from api.server.tracing import Tracing
+from api.service import Service
 
 # They are tried one after the other: those first of which there are many requests.
 PARTS = (
@@ -119,61 +102,3 @@ def _equip(app: FastAPI, service: Service, leaving: Leaving) -> None:
     app.state.single_requests = SingleRequests(service.traces)
     app.state.activations = GroupCommit(with_position(service.ledger, service.activations.carry_out))
     app.state.redemptions = GroupCommit(with_position(service.ledger, service.redemptions.carry_out))
-
-
-class Tracing:
-    """Gives every request the id by which its refusal is found, in the log too: its W3C trace id, or a new one."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            sent = _TRACEPARENT.fullmatch(dict(scope["headers"]).get(b"traceparent", b""))
-            state = scope.setdefault("state", {})
-            state["trace_id"] = sent[1].decode() if sent else uuid4().hex
-            state["traceparent"] = sent[0].decode() if sent else None
-        await self.app(scope, receive, send)
-
-
-def openapi_document(app: FastAPI) -> dict[str, Any]:
-    """The routes' own description, with the models that they refer to without FastAPI's help."""
-    document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-    _, extra = models_json_schema(
-        [
-            (ActivationRequest, "validation"),
-            (FlightRequest, "validation"),
-            (RedemptionRequest, "validation"),
-            (ReversalRequest, "validation"),
-            (BatchRequest, "validation"),
-            (MerchantOffer, "validation"),
-            (OffersFileRequest, "validation"),
-            (ProblemReply, "serialization"),
-        ],
-        ref_template=_REFERENCE,
-    )
-    describe(document)
-    components = document.setdefault("components", {})
-    components.setdefault("schemas", {}).update(extra["$defs"])
-    components["securitySchemes"] = {
-        "ApiToken": {
-            "type": "apiKey",
-            "in": "header",
-            "name": "Authorization",
-            "description": "Authorization: ApiToken <token>",
-        },
-        "Bearer": {"type": "http", "scheme": "bearer"},
-    }
-    document["security"] = [{"ApiToken": []}, {"Bearer": []}]
-    return document
-
-
-def _openapi_router(app: FastAPI) -> APIRouter:
-    router = APIRouter(include_in_schema=False, dependencies=[Depends(may(*Role))])
-
-    @router.get("/api/v1/openapi.json")
-    def openapi(request: Request) -> dict[str, Any]:
-        no_parameters(request)
-        return openapi_document(app)
-
-    return router

@@ -7,11 +7,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-from msgspec import Struct
-
 from api.access.console_sessions import Sessions
 from api.access.pseudonyms import Pseudonyms
 from api.access.rate_limits import RequestLimiter
+from api.service import Service
 from api.settings import Settings
 from domain.ledgers.activation_ledger import ActivationLedger, Questions
 from domain.ledgers.ledger import OfferLedger
@@ -25,23 +24,6 @@ from projections.access import partners
 from projections.offers import decision_state as known_offers
 from projections.offers.offer_as_of import offer_then
 from projections.redemption import redemption_windows
-
-
-class Service(Struct, frozen=True):
-    """Everything that a route or a command works with."""
-
-    settings: Settings
-    clock: Clock
-    ledger: OfferLedger
-    runs: RunLedger
-    traces: TraceLedger
-    activations: ActivationLedger
-    redemptions: RedemptionLedger
-    pseudonyms: Pseudonyms
-    sessions: Sessions
-    """Of the console."""
-    limiter: RequestLimiter
-
 
 _QUESTIONS = Questions(offer_then, redemption_windows.offer_terms, partners.days_then, redemption_windows.activations)
 

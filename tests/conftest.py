@@ -13,8 +13,9 @@ import uvicorn
 
 from api.app import create_app
 from api.dependencies.authentication import digest_secret
+from api.service import Service
 from api.settings import Settings
-from api.wiring import Service, open_service
+from api.wiring import open_service
 from domain.access.partner import SetPartner
 from domain.access.token import CreateToken
 from domain.ledgers.ledger import OfferLedger

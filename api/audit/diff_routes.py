@@ -10,7 +10,7 @@ from api.dependencies.authentication import MayAudit
 from api.dependencies.read_routing import AnyReads, answered_by_either
 from api.http import pagination as cursors
 from api.http.as_of import PRESENT, Asked, asked, head_of_state
-from api.http.pages import JSON, next_link, told_of_head
+from api.http.pagination import JSON, next_link, told_of_head
 from api.http.problem_schemas import PROBLEMS
 from api.http.problems import validation_error
 from api.server.retry_route import ReadAgain

@@ -14,16 +14,16 @@ from api.audit.event_schemas import EventList, EventListQuery, EventQuery
 from api.dependencies.authentication import Here, MayAudit
 from api.dependencies.read_routing import AnyReads, answered_by_either
 from api.http import pagination as cursors
-from api.http.accept import preferred
-from api.http.pages import JSON, next_link
+from api.http.content_negotiation import preferred
+from api.http.pagination import JSON, next_link
 from api.http.problem_schemas import PROBLEMS
 from api.http.problems import validation_error
 from api.http.row_formats import CLOUD_EVENTS, CSV, LINES, as_cloud_events, as_csv, as_lines
 from api.server.retry_route import ReadAgain
 from api.server.streaming import Streams
+from api.service import Service
 from api.validation.field_errors import Complaint
 from api.validation.times import read_time
-from api.wiring import Service
 from domain.ledgers.ledger import Snapshots
 from domain.store.commit import head_of, ledger_name
 from projections.access.tokens import Caller

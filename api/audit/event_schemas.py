@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.http.query_params import Limit, Page, Position, Word
-from api.redemption.activation_schemas import Uid
+from api.validation.field_types import Uid
 from api.validation.times import Time
 
 EventType = Literal[

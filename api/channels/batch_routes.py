@@ -9,14 +9,16 @@ from api.channels.batch_replies import ALL_FAILED, accepted_reply, finished_repl
 from api.channels.batch_reply_schemas import AcceptedReply, BatchReply
 from api.dependencies.authentication import Here, may
 from api.http.content_negotiation import content_coding, require_json
+from api.http.paths import BATCH_PATH
 from api.http.problem_schemas import BODY_PROBLEMS, PROBLEM, PROBLEMS
-from api.http.problems import BATCH_PATH, Problem
+from api.http.problems import Problem
 from api.http.query_params import no_parameters
 from api.intake.batch_schemas import BatchRequest
+from api.parsing.content_coding import CODINGS
 from api.parsing.json_body import takes
 from api.runs.acceptance import Sender
 from api.runs.submission import PREFER, Replies, answer_with_run, receive_body
-from api.runs.upload import CODINGS, Upload
+from api.runs.upload import Upload
 from domain.runs.run import Run
 from domain.store.cursor import Cursor
 from domain.values import Origin, Role, Source

@@ -4,8 +4,7 @@ from datetime import datetime
 
 from api.access.rate_limits import Pace
 from domain.refusals import TooManyPerSecond
-from domain.single_requests.group import PartnerTerms
-from domain.single_requests.quota import Quota, seconds_to_next_day
+from domain.single_requests.quota import PartnerTerms, Quota, seconds_to_next_day
 
 SECONDS_PER_DAY = 86_400
 

@@ -23,21 +23,21 @@ from api.dependencies.authentication import Here, counted, digest_of, may, requi
 from api.dependencies.read_routing import PrimaryReads
 from api.http.content_negotiation import require_json
 from api.http.ledger_position import told
-from api.http.pages import JSON
+from api.http.pagination import JSON
+from api.http.paths import MERCHANTS_PATH
 from api.http.problem_schemas import BODY_PROBLEMS, PROBLEMS
-from api.http.problems import MERCHANTS_PATH, Problem, not_found, validation_error
+from api.http.problems import Problem, not_found, validation_error
 from api.http.query_params import no_parameters
 from api.intake.merchant_offer import read_offer
 from api.intake.merchant_schemas import MerchantOffer
 from api.parsing.json_body import receive, takes
 from api.server.raw_route import Direct
 from api.server.retry_route import ReadAgain
+from api.service import Service
 from api.validation.field_errors import Complaint
-from api.wiring import Service
 from domain.ledgers.single_request_ledger import Result
 from domain.refusals import DailyQuotaExceeded, Refused, UnknownPartner
-from domain.single_requests.group import PartnerTerms
-from domain.single_requests.quota import Quota, require_quota, seconds_to_next_day
+from domain.single_requests.quota import PartnerTerms, Quota, require_quota, seconds_to_next_day
 from domain.single_requests.request import Delete, Put, SingleRequest, Trace
 from domain.store.records.traces import find_trace
 from domain.values import MAX_ID_LENGTH, Channel, OfferKey, Origin, Role, Source

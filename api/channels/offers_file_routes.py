@@ -6,21 +6,24 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 
+from api.channels.offers_file_schemas import OffersFileReply
 from api.dependencies.authentication import Here, may
-from api.http.content_negotiation import content_coding, is_multipart, require_json
-from api.http.pages import JSON
+from api.http.content_negotiation import MULTIPART, content_coding, is_multipart, require_json
+from api.http.pagination import JSON
+from api.http.paths import OFFERS_FILES_PATH
 from api.http.problem_schemas import BODY_PROBLEMS, PROBLEM, PROBLEMS
-from api.http.problems import OFFERS_FILES_PATH, validation_error
+from api.http.problems import validation_error
 from api.http.query_params import Word
-from api.intake.offers_file_schemas import OffersFileReply, OffersFileRequest
-from api.parsing.multipart import MULTIPART, SPARE_BYTES, FilePart
+from api.intake.offers_file_schemas import OffersFileRequest
+from api.parsing.content_coding import CODINGS
+from api.parsing.multipart import SPARE_BYTES, FilePart
 from api.runs.acceptance import Sender
 from api.runs.report import file_report, run_document
 from api.runs.schemas import RunReply
 from api.runs.submission import PREFER, Replies, answer_with_run, receive_body
-from api.runs.upload import CODINGS, Upload
+from api.runs.upload import Upload
+from api.service import Service
 from api.validation.field_errors import Complaint
-from api.wiring import Service
 from domain.values import Origin, Role, Source
 from projections.access.tokens import Caller
 

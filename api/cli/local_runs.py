@@ -6,11 +6,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from api.cli.local_user import cli_origin
+from api.parsing.content_coding import too_large
 from api.runs import acceptance as run_intake
 from api.runs.acceptance import Sender
 from api.runs.execution import carry_out
-from api.runs.upload import Upload, too_large
-from api.wiring import Service
+from api.runs.upload import Upload
+from api.service import Service
 from domain.ledgers.ledger import StorageError
 from domain.ledgers.run_ledger import Accepted
 from domain.refusals import RunNotYours

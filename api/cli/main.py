@@ -12,8 +12,10 @@ from io import TextIOWrapper
 import typer
 from pydantic import ValidationError
 
-from api.cli.commands import backup, diff, export, migrate, offers, partners, projections, replay, serve, tokens, watch
+from api.cli.commands import diff, export, offers, partners, projections, replay, serve, tokens, watch
 from api.cli.commands import import_file as imports
+from api.cli.commands import maintenance as backup
+from api.cli.commands import maintenance as migrate
 from api.cli.commands import redemption as owed
 from api.cli.demo import command as demo
 from api.cli.output import fail

@@ -15,8 +15,8 @@ from api.dependencies.authentication import Here, find_caller, require_role
 from api.http.content_negotiation import require_form
 from api.http.problems import Problem, validation_error
 from api.parsing.json_body import MAX_BYTES, receive
+from api.service import Service
 from api.validation.field_errors import Complaint
-from api.wiring import Service
 from domain.values import Origin, Role, Source
 from projections.access.tokens import Caller
 

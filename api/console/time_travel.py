@@ -10,9 +10,9 @@ from api.console.form_values import read_number
 from api.http.as_of import PRESENT, Asked, require_one
 from api.http.problems import validation_error
 from api.offers.queries import then_of
+from api.service import Service
 from api.validation.field_errors import Complaint
 from api.validation.times import NOT_A_TIME, read_time
-from api.wiring import Service
 from domain.store.commit import head_of
 from domain.values import EPOCH, utc_text
 

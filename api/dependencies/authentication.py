@@ -8,9 +8,10 @@ from typing import Annotated, TypeVar, TypeVarTuple
 from anyio import to_thread
 from fastapi import Depends, Request
 
-from api.http.problems import Problem, Vendor, is_ingestion, vendor_of
+from api.http.paths import Vendor, is_ingestion, vendor_of
+from api.http.problems import Problem
 from api.http.query_params import no_repeats
-from api.wiring import Service
+from api.service import Service
 from domain.store.retry import again
 from domain.values import Role, to_microseconds
 from projections.access.tokens import Caller, find_callers

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from api.server.group_commit import GroupCommit
-from api.wiring import Service
-from domain.single_requests.group import PartnerTerms
-from domain.single_requests.quota import Quota
+from api.service import Service
+from domain.single_requests.quota import PartnerTerms, Quota
 from domain.store.retry import again
 from domain.values import to_microseconds
 from projections.access.tokens import Caller, find_callers

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING
 
-from api.wiring import Service
+from api.service import Service
 from domain.ledgers.ledger import StorageError
 from domain.store.commit import ledger_name
 from domain.store.cursor import Cursor

@@ -9,7 +9,7 @@ from msgspec import Struct
 from api.audit.event_reader import reading
 from api.http.as_of import Asked
 from api.offers.queries import then_of
-from api.wiring import Service
+from api.service import Service
 from domain.store.cursor import Cursor
 from domain.values import Watch
 from projections.audit.event_item import EventItem

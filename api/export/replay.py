@@ -15,7 +15,7 @@ from api.export.files import whole_file
 from api.http.as_of import PRESENT, Asked
 from api.http.row_formats import plain, values
 from api.offers.queries import then_of
-from api.wiring import Service
+from api.service import Service
 from domain.store.commit import Head, head_at
 from domain.store.cursor import Cursor
 from domain.values import Channel, Watch, unwatched

@@ -5,9 +5,8 @@ from http import HTTPStatus
 
 from fastapi import Request
 
-from api.http.pages import JSON
+from api.http.pagination import JSON
 from api.http.problems import Problem
-from api.parsing.multipart import MULTIPART
 
 IDENTITY = "identity"
 NDJSON = "application/x-ndjson"
@@ -57,3 +56,37 @@ def content_coding(request: Request, codings: Sequence[str]) -> str:
 def _unsupported(detail: str, codings: Sequence[str] = ()) -> Problem:
     headers = {"Accept-Encoding": ", ".join(codings) or IDENTITY}
     return Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail, headers=headers)
+
+
+MULTIPART = "multipart/form-data"
+
+ANY = "*/*"
+
+
+def preferred(accept: Sequence[str], forms: Sequence[str]) -> str:
+    """One of the media types, the first by default: also for a caller who wants none of them, and will find out.
+
+    `accept`: the values of the header."""
+    wanted = [_range(member) for member in ",".join(accept).split(",") if member.strip()]
+    best, best_quality = forms[0], 0.0
+    for form in forms:
+        matching = [(len(told.rstrip("*")), quality) for told, quality in wanted if _covers(told, form)]
+        # The most special range counts.
+        quality = max(matching)[1] if matching else 0.0
+        if quality > best_quality:
+            best, best_quality = form, quality
+    return best
+
+
+def _range(member: str) -> tuple[str, float]:
+    """The media range, and how much it is wanted."""
+    media_range, *parameters = (part.strip().lower() for part in member.split(";"))
+    weights = [value for name, _, value in (parameter.partition("=") for parameter in parameters) if name == "q"]
+    try:
+        return media_range, min(max(float(weights[0]), 0.0), 1.0) if weights else 1.0
+    except ValueError:
+        return media_range, 0.0
+
+
+def _covers(media_range: str, form: str) -> bool:
+    return media_range in {ANY, form} or (media_range.endswith("/*") and form.startswith(media_range[:-1]))

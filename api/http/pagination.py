@@ -9,8 +9,10 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
+from starlette.datastructures import URL
 
-from domain.values import from_microseconds
+from domain.store.commit import Head
+from domain.values import from_microseconds, utc_text
 
 START = 0
 
@@ -78,3 +80,19 @@ def _open(question: Any, cursor: str) -> int | tuple[int, ...]:
 
 def _mark(question: Any) -> str:
     return hashlib.sha256(msgspec.json.encode(question)).hexdigest()[:16]
+
+
+JSON = "application/json"
+
+
+def told_of_head(head: Head) -> dict[str, Any]:
+    """What pins an answer: the position, and when it was recorded."""
+    return {"position": head.position, "asOf": utc_text(head.recorded_at) if head.recorded_at else None}
+
+
+def next_link(url: URL, next_cursor: str | None) -> dict[str, str]:
+    """The header Link (RFC 8288), relative to the server that was called."""
+    if next_cursor is None:
+        return {}
+    following = url.include_query_params(cursor=next_cursor)
+    return {"Link": f'<{following.path}?{following.query}>; rel="next"'}

@@ -11,8 +11,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from api.http.problems import validation_error
-from api.intake.batch_schemas import UUID_PATTERN
 from api.validation.field_errors import Complaint, shortened
+from api.validation.field_types import UUID_PATTERN
 from api.validation.times import Time
 from domain.values import MAX_ID_LENGTH
 

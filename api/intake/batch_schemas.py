@@ -3,31 +3,13 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from domain.values import MAX_ID_LENGTH
+from api.validation.field_types import LIST_FORM, OBJECT_FORM, URL_PATTERN, UUID_PATTERN, Count, Identifier, Text
 
 CAP_PER_EVENT = "cap values on a multi-event offer must be set per event"
 OFFER_CAPS = ("dailyCap", "weeklyCap", "monthlyCap", "allTimeCap")
-
-URL_PATTERN = (
-    r"^[Hh][Tt][Tt][Pp][Ss]?://([^\s/?#@\[\]\x00-\x1f\x7f]*@)?"
-    r"(\[[0-9A-Fa-f:.]+\]|[^\s/?#:@\[\]\x00-\x1f\x7f]+)(:[0-9]{1,5})?([/?#][^\s\x00-\x1f\x7f]*)?$"
-)
-UUID_PATTERN = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
-
-Text = Annotated[str, Field(min_length=1)]
-Identifier = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH)]
 Url = Annotated[
     str,
     Field(
@@ -36,7 +18,6 @@ Url = Annotated[
     ),
 ]
 Cap = Annotated[int, Field(ge=1)]
-Count = Annotated[int, Field(ge=0)]
 Amount = Annotated[float, Field(ge=0)]
 
 
@@ -112,9 +93,6 @@ class OfferData(_Sent):
             details = [InitErrorDetails(type=error, loc=(cap,), input=None) for cap in misplaced]
             raise ValidationError.from_exception_data("OfferData", details)
         return self
-
-
-LIST_FORM, OBJECT_FORM = "(list)", "(object)"
 
 
 def _form(value: Any) -> str:

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from api.intake.batch_schemas import URL_PATTERN, Identifier, Text
+from api.validation.field_types import URL_PATTERN, Identifier, Text
 
 EXACTLY_ONE = "must have exactly one of url and content"
 NOT_A_URL = "is not an absolute http or https URL"

@@ -5,9 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 from pydantic_core import PydanticCustomError
 
-from api.intake.batch_schemas import Count, Identifier
 from api.intake.merchant_schemas import MerchantOffer
-from api.runs.schemas import Item, RunReply
+from api.validation.field_types import Count, Identifier
 from domain.runs.file_reconciliation import OfferStatus
 
 
@@ -56,9 +55,3 @@ class OffersFileRequest(FileEnvelope):
     """All offers of a partner. The envelope is judged as a whole, the records one by one."""
 
     offers: list[FileRecord | DeletedRecord]
-
-
-class OffersFileReply(RunReply):
-    """The run of the file, and what became of each of its records, and of active offers that none of them names."""
-
-    records: list[Item]

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from api.http import pagination as cursors
 from api.http.as_of import PRESENT, Asked, head_of_state
-from api.http.pages import told_of_head
+from api.http.pagination import told_of_head
 from api.http.query_params import uid
 from domain.ledgers.ledger import Snapshots
 from domain.store.commit import Head, head_at_position, head_of

@@ -9,7 +9,7 @@ from api.dependencies.authentication import may
 from api.dependencies.read_routing import AnyReads, answered_by_either
 from api.http import pagination as cursors
 from api.http.as_of import PRESENT, Asked, asked
-from api.http.pages import JSON, next_link
+from api.http.pagination import JSON, next_link
 from api.http.problem_schemas import PROBLEMS
 from api.http.problems import not_found
 from api.http.query_params import AsOf

@@ -7,7 +7,7 @@ from fastapi import Request
 from pydantic import BaseModel
 
 from api.http.content_negotiation import content_coding, require_json
-from api.http.pages import JSON
+from api.http.pagination import JSON
 from api.http.problems import Problem, validation_error
 from api.parsing.fast_json import read_element
 from api.parsing.item_list import read_envelope

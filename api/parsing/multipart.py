@@ -7,7 +7,6 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from api.http.problems import Problem
 
-MULTIPART = "multipart/form-data"
 SPARE_BYTES = 64 * 1024
 """What may stand around the file at most."""
 

@@ -11,10 +11,11 @@ from msgspec import Struct
 
 from api.dependencies.authentication import Here
 from api.http.content_negotiation import NDJSON, require_lines
+from api.http.exception_handlers import problem_of
 from api.http.ledger_position import tell_newest
-from api.http.pages import JSON
+from api.http.pagination import JSON
 from api.http.problem_schemas import BODY_PROBLEMS, PROBLEMS
-from api.http.problems import Problem, logger, problem_document, problem_of, validation_error
+from api.http.problems import Problem, logger, problem_document, validation_error
 from api.http.query_params import no_parameters
 from api.parsing.json_body import MAX_BYTES, read_as, receive, too_large
 from api.redemption.activation_routes import ACTIVATIONS_PATH, MayReport, activation_document, activation_request

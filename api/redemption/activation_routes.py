@@ -1,33 +1,30 @@
 """How does a publisher report that a customer has activated an offer, and schedule its flights?"""
 
-from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 from uuid import UUID, uuid4
 
 import msgspec
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 
-from api.dependencies.authentication import Here, may, may_at_once
+from api.dependencies.authentication import may, may_at_once
 from api.dependencies.read_routing import AnyReads, answered_by_either
-from api.http import pagination as cursors
-from api.http.ledger_position import tell_newest, told
-from api.http.pages import JSON, next_link
+from api.http.ledger_position import told
+from api.http.pagination import JSON
 from api.http.problem_schemas import BODY_PROBLEMS, PROBLEM, PROBLEMS
 from api.http.problems import not_found
-from api.http.query_params import Page, no_parameters, uid
+from api.http.query_params import no_parameters, uid
 from api.parsing.json_body import read_body, takes
-from api.redemption.activation_schemas import ActivationReply, ActivationView, Flight, FlightList, FlightRequest
+from api.redemption.activation_schemas import ActivationReply, ActivationView
 from api.redemption.activation_schemas import ActivationRequest as ActivationBody
 from api.server.raw_route import Direct
 from api.server.retry_route import ReadAgain
 from api.validation.times import Time, read_time
 from domain.redemption.activation import Activate, Activation, state_at
 from domain.redemption.activation_group import ActivationRequest
-from domain.redemption.flight import ScheduleFlight
 from domain.refusals import Refused
-from domain.values import Origin, Role, Source, Status, to_microseconds, utc_text
+from domain.values import Origin, Role, Source, Status, utc_text
 from projections.access.tokens import Caller
 from projections.offers.offer_as_of import content_at, offer_then
 from projections.redemption.redemption_windows import find_activation
@@ -37,7 +34,6 @@ FLIGHTS_PATH = "/api/v1/offers/{offerUid}/flights"
 
 authorise_publisher = may_at_once(Role.PUBLISHER)
 MayReport = Annotated[Caller, Depends(authorise_publisher)]
-MaySchedule = Annotated[Caller, Depends(may(Role.PUBLISHER, Role.OPERATOR))]
 MayReadActivations = Annotated[Caller, Depends(may(Role.PUBLISHER, Role.AUDITOR, Role.OPERATOR))]
 OfferUid = Annotated[str, Path(alias="offerUid")]
 
@@ -107,60 +103,6 @@ def get_activation(
     return Response(msgspec.json.encode(answer), media_type=JSON)
 
 
-@router.post(
-    FLIGHTS_PATH,
-    status_code=HTTPStatus.CREATED,
-    responses={
-        200: {"model": Flight, "description": "It had been scheduled before"},
-        201: {"model": Flight},
-        409: {"description": "A flight with other days starts at that time", **PROBLEM},
-        **BODY_PROBLEMS,
-    },
-    openapi_extra=takes(FlightRequest),
-)
-async def schedule_flight(request: Request, service: Here, caller: MaySchedule, offer_uid: OfferUid) -> Response:
-    """From its start until the next flight starts, activations of the offer get windows of so many days."""
-    no_parameters(request)
-    body = await read_body(request, FlightRequest)
-    command = ScheduleFlight(_offer(offer_uid), read_time(body.startsAt), body.redemptionWindowDays)
-    origin = Origin(caller.name, Source.PUBLISHER)
-    desk = request.app.state.desk
-    is_new = await desk.writing(service.activations.schedule, command, origin)
-    await desk.reading(tell_newest, request, service.ledger)
-    answer = _flight(command.starts_at, command.redemption_window_days)
-    return Response(msgspec.json.encode(answer), HTTPStatus.CREATED if is_new else HTTPStatus.OK, media_type=JSON)
-
-
-@router.get(FLIGHTS_PATH, responses={200: {"model": FlightList}})
-@answered_by_either
-def list_flights(
-    request: Request,
-    service: Here,
-    reads: AnyReads,
-    caller: MayReadActivations,  # noqa: ARG001 - asks for the role
-    offer_uid: OfferUid,
-    query: Annotated[Page, Query()],
-) -> Response:
-    """The flights of an offer, in the order of their starts."""
-    named = _offer(offer_uid)
-    question = ("flights", named)
-    place = cursors.decode_as(_Start, question, query.cursor)
-    with reads.reading() as tx:
-        scheduled = service.activations.flights(tx, named).scheduled
-    starts = [start for start in sorted(scheduled) if place is None or to_microseconds(start) > place.start]
-    last = _Start(to_microseconds(starts[query.limit - 1])) if len(starts) > query.limit else None
-    next_cursor = cursors.encode(question, last)
-    items = [_flight(start, scheduled[start]) for start in starts[: query.limit]]
-    body = {"items": items, "nextCursor": next_cursor}
-    return Response(msgspec.json.encode(body), headers=next_link(request.url, next_cursor), media_type=JSON)
-
-
-class _Start(NamedTuple):
-    """Of the last flight of a page, in microseconds."""
-
-    start: int
-
-
 def activation_document(activation: Activation) -> dict[str, Any]:
     return {
         "activationId": activation.activation_id,
@@ -172,14 +114,3 @@ def activation_document(activation: Activation) -> dict[str, Any]:
         "redeemableUntil": utc_text(activation.window.redeemable_until),
         "late": activation.late,
     }
-
-
-def _flight(starts_at: datetime, days: int) -> dict[str, Any]:
-    return {"startsAt": utc_text(starts_at), "redemptionWindowDays": days}
-
-
-def _offer(offer_uid: str) -> UUID:
-    named = uid(offer_uid)
-    if named is None:
-        raise not_found("offer")
-    return named

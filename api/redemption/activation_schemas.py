@@ -7,10 +7,8 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.http.problem_schemas import FieldError
-from api.intake.batch_schemas import UUID_PATTERN, Identifier
+from api.validation.field_types import Identifier, Uid
 from api.validation.times import Time
-
-Uid = Annotated[str, Field(pattern=UUID_PATTERN, json_schema_extra={"format": "uuid"})]
 
 
 class PublisherRequest(BaseModel):

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Path, Request, Response
 from api.dependencies.authentication import Here
 from api.dependencies.read_routing import AnyReads, answered_by_either
 from api.http.ledger_position import Written, told
-from api.http.pages import JSON
+from api.http.pagination import JSON
 from api.http.problem_schemas import BODY_PROBLEMS, PROBLEM, PROBLEMS
 from api.http.problems import Problem, not_found
 from api.http.query_params import no_parameters, uid

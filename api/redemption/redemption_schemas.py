@@ -8,13 +8,9 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, Field
 from pydantic_core import PydanticCustomError
 
-from api.intake.batch_schemas import Identifier
-from api.redemption.activation_schemas import PublisherRequest, Uid
+from api.redemption.activation_schemas import PublisherRequest
+from api.validation.field_types import AMOUNT_PATTERN, CURRENCY_PATTERN, LAST_FOUR_PATTERN, Identifier, Uid
 from api.validation.times import Time
-
-AMOUNT_PATTERN = r"^(0|[1-9][0-9]{0,14})(\.[0-9]{1,4})?$"
-CURRENCY_PATTERN = "^[A-Z]{3}$"
-LAST_FOUR_PATTERN = "^[0-9]{4}$"
 
 
 def _is_positive(amount: str) -> str:

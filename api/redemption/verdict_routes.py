@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from api.dependencies.authentication import may
 from api.dependencies.read_routing import AnyReads, answered_by_either
 from api.http import pagination as cursors
-from api.http.pages import JSON, next_link, told_of_head
+from api.http.pagination import JSON, next_link, told_of_head
 from api.http.problem_schemas import PROBLEMS
 from api.http.problems import validation_error
 from api.redemption.activation_routes import MayReadActivations

@@ -11,12 +11,12 @@ from msgspec.structs import replace
 from api.dependencies.authentication import Here, may
 from api.dependencies.read_routing import AnyReads, answered_by_either
 from api.http import pagination as cursors
-from api.http.pages import JSON, next_link, told_of_head
+from api.http.pagination import JSON, next_link, told_of_head
 from api.http.problem_schemas import PROBLEMS
 from api.redemption.window_schemas import WindowList, WindowQuery
 from api.server.retry_route import ReadAgain
+from api.service import Service
 from api.validation.times import read_time
-from api.wiring import Service
 from domain.ledgers.ledger import Snapshots
 from domain.redemption.activation import WindowState
 from domain.store.commit import head_at, head_of

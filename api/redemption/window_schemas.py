@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.http.query_params import Page, Word
-from api.redemption.activation_schemas import Uid
+from api.validation.field_types import Uid
 from api.validation.times import Time
 from domain.values import MAX_ID_LENGTH
 

@@ -13,8 +13,9 @@ from uuid import UUID
 from api.runs import acceptance as run_intake
 from api.runs import execution as run_work
 from api.runs.acceptance import Arrival, Sender
+from api.service import Service
 from api.settings import Settings
-from api.wiring import Service, open_service
+from api.wiring import open_service
 from domain.ledgers.run_ledger import Accepted
 from domain.runs.run import Run
 from domain.values import Clock

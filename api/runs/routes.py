@@ -8,9 +8,10 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from api.dependencies.authentication import Here, may
 from api.dependencies.read_routing import PrimaryReads
-from api.http.pages import JSON, next_link
+from api.http.pagination import JSON, next_link
+from api.http.paths import RUNS_PATH
 from api.http.problem_schemas import PROBLEMS
-from api.http.problems import RUNS_PATH, not_found
+from api.http.problems import not_found
 from api.http.query_params import no_parameters, uid
 from api.runs.report import item_page, run_document, run_page
 from api.runs.schemas import ItemList, ItemQuery, RunList, RunNow, RunQuery

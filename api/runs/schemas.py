@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from api.http.query_params import Page, Word
-from api.intake.batch_schemas import UUID_PATTERN
+from api.validation.field_types import UUID_PATTERN
 
 OutcomeName = Literal[
     "created", "updated", "restored", "unchanged", "paused", "deleted", "unknown", "discrepancy", "failed"

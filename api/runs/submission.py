@@ -10,14 +10,16 @@ from fastapi import Request, Response
 from msgspec import Struct
 
 from api.http.ledger_position import tell
-from api.http.pages import JSON
+from api.http.pagination import JSON
+from api.http.paths import run_path
 from api.http.prefer import waiting
-from api.http.problems import Problem, run_path
+from api.http.problems import Problem
+from api.parsing.content_coding import too_large
 from api.runs.acceptance import Sender
 from api.runs.execution import FAILED
 from api.runs.supervisor import RunDesk
-from api.runs.upload import Upload, too_large
-from api.wiring import Service
+from api.runs.upload import Upload
+from api.service import Service
 from domain.ledgers.ledger import StorageError
 from domain.runs.run import Run, RunState
 from domain.store.cursor import Cursor

@@ -20,7 +20,7 @@ from api.runs.acceptance import Sender
 from api.runs.batch_process import Principal
 from api.runs.execution import RunFailed
 from api.runs.upload import SMALL_BYTES, Upload
-from api.wiring import Service
+from api.service import Service
 from domain.ledgers.ledger import StorageError
 from domain.ledgers.run_ledger import Accepted
 from domain.refusals import RunNotYours

@@ -6,8 +6,15 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from api.intake.batch_schemas import LIST_FORM, OBJECT_FORM, URL_PATTERN, UUID_PATTERN
-from api.redemption.redemption_schemas import AMOUNT_PATTERN, CURRENCY_PATTERN, LAST_FOUR_PATTERN
+from api.validation.field_types import (
+    AMOUNT_PATTERN,
+    CURRENCY_PATTERN,
+    LAST_FOUR_PATTERN,
+    LIST_FORM,
+    OBJECT_FORM,
+    URL_PATTERN,
+    UUID_PATTERN,
+)
 
 MESSAGES = {
     "missing": "required",

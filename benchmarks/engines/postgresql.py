@@ -10,7 +10,7 @@ from psycopg import sql
 
 from api.settings import Settings
 from benchmarks.engines.engine import Row, told_by
-from domain.store.database import open_database
+from domain.store.factory import open_database
 from domain.store.postgres.dialect import translated
 from tests.support.postgres import server as postgres_server
 

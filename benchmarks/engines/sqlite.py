@@ -8,7 +8,7 @@ from pathlib import Path
 
 from api.settings import Settings
 from benchmarks.engines.engine import Row, told_by
-from domain.store.database import open_database
+from domain.store.factory import open_database
 
 VERSION = ("version", "SELECT sqlite_version()")
 SETTINGS = ("journal_mode", "synchronous", "page_size", "cache_size", "wal_autocheckpoint")

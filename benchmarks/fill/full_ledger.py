@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 from api.audit.event_reader import reading
 from api.http.row_formats import as_lines
+from api.service import Service
 from api.settings import Settings
-from api.wiring import Service, open_service
+from api.wiring import open_service
 from benchmarks.engines.engine import environment
 from benchmarks.servers.server_process import forget_peak, memory
 from domain.store.commit import head_of

@@ -13,8 +13,9 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from api.service import Service
 from api.settings import Settings
-from api.wiring import Service, open_service
+from api.wiring import open_service
 from benchmarks.fill.many_windows import Clock, Stream
 from benchmarks.scenarios.as_of_offers import GROUPS, PARTNERS, Offers, key
 from domain.access.partner import SetPartner

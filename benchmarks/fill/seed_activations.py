@@ -7,7 +7,7 @@ from uuid import UUID
 from msgspec import Raw
 
 from api.dependencies.authentication import digest_secret
-from api.wiring import Service
+from api.service import Service
 from benchmarks.fill.offers import offers
 from domain.access.partner import SetPartner
 from domain.access.token import CreateToken

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from api.http.problems import BATCH_PATH
+from api.http.paths import BATCH_PATH
 from api.settings import Settings
 from benchmarks.rivals.requests import OFFER_PATH, Batch, MerchantOffer, Partner, Reply, content_of, reply
 

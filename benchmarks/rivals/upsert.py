@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from api.http.problems import BATCH_PATH
+from api.http.paths import BATCH_PATH
 from api.settings import Settings
 from benchmarks.rivals.requests import OFFER_PATH, Batch, MerchantOffer, Partner, Reply, content_of, reply
 

@@ -6,7 +6,7 @@ from itertools import chain
 
 from api.audit.diff_routes import Asking, diff_document
 from api.http.as_of import Asked
-from api.wiring import Service
+from api.service import Service
 from benchmarks.fill.long_history import BUSY, Past
 from benchmarks.scenarios.as_of_offers import PARTNERS, key
 from benchmarks.scenarios.as_of_queries import FLAT, LIMIT, Question

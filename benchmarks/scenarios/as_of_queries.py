@@ -10,7 +10,7 @@ from uuid import UUID
 from api.http import pagination as cursors
 from api.http.as_of import PRESENT, Asked
 from api.offers.queries import AsOfPlace, count_document, find_offer, offer_page, then_of
-from api.wiring import Service
+from api.service import Service
 from benchmarks.clients.query_client import Ask
 from benchmarks.fill.long_history import BUSY, Past
 from benchmarks.scenarios.as_of_offers import PARTNERS, key

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import httpx2
 
 from api.dependencies.authentication import digest_secret
-from api.http.problems import BATCH_PATH
+from api.http.paths import BATCH_PATH
 from api.settings import Settings
 from api.wiring import open_service
 from benchmarks.engines.engine import Engine, environment

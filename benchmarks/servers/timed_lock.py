@@ -12,7 +12,7 @@ from api.cli.main import main
 from domain.store.cursor import Cursor
 from domain.store.postgres.dialect import PostgresDialect
 from domain.store.recorder import LedgerRecorder
-from domain.store.sqlite.connections import SQLITE
+from domain.store.sqlite.dialect import SQLITE
 from domain.values import Scope
 
 HELD_FILE = "BENCHMARK_HELD_FILE"

@@ -9,8 +9,8 @@ from msgspec import Struct
 from domain.ledgers.ledger import OfferLedger
 from domain.offers.offer import Offer
 from domain.refusals import Refused, UnknownPartner
-from domain.single_requests.group import Decided, PartnerTerms, decide_each, quota_of
-from domain.single_requests.quota import Quota, day_of
+from domain.single_requests.group import Decided, decide_each
+from domain.single_requests.quota import PartnerTerms, Quota, day_of, quota_of
 from domain.single_requests.request import SingleRequest
 from domain.store.commit import CommitContext
 from domain.store.cursor import Cursor

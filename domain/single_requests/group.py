@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import reduce
-from typing import Literal
 from uuid import UUID
 
 from msgspec import Struct
@@ -14,16 +13,8 @@ from domain.offers import offer as offers_of
 from domain.offers.images import Image
 from domain.offers.offer import ABSENT, Offer
 from domain.refusals import Refused, UnknownPartner, decided_or_refused
-from domain.single_requests.quota import Quota, daily_limit, require_quota
+from domain.single_requests.quota import PartnerTerms, Quota, quota_of, require_quota
 from domain.single_requests.request import Put, SingleRequest, Trace, TraceOutcome, decide
-
-
-class PartnerTerms(Struct, frozen=True):
-    """What limits a partner's single requests, and how many offers it has brought on their channel."""
-
-    rps: int
-    daily_quota: int | Literal["auto"]
-    offers: int
 
 
 class Decided(Struct, frozen=True):
@@ -41,10 +32,6 @@ class Decided(Struct, frozen=True):
         """Those that come with the events."""
         action = self.request.action
         return action.images if self.events and isinstance(action, Put) else ()
-
-
-def quota_of(terms: PartnerTerms, used: int) -> Quota:
-    return Quota(daily_limit(terms.daily_quota, terms.offers), used)
 
 
 def decide_each(

@@ -49,3 +49,15 @@ def day_of(now: datetime) -> int:
 def seconds_to_next_day(now: datetime) -> int:
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
     return math.ceil((midnight - now).total_seconds())
+
+
+class PartnerTerms(Struct, frozen=True):
+    """What limits a partner's single requests, and how many offers it has brought on their channel."""
+
+    rps: int
+    daily_quota: int | Literal["auto"]
+    offers: int
+
+
+def quota_of(terms: PartnerTerms, used: int) -> Quota:
+    return Quota(daily_limit(terms.daily_quota, terms.offers), used)

@@ -4,8 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
-from domain.store.cursor import Cursor
-from domain.store.dialect import Dialect
+from domain.store.cursor import Cursor, Dialect
 from domain.values import Scope
 
 SQLITE_PREFIX = "sqlite:///"
@@ -86,13 +85,3 @@ class Database(Protocol):
     def news(self) -> News: ...
 
     def close(self) -> None: ...
-
-
-def open_database(place: Place) -> Database:
-    if place.url.startswith(POSTGRES_PREFIXES):
-        from domain.store.postgres.connections import PostgresConnections  # noqa: PLC0415 - an extra
-
-        return PostgresConnections(place)
-    from domain.store.sqlite.connections import Connections  # noqa: PLC0415 - the same for all
-
-    return Connections(place.url.removeprefix(SQLITE_PREFIX))

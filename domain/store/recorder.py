@@ -26,7 +26,8 @@ from eventsourcing.utils import Environment, EnvType
 from domain.store.commit import CommitContext, StoredEntry, head_of
 from domain.store.commit_writer import CommitWriter
 from domain.store.cursor import Cursor
-from domain.store.database import Database, News, Place, open_database
+from domain.store.database import Database, News, Place
+from domain.store.factory import open_database
 from domain.store.records.events import some_of
 from domain.store.records.heartbeats import Heartbeats
 from domain.store.records.secrets import make_secrets

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from domain.events import OfferCreated, PartnerEvent, PartnerRegistered, PartnerSettingsChanged
 from domain.ledgers.ledger import Entry
-from domain.single_requests.group import PartnerTerms
+from domain.single_requests.quota import PartnerTerms
 from domain.store.cursor import Cursor
 from domain.store.mapper import decode_event
 from domain.values import Channel, PartnerSettings, partner_uid, recorded_text, to_microseconds

@@ -10,8 +10,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Self
 
-from domain.store.cursor import Cursor
-from domain.store.dialect import Dialect
+from domain.store.cursor import Cursor, Dialect
 from projections.projection import Projection
 
 SHADOW, RETIRED = "rebuilt_", "retired_"

@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 from domain.events import OfferCreated, OfferRestored, OfferUpdated
 from domain.ledgers.ledger import Entry, OfferLedger, StorageError
 from domain.store.commit import CommitContext, EventsDigest, chained, commit_digest, head_of
-from domain.store.cursor import Cursor
-from domain.store.dialect import Column, missing_indexes
+from domain.store.cursor import Column, Cursor, missing_indexes
 from domain.values import Watch, unwatched
 from projections.maintenance.table_diff import DIFFERENCES_SHOWN, Difference, differing_rows
 from projections.projection import Projection

@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.wiring import Service
+from api.service import Service
 from domain.values import Role
 from tests.support.calls.merchants import limit, put, uid_of
 from tests.support.calls.publishers import activate, redeem

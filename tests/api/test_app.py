@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from api.http.problems import BATCH_PATH, MEDIA_TYPE
+from api.http.paths import BATCH_PATH
+from api.http.problems import MEDIA_TYPE
 from api.intake.batch_schemas import BatchItem, BatchRequest, OfferData
-from api.wiring import Service
+from api.service import Service
 from domain.values import Role
 from tests.support.examples import batch, item, offer_data
 from tests.support.harness import Call, Caller, MakeToken

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from api.wiring import Service
+from api.service import Service
 from domain.access.partner import SetPartner
 from domain.values import Operation, Role
 from tests.browser.lacking import lacking

@@ -3,7 +3,7 @@
 from api.access.console_sessions import CONSOLE
 from api.console.rendering import COMPARE, DESK, OFFERS, PARTNERS, RUNS, TOKENS
 from api.console.time_travel import AS_OF_POSITION
-from api.wiring import Service
+from api.service import Service
 from domain.store.commit import head_of
 from domain.store.records.runs import RunFilter, select_runs
 from domain.values import Operation

@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 
 from api.console.rendering import SIGN_IN
-from api.wiring import Service
+from api.service import Service
 from tests.browser.axe import COLOURS, violations
 from tests.browser.pages import PAGES, PAGES_OF_ONE, REFUSALS, just_now, path_of
 from tests.browser.person import Person

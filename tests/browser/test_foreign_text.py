@@ -7,7 +7,7 @@ import pytest
 
 from api.access.console_sessions import CONSOLE
 from api.console.rendering import COMPARE, DESK, OFFERS, PARTNERS, RUNS, SIGN_IN, TOKENS
-from api.wiring import Service
+from api.service import Service
 from domain.access.partner import SetPartner
 from domain.redemption.activation import Activate
 from domain.redemption.activation_group import ActivationRequest

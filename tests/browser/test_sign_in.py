@@ -3,7 +3,7 @@
 from playwright.sync_api import expect
 
 from api.console.rendering import OFFERS, SIGN_IN
-from api.wiring import Service
+from api.service import Service
 from domain.access.token import RevokeToken
 from domain.values import Role
 from tests.browser.person import Person

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from api.console.rendering import DESK, OFFERS, RUNS, SIGN_IN, TOKENS
-from api.wiring import Service
+from api.service import Service
 from domain.redemption.activation import Activate
 from domain.redemption.activation_group import ActivationRequest
 from domain.values import Role

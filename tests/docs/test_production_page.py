@@ -6,8 +6,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from api.service import Service
 from api.settings import Settings
-from api.wiring import Service
 from tests.support.engine import only_postgres
 
 PAGE = (Path(__file__).parents[2] / "docs" / "production.md").read_text()

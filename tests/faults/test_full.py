@@ -19,8 +19,9 @@ import httpx2
 import psycopg
 import pytest
 
+from api.service import Service
 from api.settings import Settings
-from api.wiring import Service, open_service
+from api.wiring import open_service
 from domain.access.partner import SetPartner
 from domain.values import Channel, OfferKey
 from tests.support.engine import only_postgres, postgres_url

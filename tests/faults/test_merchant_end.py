@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import httpx2
 import pytest
 
+from api.service import Service
 from api.settings import Settings
-from api.wiring import Service, open_service
+from api.wiring import open_service
 from domain.access.partner import SetPartner
 from domain.single_requests.request import Trace, TraceOutcome
 from domain.store.records.traces import find_trace

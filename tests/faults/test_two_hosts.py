@@ -16,8 +16,9 @@ import psycopg
 import pytest
 
 from api.dependencies.authentication import digest_secret
+from api.service import Service
 from api.settings import Settings
-from api.wiring import Service, open_service
+from api.wiring import open_service
 from domain.access.partner import SetPartner
 from domain.access.token import CreateToken, RevokeToken
 from domain.store.database import STALLED_SECONDS

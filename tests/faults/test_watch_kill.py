@@ -20,8 +20,9 @@ import pytest
 
 from api.channels.drop_folder import DONE, QUIET_SECONDS
 from api.runs.report import file_report
+from api.service import Service
 from api.settings import Settings
-from api.wiring import Service, open_service
+from api.wiring import open_service
 from domain.runs.run import MAX_ATTEMPTS, OffersFile, RunState
 from projections.maintenance.verification import verify
 from tests.support.calls.merchants import uid_of

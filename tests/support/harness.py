@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import httpx2
 import msgspec
 
-from api.http.problems import BATCH_PATH
+from api.http.paths import BATCH_PATH
 from api.runs import execution as run_work
 from domain.events import OfferEvent
 from domain.ledgers.ledger import OfferLedger

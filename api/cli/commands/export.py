@@ -15,9 +15,10 @@ from api.export.datasets import Export, What, state_of
 from api.export.datasets import export as rows_of
 from api.export.files import STANDARD_OUTPUT, NotWhatFollows, Span
 from api.http.as_of import PRESENT, Asked
-from api.http.pages import told_of_head
+from api.http.pagination import told_of_head
 from api.http.row_formats import as_csv, as_lines
-from api.wiring import Service, open_service
+from api.service import Service
+from api.wiring import open_service
 from domain.refusals import UnknownPartner
 from projections.access.partners import list_partners
 from projections.audit.event_item import EventItem

@@ -12,7 +12,8 @@ from api.cli.local_runs import accept_batch_or_file, carry_out_here, require_par
 from api.cli.output import AsJson, fail, print_json, print_table, progress, say
 from api.runs.execution import FAILED, RunFailed
 from api.runs.report import file_report, told_counts
-from api.wiring import Service, open_service
+from api.service import Service
+from api.wiring import open_service
 from domain.runs.run import Batch, Run, RunState
 
 LINES_SHOWN = 20

@@ -9,7 +9,7 @@ from api.cli.option_types import a_file_to_make, a_state
 from api.cli.output import AsJson, asked_to_end, fail, print_json, progress, say, tell_differences
 from api.export.replay import replay as replay_to
 from api.http.as_of import PRESENT
-from api.http.pages import told_of_head
+from api.http.pagination import told_of_head
 from api.wiring import open_service
 
 

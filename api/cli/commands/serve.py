@@ -20,8 +20,9 @@ from api.dependencies.replica import require_its_standby
 from api.http import unbuilt_projections as not_built
 from api.runs.supervisor import RunDesk
 from api.server.shutdown import Leaving
+from api.service import Service
 from api.settings import Settings
-from api.wiring import Service, open_service
+from api.wiring import open_service
 from projections import projector
 
 SECONDS_TO_END_REQUESTS = 10

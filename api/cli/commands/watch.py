@@ -18,10 +18,11 @@ from msgspec import Struct
 from api.channels.drop_folder import DropFolder, FolderInUse, TakenFileChanged, open_folder
 from api.cli.local_runs import accept_offers_file, carry_out_here, require_partner
 from api.cli.output import AsJson, as_text, fail, print_json, say, until_interrupted
-from api.http.problems import problem_of
+from api.http.exception_handlers import problem_of
 from api.runs.execution import RunFailed
 from api.runs.report import file_report, refusal_report, told_counts
-from api.wiring import Service, open_service
+from api.service import Service
+from api.wiring import open_service
 from domain.ledgers.ledger import StorageError
 from domain.refusals import RunInProgress
 from domain.runs.file_reconciliation import read_name

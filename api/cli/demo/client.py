@@ -12,7 +12,7 @@ import msgspec
 from api.cli.demo import narration as telling
 from api.cli.demo.environment import PATIENCE_SECONDS, Reply, Stage
 from api.cli.demo.narration import LISTS, Call, Step
-from api.http.problems import BATCH_PATH, OFFERS_FILES_PATH, RUNS_PATH
+from api.http.paths import BATCH_PATH, OFFERS_FILES_PATH, RUNS_PATH
 from domain.runs.run import RunState
 from domain.single_requests.request import TraceOutcome
 from domain.values import Operation, Role, utc_text

@@ -10,7 +10,7 @@ from api.cli.demo.client import Day, NotAsTold, batch, merchant_offer, offer, of
 from api.cli.demo.environment import CantPlay, Stage, open_stage
 from api.cli.demo.narration import of_history, of_inventory, of_items, of_offers, tell_console, tell_end, tell_start
 from api.cli.output import AsJson, fail, print_json, until_interrupted
-from api.http.problems import MERCHANTS_PATH, RUNS_PATH
+from api.http.paths import MERCHANTS_PATH, RUNS_PATH
 from domain.runs.batch_reconciliation import RESUMED
 from domain.single_requests.request import TraceOutcome
 from domain.values import Operation, Role

@@ -19,9 +19,10 @@ from api.app import create_app
 from api.cli.local_user import cli_origin
 from api.console.rendering import SIGN_IN
 from api.dependencies.authentication import digest_secret
-from api.http.problems import BATCH_PATH
+from api.http.paths import BATCH_PATH
+from api.service import Service
 from api.settings import Settings
-from api.wiring import Service, open_service, utc_now
+from api.wiring import open_service, utc_now
 from domain.access.partner import SetPartner
 from domain.access.token import CreateToken
 from domain.store.database import SQLITE_PREFIX

@@ -20,7 +20,8 @@ from api.console.rendering import TOKENS, render
 from api.console.routing import ConsoleRoute
 from api.console.time_travel import Moment, read_moment
 from api.dependencies.authentication import digest_secret
-from api.http.problems import Problem, problem_of, validation_error
+from api.http.exception_handlers import problem_of
+from api.http.problems import Problem, validation_error
 from api.validation.field_errors import Complaint
 from domain.access.token import CreateToken, RevokeToken
 from domain.refusals import Refused

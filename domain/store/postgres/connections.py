@@ -13,9 +13,8 @@ from eventsourcing.persistence import OperationalError
 from psycopg import sql
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from domain.store.cursor import Cursor
+from domain.store.cursor import Cursor, MissingTable
 from domain.store.database import News, Place
-from domain.store.dialect import MissingTable
 from domain.store.errors import LockTimeout, OutcomeUnknown, Undone, library_error
 from domain.store.postgres.cursor import PostgresCursor
 from domain.store.postgres.dialect import LEDGER_VIEW, PostgresDialect, TextDumper

@@ -10,8 +10,7 @@ from psycopg.errors import LockNotAvailable
 from psycopg.rows import RowMaker
 from psycopg.types.string import StrDumper
 
-from domain.store.cursor import Cursor
-from domain.store.dialect import Column
+from domain.store.cursor import Column, Cursor
 from domain.store.errors import InUse
 from domain.store.postgres.locks import Locks
 from domain.values import Scope

@@ -4,8 +4,8 @@ import httpx2
 import pytest
 
 from api.dependencies.authentication import digest_secret
-from api.http.problems import BATCH_PATH
-from api.wiring import Service
+from api.http.paths import BATCH_PATH
+from api.service import Service
 from domain.access.token import CreateToken, RevokeToken
 from domain.values import Role, to_microseconds
 from tests.support.examples import KEY, batch, body, item

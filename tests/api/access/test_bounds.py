@@ -9,8 +9,8 @@ import pytest
 
 from api.http.problems import Problem
 from api.intake.batch import read_request
+from api.service import Service
 from api.validation.field_errors import MAX_COMPLAINTS, MAX_NAME_LENGTH
-from api.wiring import Service
 from domain.offers.content import digest
 from domain.runs.batch_reconciliation import InvalidItem
 from tests.support.examples import batch, body, item, judged, offer_data

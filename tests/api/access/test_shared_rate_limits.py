@@ -14,8 +14,8 @@ import pytest
 import redis as redis_client
 
 from api.access.rate_limits import RequestLimiter
+from api.service import Service
 from api.settings import Settings
-from api.wiring import Service
 from tests.support.calls.merchants import QUOTA_PATH, limit, put
 from tests.support.examples import PARTNER
 from tests.support.harness import Call, Caller, MakeToken

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from api.http.row_formats import CLOUD_EVENTS, CSV, LINES
-from api.wiring import Service
+from api.service import Service
 from domain.values import Operation, utc_text
 from tests.support.calls.merchants import delete, merchant_offer, put
 from tests.support.calls.paging import items_of, pages

@@ -11,8 +11,9 @@ import pytest
 
 from api.audit import stream_routes as audit_stream
 from api.server import ledger_watcher as lookout
+from api.service import Service
 from api.settings import Settings
-from api.wiring import Service, open_service
+from api.wiring import open_service
 from domain.access.token import RevokeToken
 from domain.store.postgres import notifications as postgres_news
 from domain.values import Operation, Role

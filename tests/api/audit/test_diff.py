@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from api.wiring import Service
+from api.service import Service
 from domain.values import Operation, Role, utc_text
 from tests.support.calls.merchants import delete, limit, merchant_offer, position, put
 from tests.support.calls.paging import items_of

@@ -12,7 +12,7 @@ from api.console.app import PARTS
 from api.console.page_context import FORM_TOKEN
 from api.console.rendering import OFFERS, SIGN_IN, SIGN_OUT, TOKENS
 from api.console.time_travel import AS_OF_POSITION
-from api.wiring import Service
+from api.service import Service
 from domain.store.commit import head_of
 from domain.values import Role
 from tests.browser.pages import PAGES, PAGES_OF_ONE, just_now, path_of

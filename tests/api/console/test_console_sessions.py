@@ -9,7 +9,7 @@ import pytest
 from api.access.console_sessions import COOKIE
 from api.console.rendering import OFFERS, SIGN_IN, SIGN_OUT
 from api.dependencies.authentication import digest_secret
-from api.wiring import Service
+from api.service import Service
 from domain.access.token import CreateToken, RevokeToken
 from domain.values import Role, to_microseconds
 from tests.support.calls.form_browser import Browsing

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from api.console.rendering import COMPARE, OFFERS, RUNS
-from api.wiring import Service
+from api.service import Service
 from domain.store.records.runs import RunFilter, select_runs
 from domain.values import Role
 from tests.support.calls.form_browser import Browsing

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from api.wiring import Service
+from api.service import Service
 from domain.access.partner import SetPartner
 from domain.runs.run import Progress
 from domain.values import Role

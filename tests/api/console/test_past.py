@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from api.wiring import Service
+from api.service import Service
 from domain.access.partner import SetPartner
 from domain.access.token import RevokeToken
 from domain.values import Role, utc_text

@@ -8,7 +8,7 @@ import pytest
 
 from api.http.ledger_position import LEDGER_POSITION
 from api.redemption.redemption_routes import REDEMPTIONS_PATH
-from api.wiring import Service
+from api.service import Service
 from domain.values import redemption_uid
 from tests.support.calls.merchants import QUOTA_PATH, delete, put
 from tests.support.calls.offers_files import record, send_file

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from api.wiring import Service
+from api.service import Service
 from domain.values import Role
 from tests.support.engine import only_postgres
 from tests.support.harness import Call, MakeToken

@@ -16,8 +16,9 @@ from api.dependencies import replica as standbys
 from api.dependencies.read_routing import Reads, answered_by_either
 from api.dependencies.replica import Standby, require_its_standby, standby_of
 from api.http.ledger_position import LEDGER_POSITION
+from api.service import Service
 from api.settings import Settings
-from api.wiring import Service, open_service
+from api.wiring import open_service
 from domain.access.partner import SetPartner
 from domain.access.token import RevokeToken
 from domain.ledgers.ledger import StorageError

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from api.export.files import ThereAlready
 from api.export.replay import Replayed, replay
 from api.http.as_of import PRESENT, Asked
-from api.wiring import Service
+from api.service import Service
 from domain.access.partner import SetPartner
 from domain.values import unwatched, utc_text
 from projections.maintenance.table_diff import Difference

@@ -5,9 +5,11 @@ from uuid import UUID, uuid4
 import httpx2
 import pytest
 
+from api.http.exception_handlers import problem_of
+from api.http.paths import BATCH_PATH, run_path
 from api.http.problem_schemas import ProblemReply
-from api.http.problems import BATCH_PATH, MEDIA_TYPE, problem_of, run_path
-from api.wiring import Service
+from api.http.problems import MEDIA_TYPE
+from api.service import Service
 from domain.ledgers.ledger import OutcomeUnknown
 from domain.values import Role
 from tests.support.examples import batch, body, item

@@ -8,7 +8,7 @@ import pytest
 from api.http import pagination as cursors
 from api.http.as_of import Asked
 from api.offers.queries import AsOfPlace
-from api.wiring import Service
+from api.service import Service
 from domain.values import Role, utc_text
 from projections.offers.inventory import OfferFilter
 from projections.redemption.windows_as_of import WindowFilter

@@ -11,9 +11,10 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from api.http.problems import BATCH_PATH, MEDIA_TYPE
+from api.http.paths import BATCH_PATH
+from api.http.problems import MEDIA_TYPE
+from api.service import Service
 from api.settings import Settings
-from api.wiring import Service
 from domain.store.records.compression import pack
 from tests.support.examples import batch, body, item
 from tests.support.harness import Caller, MakeToken

@@ -10,8 +10,8 @@ import httpx2
 import pytest
 
 from api.http.problems import MEDIA_TYPE
+from api.service import Service
 from api.settings import Settings
-from api.wiring import Service
 from domain.store.records.compression import pack
 from tests.support.examples import batch, body, item
 from tests.support.harness import Call, Caller, MakeToken

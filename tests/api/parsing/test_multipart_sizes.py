@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from api.parsing.multipart import SPARE_BYTES
+from api.service import Service
 from api.settings import Settings
-from api.wiring import Service
 from tests.support.calls.offers_files import (
     NAME,
     REPLAYED,

@@ -4,7 +4,7 @@ import pytest
 
 from api.runs import upload
 from api.runs.upload import Upload
-from api.wiring import Service
+from api.service import Service
 
 BLOCKS = [b"abc", b"", b"d" * 25, b"ef"]
 

@@ -6,8 +6,8 @@ import tracemalloc
 import pytest
 
 from api.parsing import strict_json
+from api.parsing.content_coding import MAX_PARTS
 from api.parsing.strict_json import MAX_VALUE_CHARACTERS, NotJson, TooLargeValue, read_envelope
-from api.runs.upload import MAX_PARTS
 from domain.store.records.compression import pack
 from tests.support.examples import batch, body, item
 from tests.support.harness import Caller

@@ -13,7 +13,7 @@ import pytest
 from api.parsing.json_body import MAX_BYTES
 from api.redemption.activation_batch_routes import LINES_PER_TRANSACTION, MAX_BATCH_BYTES, MAX_LINES
 from api.redemption.activation_routes import ACTIVATIONS_PATH
-from api.wiring import Service
+from api.service import Service
 from domain.ledgers.ledger import OfferLedger
 from domain.values import Role, utc_text
 from projections.maintenance.verification import verify

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from api.redemption.activation_routes import ACTIVATIONS_PATH
-from api.wiring import Service
+from api.service import Service
 from domain.access.partner import SetPartner
 from domain.values import Role, utc_text
 from projections.maintenance.verification import verify

@@ -14,7 +14,7 @@ import pytest
 from api.redemption import feed_routes as feed_route
 from api.redemption.activation_routes import ACTIVATIONS_PATH
 from api.redemption.redemption_routes import REDEMPTIONS_PATH
-from api.wiring import Service
+from api.service import Service
 from domain.ledgers.ledger import OfferLedger
 from domain.ledgers.redemption_ledger import RedemptionRequest
 from domain.redemption.redemption import Purchase

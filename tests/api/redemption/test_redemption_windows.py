@@ -10,7 +10,7 @@ import pytest
 
 from api.redemption.activation_routes import ACTIVATIONS_PATH
 from api.redemption.redemption_routes import REDEMPTIONS_PATH
-from api.wiring import Service
+from api.service import Service
 from domain.values import Role, utc_text
 from tests.support.calls.merchants import delete, limit, position, put, uid_of
 from tests.support.calls.paging import items_of, pages

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from api.redemption.redemption_routes import REDEMPTIONS_PATH
-from api.wiring import Service
+from api.service import Service
 from domain.events import Event, RedemptionEvent
 from domain.values import Role, redemption_uid, utc_text
 from projections.maintenance.verification import verify

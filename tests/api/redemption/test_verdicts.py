@@ -7,7 +7,7 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from api.wiring import Service
+from api.service import Service
 from domain.values import Role, redemption_uid, utc_text
 from projections.redemption import changed_verdicts
 from tests.support.calls import publishers as publishing

@@ -10,8 +10,8 @@ import httpx2
 import pytest
 
 from api.http.prefer import Waiting, waiting
+from api.service import Service
 from api.settings import Settings
-from api.wiring import Service
 from tests.support.calls.stalled_runs import LEASE_SECONDS, obstructed, run_path, slowed, wait_until_finished
 from tests.support.examples import batch, body, item
 from tests.support.harness import Call, Caller, Clock, MakeToken

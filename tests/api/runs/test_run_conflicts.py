@@ -9,8 +9,8 @@ import httpx2
 import pytest
 
 from api.http.problems import MEDIA_TYPE
+from api.service import Service
 from api.settings import Settings
-from api.wiring import Service
 from domain.access.partner import SetPartner
 from domain.refusals import RunNotYours
 from domain.runs.run import MAX_ATTEMPTS, Run

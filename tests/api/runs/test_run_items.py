@@ -6,7 +6,7 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from api.wiring import Service
+from api.service import Service
 from domain.store.records import run_outcomes
 from tests.support.calls.paging import items_of, pages
 from tests.support.calls.stalled_runs import accept_elsewhere, fail_elsewhere, run_path

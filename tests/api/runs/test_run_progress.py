@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 
+from api.service import Service
 from api.settings import Settings
-from api.wiring import Service
 from domain.ledgers.ledger import OfferLedger
 from domain.ledgers.run_ledger import RunLedger
 from domain.runs.run import Progress, Run

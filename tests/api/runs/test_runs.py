@@ -7,7 +7,7 @@ import httpx2
 import pytest
 
 from api.http.problems import MEDIA_TYPE
-from api.wiring import Service
+from api.service import Service
 from domain.runs.run import OUTCOMES
 from domain.values import Role
 from tests.support.calls.paging import items_of, pages

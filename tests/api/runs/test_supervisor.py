@@ -22,8 +22,8 @@ from api.runs.batch_process import Principal
 from api.runs.execution import RunFailed
 from api.runs.supervisor import RunDesk, by_helper
 from api.runs.upload import SMALL_BYTES
+from api.service import Service
 from api.validation.field_errors import Complaint
-from api.wiring import Service
 from domain.ledgers.ledger import StorageError
 from domain.ledgers.run_ledger import RunLedger
 from domain.refusals import (

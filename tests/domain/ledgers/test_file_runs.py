@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from api.wiring import Service
+from api.service import Service
 from domain.access.partner import SetPartner
 from domain.ledgers.ledger import OfferLedger
 from domain.ledgers.run_ledger import RunLedger

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from api.wiring import Service
+from api.service import Service
 from domain.ledgers.ledger import OfferLedger
 from domain.ledgers.run_ledger import RunLedger
 from domain.ledgers.single_request_ledger import TraceLedger

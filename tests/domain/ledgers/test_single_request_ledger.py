@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from api.wiring import Service
+from api.service import Service
 from domain.ledgers.ledger import OfferLedger
 from domain.ledgers.single_request_ledger import TraceLedger
 from domain.refusals import DailyQuotaExceeded, UnknownPartner

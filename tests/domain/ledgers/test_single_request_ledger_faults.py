@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from msgspec import Raw
 
-from api.wiring import Service
+from api.service import Service
 from domain.ledgers.ledger import Clash, OfferLedger
 from domain.ledgers.single_request_ledger import TraceLedger
 from domain.offers.content import SentContent, digest

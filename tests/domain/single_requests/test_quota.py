@@ -6,8 +6,7 @@ from typing import Literal
 import pytest
 
 from domain.refusals import DailyQuotaExceeded
-from domain.single_requests.group import PartnerTerms
-from domain.single_requests.quota import Quota, daily_limit, day_of, require_quota, seconds_to_next_day
+from domain.single_requests.quota import PartnerTerms, Quota, daily_limit, day_of, require_quota, seconds_to_next_day
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 

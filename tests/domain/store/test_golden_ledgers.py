@@ -11,13 +11,13 @@ from typing import Any
 import psycopg
 import pytest
 
+from api.service import Service
 from api.settings import Settings
-from api.wiring import Service, open_service
+from api.wiring import open_service
 from domain.runs.run import Counts, Progress
 from domain.single_requests.request import TraceOutcome
-from domain.store.cursor import Cursor
-from domain.store.database import open_database
-from domain.store.dialect import index_of
+from domain.store.cursor import Cursor, index_of
+from domain.store.factory import open_database
 from domain.store.migrations import carry_out, found_version, steps_from
 from domain.store.schema import SCHEMA_VERSION, TABLES
 from domain.values import Operation

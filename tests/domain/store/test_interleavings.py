@@ -19,7 +19,7 @@ from eventsourcing.persistence import StoredEvent
 
 from api.settings import Settings
 from domain.store.commit import CommitContext
-from domain.store.database import open_database
+from domain.store.factory import open_database
 from domain.store.recorder import LedgerRecorder
 from tests.support.engine import only_postgres
 

@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from api.service import Service
 from api.settings import Settings
-from api.wiring import Service, open_service
+from api.wiring import open_service
 from domain.store.cursor import Cursor
-from domain.store.database import Database, open_database
+from domain.store.database import Database
+from domain.store.factory import open_database
 from domain.store.migrations import STEPS, Step, carry_out, found_version, steps_from
 from domain.store.schema import SCHEMA_VERSION, SchemaMismatch
 from domain.values import Operation

@@ -17,7 +17,7 @@ from eventsourcing.tests.persistence import ApplicationRecorderTestCase
 from api.settings import Settings
 from domain.store.commit import CommitContext, head_of
 from domain.store.cursor import Cursor
-from domain.store.database import open_database
+from domain.store.factory import open_database
 from domain.store.recorder import LedgerRecorder
 from domain.store.schema import SchemaMismatch
 from domain.values import Origin, Source, to_microseconds

@@ -17,7 +17,7 @@ from api.audit.event_routes import writer
 from api.audit.event_schemas import EventItem as EventItemModel
 from api.audit.event_schemas import EventType
 from api.http.row_formats import CLOUD_EVENTS, CSV, LINES, as_lines, columns
-from api.wiring import Service
+from api.service import Service
 from domain.access.token import CreateToken, RevokeToken
 from domain.events import EVENT_TYPES, OfferEvent
 from domain.ledgers.ledger import OfferLedger

@@ -12,8 +12,7 @@ from domain.access.token import CreateToken, RevokeToken
 from domain.events import EVENT_TYPES, Event, FlightScheduled, OfferPaused
 from domain.ledgers.ledger import CommitKinds, Entry, OfferLedger
 from domain.store.commit import CommitContext, head_of
-from domain.store.cursor import Cursor
-from domain.store.dialect import Index, index_of
+from domain.store.cursor import Cursor, Index, index_of
 from domain.store.mapper import UnreadableEvent
 from domain.values import Channel, OfferKey, Role
 from projections.maintenance import rebuild as rebuilding

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.wiring import Service
+from api.service import Service
 from domain.store.commit import head_at, head_of
 from domain.values import Channel
 from projections.access.partners import list_partners, settings_at

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from api.audit.diff_routes import Asking, diff_document
 from api.http.as_of import Asked
 from api.offers.queries import count_document, find_offer, offer_page
-from api.wiring import Service
+from api.service import Service
 from domain.access.partner import SetPartner
 from domain.events import OfferActivated, OfferCreated, OfferEvent, OfferRestored, OfferUpdated
 from domain.offers.offer import STATUS_AFTER

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
-from api.wiring import Service
+from api.service import Service
 from domain.store.cursor import Cursor
 from projections.redemption.redemption_windows import activations
 from tests.support.engine import only_postgres

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from api.wiring import Service
+from api.service import Service
 from domain.access.partner import SetPartner
 from domain.ledgers.redemption_ledger import RedemptionRequest, Settled
 from domain.redemption.activation import Activate, Activation, WindowState

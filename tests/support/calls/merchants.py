@@ -7,8 +7,8 @@ from uuid import UUID
 
 import httpx2
 
-from api.http.problems import MERCHANTS_PATH
-from api.wiring import Service
+from api.http.paths import MERCHANTS_PATH
+from api.service import Service
 from domain.access.partner import SetPartner
 from domain.values import Channel, OfferKey
 from tests.support.examples import PARTNER

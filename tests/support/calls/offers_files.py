@@ -8,8 +8,8 @@ from uuid import uuid4
 
 import httpx2
 
-from api.http.problems import OFFERS_FILES_PATH
-from api.wiring import Service
+from api.http.paths import OFFERS_FILES_PATH
+from api.service import Service
 from domain.access.partner import SetPartner
 from domain.runs.file_reconciliation import read_name
 from domain.runs.run import OffersFile, Run, RunRequest

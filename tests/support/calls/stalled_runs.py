@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from api.runs.execution import FAILED
-from api.wiring import Service
+from api.service import Service
 from domain.ledgers.run_ledger import RunLedger
 from domain.runs.run import Batch, Run, RunRequest
 from domain.store.records.compression import pack

@@ -7,8 +7,9 @@ that begin with `SET`, `SELECT pg_catalog.set_config`, `--` or a backslash were 
 
 from uuid import uuid4
 
+from api.service import Service
 from api.settings import Settings
-from api.wiring import Service, open_service
+from api.wiring import open_service
 from domain.access.partner import SetPartner
 from domain.values import Channel, MissingFromFile, OfferKey, Operation
 from tests.support.examples import PARTNER, batch, item

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import httpx2
 
-from api.http.problems import MERCHANTS_PATH
+from api.http.paths import MERCHANTS_PATH
 from domain.access.partner import SetPartner
 from domain.events import OfferCreated, OfferDeleted, OfferRestored, OfferUpdated
 from domain.ledgers.ledger import OfferLedger

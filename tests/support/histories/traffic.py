@@ -10,7 +10,8 @@ from uuid import uuid4
 
 from hypothesis import strategies as st
 
-from api.wiring import Service, open_service
+from api.service import Service
+from api.wiring import open_service
 from domain.access.partner import SetPartner
 from domain.access.token import CreateToken, RevokeToken
 from domain.ledgers.redemption_ledger import RedemptionRequest

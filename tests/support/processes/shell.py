@@ -14,10 +14,10 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 from uuid import UUID
 
+from api.service import Service
 from api.settings import Settings
-from api.wiring import Service
 from domain.store.cursor import Cursor
-from domain.store.database import open_database
+from domain.store.factory import open_database
 from domain.values import Channel, OfferKey
 from tests.support.examples import PARTNER, batch, body, created, item
 from tests.support.harness import Caller, record

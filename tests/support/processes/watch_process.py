@@ -10,8 +10,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from api.channels.drop_folder import DONE, REFUSED, REPORT_SUFFIX, TAKEN
+from api.service import Service
 from api.settings import Settings
-from api.wiring import Service, open_service
+from api.wiring import open_service
 from domain.runs.run import Run, RunState
 from domain.store.records.runs import RunFilter, select_runs
 from projections.maintenance.verification import verify

@@ -7,7 +7,7 @@ import httpx2
 import pytest
 
 from api.http.problems import MEDIA_TYPE
-from api.wiring import Service
+from api.service import Service
 from domain.access.partner import SetPartner
 from tests.support.examples import PARTNER, batch, body, item
 from tests.support.harness import OPERATOR, Call, Caller, Clock, MakeToken

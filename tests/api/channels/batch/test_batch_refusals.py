@@ -10,7 +10,8 @@ from uuid import UUID, uuid4
 import httpx2
 import pytest
 
-from api.http.problems import BATCH_PATH, MEDIA_TYPE
+from api.http.paths import BATCH_PATH
+from api.http.problems import MEDIA_TYPE
 from api.parsing.strict_json import MAX_NESTING
 from api.settings import Settings
 from domain.values import Role

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import httpx2
 import pytest
 
-from api.wiring import Service
+from api.service import Service
 from domain.access.partner import SetPartner
 from domain.single_requests.request import TraceOutcome
 from domain.values import OfferKey

@@ -6,8 +6,8 @@ from itertools import permutations
 
 import pytest
 
-from api.http.problems import MERCHANTS_PATH
-from api.wiring import Service
+from api.http.paths import MERCHANTS_PATH
+from api.service import Service
 from tests.support.calls.merchants import (
     MERCHANT,
     OFFER,

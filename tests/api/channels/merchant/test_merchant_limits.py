@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from api.channels.merchant_routes import TRACES_PATH
-from api.wiring import Service
+from api.service import Service
 from domain.values import Role
 from tests.support.calls.merchants import QUOTA_PATH, delete, limit, offer_path, put, quota_of, trace_of, used
 from tests.support.harness import Call, Caller, MakeToken

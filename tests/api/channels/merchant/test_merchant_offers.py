@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from api.channels.merchant_routes import TRACES_PATH
-from api.wiring import Service, open_service
+from api.service import Service
+from api.wiring import open_service
 from domain.store.records.traces import find_trace
 from tests.support.calls.merchants import (
     IMAGE_URL,

@@ -8,8 +8,9 @@ from typing import Any
 import httpx2
 import pytest
 
+from api.service import Service
 from api.settings import Settings
-from api.wiring import Service, open_service
+from api.wiring import open_service
 from domain.events import OfferCreated
 from domain.single_requests.group import Decided
 from domain.single_requests.request import Delete, SingleRequest

@@ -8,8 +8,8 @@ import httpx2
 import pytest
 
 from api.http.problems import MEDIA_TYPE
+from api.service import Service
 from api.settings import Settings
-from api.wiring import Service
 from domain.values import Role
 from tests.support.calls.merchants import (
     MERCHANT,

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from api.service import Service
 from api.settings import Settings
-from api.wiring import Service
 from domain.values import Role
 from tests.support.calls.merchants import delete, limit, offer_of, position, put, told
 from tests.support.calls.offers_files import (

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from api.service import Service
 from api.settings import Settings
-from api.wiring import Service
 from projections.maintenance import verification
 from projections.maintenance.rebuild import rebuild
 from tests.support.calls.merchants import (

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from api.wiring import Service
+from api.service import Service
 from tests.support.calls.merchants import MERCHANT, limit, position, put
 from tests.support.calls.offers_files import (
     content,

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from api.http.problems import OFFERS_FILES_PATH
+from api.http.paths import OFFERS_FILES_PATH
 from api.parsing.strict_json import MAX_NESTING
+from api.service import Service
 from api.settings import Settings
-from api.wiring import Service
 from domain.store.records.compression import pack
 from domain.values import Role
 from tests.support.calls.merchants import limit, position

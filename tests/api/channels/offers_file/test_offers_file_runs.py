@@ -7,8 +7,8 @@ from typing import Any
 import httpx2
 import pytest
 
+from api.service import Service
 from api.settings import Settings
-from api.wiring import Service
 from domain.runs.run import OUTCOMES
 from tests.support.calls.merchants import MERCHANT, delete, history_of, limit, position, put
 from tests.support.calls.offers_files import (

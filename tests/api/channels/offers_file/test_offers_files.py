@@ -5,8 +5,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from api.intake.offers_file_schemas import OffersFileReply
-from api.wiring import Service
+from api.channels.offers_file_schemas import OffersFileReply
+from api.service import Service
 from domain.runs.run import OUTCOMES
 from domain.values import MissingFromFile
 from tests.support.calls.merchants import MERCHANT, delete, history_of, limit, offer_of, position, put

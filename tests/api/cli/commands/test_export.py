@@ -12,8 +12,8 @@ from typing import Any
 import duckdb
 import pytest
 
+from api.service import Service
 from api.settings import Settings
-from api.wiring import Service
 from domain.values import Operation, utc_text
 from tests.support.calls.merchants import limit, merchant_offer, put
 from tests.support.calls.publishers import activate, redeem

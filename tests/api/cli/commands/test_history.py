@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 
-from api.wiring import Service
+from api.service import Service
 from tests.support.examples import PARTNER
 from tests.support.harness import Caller
 from tests.support.processes.shell import (

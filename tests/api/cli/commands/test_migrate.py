@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from api.channels.drop_folder import TAKEN
+from api.service import Service
 from api.settings import Settings
-from api.wiring import Service, open_service
+from api.wiring import open_service
 from domain.store.cursor import Cursor
 from domain.store.migrations import Step
 from domain.store.schema import SCHEMA_VERSION
@@ -47,7 +48,7 @@ def found_in(file: Path) -> tuple[int, bool, int]:
 @pytest.fixture
 def older(settings: Settings, service: Service, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A ledger of the version before, from which a step of the tests' own leads on."""
-    monkeypatch.setattr("api.cli.commands.migrate.STEPS", (STEP,))
+    monkeypatch.setattr("api.cli.commands.maintenance.STEPS", (STEP,))
     run_batch(service.ledger, Operation.INSERT, [item("TP-1")])
     set_version(settings, OLDER)
     return settings.database
@@ -124,7 +125,7 @@ def test_a_failing_step_is_told_and_leaves_the_ledger_as_it_was(
     run: Run, older: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failing = Step(SCHEMA_VERSION, STEP.does, (*STEP.actions, "UPDATE nowhere SET x = 1"))
-    monkeypatch.setattr("api.cli.commands.migrate.STEPS", (failing,))
+    monkeypatch.setattr("api.cli.commands.maintenance.STEPS", (failing,))
     ended = run("migrate")
     assert (ended.exit_code, ended.stderr) == (1, "The ledger's storage can't be used: no such table: nowhere.\n")
     assert found_in(older) == BEFORE
@@ -136,7 +137,7 @@ def test_one_that_is_asked_to_end_leaves_the_ledger_as_it_was(
     def end(_tx: Cursor) -> None:
         signal.raise_signal(signal.SIGTERM)
 
-    monkeypatch.setattr("api.cli.commands.migrate.STEPS", (Step(SCHEMA_VERSION, STEP.does, (*STEP.actions, end)),))
+    monkeypatch.setattr("api.cli.commands.maintenance.STEPS", (Step(SCHEMA_VERSION, STEP.does, (*STEP.actions, end)),))
     assert run("migrate").exit_code == 128 + signal.SIGTERM
     assert found_in(older) == BEFORE
 

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from api.wiring import Service
+from api.service import Service
 from domain.ledgers.redemption_ledger import RedemptionRequest
 from domain.redemption.activation import Activate
 from domain.redemption.activation_group import ActivationRequest

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from api.channels.drop_folder import DONE, REFUSED, TAKEN
-from api.http.problems import OFFERS_FILES_PATH
+from api.http.paths import OFFERS_FILES_PATH
 from api.settings import Settings
 from tests.support.calls.merchants import MERCHANT
 from tests.support.examples import PARTNER, batch, body, item

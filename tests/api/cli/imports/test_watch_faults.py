@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from api.cli.commands.watch import process
+from api.service import Service
 from api.settings import Settings
-from api.wiring import Service
 from tests.support.engine import only_sqlite
 from tests.support.examples import PARTNER
 from tests.support.histories.offers_files import says

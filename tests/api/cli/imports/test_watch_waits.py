@@ -12,8 +12,9 @@ import pytest
 
 from api.channels.drop_folder import DONE, REFUSED, TAKEN
 from api.cli.local_runs import accept_offers_file
+from api.service import Service
 from api.settings import Settings
-from api.wiring import Service, open_service
+from api.wiring import open_service
 from domain.runs.run import MAX_ATTEMPTS, Run, RunState
 from projections.maintenance.verification import verify
 from tests.support.calls.merchants import put

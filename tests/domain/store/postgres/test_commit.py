@@ -10,8 +10,9 @@ import psycopg
 import pytest
 
 from domain.store.cursor import Cursor
-from domain.store.database import Place, open_database
+from domain.store.database import Place
 from domain.store.errors import OutcomeUnknown
+from domain.store.factory import open_database
 from tests.support.engine import only_postgres
 from tests.support.postgres.private_server import OwnPostgres
 

@@ -15,9 +15,9 @@ from pydantic import ValidationError
 
 from api.settings import Settings
 from domain.store.commit import head_of
-from domain.store.cursor import Cursor
-from domain.store.database import FEWEST_CONNECTIONS, Place, open_database
-from domain.store.dialect import index_of
+from domain.store.cursor import Cursor, index_of
+from domain.store.database import FEWEST_CONNECTIONS, Place
+from domain.store.factory import open_database
 from domain.store.postgres.dialect import translated
 from domain.store.recorder import LedgerRecorder
 from tests.support.engine import IS_POSTGRES, another_database, only_postgres

@@ -8,8 +8,9 @@ from eventsourcing.persistence import IntegrityError
 
 from api.settings import Settings
 from domain.store.cursor import Cursor
-from domain.store.database import Database, open_database
+from domain.store.database import Database
 from domain.store.errors import Undone
+from domain.store.factory import open_database
 from domain.store.postgres.cursor import FEW_ROWS, FEW_ROWS_FOR_A_TABLE
 from tests.support.engine import only_postgres
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from api.wiring import Service, open_service
+from api.service import Service
+from api.wiring import open_service
 from domain.access.partner import SetPartner
 from domain.ledgers.ledger import StorageError
 from domain.ledgers.single_request_ledger import Busy

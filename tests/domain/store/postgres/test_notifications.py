@@ -8,7 +8,8 @@ import pytest
 from eventsourcing.persistence import StoredEvent
 
 from api.settings import Settings
-from domain.store.database import News, open_database
+from domain.store.database import News
+from domain.store.factory import open_database
 from domain.store.postgres import notifications as postgres_news
 from domain.store.postgres.notifications import PostgresNews
 from domain.store.recorder import LedgerRecorder

@@ -1,1 +1,0 @@
-"""What do requests and replies look like?"""

@@ -1,0 +1,71 @@
+"""The SQL of SQLite."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from domain.store.cursor import Column, Cursor
+from domain.values import Scope
+
+
+class SqliteDialect:
+    live, temporary = "main.", "temp."
+
+    def among(self, values: Collection[Any]) -> tuple[str, Sequence[Any]]:
+        return f"IN ({','.join('?' * len(values))})", [*values]
+
+    def table_names(self, tx: Cursor) -> set[str]:
+        return {row["name"] for row in tx.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+    def columns(self, tx: Cursor, place: str, table: str) -> list[Column]:
+        told = 'SELECT name, type, "notnull", pk FROM pragma_table_info(?, ?) ORDER BY cid'
+        rows = tx.execute(told, (table, place.rstrip("."))).fetchall()
+        return [Column(row["name"], row["type"], bool(row["notnull"] or row["pk"])) for row in rows]
+
+    def index_statements(self, tx: Cursor, table: str) -> list[str]:
+        told = "SELECT sql FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL"
+        return [row["sql"] for row in tx.execute(told, (table,)).fetchall()]
+
+    def has_index(self, tx: Cursor, name: str) -> bool:
+        found = tx.execute("SELECT 1 FROM sqlite_master WHERE type = 'index' AND name = ?", (name,)).fetchone()
+        return found is not None
+
+    def rename_table(self, tx: Cursor, table: str, name: str) -> None:
+        tx.execute("PRAGMA legacy_alter_table = ON")
+        try:
+            tx.execute(f"ALTER TABLE {table} RENAME TO {name}")
+        finally:
+            tx.execute("PRAGMA legacy_alter_table = OFF")
+
+    def have_alone(self, _tx: Cursor, _tables: Sequence[str]) -> None:
+        """Readers see what was there when they began."""
+
+    def take_stock(self, _tx: Cursor, _tables: Sequence[str]) -> None:
+        """It does without."""
+
+    def take_turn(self, _tx: Cursor) -> None:
+        """It has been its turn from the start."""
+
+    def tell_news(self, _tx: Cursor) -> None:
+        """Nobody can listen."""
+
+    def busy(self, _tx: Cursor, _scopes: Collection[Scope]) -> set[Scope]:
+        return set()
+
+    def next_commit_ids(self, tx: Cursor, count: int) -> list[int]:
+        newest = tx.execute("SELECT coalesce(max(commit_id), 0) AS id FROM commits").fetchone()["id"]
+        return list(range(newest + 1, newest + 1 + count))
+
+
+SQLITE = SqliteDialect()
+LEDGER_VIEW = """
+    CREATE VIEW ledger AS
+    SELECT c.first_position + e.ordinal AS position,
+           strftime('%Y-%m-%dT%H:%M:%S', c.recorded_at / 1000000, 'unixepoch')
+               || printf('.%06dZ', c.recorded_at % 1000000) AS recorded_at,
+           e.topic AS type, lower(substr(hex(s.stream_uid), 1, 8) || '-' || substr(hex(s.stream_uid), 9, 4) || '-'
+               || substr(hex(s.stream_uid), 13, 4) || '-' || substr(hex(s.stream_uid), 17, 4) || '-'
+               || substr(hex(s.stream_uid), 21)) AS stream, e.version, c.partner, c.actor, c.source,
+           c.run_id, c.trace_id, CAST(e.state AS TEXT) AS state
+    FROM commits c JOIN events e USING (commit_id) JOIN streams s USING (stream_id)
+"""
+"""For people with a database shell."""
