@@ -4,10 +4,10 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Response
 
-from api.dependencies.authentication import Here
+from api.dependencies.authentication import ServiceDep
 from api.http.problems import Problem
 from domain.ledgers.ledger import StorageError
-from domain.store.commit import head_of
+from domain.store.commit import current_head
 
 router = APIRouter(tags=["health"], include_in_schema=False)
 
@@ -18,11 +18,11 @@ async def healthz() -> dict[str, str]:
 
 
 @router.get("/readyz")
-def readyz(service: Here, response: Response) -> dict[str, str | int]:
+def readyz(service: ServiceDep, response: Response) -> dict[str, str | int]:
     """Ready means: the ledger can be read."""
     try:
-        with service.ledger.recorder.reading() as tx:
-            position = head_of(tx).position
+        with service.ledger.recorder.read() as tx:
+            position = current_head(tx).position
     except StorageError:
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "not-ready", "The ledger can't be read.") from None
     response.headers["Cache-Control"] = "no-store"

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
-from api.dependencies.authentication import may
+from api.dependencies.authentication import require_roles
 from api.http.ledger_position import describe
 from api.http.problem_schemas import ProblemReply
 from api.http.query_params import no_parameters
@@ -53,7 +53,7 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
 
 
 def _openapi_router(app: FastAPI) -> APIRouter:
-    router = APIRouter(include_in_schema=False, dependencies=[Depends(may(*Role))])
+    router = APIRouter(include_in_schema=False, dependencies=[Depends(require_roles(*Role))])
 
     @router.get("/api/v1/openapi.json")
     def openapi(request: Request) -> dict[str, Any]:

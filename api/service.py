@@ -10,7 +10,7 @@ from domain.ledgers.activation_ledger import ActivationLedger
 from domain.ledgers.ledger import OfferLedger
 from domain.ledgers.redemption_ledger import RedemptionLedger
 from domain.ledgers.run_ledger import RunLedger
-from domain.ledgers.single_request_ledger import TraceLedger
+from domain.ledgers.single_request_ledger import SingleRequestLedger
 from domain.values import Clock
 
 
@@ -21,7 +21,7 @@ class Service(Struct, frozen=True):
     clock: Clock
     ledger: OfferLedger
     runs: RunLedger
-    traces: TraceLedger
+    single_requests: SingleRequestLedger
     activations: ActivationLedger
     redemptions: RedemptionLedger
     pseudonyms: Pseudonyms

@@ -15,7 +15,7 @@ from domain.store.database import (
     FEWEST_CONNECTIONS,
     POSTGRES_PREFIXES,
     SQLITE_PREFIX,
-    Place,
+    DatabaseLocation,
 )
 
 REDIS_URL = re.compile(r"(rediss?://[^/?#]+(/\d*)?|unix://[^/?#]*/[^?#]+)(\?[^#]*)?")
@@ -123,8 +123,8 @@ class Settings(BaseSettings):
     )
 
     @property
-    def place(self) -> Place:
-        return Place(self.database_url, self.database_schema, self.database_connections)
+    def database_location(self) -> DatabaseLocation:
+        return DatabaseLocation(self.database_url, self.database_schema, self.database_connections)
 
     @property
     def database(self) -> Path:

@@ -12,20 +12,22 @@ from api.access.pseudonyms import Pseudonyms
 from api.access.rate_limits import RequestLimiter
 from api.service import Service
 from api.settings import Settings
-from domain.ledgers.activation_ledger import ActivationLedger, Questions
+from domain.ledgers.activation_ledger import ActivationLedger, ActivationQueries
 from domain.ledgers.ledger import OfferLedger
 from domain.ledgers.redemption_ledger import RedemptionLedger
 from domain.ledgers.run_ledger import RunLedger
-from domain.ledgers.single_request_ledger import TraceLedger
+from domain.ledgers.single_request_ledger import SingleRequestLedger
 from domain.store.records.secrets import PSEUDONYMS, find_secret
 from domain.values import Clock
 from projections import projector
 from projections.access import partners
-from projections.offers import decision_state as known_offers
-from projections.offers.offer_as_of import offer_then
+from projections.offers import decision_state
+from projections.offers.offer_as_of import offer_as_of
 from projections.redemption import redemption_windows
 
-_QUESTIONS = Questions(offer_then, redemption_windows.offer_terms, partners.days_then, redemption_windows.activations)
+_QUESTIONS = ActivationQueries(
+    offer_as_of, redemption_windows.offer_terms, partners.window_days_at, redemption_windows.activations
+)
 
 
 def utc_now() -> datetime:
@@ -44,11 +46,11 @@ def open_service(
     limiter = RequestLimiter(settings.redis_url)
     # What is recorded by several processes is recorded by one clock.
     times = None if settings.is_shared and clock is utc_now else clock
-    ledger = OfferLedger(settings.place, times, projector.Projector(), known_offers.known_offers)
+    ledger = OfferLedger(settings.database_location, times, projector.Projector(), decision_state.known_offers)
     try:
         ledger.recorder.prepare_schema(projector.tables())
         runs = RunLedger(ledger, owner or _this_process(), timedelta(seconds=settings.lease_seconds))
-        traces = TraceLedger(ledger, known_offers.find_offers, partners.find_terms)
+        traces = SingleRequestLedger(ledger, decision_state.find_offers, partners.find_terms)
         activations = ActivationLedger(ledger, _QUESTIONS)
         redemptions = RedemptionLedger(ledger, _QUESTIONS)
         kept = _kept_secret(ledger)
@@ -62,7 +64,7 @@ def open_service(
 
 
 def _kept_secret(ledger: OfferLedger) -> bytes:
-    with ledger.recorder.reading() as tx:
+    with ledger.recorder.read() as tx:
         return find_secret(tx, PSEUDONYMS)
 
 

@@ -12,8 +12,7 @@ from benchmarks.engines.postgresql import postgresql
 from benchmarks.engines.sqlite import sqlite
 from benchmarks.reporting import plot, report
 from benchmarks.reporting.report import Report
-from benchmarks.scenarios import activations, as_of, batch, growth, put, rebuild, windows
-from benchmarks.scenarios import interference as beside
+from benchmarks.scenarios import activations, as_of, batch, growth, interference, put, rebuild, windows
 
 
 class Benchmark(Protocol):
@@ -30,7 +29,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "activations": activations,
     "as-of": as_of,
     "batch": batch,
-    "beside": beside,
+    "beside": interference,
     "growth": growth,
     "put": put,
     "rebuild": rebuild,

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from domain.values import Operation
 
-Request = TypeVar("Request")
-Decision = TypeVar("Decision")
+_Request = TypeVar("_Request")
+_Decision = TypeVar("_Decision")
 
 
 class Refused(Exception):  # noqa: N818 - a refusal is an answer, not an error of the program
@@ -27,7 +27,7 @@ def _again(kind: type[Refused], args: tuple[Any, ...], members: dict[str, Any]) 
     return refusal
 
 
-def decided_or_refused(decide: Callable[[Request], Decision], request: Request) -> Decision | Refused:
+def decided_or_refused(decide: Callable[[_Request], _Decision], request: _Request) -> _Decision | Refused:
     """What `decide` answers, or raises."""
     try:
         return decide(request)
@@ -78,7 +78,7 @@ class WindowDaysOutOfBounds(Refused):
         super().__init__(f"A redemption window has {least} to {most} days")
 
 
-class TimeAhead(Refused):
+class TimeInFuture(Refused):
     """A caller tells of what has not happened yet."""
 
     def __init__(self, field: str) -> None:
@@ -96,7 +96,7 @@ class OfferNotActivatable(Refused):
         super().__init__(f"The offer {why}")
 
 
-class FlightTaken(Refused):
+class FlightConflict(Refused):
     def __init__(self) -> None:
         super().__init__("A flight with other days starts at that time")
 
@@ -145,7 +145,7 @@ class TooManyFlights(Refused):
         super().__init__(f"An offer has {limit} flights at most")
 
 
-class RunNotYours(Refused):
+class LeaseLost(Refused):
     """A run is carried out by the owner of its lease alone, and only once."""
 
     def __init__(self, run_id: UUID) -> None:
@@ -153,7 +153,7 @@ class RunNotYours(Refused):
         self.run_id = run_id
 
 
-class TooManyPerSecond(Refused):
+class RateLimitExceeded(Refused):
     """The partner sends single requests faster than agreed."""
 
     def __init__(self, limit: int, seconds_to_wait: int) -> None:
@@ -170,7 +170,7 @@ class DailyQuotaExceeded(Refused):
         self.seconds_to_next_day = seconds_to_next_day
 
 
-class NoSlotLeft(Refused):
+class RunLimitReached(Refused):
     """The partner's runs of this operation are used up for this calendar window."""
 
     def __init__(self, operation: Operation, limit: int, unit: str, seconds_to_next_window: int) -> None:

@@ -13,7 +13,7 @@ from msgspec import Struct
 Clock = Callable[[], datetime]
 """Tells the present moment, timezone-aware, in UTC."""
 
-Watch = Callable[[int, int], None]
+ProgressCallback = Callable[[int, int], None]
 """Is told how much of how much is done."""
 
 MAX_ID_LENGTH = 256
@@ -118,7 +118,7 @@ class Origin(NamedTuple):
     source: Source
 
 
-def unwatched(_done: int, _total: int) -> None:
+def no_progress(_done: int, _total: int) -> None:
     """The Watch of those who only want the result."""
 
 

@@ -14,7 +14,7 @@ MAX_PAGE_BYTES = 16 * 1024 * 1024
 """A page that has reached this ends: contents are stored once, images above all, but each reader gets all of them."""
 
 
-def in_rounds(entries: Sequence[Entry]) -> list[list[Entry]]:
+def in_batches(entries: Sequence[Entry]) -> list[list[Entry]]:
     """In each round no two are of the same stream, so it makes no difference which comes first; the rounds follow each other."""
     if len({entry.stream_id for entry in entries}) == len(entries):
         return [list(entries)] if entries else []  # as in nearly every batch

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from domain.events import Event
 from domain.ledgers.ledger import CommitKinds, Entry, Gathered, OfferLedger
-from domain.store.commit import head_of
+from domain.store.commit import current_head
 from domain.store.cursor import Cursor
 from projections.access import partners, tokens
 from projections.audit import event_types
@@ -54,7 +54,7 @@ class Projector:
         return [projection for projection in PROJECTIONS if projection.name not in self._unseen]
 
 
-class Replay:
+class ProjectionReplay:
     """Tells projections again what was recorded, some of it at a time, in the order of the ledger."""
 
     def __init__(self, projections: Sequence[Projection] = PROJECTIONS) -> None:
@@ -122,15 +122,15 @@ class ProjectionStatus(Struct, frozen=True):
 
 
 def status(ledger: OfferLedger) -> ProjectionStatus:
-    with ledger.recorder.reading() as tx:
+    with ledger.recorder.read() as tx:
         built = tx.dialect.table_names(tx)
         sizes = [ProjectionSize(p.name, _count(tx, p.name) if p.name in built else None) for p in PROJECTIONS]
-        return ProjectionStatus(head_of(tx).position, sizes)
+        return ProjectionStatus(current_head(tx).position, sizes)
 
 
 def not_built(ledger: OfferLedger) -> list[str]:
     """Projections that have no table yet: they were added to this program after the ledger was made."""
-    with ledger.recorder.reading() as tx:
+    with ledger.recorder.read() as tx:
         built = tx.dialect.table_names(tx)
     return [projection.name for projection in PROJECTIONS if projection.name not in built]
 

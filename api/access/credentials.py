@@ -10,7 +10,7 @@ MAX_LIMIT = 10**9
 """No setting that counts something can be larger."""
 DEFAULT_REQUESTS_PER_MINUTE = 600
 MAX_TOKEN_NAME = 64
-SECRET_BYTES = 32
+TOKEN_BYTES = 32
 
 
 def is_partner_name(name: str) -> bool:
@@ -23,4 +23,4 @@ def is_token_name(name: str) -> bool:
 
 def new_secret() -> str:
     """Nobody can guess it, and nobody is told it twice."""
-    return secrets.token_urlsafe(SECRET_BYTES)
+    return secrets.token_urlsafe(TOKEN_BYTES)

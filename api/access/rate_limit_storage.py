@@ -11,12 +11,12 @@ from limits.storage import MemoryStorage, RedisStorage
 from limits.strategies import MovingWindowRateLimiter
 
 KEY_PREFIX = "offer-ledger"
-PATIENCE_SECONDS = 0.25
-RETRY_SECONDS = 5.0
+REDIS_TIMEOUT_SECONDS = 0.25
+REDIS_RETRY_SECONDS = 5.0
 
 logger = logging.getLogger("offer_ledger")
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 class RequestCounts:
@@ -35,7 +35,7 @@ class RequestCounts:
     def asks_redis(self) -> bool:
         return self._redis is not None and not self._is_out
 
-    def ask(self, question: Callable[[MovingWindowRateLimiter], T]) -> T:
+    def ask(self, question: Callable[[MovingWindowRateLimiter], _T]) -> _T:
         if self._redis and not self._is_out:
             try:
                 return question(self._redis)
@@ -76,6 +76,6 @@ class RequestCounts:
 def _redis(url: str) -> MovingWindowRateLimiter:
     """Connects when it is asked. What the URL says of timeouts comes before what is said here."""
     storage = RedisStorage(
-        url, key_prefix=KEY_PREFIX, socket_connect_timeout=PATIENCE_SECONDS, socket_timeout=PATIENCE_SECONDS
+        url, key_prefix=KEY_PREFIX, socket_connect_timeout=REDIS_TIMEOUT_SECONDS, socket_timeout=REDIS_TIMEOUT_SECONDS
     )
     return MovingWindowRateLimiter(storage)

@@ -7,10 +7,10 @@ from typing import NamedTuple
 from limits import RateLimitItem, RateLimitItemPerMinute, RateLimitItemPerSecond
 from limits.strategies import MovingWindowRateLimiter
 
-from api.access.rate_limit_storage import RETRY_SECONDS, RequestCounts
+from api.access.rate_limit_storage import REDIS_RETRY_SECONDS, RequestCounts
 
 
-class Pace(NamedTuple):
+class RateStatus(NamedTuple):
     """How a request stands with a limit: how many more may follow it; how long to wait if it was one too many."""
 
     remaining: int
@@ -20,7 +20,7 @@ class Pace(NamedTuple):
 class RequestLimiter:
     """A limit of 0 is none."""
 
-    def __init__(self, redis_url: str | None = None, retry_seconds: float = RETRY_SECONDS) -> None:
+    def __init__(self, redis_url: str | None = None, retry_seconds: float = REDIS_RETRY_SECONDS) -> None:
         self._counts = RequestCounts(redis_url, retry_seconds)
 
     @property
@@ -35,10 +35,10 @@ class RequestLimiter:
         limit = RateLimitItemPerMinute(requests_per_minute)
         return self._counts.ask(lambda counts: _hit(counts, limit, token_name))
 
-    def pace(self, partner: str, requests_per_second: int) -> Pace:
+    def pace(self, partner: str, requests_per_second: int) -> RateStatus:
         """Counts a single request of a partner."""
         if not requests_per_second:
-            return Pace(0, None)
+            return RateStatus(0, None)
         limit = RateLimitItemPerSecond(requests_per_second)
         return self._counts.ask(lambda counts: _pace(counts, limit, partner))
 
@@ -60,6 +60,6 @@ def _hit(counts: MovingWindowRateLimiter, limit: RateLimitItem, name: str) -> in
     return max(1, math.ceil(reset - time.time()))
 
 
-def _pace(counts: MovingWindowRateLimiter, limit: RateLimitItem, name: str) -> Pace:
+def _pace(counts: MovingWindowRateLimiter, limit: RateLimitItem, name: str) -> RateStatus:
     seconds = _hit(counts, limit, name)
-    return Pace(counts.get_window_stats(limit, name).remaining if seconds is None else 0, seconds)
+    return RateStatus(counts.get_window_stats(limit, name).remaining if seconds is None else 0, seconds)

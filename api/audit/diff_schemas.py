@@ -6,14 +6,14 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from api.audit.event_schemas import Change, Source
-from api.http.query_params import Page, Position, Word
+from api.audit.event_schemas import Change, SourceName
+from api.http.query_params import PageParams, Position, Word
 from api.validation.times import Time
 
-Status = Literal["active", "paused", "deleted"]
+StatusName = Literal["active", "paused", "deleted"]
 
 
-class DiffQuery(Page):
+class DiffQuery(PageParams):
     """The earlier state by one of the two, the later one by one of the two, or the present one."""
 
     from_: Annotated[Time | None, Field(alias="from", description="A recorded time")] = None
@@ -23,8 +23,8 @@ class DiffQuery(Page):
     partner: Word | None = None
 
 
-class State(BaseModel):
-    status: Status
+class DiffState(BaseModel):
+    status: StatusName
     version: int
 
 
@@ -36,7 +36,7 @@ class Cause(BaseModel):
     type: str
     recordedAt: datetime
     actor: str
-    source: Source
+    source: SourceName
     runId: UUID | None
     traceId: str | None
     cause: Literal["absent-from-synchronize", "absent-from-file"] | None
@@ -51,13 +51,13 @@ class NetChange(BaseModel):
     merchantId: str | None
     externalId: str
     kinds: list[Literal["created", "updated", "paused", "resumed", "deleted", "restored"]]
-    before: State | None
-    after: State
+    before: DiffState | None
+    after: DiffState
     causes: list[Cause]
     changes: list[Change]
 
 
-class Counts(BaseModel):
+class DiffCounts(BaseModel):
     """An offer may be counted in several; `transient`: created and deleted in between, and not listed."""
 
     created: int
@@ -81,6 +81,6 @@ class Diff(BaseModel):
 
     from_: Annotated[Bound, Field(alias="from")]
     to: Bound
-    counts: Counts
+    counts: DiffCounts
     items: list[NetChange]
     nextCursor: str | None

@@ -3,33 +3,33 @@
 import sys
 from collections.abc import Iterator
 
-from domain.ledgers.ledger import Snapshots
-from domain.store.commit import head_of
-from domain.values import Watch, unwatched
+from domain.ledgers.ledger import LedgerReader
+from domain.store.commit import current_head
+from domain.values import ProgressCallback, no_progress
 from projections.audit import event_list
-from projections.audit.event_item import EventItem
+from projections.audit.event_item import EventView
 from projections.audit.event_list import EventFilter
 
 ITEMS_PER_READ = 500
 
 
-def reading(
-    ledger: Snapshots,
+def read_events(
+    ledger: LedgerReader,
     wanted: EventFilter,
     after: int,
     limit: int | None = None,
     until: int | None = None,
-    watch: Watch = unwatched,
-) -> Iterator[list[EventItem]]:
+    watch: ProgressCallback = no_progress,
+) -> Iterator[list[EventView]]:
     """All that match until a position, or now, or as many as `limit`. Each bit is of a snapshot of its own."""
     if until is None:
-        with ledger.reading() as tx:
-            until = head_of(tx).position
+        with ledger.read() as tx:
+            until = current_head(tx).position
     remaining = sys.maxsize if limit is None else limit
     following: int | None = after
     while following is not None and remaining:
         watch(following, until)
-        with ledger.reading() as tx:
+        with ledger.read() as tx:
             page = event_list.page(tx, wanted, following, min(remaining, ITEMS_PER_READ), until)
         yield page.items
         following = page.next_after

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.http.query_params import Limit, Page, Position, Word
+from api.http.query_params import Limit, PageParams, Position, Word
 from api.validation.field_types import Uid
 from api.validation.times import Time
 
@@ -27,7 +27,7 @@ EventType = Literal[
     "RedemptionRefused",
     "RedemptionReversed",
 ]
-Source = Literal["custom", "merchant", "file", "publisher", "console", "cli"]
+SourceName = Literal["custom", "merchant", "file", "publisher", "console", "cli"]
 
 
 class EventQuery(BaseModel):
@@ -46,7 +46,7 @@ class EventQuery(BaseModel):
     afterPosition: Annotated[Position | None, Field(description="Only what stands after it in the ledger")] = None
 
 
-class EventListQuery(EventQuery, Page):
+class EventListQuery(EventQuery, PageParams):
     from_: Annotated[Time | None, Field(alias="from", description="Recorded then or later")] = None
     to: Annotated[Time | None, Field(description="Recorded before")] = None
     limit: Annotated[Limit | None, Field(description="100 if not given; a stream has no limit then")] = None  # type: ignore[assignment]
@@ -70,7 +70,7 @@ class EventItem(BaseModel):
     partner: str | None
     recordedAt: datetime
     actor: str
-    source: Source
+    source: SourceName
     runId: UUID | None
     traceId: str | None
     cause: Literal["absent-from-synchronize", "absent-from-file"] | None

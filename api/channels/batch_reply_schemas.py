@@ -13,7 +13,7 @@ class ItemReply(BaseModel):
     messages: list[str]
 
 
-class Counts(BaseModel):
+class BatchReplyCounts(BaseModel):
     created: int
     updated: int
     unchanged: int
@@ -29,7 +29,7 @@ class BatchData(BaseModel):
     notChangedOffers: list[ItemReply]
     pausedOffers: list[ItemReply]
     failedOffers: list[ItemReply]
-    counts: Counts
+    counts: BatchReplyCounts
 
 
 class AcceptedData(BaseModel):

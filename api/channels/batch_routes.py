@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from api.channels.batch_replies import ALL_FAILED, accepted_reply, finished_reply
 from api.channels.batch_reply_schemas import AcceptedReply, BatchReply
-from api.dependencies.authentication import Here, may
+from api.dependencies.authentication import ServiceDep, require_roles
 from api.http.content_negotiation import content_coding, require_json
 from api.http.paths import BATCH_PATH
 from api.http.problem_schemas import BODY_PROBLEMS, PROBLEM, PROBLEMS
@@ -16,7 +16,7 @@ from api.http.query_params import no_parameters
 from api.intake.batch_schemas import BatchRequest
 from api.parsing.content_coding import CODINGS
 from api.parsing.json_body import takes
-from api.runs.acceptance import Sender
+from api.runs.acceptance import RunSender
 from api.runs.submission import PREFER, Replies, answer_with_run, receive_body
 from api.runs.upload import Upload
 from domain.runs.run import Run
@@ -24,7 +24,7 @@ from domain.store.cursor import Cursor
 from domain.values import Origin, Role, Source
 from projections.access.tokens import Caller
 
-MaySend = Annotated[Caller, Depends(may(Role.PARTNER))]
+MaySend = Annotated[Caller, Depends(require_roles(Role.PARTNER))]
 
 router = APIRouter(tags=["batch"], responses=PROBLEMS)
 
@@ -39,7 +39,7 @@ router = APIRouter(tags=["batch"], responses=PROBLEMS)
     },
     openapi_extra={**takes(BatchRequest), "parameters": [PREFER]},
 )
-async def send_batch(request: Request, service: Here, caller: MaySend) -> Response:
+async def send_batch(request: Request, service: ServiceDep, caller: MaySend) -> Response:
     """Synchronize: the offers of this batch are all that shall be active. Insert: only they are touched.
 
     The batch is carried out whether or not anybody waits for it."""
@@ -49,9 +49,9 @@ async def send_batch(request: Request, service: Here, caller: MaySend) -> Respon
     max_bytes = service.settings.max_body_bytes
     upload = Upload(service.runs, coding, max_bytes)
 
-    async def receive() -> Sender:
+    async def receive() -> RunSender:
         await receive_body(request, upload, request.stream(), max_bytes)
-        return Sender(caller.partner or "", Origin(caller.name, Source.CUSTOM))
+        return RunSender(caller.partner or "", Origin(caller.name, Source.CUSTOM))
 
     return await answer_with_run(request, service, upload, receive, Replies(accepted_reply, _completed))
 

@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from api.channels.file_completeness import FileLooks, fingerprint, tells_writers
+from api.channels.file_completeness import CompletenessChecker, fingerprint, tells_writers
 
 QUIET_SECONDS = 2.0
 """For how long a file must have been as it is, when nobody has it open for writing."""
@@ -19,9 +19,9 @@ UNSEEN_QUIET_SECONDS = 30.0
 """The same where the system does not tell who has it open."""
 HELD_BACK_SECONDS = 60.0
 """For how long a file that is not complete and does not change keeps those that come after it waiting."""
-TAKEN = ".taken"
-DONE = "done"
-REFUSED = "refused"
+TAKEN_FOLDER = ".taken"
+DONE_FOLDER = "done"
+REFUSED_FOLDER = "refused"
 REPORT_SUFFIX = ".report.json"
 LONGEST_SUFFIX = 16
 """What stands behind the last dot of a name and is longer is no suffix."""
@@ -56,20 +56,20 @@ def open_folder(
     only the system there knows.
 
     Raises FolderInUse, or OSError for a directory that can't be used."""
-    for name in (DONE, REFUSED, TAKEN):
+    for name in (DONE_FOLDER, REFUSED_FOLDER, TAKEN_FOLDER):
         (directory / name).mkdir(exist_ok=True)
         if (directory / name).stat().st_dev != directory.stat().st_dev:
             # Files are renamed into it, which would fail when the first one has been processed.
             raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), str(directory / name))
-    lock = os.open(directory / TAKEN / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    lock = os.open(directory / TAKEN_FOLDER / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise FolderInUse(directory) from None
-        if not tells_writers(directory / TAKEN):
+        if not tells_writers(directory / TAKEN_FOLDER):
             quiet_seconds = unseen_quiet_seconds
-        yield DropFolder(directory, order, FileLooks(quiet_seconds, unseen_quiet_seconds))
+        yield DropFolder(directory, order, CompletenessChecker(quiet_seconds, unseen_quiet_seconds))
     finally:
         os.close(lock)
 
@@ -77,9 +77,9 @@ def open_folder(
 class DropFolder:
     """A directory that others put files into."""
 
-    def __init__(self, directory: Path, order: Order, looks: FileLooks) -> None:
+    def __init__(self, directory: Path, order: Order, looks: CompletenessChecker) -> None:
         self._directory = directory
-        self._taken = directory / TAKEN
+        self._taken = directory / TAKEN_FOLDER
         self._order = order
         self._looks = looks
         self._answered: Path | None = None
@@ -96,7 +96,7 @@ class DropFolder:
         Raises TakenFileChanged if it is not what was processed: then it stays taken."""
         if taken != self._answered or not self._looks.is_complete(taken):
             raise TakenFileChanged(taken)
-        folder = self._directory / (DONE if done else REFUSED)
+        folder = self._directory / (DONE_FOLDER if done else REFUSED_FOLDER)
         place = _place_for(taken, folder)
         # The report comes first: who dies before the file is moved processes it again, and finds the same place.
         _write(_report_of(place), report)
@@ -109,7 +109,7 @@ class DropFolder:
 
     def _find(self) -> Path | None:
         paths = sorted(
-            self._looks.look([self._taken, self._directory]),
+            self._looks.scan([self._taken, self._directory]),
             key=lambda path: (self._order(path.name), os.fsencode(path.name)),
         )
         for path in paths:

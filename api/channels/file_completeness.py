@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 TEMPORARY_SUFFIXES = (".tmp", ".part", ".partial", ".filepart", ".crdownload", "~")
-NOT_AS_SEEN = (errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.ESTALE)
+CHANGED = (errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.ESTALE)
 """How opening a file fails that was removed, or replaced by something else, since it was looked at."""
 
 logger = logging.getLogger("offer_ledger")
@@ -29,7 +29,7 @@ class Fingerprint(NamedTuple):
     modified_ns: int
 
 
-class _Sighting(NamedTuple):
+class _Observation(NamedTuple):
     fingerprint: Fingerprint
     since: float
 
@@ -42,7 +42,7 @@ class _Writers(Enum):
     UNTOLD = auto()
 
 
-class FileLooks:
+class CompletenessChecker:
     """Looks at files again and again: only one that is the same at two looks can be complete."""
 
     def __init__(self, quiet_seconds: float, unseen_quiet_seconds: float) -> None:
@@ -50,10 +50,10 @@ class FileLooks:
         self._quiet_seconds = quiet_seconds
         self._unseen_quiet_seconds = unseen_quiet_seconds
         self._looked_at = 0.0
-        self._sightings: dict[Path, _Sighting] = {}
+        self._sightings: dict[Path, _Observation] = {}
         self._unreadable: set[Path] = set()
 
-    def look(self, folders: Iterable[Path]) -> list[Path]:
+    def scan(self, folders: Iterable[Path]) -> list[Path]:
         """The regular files that lie there and have their final names."""
         began = time.monotonic()
         found = {path: fingerprint(path) for folder in folders for path in _named_as_files(folder)}
@@ -63,7 +63,7 @@ class FileLooks:
         for path, now in found.items():
             if now:
                 before = self._sightings.get(path)
-                seen[path] = before if before and before.fingerprint == now else _Sighting(now, ended)
+                seen[path] = before if before and before.fingerprint == now else _Observation(now, ended)
         self._looked_at = began
         self._sightings = seen
         self._unreadable &= seen.keys()
@@ -107,7 +107,7 @@ class FileLooks:
                 logger.warning("%a can't be read, so it stays where it is until it can", str(path))
             return None
         except OSError as error:
-            if error.errno in NOT_AS_SEEN:
+            if error.errno in CHANGED:
                 return None
             raise
 

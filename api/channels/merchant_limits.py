@@ -2,17 +2,17 @@
 
 from datetime import datetime
 
-from api.access.rate_limits import Pace
-from domain.refusals import TooManyPerSecond
+from api.access.rate_limits import RateStatus
+from domain.refusals import RateLimitExceeded
 from domain.single_requests.quota import PartnerTerms, Quota, seconds_to_next_day
 
 SECONDS_PER_DAY = 86_400
 
 
-def require_pace(pace: Pace, rps: int) -> None:
+def require_rate(pace: RateStatus, rps: int) -> None:
     """Raises TooManyPerSecond."""
     if pace.seconds_to_wait is not None:
-        raise TooManyPerSecond(rps, pace.seconds_to_wait)
+        raise RateLimitExceeded(rps, pace.seconds_to_wait)
 
 
 def limit_headers(terms: PartnerTerms, remaining: int, quota: Quota, now: datetime) -> dict[str, str]:

@@ -4,9 +4,9 @@ from functools import partial
 
 from anyio import CapacityLimiter
 
-from api.http.ledger_position import Written, with_position
+from api.http.ledger_position import Committed, with_position
 from api.server.group_commit import GroupCommit
-from domain.ledgers.single_request_ledger import Busy, Result, TraceLedger
+from domain.ledgers.single_request_ledger import Busy, SingleRequestLedger, SingleRequestResult
 from domain.single_requests.request import SingleRequest
 from domain.values import Scope
 
@@ -14,23 +14,25 @@ WAITING_THREADS = 2
 """Each takes a connection for as long as it waits."""
 
 
-class SingleRequests:
+class MerchantQueue:
     """Lives in the event loop of a server."""
 
-    def __init__(self, traces: TraceLedger) -> None:
+    def __init__(self, traces: SingleRequestLedger) -> None:
         self._traces = traces
-        self._all = GroupCommit[SingleRequest, Written[Result | Busy]](with_position(traces.ledger, traces.carry_out))
-        self._waiting: dict[Scope, GroupCommit[SingleRequest, Written[Result]]] = {}
+        self._all = GroupCommit[SingleRequest, Committed[SingleRequestResult | Busy]](
+            with_position(traces.ledger, traces.execute)
+        )
+        self._waiting: dict[Scope, GroupCommit[SingleRequest, Committed[SingleRequestResult]]] = {}
         self._threads = CapacityLimiter(WAITING_THREADS)
 
-    async def submit(self, request: SingleRequest) -> Written[Result]:
+    async def submit(self, request: SingleRequest) -> Committed[SingleRequestResult]:
         """The request's result, when it is durable."""
         written = await self._all.submit(request)
         result = written.result
         if not isinstance(result, Busy):
-            return Written(result, written.position)
+            return Committed(result, written.position)
         if result.scope not in self._waiting:
-            work = with_position(self._traces.ledger, partial(self._traces.carry_out_after, result.scope))
+            work = with_position(self._traces.ledger, partial(self._traces.execute_after, result.scope))
             self._waiting[result.scope] = GroupCommit(work, self._threads)
         lane = self._waiting[result.scope]
         try:

@@ -16,13 +16,13 @@ from msgspec import Struct
 from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.requests import ClientDisconnect
 
-from api.access.rate_limits import Pace
-from api.channels.merchant_limits import limit_headers, require_pace
+from api.access.rate_limits import RateStatus
+from api.channels.merchant_limits import limit_headers, require_rate
 from api.channels.merchant_schemas import QuotaReply, SingleReply, TraceReply
-from api.dependencies.authentication import Here, counted, digest_of, may, require_role
+from api.dependencies.authentication import ServiceDep, require_role, require_roles, run_counted, token_digest
 from api.dependencies.read_routing import PrimaryReads
 from api.http.content_negotiation import require_json
-from api.http.ledger_position import told
+from api.http.ledger_position import unwrap
 from api.http.pagination import JSON
 from api.http.paths import MERCHANTS_PATH
 from api.http.problem_schemas import BODY_PROBLEMS, PROBLEMS
@@ -31,11 +31,11 @@ from api.http.query_params import no_parameters
 from api.intake.merchant_offer import read_offer
 from api.intake.merchant_schemas import MerchantOffer
 from api.parsing.json_body import receive, takes
-from api.server.raw_route import Direct
-from api.server.retry_route import ReadAgain
+from api.server.raw_route import RawRoute
+from api.server.retry_route import RetryingRoute
 from api.service import Service
-from api.validation.field_errors import Complaint
-from domain.ledgers.single_request_ledger import Result
+from api.validation.field_errors import InvalidField
+from domain.ledgers.single_request_ledger import SingleRequestResult
 from domain.refusals import DailyQuotaExceeded, Refused, UnknownPartner
 from domain.single_requests.quota import PartnerTerms, Quota, require_quota, seconds_to_next_day
 from domain.single_requests.request import Delete, Put, SingleRequest, Trace
@@ -43,15 +43,15 @@ from domain.store.records.traces import find_trace
 from domain.values import MAX_ID_LENGTH, Channel, OfferKey, Origin, Role, Source
 from projections.access.tokens import Caller
 
-ACCEPTED = "Request accepted for processing"
-SMALL_BYTES = 64 * 1024
+REQUEST_ACCEPTED = "Request accepted for processing"
+SMALL_BODY_BYTES = 64 * 1024
 TRACES_PATH = "/api/v1/partner/requests"
 
-MayAsk = Annotated[Caller, Depends(may(Role.PARTNER))]
-MayRead = Annotated[Caller, Depends(may(Role.PARTNER, Role.AUDITOR, Role.OPERATOR))]
+MayAsk = Annotated[Caller, Depends(require_roles(Role.PARTNER))]
+MayRead = Annotated[Caller, Depends(require_roles(Role.PARTNER, Role.AUDITOR, Role.OPERATOR))]
 
 
-class Sender(Struct, frozen=True):
+class MerchantCaller(Struct, frozen=True):
     """Who sends a single request, and what limits it."""
 
     caller: Caller
@@ -60,33 +60,33 @@ class Sender(Struct, frozen=True):
     quota: Quota
 
 
-async def _sender(request: Request) -> Sender:
-    """What comes before anything is read: who it is, then the limits. Raises what `may` raises, and Refused."""
+async def _sender(request: Request) -> MerchantCaller:
+    """What comes before anything is read: who it is, then the limits. Raises what `require_roles` raises, and Refused."""
     service: Service = request.app.state.service
-    found = await request.app.state.lookups.find(digest_of(request))
+    found = await request.app.state.lookups.find(token_digest(request))
     caller = require_role(request, service, found.caller, [Role.PARTNER])
     partner = caller.partner or ""
     if found.limits is None:
         raise UnknownPartner(partner)
-    sender = Sender(caller, partner, *found.limits)
-    pace = await counted(service, service.limiter.pace, partner, sender.terms.rps)
+    sender = MerchantCaller(caller, partner, *found.limits)
+    pace = await run_counted(service, service.limiter.pace, partner, sender.terms.rps)
     request.state.takes_down = request.method == "DELETE"
     _require_limits(request, sender, pace, service.clock())
     return sender
 
 
-def _require_limits(request: Request, sender: Sender, pace: Pace, now: datetime) -> None:
+def _require_limits(request: Request, sender: MerchantCaller, pace: RateStatus, now: datetime) -> None:
     quota = sender.quota
     limits = request.state.told_limits = partial(limit_headers, sender.terms, pace.remaining, now=now)
     request.state.limits = limits(quota=quota)
-    require_pace(pace, sender.terms.rps)
+    require_rate(pace, sender.terms.rps)
     require_quota(quota, now, takes_down=request.state.takes_down)
     # From here on it counts, whatever becomes of it.
     request.state.limits = limits(quota=Quota(quota.limit, quota.used + 1))
 
 
-router = APIRouter(tags=["merchants"], responses=PROBLEMS, route_class=ReadAgain)
-direct = APIRouter(route_class=Direct)
+router = APIRouter(tags=["merchants"], responses=PROBLEMS, route_class=RetryingRoute)
+raw_router = APIRouter(route_class=RawRoute)
 
 
 class _Anything(StringConvertor):
@@ -101,7 +101,7 @@ _ID = {"in": "path", "required": True, "schema": {"type": "string", "minLength":
 _IDS = [{"name": "external_merchant_id", **_ID}, {"name": "external_offer_id", **_ID}]
 
 
-@direct.put(
+@raw_router.put(
     OFFER_PATH,
     status_code=HTTPStatus.ACCEPTED,
     responses={202: {"model": SingleReply}, **BODY_PROBLEMS},
@@ -116,11 +116,11 @@ async def put_offer(request: Request) -> Response:
         key = _key(request, sender.partner)
         read = partial(read_offer, body, key, settings.max_image_bytes)
         # A small one is read sooner than a thread would begin.
-        action = read() if len(body) <= SMALL_BYTES else await asyncio.to_thread(read)
+        action = read() if len(body) <= SMALL_BODY_BYTES else await asyncio.to_thread(read)
     return await _carry_out(request, sender, key, action)
 
 
-@direct.delete(
+@raw_router.delete(
     OFFER_PATH,
     status_code=HTTPStatus.ACCEPTED,
     responses={202: {"model": SingleReply}},
@@ -134,7 +134,7 @@ async def delete_offer(request: Request) -> Response:
     return await _carry_out(request, sender, key, Delete())
 
 
-router.include_router(direct)
+router.include_router(raw_router)
 
 
 @router.api_route(OFFER_PATH, methods=["GET", "HEAD", "POST", "PATCH", "OPTIONS"], include_in_schema=False)
@@ -143,10 +143,10 @@ async def refuse_method() -> Response:
 
 
 @router.get("/api/v1/partner/quota", responses={200: {"model": QuotaReply}})
-def get_quota(request: Request, service: Here, caller: MayAsk) -> Response:
+def get_quota(request: Request, service: ServiceDep, caller: MayAsk) -> Response:
     """What is left of today's requests; asking is free."""
     no_parameters(request)
-    terms, quota = service.traces.terms(caller.partner or "")
+    terms, quota = service.single_requests.terms(caller.partner or "")
     now = service.clock()
     remaining = service.limiter.remaining_this_second(caller.partner or "", terms.rps)
     headers = limit_headers(terms, remaining, quota, now)
@@ -159,7 +159,7 @@ def get_quota(request: Request, service: Here, caller: MayAsk) -> Response:
 def get_trace(request: Request, reads: PrimaryReads, caller: MayRead, trace_id: str) -> Response:
     """What became of a request that was accepted."""
     no_parameters(request)
-    with reads.reading() as tx:
+    with reads.read() as tx:
         trace = find_trace(tx, trace_id)
     if trace is None or caller.partner not in {None, trace.partner}:
         raise not_found("request")
@@ -174,7 +174,7 @@ def get_trace(request: Request, reads: PrimaryReads, caller: MayRead, trace_id: 
 
 
 @asynccontextmanager
-async def _counting(request: Request, sender: Sender) -> AsyncIterator[None]:
+async def _counting(request: Request, sender: MerchantCaller) -> AsyncIterator[None]:
     """What is refused counts too; a field that breaks a rule is a 400 here."""
     try:
         yield
@@ -196,20 +196,20 @@ def _key(request: Request, partner: str) -> OfferKey:
     except UnicodeDecodeError:
         ids = []
     is_plain = ids and found and b"/" not in merchant + offer
-    if not is_plain or not all(1 <= len(told) <= MAX_ID_LENGTH and "\0" not in told for told in ids):
-        raise validation_error([Complaint(("path",), f"ids must be UTF-8, of 1 to {MAX_ID_LENGTH} characters")])
+    if not is_plain or not all(1 <= len(unwrap) <= MAX_ID_LENGTH and "\0" not in unwrap for unwrap in ids):
+        raise validation_error([InvalidField(("path",), f"ids must be UTF-8, of 1 to {MAX_ID_LENGTH} characters")])
     return OfferKey(partner, Channel.MERCHANT, *ids)
 
 
-async def _carry_out(request: Request, sender: Sender, key: OfferKey, action: Put | Delete) -> Response:
+async def _carry_out(request: Request, sender: MerchantCaller, key: OfferKey, action: Put | Delete) -> Response:
     trace = await _submit(request, sender, key, action)
     assert trace  # noqa: S101 - an action that is not refused leaves one
-    answer = {"message": ACCEPTED, "trace_id": trace.trace_id}
+    answer = {"message": REQUEST_ACCEPTED, "trace_id": trace.trace_id}
     headers = {**request.state.limits, "Location": f"{TRACES_PATH}/{trace.trace_id}"}
     return Response(msgspec.json.encode(answer), HTTPStatus.ACCEPTED, headers, JSON)
 
 
-async def _submit(request: Request, sender: Sender, key: OfferKey, action: Put | Delete | None) -> Trace | None:
+async def _submit(request: Request, sender: MerchantCaller, key: OfferKey, action: Put | Delete | None) -> Trace | None:
     """Carries a request out, or counts it. Raises Refused."""
     single = SingleRequest(
         trace_id=f"req-{uuid4().hex}",
@@ -219,7 +219,7 @@ async def _submit(request: Request, sender: Sender, key: OfferKey, action: Put |
         takes_down=request.state.takes_down,
         traceparent=request.state.traceparent,
     )
-    result: Result = told(request, await request.app.state.single_requests.submit(single))
+    result: SingleRequestResult = unwrap(request, await request.app.state.single_requests.submit(single))
     if isinstance(result, Refused):
         if isinstance(result, DailyQuotaExceeded):
             # Others were quicker.

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 
 from api.channels.offers_file_schemas import OffersFileReply
-from api.dependencies.authentication import Here, may
+from api.dependencies.authentication import ServiceDep, require_roles
 from api.http.content_negotiation import MULTIPART, content_coding, is_multipart, require_json
 from api.http.pagination import JSON
 from api.http.paths import OFFERS_FILES_PATH
@@ -17,17 +17,17 @@ from api.http.query_params import Word
 from api.intake.offers_file_schemas import OffersFileRequest
 from api.parsing.content_coding import CODINGS
 from api.parsing.multipart import SPARE_BYTES, FilePart
-from api.runs.acceptance import Sender
+from api.runs.acceptance import RunSender
 from api.runs.report import file_report, run_document
 from api.runs.schemas import RunReply
 from api.runs.submission import PREFER, Replies, answer_with_run, receive_body
 from api.runs.upload import Upload
 from api.service import Service
-from api.validation.field_errors import Complaint
+from api.validation.field_errors import InvalidField
 from domain.values import Origin, Role, Source
 from projections.access.tokens import Caller
 
-MaySend = Annotated[Caller, Depends(may(Role.PARTNER))]
+MaySend = Annotated[Caller, Depends(require_roles(Role.PARTNER))]
 
 router = APIRouter(tags=["merchants"], responses=PROBLEMS)
 
@@ -65,7 +65,7 @@ class FileQuery(BaseModel):
     },
 )
 async def send_offers_file(
-    request: Request, service: Here, caller: MaySend, query: Annotated[FileQuery, Query()]
+    request: Request, service: ServiceDep, caller: MaySend, query: Annotated[FileQuery, Query()]
 ) -> Response:
     """All offers of the partner, as of the date in the file's name: each record is carried out as its status says.
 
@@ -76,17 +76,17 @@ async def send_offers_file(
     coding = content_coding(request, () if multipart else CODINGS)
     if multipart is (query.name is not None):
         told = "is that of the file's part" if multipart else "required where the body is JSON"
-        raise validation_error([Complaint(("query", "name"), told)])
+        raise validation_error([InvalidField(("query", "name"), told)])
     upload = Upload(service.runs, coding, service.settings.max_body_bytes)
     origin = Origin(caller.name, Source.FILE)
 
-    async def receive() -> Sender:
+    async def receive() -> RunSender:
         name = query.name or ""
         if multipart:
             name = await _receive_part(request, service, upload)
         else:
             await receive_body(request, upload, request.stream(), service.settings.max_body_bytes)
-        return Sender(caller.partner or "", origin, name)
+        return RunSender(caller.partner or "", origin, name)
 
     return await answer_with_run(request, service, upload, receive, Replies(run_document, file_report))
 

@@ -6,54 +6,54 @@ from contextlib import suppress
 from pathlib import Path
 
 from api.cli.local_user import cli_origin
-from api.parsing.content_coding import too_large
-from api.runs import acceptance as run_intake
-from api.runs.acceptance import Sender
-from api.runs.execution import carry_out
+from api.parsing.content_coding import decoded_body_too_large
+from api.runs import acceptance
+from api.runs.acceptance import RunSender
+from api.runs.execution import execute
 from api.runs.upload import Upload
 from api.service import Service
 from domain.ledgers.ledger import StorageError
 from domain.ledgers.run_ledger import Accepted
-from domain.refusals import RunNotYours
+from domain.refusals import LeaseLost
 from domain.runs.run import Run
-from domain.values import Origin, Source, Watch, unwatched
+from domain.values import Origin, ProgressCallback, Source, no_progress
 
-BLOCK_BYTES = 1024 * 1024
-POLL_SECONDS = 0.5
+READ_BLOCK_BYTES = 1024 * 1024
+LEASE_POLL_SECONDS = 0.5
 
 
 def require_partner(service: Service, partner: str) -> None:
     """Raises UnknownPartner."""
-    with service.ledger.recorder.reading() as tx:
+    with service.ledger.recorder.read() as tx:
         service.ledger.require_partner(tx, partner)
 
 
-def accept_batch_or_file(service: Service, path: Path, partner: str, watch: Watch) -> Accepted:
+def accept_batch_or_file(service: Service, path: Path, partner: str, watch: ProgressCallback) -> Accepted:
     """What the file holds is told by its content. Raises what run_intake.accept raises."""
 
-    def sender(upload: Upload) -> Sender:
+    def sender(upload: Upload) -> RunSender:
         body = upload.arrival.body(service.runs)
-        name = path.name if run_intake.is_offers_file(body, service.settings.max_items) else None
-        return Sender(partner, cli_origin(), name)
+        name = path.name if acceptance.is_offers_file(body, service.settings.max_items) else None
+        return RunSender(partner, cli_origin(), name)
 
     return _accept(service, path, sender, watch)
 
 
 def accept_offers_file(service: Service, path: Path, partner: str) -> Accepted:
     """The same for what can only be an offers file, that nobody at the shell has named: it came by the folder."""
-    sender = Sender(partner, Origin(cli_origin().actor, Source.FILE), path.name)
-    return _accept(service, path, lambda _: sender, unwatched)
+    sender = RunSender(partner, Origin(cli_origin().actor, Source.FILE), path.name)
+    return _accept(service, path, lambda _: sender, no_progress)
 
 
-def carry_out_here(service: Service, run: Run, watch: Watch = unwatched) -> tuple[Run, bool]:
+def execute_locally(service: Service, run: Run, watch: ProgressCallback = no_progress) -> tuple[Run, bool]:
     """The run as it ended, and whether it was carried out here. One that somebody else is at is waited for, and taken
     over if they are heard of no more. Raises RunFailed, StorageError."""
     while not run.is_finished:
         try:
             claimed = service.runs.claim(run.run_id)
-            return carry_out(service.runs, claimed, service.settings.max_image_bytes, watch), True
-        except RunNotYours:
-            time.sleep(POLL_SECONDS)
+            return execute(service.runs, claimed, service.settings.max_image_bytes, watch), True
+        except LeaseLost:
+            time.sleep(LEASE_POLL_SECONDS)
             run = service.runs.find(run.run_id) or run
         except KeyboardInterrupt:
             # If the ledger can't be told, the lease runs out.
@@ -63,10 +63,10 @@ def carry_out_here(service: Service, run: Run, watch: Watch = unwatched) -> tupl
     return run, False
 
 
-def _accept(service: Service, path: Path, sender: Callable[[Upload], Sender], watch: Watch) -> Accepted:
+def _accept(service: Service, path: Path, sender: Callable[[Upload], RunSender], watch: ProgressCallback) -> Accepted:
     size, max_bytes = path.stat().st_size, service.settings.max_body_bytes
     if size > max_bytes:
-        raise too_large(max_bytes)
+        raise decoded_body_too_large(max_bytes)
     upload = Upload(service.runs, "identity", max_bytes)
     try:
         # From here on, what is stored counts: the file may change.
@@ -74,7 +74,7 @@ def _accept(service: Service, path: Path, sender: Callable[[Upload], Sender], wa
             upload.write(block)
             watch(upload.size, size)
         upload.end()
-        return run_intake.accept(service.runs, upload.arrival, sender(upload), service.settings.max_items)
+        return acceptance.accept_run(service.runs, upload.arrival, sender(upload), service.settings.max_items)
     finally:
         if upload.is_stored:
             with suppress(StorageError):
@@ -83,5 +83,5 @@ def _accept(service: Service, path: Path, sender: Callable[[Upload], Sender], wa
 
 def _blocks(file: Path) -> Iterator[bytes]:
     with file.open("rb") as opened:
-        while block := opened.read(BLOCK_BYTES):
+        while block := opened.read(READ_BLOCK_BYTES):
             yield block

@@ -12,16 +12,26 @@ from io import TextIOWrapper
 import typer
 from pydantic import ValidationError
 
-from api.cli.commands import diff, export, offers, partners, projections, replay, serve, tokens, watch
-from api.cli.commands import import_file as imports
+from api.cli.commands import (
+    diff,
+    export,
+    import_file,
+    offers,
+    partners,
+    projections,
+    redemption,
+    replay,
+    serve,
+    tokens,
+    watch,
+)
 from api.cli.commands import maintenance as backup
 from api.cli.commands import maintenance as migrate
-from api.cli.commands import redemption as owed
-from api.cli.demo import command as demo
-from api.cli.output import fail
-from api.http import unbuilt_projections as not_built
+from api.cli.demo import command
+from api.cli.output import exit_with_error
+from api.http import unbuilt_projections
 from api.http.problems import Problem
-from api.validation.field_errors import complaints
+from api.validation.field_errors import field_errors
 from domain.ledgers.ledger import StorageError
 from domain.refusals import Refused
 from domain.store.mapper import UnreadableEvent
@@ -38,9 +48,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("demo")(demo.demo)
+app.command("demo")(command.demo)
 app.command("serve")(serve.serve)
-app.command("import")(imports.import_file)
+app.command("import")(import_file.import_file)
 app.command("watch")(watch.watch)
 app.command("inventory")(offers.inventory)
 app.command("history")(offers.history)
@@ -49,11 +59,11 @@ app.command("export")(export.export)
 app.command("backup")(backup.backup)
 app.command("migrate")(migrate.migrate)
 app.command("replay")(replay.replay)
-app.command("windows")(owed.windows)
-app.command("verdict")(owed.verdict)
-app.add_typer(partners.app)
-app.add_typer(tokens.app)
-app.add_typer(projections.app)
+app.command("windows")(redemption.windows)
+app.command("verdict")(redemption.verdict)
+app.add_typer(partners.partners_app)
+app.add_typer(tokens.tokens_app)
+app.add_typer(projections.projections_app)
 
 
 def main() -> None:
@@ -68,7 +78,7 @@ def main() -> None:
     except OSError as error:
         # Whoever was reading has gone, or the disk is full: nothing more can be said on standard output.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        fail(f"The output can't be written: {error.strerror}.")
+        exit_with_error(f"The output can't be written: {error.strerror}.")
 
 
 @contextmanager
@@ -77,19 +87,23 @@ def _explained() -> Iterator[None]:
         yield
         sys.stdout.flush()
     except Problem as problem:
-        fail(*(map(str, problem.errors) if problem.errors else [problem.detail]))
+        exit_with_error(*(map(str, problem.errors) if problem.errors else [problem.detail]))
     except OlderLedger as older:
-        fail(f"{older}. It is brought up to that by: offer-ledger migrate")
+        exit_with_error(f"{older}. It is brought up to that by: offer-ledger migrate")
     except (Refused, SchemaMismatch, RebuildFailed) as refusal:
-        fail(f"{refusal}.")
+        exit_with_error(f"{refusal}.")
     except UnreadableEvent as error:
-        fail(f"The ledger holds what this program can't read: {error}.")
+        exit_with_error(f"The ledger holds what this program can't read: {error}.")
     except StorageError as error:
-        missing = not_built.named_in(error)
-        remedy = f" A projection's table is made by: {not_built.command([missing])}" if missing else ""
-        fail(f"The ledger's storage can't be used: {error}.{remedy}")
+        missing = unbuilt_projections.unbuilt_projection_in(error)
+        remedy = (
+            f" A projection's table is made by: {unbuilt_projections.rebuild_command_line([missing])}"
+            if missing
+            else ""
+        )
+        exit_with_error(f"The ledger's storage can't be used: {error}.{remedy}")
     except ValidationError as error:
-        fail(*(f"OFFER_LEDGER_{c.path.upper()}: {c.message}" for c in complaints(error)), exit_code=2)
+        exit_with_error(*(f"OFFER_LEDGER_{c.path.upper()}: {c.message}" for c in field_errors(error)), exit_code=2)
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -99,4 +113,4 @@ def _require_text(arguments: Sequence[str]) -> None:
         try:
             argument.encode()
         except UnicodeEncodeError:
-            fail(f"An argument is not UTF-8: {argument!r}", exit_code=2)
+            exit_with_error(f"An argument is not UTF-8: {argument!r}", exit_code=2)

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from domain.values import Watch
+from domain.values import ProgressCallback
 from projections.maintenance.table_diff import Difference
 
 UNWRAPPED = 10_000
@@ -23,13 +23,13 @@ UNWRAPPED = 10_000
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def fail(*sentences: str, exit_code: int = 1) -> NoReturn:
+def exit_with_error(*sentences: str, exit_code: int = 1) -> NoReturn:
     for sentence in sentences:
         print(as_text(sentence), file=sys.stderr)
     sys.exit(exit_code)
 
 
-def say(line: str) -> None:
+def print_line(line: str) -> None:
     print(as_text(line))
 
 
@@ -58,17 +58,17 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], empty: st
         print(line.rstrip())
 
 
-def tell_what_follows(next_cursor: str | None) -> None:
+def print_next_command(next_cursor: str | None) -> None:
     """Under a table that is not all."""
     if next_cursor:
-        say(f"There are more: --cursor {next_cursor}")
+        print_line(f"There are more: --cursor {next_cursor}")
 
 
-def tell_differences(differences: Sequence[Difference], what: str = "") -> None:
+def print_differences(differences: Sequence[Difference], what: str = "") -> None:
     """`what`: is said before each of them."""
     for difference in differences:
         found, expected = map(_shown, (difference.found, difference.expected))
-        say(f"{what}{difference.where}: found {found}, expected {expected}")
+        print_line(f"{what}{difference.where}: found {found}, expected {expected}")
 
 
 def _shown(row: object) -> str:
@@ -76,7 +76,7 @@ def _shown(row: object) -> str:
 
 
 @contextmanager
-def asked_to_end() -> Iterator[None]:
+def interruptible() -> Iterator[None]:
     """Whoever asks the command to end, by SIGTERM too, lets it clear away what it has not finished."""
 
     def leave(_signal: int, _frame: FrameType | None) -> None:
@@ -106,7 +106,7 @@ def until_interrupted() -> Iterator[None]:
 
 
 @contextmanager
-def progress(what: str) -> Iterator[Watch]:
+def progress(what: str) -> Iterator[ProgressCallback]:
     """A bar on standard error while long work goes on; none where nobody watches."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:

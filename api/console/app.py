@@ -8,13 +8,11 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from api.access.console_sessions import CONSOLE
-from api.console.page_context import SignedOut, Visitor
-from api.console.pages import compare, offer, partners, runs, sign_in, tokens
-from api.console.pages import offers as inventory
-from api.console.pages import redemption_desk as desk
-from api.console.routing import HEADERS, ConsoleRoute, lead_to_sign_in, refuse
+from api.console.page_context import AnyPage, SignedOut
+from api.console.pages import compare, offer, offers, partners, redemption_desk, runs, sign_in, tokens
+from api.console.routing import SECURITY_HEADERS, ConsoleRoute, lead_to_sign_in, refuse
 
-PARTS = (sign_in, inventory, offer, runs, compare, desk, partners, tokens)
+PAGE_ROUTERS = (sign_in, offers, offer, runs, compare, redemption_desk, partners, tokens)
 
 _rest = APIRouter(include_in_schema=False, route_class=ConsoleRoute)
 
@@ -24,7 +22,7 @@ class Static(StaticFiles):
 
     def file_response(self, *given: Any, **more: Any) -> Response:
         response = super().file_response(*given, **more)
-        response.headers.update(HEADERS | {"Cache-Control": "no-cache"})
+        response.headers.update(SECURITY_HEADERS | {"Cache-Control": "no-cache"})
         return response
 
 
@@ -33,11 +31,11 @@ def add_console(app: FastAPI) -> None:
     app.state.refusals = {CONSOLE: refuse}
     app.add_exception_handler(SignedOut, lead_to_sign_in)
     app.mount(f"{CONSOLE}/static", Static(directory=Path(__file__).parent / "static"))
-    for part in PARTS:
+    for part in PAGE_ROUTERS:
         app.include_router(part.router)
     app.include_router(_rest)
 
 
 @_rest.get(f"{CONSOLE}/{{path:path}}")
-def find_nothing(request: Request, visit: Visitor) -> Response:  # noqa: ARG001 - who is not signed in, may be
+def find_nothing(request: Request, context: AnyPage) -> Response:  # noqa: ARG001 - who is not signed in, may be
     raise HTTPException(404)

@@ -6,7 +6,7 @@ from datetime import datetime
 from msgspec import Struct
 
 WIDTH, HEIGHT = 1000, 100
-MARGIN = 4
+CHART_MARGIN = 4
 BAR, GAP = 18, 6
 
 
@@ -22,7 +22,7 @@ class Axis(Struct, frozen=True):
         return round(share * WIDTH, 1)
 
 
-class Line(Struct, frozen=True):
+class ChartLine(Struct, frozen=True):
     name: str
     points: str
     """As a polyline has them."""
@@ -33,7 +33,7 @@ class CountsChart(Struct, frozen=True):
 
     axis: Axis
     most: int
-    lines: list[Line]
+    lines: list[ChartLine]
     width: int = WIDTH
     height: int = HEIGHT
 
@@ -58,17 +58,17 @@ def counts_chart(moments: Sequence[datetime], counts: Sequence[Mapping[str, int]
     """A step for each moment: a number holds until it changes."""
     axis = Axis(moments[0], moments[-1])
     most = max((number for some in counts for number in some.values()), default=0)
-    scale = (HEIGHT - 2 * MARGIN) / (most or 1)
+    scale = (HEIGHT - 2 * CHART_MARGIN) / (most or 1)
 
     def points(name: str) -> str:
-        heights = [round(HEIGHT - MARGIN - some[name] * scale, 1) for some in counts]
+        heights = [round(HEIGHT - CHART_MARGIN - some[name] * scale, 1) for some in counts]
         before = [heights[0], *heights]
         return " ".join(
             f"{axis.x(moment)},{was} {axis.x(moment)},{now}"
             for moment, was, now in zip(moments, before, heights, strict=False)
         )
 
-    return CountsChart(axis, most, [Line(name, points(name)) for name in counts[0]] if counts else [])
+    return CountsChart(axis, most, [ChartLine(name, points(name)) for name in counts[0]] if counts else [])
 
 
 def bars_chart(axis: Axis, spans: Sequence[tuple[str, datetime, datetime, str]]) -> BarsChart:

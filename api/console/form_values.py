@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from api.http.problems import validation_error
 from api.http.query_params import MAX_DIGITS
-from api.validation.field_errors import Complaint
+from api.validation.field_errors import InvalidField
 from domain.values import MAX_ID_LENGTH
 
 
@@ -39,4 +39,4 @@ def read_choice(given: Mapping[str, str], name: str, words: Iterable[str]) -> st
 
 
 def _refused(name: str, why: str) -> Exception:
-    return validation_error([Complaint((name,), why)])
+    return validation_error([InvalidField((name,), why)])

@@ -10,20 +10,20 @@ from msgspec import Struct
 
 from api.access.console_sessions import Session, Sessions
 from api.console.form_values import read_choice, read_id, read_number
-from api.console.time_travel import Moment, link, moment_of
-from api.dependencies.authentication import Here, find_caller, require_role
+from api.console.time_travel import ViewedState, link, viewed_state
+from api.dependencies.authentication import ServiceDep, find_caller, require_role
 from api.http.content_negotiation import require_form
 from api.http.problems import Problem, validation_error
 from api.parsing.json_body import MAX_BYTES, receive
 from api.service import Service
-from api.validation.field_errors import Complaint
+from api.validation.field_errors import InvalidField
 from domain.values import Origin, Role, Source
 from projections.access.tokens import Caller
 
 OWN_SITE, BY_HAND = "same-origin", "none"
 """Where browsers say that a form comes from (Fetch Metadata, W3C)."""
 FORM_TOKEN = "form_token"  # noqa: S105 - the name of the field
-EVERYBODY = tuple(Role)
+ALL_ROLES = tuple(Role)
 AUDITORS = (Role.PARTNER, Role.AUDITOR, Role.OPERATOR)
 """Who may see what the audit calls tell."""
 DECIDERS = (Role.PUBLISHER, Role.AUDITOR, Role.OPERATOR)
@@ -34,14 +34,14 @@ class SignedOut(Exception):  # noqa: N818 - it says what is the case
     """Nobody is signed in, or not any more."""
 
 
-class Visit(Struct, frozen=True):
+class PageContext(Struct, frozen=True):
     """One look at the ledger by somebody."""
 
     request: Request
     service: Service
     session: Session
     caller: Caller
-    moment: Moment
+    state: ViewedState
 
     @property
     def query(self) -> Mapping[str, str]:
@@ -70,7 +70,7 @@ class Visit(Struct, frozen=True):
 
     def link(self, path: str, *params: Mapping[str, object], **more: object) -> str:
         """To a page, at the same moment."""
-        return link(path, self.moment.params, *params, more)
+        return link(path, self.state.params, *params, more)
 
     def here(self, **changed: object) -> str:
         """To this page with other parameters."""
@@ -100,31 +100,31 @@ def signed_in(request: Request, service: Service) -> tuple[Session, Caller] | No
     return (session, caller) if session and caller else None
 
 
-def visiting(*roles: Role) -> Callable[[Request, Service], Visit]:
+def page_context_for(*roles: Role) -> Callable[[Request, Service], PageContext]:
     """A dependency that gives the visit, if somebody of these roles is signed in. Raises SignedOut, and what `may` raises."""
 
-    def begin(request: Request, service: Here) -> Visit:
+    def begin(request: Request, service: ServiceDep) -> PageContext:
         found = signed_in(request, service)
         if found is None:
             raise SignedOut
         session, caller = found
         try:
             require_role(request, service, caller, roles)
-            moment = moment_of(service, request.query_params)
+            moment = viewed_state(service, request.query_params)
         except Problem:  # its page has the menu all the same
-            request.state.visit = Visit(request, service, session, caller, moment_of(service, {}))
+            request.state.context = PageContext(request, service, session, caller, viewed_state(service, {}))
             raise
-        request.state.visit = visit = Visit(request, service, session, caller, moment)
-        return visit
+        request.state.context = context = PageContext(request, service, session, caller, moment)
+        return context
 
     return begin
 
 
-Visitor = Annotated[Visit, Depends(visiting(*EVERYBODY))]
-Deciding = Annotated[Visit, Depends(visiting(*DECIDERS))]
-Sending = Annotated[Visit, Depends(visiting(Role.PARTNER))]
-Auditing = Annotated[Visit, Depends(visiting(*AUDITORS))]
-Operating = Annotated[Visit, Depends(visiting(Role.OPERATOR))]
+AnyPage = Annotated[PageContext, Depends(page_context_for(*ALL_ROLES))]
+VerdictPage = Annotated[PageContext, Depends(page_context_for(*DECIDERS))]
+PartnerPage = Annotated[PageContext, Depends(page_context_for(Role.PARTNER))]
+AuditPage = Annotated[PageContext, Depends(page_context_for(*AUDITORS))]
+OperatorPage = Annotated[PageContext, Depends(page_context_for(Role.OPERATOR))]
 
 
 # Forms
@@ -139,7 +139,7 @@ async def fields_of(request: Request) -> dict[str, str]:
     try:
         return dict(parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=100))
     except ValueError:
-        raise validation_error([Complaint((), "must be a form in UTF-8")]) from None
+        raise validation_error([InvalidField((), "must be a form in UTF-8")]) from None
 
 
 Fields = Annotated[dict[str, str], Depends(fields_of)]
@@ -152,10 +152,10 @@ def require_own_form(sessions: Sessions, session: Session, fields: Mapping[str, 
         raise Problem(HTTPStatus.FORBIDDEN, "foreign-form", detail)
 
 
-class Submission(Struct, frozen=True):
+class FormSubmission(Struct, frozen=True):
     """A form that somebody has sent."""
 
-    visit: Visit
+    page: PageContext
     fields: dict[str, str]
 
     def given(self, name: str) -> str | None:
@@ -165,21 +165,21 @@ class Submission(Struct, frozen=True):
         """Raises Problem 422."""
         found = read_number(self.fields, name, least, most)
         if found is None:
-            raise validation_error([Complaint((name,), "required")])
+            raise validation_error([InvalidField((name,), "required")])
         return found
 
 
-def submitting(*roles: Role) -> Callable[[Any, Any], Submission]:
+def form_submission_for(*roles: Role) -> Callable[[Any, Any], FormSubmission]:
     """A dependency that gives the form that somebody of these roles has sent; it was on a page of this session, at the present
     moment."""
 
-    def submit(visit: Annotated[Visit, Depends(visiting(*roles))], fields: Fields) -> Submission:
-        require_own_form(visit.service.sessions, visit.session, fields)
-        if visit.moment.is_past:
+    def submit(context: Annotated[PageContext, Depends(page_context_for(*roles))], fields: Fields) -> FormSubmission:
+        require_own_form(context.service.sessions, context.session, fields)
+        if context.state.is_past:
             raise Problem(HTTPStatus.CONFLICT, "in-the-past", "Nothing can be changed in the past.")
-        return Submission(visit, fields)
+        return FormSubmission(context, fields)
 
     return submit
 
 
-OperatorForm = Annotated[Submission, Depends(submitting(Role.OPERATOR))]
+OperatorForm = Annotated[FormSubmission, Depends(form_submission_for(Role.OPERATOR))]

@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from api.access.console_sessions import CONSOLE
-from api.console.page_context import AUDITORS, DECIDERS, EVERYBODY, Visit
+from api.console.page_context import ALL_ROLES, AUDITORS, DECIDERS, PageContext
 from domain.values import Role, utc_text
 
 OFFERS, RUNS, COMPARE, DESK = (f"{CONSOLE}/{name}" for name in ("offers", "runs", "compare", "desk"))
@@ -25,7 +25,7 @@ LONGEST_VALUE = 600
 SECONDS = len("2026-01-31T12:30:00")
 
 
-class Place(NamedTuple):
+class MenuItem(NamedTuple):
     """An entry of the menu, and who has it."""
 
     name: str
@@ -33,34 +33,36 @@ class Place(NamedTuple):
     roles: tuple[Role, ...]
 
 
-PLACES = (
-    Place("Offers", OFFERS, EVERYBODY),
-    Place("Runs", RUNS, AUDITORS),
-    Place("Compare", COMPARE, AUDITORS),
-    Place("Redemption desk", DESK, DECIDERS),
-    Place("Quota", QUOTA, (Role.PARTNER,)),
-    Place("Partners", PARTNERS, (Role.OPERATOR,)),
-    Place("Tokens", TOKENS, (Role.OPERATOR,)),
+MENU = (
+    MenuItem("Offers", OFFERS, ALL_ROLES),
+    MenuItem("Runs", RUNS, AUDITORS),
+    MenuItem("Compare", COMPARE, AUDITORS),
+    MenuItem("Redemption desk", DESK, DECIDERS),
+    MenuItem("Quota", QUOTA, (Role.PARTNER,)),
+    MenuItem("Partners", PARTNERS, (Role.OPERATOR,)),
+    MenuItem("Tokens", TOKENS, (Role.OPERATOR,)),
 )
 
 
-def render(visit: Visit, template: str, title: str, status: HTTPStatus = HTTPStatus.OK, **told: Any) -> Response:
+def render(
+    context: PageContext, template: str, title: str, status: HTTPStatus = HTTPStatus.OK, **told: Any
+) -> Response:
     """A page of somebody who is signed in."""
-    return page(
+    return render_page(
         template,
         title,
         status,
-        visit=visit,
-        moment=visit.moment,
-        places=[place for place in PLACES if visit.caller.role in place.roles],
-        form_token=visit.service.sessions.form_token(visit.session),
+        context=context,
+        viewed=context.state,
+        menu=[item for item in MENU if context.caller.role in item.roles],
+        form_token=context.service.sessions.form_token(context.session),
         **told,
     )
 
 
-def page(template: str, title: str, status: HTTPStatus = HTTPStatus.OK, **told: Any) -> Response:
+def render_page(template: str, title: str, status: HTTPStatus = HTTPStatus.OK, **told: Any) -> Response:
     """Any page, for anybody."""
-    return HTMLResponse(_templates.get_template(template).render({"visit": None} | told, title=title), status)
+    return HTMLResponse(_templates.get_template(template).render({"context": None} | told, title=title), status)
 
 
 # What templates use
@@ -91,7 +93,7 @@ def title_of(content: msgspec.Raw | Mapping[str, Any] | None) -> str | None:
     return next((_shortened(name) for name in names if isinstance(name, str) and name.strip()), None)
 
 
-def apart(changes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def by_member(changes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """What came as a whole, a content for example, member by member."""
     found: list[dict[str, Any]] = []
     for change in changes:
@@ -110,7 +112,7 @@ def in_words(word: str) -> str:
     return spaced.replace("_", " ").replace("-", " ")
 
 
-def counted(count: int, one: str) -> str:
+def with_count(count: int, one: str) -> str:
     return f"{count:,} {one if count == 1 else f'{one}s'}"
 
 
@@ -141,9 +143,9 @@ _templates.filters |= {
     "time": time_tag,
     "json": json_text,
     "title_of": title_of,
-    "apart": apart,
+    "apart": by_member,
     "in_words": in_words,
-    "counted": counted,
+    "counted": with_count,
     "thousands": lambda number: f"{number:,}",
 }
 _templates.globals |= {

@@ -9,13 +9,13 @@ from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 
 from api.access.console_sessions import Session
-from api.console.page_context import Visit
-from api.console.rendering import SIGN_IN, page, render
+from api.console.page_context import PageContext
+from api.console.rendering import SIGN_IN, render, render_page
 from api.console.time_travel import link
 from api.http.problems import Problem
-from api.server.retry_route import Handler, ReadAgain
+from api.server.retry_route import Handler, RetryingRoute
 
-HEADERS = {
+SECURITY_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self';"
         " base-uri 'none'; frame-ancestors 'none'"
@@ -27,7 +27,7 @@ HEADERS = {
 }
 
 
-class ConsoleRoute(ReadAgain):
+class ConsoleRoute(RetryingRoute):
     """A route whose answer is for a browser."""
 
     def get_route_handler(self) -> Handler:
@@ -42,11 +42,11 @@ class ConsoleRoute(ReadAgain):
 def refuse(request: Request, problem: Problem) -> Response:
     """The page that says no."""
     told: dict[str, Any] = {"problem": problem, "trace_id": request.state.trace_id}
-    visit: Visit | None = getattr(request.state, "visit", None)
-    if visit is None:
-        response = page("problem.html", problem.title, problem.status, **told)
+    context: PageContext | None = getattr(request.state, "context", None)
+    if context is None:
+        response = render_page("problem.html", problem.title, problem.status, **told)
     else:
-        response = render(visit, "problem.html", problem.title, problem.status, **told)
+        response = render(context, "problem.html", problem.title, problem.status, **told)
     response.headers.update(problem.headers)
     return _completed(request, response)
 
@@ -58,19 +58,19 @@ def lead_to_sign_in(request: Request, _: Exception) -> Response:
 
 
 def _completed(request: Request, response: Response) -> Response:
-    for name, value in HEADERS.items():
+    for name, value in SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)
     _renew(request, response)
     return response
 
 
 def _renew(request: Request, response: Response) -> None:
-    visit: Visit | None = getattr(request.state, "visit", None)
-    if visit is None or "set-cookie" in response.headers:
+    context: PageContext | None = getattr(request.state, "context", None)
+    if context is None or "set-cookie" in response.headers:
         return
-    session, now = visit.session, visit.service.clock()
+    session, now = context.session, context.service.clock()
     if session.is_to_be_renewed(now):
-        keep(request, response, visit.service.sessions.begin(session.token_sha256, now, session.key))
+        keep(request, response, context.service.sessions.begin(session.token_sha256, now, session.key))
 
 
 def keep(request: Request, response: Response, session: Session) -> None:

@@ -12,12 +12,12 @@ from api.http.paths import Vendor, is_ingestion, vendor_of
 from api.http.problems import Problem
 from api.http.query_params import no_repeats
 from api.service import Service
-from domain.store.retry import again
+from domain.store.retry import retry_transaction
 from domain.values import Role, to_microseconds
 from projections.access.tokens import Caller, find_callers
 
-T = TypeVar("T")
-Given = TypeVarTuple("Given")
+_T = TypeVar("_T")
+_Arguments = TypeVarTuple("_Arguments")
 
 SCHEMES = ("apitoken", "bearer")
 
@@ -28,7 +28,7 @@ async def service_of(request: Request) -> Service:
     return service
 
 
-Here = Annotated[Service, Depends(service_of)]
+ServiceDep = Annotated[Service, Depends(service_of)]
 
 
 def digest_secret(secret: str) -> str:
@@ -36,34 +36,34 @@ def digest_secret(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def may(*roles: Role) -> Callable[[Request, Service], Caller]:
+def require_roles(*roles: Role) -> Callable[[Request, Service], Caller]:
     """A dependency that gives the caller, if its role is one of these. Looks the token up anew for every request, so
     that what is changed holds at once. Raises Problem 401, 403, 429, or 422 for a parameter given twice."""
 
-    def authorise(request: Request, service: Here) -> Caller:
-        return require_role(request, service, find_caller(service, digest_of(request)), roles)
+    def authorise(request: Request, service: ServiceDep) -> Caller:
+        return require_role(request, service, find_caller(service, token_digest(request)), roles)
 
     return authorise
 
 
-def may_at_once(*roles: Role) -> Callable[[Request, Service], Awaitable[Caller]]:
+def require_roles_async(*roles: Role) -> Callable[[Request, Service], Awaitable[Caller]]:
     """The same for calls that come in great numbers."""
 
-    async def authorise_at_once(request: Request, service: Here) -> Caller:
-        found = await request.app.state.lookups.find(digest_of(request))
-        return await counted(service, require_role, request, service, found.caller, roles)
+    async def authorise_at_once(request: Request, service: ServiceDep) -> Caller:
+        found = await request.app.state.lookups.find(token_digest(request))
+        return await run_counted(service, require_role, request, service, found.caller, roles)
 
     return authorise_at_once
 
 
-async def counted(service: Service, function: Callable[[*Given], T], *given: *Given) -> T:
+async def run_counted(service: Service, function: Callable[[*_Arguments], _T], *given: *_Arguments) -> _T:
     """For what counts requests: in the event loop, but not where it may have to wait for another machine. Everybody else would
     wait for that, too."""
     return await to_thread.run_sync(function, *given) if service.limiter.may_wait else function(*given)
 
 
 def require_role(request: Request, service: Service, caller: Caller | None, roles: Collection[Role]) -> Caller:
-    """Raises what `may` raises; counts the request."""
+    """Raises what `require_roles` raises; counts the request."""
     if caller is None:
         raise _unauthorised("The token is unknown, revoked or expired")
     if caller.role not in roles:
@@ -76,15 +76,15 @@ def require_role(request: Request, service: Service, caller: Caller | None, role
     return caller
 
 
-MayAudit = Annotated[Caller, Depends(may(Role.PARTNER, Role.AUDITOR, Role.OPERATOR))]
+MayAudit = Annotated[Caller, Depends(require_roles(Role.PARTNER, Role.AUDITOR, Role.OPERATOR))]
 
 
-def is_still(request: Request, service: Service, caller: Caller) -> bool:
+def is_still_authorised(request: Request, service: Service, caller: Caller) -> bool:
     """Whether the caller of a request that takes long may still do what it was allowed to."""
-    return find_caller(service, digest_of(request)) == caller
+    return find_caller(service, token_digest(request)) == caller
 
 
-def digest_of(request: Request) -> str:
+def token_digest(request: Request) -> str:
     """That of the secret which a request comes with. Raises Problem 401."""
     told = request.headers.getlist("Authorization")
     scheme, _, secret = (told[0] if told else "").partition(" ")
@@ -95,10 +95,10 @@ def digest_of(request: Request) -> str:
     return digest_secret(secret.strip())
 
 
-@again
+@retry_transaction
 def find_caller(service: Service, digest: str) -> Caller | None:
     """Whose token has that digest, if it is still in use."""
-    with service.ledger.recorder.reading() as tx:
+    with service.ledger.recorder.read() as tx:
         return find_callers(tx, [digest], to_microseconds(service.clock())).get(digest)
 
 

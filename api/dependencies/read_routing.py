@@ -9,16 +9,16 @@ from typing import Annotated, Any, ParamSpec, TypeVar, cast
 
 from fastapi import Depends, Header, Request
 
-from api.dependencies.authentication import Here
-from api.dependencies.replica import Standby
-from api.http.ledger_position import LEDGER_POSITION, tell
+from api.dependencies.authentication import ServiceDep
+from api.dependencies.replica import Replica
+from api.http.ledger_position import LEDGER_POSITION, set_position
 from api.http.pagination import InvalidCursor
 from api.http.problems import validation_error
 from api.http.query_params import MAX_DIGITS, Position
-from api.validation.field_errors import Complaint
+from api.validation.field_errors import InvalidField
 from api.validation.times import read_time
 from domain.ledgers.ledger import OfferLedger, StorageError
-from domain.store.commit import head_of
+from domain.store.commit import current_head
 from domain.store.cursor import Cursor
 from domain.values import EPOCH
 
@@ -26,15 +26,15 @@ PAST_POSITIONS = ("asOfPosition", "fromPosition", "toPosition", "afterPosition")
 PAST_TIMES = ("asOf", "from", "to", "at")
 """The parameters that name a place in the ledger's past, wherever there are some."""
 
-P = ParamSpec("P")
-R = TypeVar("R")
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 
-class Behind(StorageError):  # noqa: N818 - it says what is the case
+class ReplicaBehind(StorageError):  # noqa: N818 - it says what is the case
     """The standby has not replayed what the caller has seen, or what the answer depends on."""
 
 
-class Reads:
+class RoutedReads:
     """The snapshots of one request, as domain.ledgers.ledger.Snapshots has them. `seen`: the position that all of them must have;
     `until`: and a commit of that time or later, so that nothing can come any more before it; `otherwise`: who answers if they
     don't."""
@@ -44,41 +44,41 @@ class Reads:
         request: Request,
         ledger: OfferLedger,
         snapshot: Callable[[], AbstractContextManager[Cursor]],
-        seen: int | None,
-        otherwise: "Reads | None" = None,
-        until: datetime = EPOCH,
+        min_position: int | None,
+        fallback: "RoutedReads | None" = None,
+        min_recorded_at: datetime = EPOCH,
     ) -> None:
-        self.seen, self.otherwise = seen, otherwise
-        self._until = until
+        self.min_position, self.fallback = min_position, fallback
+        self._min_recorded_at = min_recorded_at
         self._request, self._ledger = request, ledger
         self._snapshot = snapshot
 
     @contextmanager
-    def reading(self) -> Iterator[Cursor]:
+    def read(self) -> Iterator[Cursor]:
         with self._snapshot() as tx:
-            head = head_of(tx)
-            if self.seen is not None and head.position < self.seen:
-                raise Behind if self.otherwise else _refused("lies ahead of the ledger")
-            if (head.recorded_at or EPOCH) < self._until:
-                raise Behind
-            tell(self._request, head.position)
+            head = current_head(tx)
+            if self.min_position is not None and head.position < self.min_position:
+                raise ReplicaBehind if self.fallback else _refused("lies ahead of the ledger")
+            if (head.recorded_at or EPOCH) < self._min_recorded_at:
+                raise ReplicaBehind
+            set_position(self._request, head.position)
             yield tx
 
-    def present(self, tx: Cursor) -> datetime:
-        return self._ledger.present(tx)
+    def now(self, tx: Cursor) -> datetime:
+        return self._ledger.now(tx)
 
     def settle(self, moment: datetime) -> None:
-        if self.otherwise is None:
+        if self.fallback is None:
             self._ledger.settle(moment)
         else:
-            self._until = max(self._until, moment)
+            self._min_recorded_at = max(self._min_recorded_at, moment)
 
 
 def _refused(why: str) -> Exception:
-    return validation_error([Complaint(("header", LEDGER_POSITION), why)])
+    return validation_error([InvalidField(("header", LEDGER_POSITION), why)])
 
 
-Seen = Annotated[
+SeenPosition = Annotated[
     Position | None,
     Header(
         alias=LEDGER_POSITION,
@@ -88,23 +88,23 @@ Seen = Annotated[
 ]
 
 
-async def _of_the_primary(request: Request, service: Here, seen: Seen = None) -> Reads:
+async def _of_the_primary(request: Request, service: ServiceDep, seen: SeenPosition = None) -> RoutedReads:
     if len(request.headers.getlist(LEDGER_POSITION)) > 1:
         raise _refused("given more than once")
-    return Reads(request, service.ledger, service.ledger.reading, seen)
+    return RoutedReads(request, service.ledger, service.ledger.read, seen)
 
 
-PrimaryReads = Annotated[Reads, Depends(_of_the_primary)]
+PrimaryReads = Annotated[RoutedReads, Depends(_of_the_primary)]
 """For what changes without a new position, such as runs."""
 
 
-async def _of_either(request: Request, service: Here, primary: PrimaryReads) -> Reads:
-    standby, seen = cast("Standby | None", request.app.state.standby), primary.seen
-    if seen is None or standby is None or not standby.is_there:
+async def _of_either(request: Request, service: ServiceDep, primary: PrimaryReads) -> RoutedReads:
+    standby, seen = cast("Replica | None", request.app.state.standby), primary.min_position
+    if seen is None or standby is None or not standby.is_available:
         return primary
     # Its past may be shorter than that of the ledger, and must not be told for it.
     position, time = _past_of(request)
-    return Reads(request, service.ledger, standby.reading, max(seen, position), primary, time)
+    return RoutedReads(request, service.ledger, standby.read, max(seen, position), primary, time)
 
 
 def _past_of(request: Request) -> tuple[int, datetime]:
@@ -118,23 +118,23 @@ def _past_of(request: Request) -> tuple[int, datetime]:
     return max(map(int, positions), default=0), max(times)
 
 
-AnyReads = Annotated[Reads, Depends(_of_either)]
-"""For a route that is `answered_by_either`."""
+ReplicaReads = Annotated[RoutedReads, Depends(_of_either)]
+"""For a route that is `fall_back_to_primary`."""
 
 
-def answered_by_either(route: Callable[P, R]) -> Callable[P, R]:
+def fall_back_to_primary(route: Callable[_P, _R]) -> Callable[_P, _R]:
     """What the standby can't answer, for whatever reason, is answered by the primary, from the start. `route` has a parameter
     `reads`. A cursor that is none there may have come from an answer that has seen more."""
 
     @wraps(route)
-    def answer(*args: P.args, **given: P.kwargs) -> R:
+    def answer(*args: _P.args, **given: _P.kwargs) -> _R:
         reads: Any = given["reads"]
         try:
             return route(*args, **given)
         except (StorageError, InvalidCursor):
-            if reads.otherwise is None:
+            if reads.fallback is None:
                 raise
-        given["reads"] = reads.otherwise
+        given["reads"] = reads.fallback
         return route(*args, **given)
 
     return answer

@@ -13,18 +13,18 @@ from domain.store.cursor import Cursor
 from domain.store.schema import SchemaMismatch
 
 if TYPE_CHECKING:
-    from domain.store.postgres.replica import StandbyConnections
+    from domain.store.postgres.replica import ReplicaConnections
 
-RETRY_SECONDS = 5.0
+REPLICA_RETRY_SECONDS = 5.0
 
 logger = logging.getLogger("offer_ledger")
 
 
-class Standby:
+class Replica:
     """Only who meets the beginning of an outage waits at all, and a thread finds out when it is over."""
 
-    def __init__(self, connections: "StandbyConnections") -> None:
-        self.is_there = False
+    def __init__(self, connections: "ReplicaConnections") -> None:
+        self.is_available = False
         self._connections = connections
         self._looking: Thread | None = None
         self._closing = Event()
@@ -41,11 +41,11 @@ class Standby:
             self._connections.close()
 
     @contextmanager
-    def reading(self) -> Iterator[Cursor]:
+    def read(self) -> Iterator[Cursor]:
         """A transaction that sees one snapshot of whatever has been replayed. Raises StorageError."""
         with ExitStack() as stack:
             try:
-                tx = stack.enter_context(self._connections.reading())
+                tx = stack.enter_context(self._connections.read())
             except StorageError:
                 self._look_for_it()
                 raise
@@ -53,7 +53,7 @@ class Standby:
 
     def _look_for_it(self) -> None:
         with self._lock:
-            self.is_there = False
+            self.is_available = False
             if self._looking is None:
                 self._looking = Thread(target=self._look, daemon=True)
                 self._looking.start()
@@ -67,21 +67,21 @@ class Standby:
                 if not is_told:
                     logger.warning("The standby can't be read, so the primary answers: %s", error)
                     is_told = True
-                self._closing.wait(RETRY_SECONDS)
+                self._closing.wait(REPLICA_RETRY_SECONDS)
                 continue
             with self._lock:
-                self.is_there, self._looking = True, None
+                self.is_available, self._looking = True, None
             if is_told:
                 logger.warning("The standby can be read again.")
             return
 
 
-def standby_of(service: Service) -> Standby | None:
+def replica_of(service: Service) -> Replica | None:
     """None if no setting names one."""
-    return Standby(_connections(service)) if service.settings.replica_url else None
+    return Replica(_connections(service)) if service.settings.replica_url else None
 
 
-def require_its_standby(service: Service) -> None:
+def require_replica_of(service: Service) -> None:
     """Raises SchemaMismatch for a copy of another ledger. One that can't be read may come later."""
     if service.settings.replica_url:
         try:
@@ -92,12 +92,12 @@ def require_its_standby(service: Service) -> None:
             pass
 
 
-def _connections(service: Service) -> "StandbyConnections":
-    from domain.store.postgres.replica import StandbyConnections  # noqa: PLC0415 - an extra
+def _connections(service: Service) -> "ReplicaConnections":
+    from domain.store.postgres.replica import ReplicaConnections  # noqa: PLC0415 - an extra
 
     def name() -> str:
-        with service.ledger.recorder.reading() as tx:
+        with service.ledger.recorder.read() as tx:
             return ledger_name(tx)
 
-    place = service.settings.place
-    return StandbyConnections(place._replace(url=service.settings.replica_url or ""), name)
+    place = service.settings.database_location
+    return ReplicaConnections(place._replace(url=service.settings.replica_url or ""), name)

@@ -11,18 +11,18 @@ from typing import BinaryIO
 from msgspec import Struct
 
 STANDARD_OUTPUT = "-"
-UNFINISHED = ".part"
+UNFINISHED_SUFFIX = ".part"
 
 
-class ThereAlready(Exception):  # noqa: N818 - it says what is the case
+class OutputExists(Exception):  # noqa: N818 - it says what is the case
     """What was exported before is not overwritten."""
 
 
-class NotWhatFollows(Exception):  # noqa: N818 - the same
+class NotContiguous(Exception):  # noqa: N818 - the same
     """Between what was exported and what shall be added, something would be missing or be told twice."""
 
 
-class Span(Struct, frozen=True):
+class ExportRange(Struct, frozen=True):
     """Of which events an export tells: those after a position, until another one; of a partner, or of all."""
 
     after: int
@@ -43,8 +43,8 @@ def write(pieces: Iterable[bytes], out: str) -> None:
 def whole_file(path: Path) -> Iterator[Path]:
     """Where to write what has the name of the path at the end, and nothing if it fails. Raises ThereAlready, OSError."""
     if path.exists():
-        raise ThereAlready(path)
-    descriptor, name = mkstemp(UNFINISHED, f".{path.name}.", path.absolute().parent)
+        raise OutputExists(path)
+    descriptor, name = mkstemp(UNFINISHED_SUFFIX, f".{path.name}.", path.absolute().parent)
     os.close(descriptor)
     unfinished = Path(name)
     try:
@@ -62,7 +62,7 @@ def _name(unfinished: Path, path: Path) -> None:
     try:
         path.hardlink_to(unfinished)
     except FileExistsError:
-        raise ThereAlready(path) from None
+        raise OutputExists(path) from None
     except OSError:  # not every file system has links
         unfinished.rename(path)
     with suppress(OSError):

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from msgspec import Struct
 
-from api.export.files import UNFINISHED, NotWhatFollows, Span, ThereAlready, sync, whole_file
+from api.export.files import UNFINISHED_SUFFIX, ExportRange, NotContiguous, OutputExists, sync, whole_file
 from api.http.row_formats import columns, plain, values
-from projections.audit.event_item import EventItem
+from projections.audit.event_item import EventView
 
 ROWS_PER_GROUP = 50_000
 BYTES_PER_GROUP = 64 * 1024 * 1024
@@ -43,7 +43,7 @@ def write_file(kind: type[Struct], some: Iterable[Sequence[Struct]], path: Path)
             writer.write_table(table)
 
 
-def write_days(some: Iterable[Sequence[Any]], folder: Path, span: Span) -> None:
+def write_days(some: Iterable[Sequence[Any]], folder: Path, span: ExportRange) -> None:
     """Events in a folder for each day of recording, named as Hive does; a file is known by its first position. A folder that was
     written so gets what follows. Raises ThereAlready, NotWhatFollows, OSError."""
     until = _begin(folder, span)
@@ -55,30 +55,30 @@ def write_days(some: Iterable[Sequence[Any]], folder: Path, span: Span) -> None:
     _replace(folder / RECORD, msgspec.json.encode(span))
 
 
-def _write_day(events: Iterator[EventItem], folder: Path) -> None:
+def _write_day(events: Iterator[EventView], folder: Path) -> None:
     first = next(events)
     folder.mkdir(exist_ok=True)
-    write_file(EventItem, _in_lists(chain([first], events)), folder / f"events-{first.position:012}.parquet")
+    write_file(EventView, _in_lists(chain([first], events)), folder / f"events-{first.position:012}.parquet")
 
 
-def _begin(folder: Path, span: Span) -> int:
+def _begin(folder: Path, span: ExportRange) -> int:
     """Until which position the folder has been written."""
     if not folder.exists():
         folder.mkdir()
     record = folder / RECORD
     if not record.exists():
         if any(not path.name.startswith("day=") for path in folder.iterdir()):
-            raise ThereAlready(folder)
-        earlier = Span(span.after, span.after, span.partner)
+            raise OutputExists(folder)
+        earlier = ExportRange(span.after, span.after, span.partner)
     else:
-        earlier = msgspec.json.decode(record.read_bytes(), type=Span)
+        earlier = msgspec.json.decode(record.read_bytes(), type=ExportRange)
         if not span.after:
-            raise ThereAlready(folder)
+            raise OutputExists(folder)
     if earlier.partner != span.partner:
         whose = earlier.partner or "all partners"
-        raise NotWhatFollows(f"the folder has events of {whose}")
+        raise NotContiguous(f"the folder has events of {whose}")
     if earlier.until != span.after:
-        raise NotWhatFollows(f"the folder has been written until position {earlier.until}")
+        raise NotContiguous(f"the folder has been written until position {earlier.until}")
     return earlier.until
 
 
@@ -88,14 +88,14 @@ def _first_position(path: Path) -> int:
 
 
 def _replace(path: Path, text: bytes) -> None:
-    unfinished = path.with_name(path.name + UNFINISHED)
+    unfinished = path.with_name(path.name + UNFINISHED_SUFFIX)
     with unfinished.open("wb") as file:
         file.write(text)
         sync(file)
     unfinished.replace(path)
 
 
-def _in_lists(items: Iterator[EventItem]) -> Iterator[list[EventItem]]:
+def _in_lists(items: Iterator[EventView]) -> Iterator[list[EventView]]:
     while some := list(islice(items, ROWS_PER_LIST)):
         yield some
 

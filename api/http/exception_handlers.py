@@ -7,27 +7,27 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from api.http import unbuilt_projections as not_built
+from api.http import unbuilt_projections
 from api.http.pagination import InvalidCursor
 from api.http.paths import run_path
 from api.http.problems import RUN_TAKES_SECONDS, Problem, logger, not_found, respond, validation_error
-from api.validation.field_errors import Complaint, explain
+from api.validation.field_errors import InvalidField, from_pydantic
 from domain.ledgers.ledger import OutcomeUnknown, StorageError
 from domain.refusals import (
     DailyQuotaExceeded,
     FileSuperseded,
+    FlightConflict,
     FlightInThePast,
-    FlightTaken,
     IdempotencyKeyReused,
-    NoSlotLeft,
     OfferNotActivatable,
+    RateLimitExceeded,
     Refused,
     ReversalExceedsRedemption,
     ReversalReused,
     RunInProgress,
-    TimeAhead,
+    RunLimitReached,
+    TimeInFuture,
     TooManyFlights,
-    TooManyPerSecond,
     TooManyReversals,
     TransactionReused,
     UnknownOffer,
@@ -71,9 +71,9 @@ def problem_of(error: Exception) -> Problem:
         case Refused():
             return _of_refusal(error)
         case RequestValidationError():
-            return validation_error(explain(error.errors()))
+            return validation_error(from_pydantic(error.errors()))
         case InvalidCursor():
-            place = Complaint(("query", "cursor"), "is not a cursor of this list with these filters")
+            place = InvalidField(("query", "cursor"), "is not a cursor of this list with these filters")
             return validation_error([place])
         case HTTPException():
             status = HTTPStatus(error.status_code)
@@ -96,16 +96,16 @@ def _of_storage(error: StorageError) -> Problem:
             "The ledger's storage was lost while the change was being kept: it is there, or it is not."
             " The same request may be sent again; nothing is done twice."
         )
-    if name := not_built.named_in(error):
+    if name := unbuilt_projections.unbuilt_projection_in(error):
         kind = "projection-not-built"
-        detail = f"What answers this has not been built yet; an operator does it with: {not_built.command([name])}"
+        detail = f"What answers this has not been built yet; an operator does it with: {unbuilt_projections.rebuild_command_line([name])}"
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, kind, detail, headers={"Retry-After": "5"})
 
 
 def _of_refusal(refusal: Refused) -> Problem:
     match refusal:
         case IdempotencyKeyReused():
-            place = Complaint(("concurrencyRequestId",), "was used before, with other content")
+            place = InvalidField(("concurrencyRequestId",), "was used before, with other content")
             return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency-key-reused", f"{refusal}.", errors=[place])
         case RunInProgress():
             run = run_path(refusal.run_id)
@@ -116,17 +116,17 @@ def _of_refusal(refusal: Refused) -> Problem:
                 headers={"Retry-After": str(RUN_TAKES_SECONDS), "Link": f'<{run}>; rel="related"'},
                 more={"activeRun": run},
             )
-        case TooManyPerSecond() | DailyQuotaExceeded():
-            seconds = refusal.seconds_to_wait if isinstance(refusal, TooManyPerSecond) else refusal.seconds_to_next_day
-            kind = "rps" if isinstance(refusal, TooManyPerSecond) else "daily"
+        case RateLimitExceeded() | DailyQuotaExceeded():
+            seconds = refusal.seconds_to_wait if isinstance(refusal, RateLimitExceeded) else refusal.seconds_to_next_day
+            kind = "rps" if isinstance(refusal, RateLimitExceeded) else "daily"
             headers = {"Retry-After": str(seconds)}
             return Problem(
                 HTTPStatus.TOO_MANY_REQUESTS, "quota-exceeded", f"{refusal}.", headers=headers, more={"limit": kind}
             )
         case FileSuperseded():
-            place = Complaint(("name",), "is dated before the last file that was processed")
+            place = InvalidField(("name",), "is dated before the last file that was processed")
             return Problem(HTTPStatus.CONFLICT, "file-superseded", f"{refusal}.", errors=[place])
-        case NoSlotLeft():
+        case RunLimitReached():
             headers = {"Retry-After": str(refusal.seconds_to_next_window)}
             return Problem(HTTPStatus.TOO_MANY_REQUESTS, "run-limit-reached", f"{refusal}.", headers=headers)
         case _:
@@ -138,15 +138,15 @@ def _of_refused_report(refusal: Refused) -> Problem:
     match refusal:
         case UnknownOffer():
             return not_found("offer")
-        case TimeAhead():
-            return validation_error([Complaint((refusal.field,), "must not lie in the future")])
+        case TimeInFuture():
+            return validation_error([InvalidField((refusal.field,), "must not lie in the future")])
         case FlightInThePast():
-            return validation_error([Complaint(("startsAt",), "must not lie in the past")])
+            return validation_error([InvalidField(("startsAt",), "must not lie in the past")])
         case UnknownRedemption():
             return not_found("redemption")
         case TransactionReused() | ReversalReused():
             name = "transactionId" if isinstance(refusal, TransactionReused) else "reversalId"
-            place = Complaint((name,), "was used before, with other members")
+            place = InvalidField((name,), "was used before, with other members")
             return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency-key-reused", f"{refusal}.", errors=[place])
         case ReversalExceedsRedemption():
             more = {"remaining": str(refusal.remaining)}
@@ -156,7 +156,7 @@ def _of_refused_report(refusal: Refused) -> Problem:
 
 
 _CONFLICTS: dict[type[Refused], str] = {
-    FlightTaken: "flight-taken",
+    FlightConflict: "flight-taken",
     OfferNotActivatable: "offer-not-activatable",
     TooManyFlights: "too-many-flights",
     TooManyReversals: "too-many-reversals",

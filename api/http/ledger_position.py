@@ -11,45 +11,45 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from domain.ledgers.ledger import OfferLedger, StorageError
 
 LEDGER_POSITION = "Ledger-Position"
-ELSEWHERE = ("/api/v1/audit/stream", "/api/v1/partner/quota")
+PATHS_WITHOUT_HEADER = ("/api/v1/audit/stream", "/api/v1/partner/quota")
 """What is told there has its position in its messages, or is not of the ledger."""
 
-Asked = TypeVar("Asked")
-Result = TypeVar("Result")
+_Request = TypeVar("_Request")
+_Result = TypeVar("_Result")
 
 
-class Written(Struct, Generic[Result], frozen=True):
+class Committed(Struct, Generic[_Result], frozen=True):
     """What has become of a request, and a position at which it can be seen; None if that could not be looked up."""
 
-    result: Result
+    result: _Result
     position: int | None
 
 
-def tell(request: Request, position: int | None) -> None:
+def set_position(request: Request, position: int | None) -> None:
     """With the answer, as far as it has not begun."""
     if position is not None:
         request.state.position = max(position, getattr(request.state, "position", 0))
 
 
-def tell_newest(request: Request, ledger: OfferLedger) -> None:
+def set_newest_position(request: Request, ledger: OfferLedger) -> None:
     """For who has written just now."""
-    tell(request, _newest(ledger))
+    set_position(request, _newest(ledger))
 
 
-def told(request: Request, written: Written[Result]) -> Result:
-    tell(request, written.position)
+def unwrap(request: Request, written: Committed[_Result]) -> _Result:
+    set_position(request, written.position)
     return written.result
 
 
 def with_position(
-    ledger: OfferLedger, carry_out: Callable[[Sequence[Asked]], Sequence[Result]]
-) -> Callable[[Sequence[Asked]], Sequence[Written[Result]]]:
+    ledger: OfferLedger, carry_out: Callable[[Sequence[_Request]], Sequence[_Result]]
+) -> Callable[[Sequence[_Request]], Sequence[Committed[_Result]]]:
     """Carries requests out, and looks once for all of them where they can be seen."""
 
-    def carry_out_and_look(requests: Sequence[Asked]) -> Sequence[Written[Result]]:
+    def carry_out_and_look(requests: Sequence[_Request]) -> Sequence[Committed[_Result]]:
         results = carry_out(requests)
         position = _newest(ledger)
-        return [Written(result, position) for result in results]
+        return [Committed(result, position) for result in results]
 
     return carry_out_and_look
 
@@ -64,7 +64,7 @@ def _newest(ledger: OfferLedger) -> int | None:
 def describe(document: dict[str, Any]) -> None:
     """Adds the header to the answers of an OpenAPI document that have it."""
     for path, operations in document["paths"].items():
-        for operation in operations.values() if path not in ELSEWHERE else ():
+        for operation in operations.values() if path not in PATHS_WITHOUT_HEADER else ():
             for status, answer in operation["responses"].items():
                 if status.startswith("2"):
                     answer.setdefault("headers", {})[LEDGER_POSITION] = _DESCRIBED
@@ -77,7 +77,7 @@ _DESCRIBED = {
 }
 
 
-class Positions:
+class LedgerPositionMiddleware:
     """Puts the header on answers."""
 
     def __init__(self, app: ASGIApp) -> None:

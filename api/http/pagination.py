@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 import msgspec
 from starlette.datastructures import URL
 
-from domain.store.commit import Head
+from domain.store.commit import LedgerHead
 from domain.values import from_microseconds, utc_text
 
-START = 0
+FIRST_PAGE = 0
 
-Place = TypeVar("Place", bound=tuple[int, ...])
+_PageCursor = TypeVar("_PageCursor", bound=tuple[int, ...])
 """A NamedTuple."""
 
 
@@ -29,24 +29,24 @@ class _Cursor(msgspec.Struct, array_like=True):
     after: int | tuple[int, ...]
 
 
-def encode(question: Any, after: int | tuple[int, ...] | None) -> str | None:
+def encode_cursor(question: Any, after: int | tuple[int, ...] | None) -> str | None:
     """`question`: what was asked, without cursor and limit; None if there is no next page."""
     if after is None:
         return None
     return base64.urlsafe_b64encode(msgspec.msgpack.encode(_Cursor(_mark(question), after))).decode().rstrip("=")
 
 
-def decode(question: Any, cursor: str | None) -> int:
+def decode_cursor(question: Any, cursor: str | None) -> int:
     """The place to go on after. Raises InvalidCursor for one that this service did not give to this question."""
     if cursor is None:
-        return START
+        return FIRST_PAGE
     found = _open(question, cursor)
     if isinstance(found, tuple) or not 0 <= found < 2**53:
         raise InvalidCursor
     return found
 
 
-def decode_as(kind: type[Place], question: Any, cursor: str | None) -> Place | None:
+def decode_cursor_as(kind: type[_PageCursor], question: Any, cursor: str | None) -> _PageCursor | None:
     """The same where a place is told by several numbers; None for the list's start."""
     if cursor is None:
         return None
@@ -59,7 +59,7 @@ def decode_as(kind: type[Place], question: Any, cursor: str | None) -> Place | N
         raise InvalidCursor from None
 
 
-def moment(microseconds: int) -> datetime:
+def cursor_time(microseconds: int) -> datetime:
     """A time that a cursor told. Raises InvalidCursor for one that no list has."""
     try:
         return from_microseconds(microseconds)
@@ -85,7 +85,7 @@ def _mark(question: Any) -> str:
 JSON = "application/json"
 
 
-def told_of_head(head: Head) -> dict[str, Any]:
+def head_members(head: LedgerHead) -> dict[str, Any]:
     """What pins an answer: the position, and when it was recorded."""
     return {"position": head.position, "asOf": utc_text(head.recorded_at) if head.recorded_at else None}
 

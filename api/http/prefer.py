@@ -9,14 +9,14 @@ from msgspec import Struct
 _MEMBERS = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*(?:"|\\?$))+')
 
 
-class Waiting(Struct, frozen=True):
+class WaitPreference(Struct, frozen=True):
     """For how many seconds, and what of the caller's wishes that heeds (Preference-Applied)."""
 
     seconds: float
     applied: str | None = None
 
 
-def waiting(headers: Iterable[str], limit: float) -> Waiting:
+def parse_wait_preference(headers: Iterable[str], limit: float) -> WaitPreference:
     """`limit`: how long anybody is kept waiting. What can't be understood or granted is no preference at all; of a
     preference given twice, the first one counts."""
     preferences: dict[str, str] = {}
@@ -25,7 +25,7 @@ def waiting(headers: Iterable[str], limit: float) -> Waiting:
         preferences.setdefault(name.strip().lower(), re.sub(r'\A"(.*)"\Z', r"\1", value.strip()))
     wait = preferences.get("wait", "")
     if re.fullmatch("[0-9]{1,9}", wait) and int(wait) <= limit:
-        return Waiting(int(wait), f"wait={int(wait)}")
+        return WaitPreference(int(wait), f"wait={int(wait)}")
     if "respond-async" in preferences:
-        return Waiting(0, "respond-async")
-    return Waiting(limit)
+        return WaitPreference(0, "respond-async")
+    return WaitPreference(limit)

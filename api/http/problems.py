@@ -10,7 +10,7 @@ import msgspec
 from fastapi import Request, Response
 
 from api.http.paths import Vendor, vendor_of
-from api.validation.field_errors import MAX_COMPLAINTS, Complaint
+from api.validation.field_errors import MAX_FIELD_ERRORS, InvalidField
 
 MEDIA_TYPE = "application/problem+json"
 RUN_TAKES_SECONDS = 5
@@ -29,13 +29,13 @@ class Problem(Exception):  # noqa: N818 - named as in RFC 9457
         kind: str,
         detail: str,
         *,
-        errors: Sequence[Complaint] = (),
+        errors: Sequence[InvalidField] = (),
         headers: dict[str, str] | None = None,
         vendor: dict[str, Any] | None = None,
         more: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(detail)
-        self.status, self.kind, self.detail, self.errors = status, kind, detail, errors[:MAX_COMPLAINTS]
+        self.status, self.kind, self.detail, self.errors = status, kind, detail, errors[:MAX_FIELD_ERRORS]
         self.headers, self.vendor, self.more = headers or {}, vendor, more or {}
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -51,7 +51,7 @@ def _problem(status: HTTPStatus, kind: str, detail: str, members: dict[str, Any]
     return Problem(status, kind, detail, **members)
 
 
-def validation_error(errors: Sequence[Complaint]) -> Problem:
+def validation_error(errors: Sequence[InvalidField]) -> Problem:
     return Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "validation-error",

@@ -6,12 +6,12 @@ from typing import Annotated, Any
 from urllib.parse import unquote_to_bytes
 from uuid import UUID
 
-from fastapi import Request
+from fastapi import Path, Request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from api.http.problems import validation_error
-from api.validation.field_errors import Complaint, shortened
+from api.validation.field_errors import InvalidField, shortened
 from api.validation.field_types import UUID_PATTERN
 from api.validation.times import Time
 from domain.values import MAX_ID_LENGTH
@@ -33,7 +33,7 @@ def _digits(value: Any) -> Any:
 Limit = Annotated[int, Field(ge=1, le=1000), BeforeValidator(_digits)]
 
 
-class Page(BaseModel):
+class PageParams(BaseModel):
     """A parameter that is not known is refused: a filter with a typing error must not answer with everything."""
 
     model_config = ConfigDict(extra="forbid")
@@ -43,9 +43,11 @@ class Page(BaseModel):
 
 
 Position = Annotated[int, Field(ge=0), BeforeValidator(_digits)]
+OfferUid = Annotated[str, Path(alias="offerUid")]
+"""The path parameter; parsed by `uid`, so that an unknown offer and no UUID are the same 404."""
 
 
-class AsOf(BaseModel):
+class AsOfParams(BaseModel):
     """A past state is asked for by a recorded time or by a position; the present one by neither."""
 
     model_config = ConfigDict(extra="forbid")
@@ -77,9 +79,9 @@ def _require_text(request: Request) -> None:
     try:
         unquote_to_bytes(request.scope["query_string"]).decode()
     except UnicodeDecodeError:
-        raise validation_error([Complaint(("query",), "must be UTF-8")]) from None
+        raise validation_error([InvalidField(("query",), "must be UTF-8")]) from None
 
 
 def _refuse(names: list[str], message: str) -> None:
     if names:
-        raise validation_error([Complaint(("query", shortened(name)), message) for name in names])
+        raise validation_error([InvalidField(("query", shortened(name)), message) for name in names])

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from projections.audit.event_item import EventItem
+from projections.audit.event_item import EventView
 
 LINES, CSV, CLOUD_EVENTS = "application/x-ndjson", "text/csv", "application/cloudevents+json"
 
@@ -56,13 +56,13 @@ def plain(value: Any) -> int | str | None:
     return value if value is None or isinstance(value, int) else str(cell(value))
 
 
-def as_cloud_events(source: str, some: Iterable[Sequence[EventItem]]) -> Iterator[bytes]:
+def as_cloud_events(source: str, some: Iterable[Sequence[EventView]]) -> Iterator[bytes]:
     """CloudEvents 1.0 in JSON, one a line. The id is the position, `source` tells the ledger; what the service shows of the event
     is its data."""
     return (_encoder.encode_lines(_cloud_event(source, item) for item in items) for items in some)
 
 
-def _cloud_event(source: str, item: EventItem) -> dict[str, Any]:
+def _cloud_event(source: str, item: EventView) -> dict[str, Any]:
     subject = {"subject": item.offer_uid} if item.offer_uid else {}
     return {
         "specversion": "1.0",

@@ -18,7 +18,7 @@ Url = Annotated[
     ),
 ]
 Cap = Annotated[int, Field(ge=1)]
-Amount = Annotated[float, Field(ge=0)]
+NonNegative = Annotated[float, Field(ge=0)]
 
 
 class _Sent(BaseModel):
@@ -45,8 +45,8 @@ class OfferEventData(_Sent):
     name: str
     displayOrder: Count | None = None
     sequenceNumber: int | None = None
-    revenue: Amount | None = None
-    reward: Amount | None = None
+    revenue: NonNegative | None = None
+    reward: NonNegative | None = None
     dailyCap: Cap | None = None
     weeklyCap: Cap | None = None
     monthlyCap: Cap | None = None

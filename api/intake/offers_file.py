@@ -17,29 +17,36 @@ from api.intake.offers_file_schemas import DeletedRecord, FileEnvelope, FileHead
 from api.parsing.array_splitter import Body
 from api.parsing.item_list import (
     LIST,
-    broken_rules,
     count_elements,
-    glancing,
-    ignored,
+    ignored_members,
+    item_messages,
     read_envelope,
     read_object,
-    readable_id,
-    take_apart,
-    told,
+    schema_errors,
+    split_body,
+    valid_id,
+    with_progress,
 )
 from api.parsing.strict_json import Element
-from api.validation.field_errors import Complaint
+from api.validation.field_errors import InvalidField
 from domain.offers.content import digest
 from domain.offers.images import Image
-from domain.runs.file_reconciliation import InvalidRecord, KnownOffers, OfferStatus, Record, ValidRecord, read_name
+from domain.runs.file_reconciliation import (
+    InvalidRecord,
+    KnownOffers,
+    OfferStatus,
+    Record,
+    ValidRecord,
+    parse_file_name,
+)
 from domain.runs.run import OffersFile, Run
-from domain.values import Watch, unwatched
+from domain.values import ProgressCallback, no_progress
 
 STATUS = "offerStatus"
 WRONG_NAME = "must be <Partner>OffersCCYYMMDD.json, with a day of the calendar"
 
 
-class JudgedFile(Struct, frozen=True):
+class ValidatedFile(Struct, frozen=True):
     """An offers file record by record, and what is to be said of the whole."""
 
     records: list[Record]
@@ -47,7 +54,7 @@ class JudgedFile(Struct, frozen=True):
     brings_images: bool
 
 
-class _Head(Struct, frozen=True, gc=False, rename="camel"):
+class _RecordPreview(Struct, frozen=True, gc=False, rename="camel"):
     """What can be told of a record without looking into it; only to be believed if the record is in order."""
 
     merchant_id: str
@@ -61,33 +68,38 @@ class _Status(Struct, frozen=True, gc=False, rename="camel"):
 def read_file(name: str, body: Body, max_items: int) -> OffersFile:
     """The file's name and its envelope; raises Problem if they are not in order, or the body is not JSON."""
     count, envelope = count_elements(body, max_items, FileEnvelope)
-    parts = read_name(name)
+    parts = parse_file_name(name)
     if parts is None:
-        raise validation_error([Complaint(("name",), WRONG_NAME)])
+        raise validation_error([InvalidField(("name",), WRONG_NAME)])
     if count != envelope.header.offerRecordCount:
         place = ("header", "offerRecordCount")
-        raise validation_error([Complaint(place, f"is not the number of records: there are {count}")])
+        raise validation_error([InvalidField(place, f"is not the number of records: there are {count}")])
     return OffersFile(name, parts.dated)
 
 
-def judge(
-    body: Body, file: OffersFile, run: Run, known: KnownOffers, max_image_bytes: int, watch: Watch = unwatched
-) -> JudgedFile:
+def validate_records(
+    body: Body,
+    file: OffersFile,
+    run: Run,
+    known: KnownOffers,
+    max_image_bytes: int,
+    watch: ProgressCallback = no_progress,
+) -> ValidatedFile:
     """Judges every record of a body that read_file has found in order; raises Problem if it is not.
 
     `known`: the partner's merchant offers; a record that brought what one of them says, letter by letter, need not be
     looked into."""
-    sent = take_apart(body, sys.maxsize)
+    sent = split_body(body, sys.maxsize)
     envelope = read_envelope(sent.members, FileEnvelope)
     images: dict[str, Image] = {}
     records = [
-        _sharing(judge_record(element, index, known, max_image_bytes), images)
-        for index, element in glancing(sent.elements, watch)
+        _sharing(validate_record(element, index, known, max_image_bytes), images)
+        for index, element in with_progress(sent.elements, watch)
     ]
-    return JudgedFile(records, list(_remarks(envelope, file, run)), bool(images))
+    return ValidatedFile(records, list(_remarks(envelope, file, run)), bool(images))
 
 
-def judge_record(element: Raw, index: int, known: KnownOffers, max_image_bytes: int) -> Record:
+def validate_record(element: Raw, index: int, known: KnownOffers, max_image_bytes: int) -> Record:
     """One element of `offers` as a record: valid, or with what is wrong with it."""
     head, stated = _head(element), _find_status(element)
     sent_digest = _digest_beside(element, stated) if stated else None
@@ -96,14 +108,14 @@ def judge_record(element: Raw, index: int, known: KnownOffers, max_image_bytes: 
         return ValidRecord(head.merchant_id, head.offer_id, OfferStatus(stated[1].decode()), put)
     read = read_object(element)
     if isinstance(read, str):
-        merchant_id, external_id = (readable_id(head.merchant_id), readable_id(head.offer_id)) if head else (None, None)
+        merchant_id, external_id = (valid_id(head.merchant_id), valid_id(head.offer_id)) if head else (None, None)
         named = merchant_id and external_id
         return InvalidRecord(merchant_id, external_id, (read if named else f"{LIST}[{index}]: {read}",))
     sent = read.value
-    merchant_id, external_id = readable_id(sent.get("merchantId")), readable_id(sent.get("offerId"))
+    merchant_id, external_id = valid_id(sent.get("merchantId")), valid_id(sent.get("offerId"))
     if broken := _broken_rules(read, max_image_bytes):
         at = () if merchant_id and external_id else (LIST, index)
-        return InvalidRecord(merchant_id, external_id, told(broken, at))
+        return InvalidRecord(merchant_id, external_id, item_messages(broken, at))
     if merchant_id is None or external_id is None:
         raise AssertionError("a record without readable ids breaks a rule")
     status = OfferStatus(sent.pop(STATUS))
@@ -136,13 +148,15 @@ def _is_the_status(element: Raw, stated: re.Match[bytes]) -> bool:
 _find_status = re.compile(rb'"offerStatus"[ \t\n\r]*:[ \t\n\r]*"(NEW|UPDATED|UPSERT|NO-CHANGE)"').search
 
 
-def _broken_rules(read: Element, max_image_bytes: int) -> list[Complaint]:
+def _broken_rules(read: Element, max_image_bytes: int) -> list[InvalidField]:
     """For a record that is an object."""
     sent = read.value
     if sent.get(STATUS) == OfferStatus.DELETED:
         # What else it says is of no consequence, so it can't keep an offer from being taken down.
-        return [flaw for flaw in read.flaws if flaw.place[:1] in _TAKES_DOWN] or broken_rules(sent, DeletedRecord)
-    return read.flaws or broken_rules(sent, FileRecord) or too_large_images(sent, max_image_bytes)
+        return [flaw for flaw in read.invalid_values if flaw.place[:1] in _TAKES_DOWN] or schema_errors(
+            sent, DeletedRecord
+        )
+    return read.invalid_values or schema_errors(sent, FileRecord) or too_large_images(sent, max_image_bytes)
 
 
 _TAKES_DOWN = {(name,) for name in DeletedRecord.model_fields}
@@ -156,12 +170,12 @@ def _sharing(record: Record, images: dict[str, Image]) -> Record:
     return replace(record, put=replace(record.put, images=shared))
 
 
-_decode_head = msgspec.json.Decoder(_Head).decode
+_decode_head = msgspec.json.Decoder(_RecordPreview).decode
 _decode_status = msgspec.json.Decoder(_Status).decode
 _decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
-def _head(element: Raw) -> _Head | None:
+def _head(element: Raw) -> _RecordPreview | None:
     try:
         return _decode_head(element)
     except (msgspec.DecodeError, RecursionError):
@@ -176,8 +190,8 @@ def _text(element: Raw) -> bytes:
 
 
 def _remarks(envelope: FileEnvelope, file: OffersFile, run: Run) -> Iterator[str]:
-    yield from ignored(envelope.model_extra or {}, "not a member of an offers file")
-    yield from ignored(envelope.header.model_extra or {}, "not a member of the header")
+    yield from ignored_members(envelope.model_extra or {}, "not a member of an offers file")
+    yield from ignored_members(envelope.header.model_extra or {}, "not a member of the header")
     if not _is_dated(envelope.header, file.dated):
         yield "header.fileCreationDate: is not the date in the file's name, which is the one that counts"
     if _letters(file.name.rpartition("Offers")[0]) != _letters(run.partner):

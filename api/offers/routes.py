@@ -3,36 +3,37 @@
 from typing import Annotated
 
 import msgspec
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
-from api.dependencies.authentication import may
-from api.dependencies.read_routing import AnyReads, answered_by_either
-from api.http import pagination as cursors
-from api.http.as_of import PRESENT, Asked, asked
+from api.dependencies.authentication import require_roles
+from api.dependencies.read_routing import ReplicaReads, fall_back_to_primary
+from api.http import pagination
+from api.http.as_of import NOW, AsOf, parse_as_of
 from api.http.pagination import JSON, next_link
 from api.http.problem_schemas import PROBLEMS
 from api.http.problems import not_found
-from api.http.query_params import AsOf
+from api.http.query_params import AsOfParams, OfferUid
 from api.offers.queries import count_document, find_visible, offer_page
-from api.offers.schemas import CountQuery, HistoryList, HistoryQuery, Offer, OfferCounts, OfferList, OfferQuery
-from api.server.retry_route import ReadAgain
-from domain.ledgers.ledger import Snapshots
+from api.offers.schemas import CountQuery, HistoryList, HistoryQuery, OfferCounts, OfferList, OfferQuery, OfferReply
+from api.server.retry_route import RetryingRoute
+from domain.ledgers.ledger import LedgerReader
 from domain.values import Channel, Role, Status
 from projections.access.tokens import Caller
-from projections.audit import offer_history as history
+from projections.audit import offer_history
 from projections.offers.inventory import OfferFilter, OfferView
 
-MayList = Annotated[Caller, Depends(may(Role.PARTNER, Role.PUBLISHER, Role.AUDITOR, Role.OPERATOR))]
-MayRead = Annotated[Caller, Depends(may(Role.PARTNER, Role.AUDITOR, Role.OPERATOR))]
+MayList = Annotated[Caller, Depends(require_roles(Role.PARTNER, Role.PUBLISHER, Role.AUDITOR, Role.OPERATOR))]
+MayRead = Annotated[Caller, Depends(require_roles(Role.PARTNER, Role.AUDITOR, Role.OPERATOR))]
 
-OfferUid = Annotated[str, Path(alias="offerUid")]
 
-router = APIRouter(prefix="/api/v1/offers", tags=["offers"], responses=PROBLEMS, route_class=ReadAgain)
+router = APIRouter(prefix="/api/v1/offers", tags=["offers"], responses=PROBLEMS, route_class=RetryingRoute)
 
 
 @router.get("", responses={200: {"model": OfferList}})
-@answered_by_either
-def list_offers(request: Request, reads: AnyReads, caller: MayList, query: Annotated[OfferQuery, Query()]) -> Response:
+@fall_back_to_primary
+def list_offers(
+    request: Request, reads: ReplicaReads, caller: MayList, query: Annotated[OfferQuery, Query()]
+) -> Response:
     """The offers that match all filters, deleted ones too unless `status` says otherwise, in order of creation."""
     wanted = OfferFilter(
         partner=query.partner or caller.partner,
@@ -43,30 +44,30 @@ def list_offers(request: Request, reads: AnyReads, caller: MayList, query: Annot
         q=query.q,
         redeemable=None if query.redeemable is None else query.redeemable == "true",
     )
-    visible, state = caller.partner in {None, wanted.partner}, asked(query.asOf, query.asOfPosition)
+    visible, state = caller.partner in {None, wanted.partner}, parse_as_of(query.asOf, query.asOfPosition)
     body = offer_page(reads, wanted, state, query.cursor, query.limit, visible=visible)
     headers = next_link(request.url, body["nextCursor"])
     return Response(msgspec.json.encode(body), headers=headers, media_type=JSON)
 
 
 @router.get("/counts", responses={200: {"model": OfferCounts}})
-@answered_by_either
-def count_offers(reads: AnyReads, caller: MayRead, query: Annotated[CountQuery, Query()]) -> Response:
+@fall_back_to_primary
+def count_offers(reads: ReplicaReads, caller: MayRead, query: Annotated[CountQuery, Query()]) -> Response:
     """How many offers are in each state now, or were then."""
     partner = query.partner or caller.partner
     channel = Channel(query.channel) if query.channel else None
-    visible, state = caller.partner in {None, partner}, asked(query.asOf, query.asOfPosition)
+    visible, state = caller.partner in {None, partner}, parse_as_of(query.asOf, query.asOfPosition)
     body = count_document(reads, partner, channel, state, visible=visible)
     return Response(msgspec.json.encode(body), media_type=JSON)
 
 
-@router.get("/{offerUid}", responses={200: {"model": Offer}, 304: {"description": "Not changed"}})
-@answered_by_either
+@router.get("/{offerUid}", responses={200: {"model": OfferReply}, 304: {"description": "Not changed"}})
+@fall_back_to_primary
 def get_offer(
-    request: Request, reads: AnyReads, caller: MayRead, offer_uid: OfferUid, query: Annotated[AsOf, Query()]
+    request: Request, reads: ReplicaReads, caller: MayRead, offer_uid: OfferUid, query: Annotated[AsOfParams, Query()]
 ) -> Response:
     """One offer as it is now, or as it was; its ETag is its version."""
-    offer = _visible_offer(reads, caller, offer_uid, asked(query.asOf, query.asOfPosition))
+    offer = _visible_offer(reads, caller, offer_uid, parse_as_of(query.asOf, query.asOfPosition))
     etag = f'"{offer.version}"'
     if {etag, "*"} & _etags(request.headers.get("If-None-Match", "")):
         return Response(status_code=304, headers={"ETag": etag})
@@ -74,23 +75,23 @@ def get_offer(
 
 
 @router.get("/{offerUid}/history", responses={200: {"model": HistoryList}})
-@answered_by_either
+@fall_back_to_primary
 def get_history(
-    request: Request, reads: AnyReads, caller: MayRead, offer_uid: OfferUid, query: Annotated[HistoryQuery, Query()]
+    request: Request, reads: ReplicaReads, caller: MayRead, offer_uid: OfferUid, query: Annotated[HistoryQuery, Query()]
 ) -> Response:
     """Every event of the offer, oldest first, with the fields that it changed."""
     offer = _visible_offer(reads, caller, offer_uid)
     question = ("history", offer.offer_uid)
-    with reads.reading() as tx:
-        page = history.page(tx, offer.offer_uid, cursors.decode(question, query.cursor), query.limit)
-    next_cursor = cursors.encode(question, page.next_after)
+    with reads.read() as tx:
+        page = offer_history.page(tx, offer.offer_uid, pagination.decode_cursor(question, query.cursor), query.limit)
+    next_cursor = pagination.encode_cursor(question, page.next_after)
     body = {"items": page.items, "nextCursor": next_cursor}
     return Response(msgspec.json.encode(body), headers=next_link(request.url, next_cursor), media_type=JSON)
 
 
-def _visible_offer(reads: Snapshots, caller: Caller, offer_uid: str, state: Asked = PRESENT) -> OfferView:
+def _visible_offer(reads: LedgerReader, caller: Caller, offer_uid: str, state: AsOf = NOW) -> OfferView:
     """Raises Problem 404: also for another partner's offer, whose existence is nobody else's business."""
-    with reads.reading() as tx:
+    with reads.read() as tx:
         offer = find_visible(reads, tx, caller.partner, offer_uid, state)
     if offer is None:
         raise not_found("offer")

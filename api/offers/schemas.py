@@ -7,10 +7,10 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from api.audit.event_schemas import EventItem
-from api.http.query_params import AsOf, Page, Word
+from api.http.query_params import AsOfParams, PageParams, Word
 
 
-class OfferQuery(Page, AsOf):
+class OfferQuery(PageParams, AsOfParams):
     partner: Word | None = None
     channel: Literal["custom", "merchant"] | None = None
     merchantId: Word | None = None
@@ -22,16 +22,16 @@ class OfferQuery(Page, AsOf):
     ] = None
 
 
-class CountQuery(AsOf):
+class CountQuery(AsOfParams):
     partner: Word | None = None
     channel: Literal["custom", "merchant"] | None = None
 
 
-class HistoryQuery(Page):
+class HistoryQuery(PageParams):
     pass
 
 
-class Offer(BaseModel):
+class OfferReply(BaseModel):
     offerUid: UUID
     partner: str
     channel: Literal["custom", "merchant"]
@@ -51,7 +51,7 @@ class Offer(BaseModel):
 class OfferList(BaseModel):
     """One snapshot of the inventory: `position` pins what it shows, `asOf` is when that was recorded."""
 
-    items: list[Offer]
+    items: list[OfferReply]
     nextCursor: str | None
     position: int
     asOf: datetime | None

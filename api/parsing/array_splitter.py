@@ -16,9 +16,9 @@ from uuid import uuid4
 import msgspec
 from msgspec import Raw, Struct
 
-from api.parsing.strict_json import MAX_VALUE_CHARACTERS, NotAnObject, NotJson, TooManyElements, read_envelope
+from api.parsing.strict_json import MAX_VALUE_CHARACTERS, NotAnObject, NotJson, TooManyElements, split_envelope
 
-BLOCK_BYTES = 1024 * 1024
+SPLIT_BLOCK_BYTES = 1024 * 1024
 MAX_ENVELOPE_BYTES = 256 * 1024
 MAX_CUTS_TRIED = 3
 _SEEN_FOR_A_CUT = 128 * 1024
@@ -27,7 +27,7 @@ Body = Callable[[], Iterable[bytes]]
 """Gives the bytes of a body from their start, in blocks of any size, as often as it is asked."""
 
 
-class _NotSoQuickly(Exception):  # noqa: N818
+class _NeedsFullRead(Exception):  # noqa: N818
     """Has to be read as a whole."""
 
 
@@ -46,8 +46,8 @@ def split(body: Body, list_name: str, max_elements: int, *, keep: bool = True) -
     Raises NotJson, NotAnObject, TooManyElements, TooLargeValue."""
     try:
         found = _Splitter(list_name, max_elements, keep=keep).split(body())
-    except _NotSoQuickly:
-        envelope = read_envelope(b"".join(body()), list_name, max_elements)
+    except _NeedsFullRead:
+        envelope = split_envelope(b"".join(body()), list_name, max_elements)
         found = Split(envelope.members, envelope.elements if keep else [], len(envelope.elements))
     return found
 
@@ -65,7 +65,7 @@ class _Splitter:
         rest = next(texts, b"")
         opened = re.search(rb'"%b"[ \t\n\r]*:[ \t\n\r]*\[' % re.escape(self._list_name.encode()), rest)
         if opened is None or opened.end() > MAX_ENVELOPE_BYTES:
-            raise _NotSoQuickly
+            raise _NeedsFullRead
         before, rest = rest[: opened.end() - 1], rest[opened.end() :]
         self._members(before, b"}")  # it is this list, not another one inside something else
         seam = _seam(rest)
@@ -73,32 +73,32 @@ class _Splitter:
             rest = self._take_block(rest, seam) + text
         closed = rest.rfind(b"]")
         if closed < 0 or len(rest) - closed > MAX_ENVELOPE_BYTES:
-            raise _NotSoQuickly
+            raise _NeedsFullRead
         self._take(rest[:closed])
         return Split(self._members(before, rest[closed + 1 :]), self._elements, self._count)
 
     def _take_block(self, text: bytes, seam: re.Pattern[bytes] | None) -> bytes:
         """Takes whole elements from the start of the text, as many as can be seen; answers what is left."""
         if seam is None:
-            raise _NotSoQuickly
+            raise _NeedsFullRead
         cuts = list(seam.finditer(text, max(0, len(text) - _SEEN_FOR_A_CUT))) or list(seam.finditer(text))
         if not cuts and len(text) <= MAX_VALUE_CHARACTERS:
             return text  # one element, with an image perhaps, that goes on
         for cut in reversed(cuts[-MAX_CUTS_TRIED:]):
             try:
                 self._take(text[: cut.start(1)])
-            except _NotSoQuickly:
+            except _NeedsFullRead:
                 continue
             return text[cut.end(1) :]
-        raise _NotSoQuickly
+        raise _NeedsFullRead
 
     def _take(self, text: bytes) -> None:
         try:
             elements = _decode(b"[%b]" % text)
         except (msgspec.DecodeError, RecursionError):
-            raise _NotSoQuickly from None
+            raise _NeedsFullRead from None
         if len(text) > MAX_VALUE_CHARACTERS and any(len(element) > MAX_VALUE_CHARACTERS for element in elements):
-            raise _NotSoQuickly
+            raise _NeedsFullRead
         self._count += len(elements)
         if self._count > self._max_elements:
             raise TooManyElements
@@ -108,11 +108,11 @@ class _Splitter:
     def _members(self, before: bytes, after: bytes) -> dict[str, Any]:
         mark = uuid4().hex
         try:
-            envelope = read_envelope(b'%b["%b"]%b' % (before, mark.encode(), after), self._list_name)
+            envelope = split_envelope(b'%b["%b"]%b' % (before, mark.encode(), after), self._list_name)
         except (NotJson, NotAnObject):
-            raise _NotSoQuickly from None
+            raise _NeedsFullRead from None
         if [bytes(element) for element in envelope.elements] != [b'"%b"' % mark.encode()]:
-            raise _NotSoQuickly
+            raise _NeedsFullRead
         return envelope.members
 
 
@@ -130,9 +130,9 @@ def _in_blocks(blocks: Iterable[bytes]) -> Iterator[bytes]:
     some = b""
     for block in blocks:
         some += block
-        whole = len(some) - len(some) % BLOCK_BYTES
-        for at in range(0, whole, BLOCK_BYTES):
-            yield some[at : at + BLOCK_BYTES]
+        whole = len(some) - len(some) % SPLIT_BLOCK_BYTES
+        for at in range(0, whole, SPLIT_BLOCK_BYTES):
+            yield some[at : at + SPLIT_BLOCK_BYTES]
         some = some[whole:]
     if some:
         yield some
@@ -147,4 +147,4 @@ def _checked(blocks: Iterable[bytes]) -> Iterator[bytes]:
             yield block
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
-        raise _NotSoQuickly from None
+        raise _NeedsFullRead from None

@@ -15,7 +15,7 @@ CODINGS = ("gzip", "zstd")
 MAX_PARTS = 10_000
 
 
-def too_large(max_bytes: int) -> Problem:
+def decoded_body_too_large(max_bytes: int) -> Problem:
     detail = f"The body is larger than {max_bytes} bytes."
     return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "content-too-large", detail, headers={"Connection": "close"})
 

@@ -15,26 +15,26 @@ def read_element(text: bytes) -> Element:
     """Raises NotJson."""
     try:
         return Element(_plain_value(text))
-    except _NotPlain:
+    except _NeedsStrictParse:
         return read_strictly(text)
 
 
-class _NotPlain(Exception):  # noqa: N818
+class _NeedsStrictParse(Exception):  # noqa: N818
     """Has to be looked at more closely."""
 
 
 def _plain_value(text: bytes) -> Any:
     # One byte is found ten times as quickly as two.
     if text.count(b"[") + text.count(b"{") > MAX_NESTING or (b"\\" in text and b"\\u0000" in text):
-        raise _NotPlain
+        raise _NeedsStrictParse
     try:
         value = _decode(text)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        raise _NotPlain from None
+        raise _NeedsStrictParse from None
     names = _count_names([value])
     # What is spelt the same again, letter by letter, has lost no name.
     if _spell(value) != text and not _has_at_most(names, text):
-        raise _NotPlain
+        raise _NeedsStrictParse
     return value
 
 
@@ -59,10 +59,10 @@ def _count_names(value: dict[str, Any] | list[Any]) -> int:
             continue
         if kind is int:
             if not -MAX_NUMBER <= inner <= MAX_NUMBER:
-                raise _NotPlain
+                raise _NeedsStrictParse
         elif kind is float:
             if not abs(inner) <= MAX_NUMBER or inner.is_integer():
-                raise _NotPlain
+                raise _NeedsStrictParse
         elif kind is dict or kind is list:
             count += _count_names(inner)
     return count

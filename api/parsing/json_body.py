@@ -12,7 +12,7 @@ from api.http.problems import Problem, validation_error
 from api.parsing.fast_json import read_element
 from api.parsing.item_list import read_envelope
 from api.parsing.strict_json import Element, NotJson
-from api.validation.field_errors import Complaint
+from api.validation.field_errors import InvalidField
 
 MAX_BYTES = 64 * 1024
 
@@ -34,8 +34,8 @@ async def read_body(request: Request, model: type[Model]) -> Model:
 def read_as(body: bytes, model: type[Model]) -> Model:
     """Raises Problem 400 or 422."""
     read = read_document(body)
-    if read.flaws:
-        raise validation_error(read.flaws)
+    if read.invalid_values:
+        raise validation_error(read.invalid_values)
     return read_envelope(read.value, model)
 
 
@@ -46,7 +46,7 @@ def read_document(body: bytes) -> Element:
     except NotJson as error:
         raise Problem(HTTPStatus.BAD_REQUEST, "not-json", f"The body is not valid JSON: {error}.") from None
     if not isinstance(read.value, dict):
-        raise validation_error([Complaint((), "the body must be an object")])
+        raise validation_error([InvalidField((), "the body must be an object")])
     return read
 
 
@@ -57,10 +57,10 @@ async def receive(request: Request, max_bytes: int) -> bytes:
     async for chunk in request.stream():
         body += chunk
         if len(body) > max_bytes:
-            raise too_large(max_bytes)
+            raise body_too_large(max_bytes)
     return bytes(body)
 
 
-def too_large(max_bytes: int, what: str = "body") -> Problem:
+def body_too_large(max_bytes: int, what: str = "body") -> Problem:
     detail = f"The {what} is larger than {max_bytes} bytes."
     return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "content-too-large", detail)

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from msgspec import Raw, Struct
 
-from api.validation.field_errors import MAX_COMPLAINTS, Complaint, shortened
+from api.validation.field_errors import MAX_FIELD_ERRORS, InvalidField, shortened
 
 MAX_NESTING = 64
 MAX_VALUE_CHARACTERS = 8 * 1024 * 1024
@@ -48,7 +48,7 @@ class TooLargeValue(Exception):  # noqa: N818 - it says what the value is
     """A single value of the body, an element of the list or a member beside it, is larger than anybody needs."""
 
 
-class Flaw(Struct, frozen=True):
+class InvalidValue(Struct, frozen=True):
     """Stands for a value that may not be stored."""
 
     message: str
@@ -58,52 +58,52 @@ class Element(Struct, frozen=True):
     """A JSON value, with its flaws, bounded in number."""
 
     value: Any
-    flaws: list[Complaint] = []
+    invalid_values: list[InvalidField] = []
 
 
-class Envelope(Struct, frozen=True):
+class JsonEnvelope(Struct, frozen=True):
     """The members of a request, and the elements of its one long list (none if there is no such list) as they were sent."""
 
     members: dict[str, Any]
     elements: list[Raw]
 
 
-def read_envelope(body: bytes, list_name: str, max_elements: int = sys.maxsize) -> Envelope:
+def split_envelope(body: bytes, list_name: str, max_elements: int = sys.maxsize) -> JsonEnvelope:
     """Reads an object whose member `list_name` is a list, and takes that list apart.
 
     Raises NotJson, NotAnObject, TooManyElements, TooLargeValue."""
-    with _explained():
+    with _explain_syntax():
         return _Reader(_utf8(body), max_elements).envelope(list_name)
 
 
 def read_strictly(text: bytes) -> Element:
     """Reads one JSON value, however large. Raises NotJson."""
-    with _explained():
+    with _explain_syntax():
         return _Reader(_utf8(text)).element()
 
 
 # Flaws
 
 
-def flaws(value: Any, place: tuple[str | int, ...] = (), depth: int = 1) -> Iterator[Complaint]:
+def invalid_values(value: Any, place: tuple[str | int, ...] = (), depth: int = 1) -> Iterator[InvalidField]:
     """Every value that may not be stored; `place` and `depth` are those of `value` itself."""
     if isinstance(value, str):
         if found := _UNSTORABLE.search(value):
-            yield Complaint(place, NULL_CHARACTER if found.group() == "\0" else LONE_SURROGATE)
-    elif isinstance(value, Flaw):
-        yield Complaint(place, value.message)
+            yield InvalidField(place, NULL_CHARACTER if found.group() == "\0" else LONE_SURROGATE)
+    elif isinstance(value, InvalidValue):
+        yield InvalidField(place, value.message)
     elif isinstance(value, dict | list):
         if depth > MAX_NESTING:
-            yield Complaint(place, TOO_DEEP)
+            yield InvalidField(place, TOO_DEEP)
         elif isinstance(value, list):
             for index, element in enumerate(value):
-                yield from flaws(element, (*place, index), depth + 1)
+                yield from invalid_values(element, (*place, index), depth + 1)
         else:
             for name, member in value.items():
                 if _UNSTORABLE.search(name):
-                    yield Complaint(place, "member names must not contain U+0000 or lone surrogates")
+                    yield InvalidField(place, "member names must not contain U+0000 or lone surrogates")
                 else:
-                    yield from flaws(member, (*place, shortened(name)), depth + 1)
+                    yield from invalid_values(member, (*place, shortened(name)), depth + 1)
 
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
@@ -111,7 +111,7 @@ _space = re.compile(r"[ \t\n\r]*").match
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def _explain_syntax() -> Iterator[None]:
     try:
         yield
     except RecursionError:
@@ -132,7 +132,7 @@ class _Reader:
             parse_constant=_constant,
         ).raw_decode
 
-    def envelope(self, list_name: str) -> Envelope:
+    def envelope(self, list_name: str) -> JsonEnvelope:
         at = self._skip(0)
         if self.text[at : at + 1] != "{":
             _, at = self._value(at)
@@ -157,13 +157,13 @@ class _Reader:
                 _require_unambiguous(members[name])
             more, at = self._continues(at, "}")
         self._require_end(at + 1)
-        return Envelope(members, elements)
+        return JsonEnvelope(members, elements)
 
     def element(self) -> Element:
         start = self._skip(0)
         value, at = self._decode(self.text, start)
         self._require_end(at)
-        found = list(islice(flaws(value), MAX_COMPLAINTS + 1)) if self._is_suspect(start, at) else []
+        found = list(islice(invalid_values(value), MAX_FIELD_ERRORS + 1)) if self._is_suspect(start, at) else []
         return Element(value, found)
 
     def _elements(self, at: int) -> tuple[list[Raw], int]:
@@ -229,21 +229,21 @@ class _Reader:
             members |= {name: self._flaw(DUPLICATE_NAME) for name, count in counts.items() if count > 1}
         return members
 
-    def _integer(self, text: str) -> int | Flaw:
+    def _integer(self, text: str) -> int | InvalidValue:
         if len(text) <= _MAX_DIGITS and abs(number := int(text)) <= MAX_NUMBER:
             return number
         return self._flaw(NUMBER_RANGE)
 
-    def _number(self, text: str) -> float | Flaw:
+    def _number(self, text: str) -> float | InvalidValue:
         number = float(text)
         if not abs(number) <= MAX_NUMBER:
             return self._flaw(NUMBER_RANGE)
         # One value, one spelling: 10.0 is the integer 10, and -0.0 is 0.
         return int(number) if number.is_integer() else number
 
-    def _flaw(self, message: str) -> Flaw:
+    def _flaw(self, message: str) -> InvalidValue:
         self.flawed = True
-        return Flaw(message)
+        return InvalidValue(message)
 
 
 def _utf8(body: bytes) -> str:
@@ -254,7 +254,7 @@ def _utf8(body: bytes) -> str:
 
 
 def _require_unambiguous(member: Any) -> None:
-    for flaw in flaws(member, depth=2):
+    for flaw in invalid_values(member, depth=2):
         if flaw.message in {DUPLICATE_NAME, TOO_DEEP}:
             raise NotJson(f"{flaw.message} in the envelope")
 

@@ -9,22 +9,22 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 from msgspec import Struct
 
-from api.dependencies.authentication import Here
+from api.dependencies.authentication import ServiceDep
 from api.http.content_negotiation import NDJSON, require_lines
 from api.http.exception_handlers import problem_of
-from api.http.ledger_position import tell_newest
+from api.http.ledger_position import set_newest_position
 from api.http.pagination import JSON
 from api.http.problem_schemas import BODY_PROBLEMS, PROBLEMS
 from api.http.problems import Problem, logger, problem_document, validation_error
 from api.http.query_params import no_parameters
-from api.parsing.json_body import MAX_BYTES, read_as, receive, too_large
+from api.parsing.json_body import MAX_BYTES, body_too_large, read_as, receive
 from api.redemption.activation_routes import ACTIVATIONS_PATH, MayReport, activation_document, activation_request
 from api.redemption.activation_schemas import ActivationBatchReply
 from api.redemption.activation_schemas import ActivationRequest as ActivationBody
-from api.validation.field_errors import Complaint
+from api.validation.field_errors import InvalidField
 from domain.ledgers.activation_ledger import ActivationLedger
 from domain.ledgers.ledger import StorageError
-from domain.redemption.activation_group import Activated, ActivationRequest
+from domain.redemption.activation_group import Activated, PendingActivation
 from domain.refusals import Refused
 from projections.access.tokens import Caller
 
@@ -46,7 +46,7 @@ router = APIRouter(tags=["activations"], responses=PROBLEMS)
         }
     },
 )
-async def activate_offers(request: Request, service: Here, caller: MayReport) -> Response:
+async def activate_offers(request: Request, service: ServiceDep, caller: MayReport) -> Response:
     """Up to 10,000 activations, one a line; each is recorded, found or refused as if it had been sent alone."""
     no_parameters(request)
     require_lines(request)
@@ -54,26 +54,26 @@ async def activate_offers(request: Request, service: Here, caller: MayReport) ->
     report = _Report(caller, service.activations)
     desk = request.app.state.desk
     for first in range(0, len(lines), LINES_PER_TRANSACTION):
-        await desk.writing(report.carry_out, lines[first : first + LINES_PER_TRANSACTION])
-    await desk.reading(tell_newest, request, service.ledger)
-    return Response(await desk.reading(report.document), media_type=JSON)
+        await desk.run_write(report.execute, lines[first : first + LINES_PER_TRANSACTION])
+    await desk.run_read(set_newest_position, request, service.ledger)
+    return Response(await desk.run_read(report.document), media_type=JSON)
 
 
-class Line(Struct, frozen=True):
+class BatchLine(Struct, frozen=True):
     """By its number in the body, from 1 on."""
 
     number: int
     text: bytes
 
 
-def _lines(body: bytes) -> list[Line]:
+def _lines(body: bytes) -> list[BatchLine]:
     """Those that are not blank. Raises Problem 422."""
     # Blank ones are counted before any is looked at: there may be millions.
-    lines: list[Line] = []
+    lines: list[BatchLine] = []
     if body.count(b"\n") <= 2 * MAX_LINES:
-        lines = [Line(number, text) for number, text in enumerate(body.split(b"\n"), 1) if text.strip()]
+        lines = [BatchLine(number, text) for number, text in enumerate(body.split(b"\n"), 1) if text.strip()]
     if not 1 <= len(lines) <= MAX_LINES:
-        raise validation_error([Complaint((), f"the body must have 1 to {MAX_LINES} lines")])
+        raise validation_error([InvalidField((), f"the body must have 1 to {MAX_LINES} lines")])
     return lines
 
 
@@ -95,28 +95,28 @@ class _Report:
         self._counts: Counter[str] = Counter(created=0, existing=0, refused=0)
         self._trouble: StorageError | None = None
 
-    def carry_out(self, lines: Sequence[Line]) -> None:
+    def execute(self, lines: Sequence[BatchLine]) -> None:
         """In one transaction. If the storage fails after some lines have been recorded, the others are told so; before
         that, raises StorageError."""
         read = [self._read(line) for line in lines]
-        asked = [one for one in read if isinstance(one, ActivationRequest)]
+        asked = [one for one in read if isinstance(one, PendingActivation)]
         results = iter(self._submit(asked))
         for line, one in zip(lines, read, strict=True):
-            self._tell(line, next(results) if isinstance(one, ActivationRequest) else one)
+            self._tell(line, next(results) if isinstance(one, PendingActivation) else one)
 
-    def _read(self, line: Line) -> ActivationRequest | _Refusal:
+    def _read(self, line: BatchLine) -> PendingActivation | _Refusal:
         try:
             if len(line.text) > MAX_BYTES:
-                raise too_large(MAX_BYTES, "line")
+                raise body_too_large(MAX_BYTES, "line")
             return activation_request(self._caller, read_as(line.text, ActivationBody))
         except Problem as problem:
             # What is kept until all lines are read holds nothing of the line.
             return _refusal(problem)
 
-    def _submit(self, asked: Sequence[ActivationRequest]) -> Sequence[Activated | Refused | StorageError]:
+    def _submit(self, asked: Sequence[PendingActivation]) -> Sequence[Activated | Refused | StorageError]:
         if self._trouble is None:
             try:
-                return self._ledger.carry_out(asked)
+                return self._ledger.execute(asked)
             except StorageError as error:
                 if not self._items:
                     raise
@@ -124,7 +124,7 @@ class _Report:
                 logger.error("a batch of activations: some lines are not recorded: %s", error, exc_info=error)
         return [self._trouble] * len(asked)
 
-    def _tell(self, line: Line, result: Activated | Refused | StorageError | _Refusal) -> None:
+    def _tell(self, line: BatchLine, result: Activated | Refused | StorageError | _Refusal) -> None:
         if isinstance(result, Activated):
             outcome, status = ("created", HTTPStatus.CREATED) if result.is_new else ("existing", HTTPStatus.OK)
             told: dict[str, Any] = {"outcome": outcome, "status": status}

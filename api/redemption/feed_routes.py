@@ -11,20 +11,20 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from api.access.pseudonyms import Pseudonyms
-from api.dependencies.authentication import Here, may
-from api.dependencies.read_routing import AnyReads, answered_by_either
+from api.dependencies.authentication import ServiceDep, require_roles
+from api.dependencies.read_routing import ReplicaReads, fall_back_to_primary
 from api.http.problem_schemas import PROBLEMS
 from api.http.problems import validation_error
 from api.http.query_params import Word
-from api.server.retry_route import ReadAgain
-from api.server.streaming import Streams
-from api.validation.field_errors import Complaint
+from api.server.retry_route import RetryingRoute
+from api.server.streaming import StreamResponses
+from api.validation.field_errors import InvalidField
 from domain.values import Role, recorded_text
 from projections.access.tokens import Caller
-from projections.redemption import daily_feed as redemption_feed
+from projections.redemption import daily_feed
 from projections.redemption.daily_feed import FeedRow
 
-COLUMNS = (
+FEED_COLUMNS = (
     "transaction_id",
     "cardholder_id",
     "partner_merchant_id",
@@ -39,9 +39,9 @@ COLUMNS = (
 ROWS_PER_CHUNK = 500
 CSV = "text/csv"
 
-MayFetch = Annotated[Caller, Depends(may(Role.PARTNER, Role.AUDITOR, Role.OPERATOR))]
+MayFetch = Annotated[Caller, Depends(require_roles(Role.PARTNER, Role.AUDITOR, Role.OPERATOR))]
 
-router = APIRouter(prefix="/api/v1/partner", tags=["redemptions"], responses=PROBLEMS, route_class=ReadAgain)
+router = APIRouter(prefix="/api/v1/partner", tags=["redemptions"], responses=PROBLEMS, route_class=RetryingRoute)
 
 
 def _is_day(text: str) -> str:
@@ -67,23 +67,23 @@ class FeedQuery(BaseModel):
 @router.get(
     "/redemptions", responses={200: {"content": {CSV: {"schema": {"type": "string"}}}}}, response_class=Response
 )
-@answered_by_either
+@fall_back_to_primary
 def get_feed(
-    request: Request, service: Here, reads: AnyReads, caller: MayFetch, query: Annotated[FeedQuery, Query()]
+    request: Request, service: ServiceDep, reads: ReplicaReads, caller: MayFetch, query: Annotated[FeedQuery, Query()]
 ) -> Response:
     """The redemptions of one UTC day, by when they were recorded; what was taken back that day has a negative amount."""
     partner = query.partner or caller.partner
     if partner is None:
-        raise validation_error([Complaint(("query", "partner"), "required")])
+        raise validation_error([InvalidField(("query", "partner"), "required")])
     day = date.fromisoformat(query.date)
     if day >= service.clock().date():
-        raise validation_error([Complaint(("query", "date"), "must be a day that is over, in UTC")])
+        raise validation_error([InvalidField(("query", "date"), "must be a day that is over, in UTC")])
     begin = datetime.combine(day, time(), UTC)
     rows: Iterator[FeedRow] = iter(())
     if caller.partner in {None, partner}:
-        rows = redemption_feed.rows(reads, partner, begin, begin + timedelta(days=1))
+        rows = daily_feed.rows(reads, partner, begin, begin + timedelta(days=1))
     headers = {"Content-Disposition": f'attachment; filename="redemptions-{day}.csv"'}
-    streams: Streams = request.app.state.streams
+    streams: StreamResponses = request.app.state.streams
     return streams.answer(_csv(partner, rows, service.pseudonyms), CSV, headers)
 
 
@@ -91,7 +91,7 @@ def _csv(partner: str, rows: Iterator[FeedRow], pseudonyms: Pseudonyms) -> Itera
     """RFC 4180, with a header line."""
     text = StringIO()
     writer = csv.writer(text)
-    writer.writerow(COLUMNS)
+    writer.writerow(FEED_COLUMNS)
     for number, row in enumerate(rows):
         if number % ROWS_PER_CHUNK == 0:
             yield text.getvalue().encode()

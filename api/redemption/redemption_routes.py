@@ -8,9 +8,9 @@ from uuid import UUID
 import msgspec
 from fastapi import APIRouter, Path, Request, Response
 
-from api.dependencies.authentication import Here
-from api.dependencies.read_routing import AnyReads, answered_by_either
-from api.http.ledger_position import Written, told
+from api.dependencies.authentication import ServiceDep
+from api.dependencies.read_routing import ReplicaReads, fall_back_to_primary
+from api.http.ledger_position import Committed, unwrap
 from api.http.pagination import JSON
 from api.http.problem_schemas import BODY_PROBLEMS, PROBLEM, PROBLEMS
 from api.http.problems import Problem, not_found
@@ -19,31 +19,31 @@ from api.parsing.json_body import read_body, takes
 from api.redemption.activation_routes import MayReadActivations, MayReport, authorise_publisher
 from api.redemption.redemption_schemas import RedemptionReply, RedemptionView, ReversalReply, ReversalRequest
 from api.redemption.redemption_schemas import RedemptionRequest as RedemptionBody
-from api.server.raw_route import Direct
-from api.server.retry_route import ReadAgain
+from api.server.raw_route import RawRoute
+from api.server.retry_route import RetryingRoute
 from api.validation.times import read_time
 from domain.events import OfferRedeemed, RefusalReason
-from domain.ledgers.redemption_ledger import RedemptionRequest, Settled
+from domain.ledgers.redemption_ledger import PendingRedemption, RedemptionResult
 from domain.redemption.redemption import Purchase, Redemption, Reverse, remaining, reversed_by
 from domain.refusals import Refused
 from domain.values import Origin, Source, recorded_text
 from projections.access.tokens import Caller
 
 REDEMPTIONS_PATH = "/api/v1/redemptions"
-REPLAYED = {"Idempotency-Replayed": "true"}
+REDEMPTION_REPLAYED = {"Idempotency-Replayed": "true"}
 
-WHY = {
+REFUSAL_MESSAGES = {
     RefusalReason.NOT_ACTIVATED: "The customer has not activated the offer.",
     RefusalReason.WINDOW_CLOSED: "The purchase lies outside every redemption window of the customer and the offer.",
 }
 
 RedemptionId = Annotated[str, Path(alias="redemptionId")]
 
-router = APIRouter(tags=["redemptions"], responses=PROBLEMS, route_class=ReadAgain)
-direct = APIRouter(route_class=Direct)
+router = APIRouter(tags=["redemptions"], responses=PROBLEMS, route_class=RetryingRoute)
+raw_router = APIRouter(route_class=RawRoute)
 
 
-@direct.post(
+@raw_router.post(
     REDEMPTIONS_PATH,
     status_code=HTTPStatus.CREATED,
     responses={
@@ -58,33 +58,36 @@ async def redeem_offer(request: Request) -> Response:
     caller = await authorise_publisher(request, request.app.state.service)
     no_parameters(request)
     body = await read_body(request, RedemptionBody)
-    settled = await _settle(request, caller, _purchase(body))
+    settled = await _submit(request, caller, _purchase(body))
     redeemed = settled.redemption.redeemed
     if redeemed is None:
         assert settled.redemption.refused  # noqa: S101 - it is one or the other
         reason = settled.redemption.refused.reason
-        raise Problem(HTTPStatus.CONFLICT, reason, WHY[reason])
-    headers = {"Location": f"{REDEMPTIONS_PATH}/{settled.redemption_id}", **({} if settled.is_new else REPLAYED)}
+        raise Problem(HTTPStatus.CONFLICT, reason, REFUSAL_MESSAGES[reason])
+    headers = {
+        "Location": f"{REDEMPTIONS_PATH}/{settled.redemption_id}",
+        **({} if settled.is_new else REDEMPTION_REPLAYED),
+    }
     document = _document(settled.redemption_id, redeemed)
     return Response(msgspec.json.encode(document), HTTPStatus.CREATED, headers, JSON)
 
 
-router.include_router(direct)
+router.include_router(raw_router)
 
 
 @router.get(REDEMPTIONS_PATH + "/{redemptionId}", responses={200: {"model": RedemptionView}})
-@answered_by_either
+@fall_back_to_primary
 def get_redemption(
     request: Request,
-    service: Here,
-    reads: AnyReads,
+    service: ServiceDep,
+    reads: ReplicaReads,
     caller: MayReadActivations,  # noqa: ARG001 - asks for the role
     redemption_id: RedemptionId,
 ) -> Response:
     """One redemption, and what has been taken back of it."""
     no_parameters(request)
     named = _named(redemption_id)
-    with reads.reading() as tx:
+    with reads.read() as tx:
         redemption = service.redemptions.find(tx, named)
     if redemption.redeemed is None:
         raise not_found("redemption")
@@ -113,9 +116,9 @@ async def reverse_redemption(request: Request, caller: MayReport, redemption_id:
     no_parameters(request)
     body = await read_body(request, ReversalRequest)
     command = Reverse(_named(redemption_id), body.reversalId, Decimal(body.amount))
-    settled = await _settle(request, caller, command)
+    settled = await _submit(request, caller, command)
     document = _reversal(settled, command.reversal_id)
-    headers = {} if settled.is_new else REPLAYED
+    headers = {} if settled.is_new else REDEMPTION_REPLAYED
     return Response(msgspec.json.encode(document), HTTPStatus.CREATED, headers, JSON)
 
 
@@ -134,11 +137,13 @@ def _purchase(body: RedemptionBody) -> Purchase:
     )
 
 
-async def _settle(request: Request, caller: Caller, asked: Purchase | Reverse) -> Settled:
+async def _submit(request: Request, caller: Caller, asked: Purchase | Reverse) -> RedemptionResult:
     """Raises Refused."""
     origin = Origin(caller.name, Source.PUBLISHER)
-    written: Written[Settled | Refused] = await request.app.state.redemptions.submit(RedemptionRequest(origin, asked))
-    result = told(request, written)
+    written: Committed[RedemptionResult | Refused] = await request.app.state.redemptions.submit(
+        PendingRedemption(origin, asked)
+    )
+    result = unwrap(request, written)
     if isinstance(result, Refused):
         raise result
     return result
@@ -158,7 +163,7 @@ def _document(redemption_id: UUID, redeemed: OfferRedeemed) -> dict[str, Any]:
     }
 
 
-def _reversal(settled: Settled, reversal_id: str) -> dict[str, Any]:
+def _reversal(settled: RedemptionResult, reversal_id: str) -> dict[str, Any]:
     """The same for ever, whatever is taken back later."""
     redemption: Redemption = settled.redemption
     reversal, redeemed = reversed_by(redemption, reversal_id), redemption.redeemed

@@ -8,33 +8,33 @@ import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
 from msgspec.structs import replace
 
-from api.dependencies.authentication import Here, may
-from api.dependencies.read_routing import AnyReads, answered_by_either
-from api.http import pagination as cursors
-from api.http.pagination import JSON, next_link, told_of_head
+from api.dependencies.authentication import ServiceDep, require_roles
+from api.dependencies.read_routing import ReplicaReads, fall_back_to_primary
+from api.http import pagination
+from api.http.pagination import JSON, head_members, next_link
 from api.http.problem_schemas import PROBLEMS
 from api.redemption.window_schemas import WindowList, WindowQuery
-from api.server.retry_route import ReadAgain
+from api.server.retry_route import RetryingRoute
 from api.service import Service
 from api.validation.times import read_time
-from domain.ledgers.ledger import Snapshots
+from domain.ledgers.ledger import LedgerReader
 from domain.redemption.activation import WindowState
-from domain.store.commit import head_at, head_of
+from domain.store.commit import current_head, head_at_time
 from domain.store.cursor import Cursor
 from domain.values import Role, to_microseconds, utc_text
 from projections.access.tokens import Caller
-from projections.redemption import windows_as_of as windows_at
-from projections.redemption.windows_as_of import START, Sight, WindowFilter, WindowPage, WindowPlace
+from projections.redemption import windows_as_of
+from projections.redemption.windows_as_of import FIRST_WINDOW, Viewpoint, WindowFilter, WindowPage, WindowPlace
 
-MayLook = Annotated[Caller, Depends(may(Role.PARTNER, Role.PUBLISHER, Role.AUDITOR, Role.OPERATOR))]
+MayLook = Annotated[Caller, Depends(require_roles(Role.PARTNER, Role.PUBLISHER, Role.AUDITOR, Role.OPERATOR))]
 
-router = APIRouter(tags=["redemptions"], responses=PROBLEMS, route_class=ReadAgain)
+router = APIRouter(tags=["redemptions"], responses=PROBLEMS, route_class=RetryingRoute)
 
 
 @router.get("/api/v1/redemption-windows", responses={200: {"model": WindowList}})
-@answered_by_either
+@fall_back_to_primary
 def list_windows(
-    request: Request, service: Here, reads: AnyReads, caller: MayLook, query: Annotated[WindowQuery, Query()]
+    request: Request, service: ServiceDep, reads: ReplicaReads, caller: MayLook, query: Annotated[WindowQuery, Query()]
 ) -> Response:
     """The windows that match all filters, at a moment: offer by offer, and within an offer by their ends."""
     at = read_time(query.at) if query.at else None
@@ -52,11 +52,11 @@ def list_windows(
     return Response(msgspec.json.encode(document), headers=headers, media_type=JSON)
 
 
-Asked = tuple[WindowFilter, datetime | None]
+WindowRequest = tuple[WindowFilter, datetime | None]
 """What a cursor belongs to: the filters as they were given, and the moment, if one was."""
 
 
-class _Place(NamedTuple):
+class _WindowCursor(NamedTuple):
     """Where a page ended, and what its list looks at; times in microseconds."""
 
     at: int
@@ -67,33 +67,37 @@ class _Place(NamedTuple):
 
 
 def page_document(
-    ledger: Snapshots, wanted: WindowFilter | None, asked: Asked, cursor: str | None, limit: int
+    ledger: LedgerReader, wanted: WindowFilter | None, asked: WindowRequest, cursor: str | None, limit: int
 ) -> dict[str, Any]:
     """One page as its readers get it, by HTTP and from the command line; none wanted: there is nothing to see. Raises
     InvalidCursor."""
-    start = cursors.decode_as(_Place, asked, cursor)
-    with ledger.reading() as tx:
+    start = pagination.decode_cursor_as(_WindowCursor, asked, cursor)
+    with ledger.read() as tx:
         sight, after = _begin(ledger, tx, asked[1], start)
-        head = head_at(tx, sight.known)
-        if start and head.recorded_at != sight.known:
-            raise cursors.InvalidCursor
-        page = windows_at.page(tx, wanted, sight, after, limit) if wanted else WindowPage([], None)
-    place = page.next_after and _Place(to_microseconds(sight.at), to_microseconds(sight.known), *page.next_after)
+        head = head_at_time(tx, sight.known_at)
+        if start and head.recorded_at != sight.known_at:
+            raise pagination.InvalidCursor
+        page = windows_as_of.page(tx, wanted, sight, after, limit) if wanted else WindowPage([], None)
+    place = page.next_after and _WindowCursor(
+        to_microseconds(sight.effective_at), to_microseconds(sight.known_at), *page.next_after
+    )
     return {
         "items": page.items,
-        "nextCursor": cursors.encode(asked, place),
-        "at": utc_text(sight.at),
-        **told_of_head(head),
+        "nextCursor": pagination.encode_cursor(asked, place),
+        "at": utc_text(sight.effective_at),
+        **head_members(head),
     }
 
 
-def _begin(ledger: Snapshots, tx: Cursor, asked_at: datetime | None, start: _Place | None) -> tuple[Sight, WindowPlace]:
+def _begin(
+    ledger: LedgerReader, tx: Cursor, asked_at: datetime | None, start: _WindowCursor | None
+) -> tuple[Viewpoint, WindowPlace]:
     """Every page of a list looks at the moment of the first one, by what was known then."""
     if start is not None:
-        sight = Sight(cursors.moment(start.at), cursors.moment(start.known))
+        sight = Viewpoint(pagination.cursor_time(start.at), pagination.cursor_time(start.known))
         return sight, WindowPlace(start.offer_id, start.redeemable_until, start.activation_id)
-    now = ledger.present(tx)
-    return Sight(asked_at or now, head_of(tx).recorded_at or now), START
+    now = ledger.now(tx)
+    return Viewpoint(asked_at or now, current_head(tx).recorded_at or now), FIRST_WINDOW
 
 
 def _own(service: Service, partner: str, asked: WindowFilter) -> WindowFilter | None:
@@ -106,6 +110,6 @@ def _own(service: Service, partner: str, asked: WindowFilter) -> WindowFilter | 
     return replace(asked, customer_id=customer_id) if customer_id else None
 
 
-def as_seen(service: Service, partner: str, item: windows_at.WindowView) -> windows_at.WindowView:
+def as_seen(service: Service, partner: str, item: windows_as_of.WindowView) -> windows_as_of.WindowView:
     """A partner knows its customers by their pseudonyms."""
     return replace(item, customer_id=service.pseudonyms.of(partner, item.customer_id))

@@ -6,25 +6,25 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.http.query_params import Page, Word
+from api.http.query_params import PageParams, Word
 from api.validation.field_types import Uid
 from api.validation.times import Time
 from domain.values import MAX_ID_LENGTH
 
-State = Literal["open", "winding_down", "expired"]
+WindowStateName = Literal["open", "winding_down", "expired"]
 MAX_PSEUDONYM_LENGTH = (4 * MAX_ID_LENGTH + 16) * 4 // 3 + 1
 """Of the longest id in UTF-8, with its seal, in base64."""
 Reason = Literal["not-activated", "redemption-window-closed"]
 
 
-class WindowQuery(Page):
+class WindowQuery(PageParams):
     offerUid: Uid | None = None
     customerId: Annotated[
         str | None,
         Field(min_length=1, max_length=MAX_PSEUDONYM_LENGTH, description="For a partner: the customer's pseudonym"),
     ] = None
     partner: Word | None = None
-    state: State | None = None
+    state: WindowStateName | None = None
     at: Annotated[Time | None, Field(description="The moment that is looked at, past or future; now by default")] = None
 
 
@@ -45,7 +45,7 @@ class Window(BaseModel):
     offerVersion: int
     activatedAt: datetime
     redeemableUntil: datetime
-    state: State
+    state: WindowStateName
     redeemed: list[Redeemed]
 
 
@@ -68,7 +68,7 @@ class VerdictQuery(BaseModel):
     asOf: Annotated[Time | None, Field(description="By what had been recorded then; now by default")] = None
 
 
-class Verdict(BaseModel):
+class VerdictAnswer(BaseModel):
     """What stands below `reason` is null if no reward is owed."""
 
     valid: bool
@@ -83,7 +83,7 @@ class KnownWindow(BaseModel):
     redeemableUntil: datetime
 
 
-class VerdictReply(Verdict):
+class VerdictReply(VerdictAnswer):
     """On a purchase, as known at `asOf`; `content` is that of the offer as activated, `windows` all that were known then."""
 
     customerId: str
@@ -98,7 +98,7 @@ class VerdictReply(Verdict):
     asOf: datetime | None
 
 
-class ChangedVerdictQuery(Page):
+class ChangedVerdictQuery(PageParams):
     partner: Word | None = None
     from_: Annotated[Time, Field(alias="from", description="A recorded time")]
     to: Annotated[Time, Field(description="A later one")]
@@ -129,8 +129,8 @@ class ChangedVerdict(BaseModel):
     currency: str
     transactedAt: datetime
     recordedAt: datetime
-    before: Verdict
-    after: Verdict
+    before: VerdictAnswer
+    after: VerdictAnswer
     lateFact: LateFact
 
 

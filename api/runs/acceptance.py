@@ -10,9 +10,9 @@ from api.http.problems import validation_error
 from api.intake.batch import read_request
 from api.intake.offers_file import read_file
 from api.parsing.array_splitter import Body
-from api.parsing.item_list import take_apart
-from api.runs.execution import asks_for_the_same
-from api.validation.field_errors import Complaint
+from api.parsing.item_list import split_body
+from api.runs.execution import is_same_request
+from api.validation.field_errors import InvalidField
 from domain.ledgers.run_ledger import Accepted, RunLedger
 from domain.refusals import IdempotencyKeyReused
 from domain.runs.run import RunRequest
@@ -20,7 +20,7 @@ from domain.store.records.compression import unpack
 from domain.values import Origin
 
 
-class Arrival(Struct, frozen=True):
+class UploadedBody(Struct, frozen=True):
     """A body that is there: in chunks that are stored already, or packed, in memory."""
 
     run_id: UUID
@@ -33,7 +33,7 @@ class Arrival(Struct, frozen=True):
         return partial(runs.body, self.run_id) if self.stored_chunks else partial(map, unpack, self.packed)
 
 
-class Sender(Struct, frozen=True):
+class RunSender(Struct, frozen=True):
     """Whose offers they are, and by whom and which way they came; `file_name` tells an offers file from a batch."""
 
     partner: str
@@ -43,14 +43,14 @@ class Sender(Struct, frozen=True):
 
 def is_offers_file(body: Body, max_items: int) -> bool:
     """Tells an offers file from a batch by its envelope. Raises Problem if the body is neither."""
-    members = take_apart(body, max_items, keep=False).members
+    members = split_body(body, max_items, keep=False).members
     if not members.keys() & {"operation", "header"}:
         told = "required: a batch has an operation, an offers file a header"
-        raise validation_error([Complaint(("operation",), told), Complaint(("header",), told)])
+        raise validation_error([InvalidField(("operation",), told), InvalidField(("header",), told)])
     return "operation" not in members
 
 
-def accept(runs: RunLedger, arrival: Arrival, sender: Sender, max_items: int) -> Accepted:
+def accept_run(runs: RunLedger, arrival: UploadedBody, sender: RunSender, max_items: int) -> Accepted:
     """Makes the body a run, or finds the run that it is already.
 
     Raises Problem for a body that is not in order, and what RunLedger.accept raises."""
@@ -59,7 +59,7 @@ def accept(runs: RunLedger, arrival: Arrival, sender: Sender, max_items: int) ->
     request = RunRequest(
         run_id=arrival.run_id,
         partner=sender.partner,
-        asked=read_request(body, max_items) if name is None else read_file(name, body, max_items),
+        input=read_request(body, max_items) if name is None else read_file(name, body, max_items),
         body_digest=arrival.digest,
         body_bytes=arrival.size,
         body_chunks=arrival.stored_chunks + len(arrival.packed),
@@ -69,6 +69,6 @@ def accept(runs: RunLedger, arrival: Arrival, sender: Sender, max_items: int) ->
             return runs.accept(request, sender.origin, arrival.packed)
         except IdempotencyKeyReused as reused:
             earlier = runs.find(reused.run_id)
-            if request.same_as == reused.run_id or not (earlier and asks_for_the_same(runs, earlier, body)):
+            if request.is_same_as == reused.run_id or not (earlier and is_same_request(runs, earlier, body)):
                 raise
-            request = replace(request, same_as=reused.run_id)
+            request = replace(request, is_same_as=reused.run_id)

@@ -10,9 +10,8 @@ from contextlib import ExitStack
 from functools import cache
 from uuid import UUID
 
-from api.runs import acceptance as run_intake
-from api.runs import execution as run_work
-from api.runs.acceptance import Arrival, Sender
+from api.runs import acceptance, execution
+from api.runs.acceptance import RunSender, UploadedBody
 from api.service import Service
 from api.settings import Settings
 from api.wiring import open_service
@@ -24,7 +23,7 @@ _OBJECTS_PER_COLLECTION = 50_000
 _until_the_end = ExitStack()
 
 
-class Principal:
+class WorkerContext:
     """For whom a helper acts, and on which ledger; `name` is that of the owner, and tells one from another.
 
     Its clock is copied: one that a test moves stands still in a helper."""
@@ -33,30 +32,30 @@ class Principal:
         self.settings, self.clock, self.name = settings, clock, name
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Principal) and other.name == self.name
+        return isinstance(other, WorkerContext) and other.name == self.name
 
     def __hash__(self) -> int:
         return hash(self.name)
 
 
-def warm_up(principal: Principal) -> None:
+def warm_up(principal: WorkerContext) -> None:
     _service(principal)
 
 
-def accept(principal: Principal, arrival: Arrival, sender: Sender) -> Accepted:
+def accept_in_worker(principal: WorkerContext, arrival: UploadedBody, sender: RunSender) -> Accepted:
     """As run_intake.accept does."""
     service = _service(principal)
-    return run_intake.accept(service.runs, arrival, sender, service.settings.max_items)
+    return acceptance.accept_run(service.runs, arrival, sender, service.settings.max_items)
 
 
-def carry_out(principal: Principal, run_id: UUID) -> Run:
+def execute_in_worker(principal: WorkerContext, run_id: UUID) -> Run:
     """Claims a run, then as run_work.carry_out does."""
     service = _service(principal)
-    return run_work.carry_out(service.runs, service.runs.claim(run_id), service.settings.max_image_bytes)
+    return execution.execute(service.runs, service.runs.claim(run_id), service.settings.max_image_bytes)
 
 
 @cache
-def _service(principal: Principal) -> Service:
+def _service(principal: WorkerContext) -> Service:
     # Signals to a whole group of processes are for the server, which ends its helpers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

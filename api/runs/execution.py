@@ -10,18 +10,18 @@ from typing import Any, assert_never
 from uuid import UUID
 
 from api.http.problems import Problem
-from api.intake import offers_file as file_intake
-from api.intake.batch import judge
+from api.intake import offers_file
+from api.intake.batch import validate_items
 from api.parsing.array_splitter import Body
-from domain.ledgers.ledger import Clash, StorageError
+from domain.ledgers.ledger import StorageError, VersionConflict
 from domain.ledgers.run_ledger import RunLedger
 from domain.offers.offer import Offer
-from domain.refusals import RunNotYours
+from domain.refusals import LeaseLost
 from domain.runs.batch_reconciliation import reconcile
 from domain.runs.file_reconciliation import reconcile_file
 from domain.runs.plan import Plan
 from domain.runs.run import MAX_ATTEMPTS, Batch, OffersFile, Progress, Run, RunProblem
-from domain.values import Operation, PartnerSettings, Watch, unwatched
+from domain.values import Operation, PartnerSettings, ProgressCallback, no_progress
 
 BEAT_SECONDS = 1.0
 BEATS_PER_LEASE = 4
@@ -42,7 +42,7 @@ class RunFailed(Exception):  # noqa: N818 - named as the state of the run
         self.run_id, self.report = run_id, report
 
 
-def carry_out(runs: RunLedger, run: Run, max_image_bytes: int, watch: Watch = unwatched) -> Run:
+def execute(runs: RunLedger, run: Run, max_image_bytes: int, watch: ProgressCallback = no_progress) -> Run:
     """Carries out a run that this owner holds, and answers it as it ended.
 
     Raises RunNotYours if others have taken it over, StorageError if the ledger can't be used (then it stays as it was
@@ -50,15 +50,15 @@ def carry_out(runs: RunLedger, run: Run, max_image_bytes: int, watch: Watch = un
     with _held(runs, run, watch) as telling:
         try:
             _require_attempts(run)
-            match run.asked:
+            match run.input:
                 case Batch(operation=operation):
                     return _carry_out_batch(runs, run, operation, telling)
                 case OffersFile():
-                    return _carry_out_file(runs, run, run.asked, max_image_bytes, telling)
+                    return _carry_out_file(runs, run, run.input, max_image_bytes, telling)
                 case _:
-                    assert_never(run.asked)
+                    assert_never(run.input)
         except Exception as error:
-            if isinstance(error, RunNotYours | StorageError) and not isinstance(error, Clash):
+            if isinstance(error, LeaseLost | StorageError) and not isinstance(error, VersionConflict):
                 if isinstance(error, StorageError):
                     _forgive(runs, run)
                 raise
@@ -68,12 +68,12 @@ def carry_out(runs: RunLedger, run: Run, max_image_bytes: int, watch: Watch = un
             raise RunFailed(run.run_id, report) from None
 
 
-def asks_for_the_same(runs: RunLedger, earlier: Run, body: Body) -> bool:
+def is_same_request(runs: RunLedger, earlier: Run, body: Body) -> bool:
     """Whether a body asks for what an earlier run was asked for, in other letters. Takes as long as judging both."""
-    request_digest = judge(body).request_digest
+    request_digest = validate_items(body).request_digest
     if not earlier.is_finished:
         try:
-            return judge(partial(runs.body, earlier.run_id)).request_digest == request_digest
+            return validate_items(partial(runs.body, earlier.run_id)).request_digest == request_digest
         except Problem:
             # Its body went while it was being read: the run has ended.
             earlier = runs.find(earlier.run_id) or earlier
@@ -81,7 +81,7 @@ def asks_for_the_same(runs: RunLedger, earlier: Run, body: Body) -> bool:
 
 
 def _forgive(runs: RunLedger, run: Run) -> None:
-    with suppress(RunNotYours, StorageError):
+    with suppress(LeaseLost, StorageError):
         runs.forgive(run)
 
 
@@ -90,22 +90,22 @@ def _require_attempts(run: Run) -> None:
         raise RuntimeError(f"begun {MAX_ATTEMPTS} times and never ended")
 
 
-def _carry_out_batch(runs: RunLedger, run: Run, operation: Operation, watch: Watch) -> Run:
+def _carry_out_batch(runs: RunLedger, run: Run, operation: Operation, watch: ProgressCallback) -> Run:
     known: dict[str, Offer] = {}
 
     def load(external_ids: list[str]) -> dict[str, Offer]:
         known.update(runs.known_offers(run, None if operation is Operation.SYNCHRONIZE else external_ids))
         return known
 
-    judged = judge(partial(runs.body, run.run_id), load, watch)
+    judged = validate_items(partial(runs.body, run.run_id), load, watch)
     plan = reconcile(run.partner, operation, judged.items, known)
     plan.outcome.messages.extend(judged.remarks)
     return runs.complete(run, plan, judged.request_digest)
 
 
-def _carry_out_file(runs: RunLedger, run: Run, file: OffersFile, max_image_bytes: int, watch: Watch) -> Run:
+def _carry_out_file(runs: RunLedger, run: Run, file: OffersFile, max_image_bytes: int, watch: ProgressCallback) -> Run:
     body = partial(runs.body, run.run_id)
-    judged = file_intake.judge(body, file, run, runs.known_offers(run), max_image_bytes, watch)
+    judged = offers_file.validate_records(body, file, run, runs.known_offers(run), max_image_bytes, watch)
 
     def decide(known: Mapping[Any, Offer], changed_since: Collection[UUID], settings: PartnerSettings) -> Plan:
         plan = reconcile_file(run.partner, judged.records, known, changed_since, settings.missing_from_file)
@@ -116,7 +116,7 @@ def _carry_out_file(runs: RunLedger, run: Run, file: OffersFile, max_image_bytes
 
 
 @contextmanager
-def _held(runs: RunLedger, run: Run, watch: Watch) -> Iterator[Watch]:
+def _held(runs: RunLedger, run: Run, watch: ProgressCallback) -> Iterator[ProgressCallback]:
     """Renews the lease for as long as the work goes on, and tells everybody by that how far it is: what is given is to be told,
     and tells `watch` too."""
     ended = Event()
@@ -131,7 +131,7 @@ def _held(runs: RunLedger, run: Run, watch: Watch) -> Iterator[Watch]:
         while not ended.wait(min(BEAT_SECONDS, runs.lease.total_seconds() / BEATS_PER_LEASE)):
             try:
                 runs.renew(run, newest)
-            except RunNotYours:
+            except LeaseLost:
                 return
             except StorageError:
                 continue

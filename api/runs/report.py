@@ -7,29 +7,29 @@ from uuid import UUID
 
 import msgspec
 
-from api.http import pagination as cursors
+from api.http import pagination
 from api.http.problems import Problem
-from domain.ledgers.ledger import Snapshots
-from domain.runs.run import Batch, Counts, ItemOutcome, OffersFile, Run
+from domain.ledgers.ledger import LedgerReader
+from domain.runs.run import Batch, ItemOutcome, OffersFile, OutcomeCounts, Run
 from domain.store.cursor import Cursor
 from domain.store.records.run_outcomes import select_outcome
 from domain.store.records.runs import RunFilter, select_runs
 from domain.values import utc_text
 
-REFUSED = "refused"
+REFUSED_STATE = "refused"
 
 
 def run_page(
-    ledger: Snapshots, wanted: RunFilter, cursor: str | None, limit: int, *, visible: bool
+    ledger: LedgerReader, wanted: RunFilter, cursor: str | None, limit: int, *, visible: bool
 ) -> tuple[list[Run], str | None]:
     """The runs that match, the newest first, and the cursor of the following page. Raises InvalidCursor."""
-    after = cursors.decode(wanted, cursor)
+    after = pagination.decode_cursor(wanted, cursor)
     found: list[tuple[int, Run]] = []
     if visible:
-        with ledger.reading() as tx:
+        with ledger.read() as tx:
             found = list(select_runs(tx, wanted, after, limit + 1))
     more = found[limit - 1][0] if len(found) > limit else None
-    return [run for _, run in found[:limit]], cursors.encode(wanted, more)
+    return [run for _, run in found[:limit]], pagination.encode_cursor(wanted, more)
 
 
 def item_page(
@@ -37,9 +37,9 @@ def item_page(
 ) -> tuple[list[Any], str | None]:
     """The items of a run, in the same way; none while it is not finished. Raises InvalidCursor."""
     question = ("items", run_id, outcome)
-    found = list(islice(run_items(tx, run_id, outcome, cursors.decode(question, cursor)), limit + 1))
+    found = list(islice(run_items(tx, run_id, outcome, pagination.decode_cursor(question, cursor)), limit + 1))
     more = found[limit][0] if len(found) > limit else None
-    return [item for _, item in found[:limit]], cursors.encode(question, more)
+    return [item for _, item in found[:limit]], pagination.encode_cursor(question, more)
 
 
 _decode_items = msgspec.json.Decoder(list[ItemOutcome]).decode
@@ -48,13 +48,13 @@ _decode_items = msgspec.json.Decoder(list[ItemOutcome]).decode
 def run_document(run: Run) -> dict[str, Any]:
     """A run as its readers get it. A batch has no file name, an offers file no operation and no request id."""
     asked: dict[str, Any] = {"operation": None, "concurrencyRequestId": None, "fileName": None}
-    match run.asked:
+    match run.input:
         case Batch(operation=operation, concurrency_request_id=request_id):
             asked |= {"operation": operation, "concurrencyRequestId": request_id}
         case OffersFile(name=name):
             asked["fileName"] = name
         case _:
-            assert_never(run.asked)
+            assert_never(run.input)
     return {
         "runId": run.run_id,
         "partner": run.partner,
@@ -80,9 +80,9 @@ def run_items(tx: Cursor, run_id: UUID, outcome: str | None = None, after: int =
                 yield place, _item_document(part.outcome, item)
 
 
-def told_counts(run: Run) -> str:
+def counts_of(run: Run) -> str:
     """What became of an offers file, in a line."""
-    counts = msgspec.structs.asdict(run.counts or Counts())
+    counts = msgspec.structs.asdict(run.counts or OutcomeCounts())
     return ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count) or "no records"
 
 
@@ -99,7 +99,7 @@ def refusal_report(partner: str, file_name: str, problem: Problem) -> dict[str, 
         "runId": None,
         "partner": partner,
         "fileName": file_name,
-        "state": REFUSED,
+        "state": REFUSED_STATE,
         "counts": None,
         "messages": [],
         "problem": {**told, "errors": errors},

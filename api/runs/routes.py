@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from api.dependencies.authentication import Here, may
+from api.dependencies.authentication import ServiceDep, require_roles
 from api.dependencies.read_routing import PrimaryReads
 from api.http.pagination import JSON, next_link
 from api.http.paths import RUNS_PATH
@@ -15,17 +15,17 @@ from api.http.problems import not_found
 from api.http.query_params import no_parameters, uid
 from api.runs.report import item_page, run_document, run_page
 from api.runs.schemas import ItemList, ItemQuery, RunList, RunNow, RunQuery
-from api.server.retry_route import ReadAgain
-from domain.ledgers.ledger import Snapshots
+from api.server.retry_route import RetryingRoute
+from domain.ledgers.ledger import LedgerReader
 from domain.runs.run import Run, RunState
 from domain.store.records.runs import RunFilter, find_run
 from domain.values import Channel, Operation, Role
 from projections.access.tokens import Caller
 
-MayRead = Annotated[Caller, Depends(may(Role.PARTNER, Role.AUDITOR, Role.OPERATOR))]
+MayRead = Annotated[Caller, Depends(require_roles(Role.PARTNER, Role.AUDITOR, Role.OPERATOR))]
 RunId = Annotated[str, Path(alias="runId")]
 
-router = APIRouter(prefix=RUNS_PATH, tags=["runs"], responses=PROBLEMS, route_class=ReadAgain)
+router = APIRouter(prefix=RUNS_PATH, tags=["runs"], responses=PROBLEMS, route_class=RetryingRoute)
 
 
 @router.get("", responses={200: {"model": RunList}})
@@ -45,7 +45,7 @@ def list_runs(request: Request, reads: PrimaryReads, caller: MayRead, query: Ann
 
 
 @router.get("/{runId}", responses={200: {"model": RunNow}})
-def get_run(request: Request, reads: PrimaryReads, service: Here, caller: MayRead, run_id: RunId) -> Response:
+def get_run(request: Request, reads: PrimaryReads, service: ServiceDep, caller: MayRead, run_id: RunId) -> Response:
     """One run as it is now, and how far it is."""
     no_parameters(request)
     run = _visible_run(reads, caller, run_id)
@@ -59,16 +59,16 @@ def list_items(
 ) -> Response:
     """What became of the offers of a run, by outcome, each in the order of the request; none while it is not finished."""
     run = _visible_run(reads, caller, run_id)
-    with reads.reading() as tx:
+    with reads.read() as tx:
         items, next_cursor = item_page(tx, run.run_id, query.outcome, query.cursor, query.limit)
     body = {"items": items, "nextCursor": next_cursor}
     return Response(msgspec.json.encode(body), headers=next_link(request.url, next_cursor), media_type=JSON)
 
 
-def _visible_run(reads: Snapshots, caller: Caller, run_id: str) -> Run:
+def _visible_run(reads: LedgerReader, caller: Caller, run_id: str) -> Run:
     """Raises Problem 404, for another partner's run too."""
     named = uid(run_id)
-    with reads.reading() as tx:
+    with reads.read() as tx:
         run = find_run(tx, named) if named else None
     if run is None or caller.partner not in {None, run.partner}:
         raise not_found("run")

@@ -6,30 +6,30 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from api.http.query_params import Page, Word
+from api.http.query_params import PageParams, Word
 from api.validation.field_types import UUID_PATTERN
 
 OutcomeName = Literal[
     "created", "updated", "restored", "unchanged", "paused", "deleted", "unknown", "discrepancy", "failed"
 ]
-State = Literal["accepted", "running", "completed", "failed"]
+RunStateName = Literal["accepted", "running", "completed", "failed"]
 
 
-class RunQuery(Page):
+class RunQuery(PageParams):
     partner: Word | None = None
     channel: Literal["custom", "merchant"] | None = None
     operation: Literal["Synchronize", "Insert"] | None = None
-    state: State | None = None
+    state: RunStateName | None = None
     concurrencyRequestId: Annotated[
         str | None, Field(pattern=UUID_PATTERN, description="Finds the run whose reply was lost")
     ] = None
 
 
-class ItemQuery(Page):
+class ItemQuery(PageParams):
     outcome: OutcomeName | None = None
 
 
-class RunProblem(BaseModel):
+class RunProblemReply(BaseModel):
     """Why a run failed, as RFC 9457 names it."""
 
     type: str
@@ -52,7 +52,7 @@ class RunCounts(BaseModel):
     failed: int
 
 
-class Progress(BaseModel):
+class ProgressReply(BaseModel):
     """So many of the offers have been judged; what they do is stored after that."""
 
     done: int
@@ -70,19 +70,19 @@ class RunReply(BaseModel):
     actor: str
     concurrencyRequestId: UUID | None
     fileName: str | None
-    state: State
+    state: RunStateName
     acceptedAt: datetime
     finishedAt: datetime | None
     counts: RunCounts | None
     messages: list[str]
     position: int | None
-    problem: RunProblem | None
+    problem: RunProblemReply | None
 
 
 class RunNow(RunReply):
     """`progress`: while the run is carried out, as told about once a second; null before it has been told."""
 
-    progress: Progress | None
+    progress: ProgressReply | None
 
 
 class RunList(BaseModel):
@@ -92,7 +92,7 @@ class RunList(BaseModel):
     nextCursor: str | None
 
 
-class Item(BaseModel):
+class RunItem(BaseModel):
     """No merchantId on the custom channel; no ids where they could not be read."""
 
     merchantId: str | None
@@ -102,5 +102,5 @@ class Item(BaseModel):
 
 
 class ItemList(BaseModel):
-    items: list[Item]
+    items: list[RunItem]
     nextCursor: str | None

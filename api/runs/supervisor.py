@@ -13,39 +13,37 @@ from uuid import UUID
 from anyio import BrokenWorkerProcess, CapacityLimiter, to_process, to_thread
 
 from api.http.problems import Problem
-from api.runs import acceptance as run_intake
-from api.runs import batch_process as helper_process
-from api.runs import execution as run_work
-from api.runs.acceptance import Sender
-from api.runs.batch_process import Principal
+from api.runs import acceptance, batch_process, execution
+from api.runs.acceptance import RunSender
+from api.runs.batch_process import WorkerContext
 from api.runs.execution import RunFailed
-from api.runs.upload import SMALL_BYTES, Upload
+from api.runs.upload import SMALL_UPLOAD_BYTES, Upload
 from api.service import Service
 from domain.ledgers.ledger import StorageError
 from domain.ledgers.run_ledger import Accepted
-from domain.refusals import RunNotYours
+from domain.refusals import LeaseLost
 from domain.runs.run import Run, RunState
 
 WRITING_THREADS = 8
-READING_THREADS = 8
+RUN_READING_THREADS = 8
 CARRYING_THREADS = 2
 ACCEPTING_PROCESSES = 2
 CARRYING_PROCESSES = 2
 LOOKS_PER_LEASE = 10
 TIDIES_EVERY = timedelta(hours=1)
-GRACE_SECONDS = 5.0
-POLL_SECONDS = 0.2
-HELPER_BEGINS_SECONDS = 20.0
+RUN_GRACE_SECONDS = 5.0
+RUN_POLL_SECONDS = 0.2
+WORKER_START_SECONDS = 20.0
 """So long may a helper take to begin, on a busy machine, before it is replaced: the next one would take as long."""
 
 logger = logging.getLogger("offer_ledger")
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
-async def by_helper(
-    function: Callable[..., T], *args: object, limiter: CapacityLimiter | None = None, cancellable: bool = False
-) -> T:
+async def in_worker_process(
+    function: Callable[..., _T], *args: object, limiter: CapacityLimiter | None = None, cancellable: bool = False
+) -> _T:
     """Raises BrokenWorkerProcess if the helper dies, and what the function raises."""
     try:
         return await to_process.run_sync(function, *args, limiter=limiter, cancellable=cancellable)
@@ -54,7 +52,7 @@ async def by_helper(
         raise BrokenWorkerProcess(str(error)) from error
 
 
-class RunDesk:
+class RunSupervisor:
     """Lives in the event loop of a server."""
 
     def __init__(self, service: Service) -> None:
@@ -62,10 +60,10 @@ class RunDesk:
         self._max_items = service.settings.max_items
         self._max_image_bytes = service.settings.max_image_bytes
         self._look_seconds = service.settings.lease_seconds / LOOKS_PER_LEASE
-        self._principal = Principal(service.settings, service.clock, service.runs.owner)
+        self._principal = WorkerContext(service.settings, service.clock, service.runs.owner)
         # Nobody but runs waits for these threads, and who only reads waits for no one who writes.
         self._writing_threads = CapacityLimiter(WRITING_THREADS)
-        self._reading_threads = CapacityLimiter(READING_THREADS)
+        self._reading_threads = CapacityLimiter(RUN_READING_THREADS)
         self._carrying_threads = CapacityLimiter(CARRYING_THREADS)
         self._accepting_processes = CapacityLimiter(ACCEPTING_PROCESSES)
         self._carrying_processes = CapacityLimiter(CARRYING_PROCESSES)
@@ -79,28 +77,28 @@ class RunDesk:
 
     # Requests
 
-    async def reading(self, function: Callable[..., T], *args: object) -> T:
+    async def run_read(self, function: Callable[..., _T], *args: object) -> _T:
         return await to_thread.run_sync(function, *args, limiter=self._reading_threads)
 
-    async def writing(self, function: Callable[..., T], *args: object) -> T:
+    async def run_write(self, function: Callable[..., _T], *args: object) -> _T:
         """For what may have to wait for other writers."""
         return await to_thread.run_sync(function, *args, limiter=self._writing_threads)
 
     @asynccontextmanager
-    async def keeping(self, upload: Upload) -> AsyncIterator[None]:
+    async def discard_unless_accepted(self, upload: Upload) -> AsyncIterator[None]:
         """Whatever happens to an upload, it leaves nothing behind unless it becomes a run."""
         try:
             yield
         finally:
             if upload.is_stored and upload.run_id not in self._tasks:
-                await self.writing(upload.discard)
+                await self.run_write(upload.discard)
 
-    async def accept(self, upload: Upload, sender: Sender) -> Accepted:
+    async def accept(self, upload: Upload, sender: RunSender) -> Accepted:
         """Makes an uploaded body a run and begins to carry it out; or finds the run that it is already.
 
         Raises what run_intake.accept raises."""
         if upload.is_small:
-            accepted = await self.writing(run_intake.accept, self._runs, upload.arrival, sender, self._max_items)
+            accepted = await self.run_write(acceptance.accept_run, self._runs, upload.arrival, sender, self._max_items)
         else:
             accepted = await self._accept_by_helper(upload, sender)
         if not accepted.replayed:
@@ -119,22 +117,26 @@ class RunDesk:
                 if task.done() and (task.cancelled() or isinstance(task.exception(), StorageError)):
                     return run
             while True:
-                run = await self.reading(self._find, run)
+                run = await self.run_read(self._find, run)
                 left = deadline - asyncio.get_running_loop().time()
                 if run.is_finished or left <= 0 or leaving.done():
                     return run
                 # It is in other hands.
-                await asyncio.wait({leaving}, timeout=min(POLL_SECONDS, left))
+                await asyncio.wait({leaving}, timeout=min(RUN_POLL_SECONDS, left))
         finally:
             leaving.cancel()
 
     def _find(self, run: Run) -> Run:
         return self._runs.find(run.run_id) or run
 
-    async def _accept_by_helper(self, upload: Upload, sender: Sender) -> Accepted:
+    async def _accept_by_helper(self, upload: Upload, sender: RunSender) -> Accepted:
         try:
-            return await by_helper(
-                helper_process.accept, self._principal, upload.arrival, sender, limiter=self._accepting_processes
+            return await in_worker_process(
+                batch_process.accept_in_worker,
+                self._principal,
+                upload.arrival,
+                sender,
+                limiter=self._accepting_processes,
             )
         except BrokenWorkerProcess as error:
             logger.error("a helper process has died", exc_info=error)  # noqa: TRY400 - the answer is a 503
@@ -147,14 +149,14 @@ class RunDesk:
     def _begin(self, run: Run) -> None:
         if run.run_id not in self._tasks:
             self._begun[run.run_id] = run.lease.fence, asyncio.get_running_loop().time()
-            task = asyncio.create_task(self._carry_out(run))
+            task = asyncio.create_task(self._execute(run))
             self._tasks[run.run_id] = task
             task.add_done_callback(lambda done: self._ended(run, done))
 
-    async def _carry_out(self, run: Run) -> Run:
-        if run.body_bytes > SMALL_BYTES:
-            return await by_helper(
-                helper_process.carry_out,
+    async def _execute(self, run: Run) -> Run:
+        if run.body_bytes > SMALL_UPLOAD_BYTES:
+            return await in_worker_process(
+                batch_process.execute_in_worker,
                 self._principal,
                 run.run_id,
                 limiter=self._carrying_processes,
@@ -163,14 +165,14 @@ class RunDesk:
         return await to_thread.run_sync(self._carry_out_here, run, limiter=self._carrying_threads)
 
     def _carry_out_here(self, run: Run) -> Run:
-        return run_work.carry_out(self._runs, self._runs.claim(run.run_id), self._max_image_bytes)
+        return execution.execute(self._runs, self._runs.claim(run.run_id), self._max_image_bytes)
 
     def _ended(self, run: Run, task: asyncio.Task[Run]) -> None:
         del self._tasks[run.run_id], self._begun[run.run_id]
         if task.cancelled():
             return
         match task.exception():
-            case None | RunNotYours():
+            case None | LeaseLost():
                 pass
             case BrokenWorkerProcess() if not self._leaving.is_set():
                 logger.warning("run %s: its helper has died and is replaced", run.run_id)
@@ -190,11 +192,11 @@ class RunDesk:
 
     async def _warm_up(self) -> None:
         try:
-            await by_helper(helper_process.warm_up, self._principal)
+            await in_worker_process(batch_process.warm_up, self._principal)
         except (BrokenWorkerProcess, StorageError) as error:
             logger.warning("no helper could be begun before anybody needs it: %r", error)
 
-    def leave(self) -> None:
+    def begin_shutdown(self) -> None:
         """Nobody is kept waiting any more: the server is about to end. From any thread."""
         if self._loop:
             self._loop.call_soon_threadsafe(self._leaving.set)
@@ -206,10 +208,10 @@ class RunDesk:
             looking.cancel()
         tasks = list(self._tasks.values())
         if tasks:
-            _, unfinished = await asyncio.wait(tasks, timeout=GRACE_SECONDS)
+            _, unfinished = await asyncio.wait(tasks, timeout=RUN_GRACE_SECONDS)
             for task in unfinished:
                 task.cancel()
-        await self.writing(self._runs.release)
+        await self.run_write(self._runs.release)
 
     async def _go_on(self, looking: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -224,26 +226,26 @@ class RunDesk:
     async def _look_after(self) -> None:
         now = asyncio.get_running_loop().time()
         if self._tidied is None or now - self._tidied > TIDIES_EVERY.total_seconds():
-            await self.writing(self._runs.tidy)
+            await self.run_write(self._runs.tidy)
             self._tidied = now
-        for run in await self.reading(self._runs.overdue):
+        for run in await self.run_read(self._runs.overdue):
             await self._take_up(run)
 
     async def _end_stalled(self) -> None:
         # By those who never wait for writers: not even the one above may keep it waiting.
-        if ended := await self.reading(self._runs.ledger.recorder.end_stalled):
+        if ended := await self.run_read(self._runs.ledger.recorder.terminate_stalled_writers):
             logger.warning("connections that stood still and kept others from writing were ended: %d", ended)
 
     async def _take_up(self, run: Run) -> None:
         """A run that nobody holds: another owner's, or one of a helper of ours that is not heard of any more."""
         task = self._tasks.get(run.run_id)
-        if task and run.state is RunState.RUNNING and run.body_bytes > SMALL_BYTES:
+        if task and run.state is RunState.RUNNING and run.body_bytes > SMALL_UPLOAD_BYTES:
             fence, begun = self._begun[run.run_id]
-            if run.lease.fence == fence and asyncio.get_running_loop().time() - begun < HELPER_BEGINS_SECONDS:
+            if run.lease.fence == fence and asyncio.get_running_loop().time() - begun < WORKER_START_SECONDS:
                 return  # it has not claimed the run yet
             try:
-                run = await self.writing(self._runs.claim, run.run_id)
-            except RunNotYours:
+                run = await self.run_write(self._runs.claim, run.run_id)
+            except LeaseLost:
                 return
             logger.warning("run %s: its helper is not heard of any more and is replaced", run.run_id)
             task.cancel()

@@ -3,13 +3,13 @@
 import hashlib
 from uuid import UUID, uuid4
 
-from api.parsing.content_coding import _decoder, too_large
-from api.runs.acceptance import Arrival
+from api.parsing.content_coding import _decoder, decoded_body_too_large
+from api.runs.acceptance import UploadedBody
 from domain.ledgers.run_ledger import RunLedger
 from domain.store.records.compression import pack
 from domain.store.records.run_bodies import CHUNK_BYTES
 
-SMALL_BYTES = 1024 * 1024
+SMALL_UPLOAD_BYTES = 1024 * 1024
 """What is not larger is kept in memory until it is accepted, and carried out by the server's own threads."""
 
 
@@ -31,11 +31,11 @@ class Upload:
         """Raises Problem 413 for a body that is too large, 400 for one that can't be decoded."""
         self._sent += len(sent)
         if self._sent > self._max_bytes:
-            raise too_large(self._max_bytes)
+            raise decoded_body_too_large(self._max_bytes)
         for piece in self._pieces.decode(sent):
             self.size += len(piece)
             if self.size > self._max_bytes:
-                raise too_large(self._max_bytes)
+                raise decoded_body_too_large(self._max_bytes)
             self._sha256.update(piece)
             self._buffer += piece
             while len(self._buffer) >= CHUNK_BYTES:
@@ -49,13 +49,13 @@ class Upload:
 
     @property
     def is_small(self) -> bool:
-        return self.size <= SMALL_BYTES
+        return self.size <= SMALL_UPLOAD_BYTES
 
     @property
-    def arrival(self) -> Arrival:
+    def arrival(self) -> UploadedBody:
         """What has arrived, when it has ended."""
         packed = [pack(bytes(self._buffer))] if self._buffer else []
-        return Arrival(self.run_id, self._sha256.hexdigest(), self.size, self._stored_chunks, packed)
+        return UploadedBody(self.run_id, self._sha256.hexdigest(), self.size, self._stored_chunks, packed)
 
     @property
     def is_stored(self) -> bool:

@@ -11,17 +11,17 @@ from anyio import CapacityLimiter, to_thread
 
 MOST_AT_ONCE = 256
 
-Request = TypeVar("Request")
-Result = TypeVar("Result")
+_Request = TypeVar("_Request")
+_Result = TypeVar("_Result")
 
 
-class GroupCommit(Generic[Request, Result]):
+class GroupCommit(Generic[_Request, _Result]):
     """Lives in the event loop of a server. `work` carries requests out in one transaction, in a thread, and answers their
     results in their order; what it raises, each of them is told."""
 
     def __init__(
         self,
-        work: Callable[[Sequence[Request]], Sequence[Result]],
+        work: Callable[[Sequence[_Request]], Sequence[_Result]],
         threads: CapacityLimiter | None = None,
         *,
         fails_for_all: bool = False,
@@ -30,7 +30,7 @@ class GroupCommit(Generic[Request, Result]):
         have come meanwhile, as it would happen to them again."""
         self._work = work
         self._fails_for_all = fails_for_all
-        self._waiting: list[tuple[Request, asyncio.Future[Result]]] = []
+        self._waiting: list[tuple[_Request, asyncio.Future[_Result]]] = []
         self._writing: asyncio.Task[None] | None = None
         self._threads = threads or CapacityLimiter(1)
 
@@ -39,9 +39,9 @@ class GroupCommit(Generic[Request, Result]):
         """Whether nobody waits."""
         return self._writing is None
 
-    async def submit(self, request: Request) -> Result:
+    async def submit(self, request: _Request) -> _Result:
         """The request's result, when it is durable."""
-        told: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        told: asyncio.Future[_Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((request, told))
         if self._writing is None:
             self._writing = asyncio.create_task(self._write())
@@ -56,7 +56,7 @@ class GroupCommit(Generic[Request, Result]):
         finally:
             self._writing = None
 
-    async def _write_group(self, group: Sequence[tuple[Request, asyncio.Future[Result]]]) -> None:
+    async def _write_group(self, group: Sequence[tuple[_Request, asyncio.Future[_Result]]]) -> None:
         try:
             results = await to_thread.run_sync(self._work, [request for request, _ in group], limiter=self._threads)
             if len(results) != len(group):

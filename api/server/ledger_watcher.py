@@ -6,21 +6,21 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from threading import Event, Thread
 
-from api.server.shutdown import Leaving
-from api.server.streaming import Room
+from api.server.shutdown import ShutdownSignal
+from api.server.streaming import StreamSlots
 from domain.ledgers.ledger import OfferLedger, StorageError
-from domain.store.commit import head_of
+from domain.store.commit import current_head
 
 MAX_FOLLOWERS = 200
 
 logger = logging.getLogger("offer_ledger")
 
 
-class Lookout:
+class LedgerWatcher:
     """Lives in the event loop of a server. A thread looks while there are followers: another process may write too."""
 
-    def __init__(self, ledger: OfferLedger, leaving: Leaving) -> None:
-        self.room = Room(MAX_FOLLOWERS, "follow the ledger")
+    def __init__(self, ledger: OfferLedger, leaving: ShutdownSignal) -> None:
+        self.room = StreamSlots(MAX_FOLLOWERS, "follow the ledger")
         self.leaving = leaving
         self._ledger = ledger
         self._position = 0
@@ -42,22 +42,22 @@ class Lookout:
 
     def newest(self) -> int:
         """The position of the newest event."""
-        with self._ledger.recorder.reading() as tx:
-            return head_of(tx).position
+        with self._ledger.recorder.read() as tx:
+            return current_head(tx).position
 
     async def growth(self, position: int, seconds: float) -> None:
         """Returns when there is something after a position, when the time is over, or when the server shall end."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while self._position <= position and not self.leaving.is_told:
+                while self._position <= position and not self.leaving.is_set:
                     await self._news.wait()
 
     def _look(self, over: Event, loop: asyncio.AbstractEventLoop) -> None:
         def is_over() -> bool:
-            return over.is_set() or self.leaving.is_told
+            return over.is_set() or self.leaving.is_set
 
         position, is_known, can_see = 0, True, True
-        with closing(self._ledger.recorder.news()) as news:
+        with closing(self._ledger.recorder.notifications()) as news:
             while not is_over():
                 newest = self._seen()
                 if (newest is not None) != can_see:

@@ -7,7 +7,7 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
 
-class Direct(APIRoute):
+class RawRoute(APIRoute):
     """By a function of the request alone. To find out what other functions need and to give it to them takes FastAPI about as long
     as all the rest; it still describes them."""
 

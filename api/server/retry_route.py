@@ -7,13 +7,13 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from domain.store.errors import Undone
-from domain.store.retry import waits
+from domain.store.errors import TransactionRolledBack
+from domain.store.retry import backoff
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
-class ReadAgain(APIRoute):
+class RetryingRoute(APIRoute):
     """Reads again from the start, as nothing has been answered yet; what writes sees to that itself, where it knows what was
     kept."""
 
@@ -24,10 +24,10 @@ class ReadAgain(APIRoute):
 
 def _again(handle: Handler) -> Handler:
     async def trying(request: Request) -> Response:
-        for wait in waits():
+        for wait in backoff():
             try:
                 return await handle(request)
-            except Undone:
+            except TransactionRolledBack:
                 await asyncio.sleep(wait)
         return await handle(request)
 

@@ -38,7 +38,7 @@ MESSAGES = {
     "too_short": "must have at least {min_length} element(s)",
     "too_long": "must have at most {max_length} element(s)",
 }
-MAX_COMPLAINTS = 10
+MAX_FIELD_ERRORS = 10
 """More of them would tell nobody more, and let a small request fill a large reply."""
 MAX_NAME_LENGTH = 64
 
@@ -56,7 +56,7 @@ def shortened(name: str) -> str:
     return name if len(name) <= MAX_NAME_LENGTH else f"{name[: MAX_NAME_LENGTH - 3]}..."
 
 
-class Complaint(NamedTuple):
+class InvalidField(NamedTuple):
     """A place in what was sent, and what is wrong with it."""
 
     place: tuple[str | int, ...]
@@ -76,18 +76,18 @@ class Complaint(NamedTuple):
         return f"{self.path}: {self.message}" if self.path else self.message
 
 
-def complaints(error: ValidationError) -> list[Complaint]:
-    return explain(error.errors(include_url=False, include_input=False))
+def field_errors(error: ValidationError) -> list[InvalidField]:
+    return from_pydantic(error.errors(include_url=False, include_input=False))
 
 
-def explain(errors: Iterable[Any]) -> list[Complaint]:
+def from_pydantic(errors: Iterable[Any]) -> list[InvalidField]:
     """`errors` as pydantic lists them; one more than MAX_COMPLAINTS at most."""
-    return list(islice(_explained(errors), MAX_COMPLAINTS + 1))
+    return list(islice(_explained(errors), MAX_FIELD_ERRORS + 1))
 
 
-def _explained(errors: Iterable[Any]) -> Iterator[Complaint]:
+def _explained(errors: Iterable[Any]) -> Iterator[InvalidField]:
     for error in errors:
-        yield Complaint(_place(error["loc"]), _message(error["type"], error.get("ctx", {}), error["msg"]))
+        yield InvalidField(_place(error["loc"]), _message(error["type"], error.get("ctx", {}), error["msg"]))
 
 
 def _place(location: Sequence[str | int]) -> tuple[str | int, ...]:

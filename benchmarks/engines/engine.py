@@ -58,7 +58,7 @@ class Engine(Protocol):
 def told_by(database: Database, version: tuple[str, str], asked: str, names: Sequence[str]) -> dict[str, str]:
     """`version`: what it is called, and the question for it; `asked`: how the database is asked for each of the other names."""
     questions = [version, *((name, f"{asked} {name}") for name in names)]
-    with closing(database), database.looking() as tx:
+    with closing(database), database.read_any_schema() as tx:
         return {name: str(next(iter(dict(tx.execute(question).fetchone()).values()))) for name, question in questions}
 
 

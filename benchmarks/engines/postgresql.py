@@ -11,7 +11,7 @@ from psycopg import sql
 from api.settings import Settings
 from benchmarks.engines.engine import Row, told_by
 from domain.store.factory import open_database
-from domain.store.postgres.dialect import translated
+from domain.store.postgres.dialect import translate_sql
 from tests.support.postgres import server as postgres_server
 
 RAW = "raw"
@@ -33,14 +33,14 @@ class Postgresql:
         self.folder, self._url = folder, url
 
     def settings(self) -> dict[str, str]:
-        return told_by(open_database(self.ledger("settings").place), VERSION, "SHOW", SETTINGS)
+        return told_by(open_database(self.ledger("settings").database_location), VERSION, "SHOW", SETTINGS)
 
     def ledger(self, name: str) -> Settings:
         return Settings(database_url=self._url, database_schema=f"ledger_{name}")
 
     def select(self, ledger: Settings, statement: str, values: Row = ()) -> list[Row]:
         with self._connected(ledger.database_schema) as connection:
-            return connection.execute(translated(statement), values).fetchall()
+            return connection.execute(translate_sql(statement), values).fetchall()
 
     def megabytes(self, ledger: Settings) -> float:
         sizes = (
@@ -79,7 +79,7 @@ class PostgresqlRaw:
             self.execute(f"CREATE TABLE {table} (LIKE {ledger.database_schema}.{table} INCLUDING ALL)")
 
     def execute(self, statement: str, values: Row = ()) -> None:
-        self._connection.execute(translated(statement), values)
+        self._connection.execute(translate_sql(statement), values)
 
     def write(self, rows: Mapping[str, Sequence[Row]], then: str | None = None) -> None:
         """A few rows go in one message with the transaction's end; many are copied."""

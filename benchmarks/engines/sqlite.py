@@ -23,7 +23,7 @@ class Sqlite:
         self.folder = folder
 
     def settings(self) -> dict[str, str]:
-        told = told_by(open_database(self.ledger("settings").place), VERSION, "PRAGMA", SETTINGS)
+        told = told_by(open_database(self.ledger("settings").database_location), VERSION, "PRAGMA", SETTINGS)
         return told | {"synchronous": SYNCHRONOUS[int(told["synchronous"])]}
 
     def ledger(self, name: str) -> Settings:

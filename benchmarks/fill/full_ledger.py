@@ -11,14 +11,14 @@ import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from api.audit.event_reader import reading
+from api.audit.event_reader import read_events
 from api.http.row_formats import as_lines
 from api.service import Service
 from api.settings import Settings
 from api.wiring import open_service
 from benchmarks.engines.engine import environment
 from benchmarks.servers.server_process import forget_peak, memory
-from domain.store.commit import head_of
+from domain.store.commit import current_head
 from projections.audit import event_list
 from projections.audit.event_list import EventFilter
 from projections.maintenance.rebuild import rebuild
@@ -40,13 +40,13 @@ def go_through(ledger: Settings, task: str) -> Took:
 
 
 def _read(service: Service) -> None:
-    with service.ledger.recorder.reading() as tx:
+    with service.ledger.recorder.read() as tx:
         for _ in service.ledger.entries(tx):
             pass
 
 
 def _stream(service: Service) -> None:
-    for _ in as_lines(reading(service.ledger, EventFilter(), 0)):
+    for _ in as_lines(read_events(service.ledger, EventFilter(), 0)):
         pass
 
 
@@ -72,9 +72,9 @@ TASKS: Mapping[str, Callable[[Service], None]] = {
 def _go_through(task: str) -> Took:
     pid = os.getpid()
     with open_service() as service:
-        with service.ledger.recorder.reading() as tx:
+        with service.ledger.recorder.read() as tx:
             event_list.page(tx, EventFilter(), 0, 100)
-            events = head_of(tx).position
+            events = current_head(tx).position
         idle = memory(pid, "VmRSS")
         forget_peak(pid)
         started = time.perf_counter()

@@ -83,7 +83,7 @@ class _Filling:
         """Until so many events are recorded."""
         while self._done < until:
             following = min(self._done + per_transaction, until)
-            with self._ledger.recorder.writing() as tx:
+            with self._ledger.recorder.write() as tx:
                 if not self._is_shared:
                     tx.execute(f"PRAGMA cache_size = -{CACHED_KIB}")
                 while self._done < following:
@@ -117,7 +117,7 @@ class _Filling:
 
     def _end_day(self) -> None:
         self._days += 1
-        with self._ledger.recorder.writing() as tx:
+        with self._ledger.recorder.write() as tx:
             for _ in range(BUSY_PER_DAY):
                 self._ledger.commit(tx, self._context(BUSY, 1), self._changes([BUSY]))
         if self._days == DAYS // 2:

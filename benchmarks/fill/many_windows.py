@@ -95,7 +95,7 @@ def fill(settings: Settings, windows: int, per_commit: int) -> Past:
 def _record(ledger: OfferLedger, streams: Iterator[Stream], per_commit: int) -> None:
     """In one transaction, whatever it has of commits."""
     some = list(streams)
-    with ledger.recorder.writing() as tx:
+    with ledger.recorder.write() as tx:
         for first in range(0, len(some), per_commit):
             ledger.commit(tx, CommitContext(BENCHMARK), some[first : first + per_commit])
 

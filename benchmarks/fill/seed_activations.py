@@ -42,7 +42,7 @@ def prepare(service: Service, count: int = OFFERS) -> None:
         service.ledger.handle(CreateToken(role, role, of, digest_secret(secret), 0, None), BENCHMARK)
     for partner in PARTNERS:
         own = [number for number in range(count) if key(number).partner == partner]
-        with service.ledger.recorder.writing() as tx:
+        with service.ledger.recorder.write() as tx:
             streams = ((offer_uid(number), 0, [_created(number)]) for number in own)
             service.ledger.commit(tx, CommitContext(BENCHMARK, partner), streams)
 

@@ -18,7 +18,7 @@ class Compared(msgspec.Struct, frozen=True, omit_defaults=True):
     case: str
     unit: str
     """Of what was measured: s, ms, per s, MB."""
-    beside: str
+    heartbeat_write: str
     """What stands there: a floor or a rival, by its name."""
     ours: list[float]
     theirs: list[float]

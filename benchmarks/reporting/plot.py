@@ -65,7 +65,7 @@ def ratios(name: str, reports: Sequence[Report]) -> Figure | None:
     for engine, one in _compared(reports):
         if one.goal:
             size = "" if one.size is None else f" ({one.size:,})"
-            rows[f"{one.case}{size}\nbeside {one.beside}"][engine] = one
+            rows[f"{one.case}{size}\nbeside {one.heartbeat_write}"][engine] = one
     if not rows:
         return None
     figure = Figure(figsize=(8, 1.2 + ROW * len(rows)), layout="constrained")
@@ -111,7 +111,7 @@ def growth(name: str, reports: Sequence[Report]) -> Figure | None:
     curves: dict[tuple[str, str], dict[str, list[Compared]]] = defaultdict(lambda: defaultdict(list))
     for engine, one in _compared(reports):
         if one.size is not None and one.unit in TIMES:
-            curves[one.case, one.beside][engine].append(one)
+            curves[one.case, one.heartbeat_write][engine].append(one)
     panels = {case: told for case, told in curves.items() if any(len(sizes) > 1 for sizes in told.values())}
     if not panels:
         return None

@@ -41,7 +41,7 @@ class Report(msgspec.Struct):
         size = "" if compared.size is None else f"{compared.size:,}"
         spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
         print(
-            f"{compared.case:30}{size:>10}{_short(median(compared.ours)):>12} {unit:6}{compared.beside:24}"
+            f"{compared.case:30}{size:>10}{_short(median(compared.ours)):>12} {unit:6}{compared.heartbeat_write:24}"
             f"{_short(median(compared.theirs)):>8} {unit:6}{compared.ratio:8.2f}   {spread:18}{compared.goal}",
             flush=True,
         )

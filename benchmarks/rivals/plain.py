@@ -50,7 +50,7 @@ class Offers(Application[UUID]):
         self._all_at_once = all_at_once
         self._active: defaultdict[str, set[UUID]] = defaultdict(set)
 
-    def carry_out(self, partner: str, batch: Batch) -> Reply:
+    def execute(self, partner: str, batch: Batch) -> Reply:
         counts = {"created": 0, "updated": 0, "unchanged": 0}
         changed: list[Offer] = []
         sent: set[UUID] = set()
@@ -95,7 +95,7 @@ def app(settings: Settings) -> FastAPI:
     @found.post(BATCH_PATH)
     def post(partner: Partner, batch: Batch) -> Reply:
         with one_batch:
-            return offers.carry_out(partner, batch)
+            return offers.execute(partner, batch)
 
     @found.put(OFFER_PATH, status_code=202)
     def put(partner: Partner, merchant_id: str, external_id: str, offer: MerchantOffer) -> dict[str, str]:

@@ -47,5 +47,7 @@ def _ask_all(engine: Engine, offers: int, options: argparse.Namespace, report: R
             sides = [Turns(ask, options.seconds) for ask in (question.ask, question.floor)]
             taken = in_turn(sides[0].milliseconds, sides[1].milliseconds, options.pairs)
             report.add(
-                Compared(question.name, "ms", question.beside, *taken, at_most=question.at_most, size=past.offers)
+                Compared(
+                    question.name, "ms", question.heartbeat_write, *taken, at_most=question.at_most, size=past.offers
+                )
             )

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import chain
 
-from api.audit.diff_routes import Asking, diff_document
-from api.http.as_of import Asked
+from api.audit.diff_routes import DiffRequest, diff_document
+from api.http.as_of import AsOf
 from api.service import Service
 from benchmarks.fill.long_history import BUSY, Past
 from benchmarks.scenarios.as_of_offers import PARTNERS, key
 from benchmarks.scenarios.as_of_queries import FLAT, LIMIT, Question
 from domain.events import PartnerSettingsChanged
-from domain.store.commit import head_of
+from domain.store.commit import current_head
 from domain.store.mapper import decode_event
 from projections.audit import event_list
 from projections.audit.diff import ChangeKind
@@ -30,8 +30,8 @@ def event_questions(service: Service, past: Past) -> Iterator[Question]:
 class _Asking:
     def __init__(self, service: Service, past: Past) -> None:
         self._ledger, self._past = service.ledger, past
-        with self._ledger.recorder.reading() as tx:
-            self._midst = head_of(tx).position // 2
+        with self._ledger.recorder.read() as tx:
+            self._midst = current_head(tx).position // 2
 
     # What has changed
 
@@ -47,7 +47,7 @@ class _Asking:
 
     def _diff(self, since: int, span: int, _: int) -> int:
         """How many changes are counted, whatever the page has of them."""
-        asking = Asking(Asked(position=since), Asked(position=since + span), None)
+        asking = DiffRequest(AsOf(position=since), AsOf(position=since + span), None)
         counts = diff_document(self._ledger, asking, None, LIMIT)["counts"]
         return sum(number for kind, number in counts.items() if kind is not ChangeKind.TRANSIENT)
 
@@ -70,9 +70,9 @@ class _Asking:
             yield Question(name, partial(self._page, wanted, after), "reading 100", partial(self._read, after, LIMIT))
 
     def _page(self, wanted: EventFilter, after: int, _: int) -> int:
-        with self._ledger.recorder.reading() as tx:
+        with self._ledger.recorder.read() as tx:
             return len(event_list.page(tx, wanted, after, LIMIT).items)
 
     def _read(self, after: int, count: int, _: int) -> int:
-        with self._ledger.recorder.reading() as tx:
+        with self._ledger.recorder.read() as tx:
             return len([decode_event(s.topic, s.state) for s in self._ledger.recorder.select_entries(tx, after, count)])

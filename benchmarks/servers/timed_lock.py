@@ -18,7 +18,7 @@ from domain.values import Scope
 HELD_FILE = "BENCHMARK_HELD_FILE"
 """The environment's name for where it is written."""
 
-_storing, _take_turn = LedgerRecorder.storing, PostgresDialect.take_turn
+_storing, _take_turn = LedgerRecorder.bulk_write, PostgresDialect.acquire_ledger_lock
 
 
 class _Turn(threading.local):
@@ -47,7 +47,7 @@ def _timed_take_turn(dialect: PostgresDialect, tx: Cursor) -> None:
 
 # A helper process has its server's main module under this other name.
 if __name__ in {"__main__", "__mp_main__"}:
-    LedgerRecorder.storing = _timed_storing  # type: ignore[assignment, method-assign]
-    PostgresDialect.take_turn = _timed_take_turn  # type: ignore[assignment, method-assign]
+    LedgerRecorder.bulk_write = _timed_storing  # type: ignore[assignment, method-assign]
+    PostgresDialect.acquire_ledger_lock = _timed_take_turn  # type: ignore[assignment, method-assign]
 if __name__ == "__main__":
     main()

@@ -28,7 +28,7 @@ class Partner(Struct, frozen=True):
                 assert_never(operation)
 
 
-UNKNOWN = Partner()
+UNKNOWN_PARTNER = Partner()
 
 
 def evolve(_: Partner, event: PartnerEvent) -> Partner:

@@ -20,7 +20,7 @@ class Token(Struct, frozen=True):
     partner: str | None = None
 
 
-UNKNOWN = Token()
+UNKNOWN_TOKEN = Token()
 
 
 def evolve(token: Token, event: TokenEvent) -> Token:

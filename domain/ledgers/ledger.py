@@ -18,19 +18,19 @@ from eventsourcing.utils import Environment, EnvType
 from msgspec import Struct
 
 from domain.access import partner as partners
-from domain.access import token as tokens
+from domain.access import token
 from domain.access.partner import Partner, SetPartner
 from domain.access.token import CreateToken, RevokeToken
 from domain.events import Event
 from domain.offers.offer import Offer
 from domain.refusals import UnknownPartner
 from domain.store import errors
-from domain.store.commit import CommitContext, head_of
+from domain.store.commit import CommitContext, current_head
 from domain.store.cursor import Cursor
-from domain.store.database import Place
+from domain.store.database import DatabaseLocation
 from domain.store.mapper import LedgerMapper, VersionedEvent, decode_event
 from domain.store.recorder import LedgerFactory, LedgerRecorder
-from domain.store.retry import again
+from domain.store.retry import retry_transaction
 from domain.values import Channel, Clock, Origin, Scope, partner_uid, token_uid
 
 ENTRIES_PER_READ = 5_000
@@ -42,7 +42,7 @@ StorageError = PersistenceError
 OutcomeUnknown = errors.OutcomeUnknown
 """The StorageError of which nobody knows whether something has been changed."""
 
-Clash = IntegrityError
+VersionConflict = IntegrityError
 """The StorageError of an event that is not the next one of its stream, or of what is there already."""
 
 Command = SetPartner | CreateToken | RevokeToken
@@ -58,7 +58,7 @@ class Entry(Struct, frozen=True):
     event: Event
 
 
-Streams = Iterable[tuple[UUID, int, Sequence[Event]]]
+StreamAppends = Iterable[tuple[UUID, int, Sequence[Event]]]
 """The events that streams get, each after its present version."""
 
 CommitKinds = Mapping[int, Collection[type[Event]]]
@@ -68,7 +68,7 @@ Gathered = Mapping[str, Sequence[Sequence[Any]]]
 """Rows of values, by the projection that has told them."""
 
 
-class Followers(Protocol):
+class ProjectionSink(Protocol):
     """What follows the ledger, inside the transactions of the entries."""
 
     def project(self, tx: Cursor, entries: Sequence[Entry], /) -> None:
@@ -82,18 +82,18 @@ class Followers(Protocol):
         """They have their places."""
 
 
-KnownOffers = Callable[[Cursor, str, Channel, Collection[str] | None], Mapping[Any, Offer]]
+KnownOffersQuery = Callable[[Cursor, str, Channel, Collection[str] | None], Mapping[Any, Offer]]
 """A partner's offers on a channel: those of the externalIds that are named, or all. By externalId on the custom channel, by
 (merchantId, externalId) on the merchant channel."""
 
 
-class Snapshots(Protocol):
+class LedgerReader(Protocol):
     """Where those read who only look: the ledger, or a copy of it."""
 
-    def reading(self) -> AbstractContextManager[Cursor]:
+    def read(self) -> AbstractContextManager[Cursor]:
         """A transaction that sees one snapshot, none older than those before."""
 
-    def present(self, tx: Cursor, /) -> datetime:
+    def now(self, tx: Cursor, /) -> datetime:
         """Not before anything that has been recorded: what a caller has seen has happened."""
 
     def settle(self, moment: datetime, /) -> None:
@@ -106,10 +106,10 @@ class OfferLedger(Application[UUID]):
 
     def __init__(
         self,
-        place: Place,
+        place: DatabaseLocation,
         clock: Clock | None,
-        followers: Followers,
-        known_offers: KnownOffers,
+        followers: ProjectionSink,
+        known_offers: KnownOffersQuery,
     ) -> None:
         super().__init__(
             {
@@ -130,13 +130,13 @@ class OfferLedger(Application[UUID]):
 
     # Requests
 
-    @again
+    @retry_transaction
     def handle(self, command: Command, origin: Origin) -> list[Event]:
         """Carries out a request to one aggregate and answers what happened; raises Refused."""
         uid, initial, evolve, decide = _aggregate(command)
         # Who stores a merchant's new offers counts them in the partner's row.
         after = Scope(command.name, Channel.MERCHANT) if isinstance(command, SetPartner) else None
-        with self.recorder.writing(after) as tx:
+        with self.recorder.write(after) as tx:
             if isinstance(command, CreateToken) and command.partner is not None:
                 self.require_partner(tx, command.partner)
             version, state = self.state(tx, uid, evolve, initial)
@@ -147,18 +147,18 @@ class OfferLedger(Application[UUID]):
 
     def require_partner(self, tx: Cursor, name: str) -> Partner:
         """Raises UnknownPartner."""
-        partner: Partner = self.state(tx, partner_uid(name), partners.evolve, partners.UNKNOWN)[1]
+        partner: Partner = self.state(tx, partner_uid(name), partners.evolve, partners.UNKNOWN_PARTNER)[1]
         if not partner.registered:
             raise UnknownPartner(name)
         return partner
 
     # Reading
 
-    def reading(self) -> AbstractContextManager[Cursor]:
-        return self.recorder.reading()
+    def read(self) -> AbstractContextManager[Cursor]:
+        return self.recorder.read()
 
-    def present(self, tx: Cursor) -> datetime:
-        now, newest = self.recorder.now(tx), head_of(tx).recorded_at
+    def now(self, tx: Cursor) -> datetime:
+        now, newest = self.recorder.now(tx), current_head(tx).recorded_at
         return max(now, newest) if newest else now
 
     def settle(self, moment: datetime) -> None:
@@ -195,12 +195,12 @@ class OfferLedger(Application[UUID]):
             found[uid] = (stored.originator_version, evolve(state, decode_event(stored.topic, stored.state)))
         return found
 
-    def commit(self, tx: Cursor, context: CommitContext, streams: Streams) -> None:
+    def commit(self, tx: Cursor, context: CommitContext, streams: StreamAppends) -> None:
         """Stores the events of several streams as one commit, and brings the projections up to date. Of many events, only some
         are in memory at a time; without any, there is no commit."""
         self.commit_each(tx, [(context, streams)])
 
-    def commit_each(self, tx: Cursor, commits: Sequence[tuple[CommitContext, Streams]]) -> None:
+    def commit_each(self, tx: Cursor, commits: Sequence[tuple[CommitContext, StreamAppends]]) -> None:
         """The same for commits that follow each other."""
         recorded = (
             (number, VersionedEvent(uid, version, event))
@@ -235,10 +235,10 @@ class _Aggregate(NamedTuple):
 def _aggregate(command: Command) -> _Aggregate:
     match command:
         case SetPartner(name=name):
-            return _Aggregate(partner_uid(name), partners.UNKNOWN, partners.evolve, partners.set_partner)
+            return _Aggregate(partner_uid(name), partners.UNKNOWN_PARTNER, partners.evolve, partners.set_partner)
         case CreateToken(name=name):
-            return _Aggregate(token_uid(name), tokens.UNKNOWN, tokens.evolve, tokens.create_token)
+            return _Aggregate(token_uid(name), token.UNKNOWN_TOKEN, token.evolve, token.create_token)
         case RevokeToken(name=name):
-            return _Aggregate(token_uid(name), tokens.UNKNOWN, tokens.evolve, tokens.revoke_token)
+            return _Aggregate(token_uid(name), token.UNKNOWN_TOKEN, token.evolve, token.revoke_token)
         case _:
             assert_never(command)

@@ -11,7 +11,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from domain.events import RedemptionEvent
-from domain.ledgers.activation_ledger import Questions
+from domain.ledgers.activation_ledger import ActivationQueries
 from domain.ledgers.ledger import OfferLedger
 from domain.ledgers.savepoints import each_alone
 from domain.redemption import redemption as redemptions
@@ -19,16 +19,16 @@ from domain.redemption.redemption import Purchase, Redemption, Reverse
 from domain.refusals import Refused, UnknownOffer
 from domain.store.commit import CommitContext
 from domain.store.cursor import Cursor
-from domain.store.retry import again
+from domain.store.retry import retry_transaction
 from domain.values import Origin, redemption_uid
 
 
-class RedemptionRequest(Struct, frozen=True):
+class PendingRedemption(Struct, frozen=True):
     origin: Origin
-    asked: Purchase | Reverse
+    command: Purchase | Reverse
 
 
-class Settled(Struct, frozen=True):
+class RedemptionResult(Struct, frozen=True):
     """What has become of a purchase after a request, and whether it is that request's doing."""
 
     redemption_id: UUID
@@ -39,14 +39,14 @@ class Settled(Struct, frozen=True):
 class RedemptionLedger:
     """The redemptions of a ledger."""
 
-    def __init__(self, ledger: OfferLedger, ask: Questions) -> None:
+    def __init__(self, ledger: OfferLedger, ask: ActivationQueries) -> None:
         self.ledger = ledger
         self._ask = ask
 
-    @again
-    def carry_out(self, requests: Sequence[RedemptionRequest]) -> list[Settled | Refused]:
+    @retry_transaction
+    def execute(self, requests: Sequence[PendingRedemption]) -> list[RedemptionResult | Refused]:
         """Carries requests out in their order. Raises StorageError, and then none of them has been carried out."""
-        with self.ledger.recorder.writing() as tx:
+        with self.ledger.recorder.write() as tx:
             return each_alone(tx, requests, self._settle)
 
     def find(self, tx: Cursor, redemption_id: UUID) -> Redemption:
@@ -54,12 +54,12 @@ class RedemptionLedger:
         # A caller may name any stream, and some are long.
         first = self.ledger.recorder.select_stream(tx, redemption_id, limit=1)
         if not first or first[0].topic not in _TOPICS:
-            return redemptions.UNSEEN
-        found: Redemption = self.ledger.state(tx, redemption_id, redemptions.evolve, redemptions.UNSEEN)[1]
+            return redemptions.UNKNOWN_REDEMPTION
+        found: Redemption = self.ledger.state(tx, redemption_id, redemptions.evolve, redemptions.UNKNOWN_REDEMPTION)[1]
         return found
 
-    def _settle(self, tx: Cursor, request: RedemptionRequest) -> Settled:
-        asked = request.asked
+    def _settle(self, tx: Cursor, request: PendingRedemption) -> RedemptionResult:
+        asked = request.command
         uid = asked.redemption_id if isinstance(asked, Reverse) else redemption_uid(asked.transaction_id)
         redemption = self.find(tx, uid)
         offer_uid = _offer_of(redemption, asked)
@@ -68,9 +68,9 @@ class RedemptionLedger:
             events = redemptions.reverse(redemption, asked)
         else:
             made = self._ask.activations(tx, [(asked.customer_id, asked.offer_uid)])
-            events = redemptions.redeem(redemption, asked, made, self.ledger.present(tx))
+            events = redemptions.redeem(redemption, asked, made, self.ledger.now(tx))
         self.ledger.commit(tx, CommitContext(request.origin, partner), [(uid, redemption.version, events)])
-        return Settled(uid, reduce(redemptions.evolve, events, redemption), is_new=bool(events))
+        return RedemptionResult(uid, reduce(redemptions.evolve, events, redemption), is_new=bool(events))
 
     def _partner(self, tx: Cursor, offer_uid: UUID) -> str:
         """Whose offer it is. Raises UnknownOffer."""

@@ -7,18 +7,18 @@ from typing import TypeVar
 from domain.refusals import Refused, decided_or_refused
 from domain.store.cursor import Cursor
 
-Request = TypeVar("Request")
-Result = TypeVar("Result")
+_Request = TypeVar("_Request")
+_Result = TypeVar("_Result")
 
 
 def each_alone(
-    tx: Cursor, requests: Sequence[Request], apply: Callable[[Cursor, Request], Result]
-) -> list[Result | Refused]:
+    tx: Cursor, requests: Sequence[_Request], apply: Callable[[Cursor, _Request], _Result]
+) -> list[_Result | Refused]:
     """The results in the order of the requests; one that is refused has changed nothing."""
     return [_alone(tx, request, apply) for request in requests]
 
 
-def _alone(tx: Cursor, request: Request, apply: Callable[[Cursor, Request], Result]) -> Result | Refused:
+def _alone(tx: Cursor, request: _Request, apply: Callable[[Cursor, _Request], _Result]) -> _Result | Refused:
     tx.execute("SAVEPOINT request")
     result = decided_or_refused(partial(apply, tx), request)
     if isinstance(result, Refused):

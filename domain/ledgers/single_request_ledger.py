@@ -9,14 +9,14 @@ from msgspec import Struct
 from domain.ledgers.ledger import OfferLedger
 from domain.offers.offer import Offer
 from domain.refusals import Refused, UnknownPartner
-from domain.single_requests.group import Decided, decide_each
+from domain.single_requests.group import Decided, decide_requests
 from domain.single_requests.quota import PartnerTerms, Quota, day_of, quota_of
 from domain.single_requests.request import SingleRequest
 from domain.store.commit import CommitContext
 from domain.store.cursor import Cursor
 from domain.store.records.images import insert_images
 from domain.store.records.traces import count_requests, insert_traces, quota_used
-from domain.store.retry import again
+from domain.store.retry import retry_transaction
 from domain.values import Channel, Scope
 
 FindOffers = Callable[[Cursor, Collection[UUID]], Mapping[UUID, Offer]]
@@ -32,11 +32,11 @@ class Busy(Struct, frozen=True):
     scope: Scope
 
 
-Result = Decided | Refused
+SingleRequestResult = Decided | Refused
 """What became of a request."""
 
 
-class TraceLedger:
+class SingleRequestLedger:
     """The single requests of a ledger."""
 
     def __init__(self, ledger: OfferLedger, find_offers: FindOffers, find_terms: FindTerms) -> None:
@@ -44,27 +44,27 @@ class TraceLedger:
         self._find_offers = find_offers
         self._find_terms = find_terms
 
-    @again
-    def carry_out(self, requests: Sequence[SingleRequest]) -> list[Result | Busy]:
+    @retry_transaction
+    def execute(self, requests: Sequence[SingleRequest]) -> list[SingleRequestResult | Busy]:
         """Carries requests out in their order, in one transaction; one that is refused leaves the others alone.
 
         Raises StorageError, and then none of them has been carried out."""
-        with self.ledger.recorder.writing() as tx:
+        with self.ledger.recorder.write() as tx:
             busy = tx.dialect.busy(tx, {scope for request in requests if (scope := _scope(request))})
             told = [Busy(scope) if (scope := _scope(request)) in busy else None for request in requests]
-            results = iter(self._carry_out(tx, [r for r, is_busy in zip(requests, told, strict=True) if not is_busy]))
+            results = iter(self._execute(tx, [r for r, is_busy in zip(requests, told, strict=True) if not is_busy]))
             return [is_busy or next(results) for is_busy in told]
 
-    @again
-    def carry_out_after(self, scope: Scope, requests: Sequence[SingleRequest]) -> Sequence[Result]:
+    @retry_transaction
+    def execute_after(self, scope: Scope, requests: Sequence[SingleRequest]) -> Sequence[SingleRequestResult]:
         """The same for requests of one scope, after whoever is storing much there."""
-        with self.ledger.recorder.writing(scope) as tx:
-            return self._carry_out(tx, requests)
+        with self.ledger.recorder.write(scope) as tx:
+            return self._execute(tx, requests)
 
-    @again
+    @retry_transaction
     def terms(self, partner: str) -> tuple[PartnerTerms, Quota]:
         """A partner's limits, and its quota of today. Raises UnknownPartner."""
-        with self.ledger.recorder.reading() as tx:
+        with self.ledger.recorder.read() as tx:
             found = self.terms_of(tx, [partner]).get(partner)
         if found is None:
             raise UnknownPartner(partner)
@@ -76,14 +76,14 @@ class TraceLedger:
         used = quota_used(tx, partners, day_of(self.ledger.recorder.now(tx)))
         return {name: (one, quota_of(one, used.get(name, 0))) for name, one in terms.items()}
 
-    def _carry_out(self, tx: Cursor, requests: Sequence[SingleRequest]) -> Sequence[Result]:
+    def _execute(self, tx: Cursor, requests: Sequence[SingleRequest]) -> Sequence[SingleRequestResult]:
         if not requests:
             return []
         now = self.ledger.recorder.now(tx)
         partners = {request.key.partner for request in requests}
         terms, used = self._find_terms(tx, partners), quota_used(tx, partners, day_of(now))
         known = self._find_offers(tx, {request.key.offer_uid for request in requests if request.action is not None})
-        results = decide_each(requests, terms, used, known, now)
+        results = decide_requests(requests, terms, used, known, now)
         decided = [result for result in results if isinstance(result, Decided)]
         count_requests(tx, day_of(now), Counter(one.request.key.partner for one in decided))
         self._store(tx, decided)

@@ -13,12 +13,12 @@ from msgspec import Struct
 
 from domain.events import OfferActivated
 from domain.redemption.window import RedemptionWindow, redemption_window
-from domain.refusals import OfferNotActivatable, TimeAhead
+from domain.refusals import OfferNotActivatable, TimeInFuture
 from domain.values import Status, from_microseconds, to_microseconds
 
-LATEST_REPORT = timedelta(days=14)
+MAX_REPORT_DELAY = timedelta(days=14)
 """How long after an activation it may still be reported."""
-CLOCKS_DIFFER = timedelta(minutes=5)
+CLOCK_TOLERANCE = timedelta(minutes=5)
 """By how much the clocks of two machines may."""
 
 
@@ -30,7 +30,7 @@ class Activate(Struct, frozen=True):
     activated_at: datetime | None = None
 
 
-class OfferThen(Struct, frozen=True):
+class OfferAsOf(Struct, frozen=True):
     """An offer as it was at a moment."""
 
     status: Status = Status.ABSENT
@@ -79,7 +79,7 @@ def activation_of(activation_id: UUID, event: OfferActivated) -> Activation:
     )
 
 
-def covering(made: Iterable[Activation], moment: datetime) -> Activation | None:
+def find_covering(made: Iterable[Activation], moment: datetime) -> Activation | None:
     """The one whose window holds the moment; of several, the one that was activated last.
 
     What is reported afterwards can't take its place: a moment in its window is never activated again."""
@@ -90,28 +90,28 @@ def covering(made: Iterable[Activation], moment: datetime) -> Activation | None:
 # Decisions
 
 
-def moment_of(request: Activate, now: datetime) -> datetime:
+def activation_time(request: Activate, now: datetime) -> datetime:
     """When it was activated: without a time, now. Raises TimeAhead."""
     activated_at = request.activated_at or now
-    if activated_at > now + CLOCKS_DIFFER:
-        raise TimeAhead("activatedAt")
+    if activated_at > now + CLOCK_TOLERANCE:
+        raise TimeInFuture("activatedAt")
     return activated_at
 
 
 def activate(
-    request: Activate, made: Sequence[Activation], then: OfferThen, present: Status, days: int, now: datetime
+    request: Activate, made: Sequence[Activation], then: OfferAsOf, present: Status, days: int, now: datetime
 ) -> Activation | OfferActivated:
     """The activation that covers the moment already, or the event of a new one.
 
     `made`: the customer's activations of the offer; `then`: the offer at the moment; `present`: its status now; `days`: as the
     flight or the partner's setting at the moment says. Raises TimeAhead, OfferNotActivatable, WindowDaysOutOfBounds."""
-    activated_at = moment_of(request, now)
-    if earlier := covering(made, activated_at):
+    activated_at = activation_time(request, now)
+    if earlier := find_covering(made, activated_at):
         return earlier
     if then.status is not Status.ACTIVE:
         raise OfferNotActivatable("was not active at that time")
-    if now - activated_at > LATEST_REPORT:
-        raise OfferNotActivatable(f"may be reported {LATEST_REPORT.days} days late at most")
+    if now - activated_at > MAX_REPORT_DELAY:
+        raise OfferNotActivatable(f"may be reported {MAX_REPORT_DELAY.days} days late at most")
     window = redemption_window(activated_at, days)
     return OfferActivated(
         customer_id=request.customer_id,

@@ -8,8 +8,8 @@ from uuid import UUID
 from msgspec import Struct
 
 from domain.events import OfferActivated
-from domain.redemption.activation import Activate, Activation, OfferThen, activate, activation_of, moment_of
-from domain.redemption.flight import NONE, Flights
+from domain.redemption.activation import Activate, Activation, OfferAsOf, activate, activation_of, activation_time
+from domain.redemption.flight import NO_FLIGHTS, Flights
 from domain.refusals import Refused, UnknownOffer, decided_or_refused
 from domain.values import Origin
 
@@ -20,18 +20,18 @@ class OfferTerms(Struct, frozen=True):
 
     partner: str
     redemption_window_days: int
-    present: OfferThen
+    current: OfferAsOf
     since: datetime
 
 
-class TermsThen(Struct, frozen=True):
+class TermsAsOf(Struct, frozen=True):
     """How an offer was at a moment, and how long its redemption windows where no flight was in force."""
 
-    offer: OfferThen
+    offer: OfferAsOf
     redemption_window_days: int
 
 
-class ActivationRequest(Struct, frozen=True):
+class PendingActivation(Struct, frozen=True):
     """`activation_id`: that of the activation if it is a new one. It tells nothing of the customer."""
 
     origin: Origin
@@ -50,25 +50,27 @@ class Activated(Struct, frozen=True):
         return self.event is not None
 
 
-class Known(Struct, frozen=True):
+class ActivationContext(Struct, frozen=True):
     """What requests are decided from, of the offers that they name: their terms now and, where a request is about a moment
     before those held, then; their flights; what their customers have activated, in the order of the moments."""
 
     terms: Mapping[UUID, OfferTerms]
-    terms_then: Mapping[tuple[UUID, datetime], TermsThen]
+    past_terms: Mapping[tuple[UUID, datetime], TermsAsOf]
     flights: Mapping[UUID, Flights]
     activations: Sequence[Activation]
 
 
-def moments_before(
-    requests: Sequence[ActivationRequest], terms: Mapping[UUID, OfferTerms], now: datetime
+def past_states_needed(
+    requests: Sequence[PendingActivation], terms: Mapping[UUID, OfferTerms], now: datetime
 ) -> set[tuple[UUID, datetime]]:
     """The offers and moments of which it must be known how they were."""
     named = {(asked.offer_uid, asked.activated_at or now) for asked in (request.activate for request in requests)}
     return {(uid, moment) for uid, moment in named if uid in terms and moment < terms[uid].since}
 
 
-def decide_each(requests: Sequence[ActivationRequest], known: Known, now: datetime) -> list[Activated | Refused]:
+def decide_activations(
+    requests: Sequence[PendingActivation], known: ActivationContext, now: datetime
+) -> list[Activated | Refused]:
     """In the order of the requests, at one moment."""
     group = _Group(known, now)
     return [decided_or_refused(group.decide, request) for request in requests]
@@ -77,23 +79,23 @@ def decide_each(requests: Sequence[ActivationRequest], known: Known, now: dateti
 class _Group:
     """How everything stands after the requests so far."""
 
-    def __init__(self, known: Known, now: datetime) -> None:
+    def __init__(self, known: ActivationContext, now: datetime) -> None:
         self._known, self._now = known, now
         self._made: dict[tuple[str, UUID], list[Activation]] = {}
         for activation in known.activations:
             self._add(activation)
 
-    def decide(self, request: ActivationRequest) -> Activated:
+    def decide(self, request: PendingActivation) -> Activated:
         """Raises Refused."""
         asked, terms = request.activate, self._known.terms.get(request.activate.offer_uid)
         if terms is None:
             raise UnknownOffer
-        moment = moment_of(asked, self._now)
-        then = self._known.terms_then.get((asked.offer_uid, moment))
-        then = then or TermsThen(terms.present, terms.redemption_window_days)
-        days = self._known.flights.get(asked.offer_uid, NONE).days_at(moment) or then.redemption_window_days
+        moment = activation_time(asked, self._now)
+        then = self._known.past_terms.get((asked.offer_uid, moment))
+        then = then or TermsAsOf(terms.current, terms.redemption_window_days)
+        days = self._known.flights.get(asked.offer_uid, NO_FLIGHTS).days_at(moment) or then.redemption_window_days
         made = self._made.get((asked.customer_id, asked.offer_uid), ())
-        decided = activate(asked, made, then.offer, terms.present.status, days, self._now)
+        decided = activate(asked, made, then.offer, terms.current.status, days, self._now)
         if not isinstance(decided, OfferActivated):
             return Activated(decided)
         activation = activation_of(request.activation_id, decided)

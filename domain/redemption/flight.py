@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from domain.events import FlightEvent, FlightScheduled
 from domain.redemption.window import require_days
-from domain.refusals import FlightInThePast, FlightTaken, TooManyFlights
+from domain.refusals import FlightConflict, FlightInThePast, TooManyFlights
 from domain.values import from_microseconds, to_microseconds
 
 MAX_FLIGHTS = 500
@@ -31,7 +31,7 @@ class Flights(Struct, frozen=True):
         return self.scheduled[max(started)] if started else None
 
 
-NONE = Flights()
+NO_FLIGHTS = Flights()
 
 
 def evolve(flights: Flights, event: FlightEvent) -> Flights:
@@ -53,7 +53,7 @@ def schedule(flights: Flights, command: ScheduleFlight, now: datetime) -> list[F
     require_days(command.redemption_window_days)
     known = flights.scheduled.get(command.starts_at)
     if known is not None and known != command.redemption_window_days:
-        raise FlightTaken
+        raise FlightConflict
     if known is not None:
         return []
     if len(flights.scheduled) >= MAX_FLIGHTS:

@@ -14,11 +14,11 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from domain.events import OfferRedeemed, RedemptionEvent, RedemptionRefused, RedemptionReversed, RefusalReason
-from domain.redemption.activation import CLOCKS_DIFFER, Activation, covering
+from domain.redemption.activation import CLOCK_TOLERANCE, Activation, find_covering
 from domain.refusals import (
     ReversalExceedsRedemption,
     ReversalReused,
-    TimeAhead,
+    TimeInFuture,
     TooManyReversals,
     TransactionReused,
     UnknownRedemption,
@@ -36,7 +36,7 @@ Verdict = Activation | RefusalReason
 
 def verdict_on(made: Sequence[Activation], transacted_at: datetime) -> Verdict:
     """`made`: the customer's activations of the offer, as far as they are known."""
-    if activation := covering(made, transacted_at):
+    if activation := find_covering(made, transacted_at):
         return activation
     return RefusalReason.WINDOW_CLOSED if made else RefusalReason.NOT_ACTIVATED
 
@@ -69,7 +69,7 @@ class Redemption(Struct, frozen=True):
     reversals: tuple[RedemptionReversed, ...] = ()
 
 
-UNSEEN = Redemption()
+UNKNOWN_REDEMPTION = Redemption()
 
 
 def evolve(redemption: Redemption, event: RedemptionEvent) -> Redemption:
@@ -130,8 +130,8 @@ def redeem(
         if purchase_of(redemption.redeemed) != purchase:
             raise TransactionReused
         return []
-    if purchase.transacted_at > now + CLOCKS_DIFFER:
-        raise TimeAhead("transactedAt")
+    if purchase.transacted_at > now + CLOCK_TOLERANCE:
+        raise TimeInFuture("transactedAt")
     told = asdict(purchase) | {
         "offer_uid": str(purchase.offer_uid),
         "amount": str(purchase.amount),

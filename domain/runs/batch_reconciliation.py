@@ -39,10 +39,10 @@ class InvalidItem(Struct, frozen=True, gc=False):
     """SHA-256 of the item as it was sent."""
 
 
-Item = ValidItem | InvalidItem
+SentItem = ValidItem | InvalidItem
 
 
-def reconcile(partner: str, operation: Operation, items: Sequence[Item], known: Mapping[str, Offer]) -> Plan:
+def reconcile(partner: str, operation: Operation, items: Sequence[SentItem], known: Mapping[str, Offer]) -> Plan:
     """`known`: the partner's offers on the custom channel by externalId; at least those that the request names, and
     for a Synchronize all of them. Source of the rules: the batch document's behaviour tree.
     """
@@ -60,15 +60,15 @@ def reconcile(partner: str, operation: Operation, items: Sequence[Item], known: 
     return plan
 
 
-def _by_external_id(items: Iterable[Item]) -> dict[str, list[Item]]:
-    copies: dict[str, list[Item]] = {}
+def _by_external_id(items: Iterable[SentItem]) -> dict[str, list[SentItem]]:
+    copies: dict[str, list[SentItem]] = {}
     for item in items:
         if item.external_id is not None:
             copies.setdefault(item.external_id, []).append(item)
     return copies
 
 
-def _the_one(external_id: str, copies: Sequence[Item]) -> Item:
+def _the_one(external_id: str, copies: Sequence[SentItem]) -> SentItem:
     """Copies of an offer count as one if they say the same; otherwise none of them can be believed."""
     first = copies[0]
     if len(copies) == 1 or all(_says_the_same(first, other) for other in copies[1:]):
@@ -77,13 +77,13 @@ def _the_one(external_id: str, copies: Sequence[Item]) -> Item:
     return InvalidItem(external_id, (f"externalId: sent {len(copies)} times with different content", *messages))
 
 
-def _says_the_same(one: Item, other: Item) -> bool:
+def _says_the_same(one: SentItem, other: SentItem) -> bool:
     return (
         isinstance(one, ValidItem) and isinstance(other, ValidItem) and one.content.digest == other.content.digest
     ) or one == other
 
 
-def _place(plan: Plan, key: OfferKey, offer: Offer, item: Item) -> None:
+def _place(plan: Plan, key: OfferKey, offer: Offer, item: SentItem) -> None:
     outcome = plan.outcome
     if isinstance(item, InvalidItem):
         outcome.failed.append(ItemOutcome(item.external_id, item.messages))
@@ -109,7 +109,7 @@ def _pause_absent(
     outcome = plan.outcome
     if not may_pause:
         outcome.messages.append(NOTHING_PAUSED)
-    elif not outcome.counts.nothing_in_order:
+    elif not outcome.counts.nothing_valid:
         for external_id, offer in known.items():
             events = [] if external_id in present else offers.pause(offer, PauseCause.ABSENT_FROM_SYNCHRONIZE)
             if events:

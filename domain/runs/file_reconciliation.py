@@ -27,7 +27,7 @@ CONTENT_KEPT = "offerStatus: NO-CHANGE, but the content differs; the stored cont
 DELETED_UNKNOWN = "offerStatus: DELETED, but the offer is unknown"
 MISSING = "active, but missing from the file"
 NO_IDS = "No offer has been deleted for being missing: a record of this file has no readable ids"
-NOTHING_IN_ORDER = "No offer has been deleted for being missing: no record of this file is in order"
+NOTHING_VALID = "No offer has been deleted for being missing: no record of this file is in order"
 
 
 class OfferStatus(StrEnum):
@@ -70,7 +70,7 @@ class FileName(Struct, frozen=True):
     dated: date
 
 
-def read_name(name: str) -> FileName | None:
+def parse_file_name(name: str) -> FileName | None:
     """None for a file that is not named like that."""
     found = _NAME.fullmatch(name)
     try:
@@ -83,7 +83,7 @@ def read_name(name: str) -> FileName | None:
 _NAME = re.compile(r"(?P<partner>[^/\\\0-\x1f\x7f\ud800-\udfff]{1,100})Offers(?P<dated>[0-9]{8})\.json")
 
 
-def require_order(dated: date, newest: date | None) -> None:
+def require_file_order(dated: date, newest: date | None) -> None:
     """`newest`: the date of the latest file that has been processed. Raises FileSuperseded."""
     if newest and dated < newest:
         raise FileSuperseded(dated, newest)
@@ -109,7 +109,7 @@ def reconcile_file(
             plan.outcome.failed.append(ItemOutcome(record.external_id, told, record.merchant_id))
         else:
             _place(plan, partner, record, known.get((record.merchant_id, record.external_id), ABSENT))
-    _judge_missing(plan, partner, known, changed_since, copies, missing)
+    _place_missing(plan, partner, known, changed_since, copies, missing)
     return plan
 
 
@@ -149,7 +149,7 @@ def _doubts(record: ValidRecord, offer: Offer) -> Iterator[str]:
         yield from record.put.warnings
 
 
-def _judge_missing(
+def _place_missing(
     plan: Plan,
     partner: str,
     known: KnownOffers,
@@ -177,7 +177,7 @@ def _why_not_delete(plan: Plan, present: Mapping[RecordId, int]) -> str | None:
     """A file that says nothing, or nothing that can be understood, does not take everything down."""
     if any(None in named for named in present):
         return NO_IDS
-    return NOTHING_IN_ORDER if plan.outcome.counts.nothing_in_order else None
+    return NOTHING_VALID if plan.outcome.counts.nothing_valid else None
 
 
 def _key(partner: str, merchant_id: str, external_id: str) -> OfferKey:

@@ -13,7 +13,7 @@ from uuid import UUID
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from domain.refusals import RunNotYours
+from domain.refusals import LeaseLost
 from domain.values import Channel, Operation, Origin, Scope, Source
 
 MAX_ATTEMPTS = 5
@@ -41,7 +41,7 @@ class ItemOutcome(Struct, frozen=True, rename="camel", gc=False, omit_defaults=T
     """None on the custom channel, always."""
 
 
-class Counts(Struct, frozen=True):
+class OutcomeCounts(Struct, frozen=True):
     """How many offers each outcome has. A batch has no `restored`, `deleted`, `unknown` or `discrepancy`, an offers file no
     `paused`."""
 
@@ -58,7 +58,7 @@ class Counts(Struct, frozen=True):
     failed: int = 0
 
     @property
-    def nothing_in_order(self) -> bool:
+    def nothing_valid(self) -> bool:
         """Whether nothing that the request has could be carried out."""
         return not (self.created or self.updated or self.restored or self.unchanged or self.deleted or self.unknown)
 
@@ -83,11 +83,11 @@ class Outcome(Struct, frozen=True):
         items.append(item)
 
     @property
-    def counts(self) -> Counts:
-        return Counts(*(len(getattr(self, outcome)) for outcome in OUTCOMES))
+    def counts(self) -> OutcomeCounts:
+        return OutcomeCounts(*(len(getattr(self, outcome)) for outcome in OUTCOMES))
 
 
-OUTCOMES = Counts.__struct_fields__
+OUTCOMES = OutcomeCounts.__struct_fields__
 """What can become of an offer of a request, in the order in which it is told."""
 
 
@@ -107,10 +107,10 @@ class OffersFile(Struct, frozen=True):
     dated: date
 
 
-Asked = Batch | OffersFile
+RunInput = Batch | OffersFile
 
 
-def request_key(asked: Asked, body_digest: str) -> str:
+def request_key(asked: RunInput, body_digest: str) -> str:
     """What tells a request from every other one of its partner on the channel. A file of the same name with other content
     is another one."""
     match asked:
@@ -127,13 +127,13 @@ class RunRequest(Struct, frozen=True):
 
     run_id: UUID
     partner: str
-    asked: Asked
+    input: RunInput
     body_digest: str
     """SHA-256 of the body, letter by letter: the same body is the same request."""
     body_bytes: int
     body_chunks: int | None = None
     """In how many chunks it is stored, where that is known."""
-    same_as: UUID | None = None
+    is_same_as: UUID | None = None
     """An earlier run that is known to have asked for the same in other letters."""
 
 
@@ -166,7 +166,7 @@ class Run(Struct, frozen=True):
 
     run_id: UUID
     partner: str
-    asked: Asked
+    input: RunInput
     source: Source
     actor: str
     body_digest: str
@@ -181,7 +181,7 @@ class Run(Struct, frozen=True):
     request_digest: str | None = None
     """SHA-256 of what was asked, however it was spelt; known when the run has been carried out."""
     finished_at: datetime | None = None
-    counts: Counts | None = None
+    counts: OutcomeCounts | None = None
     messages: list[str] = field(default_factory=list)
     position: int | None = None
     """That of the ledger when the run was stored: as of it, the ledger shows what the run did."""
@@ -189,7 +189,7 @@ class Run(Struct, frozen=True):
 
     @property
     def channel(self) -> Channel:
-        return self.asked.CHANNEL
+        return self.input.CHANNEL
 
     @property
     def scope(self) -> Scope:
@@ -202,12 +202,12 @@ class Run(Struct, frozen=True):
     @property
     def all_failed(self) -> bool:
         """Of a batch, which is never empty."""
-        return self.counts is not None and self.counts.nothing_in_order
+        return self.counts is not None and self.counts.nothing_valid
 
     @property
     def is_counted(self) -> bool:
         """Whether it uses a slot, or is the latest file: a run that could apply nothing, or was given up, is not."""
-        return self.state is not RunState.FAILED and not (self.counts and self.counts.nothing_in_order)
+        return self.state is not RunState.FAILED and not (self.counts and self.counts.nothing_valid)
 
 
 # Decisions
@@ -218,7 +218,7 @@ def accept(request: RunRequest, origin: Origin, lease: Lease, now: datetime, pos
     return Run(
         run_id=request.run_id,
         partner=request.partner,
-        asked=request.asked,
+        input=request.input,
         source=origin.source,
         actor=origin.actor,
         body_digest=request.body_digest,
@@ -232,7 +232,7 @@ def accept(request: RunRequest, origin: Origin, lease: Lease, now: datetime, pos
 def claim(run: Run, owner: str, now: datetime, length: timedelta) -> Run:
     """Its owner begins or goes on with it; anybody may once the lease has run out. Raises RunNotYours."""
     if run.is_finished or (run.lease.owner != owner and now < run.lease.until):
-        raise RunNotYours(run.run_id)
+        raise LeaseLost(run.run_id)
     taken_over = run.lease.owner != owner or now >= run.lease.until
     return replace(
         run,

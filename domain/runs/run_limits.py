@@ -6,7 +6,7 @@ Windows are those of the calendar: Synchronize counts per UTC day, Insert per UT
 import math
 from datetime import datetime, timedelta
 
-from domain.refusals import NoSlotLeft
+from domain.refusals import RunLimitReached
 from domain.values import Operation
 
 
@@ -21,7 +21,7 @@ def require_slot(operation: Operation, limit: int, used: int, now: datetime) -> 
     if limit and used >= limit:
         unit, length = _WINDOWS[operation]
         wait = window_start(operation, now) + length - now
-        raise NoSlotLeft(operation, limit, unit, math.ceil(wait.total_seconds()))
+        raise RunLimitReached(operation, limit, unit, math.ceil(wait.total_seconds()))
 
 
 _WINDOWS = {

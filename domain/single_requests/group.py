@@ -34,7 +34,7 @@ class Decided(Struct, frozen=True):
         return action.images if self.events and isinstance(action, Put) else ()
 
 
-def decide_each(
+def decide_requests(
     requests: Sequence[SingleRequest],
     terms: Mapping[str, PartnerTerms],
     used: Mapping[str, int],

@@ -25,7 +25,7 @@ class CommitContext(Struct, frozen=True):
     trace_id: str | None = None
     traceparent: str | None = None
 
-    def told(self) -> dict[str, str | None]:
+    def announced(self) -> dict[str, str | None]:
         """By column of `commits`."""
         return {
             "partner": self.partner,
@@ -51,36 +51,36 @@ class StoredEntry(Struct, frozen=True):
     """Of its commit."""
 
 
-class Head(Struct, frozen=True):
+class LedgerHead(Struct, frozen=True):
     """The newest commit that a transaction sees; position 0 and no time before the first one."""
 
     position: int
     recorded_at: datetime | None
 
 
-def head_of(tx: Cursor) -> Head:
+def current_head(tx: Cursor) -> LedgerHead:
     row = tx.execute("SELECT position, recorded_at FROM head").fetchone()
-    return Head(row["position"], from_microseconds(row["recorded_at"]) if row["position"] else None)
+    return LedgerHead(row["position"], from_microseconds(row["recorded_at"]) if row["position"] else None)
 
 
-def head_at(tx: Cursor, moment: datetime) -> Head:
+def head_at_time(tx: Cursor, moment: datetime) -> LedgerHead:
     """The newest commit that was recorded by then."""
     row = tx.execute(
         "SELECT first_position + event_count - 1 AS position, recorded_at FROM commits WHERE recorded_at <= ?"
         " ORDER BY recorded_at DESC LIMIT 1",
         (to_microseconds(moment),),
     ).fetchone()
-    return Head(row["position"], from_microseconds(row["recorded_at"])) if row else Head(0, None)
+    return LedgerHead(row["position"], from_microseconds(row["recorded_at"])) if row else LedgerHead(0, None)
 
 
-def head_at_position(tx: Cursor, position: int) -> Head:
+def head_at_position(tx: Cursor, position: int) -> LedgerHead:
     """The same for a position, which may lie inside a commit; one beyond the newest means the newest."""
     row = tx.execute(
         "SELECT first_position + event_count - 1 AS last, recorded_at FROM commits WHERE first_position <= ?"
         " ORDER BY first_position DESC LIMIT 1",
         (position,),
     ).fetchone()
-    return Head(min(position, row["last"]), from_microseconds(row["recorded_at"])) if row else Head(0, None)
+    return LedgerHead(min(position, row["last"]), from_microseconds(row["recorded_at"])) if row else LedgerHead(0, None)
 
 
 def span_of_run(tx: Cursor, run_id: UUID) -> tuple[int, int] | None:
@@ -117,7 +117,7 @@ def commit_digest(told: Mapping[str, str | None], events: bytes) -> bytes:
     ).digest()
 
 
-def chained(previous: bytes, digest: bytes, first_position: int, event_count: int, recorded_at: int) -> bytes:
+def next_chain_hash(previous: bytes, digest: bytes, first_position: int, event_count: int, recorded_at: int) -> bytes:
     """SHA-256 that seals a commit in its place, and with it all that came before."""
     return hashlib.sha256(previous + digest + struct.pack(">qqq", first_position, event_count, recorded_at)).digest()
 

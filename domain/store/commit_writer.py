@@ -10,14 +10,14 @@ from uuid import UUID
 
 from eventsourcing.persistence import IntegrityError, StoredEvent
 
-from domain.store.commit import CommitContext, EventsDigest, chained, commit_digest
+from domain.store.commit import CommitContext, EventsDigest, commit_digest, next_chain_hash
 from domain.store.cursor import Cursor
 from domain.values import Clock, to_microseconds
 
 IDS_PER_QUERY = 10_000
 
 
-class Place(NamedTuple):
+class EventPlace(NamedTuple):
     """Of an event, before its commit has its place in the ledger."""
 
     commit_id: int
@@ -35,7 +35,7 @@ class CommitWriter:
         ids = tx.dialect.next_commit_ids(tx, len(contexts))
         self._commits = [_Commit(commit_id, context) for commit_id, context in zip(ids, contexts, strict=True)]
 
-    def append(self, events: Sequence[tuple[int, StoredEvent]]) -> list[Place]:
+    def append(self, events: Sequence[tuple[int, StoredEvent]]) -> list[EventPlace]:
         """Writes events after those before, each with the number of its commit among the contexts.
 
         Raises IntegrityError if one is not the next event of its stream."""
@@ -56,16 +56,16 @@ class CommitWriter:
 
     def seal(self) -> list[int]:
         """Takes the commits' places at the head of the ledger; answers their first positions. Nobody else writes from here on."""
-        self._tx.dialect.take_turn(self._tx)
+        self._tx.dialect.acquire_ledger_lock(self._tx)
         head = self._tx.execute(_HEAD).fetchone()
         position, recorded_at, chain, highest_commit_id, highest_stream_id = tuple(head)
         now, rows, first_positions = to_microseconds(self._clock()), [], []
         for commit in (commit for commit in self._commits if commit.event_count):
             recorded_at = max(recorded_at + 1, now)
             place = (position + 1, commit.event_count, recorded_at)
-            told = commit.context.told()
+            told = commit.context.announced()
             digest = commit_digest(told, commit.digest.digest())
-            chain = chained(chain, digest, *place)
+            chain = next_chain_hash(chain, digest, *place)
             highest_commit_id = max(highest_commit_id, commit.commit_id)
             highest_stream_id = max(highest_stream_id, commit.highest_stream_id)
             rows.append((commit.commit_id, *place, digest, chain, highest_commit_id, highest_stream_id, *told.values()))
@@ -73,7 +73,7 @@ class CommitWriter:
             position += commit.event_count
         self._tx.executemany(_INSERT, rows)
         self._tx.execute("UPDATE head SET position = ?, recorded_at = ?, chain = ?", (position, recorded_at, chain))
-        self._tx.dialect.tell_news(self._tx)
+        self._tx.dialect.notify_commit(self._tx)
         return first_positions
 
 
@@ -83,7 +83,7 @@ _HEAD = """
 """
 _INSERT = (
     "INSERT INTO commits (commit_id, first_position, event_count, recorded_at, digest, chain, highest_commit_id,"
-    f" highest_stream_id, {', '.join(CommitContext().told())}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    f" highest_stream_id, {', '.join(CommitContext().announced())}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 
@@ -95,8 +95,8 @@ class _Commit:
         self.digest = EventsDigest()
         self.event_count = self.highest_stream_id = 0
 
-    def take(self, event: StoredEvent, uid: bytes, stream_id: int) -> Place:
-        place = Place(self.commit_id, self.event_count, stream_id)
+    def take(self, event: StoredEvent, uid: bytes, stream_id: int) -> EventPlace:
+        place = EventPlace(self.commit_id, self.event_count, stream_id)
         self.digest.add(place.ordinal, uid, event.originator_version, event.topic, event.state)
         self.event_count += 1
         self.highest_stream_id = max(self.highest_stream_id, stream_id)
@@ -120,7 +120,7 @@ def _streams(tx: Cursor, uids: Iterable[bytes]) -> dict[bytes, _Stream]:
     found: dict[bytes, _Stream] = {}
     remaining = iter(named)
     while chunk := list(islice(remaining, IDS_PER_QUERY)):
-        among, values = tx.dialect.among(chunk)
+        among, values = tx.dialect.in_list(chunk)
         rows = tx.execute(
             "SELECT s.stream_uid, s.stream_id, (SELECT max(e.version) FROM events e WHERE e.stream_id = s.stream_id) AS version"
             f" FROM streams s WHERE s.stream_uid {among}",

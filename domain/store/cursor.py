@@ -65,7 +65,7 @@ class Dialect(Protocol):
     def temporary(self) -> str:
         """The same for the temporary one."""
 
-    def among(self, values: Collection[Any]) -> tuple[str, Sequence[Any]]:
+    def in_list(self, values: Collection[Any]) -> tuple[str, Sequence[Any]]:
         """What stands behind a column that shall have one of the values, and the parameters of that."""
 
     def table_names(self, tx: Cursor) -> set[str]:
@@ -82,17 +82,17 @@ class Dialect(Protocol):
     def rename_table(self, tx: Cursor, table: str, name: str) -> None:
         """What speaks of the table, such as a view, speaks of whatever has its name."""
 
-    def have_alone(self, tx: Cursor, tables: Sequence[str]) -> None:
+    def lock_tables(self, tx: Cursor, tables: Sequence[str]) -> None:
         """Until the end of the transaction nobody else uses the tables. Raises InUse if somebody reads one for more than a
         moment: who waits for a table keeps all others from it."""
 
-    def take_stock(self, tx: Cursor, tables: Sequence[str]) -> None:
+    def analyze(self, tx: Cursor, tables: Sequence[str]) -> None:
         """Of tables that have become large: how to find something in them depends on what is known of them."""
 
-    def take_turn(self, tx: Cursor) -> None:
+    def acquire_ledger_lock(self, tx: Cursor) -> None:
         """From here on to its end, a transaction holds the ledger's lock."""
 
-    def tell_news(self, tx: Cursor) -> None:
+    def notify_commit(self, tx: Cursor) -> None:
         """Whoever listens is told when the transaction has been committed."""
 
     def busy(self, tx: Cursor, scopes: Collection[Scope]) -> set[Scope]:

@@ -6,11 +6,11 @@ from eventsourcing import persistence
 from eventsourcing.persistence import OperationalError, PersistenceError
 
 
-class Undone(OperationalError):  # noqa: N818 - it says what is the case
+class TransactionRolledBack(OperationalError):  # noqa: N818 - it says what is the case
     """What has been done so far of a transaction was undone, by no fault of its own: it can be done again at once."""
 
 
-class InUse(Undone):
+class TableInUse(TransactionRolledBack):
     """A table that is to be replaced or removed is being read by somebody, who goes on for longer than a moment."""
 
 

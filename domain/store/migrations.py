@@ -12,10 +12,10 @@ from msgspec import Struct
 from domain.store.cursor import Cursor
 from domain.store.database import Database
 from domain.store.schema import SCHEMA_VERSION, SchemaMismatch, require_version, schema_version
-from domain.values import Watch, unwatched
+from domain.values import ProgressCallback, no_progress
 
 
-class Step(Struct, frozen=True):
+class MigrationStep(Struct, frozen=True):
     """A ledger of the version before becomes one of `version`.
 
     A step says by itself what it does, and names no table or statement of this program, which will change: it is always carried
@@ -37,8 +37,8 @@ def _make_progress(tx: Cursor) -> None:
         )
 
 
-STEPS: tuple[Step, ...] = (
-    Step(
+STEPS: tuple[MigrationStep, ...] = (
+    MigrationStep(
         5,
         "Commits tell the highest ids of commits and streams so far",
         (
@@ -56,18 +56,18 @@ STEPS: tuple[Step, ...] = (
             """,
         ),
     ),
-    Step(6, "Owners of runs tell how far they are", (_make_progress,)),
+    MigrationStep(6, "Owners of runs tell how far they are", (_make_progress,)),
 )
 """In the order of their versions. Version 4 is the first one that can be migrated."""
 
 
 def found_version(database: Database) -> int | None:
     """None if the database holds nothing yet. Raises SchemaMismatch if it holds something else than a ledger."""
-    with database.looking() as tx:
+    with database.read_any_schema() as tx:
         return schema_version(tx) if tx.dialect.table_names(tx) else None
 
 
-def steps_from(version: int, steps: Sequence[Step] = STEPS) -> list[Step]:
+def steps_from(version: int, steps: Sequence[MigrationStep] = STEPS) -> list[MigrationStep]:
     """Those that are to be carried out. Raises SchemaMismatch if none lead from there to this program's version."""
     ahead = [step for step in steps if step.version > version]
     if [step.version for step in ahead] != list(range(version + 1, SCHEMA_VERSION + 1)):
@@ -79,11 +79,14 @@ def steps_from(version: int, steps: Sequence[Step] = STEPS) -> list[Step]:
     return ahead
 
 
-def carry_out(
-    database: Database, step: Step, watch: Watch = unwatched, before: Callable[[], object] | None = None
+def apply_steps(
+    database: Database,
+    step: MigrationStep,
+    watch: ProgressCallback = no_progress,
+    before: Callable[[], object] | None = None,
 ) -> bool:
     """False if somebody else has done it meanwhile. `before`: what to do first, when nobody can write any more."""
-    with database.remaking() as tx:
+    with database.schema_change() as tx:
         if schema_version(tx) >= step.version:
             return False
         if before:

@@ -23,12 +23,12 @@ from eventsourcing.persistence import (
 )
 from eventsourcing.utils import Environment, EnvType
 
-from domain.store.commit import CommitContext, StoredEntry, head_of
+from domain.store.commit import CommitContext, StoredEntry, current_head
 from domain.store.commit_writer import CommitWriter
 from domain.store.cursor import Cursor
-from domain.store.database import Database, News, Place
+from domain.store.database import CommitNotifications, Database, DatabaseLocation
 from domain.store.factory import open_database
-from domain.store.records.events import some_of
+from domain.store.records.events import selected_members
 from domain.store.records.heartbeats import Heartbeats
 from domain.store.records.secrets import make_secrets
 from domain.store.schema import TABLES, require_schema
@@ -46,40 +46,40 @@ class LedgerRecorder(ApplicationRecorder):
 
     # Transactions
 
-    def writing(self, after: Scope | None = None) -> AbstractContextManager[Cursor]:
+    def write(self, after: Scope | None = None) -> AbstractContextManager[Cursor]:
         """A transaction that holds the ledger's lock from its start, and commits at its end. With a scope, it waits first,
         without the lock, for whoever is storing much there."""
-        return self._database.writing(after)
+        return self._database.write(after)
 
-    def storing(self, scope: Scope | None = None) -> AbstractContextManager[Cursor]:
+    def bulk_write(self, scope: Scope | None = None) -> AbstractContextManager[Cursor]:
         """A transaction that is long, and takes the ledger's lock when its commit is sealed. Others do not change the offers
         of the scope meanwhile."""
-        return self._database.storing(scope)
+        return self._database.bulk_write(scope)
 
-    def alone(self) -> AbstractContextManager[Cursor]:
+    def exclusive_write(self) -> AbstractContextManager[Cursor]:
         """A transaction that holds the lock, while nobody is storing anything anywhere."""
-        return self._database.alone()
+        return self._database.exclusive_write()
 
-    def dispossess(self, scope: Scope) -> int:
+    def terminate_scope_writer(self, scope: Scope) -> int:
         """Ends the connections of those who are storing something in a scope, which is theirs no more; answers how many."""
-        return self._database.dispossess(scope)
+        return self._database.terminate_scope_writer(scope)
 
-    def end_stalled(self) -> int:
+    def terminate_stalled_writers(self) -> int:
         """The same for those who hold the ledger's lock and stand still."""
-        return self._database.end_stalled()
+        return self._database.terminate_stalled_writers()
 
-    def reading(self) -> AbstractContextManager[Cursor]:
+    def read(self) -> AbstractContextManager[Cursor]:
         """A transaction that sees one snapshot."""
-        return self._database.reading()
+        return self._database.read()
 
     def settle(self, moment: datetime) -> None:
         """Returns when no commit can come any more that is recorded before a moment, which has passed: a time is taken when
         a commit is sealed, and the commit is seen when the transaction of its group ends. Raises StorageError if it has not
         passed by the ledger's clock, which is another one than this host's."""
-        with self.reading() as tx:
-            newest = head_of(tx).recorded_at
+        with self.read() as tx:
+            newest = current_head(tx).recorded_at
         if newest is None or newest < moment:
-            with self.writing() as tx:
+            with self.write() as tx:
                 now = self.now(tx)
             if now < moment:
                 raise OperationalError(f"The clock of this host is ahead of the ledger's, by {moment - now}")
@@ -88,8 +88,8 @@ class LedgerRecorder(ApplicationRecorder):
         """At which everything can be seen that has been committed by now."""
         return self._database.newest_position()
 
-    def news(self) -> News:
-        return self._database.news()
+    def notifications(self) -> CommitNotifications:
+        return self._database.notifications()
 
     def close(self) -> None:
         self._database.close()
@@ -98,13 +98,13 @@ class LedgerRecorder(ApplicationRecorder):
 
     def prepare_schema(self, projection_tables: Sequence[str]) -> None:
         """Creates the tables on an empty database; raises SchemaMismatch for one that holds something else."""
-        with self._database.looking() as tx:
+        with self._database.read_any_schema() as tx:
             if tx.dialect.table_names(tx):
                 require_schema(tx)
                 return
-        with self._database.remaking() as tx:
+        with self._database.schema_change() as tx:
             if not tx.dialect.table_names(tx):
-                for statement in self._database.making([*TABLES, *projection_tables]):
+                for statement in self._database.create_statements([*TABLES, *projection_tables]):
                     tx.execute(statement)
                 make_secrets(tx)
             require_schema(tx)
@@ -127,7 +127,7 @@ class LedgerRecorder(ApplicationRecorder):
             raise TypeError(f"Not known here: {', '.join(unknown)}")
         if not stored_events:
             return []
-        with nullcontext(transaction) if transaction else self.writing() as tx:
+        with nullcontext(transaction) if transaction else self.write() as tx:
             commit = self.begin_commits(tx, [context or CommitContext()])
             commit.append([(0, event) for event in stored_events])
             (first_position,) = commit.seal()
@@ -152,7 +152,7 @@ class LedgerRecorder(ApplicationRecorder):
         limit: int | None = None,
     ) -> Sequence[StoredEvent]:
         uid = originator_id if isinstance(originator_id, UUID) else UUID(originator_id)
-        with self.reading() as tx:
+        with self.read() as tx:
             return self.select_stream(tx, uid, gt=gt, lte=lte, desc=desc, limit=limit)
 
     def select_stream(
@@ -170,7 +170,7 @@ class LedgerRecorder(ApplicationRecorder):
             "SELECT e.version, e.topic, CAST(e.state AS BLOB) AS state FROM streams s JOIN events e USING (stream_id)"
             " WHERE s.stream_uid = ? AND e.version > ? AND e.version <= ?"
             f" ORDER BY e.version {'DESC' if desc else 'ASC'} LIMIT ?",
-            (uid.bytes, *_bounds(gt, lte), ALL if limit is None else limit),
+            (uid.bytes, *_bounds(gt, lte), NO_LIMIT if limit is None else limit),
         )
         return [StoredEvent(uid, row["version"], row["topic"], row["state"]) for row in rows]
 
@@ -178,7 +178,7 @@ class LedgerRecorder(ApplicationRecorder):
         """The events of several streams, each stream's in their order."""
         if not uids:
             return
-        among, values = tx.dialect.among([uid.bytes for uid in uids])
+        among, values = tx.dialect.in_list([uid.bytes for uid in uids])
         rows = tx.execute(
             "SELECT s.stream_uid, e.version, e.topic, CAST(e.state AS BLOB) AS state FROM streams s JOIN events e USING (stream_id)"
             f" WHERE s.stream_uid {among} ORDER BY e.stream_id, e.version",
@@ -198,7 +198,7 @@ class LedgerRecorder(ApplicationRecorder):
         inclusive_of_start: bool = True,
     ) -> Sequence[Notification]:
         after = (start or 1) - inclusive_of_start
-        with self.reading() as tx:
+        with self.read() as tx:
             return [
                 Notification(
                     originator_id=UUID(bytes=row["stream_uid"]),
@@ -207,7 +207,7 @@ class LedgerRecorder(ApplicationRecorder):
                     state=row["state"],
                     id=row["position"],
                 )
-                for row in _entry_rows(tx, after, limit, ALL if stop is None else stop, topics)
+                for row in _entry_rows(tx, after, limit, NO_LIMIT if stop is None else stop, topics)
             ]
 
     def select_entries(self, tx: Cursor, after: int, limit: int) -> list[StoredEntry]:
@@ -227,24 +227,24 @@ class LedgerRecorder(ApplicationRecorder):
         ]
 
     def max_notification_id(self) -> int | None:
-        with self.reading() as tx:
-            return head_of(tx).position or None
+        with self.read() as tx:
+            return current_head(tx).position or None
 
     def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> Subscription[ApplicationRecorder]:
         raise NotImplementedError("Follow the ledger by its entries")
 
 
-ALL = 2**62
+NO_LIMIT = 2**62
 
 
 def _bounds(gt: int | None, lte: int | None) -> tuple[int, int]:
-    return (-1 if gt is None else gt, ALL if lte is None else lte)
+    return (-1 if gt is None else gt, NO_LIMIT if lte is None else lte)
 
 
-def _entry_rows(tx: Cursor, after: int, limit: int, stop: int = ALL, topics: Sequence[str] = ()) -> Cursor:
+def _entry_rows(tx: Cursor, after: int, limit: int, stop: int = NO_LIMIT, topics: Sequence[str] = ()) -> Cursor:
     # The commit that holds the first wanted position is found first, so that a large one is not read from its start.
     of_topics = f" AND e.topic IN ({','.join('?' * len(topics))})" if topics else ""
-    some, values = some_of("c", after, stop, limit, topics)
+    some, values = selected_members("c", after, stop, limit, topics)
     return tx.execute(
         "SELECT c.first_position + e.ordinal AS position, c.commit_id, c.recorded_at, e.ordinal, e.stream_id, s.stream_uid,"
         " e.version, e.topic, CAST(e.state AS BLOB) AS state"
@@ -263,7 +263,7 @@ class LedgerFactory(InfrastructureFactory[TrackingRecorder]):
     def __init__(self, env: Environment | EnvType | None) -> None:
         super().__init__(env)
         url, schema, connections = (self.env.get(name) or "" for name in (self.URL, self.SCHEMA, self.CONNECTIONS))
-        self._recorder = LedgerRecorder(open_database(Place(url, schema, int(connections))))
+        self._recorder = LedgerRecorder(open_database(DatabaseLocation(url, schema, int(connections))))
 
     def application_recorder(self) -> LedgerRecorder:
         return self._recorder

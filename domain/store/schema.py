@@ -151,7 +151,7 @@ TABLES = (
 )
 
 
-TABLES_BESIDE = (
+UNLOGGED_TABLES = (
     """
     CREATE TABLE IF NOT EXISTS heartbeats (
         run_id TEXT PRIMARY KEY,

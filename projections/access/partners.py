@@ -131,12 +131,12 @@ def list_partners(tx: Cursor, name: str | None = None) -> list[PartnerView]:
 
 def find_terms(tx: Cursor, names: Collection[str]) -> dict[str, PartnerTerms]:
     """Of those of the partners that there are."""
-    among, values = tx.dialect.among(names)
+    among, values = tx.dialect.in_list(names)
     rows = tx.execute(f"SELECT name, rps, daily_quota, merchant_offers FROM partners WHERE name {among}", values)
     return {row["name"]: PartnerTerms(row["rps"], _quota(row), row["merchant_offers"]) for row in rows}
 
 
-def days_then(tx: Cursor, name: str, moment: datetime) -> int:
+def window_days_at(tx: Cursor, name: str, moment: datetime) -> int:
     """How long a partner's redemption windows were at a moment; read from the events themselves."""
     settings = _settings_then(tx, name, "c.recorded_at <= ?", to_microseconds(moment)) or PartnerSettings()
     return settings.redemption_window_days

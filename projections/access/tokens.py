@@ -92,7 +92,7 @@ class TokenView(Struct, frozen=True, rename="camel"):
 
 def find_callers(tx: Cursor, secrets_sha256: Collection[str], now_microseconds: int) -> dict[str, Caller]:
     """The callers whose secrets have these digests, unless revoked or expired by now."""
-    among, values = tx.dialect.among(secrets_sha256)
+    among, values = tx.dialect.in_list(secrets_sha256)
     rows = tx.execute(
         "SELECT * FROM tokens WHERE revoked_commit IS NULL AND (expires_at IS NULL OR expires_at > ?)"
         f" AND secret_sha256 {among}",

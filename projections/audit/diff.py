@@ -35,7 +35,7 @@ class ChangeKind(StrEnum):
     """Created and deleted in between: counted, and not listed."""
 
 
-class Between(Struct, frozen=True):
+class PositionRange(Struct, frozen=True):
     """Two positions: what came after the one, until the other."""
 
     since: int
@@ -47,7 +47,7 @@ class OfferState(Struct, frozen=True):
     version: int
 
 
-class Cause(Struct, frozen=True, rename="camel"):
+class CauseView(Struct, frozen=True, rename="camel"):
     """An event that has led to the later state; `cause`: why, if nobody has named the offer."""
 
     position: int
@@ -61,7 +61,7 @@ class Cause(Struct, frozen=True, rename="camel"):
     cause: str | None
 
 
-class NetChange(Struct, frozen=True, rename="camel"):
+class NetChangeView(Struct, frozen=True, rename="camel"):
     """An offer whose two states differ; the fields of its changes point into the offer as the service shows it."""
 
     offer_uid: UUID
@@ -72,7 +72,7 @@ class NetChange(Struct, frozen=True, rename="camel"):
     kinds: list[ChangeKind]
     before: OfferState | None
     after: OfferState
-    causes: list[Cause]
+    causes: list[CauseView]
     changes: list[dict[str, Any]]
 
 
@@ -80,11 +80,11 @@ class NetChangePage(Struct, frozen=True):
     """In the order in which the offers began to change; fewer than were asked for where contents are large. `next_after`: the
     position that the following page starts after, if there is one."""
 
-    items: list[NetChange]
+    items: list[NetChangeView]
     next_after: int | None
 
 
-def count(tx: Cursor, between: Between, partner: str | None) -> dict[ChangeKind, int]:
+def count(tx: Cursor, between: PositionRange, partner: str | None) -> dict[ChangeKind, int]:
     """How many offers are of each kind."""
     sums = ", ".join(f"coalesce(sum({kind}), 0) AS {kind}" for kind in ChangeKind)
     row = tx.execute(
@@ -93,7 +93,7 @@ def count(tx: Cursor, between: Between, partner: str | None) -> dict[ChangeKind,
     return {kind: row[kind] for kind in ChangeKind}
 
 
-def page(tx: Cursor, between: Between, partner: str | None, after: int, limit: int) -> NetChangePage:
+def page(tx: Cursor, between: PositionRange, partner: str | None, after: int, limit: int) -> NetChangePage:
     """After a position that is not before the earlier state."""
     listed = " OR ".join(f"({condition})" for kind, condition in _IS.items() if kind is not ChangeKind.TRANSIENT)
     rows: list[Any] = []
@@ -105,7 +105,7 @@ def page(tx: Cursor, between: Between, partner: str | None, after: int, limit: i
             (*_values(between, partner, after, last), limit + 1 - len(rows)),
         ).fetchall()
         after, looked_at = last, min(looked_at * 4, MOST_EVENTS_PER_LOOK)
-    items: list[NetChange] = []
+    items: list[NetChangeView] = []
     size = 0
     for row in rows[:limit]:
         if size > MAX_PAGE_BYTES:
@@ -147,7 +147,7 @@ _COMPARED = f"""
 states and what that means."""
 
 
-def _values(between: Between, partner: str | None, after: int, last: int) -> tuple[Any, ...]:
+def _values(between: PositionRange, partner: str | None, after: int, last: int) -> tuple[Any, ...]:
     """The parameters of _COMPARED: of the offers with events after a position, until another one."""
     return (between.until, after + 1, last, after, last, partner, between.since)
 
@@ -163,12 +163,12 @@ def _content(tx: Cursor, offer_id: int, version: int | None) -> bytes:
     return b"null" if version is None else bytes(find_content(tx, offer_id, version).text)
 
 
-def _item(tx: Cursor, row: Any, contents: Sequence[bytes]) -> NetChange:
+def _item(tx: Cursor, row: Any, contents: Sequence[bytes]) -> NetChangeView:
     before = None
     if row["status_before"] is not None:
         before = OfferState(row["status_before"], row["version_before"])
     was, now = Status(row["status_before"] or Status.ABSENT), Status(row["status_after"])
-    return NetChange(
+    return NetChangeView(
         offer_uid=UUID(bytes=row["stream_uid"]),
         partner=row["partner"],
         channel=row["channel"],
@@ -182,7 +182,7 @@ def _item(tx: Cursor, row: Any, contents: Sequence[bytes]) -> NetChange:
     )
 
 
-def _causes(tx: Cursor, row: Any, *, has_other_content: bool) -> list[Cause]:
+def _causes(tx: Cursor, row: Any, *, has_other_content: bool) -> list[CauseView]:
     """What has set the status and the content that are other ones now."""
     versions = {row["status_since"]} if row["status_before"] != row["status_after"] else set()
     if has_other_content:
@@ -190,14 +190,14 @@ def _causes(tx: Cursor, row: Any, *, has_other_content: bool) -> list[Cause]:
     return [_cause(tx, row["offer_id"], version) for version in sorted(versions)]
 
 
-def _cause(tx: Cursor, offer_id: int, version: int) -> Cause:
+def _cause(tx: Cursor, offer_id: int, version: int) -> CauseView:
     row = tx.execute(
         "SELECT c.first_position + e.ordinal AS position, c.recorded_at, c.actor, c.source, c.run_id, c.trace_id,"
         " e.topic, CAST(e.state AS BLOB) AS state FROM events e JOIN commits c USING (commit_id)"
         " WHERE e.stream_id = ? AND e.version = ?",
         (offer_id, version),
     ).fetchone()
-    return Cause(
+    return CauseView(
         position=row["position"],
         version=version,
         type=row["topic"],

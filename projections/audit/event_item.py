@@ -39,7 +39,7 @@ from domain.values import Status, recorded_text
 from projections.projection import MAX_PAGE_BYTES
 
 
-class EventItem(Struct, frozen=True, rename="camel"):
+class EventView(Struct, frozen=True, rename="camel"):
     """An event as the service shows it. The fields of its changes point into what it has changed, as the service shows that:
     an offer, an activation, a partner's settings. `cause`: why, if nobody has named the offer."""
 
@@ -57,7 +57,7 @@ class EventItem(Struct, frozen=True, rename="camel"):
     changes: list[dict[str, Any]]
 
 
-COLUMNS = f"""
+EVENT_COLUMNS = f"""
     c.first_position + e.ordinal AS position, c.recorded_at, c.partner, c.actor, c.source, c.run_id, c.trace_id,
     e.stream_id, s.stream_uid, e.version, e.topic, {small_state("e")} AS state,
     b.status AS status_before, b.content_version AS content_before, f.topic AS former_topic, {small_state("f")} AS former_state
@@ -71,16 +71,16 @@ JOINED = """
 would be more than a process can hold."""
 
 
-def items_of(tx: Cursor, rows: Sequence[Any], limit: int) -> list[EventItem]:
+def items_of(tx: Cursor, rows: Sequence[Any], limit: int) -> list[EventView]:
     """No more than `limit`, and fewer where contents are large."""
-    items: list[EventItem] = []
+    items: list[EventView] = []
     size = 0
     for row in rows[:limit]:
         if size > MAX_PAGE_BYTES:
             break
         stored = _stored(tx, row, "", row["version"])
         event = decode_event(*stored)
-        contents = _contents(tx, row, event) if isinstance(event, Bringing) else []
+        contents = _contents(tx, row, event) if isinstance(event, ContentEvent) else []
         items.append(_item(tx, row, event, contents))
         size += len(stored.state) + sum(map(len, contents))
     return items
@@ -91,8 +91,8 @@ def _stored(tx: Cursor, row: Any, which: str, version: int) -> EventState:
     return find_event(tx, row["stream_id"], version) if state is None else EventState(row[f"{which}topic"], state)
 
 
-def _item(tx: Cursor, row: Any, event: Event, contents: Sequence[bytes]) -> EventItem:
-    return EventItem(
+def _item(tx: Cursor, row: Any, event: Event, contents: Sequence[bytes]) -> EventView:
+    return EventView(
         position=row["position"],
         version=row["version"],
         type=event.TOPIC,
@@ -140,11 +140,11 @@ def _offer_of_redemption(tx: Cursor, row: Any) -> UUID | None:
 # Changes
 
 
-Bringing = OfferCreated | OfferUpdated | OfferRestored
+ContentEvent = OfferCreated | OfferUpdated | OfferRestored
 """The events that bring a content."""
 
 
-def _contents(tx: Cursor, row: Any, event: Bringing) -> list[bytes]:
+def _contents(tx: Cursor, row: Any, event: ContentEvent) -> list[bytes]:
     """The former one, and the one that was brought."""
     former, version = b"null", row["content_before"]
     if version:

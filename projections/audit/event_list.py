@@ -6,11 +6,11 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from domain.store.commit import head_at, head_of
+from domain.store.commit import current_head, head_at_time
 from domain.store.cursor import Cursor
-from domain.store.records.events import some_of
+from domain.store.records.events import selected_members
 from domain.values import flights_uid
-from projections.audit.event_item import COLUMNS, JOINED, EventItem, items_of
+from projections.audit.event_item import EVENT_COLUMNS, JOINED, EventView, items_of
 
 _INSTANT = timedelta(microseconds=1)
 
@@ -33,18 +33,18 @@ class EventPage(Struct, frozen=True):
     """In the order of the ledger. `next_after`: the position that the following page starts after, if there is one; `until`:
     what this one has looked at, if there is none."""
 
-    items: list[EventItem]
+    items: list[EventView]
     next_after: int | None
     until: int
 
 
 def page(tx: Cursor, wanted: EventFilter, after: int, limit: int, until: int | None = None) -> EventPage:
     """Events after a position, until another one, or the newest. No more than `limit`, and fewer where contents are large."""
-    last = head_of(tx).position if until is None else until
+    last = current_head(tx).position if until is None else until
     if wanted.before is not None:
-        last = min(last, head_at(tx, wanted.before - _INSTANT).position)
+        last = min(last, head_at_time(tx, wanted.before - _INSTANT).position)
     if wanted.since is not None:
-        after = max(after, head_at(tx, wanted.since - _INSTANT).position)
+        after = max(after, head_at_time(tx, wanted.since - _INSTANT).position)
     driver, condition, values = _driver(wanted, after, last)
     conditions, more = _conditions(wanted)
     span, bounds = _span(wanted, after, last, limit)
@@ -59,7 +59,7 @@ def page(tx: Cursor, wanted: EventFilter, after: int, limit: int, until: int | N
 _ORDER = "ORDER BY c.first_position, c.commit_id, e.ordinal"
 """First positions are unique; told of commit ids too, SQLite sees that commits come in order whatever leads to them."""
 _SELECT = f"""
-    SELECT {COLUMNS}
+    SELECT {EVENT_COLUMNS}
     FROM (SELECT c.commit_id, e.ordinal FROM {{driver}} WHERE {{conditions}} {_ORDER} LIMIT ?) place
     JOIN commits c ON c.commit_id = place.commit_id
     JOIN events e ON e.commit_id = place.commit_id AND e.ordinal = place.ordinal
@@ -84,10 +84,10 @@ def _span(wanted: EventFilter, after: int, last: int, limit: int) -> tuple[str, 
     """Of an offer, all events are looked at."""
     if wanted.offer_uid is not None:
         return "e.ordinal > ? - c.first_position AND e.ordinal <= ? - c.first_position", [after, last]
-    return some_of("told", after, last, limit + 1, [wanted.type] if wanted.type is not None else [])
+    return selected_members("told", after, last, limit + 1, [wanted.type] if wanted.type is not None else [])
 
 
-ALL = "1 = 1"
+EVERY_EVENT = "1 = 1"
 NEAR = 5_000
 """So few events are looked at one by one sooner than all streams of an offer are put in their order."""
 
@@ -98,20 +98,20 @@ def _driver(wanted: EventFilter, after: int, last: int) -> tuple[str, str, list[
     if wanted.offer_uid is not None:
         uids = (wanted.offer_uid.bytes, flights_uid(wanted.offer_uid).bytes)
         if last - after <= NEAR:
-            return f"{_of_commits(ALL)} {_NEAR_AN_OFFER}", _IS_OF_THE_OFFER, [after + 1, *uids]
-        return _OF_AN_OFFER, ALL, [*uids, uids[0], uids[0]]
+            return f"{_of_commits(EVERY_EVENT)} {_NEAR_AN_OFFER}", _IS_OF_THE_OFFER, [after + 1, *uids]
+        return _OF_AN_OFFER, EVERY_EVENT, [*uids, uids[0], uids[0]]
     if wanted.run_id is not None:
-        return _of_commits("run_id = ?"), ALL, [str(wanted.run_id), after + 1]
+        return _of_commits("run_id = ?"), EVERY_EVENT, [str(wanted.run_id), after + 1]
     if wanted.trace_id is not None:
-        return _of_commits("trace_id = ?"), ALL, [wanted.trace_id, after + 1]
+        return _of_commits("trace_id = ?"), EVERY_EVENT, [wanted.trace_id, after + 1]
     if wanted.type is not None:
         of_partner, whose = ("partner = ? AND ", [wanted.partner]) if wanted.partner is not None else ("", [])
-        return _OF_A_TYPE.format(of_partner=of_partner), ALL, [*whose, wanted.type, after + 1]
+        return _OF_A_TYPE.format(of_partner=of_partner), EVERY_EVENT, [*whose, wanted.type, after + 1]
     if wanted.partner is not None:
-        return _of_commits("partner = ?"), ALL, [wanted.partner, after + 1]
+        return _of_commits("partner = ?"), EVERY_EVENT, [wanted.partner, after + 1]
     if wanted.actor is not None:
-        return _of_commits("actor = ?"), ALL, [wanted.actor, after + 1]
-    return _of_commits(ALL), ALL, [after + 1]
+        return _of_commits("actor = ?"), EVERY_EVENT, [wanted.actor, after + 1]
+    return _of_commits(EVERY_EVENT), EVERY_EVENT, [after + 1]
 
 
 # A commit that holds the first wanted event may begin before it.

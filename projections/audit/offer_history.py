@@ -5,13 +5,13 @@ from uuid import UUID
 from msgspec import Struct
 
 from domain.store.cursor import Cursor
-from projections.audit.event_item import COLUMNS, JOINED, EventItem, items_of
+from projections.audit.event_item import EVENT_COLUMNS, JOINED, EventView, items_of
 
 
 class HistoryPage(Struct, frozen=True):
     """`next_after`: the version that the following page starts after, if there is one."""
 
-    items: list[EventItem]
+    items: list[EventView]
     next_after: int | None
 
 
@@ -27,7 +27,7 @@ def page_back(tx: Cursor, offer_uid: UUID, before: int, limit: int) -> HistoryPa
 
 def _page(tx: Cursor, wanted: str, offer_uid: UUID, version: int, limit: int) -> HistoryPage:
     rows = tx.execute(
-        f"SELECT {COLUMNS} FROM streams o JOIN events e ON e.stream_id = o.stream_id"
+        f"SELECT {EVENT_COLUMNS} FROM streams o JOIN events e ON e.stream_id = o.stream_id"
         f" JOIN commits c ON c.commit_id = e.commit_id {JOINED} WHERE o.stream_uid = ? AND {wanted} LIMIT ?",
         (offer_uid.bytes, version, limit + 1),
     ).fetchall()

@@ -11,14 +11,14 @@ from secrets import token_hex
 from msgspec import Struct
 
 from domain.ledgers.ledger import OfferLedger, StorageError
-from domain.store.commit import head_of
+from domain.store.commit import current_head
 from domain.store.cursor import Cursor
-from domain.store.retry import again, when_free
-from domain.values import Watch, unwatched
+from domain.store.retry import retry_transaction, retry_until_unlocked
+from domain.values import ProgressCallback, no_progress
 from projections.maintenance.shadow_tables import SHADOW, RenamingCursor, free_index, leftovers, put_in_place
 from projections.maintenance.table_diff import DIFFERENCES_SHOWN, Difference, differing_rows
 from projections.projection import Projection
-from projections.projector import PROJECTIONS, Replay
+from projections.projector import PROJECTIONS, ProjectionReplay
 
 FENCE = "rebuild_in_progress"
 """A table with the token of the newest rebuild; every transaction of an older one finds another there, or none."""
@@ -35,7 +35,7 @@ class RebuildOvertaken(RebuildFailed):
         super().__init__("Another rebuild has begun since; this one has changed nothing")
 
 
-class RebuildLacks(RebuildFailed):
+class RebuildIncomplete(RebuildFailed):
     def __init__(self, name: str, read: str) -> None:
         super().__init__(f"{name} reads {read}, which has not been built; rebuild both")
 
@@ -48,7 +48,9 @@ class Rebuilt(Struct, frozen=True, rename="camel"):
     differences: list[Difference]
 
 
-def rebuild(ledger: OfferLedger, watch: Watch = unwatched, projections: Sequence[Projection] = PROJECTIONS) -> Rebuilt:
+def rebuild(
+    ledger: OfferLedger, watch: ProgressCallback = no_progress, projections: Sequence[Projection] = PROJECTIONS
+) -> Rebuilt:
     """Makes projections anew from the first event on, and puts them in the place of the live ones.
 
     Raises RebuildLacks, and RebuildOvertaken if another rebuild begins meanwhile."""
@@ -57,7 +59,7 @@ def rebuild(ledger: OfferLedger, watch: Watch = unwatched, projections: Sequence
     try:
         rebuilding.follow()
         rebuilding.make_indexes()
-        rebuilding.take_stock()
+        rebuilding.analyze()
         rebuilding.follow()
         differences = rebuilding.compare()
         return Rebuilt(rebuilding.switch(), [projection.name for projection in projections], differences)
@@ -69,17 +71,17 @@ def rebuild(ledger: OfferLedger, watch: Watch = unwatched, projections: Sequence
 class _Rebuilding:
     """One rebuild. `_position`: what the shadows show; all of it, when they are caught up."""
 
-    def __init__(self, ledger: OfferLedger, watch: Watch, projections: Sequence[Projection]) -> None:
+    def __init__(self, ledger: OfferLedger, watch: ProgressCallback, projections: Sequence[Projection]) -> None:
         self._ledger, self._watch, self._projections = ledger, watch, projections
-        self._token, self._replay = token_hex(8), Replay(projections)
+        self._token, self._replay = token_hex(8), ProjectionReplay(projections)
         self._position = 0
 
-    @when_free
+    @retry_until_unlocked
     def begin(self) -> None:
-        with self._ledger.recorder.writing() as tx:
+        with self._ledger.recorder.write() as tx:
             self._require_what_is_read(tx)
             if FENCE in tx.dialect.table_names(tx):
-                tx.dialect.have_alone(tx, [FENCE])
+                tx.dialect.lock_tables(tx, [FENCE])
                 tx.execute(f"DROP TABLE {FENCE}")
             tx.execute(f"CREATE TABLE {FENCE} (token TEXT NOT NULL)")
             tx.execute(f"INSERT INTO {FENCE} VALUES (?)", (self._token,))
@@ -91,9 +93,9 @@ class _Rebuilding:
     def follow(self) -> None:
         """Brings the shadows up to what the ledger shows, but for what is recorded meanwhile."""
         while True:
-            with self._ledger.recorder.reading() as tx:
+            with self._ledger.recorder.read() as tx:
                 entries, position = self._ledger.next_entries(tx, self._position)
-                head = head_of(tx).position
+                head = current_head(tx).position
             if not entries:
                 return
             with self._writing() as tx:
@@ -108,12 +110,12 @@ class _Rebuilding:
             with self._writing() as tx:
                 self._shadowing(tx).execute(free_index(tx, index))
 
-    @when_free
-    def take_stock(self) -> None:
+    @retry_until_unlocked
+    def analyze(self) -> None:
         # As it takes its time, and reads only: not with the ledger's lock.
-        with self._ledger.recorder.storing() as tx:
+        with self._ledger.recorder.bulk_write() as tx:
             self._require_token(tx)
-            tx.dialect.take_stock(tx, [f"{SHADOW}{projection.name}" for projection in self._projections])
+            tx.dialect.analyze(tx, [f"{SHADOW}{projection.name}" for projection in self._projections])
 
     def compare(self) -> list[Difference]:
         """At a position that both tables show. It is in a snapshot of the very commit to which the shadows have been brought,
@@ -121,25 +123,25 @@ class _Rebuilding:
         for _ in range(LOOKS):
             with self._writing() as tx:
                 self._catch_up(tx)
-            with self._ledger.recorder.reading() as tx:
-                if head_of(tx).position == self._position:
+            with self._ledger.recorder.read() as tx:
+                if current_head(tx).position == self._position:
                     self._require_token(tx)
                     return self._differences(tx)
         with self._writing() as tx:
             self._catch_up(tx)
             return self._differences(tx)
 
-    @when_free
+    @retry_until_unlocked
     def switch(self) -> int:
         """Answers the position reached."""
         self.follow()
         # Whoever is storing a run has begun to write it into the tables that go.
-        with self._ledger.recorder.alone() as tx:
+        with self._ledger.recorder.exclusive_write() as tx:
             self._require_token(tx)
             # Who has begun to read has the head, and would find the new tables as far as they were filled by then.
             names = [projection.name for projection in self._projections]
             replaced = tx.dialect.table_names(tx).intersection(names)
-            tx.dialect.have_alone(tx, ["head", *sorted(replaced), *(f"{SHADOW}{name}" for name in names)])
+            tx.dialect.lock_tables(tx, ["head", *sorted(replaced), *(f"{SHADOW}{name}" for name in names)])
             self._catch_up(tx)
             put_in_place(tx, self._projections)
         self._watch(self._position, self._position)
@@ -153,7 +155,7 @@ class _Rebuilding:
         for entries in self._ledger.entries(tx, self._position):
             self._replay.project(self._shadowing(tx), entries)
         self._replay.seal(self._shadowing(tx))
-        self._position = head_of(tx).position
+        self._position = current_head(tx).position
 
     def _differences(self, tx: Cursor) -> list[Difference]:
         """A table that was not there, or was of another shape, has none."""
@@ -166,15 +168,15 @@ class _Rebuilding:
         return found[:DIFFERENCES_SHOWN]
 
     def _drop_leftovers(self) -> None:
-        with self._ledger.recorder.reading() as tx:
+        with self._ledger.recorder.read() as tx:
             names = leftovers(tx)
         for name in names:
             self._drop(name)
 
-    @again
+    @retry_transaction
     def _drop(self, name: str) -> None:
         with self._writing() as tx:
-            tx.dialect.have_alone(tx, [name])
+            tx.dialect.lock_tables(tx, [name])
             tx.execute(f'DROP TABLE "{name}"')
 
     def _shadowing(self, tx: Cursor) -> RenamingCursor:
@@ -182,7 +184,7 @@ class _Rebuilding:
 
     @contextmanager
     def _writing(self) -> Iterator[Cursor]:
-        with self._ledger.recorder.writing() as tx:
+        with self._ledger.recorder.write() as tx:
             self._require_token(tx)
             yield tx
 
@@ -191,7 +193,7 @@ class _Rebuilding:
         for projection in self._projections:
             for read in projection.reads:
                 if read not in there:
-                    raise RebuildLacks(projection.name, read)
+                    raise RebuildIncomplete(projection.name, read)
 
     def _require_token(self, tx: Cursor) -> None:
         found = tx.execute(f"SELECT token FROM {FENCE}").fetchone() if FENCE in tx.dialect.table_names(tx) else None

@@ -34,15 +34,15 @@ from domain.events import (
 )
 from domain.ledgers.ledger import OfferLedger
 from domain.offers.offer import STATUS_AFTER
-from domain.store.commit import Head, StoredEntry
+from domain.store.commit import LedgerHead, StoredEntry
 from domain.store.cursor import Cursor
 from domain.store.mapper import decode_event
 from domain.store.records.images import whole_text
-from domain.values import OfferKey, Status, Watch, recorded_text, to_microseconds, unwatched
+from domain.values import OfferKey, ProgressCallback, Status, no_progress, recorded_text, to_microseconds
 
-ENTRIES_PER_READ = 2_000
+REPLAY_ENTRIES_PER_READ = 2_000
 
-TABLES = """
+REPLAY_TABLES = """
     CREATE TABLE about (
         position INTEGER NOT NULL,
         as_of TEXT,
@@ -93,32 +93,32 @@ TABLES = """
 ends at the position, as the ledger has it; none inside of one."""
 
 
-class Replaying:
+class ReplayDatabase:
     """Takes one event after the other into the state. Its database is empty at first."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
-        database.executescript(TABLES)
+        database.executescript(REPLAY_TABLES)
         self._database = database
         self._position = 0
 
-    def follow(self, ledger: OfferLedger, until: int, watch: Watch = unwatched) -> None:
+    def follow(self, ledger: OfferLedger, until: int, watch: ProgressCallback = no_progress) -> None:
         """Until a position; each bit in a snapshot of its own, for there may be very many."""
         while self._position < until:
-            with ledger.recorder.reading() as tx:
-                self.follow_in(tx, ledger, min(until, self._position + ENTRIES_PER_READ))
+            with ledger.recorder.read() as tx:
+                self.follow_in(tx, ledger, min(until, self._position + REPLAY_ENTRIES_PER_READ))
             watch(self._position, until)
 
     def follow_in(self, tx: Cursor, ledger: OfferLedger, until: int) -> None:
         """The same in one snapshot."""
         while self._position < until:
-            wanted = min(ENTRIES_PER_READ, until - self._position)
+            wanted = min(REPLAY_ENTRIES_PER_READ, until - self._position)
             entries = ledger.recorder.select_entries(tx, self._position, wanted)
             for stored in entries:
                 self._follow(tx, stored)
             # Where events were taken away by hand, there are none.
             self._position = entries[-1].position if entries else until
 
-    def end(self, tx: Cursor, head: Head, moment: datetime) -> None:
+    def end(self, tx: Cursor, head: LedgerHead, moment: datetime) -> None:
         """Redemption windows are judged at `moment`."""
         _judge(self._database, recorded_text(to_microseconds(moment)))
         as_of = recorded_text(to_microseconds(head.recorded_at)) if head.recorded_at else None

@@ -41,10 +41,10 @@ def differing_rows(tx: Cursor, projection: Projection, found: str, expected: str
 def _difference(projection: Projection, found: dict[str, Any] | None, expected: dict[str, Any] | None) -> Difference:
     row = found or expected or {}
     named = [f"{column}={row[column]}" for column in (*projection.key, *projection.names) if row[column] is not None]
-    return Difference(f"{projection.name} {' '.join(named)}", *apart(found, expected))
+    return Difference(f"{projection.name} {' '.join(named)}", *differing_columns(found, expected))
 
 
-def apart(found: Row | None, expected: Row | None) -> tuple[Row | None, Row | None]:
+def differing_columns(found: Row | None, expected: Row | None) -> tuple[Row | None, Row | None]:
     """Of two rows, only the columns that differ."""
     if found is None or expected is None:
         return found, expected

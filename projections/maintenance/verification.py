@@ -12,17 +12,17 @@ from typing import Any, NamedTuple
 
 from domain.events import OfferCreated, OfferRestored, OfferUpdated
 from domain.ledgers.ledger import Entry, OfferLedger, StorageError
-from domain.store.commit import CommitContext, EventsDigest, chained, commit_digest, head_of
+from domain.store.commit import CommitContext, EventsDigest, commit_digest, current_head, next_chain_hash
 from domain.store.cursor import Column, Cursor, missing_indexes
-from domain.values import Watch, unwatched
+from domain.values import ProgressCallback, no_progress
 from projections.maintenance.table_diff import DIFFERENCES_SHOWN, Difference, differing_rows
 from projections.projection import Projection
-from projections.projector import PROJECTIONS, Replay
+from projections.projector import PROJECTIONS, ProjectionReplay
 
 
-def verify(ledger: OfferLedger, watch: Watch = unwatched) -> list[Difference]:
+def verify(ledger: OfferLedger, watch: ProgressCallback = no_progress) -> list[Difference]:
     """Places, up to a bound, where a commit or a projection is not what was recorded. Writes nothing."""
-    with ledger.recorder.reading() as tx:
+    with ledger.recorder.read() as tx:
         broken = _broken_commits(tx)
         differences = list(itertools.islice(broken, DIFFERENCES_SHOWN))
         for _ in broken:
@@ -83,14 +83,14 @@ def _check(where: str, rows: Iterator[Any], before: _Place) -> tuple[list[Differ
             found.append(Difference(where, {"firstPosition": place[0]}, {"firstPosition": before.position + 1}))
         if digest != commit["digest"]:
             found.append(Difference(where, {"digest": digest.hex()}, {"digest": commit["digest"].hex()}))
-        if (chain := chained(before.chain, commit["digest"], *place)) != commit["chain"]:
+        if (chain := next_chain_hash(before.chain, commit["digest"], *place)) != commit["chain"]:
             found.append(Difference(where, {"chain": chain.hex()}, {"chain": commit["chain"].hex()}))
         return found, _Place(place[0] + place[1] - 1, place[2], commit["chain"])
     except _NOT_WHAT_WAS_STORED as error:
         return [*found, Difference(where, {"unreadable": str(error)}, None)], before
 
 
-_TOLD = tuple(CommitContext().told())
+_TOLD = tuple(CommitContext().announced())
 _COMMITTED = """
     SELECT c.*, coalesce(e.ordinal, 0) AS ordinal,
            coalesce(s.stream_uid, x'') AS stream_uid, coalesce(e.version, 0) AS version,
@@ -137,11 +137,11 @@ def _broken_images(tx: Cursor, referred: set[str]) -> Iterator[Difference]:
 # Projections
 
 
-def _replay(ledger: OfferLedger, tx: Cursor, watch: Watch) -> set[str]:
+def _replay(ledger: OfferLedger, tx: Cursor, watch: ProgressCallback) -> set[str]:
     """Projects every event of the ledger; answers to which images they refer."""
     referred: set[str] = set()
-    done, total = 0, head_of(tx).position
-    replay = Replay()
+    done, total = 0, current_head(tx).position
+    replay = ProjectionReplay()
     for entries in ledger.entries(tx):
         replay.project(tx, entries)
         referred.update(_images_of(entries))

@@ -17,7 +17,7 @@ def find_offers(tx: Cursor, offer_uids: Collection[UUID]) -> Mapping[UUID, Offer
     found: dict[UUID, Offer] = {}
     remaining = iter(offer_uids)
     while chunk := [uid.bytes for uid in islice(remaining, NAMED_PER_QUERY)]:
-        among, values = tx.dialect.among(chunk)
+        among, values = tx.dialect.in_list(chunk)
         rows = tx.execute(
             "SELECT i.status, i.version, i.content_version, i.content_digest, i.sent_digest, s.stream_uid"
             " FROM streams s JOIN inventory i ON i.offer_id = s.stream_id"
@@ -40,7 +40,7 @@ def known_offers(
     found: dict[Any, Offer] = {}
     remaining = iter(external_ids)
     while chunk := list(islice(remaining, NAMED_PER_QUERY)):
-        among, values = tx.dialect.among(chunk)
+        among, values = tx.dialect.in_list(chunk)
         rows = tx.execute(f"{known} AND external_id {among}", (partner, channel, *values))
         found |= _offers(rows, by_merchant=by_merchant)
     return found

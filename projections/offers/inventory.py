@@ -14,12 +14,12 @@ from msgspec import Struct
 from domain.events import OfferCreated, OfferEvent, OfferRestored, OfferUpdated
 from domain.ledgers.ledger import Entry
 from domain.offers.offer import STATUS_AFTER
-from domain.store.commit import Head, head_of
+from domain.store.commit import LedgerHead, current_head
 from domain.store.cursor import Cursor
 from domain.store.records.contents import find_content
 from domain.values import Channel, Status, recorded_text, to_microseconds
 from projections.offers.search_terms import searched_names
-from projections.projection import MAX_PAGE_BYTES, Projection, in_rounds
+from projections.projection import MAX_PAGE_BYTES, Projection, in_batches
 
 TABLE = """
     CREATE TABLE inventory (
@@ -53,7 +53,7 @@ INDEXES = (
 
 
 def apply(tx: Cursor, entries: Sequence[Entry]) -> None:
-    for some in in_rounds(entries):
+    for some in in_batches(entries):
         offers = [(entry, entry.event) for entry in some if isinstance(entry.event, OfferEvent)]
         tx.execute_set(
             _INSERT, [_created_row(entry, event) for entry, event in offers if isinstance(event, OfferCreated)]
@@ -163,7 +163,7 @@ class OfferPage(Struct, frozen=True):
 
     items: list[OfferView]
     next_after: int | None
-    head: Head
+    head: LedgerHead
 
 
 def page(tx: Cursor, wanted: OfferFilter, now: datetime, after: int, limit: int) -> OfferPage:
@@ -173,10 +173,10 @@ def page(tx: Cursor, wanted: OfferFilter, now: datetime, after: int, limit: int)
         f"{_SELECT} WHERE {' AND '.join(['i.offer_id > ?', *conditions])} ORDER BY i.offer_id LIMIT ?",
         (after, *values, limit + 1),
     ).fetchall()
-    return page_of(tx, rows, now, limit, head_of(tx))
+    return page_of(tx, rows, now, limit, current_head(tx))
 
 
-def page_of(tx: Cursor, rows: Sequence[Any], now: datetime, limit: int, head: Head) -> OfferPage:
+def page_of(tx: Cursor, rows: Sequence[Any], now: datetime, limit: int, head: LedgerHead) -> OfferPage:
     """Of offers' rows, one more than the limit if there are more."""
     items: list[OfferView] = []
     size = 0

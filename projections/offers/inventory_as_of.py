@@ -9,26 +9,26 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from domain.redemption.activation import CLOCKS_DIFFER
+from domain.redemption.activation import CLOCK_TOLERANCE
 from domain.redemption.window import MAX_DAYS
-from domain.store.commit import Head
+from domain.store.commit import LedgerHead
 from domain.store.cursor import Cursor
 from domain.values import Status, to_microseconds
 from projections.offers.inventory import OfferFilter, OfferPage, OfferView, identity, page_of, view_of
 from projections.offers.offer_periods import AT_POSITION
 
-_LONGEST = (timedelta(days=MAX_DAYS) + CLOCKS_DIFFER) // timedelta(microseconds=1)
+_LONGEST = (timedelta(days=MAX_DAYS) + CLOCK_TOLERANCE) // timedelta(microseconds=1)
 """How long after a moment a window can end that was recorded by then; in microseconds."""
 
 
-class Then(Struct, frozen=True):
+class LedgerState(Struct, frozen=True):
     """What had been recorded until `head`; redemption windows are judged at `moment`."""
 
-    head: Head
-    moment: datetime
+    head: LedgerHead
+    evaluated_at: datetime
 
 
-def page(tx: Cursor, wanted: OfferFilter, then: Then, after: int, limit: int) -> OfferPage:
+def page(tx: Cursor, wanted: OfferFilter, then: LedgerState, after: int, limit: int) -> OfferPage:
     """Offers in the order of their creation, as they were; none before the first event."""
     is_rare = wanted.status in {Status.PAUSED, Status.DELETED}
     are_few = any((wanted.partner, wanted.merchant_id, wanted.external_id))
@@ -41,13 +41,13 @@ def page(tx: Cursor, wanted: OfferFilter, then: Then, after: int, limit: int) ->
         f"{select} WHERE {' AND '.join(['i.offer_id > ?', _WAS_THERE, *conditions])} ORDER BY i.offer_id LIMIT ?",
         (*_known(then), after, then.head.position, *values, limit + 1),
     ).fetchall()
-    return page_of(tx, rows, then.moment, limit, then.head)
+    return page_of(tx, rows, then.evaluated_at, limit, then.head)
 
 
-def find(tx: Cursor, offer_uid: UUID, then: Then) -> OfferView | None:
+def find(tx: Cursor, offer_uid: UUID, then: LedgerState) -> OfferView | None:
     """None for one that was not there yet."""
     row = tx.execute(f"{_THROUGH_OFFERS} WHERE {_NAMED}", (*_known(then), offer_uid.bytes)).fetchone()
-    return view_of(tx, row, then.moment) if row else None
+    return view_of(tx, row, then.evaluated_at) if row else None
 
 
 # The latest end among the windows that were known then. None can end later than the longest one that was just activated.
@@ -87,9 +87,9 @@ _EVER = f"""
 _WAS_THERE = "i.offer_id <= (SELECT highest_stream_id FROM commits WHERE first_position <= ? ORDER BY first_position DESC LIMIT 1)"
 
 
-def _known(then: Then) -> tuple[int, int, int, int]:
+def _known(then: LedgerState) -> tuple[int, int, int, int]:
     """The parameters of _SELECT."""
-    moment = to_microseconds(then.moment)
+    moment = to_microseconds(then.evaluated_at)
     return moment, moment + _LONGEST, then.head.position, then.head.position
 
 

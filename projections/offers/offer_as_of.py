@@ -5,13 +5,13 @@ from uuid import UUID
 
 import msgspec
 
-from domain.redemption.activation import OfferThen
+from domain.redemption.activation import OfferAsOf
 from domain.store.cursor import Cursor
 from domain.store.records.contents import find_content
 from domain.values import Status, to_microseconds
 
 
-def offer_then(tx: Cursor, offer_uid: UUID, moment: datetime) -> OfferThen:
+def offer_as_of(tx: Cursor, offer_uid: UUID, moment: datetime) -> OfferAsOf:
     """Periods begin with the recorded time of an event, and end before that of the next one."""
     row = tx.execute(
         "SELECT p.version, p.status FROM streams s JOIN offer_periods p ON p.offer_id = s.stream_id"
@@ -19,7 +19,7 @@ def offer_then(tx: Cursor, offer_uid: UUID, moment: datetime) -> OfferThen:
         " WHERE s.stream_uid = ? AND c.recorded_at <= ? ORDER BY p.version DESC LIMIT 1",
         (offer_uid.bytes, to_microseconds(moment)),
     ).fetchone()
-    return OfferThen(Status(row["status"]), row["version"]) if row else OfferThen()
+    return OfferAsOf(Status(row["status"]), row["version"]) if row else OfferAsOf()
 
 
 def content_at(tx: Cursor, offer_uid: UUID, version: int) -> msgspec.Raw:

@@ -13,7 +13,7 @@ from domain.offers.offer import STATUS_AFTER
 from domain.store.cursor import Cursor
 from domain.values import Status
 from projections.offers.search_terms import searched_names
-from projections.projection import Projection, in_rounds
+from projections.projection import Projection, in_batches
 
 TABLE = """
     CREATE TABLE offer_periods (
@@ -41,7 +41,7 @@ INDEXES = (
 
 
 def apply(tx: Cursor, entries: Sequence[Entry]) -> None:
-    for some in in_rounds(entries):
+    for some in in_batches(entries):
         offers = [(entry, entry.event) for entry in some if isinstance(entry.event, OfferEvent)]
         tx.execute_set(_NEW, [_first(entry, event) for entry, event in offers if isinstance(event, OfferCreated)])
         tx.execute_set(_NEXT, [_next(entry, event) for entry, event in offers if not isinstance(event, OfferCreated)])

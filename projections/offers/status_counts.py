@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 from domain.events import OfferEvent
 from domain.ledgers.ledger import CommitKinds
-from domain.store.commit import Head
+from domain.store.commit import LedgerHead
 from domain.store.cursor import Cursor
 from domain.values import Channel, Status, to_microseconds
 from projections.projection import Projection
@@ -80,7 +80,7 @@ PROJECTION = Projection(
 # How it is asked
 
 
-def counts(tx: Cursor, partner: str | None, channel: Channel | None, head: Head) -> dict[Status, int]:
+def counts(tx: Cursor, partner: str | None, channel: Channel | None, head: LedgerHead) -> dict[Status, int]:
     """By state, of the offers of a partner and a channel, or of all; as of a position, which may lie inside a commit."""
     partners, channels, whose = _whose(partner, channel)
     rows = tx.execute(_COUNTS.format(partners=partners, channels=channels), (head.position, *whose)).fetchall()

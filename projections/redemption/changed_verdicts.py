@@ -21,7 +21,7 @@ from projections.redemption.redemption_windows import activations
 ROWS_PER_QUERY = 100
 
 
-class Span(Struct, frozen=True):
+class TimeRange(Struct, frozen=True):
     """Two recorded times."""
 
     since: datetime
@@ -36,10 +36,10 @@ class FactPlace(NamedTuple):
     redemption_id: int
 
 
-START = FactPlace(0, 0, 0)
+FIRST_FACT = FactPlace(0, 0, 0)
 
 
-class LateFact(Struct, frozen=True, rename="camel"):
+class LateFactView(Struct, frozen=True, rename="camel"):
     """The activation that changed the verdict."""
 
     activation_id: UUID
@@ -50,7 +50,7 @@ class LateFact(Struct, frozen=True, rename="camel"):
     type: str = "OfferActivated"
 
 
-class ChangedVerdict(Struct, frozen=True, rename="camel"):
+class ChangedVerdictView(Struct, frozen=True, rename="camel"):
     """What was recorded of a purchase last, and the verdicts on it. Times are RFC 3339 text."""
 
     redemption_id: UUID
@@ -65,17 +65,17 @@ class ChangedVerdict(Struct, frozen=True, rename="camel"):
     recorded_at: str
     before: Verdict
     after: Verdict
-    late_fact: LateFact
+    late_fact: LateFactView
 
 
 class ChangedVerdictPage(Struct, frozen=True):
-    items: list[ChangedVerdict]
+    items: list[ChangedVerdictView]
     next_after: FactPlace | None
 
 
-def page(tx: Cursor, span: Span, partner: str | None, after: FactPlace, limit: int) -> ChangedVerdictPage:
+def page(tx: Cursor, span: TimeRange, partner: str | None, after: FactPlace, limit: int) -> ChangedVerdictPage:
     """In the order of the late facts. Each purchase once: the fact that changed its verdict is one."""
-    items: list[ChangedVerdict] = []
+    items: list[ChangedVerdictView] = []
     place = after
     for row in _late(tx, span, partner, after):
         changed = _changed(tx, row, span)
@@ -92,7 +92,7 @@ def _place(row: Any) -> FactPlace:
     return FactPlace(row["fact_recorded_at"], row["fact_id"], row["redemption_id"])
 
 
-def _late(tx: Cursor, span: Span, partner: str | None, after: FactPlace) -> Iterator[Any]:
+def _late(tx: Cursor, span: TimeRange, partner: str | None, after: FactPlace) -> Iterator[Any]:
     """Activations recorded in the span, each with the earlier purchases of that customer on that offer, as told last."""
     since, until = to_microseconds(span.since), to_microseconds(span.until)
     of_partner = " AND i.partner = ?" if partner else ""
@@ -139,7 +139,7 @@ _LATE = """
 """
 
 
-def _changed(tx: Cursor, row: Any, span: Span) -> ChangedVerdict | None:
+def _changed(tx: Cursor, row: Any, span: TimeRange) -> ChangedVerdictView | None:
     """None if this fact has not changed the verdict."""
     offer_uid, transacted_at = UUID(bytes=row["offer_uid"]), from_microseconds(row["transacted_at"])
     # Before a purchase was made or told of, there is no verdict on it.
@@ -152,7 +152,7 @@ def _changed(tx: Cursor, row: Any, span: Span) -> ChangedVerdict | None:
     cause = after.activation_id if isinstance(after, Activation) else _first_recorded(tx, row)
     if cause != UUID(bytes=row["fact_uid"]):
         return None
-    return ChangedVerdict(
+    return ChangedVerdictView(
         redemption_id=UUID(bytes=row["redemption_uid"]),
         transaction_id=row["transaction_id"],
         type=row["type"],
@@ -165,7 +165,7 @@ def _changed(tx: Cursor, row: Any, span: Span) -> ChangedVerdict | None:
         recorded_at=recorded_text(row["recorded_at"]),
         before=before,
         after=after,
-        late_fact=LateFact(
+        late_fact=LateFactView(
             activation_id=UUID(bytes=row["fact_uid"]),
             activated_at=recorded_text(row["fact_activated_at"]),
             recorded_at=recorded_text(row["fact_recorded_at"]),

@@ -7,11 +7,11 @@ from typing import Any
 from msgspec import Struct
 
 from domain.events import OfferRedeemed
-from domain.ledgers.ledger import Snapshots
+from domain.ledgers.ledger import LedgerReader
 from domain.store.mapper import decode_as
 from domain.values import to_microseconds
 
-ROWS_PER_READ = 1_000
+FEED_ROWS_PER_READ = 1_000
 
 
 class FeedRow(Struct, frozen=True):
@@ -23,17 +23,17 @@ class FeedRow(Struct, frozen=True):
     redeemed: OfferRedeemed
 
 
-def rows(ledger: Snapshots, partner: str, since: datetime, until: datetime) -> Iterator[FeedRow]:
+def rows(ledger: LedgerReader, partner: str, since: datetime, until: datetime) -> Iterator[FeedRow]:
     """In the order of the ledger, from `since` until before `until`, which has passed. Read bit by bit: there may be millions,
     and their reader may be slow."""
     ledger.settle(until)
     after = (to_microseconds(since), 0, 0)
     while True:
-        with ledger.reading() as tx:
-            bounds = (partner, after[0], to_microseconds(until), *after, ROWS_PER_READ)
+        with ledger.read() as tx:
+            bounds = (partner, after[0], to_microseconds(until), *after, FEED_ROWS_PER_READ)
             found = tx.execute(_SELECT, bounds).fetchall()
         yield from map(_row, found)
-        if len(found) < ROWS_PER_READ:
+        if len(found) < FEED_ROWS_PER_READ:
             return
         after = tuple(found[-1][column] for column in ("recorded_at", "redemption_id", "version"))
 

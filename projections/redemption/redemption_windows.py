@@ -7,7 +7,7 @@ from uuid import UUID
 
 from domain.events import OfferActivated
 from domain.ledgers.ledger import Entry
-from domain.redemption.activation import Activation, OfferThen
+from domain.redemption.activation import Activation, OfferAsOf
 from domain.redemption.activation_group import OfferTerms
 from domain.redemption.window import RedemptionWindow
 from domain.store.cursor import Cursor
@@ -108,7 +108,7 @@ def offer_terms(tx: Cursor, offer_uids: Collection[UUID]) -> dict[UUID, OfferTer
     """Of the offers that were ever seen."""
     if not offer_uids:
         return {}
-    among, values = tx.dialect.among([uid.bytes for uid in offer_uids])
+    among, values = tx.dialect.in_list([uid.bytes for uid in offer_uids])
     rows = tx.execute(
         "SELECT s.stream_uid, i.partner, i.status, i.version, p.redemption_window_days,"
         " oc.recorded_at AS offer_since, pc.recorded_at AS partner_since"
@@ -121,7 +121,7 @@ def offer_terms(tx: Cursor, offer_uids: Collection[UUID]) -> dict[UUID, OfferTer
         UUID(bytes=row["stream_uid"]): OfferTerms(
             row["partner"],
             row["redemption_window_days"],
-            OfferThen(Status(row["status"]), row["version"]),
+            OfferAsOf(Status(row["status"]), row["version"]),
             from_microseconds(max(row["offer_since"], row["partner_since"])),
         )
         for row in rows

@@ -97,7 +97,7 @@ PROJECTION = Projection(
 # How it is asked
 
 
-class Redeemed(Struct, frozen=True, rename="camel"):
+class RedeemedTotal(Struct, frozen=True, rename="camel"):
     """By how many purchases, and what is left of them after reversals; `amount` is a decimal string."""
 
     currency: str
@@ -105,7 +105,7 @@ class Redeemed(Struct, frozen=True, rename="camel"):
     redemptions: int
 
 
-def redeemed_on(tx: Cursor, activation_id: int, at: datetime, known: datetime) -> list[Redeemed]:
+def redeemed_on(tx: Cursor, activation_id: int, at: datetime, known: datetime) -> list[RedeemedTotal]:
     """By currency: purchases made until `at`, less what had been taken back by then, as far as it was recorded by `known`."""
     rows = tx.execute(
         "SELECT r.currency, r.amount, r.type FROM redemptions r JOIN commits c USING (commit_id)"
@@ -118,4 +118,4 @@ def redeemed_on(tx: Cursor, activation_id: int, at: datetime, known: datetime) -
     for row in rows:
         amounts[row["currency"]] += Decimal(row["amount"])
         purchases[row["currency"]] += row["type"] == OfferRedeemed.TOPIC
-    return [Redeemed(currency, str(amounts[currency]), purchases[currency]) for currency in sorted(amounts)]
+    return [RedeemedTotal(currency, str(amounts[currency]), purchases[currency]) for currency in sorted(amounts)]

@@ -16,7 +16,7 @@ from domain.redemption.window import MAX_DAYS, RedemptionWindow
 from domain.store.cursor import Cursor
 from domain.values import from_microseconds, to_microseconds, utc_text
 from projections.offers.offer_periods import STATUS_AT
-from projections.redemption.redemptions import Redeemed, redeemed_on
+from projections.redemption.redemptions import RedeemedTotal, redeemed_on
 
 NO_ID = 2**62
 """Larger than every id."""
@@ -32,21 +32,21 @@ class WindowFilter(Struct, frozen=True):
     state: WindowState | None = None
 
 
-class Sight(Struct, frozen=True):
+class Viewpoint(Struct, frozen=True):
     """The moment that is looked at, by what had been recorded until `known`."""
 
-    at: datetime
-    known: datetime
+    effective_at: datetime
+    known_at: datetime
 
     @property
     def statuses_at(self) -> int:
         """Of what may come later nothing is known: at which moment the statuses of offers count, in microseconds."""
-        return to_microseconds(min(self.at, self.known))
+        return to_microseconds(min(self.effective_at, self.known_at))
 
     @property
     def last_end(self) -> int:
         """When the windows that have begun by then have ended, in microseconds: none is longer."""
-        return to_microseconds(self.at) + MAX_DAYS * DAY
+        return to_microseconds(self.effective_at) + MAX_DAYS * DAY
 
 
 class WindowPlace(NamedTuple):
@@ -57,7 +57,7 @@ class WindowPlace(NamedTuple):
     activation_id: int
 
 
-START = WindowPlace(0, 0, 0)
+FIRST_WINDOW = WindowPlace(0, 0, 0)
 
 
 class WindowView(Struct, frozen=True, rename="camel"):
@@ -70,7 +70,7 @@ class WindowView(Struct, frozen=True, rename="camel"):
     activated_at: str
     redeemable_until: str
     state: WindowState
-    redeemed: list[Redeemed]
+    redeemed: list[RedeemedTotal]
 
 
 class WindowPage(Struct, frozen=True):
@@ -80,12 +80,12 @@ class WindowPage(Struct, frozen=True):
     next_after: WindowPlace | None
 
 
-def page(tx: Cursor, wanted: WindowFilter, sight: Sight, after: WindowPlace, limit: int) -> WindowPage:
+def page(tx: Cursor, wanted: WindowFilter, sight: Viewpoint, after: WindowPlace, limit: int) -> WindowPage:
     """The windows that had begun at that moment."""
     rows: list[Any] = []
     places: list[WindowPlace] = []
     for offer in _offers(tx, wanted, sight, after.offer_id):
-        start = after if offer["offer_id"] == after.offer_id else START
+        start = after if offer["offer_id"] == after.offer_id else FIRST_WINDOW
         for row in _windows(tx, wanted, sight, start._replace(offer_id=offer["offer_id"]), limit + 1 - len(rows)):
             places.append(WindowPlace(row["offer_id"], row["redeemable_until"], row["activation_id"]))
             rows.append((row, offer["is_inactive"]))
@@ -112,7 +112,7 @@ _WITH_WINDOWS = """
 """Goes from offer to offer through the index, however many windows each has."""
 
 
-def _offers(tx: Cursor, wanted: WindowFilter, sight: Sight, first: int) -> Iterator[Any]:
+def _offers(tx: Cursor, wanted: WindowFilter, sight: Viewpoint, first: int) -> Iterator[Any]:
     """The offers from that one on that may have such windows, in their order, and whether each was not active. Some are looked
     at, and more each time: there may be many that have none."""
     conditions, more = _conditions(wanted, sight)
@@ -156,7 +156,7 @@ def _driver(wanted: WindowFilter, first: int) -> tuple[str, list[Any]]:
     return _WITH_WINDOWS, [first]
 
 
-def _conditions(wanted: WindowFilter, sight: Sight) -> tuple[list[str], list[Any]]:
+def _conditions(wanted: WindowFilter, sight: Viewpoint) -> tuple[list[str], list[Any]]:
     window = "w.offer_id = o.offer_id AND w.redeemable_until > ? AND w.redeemable_until <= ?"
     conditions = [f"EXISTS (SELECT 1 FROM redemption_windows w WHERE {window})"]
     values: list[Any] = [*_ends(wanted, sight)]
@@ -176,9 +176,9 @@ def _conditions(wanted: WindowFilter, sight: Sight) -> tuple[list[str], list[Any
 # The windows of one
 
 
-def _ends(wanted: WindowFilter, sight: Sight) -> tuple[int, int]:
+def _ends(wanted: WindowFilter, sight: Viewpoint) -> tuple[int, int]:
     """After which moment, and until when, such windows end; in microseconds."""
-    at = to_microseconds(sight.at)
+    at = to_microseconds(sight.effective_at)
     match wanted.state:
         case WindowState.OPEN | WindowState.WINDING_DOWN:
             return at, sight.last_end
@@ -190,7 +190,7 @@ def _ends(wanted: WindowFilter, sight: Sight) -> tuple[int, int]:
             assert_never(wanted.state)
 
 
-def _windows(tx: Cursor, wanted: WindowFilter, sight: Sight, after: WindowPlace, limit: int) -> list[Any]:
+def _windows(tx: Cursor, wanted: WindowFilter, sight: Viewpoint, after: WindowPlace, limit: int) -> list[Any]:
     """Those of an offer after a place; an offer that is known to be as wanted."""
     after_end, last_end = _ends(wanted, sight)
     first = max((after.redeemable_until, after.activation_id), (after_end, NO_ID))
@@ -205,13 +205,13 @@ def _windows(tx: Cursor, wanted: WindowFilter, sight: Sight, after: WindowPlace,
         " JOIN streams s ON s.stream_id = w.activation_id JOIN streams o ON o.stream_id = w.offer_id"
         f" WHERE {' AND '.join(conditions)} AND w.activated_at <= ? AND c.recorded_at <= ?"
         " ORDER BY w.redeemable_until, w.activation_id LIMIT ?",
-        (*values, to_microseconds(sight.at), to_microseconds(sight.known), limit),
+        (*values, to_microseconds(sight.effective_at), to_microseconds(sight.known_at), limit),
     ).fetchall()
 
 
-def _view(tx: Cursor, row: Any, sight: Sight, *, is_inactive: bool) -> WindowView:
+def _view(tx: Cursor, row: Any, sight: Viewpoint, *, is_inactive: bool) -> WindowView:
     window = RedemptionWindow(from_microseconds(row["activated_at"]), from_microseconds(row["redeemable_until"]))
-    state = state_at(window, sight.at, is_active=not is_inactive)
+    state = state_at(window, sight.effective_at, is_active=not is_inactive)
     assert state  # noqa: S101 - what has not begun is not listed
     return WindowView(
         activation_id=UUID(bytes=row["stream_uid"]),
@@ -221,5 +221,5 @@ def _view(tx: Cursor, row: Any, sight: Sight, *, is_inactive: bool) -> WindowVie
         activated_at=utc_text(window.activated_at),
         redeemable_until=utc_text(window.redeemable_until),
         state=state,
-        redeemed=redeemed_on(tx, row["activation_id"], sight.at, sight.known),
+        redeemed=redeemed_on(tx, row["activation_id"], sight.effective_at, sight.known_at),
     )

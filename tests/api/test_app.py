@@ -46,7 +46,7 @@ def test_a_ready_service_tells_its_position_without_a_token(call: Call, partner:
 
 
 def test_a_service_whose_ledger_cannot_be_read_is_healthy_but_not_ready(call: Call, service: Service) -> None:
-    with service.ledger.recorder.writing() as tx:
+    with service.ledger.recorder.write() as tx:
         tx.execute("DROP TABLE head")
     caller = call(None)
     reply = caller.get("/readyz")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from api.server.shutdown import Leaving
+from api.server.shutdown import ShutdownSignal
 from domain.store.records.compression import pack
 from domain.values import Role
 from tests.support.engine import examples
@@ -64,7 +64,7 @@ def test_every_call_answers_as_its_description_says(
     partner: Caller, call: Call, token: MakeToken, role: Role, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Streams that follow the ledger end at once, as when the server does.
-    monkeypatch.setattr(Leaving, "is_told", True)
+    monkeypatch.setattr(ShutdownSignal, "is_told", True)
     partner.send(body(batch("Insert", [item("TP-1"), item("TP-2", name="")])))
     caller = partner if role is Role.PARTNER else call(token(role))
     found = operations(caller)

@@ -57,5 +57,5 @@ def test_rivals_come_to_what_the_service_comes_to(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-m", "benchmarks", *arguments], check=True, capture_output=True)
     (report,) = read(found)
     for rival in RIVALS.values():
-        cases = [one.case for one in report.compared if one.beside == rival]
+        cases = [one.case for one in report.compared if one.heartbeat_write == rival]
         assert cases == ["created", "identical", "half changed", "replaced"]

@@ -4,11 +4,11 @@ from api.access.console_sessions import CONSOLE
 from api.console.rendering import COMPARE, DESK, OFFERS, PARTNERS, RUNS, TOKENS
 from api.console.time_travel import AS_OF_POSITION
 from api.service import Service
-from domain.store.commit import head_of
+from domain.store.commit import current_head
 from domain.store.records.runs import RunFilter, select_runs
 from domain.values import Operation
 from tests.support.examples import PARTNER
-from tests.support.histories import full_ledger as everything
+from tests.support.histories import full_ledger
 
 PURCHASE = f"{DESK}?customerId=C-1&transactedAt=2026-11-24T12:30&offerUid"
 
@@ -18,21 +18,21 @@ PAGES = {
     "the runs": RUNS,
     "a comparison": f"{COMPARE}?fromPosition=1",
     "the desk": DESK,
-    "an answer of the desk": f"{PURCHASE}={everything.OFFERS[0].offer_uid}",
+    "an answer of the desk": f"{PURCHASE}={full_ledger.OFFERS[0].offer_uid}",
     "the partners": PARTNERS,
     "the tokens": TOKENS,
 }
 """For an operator, whatever is in the ledger."""
 
 PAGES_OF_ONE = {
-    "an offer of a batch": f"{OFFERS}/{everything.OFFERS[0].offer_uid}",
-    "an offer of a merchant, deleted": f"{OFFERS}/{everything.MERCHANTS[1].offer_uid}",
+    "an offer of a batch": f"{OFFERS}/{full_ledger.OFFERS[0].offer_uid}",
+    "an offer of a merchant, deleted": f"{OFFERS}/{full_ledger.MERCHANTS[1].offer_uid}",
     "a batch": f"{RUNS}/{Operation.SYNCHRONIZE}",
     "an offers file": f"{RUNS}/file",
     "a run that has failed": f"{RUNS}/failed",
     "a run in progress": f"{RUNS}/accepted",
-    "a purchase without a reward": f"{PURCHASE}={everything.OFFERS[9].offer_uid}",
-    "a purchase of one of some offers": f"{PURCHASE}={everything.MERCHANTS[0].external_id}",
+    "a purchase without a reward": f"{PURCHASE}={full_ledger.OFFERS[9].offer_uid}",
+    "a purchase of one of some offers": f"{PURCHASE}={full_ledger.MERCHANTS[0].external_id}",
     "a partner": f"{PARTNERS}/{PARTNER}",
 }
 """For an operator, of what is in a ledger with everything. A run is named by its state or by what it is."""
@@ -42,18 +42,18 @@ REFUSALS = {"a page that is not there": f"{CONSOLE}/nothing", "a parameter that 
 
 def path_of(path: str, service: Service) -> str:
     """`{RUNS}/failed` becomes the page of the newest run that has; others stay as they are."""
-    with service.ledger.reading() as tx:
+    with service.ledger.read() as tx:
         runs = [run for _, run in select_runs(tx, RunFilter(), 0, 100)]
     named = {
         f"{RUNS}/{word}": run.run_id
         for run in reversed(runs)
-        for word in (run.state, getattr(run.asked, "operation", "file"))
+        for word in (run.state, getattr(run.input, "operation", "file"))
     }
     return f"{RUNS}/{named[path]}" if path in named else path
 
 
 def just_now(path: str, service: Service) -> str:
     """The page in the past, of which nothing has changed but that it is past."""
-    with service.ledger.reading() as tx:
-        position = head_of(tx).position
+    with service.ledger.read() as tx:
+        position = current_head(tx).position
     return f"{path}{'&' if '?' in path else '?'}{AS_OF_POSITION}={position}"

@@ -10,7 +10,7 @@ from api.console.rendering import COMPARE, DESK, OFFERS, PARTNERS, RUNS, SIGN_IN
 from api.service import Service
 from domain.access.partner import SetPartner
 from domain.redemption.activation import Activate
-from domain.redemption.activation_group import ActivationRequest
+from domain.redemption.activation_group import PendingActivation
 from domain.values import Channel, MissingFromFile, OfferKey, Operation, Role
 from tests.browser.conftest import People
 from tests.browser.person import Person
@@ -62,9 +62,9 @@ def foreign(service: Service, clock: Clock) -> str:
         item(f"TP-{SCRIPT}", headline=17),
     ]
     run = run_batch(service.ledger, Operation.INSERT, items, PARTNER)
-    service.traces.carry_out([put(MERCHANT, TEMPLATE)])
+    service.single_requests.execute([put(MERCHANT, TEMPLATE)])
     clock.move(days=1)
-    service.activations.carry_out([ActivationRequest(PUBLISHER, Activate(CUSTOMER, BATCH.offer_uid), uuid4())])
+    service.activations.execute([PendingActivation(PUBLISHER, Activate(CUSTOMER, BATCH.offer_uid), uuid4())])
     return f"{RUNS}/{run.run_id}"
 
 

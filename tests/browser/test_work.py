@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 from api.console.rendering import DESK, OFFERS, RUNS, SIGN_IN, TOKENS
 from api.service import Service
 from domain.redemption.activation import Activate
-from domain.redemption.activation_group import ActivationRequest
+from domain.redemption.activation_group import PendingActivation
 from domain.values import Role
 from tests.browser.conftest import People
 from tests.browser.person import Person
@@ -64,7 +64,7 @@ def test_a_run_is_followed_until_it_has_ended(reader: Person, service: Service) 
 def test_a_publisher_gets_a_verdict_at_the_desk(
     service: Service, clock: Clock, people: People, token: MakeToken
 ) -> None:
-    service.activations.carry_out([ActivationRequest(PUBLISHER, Activate("C-1", KEY.offer_uid), uuid4())])
+    service.activations.execute([PendingActivation(PUBLISHER, Activate("C-1", KEY.offer_uid), uuid4())])
     person = people(token(Role.PUBLISHER))
     page = person.page
     person.open(OFFERS)

@@ -34,5 +34,5 @@ def test_postgresql_understands_what_is_to_be_asked(settings: Settings, question
 @only_postgres
 def test_the_newest_seal_can_be_kept_elsewhere(service: Service) -> None:
     (told,) = re.findall(r"\(`(SELECT encode[^`]*)`", PAGE)
-    with service.ledger.recorder.reading() as tx:
+    with service.ledger.recorder.read() as tx:
         assert len(tx.execute(told).fetchone()[0]) == 64

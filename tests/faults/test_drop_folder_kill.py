@@ -11,7 +11,7 @@ import sys
 from itertools import count
 from pathlib import Path
 
-from api.channels.drop_folder import TAKEN
+from api.channels.drop_folder import TAKEN_FOLDER
 from tests.support.processes.drop_folders import (
     PATIENCE_SECONDS,
     drop,
@@ -76,7 +76,7 @@ def test_a_file_is_finished_once_whatever_the_watcher_was_about_to_do_when_it_di
         drop(directory, "offers.csv", b"today")
         with worker(directory, touches) as process:
             ended = process.wait(PATIENCE_SECONDS)
-        fates.append("taken" if (directory / TAKEN / "offers.csv").exists() else "not taken")
+        fates.append("taken" if (directory / TAKEN_FOLDER / "offers.csv").exists() else "not taken")
         if ended == 0:
             break
         assert ended == -signal.SIGKILL

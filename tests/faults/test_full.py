@@ -220,7 +220,7 @@ def test_a_full_disk_is_told_and_what_was_acknowledged_is_there_when_there_is_ro
 ) -> None:
     settings = Settings(database_url=postgres.url)
     prepared_there(settings, monkeypatch, 2)
-    with open_service(settings) as service, service.ledger.recorder.reading() as tx:
+    with open_service(settings) as service, service.ledger.recorder.read() as tx:
         expected = events_by_stream(tx)
     batches = [batch_of(number) for number in range(BATCHES)]
     with RunningServer(settings, tmp_path / "serve.log") as server:

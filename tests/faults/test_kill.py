@@ -124,5 +124,5 @@ def test_a_client_that_disconnects_before_the_end_of_its_request_leaves_nothing(
 
 
 def stored_chunks(settings: Settings) -> int:
-    with open_service(settings) as service, service.ledger.recorder.reading() as tx:
+    with open_service(settings) as service, service.ledger.recorder.read() as tx:
         return int(tx.execute("SELECT count(*) AS n FROM run_bodies").fetchone()["n"])

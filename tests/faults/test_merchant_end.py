@@ -91,7 +91,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 def require_all_there(service: Service, answered: Sequence[Answered]) -> None:
     """Each offer whose PUT was acknowledged has its content, and the trace that was told says so."""
-    with service.ledger.recorder.reading() as tx:
+    with service.ledger.recorder.read() as tx:
         for (key, name), trace_id in answered:
             view = inventory.find(tx, key.offer_uid, Clock().now)
             assert view is not None, key
@@ -104,7 +104,7 @@ def require_all_there(service: Service, answered: Sequence[Answered]) -> None:
 
 def require_nothing_by_halves(service: Service, sent: Sequence[Sent], answered: Sequence[Answered]) -> None:
     """Every offer has its event, its commit, its trace and its count; none was made that nobody sent."""
-    with service.ledger.recorder.reading() as tx:
+    with service.ledger.recorder.read() as tx:
         require_no_gap(tx)
         offers = {row["external_id"] for row in tx.execute("SELECT external_id FROM inventory")}
         commits = ids(tx.execute("SELECT trace_id FROM commits WHERE trace_id IS NOT NULL"))

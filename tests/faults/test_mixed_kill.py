@@ -175,7 +175,7 @@ def made_ready(house: House) -> dict[UUID, list[str]]:
     caller = Caller(house.url, SECRET)
     assert send(caller, merchant_key("MO-activated"), "Open a jar").status_code == 202
     caller.http.close()
-    with open_service(house.settings) as service, service.ledger.recorder.reading() as tx:
+    with open_service(house.settings) as service, service.ledger.recorder.read() as tx:
         return events_by_stream(tx)
 
 

@@ -101,7 +101,7 @@ def test_readers_and_writers_notice_nothing(
     assert traffic.failed == []
     with open_service(settings) as service:
         assert verify(service.ledger) == []
-        with service.ledger.recorder.reading() as tx:
+        with service.ledger.recorder.read() as tx:
             for key in traffic.acknowledged:
                 assert inventory.find(tx, key.offer_uid, Clock().now), key
 
@@ -111,7 +111,7 @@ import os, signal, sys
 from itertools import count
 from api.wiring import open_service
 from projections.projector import PROJECTIONS
-from projections.rebuild import rebuild
+from projections.maintenance.rebuild import rebuild
 
 calls = count(1)
 with open_service() as service:
@@ -120,7 +120,7 @@ with open_service() as service:
 
 
 def left_over(settings: Settings) -> list[str]:
-    with open_service(settings) as service, service.ledger.recorder.reading() as tx:
+    with open_service(settings) as service, service.ledger.recorder.read() as tx:
         return leftovers(tx)
 
 

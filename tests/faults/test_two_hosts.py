@@ -209,7 +209,7 @@ def a_partner_has_one_active_run(hosts: tuple[Host, Host], beside: Service) -> N
 
 
 def a_quota_is_used_up_exactly(hosts: tuple[Host, Host], beside: Service) -> None:
-    used = beside.traces.terms(PARTNER)[1].used
+    used = beside.single_requests.terms(PARTNER)[1].used
     beside.ledger.handle(SetPartner(PARTNER, rps=0, daily_quota=QUOTA + used), OPERATOR)
     callers = [patient(hosts[number % 2]) for number in range(CALLERS)]
 

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from api.channels.drop_folder import DONE, QUIET_SECONDS
+from api.channels.drop_folder import DONE_FOLDER, QUIET_SECONDS
 from api.runs.report import file_report
 from api.service import Service
 from api.settings import Settings
@@ -75,7 +75,7 @@ class Series:
             at_work += sum(self._kill() for _ in range(min(left, KILLS_PER_DROP)))
             with RunningWatch(self._settings, self._directory) as watch:
                 watch.wait_for(lambda: is_empty(self._directory))
-                assert len(watch.beside) == 1
+                assert len(watch.heartbeat_write) == 1
         self._require_one_pass()
         return f"{self._days} files, {self._kills} killed, {at_work} of them at work"
 
@@ -99,7 +99,7 @@ class Series:
 
     @property
     def _done(self) -> int:
-        return len(lying_in(self._directory).get(DONE, []))
+        return len(lying_in(self._directory).get(DONE_FOLDER, []))
 
     def _wait_for_a_file_that_is_carried_out_and_not_moved(self, watch: RunningWatch) -> None:
         """The shortest of moments, so it is waited for; it may still have passed by then."""
@@ -109,17 +109,17 @@ class Series:
 
     def _require_one_pass(self) -> None:
         names = [file_name(day) for day in range(self._days)]
-        assert lying_in(self._directory) == {DONE: names}
+        assert lying_in(self._directory) == {DONE_FOLDER: names}
         with open_service(self._settings) as service:
             runs = runs_of(service)[::-1]
-            assert [run.asked for run in runs] == [
+            assert [run.input for run in runs] == [
                 OffersFile(name, FIRST_DAY + timedelta(day)) for day, name in enumerate(names)
             ]
             for day, (name, run) in enumerate(zip(names, runs, strict=True)):
-                assert (self._directory / DONE / name).read_bytes() == content_of(day)
-                with service.ledger.recorder.reading() as tx:
+                assert (self._directory / DONE_FOLDER / name).read_bytes() == content_of(day)
+                with service.ledger.recorder.read() as tx:
                     report = json.loads(msgspec.json.encode(file_report(tx, run)))
-                assert report_of(self._directory / DONE / name) == report
+                assert report_of(self._directory / DONE_FOLDER / name) == report
                 assert run.state is RunState.COMPLETED
                 assert {name: count for name, count in report["counts"].items() if count} == expected_counts(day)
             assert events(service) == list(expected_events([str(run.run_id) for run in runs]))
@@ -139,7 +139,7 @@ def expected_counts(day: int) -> dict[str, int]:
 
 def events(service: Service) -> list[tuple[Any, ...]]:
     """What was recorded of offers, in the order of the ledger: by which run, of which, what, and the name in it."""
-    with service.ledger.recorder.reading() as tx:
+    with service.ledger.recorder.read() as tx:
         found = tx.execute(
             "SELECT run_id, stream, version, type, json_extract(state, '$.content.offerName') FROM ledger"
             " WHERE type LIKE 'Offer%' ORDER BY position"

@@ -236,7 +236,7 @@ class Listener:
 
 def looks(followers: Projector, ledger: OfferLedger) -> int:
     """How often a projector looks which tables there are, when an event comes."""
-    with ledger.recorder.writing() as tx:
+    with ledger.recorder.write() as tx:
         listener = Listener(tx)
         followers.project(listener, [Entry(1, 0, 1, 1, TokenRevoked())])
     return sum("sqlite_master" in sql or "pg_tables" in sql for sql in listener.asked)

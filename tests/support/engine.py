@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from api.settings import Settings
-from tests.support.postgres import server as postgres_server
+from tests.support.postgres import server
 
 IS_POSTGRES = os.environ.get("OFFER_LEDGER_TEST_ENGINE", "sqlite") == "postgresql"
 IS_THOROUGH = os.environ.get("OFFER_LEDGER_TEST_THOROUGH") == "1"
@@ -50,7 +50,7 @@ def postgres_url() -> str:
         return url
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
     folder = Path(tempfile.gettempdir()) / f"offer-ledger-{run[:12]}"
-    url = str(postgres_server.begin(folder).get_uri())
+    url = str(server.begin(folder).get_uri())
     with psycopg.connect(url, autocommit=True) as connection:
         for statement in NOT_FOR_LONG:
             with suppress(psycopg.errors.InternalError):  # another test process does the same

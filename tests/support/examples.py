@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 from msgspec import Raw
 
-from api.intake.batch import judge
+from api.intake.batch import validate_items
 from domain.events import (
     Event,
     OfferActivated,
@@ -25,7 +25,7 @@ from domain.events import (
     RefusalReason,
 )
 from domain.offers.content import Content, SentContent, digest
-from domain.runs.batch_reconciliation import Item
+from domain.runs.batch_reconciliation import SentItem
 from domain.values import Channel, OfferKey
 
 PARTNER = "tidepool"
@@ -63,16 +63,16 @@ def body(document: Mapping[str, Any]) -> bytes:
     return json.dumps(document).encode()
 
 
-def judged(sent: Any, index: int = 0) -> Item:
+def judged(sent: Any, index: int = 0) -> SentItem:
     """What becomes of an item on its way through the wire, at that place among the offers."""
     return judged_text(json.dumps(sent), index)
 
 
-def judged_text(text: str, index: int = 0) -> Item:
+def judged_text(text: str, index: int = 0) -> SentItem:
     """What becomes of an item that is spelt like this."""
     offers = ",".join([*["null"] * index, text])
     whole = body(batch("Insert", ["HERE"])).replace(b'"HERE"', offers.encode())
-    return judge(lambda: [whole]).items[index]
+    return validate_items(lambda: [whole]).items[index]
 
 
 # Events

@@ -11,7 +11,7 @@ import httpx2
 import msgspec
 
 from api.http.paths import BATCH_PATH
-from api.runs import execution as run_work
+from api.runs import execution
 from domain.events import OfferEvent
 from domain.ledgers.ledger import OfferLedger
 from domain.ledgers.run_ledger import RunLedger
@@ -19,7 +19,7 @@ from domain.runs.run import Batch, ItemOutcome, Outcome, Run, RunRequest
 from domain.store.commit import CommitContext
 from domain.store.records.compression import pack
 from domain.store.records.run_outcomes import select_outcome
-from domain.values import OfferKey, Operation, Origin, Source, Watch, unwatched
+from domain.values import OfferKey, Operation, Origin, ProgressCallback, Source, no_progress
 from tests.support.examples import PARTNER, batch, body
 
 OPERATOR = Origin("olga", Source.CLI)
@@ -67,7 +67,7 @@ MakeToken = Callable[..., str]
 
 def record(ledger: OfferLedger, key: OfferKey, *events: OfferEvent) -> UUID:
     """Puts the first events of an offer into the ledger: what has no door of its own yet comes in here."""
-    with ledger.recorder.writing() as tx:
+    with ledger.recorder.write() as tx:
         ledger.commit(tx, CommitContext(OPERATOR), [(key.offer_uid, 0, events)])
     return key.offer_uid
 
@@ -88,15 +88,15 @@ def run_batch(ledger: OfferLedger, operation: Operation, items: Sequence[Any], p
     return carry_out(runs, runs.accept(request, FEED, [pack(sent)]).run)
 
 
-def carry_out(runs: RunLedger, run: Run, watch: Watch = unwatched) -> Run:
+def carry_out(runs: RunLedger, run: Run, watch: ProgressCallback = no_progress) -> Run:
     """As an owner does whose images are not bounded."""
-    return run_work.carry_out(runs, run, sys.maxsize, watch)
+    return execution.execute(runs, run, sys.maxsize, watch)
 
 
 def outcome_of(ledger: OfferLedger, run: Run) -> Outcome:
     """What became of each offer of a run, and what its sender was told of the whole."""
     outcome = Outcome(messages=run.messages)
-    with ledger.recorder.reading() as tx:
+    with ledger.recorder.read() as tx:
         for part in select_outcome(tx, run.run_id):
             getattr(outcome, part.outcome).extend(msgspec.json.decode(part.items, type=list[ItemOutcome]))
     return outcome

@@ -5,13 +5,13 @@ from projections.projector import PROJECTIONS
 
 
 def change_by_hand(ledger: OfferLedger, *statements: str) -> None:
-    with ledger.recorder.writing() as tx:
+    with ledger.recorder.write() as tx:
         for statement in statements:
             tx.execute(statement)
 
 
 def rows(ledger: OfferLedger) -> list[tuple[object, ...]]:
-    with ledger.recorder.reading() as tx:
+    with ledger.recorder.read() as tx:
         return [
             tuple(row)
             for projection in PROJECTIONS

@@ -8,10 +8,10 @@ import msgspec
 import typer
 
 from api.channels.batch_replies import ALL_FAILED, finished_reply
-from api.cli.local_runs import accept_batch_or_file, carry_out_here, require_partner
-from api.cli.output import AsJson, fail, print_json, print_table, progress, say
+from api.cli.local_runs import accept_batch_or_file, execute_locally, require_partner
+from api.cli.output import AsJson, exit_with_error, print_json, print_line, print_table, progress
 from api.runs.execution import FAILED, RunFailed
-from api.runs.report import file_report, told_counts
+from api.runs.report import counts_of, file_report
 from api.service import Service
 from api.wiring import open_service
 from domain.runs.run import Batch, Run, RunState
@@ -40,42 +40,42 @@ def import_file(
             accepted = accept_batch_or_file(service, file, partner, watch)
         with progress("Judging the offers") as watch:
             try:
-                run, done_here = carry_out_here(service, accepted.run, watch)
+                run, done_here = execute_locally(service, accepted.run, watch)
             except RunFailed as failed:
-                fail(FAILED.detail, f"The cause: {failed.report.strip().splitlines()[-1]}")
+                exit_with_error(FAILED.detail, f"The cause: {failed.report.strip().splitlines()[-1]}")
         if run.state is RunState.FAILED:
-            fail(FAILED.detail)
+            exit_with_error(FAILED.detail)
         document = _document(service, run)
     if as_json:
         print_json(document)
     else:
         _print(run, document, done_here=done_here)
-    if isinstance(run.asked, Batch) and run.all_failed:
-        fail(ALL_FAILED)
+    if isinstance(run.input, Batch) and run.all_failed:
+        exit_with_error(ALL_FAILED)
 
 
 def _document(service: Service, run: Run) -> dict[str, Any]:
-    with service.ledger.recorder.reading() as tx:
-        return finished_reply(tx, run) if isinstance(run.asked, Batch) else file_report(tx, run)
+    with service.ledger.recorder.read() as tx:
+        return finished_reply(tx, run) if isinstance(run.input, Batch) else file_report(tx, run)
 
 
 def _print(run: Run, document: dict[str, Any], *, done_here: bool) -> None:
     said = "" if done_here else " (it had been accepted before; nothing was done now)"
-    if isinstance(run.asked, Batch):
-        say(f"Run {run.run_id}, {run.asked.operation}{said}")
-        say(", ".join(f"{count} {name}" for name, count in document["data"]["counts"].items()))
+    if isinstance(run.input, Batch):
+        print_line(f"Run {run.run_id}, {run.input.operation}{said}")
+        print_line(", ".join(f"{count} {name}" for name, count in document["data"]["counts"].items()))
         told = list(_batch_lines(document["data"]))
     else:
-        say(f"Run {run.run_id}, {run.asked.name}{said}")
-        say(told_counts(run))
+        print_line(f"Run {run.run_id}, {run.input.name}{said}")
+        print_line(counts_of(run))
         told = list(_file_lines(document["records"]))
     for message in run.messages:
-        say(message)
+        print_line(message)
     if told:
         print()
         print_table(("offer", "outcome", "message"), told[:LINES_SHOWN])
     if len(told) > LINES_SHOWN:
-        say(f"... and {len(told) - LINES_SHOWN} more messages: --json prints them all")
+        print_line(f"... and {len(told) - LINES_SHOWN} more messages: --json prints them all")
 
 
 def _batch_lines(data: dict[str, Any]) -> Iterable[tuple[str | None, str, str]]:

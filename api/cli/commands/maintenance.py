@@ -8,17 +8,17 @@ from typing import Annotated
 
 import typer
 
-from api.cli.option_types import a_file_to_make
-from api.cli.output import AsJson, asked_to_end, fail, print_json, progress, say
+from api.cli.option_types import parse_new_file
+from api.cli.output import AsJson, exit_with_error, interruptible, print_json, print_line, progress
 from api.export.files import whole_file
 from api.settings import Settings
 from api.wiring import open_service
 from domain.store.database import Database
 from domain.store.factory import open_database
-from domain.store.migrations import STEPS, Step, carry_out, found_version, steps_from
+from domain.store.migrations import STEPS, MigrationStep, apply_steps, found_version, steps_from
 from domain.store.schema import SCHEMA_VERSION
 from domain.store.sqlite.backup import copy_database
-from domain.values import Watch
+from domain.values import ProgressCallback
 
 
 def migrate(
@@ -33,7 +33,7 @@ def migrate(
     settings = Settings()
     if backup:
         require_a_file(settings)
-    with asked_to_end(), closing(open_database(settings.place)) as database:
+    with interruptible(), closing(open_database(settings.database_location)) as database:
         # To look into a file that is not there would make it.
         is_there = settings.is_shared or settings.database.exists()
         found = found_version(database) if is_there else None
@@ -49,26 +49,26 @@ def migrate(
         told = [{"to": step.version, "does": step.does} for step in steps]
         print_json({"from": found, "to": SCHEMA_VERSION, "steps": told, "dryRun": dry_run})
     elif steps:
-        say("Nothing has been changed." if dry_run else "Done. To check it: offer-ledger projections verify")
+        print_line("Nothing has been changed." if dry_run else "Done. To check it: offer-ledger projections verify")
 
 
-def _tell(found: int | None, steps: Sequence[Step]) -> None:
+def _tell(found: int | None, steps: Sequence[MigrationStep]) -> None:
     if found is None:
-        say(f"There is no ledger yet; one is made with schema {SCHEMA_VERSION}.")
+        print_line(f"There is no ledger yet; one is made with schema {SCHEMA_VERSION}.")
     elif not steps:
-        say(f"The ledger has schema {found}, which is that of this program: there is nothing to do.")
+        print_line(f"The ledger has schema {found}, which is that of this program: there is nothing to do.")
     else:
-        say(f"The ledger has schema {found}; this program works with schema {SCHEMA_VERSION}.")
+        print_line(f"The ledger has schema {found}; this program works with schema {SCHEMA_VERSION}.")
     for step in steps:
-        say(f"To schema {step.version}: {step.does}.")
+        print_line(f"To schema {step.version}: {step.does}.")
 
 
-def _carry_out(database: Database, settings: Settings, steps: Sequence[Step], backup: Path | None) -> None:
+def _carry_out(database: Database, settings: Settings, steps: Sequence[MigrationStep], backup: Path | None) -> None:
     """The copy is of the very state that is migrated: it is made when nobody can write any more."""
     for step in steps:
         with progress(f"To schema {step.version}") as watch:
             before = partial(copy_to, backup, "--backup", settings, watch) if backup else None
-            if carry_out(database, step, watch, before):
+            if apply_steps(database, step, watch, before):
                 backup = None
 
 
@@ -78,24 +78,24 @@ def backup(
     as_json: AsJson = False,
 ) -> None:
     """Copy the whole ledger to a file, while it is in use."""
-    with asked_to_end(), open_service() as service, progress("Copying pages") as watch:
+    with interruptible(), open_service() as service, progress("Copying pages") as watch:
         require_a_file(service.settings)
         position = copy_to(out, "--out", service.settings, watch)
     if as_json:
         print_json({"position": position, "out": str(out)})
     else:
-        say(f"Copied the ledger as of position {position} to {out}.")
-        say(f"To check it: OFFER_LEDGER_DATABASE_URL=sqlite:///{out} offer-ledger projections verify")
+        print_line(f"Copied the ledger as of position {position} to {out}.")
+        print_line(f"To check it: OFFER_LEDGER_DATABASE_URL=sqlite:///{out} offer-ledger projections verify")
 
 
 def require_a_file(settings: Settings) -> None:
     """Ends the command if the ledger is none."""
     if settings.is_shared:
         schema = settings.database_schema
-        fail(f"PostgreSQL is backed up by its own tools, such as: pg_dump --format=custom --schema={schema}")
+        exit_with_error(f"PostgreSQL is backed up by its own tools, such as: pg_dump --format=custom --schema={schema}")
 
 
-def copy_to(out: Path, option: str, settings: Settings, watch: Watch) -> int:
+def copy_to(out: Path, option: str, settings: Settings, watch: ProgressCallback) -> int:
     """Answers the position of the copy; ends the command if what the option names is there, or can't be written."""
-    with a_file_to_make(out, option), whole_file(out) as unfinished:
+    with parse_new_file(out, option), whole_file(out) as unfinished:
         return copy_database(settings.database, unfinished, watch)

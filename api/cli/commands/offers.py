@@ -7,13 +7,13 @@ from uuid import UUID
 import msgspec
 import typer
 
-from api.cli.option_types import a_cursor_of_this_list, a_state
-from api.cli.output import AsJson, fail, print_json, print_table, say, tell_what_follows
-from api.http.as_of import PRESENT
+from api.cli.option_types import cursor_errors, parse_state
+from api.cli.output import AsJson, exit_with_error, print_json, print_line, print_next_command, print_table
+from api.http.as_of import NOW
 from api.offers.queries import offer_page
 from api.wiring import open_service
 from domain.values import Channel, Status
-from projections.audit import offer_history as histories
+from projections.audit import offer_history
 from projections.offers import inventory as inventories
 from projections.offers.inventory import OfferFilter, OfferView
 
@@ -40,7 +40,9 @@ def inventory(
     limit: Annotated[int, typer.Option(help="How many at the most.", min=1, max=1000)] = 100,
     as_of: Annotated[
         Any,
-        typer.Option(parser=a_state, metavar="TIME|POSITION", help="As they were by a recorded time, or a position."),
+        typer.Option(
+            parser=parse_state, metavar="TIME|POSITION", help="As they were by a recorded time, or a position."
+        ),
     ] = None,
     cursor: Annotated[str | None, typer.Option(help="nextCursor of the page before.")] = None,
     *,
@@ -50,19 +52,19 @@ def inventory(
     wanted = OfferFilter(
         partner, channel, merchant_id, external_id, Status(status) if status else None, query, redeemable
     )
-    with open_service() as service, a_cursor_of_this_list():
-        document = offer_page(service.ledger, wanted, as_of or PRESENT, cursor, limit)
+    with open_service() as service, cursor_errors():
+        document = offer_page(service.ledger, wanted, as_of or NOW, cursor, limit)
     if as_json:
         print_json(document)
         return
     if as_of:
-        say(f"As of position {document['position']}{_recorded(document['asOf'])}.")
+        print_line(f"As of position {document['position']}{_recorded(document['asOf'])}.")
     print_table(
         ("offerUid", "partner", "channel", "merchantId", "externalId", "status", "version", "updated", "honoured"),
         [_row(offer) for offer in document["items"]],
         empty="No offers match.",
     )
-    tell_what_follows(document["nextCursor"])
+    print_next_command(document["nextCursor"])
 
 
 def _recorded(time: str | None) -> str:
@@ -88,26 +90,28 @@ def history(
     """Tell everything that has happened to one offer, oldest first."""
     wanted = OfferFilter(partner=partner, channel=channel, merchant_id=merchant_id, external_id=external_id)
     if (offer_uid is None) == (wanted == OfferFilter()) or (offer_uid is None and external_id is None):
-        fail("Name the offer: by OFFER_UID alone, or by --external-id and what else tells it apart.", exit_code=2)
-    with open_service() as service, service.ledger.recorder.reading() as tx:
+        exit_with_error(
+            "Name the offer: by OFFER_UID alone, or by --external-id and what else tells it apart.", exit_code=2
+        )
+    with open_service() as service, service.ledger.recorder.read() as tx:
         offer = (
-            inventories.find(tx, _uid(offer_uid), service.ledger.present(tx))
+            inventories.find(tx, _uid(offer_uid), service.ledger.now(tx))
             if offer_uid is not None
-            else _only(inventories.page(tx, wanted, service.ledger.present(tx), 0, 2).items)
+            else _only(inventories.page(tx, wanted, service.ledger.now(tx), 0, 2).items)
         )
         if offer is None:
-            fail("There is no such offer.")
-        items = histories.page(tx, offer.offer_uid, 0, ALL_VERSIONS).items
+            exit_with_error("There is no such offer.")
+        items = offer_history.page(tx, offer.offer_uid, 0, ALL_VERSIONS).items
     if as_json:
         print_json({"items": items, "nextCursor": None})
         return
     identity = f"{offer.partner} / {offer.merchant_id or offer.channel} / {offer.external_id}"
-    say(f"{identity}   {offer.offer_uid}   {offer.status}")
+    print_line(f"{identity}   {offer.offer_uid}   {offer.status}")
     for item in items:
         print()
         why = [item.cause, item.run_id and f"run {item.run_id}", item.trace_id and f"trace {item.trace_id}"]
         said = [f"by {item.actor} ({item.source})", *filter(None, why)]
-        say(f"{item.version}. {item.recorded_at}  {item.type}  {', '.join(said)}")
+        print_line(f"{item.version}. {item.recorded_at}  {item.type}  {', '.join(said)}")
         rows = [(change["field"], _short(change["before"]), "->", _short(change["after"])) for change in item.changes]
         print_table(("", "", "", ""), rows)
 
@@ -116,12 +120,14 @@ def _uid(text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
-        fail("OFFER_UID: must be a UUID.", exit_code=2)
+        exit_with_error("OFFER_UID: must be a UUID.", exit_code=2)
 
 
 def _only(found: list[OfferView]) -> OfferView | None:
     if len(found) > 1:
-        fail("Several offers have this id: tell the --partner, --channel or --merchant-id too, or the OFFER_UID.")
+        exit_with_error(
+            "Several offers have this id: tell the --partner, --channel or --merchant-id too, or the OFFER_UID."
+        )
     return found[0] if found else None
 
 

@@ -7,14 +7,14 @@ import typer
 
 from api.access.credentials import MAX_LIMIT, PARTNER_NAME, is_partner_name
 from api.cli.local_user import cli_origin
-from api.cli.output import AsJson, fail, print_json, print_table
+from api.cli.output import AsJson, exit_with_error, print_json, print_table
 from api.wiring import open_service
 from domain.access.partner import SetPartner
 from domain.redemption.window import MAX_DAYS, MIN_DAYS
 from domain.values import MissingFromFile
 from projections.access.partners import PartnerView, list_partners
 
-app = typer.Typer(
+partners_app = typer.Typer(
     name="partners",
     help="The companies that send offers, and their settings.",
     no_args_is_help=True,
@@ -36,8 +36,8 @@ WindowDays = Annotated[
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The partner, exactly as written.")]
 
 
-@app.command("set")
-def set_partner(
+@partners_app.command("set")
+def set_partner_command(
     name: Annotated[str, typer.Argument(metavar="NAME", help="1 to 64 letters, digits, dots, hyphens, underscores.")],
     synchronize_per_day: Annotated[
         int | None, typer.Option(help="Synchronize runs per UTC day; 0 = unlimited. At first 1.", min=0, max=MAX_LIMIT)
@@ -64,31 +64,31 @@ def set_partner(
 ) -> None:
     """Create a partner or change its settings; what is not given stays as it is."""
     if not is_partner_name(name):
-        fail(f"NAME: {PARTNER_NAME}.", exit_code=2)
+        exit_with_error(f"NAME: {PARTNER_NAME}.", exit_code=2)
     quota = _quota(daily_quota)
     with open_service() as service:
         command = SetPartner(
             name, synchronize_per_day, insert_per_hour, rps, quota, missing_from_file, redemption_window_days
         )
         service.ledger.handle(command, cli_origin())
-        with service.ledger.recorder.reading() as tx:
+        with service.ledger.recorder.read() as tx:
             _print(list_partners(tx, name), as_json=as_json)
 
 
-@app.command("show")
+@partners_app.command("show")
 def show_partner(name: Name, *, as_json: AsJson = False) -> None:
     """Show one partner's settings."""
-    with open_service() as service, service.ledger.recorder.reading() as tx:
+    with open_service() as service, service.ledger.recorder.read() as tx:
         found = list_partners(tx, name)
     if not found:
-        fail(f"There is no partner named {name!r}.")
+        exit_with_error(f"There is no partner named {name!r}.")
     _print(found, as_json=as_json)
 
 
-@app.command("list")
-def list_all(*, as_json: AsJson = False) -> None:
+@partners_app.command("list")
+def list_partners_command(*, as_json: AsJson = False) -> None:
     """List all partners and their settings."""
-    with open_service() as service, service.ledger.recorder.reading() as tx:
+    with open_service() as service, service.ledger.recorder.read() as tx:
         found = list_partners(tx)
     if as_json:
         print_json({"items": found})
@@ -137,5 +137,5 @@ def _quota(text: str | None) -> int | Literal["auto"] | None:
     if text == "auto":
         return "auto"
     if not re.fullmatch("[0-9]{1,10}", text) or int(text) > MAX_LIMIT:
-        fail(f"--daily-quota: must be auto or a number from 0 to {MAX_LIMIT}.", exit_code=2)
+        exit_with_error(f"--daily-quota: must be auto or a number from 0 to {MAX_LIMIT}.", exit_code=2)
     return int(text)

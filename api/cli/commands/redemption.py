@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 import typer
 
-from api.cli.option_types import a_cursor_of_this_list, a_time, a_uid
-from api.cli.output import AsJson, print_json, print_table, say, tell_what_follows
-from api.redemption.redemption_routes import WHY
+from api.cli.option_types import cursor_errors, parse_time, parse_uid
+from api.cli.output import AsJson, print_json, print_line, print_next_command, print_table
+from api.redemption.redemption_routes import REFUSAL_MESSAGES
 from api.redemption.verdict_routes import verdict_document
 from api.redemption.window_routes import page_document
 from api.wiring import open_service
@@ -15,14 +15,14 @@ from projections.redemption.windows_as_of import WindowFilter, WindowView
 
 
 def windows(
-    offer_uid: Annotated[Any, typer.Option(parser=a_uid, metavar="UUID", help="Only of this offer.")] = None,
+    offer_uid: Annotated[Any, typer.Option(parser=parse_uid, metavar="UUID", help="Only of this offer.")] = None,
     customer_id: Annotated[str | None, typer.Option(help="Only of this customer.")] = None,
     partner: Annotated[str | None, typer.Option(help="Only of this partner's offers.")] = None,
     state: Annotated[WindowState | None, typer.Option(help="Only in this state.")] = None,
     at: Annotated[
         Any,
         typer.Option(
-            parser=a_time, metavar="TIME", help="The moment to look at, past or future (RFC 3339); now by default."
+            parser=parse_time, metavar="TIME", help="The moment to look at, past or future (RFC 3339); now by default."
         ),
     ] = None,
     limit: Annotated[int, typer.Option(help="How many at the most.", min=1, max=1000)] = 100,
@@ -32,7 +32,7 @@ def windows(
 ) -> None:
     """List what customers are owed, and what has been redeemed."""
     wanted = WindowFilter(offer_uid, customer_id, partner, state)
-    with open_service() as service, a_cursor_of_this_list():
+    with open_service() as service, cursor_errors():
         document = page_document(service.ledger, wanted, (wanted, at), cursor, limit)
     if as_json:
         print_json(document)
@@ -42,7 +42,7 @@ def windows(
         [_row(window) for window in document["items"]],
         empty="No redemption windows match.",
     )
-    tell_what_follows(document["nextCursor"])
+    print_next_command(document["nextCursor"])
 
 
 def _row(window: WindowView) -> tuple[object, ...]:
@@ -53,10 +53,10 @@ def _row(window: WindowView) -> tuple[object, ...]:
 
 def verdict(
     customer_id: Annotated[str, typer.Option(help="Who made the purchase.")],
-    offer_uid: Annotated[Any, typer.Option(parser=a_uid, metavar="UUID", help="On which offer.")],
-    transacted_at: Annotated[Any, typer.Option(parser=a_time, metavar="TIME", help="When it was made (RFC 3339).")],
+    offer_uid: Annotated[Any, typer.Option(parser=parse_uid, metavar="UUID", help="On which offer.")],
+    transacted_at: Annotated[Any, typer.Option(parser=parse_time, metavar="TIME", help="When it was made (RFC 3339).")],
     as_of: Annotated[
-        Any, typer.Option(parser=a_time, metavar="TIME", help="By what had been recorded then; now by default.")
+        Any, typer.Option(parser=parse_time, metavar="TIME", help="By what had been recorded then; now by default.")
     ] = None,
     *,
     as_json: AsJson = False,
@@ -68,13 +68,13 @@ def verdict(
         print_json(document)
         return
     if document["valid"]:
-        say(
+        print_line(
             f"Owed: on activation {document['activationId']} of version {document['offerVersion']},"
             f" redeemable from {document['activatedAt']} until {document['redeemableUntil']}."
         )
     else:
-        say(f"Not owed: {WHY[document['reason']]}")
+        print_line(f"Not owed: {REFUSAL_MESSAGES[document['reason']]}")
     for window in document["windows"]:
-        say(f"  window {window['activationId']}  {window['activatedAt']} - {window['redeemableUntil']}")
+        print_line(f"  window {window['activationId']}  {window['activatedAt']} - {window['redeemableUntil']}")
     when = f" ({document['asOf']})" if document["asOf"] else ""
-    say(f"As known at position {document['position']}{when}.")
+    print_line(f"As known at position {document['position']}{when}.")

@@ -15,11 +15,11 @@ from fastapi import FastAPI
 from uvicorn.supervisors import Multiprocess
 
 from api.app import create_app
-from api.cli.output import fail
-from api.dependencies.replica import require_its_standby
-from api.http import unbuilt_projections as not_built
-from api.runs.supervisor import RunDesk
-from api.server.shutdown import Leaving
+from api.cli.output import exit_with_error
+from api.dependencies.replica import require_replica_of
+from api.http import unbuilt_projections
+from api.runs.supervisor import RunSupervisor
+from api.server.shutdown import ShutdownSignal
 from api.service import Service
 from api.settings import Settings
 from api.wiring import open_service
@@ -37,12 +37,12 @@ def serve(
 ) -> None:
     """Serve HTTP until interrupted."""
     if workers > 1 and not Settings().is_shared:
-        fail("SQLite serves one process: --workers above 1 needs a ledger on PostgreSQL.", exit_code=2)
+        exit_with_error("SQLite serves one process: --workers above 1 needs a ledger on PostgreSQL.", exit_code=2)
     if workers > 1:
         _serve_by_many(host, port, workers)
         return
     with open_service() as service:
-        require_its_standby(service)
+        require_replica_of(service)
         _tell_what_is_not_built(service)
         app = create_app(service, warm=True)
         config = uvicorn.Config(
@@ -60,7 +60,7 @@ def _serve_by_many(host: str, port: int, workers: int) -> None:
     """By processes that share a socket; one that dies, or stands still, is begun again."""
     # What keeps all of them from beginning is told once.
     with open_service() as service:
-        require_its_standby(service)
+        require_replica_of(service)
         _tell_what_is_not_built(service)
     config = uvicorn.Config(
         "api.cli.commands.serve:worker",
@@ -95,8 +95,8 @@ def _tell_first(app: FastAPI, number: int) -> None:
     uvicorns: Any = signal.getsignal(number)
 
     def handle(sig: int, frame: FrameType | None) -> None:
-        app.state.desk.leave()
-        app.state.leaving.tell()
+        app.state.desk.begin_shutdown()
+        app.state.leaving.set()
         uvicorns(sig, frame)
 
     signal.signal(number, handle)
@@ -104,7 +104,7 @@ def _tell_first(app: FastAPI, number: int) -> None:
 
 def _tell_what_is_not_built(service: Service) -> None:
     if names := projector.not_built(service.ledger):
-        told = (", ".join(names), not_built.command(names))
+        told = (", ".join(names), unbuilt_projections.rebuild_command_line(names))
         logger.warning("Not built yet: %s. Until that is done beside this server, reads of it are refused: %s", *told)
 
 
@@ -118,14 +118,14 @@ def _spare_what_stays() -> None:
 class _Server(uvicorn.Server):
     """One that lets nobody wait for a run, for news or for a slow reader, once it has been asked to end: runs go on without them."""
 
-    def __init__(self, config: uvicorn.Config, desk: RunDesk, leaving: Leaving) -> None:
+    def __init__(self, config: uvicorn.Config, desk: RunSupervisor, leaving: ShutdownSignal) -> None:
         super().__init__(config)
         self._desk = desk
         self._leaving = leaving
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self._desk.leave()
-        self._leaving.tell()
+        self._desk.begin_shutdown()
+        self._leaving.set()
         super().handle_exit(sig, frame)
         # uvicorn would raise the signal again at its end; to be asked to end is no failure.
         self._captured_signals.clear()

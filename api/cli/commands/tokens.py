@@ -14,20 +14,20 @@ from api.access.credentials import (
     new_secret,
 )
 from api.cli.local_user import cli_origin
-from api.cli.output import AsJson, fail, print_json, print_table, say
+from api.cli.output import AsJson, exit_with_error, print_json, print_line, print_table
 from api.dependencies.authentication import digest_secret
 from api.wiring import open_service, utc_now
 from domain.access.token import CreateToken, RevokeToken
 from domain.values import Role, to_microseconds, utc_text
 from projections.access.tokens import TokenView, list_tokens
 
-app = typer.Typer(
+tokens_app = typer.Typer(
     name="tokens", help="Who may call the service, and as what.", no_args_is_help=True, rich_markup_mode=None
 )
 
 
-@app.command("create")
-def create_token(
+@tokens_app.command("create")
+def create_token_command(
     role: Annotated[Role, typer.Option(help="What the token may do.")],
     name: Annotated[str, typer.Option(help="Recorded with everything that is done with it; 1 to 64 characters.")],
     partner: Annotated[str | None, typer.Option(help="Whose token it is; for the role partner only.")] = None,
@@ -40,9 +40,9 @@ def create_token(
 ) -> None:
     """Create a token and print it, alone and this once: the ledger keeps only its digest."""
     if (role is Role.PARTNER) != (partner is not None):
-        fail(f"--partner: {TOKEN_PARTNER}.", exit_code=2)
+        exit_with_error(f"--partner: {TOKEN_PARTNER}.", exit_code=2)
     if not is_token_name(name):
-        fail(f"--name: {TOKEN_NAME}.", exit_code=2)
+        exit_with_error(f"--name: {TOKEN_NAME}.", exit_code=2)
     secret = new_secret()
     command = CreateToken(name, role, partner, digest_secret(secret), requests_per_minute, _moment(expires_at))
     with open_service() as service:
@@ -50,10 +50,10 @@ def create_token(
     print(secret)
 
 
-@app.command("list")
-def list_all(*, as_json: AsJson = False) -> None:
+@tokens_app.command("list")
+def list_tokens_command(*, as_json: AsJson = False) -> None:
     """List all tokens; never their secrets."""
-    with open_service() as service, service.ledger.recorder.reading() as tx:
+    with open_service() as service, service.ledger.recorder.read() as tx:
         found = list_tokens(tx)
         now = utc_text(service.clock())
     if as_json:
@@ -69,12 +69,12 @@ def list_all(*, as_json: AsJson = False) -> None:
         )
 
 
-@app.command("revoke")
-def revoke_token(name: Annotated[str, typer.Argument(metavar="NAME", help="The token's name.")]) -> None:
+@tokens_app.command("revoke")
+def revoke_token_command(name: Annotated[str, typer.Argument(metavar="NAME", help="The token's name.")]) -> None:
     """End a token, from the next request on."""
     with open_service() as service:
         service.ledger.handle(RevokeToken(name), cli_origin())
-    say(f"Revoked {name}.")
+    print_line(f"Revoked {name}.")
 
 
 def _moment(text: str | None) -> int | None:
@@ -86,9 +86,9 @@ def _moment(text: str | None) -> int | None:
     except (ValueError, OverflowError):
         moment = None
     if moment is None:
-        fail("--expires-at: must be a time with its offset, such as 2027-01-01T00:00:00Z.", exit_code=2)
+        exit_with_error("--expires-at: must be a time with its offset, such as 2027-01-01T00:00:00Z.", exit_code=2)
     if moment <= utc_now():
-        fail("--expires-at: must lie in the future.", exit_code=2)
+        exit_with_error("--expires-at: must lie in the future.", exit_code=2)
     return to_microseconds(moment)
 
 

@@ -16,20 +16,20 @@ import typer
 from msgspec import Struct
 
 from api.channels.drop_folder import DropFolder, FolderInUse, TakenFileChanged, open_folder
-from api.cli.local_runs import accept_offers_file, carry_out_here, require_partner
-from api.cli.output import AsJson, as_text, fail, print_json, say, until_interrupted
+from api.cli.local_runs import accept_offers_file, execute_locally, require_partner
+from api.cli.output import AsJson, as_text, exit_with_error, print_json, print_line, until_interrupted
 from api.http.exception_handlers import problem_of
 from api.runs.execution import RunFailed
-from api.runs.report import file_report, refusal_report, told_counts
+from api.runs.report import counts_of, file_report, refusal_report
 from api.service import Service
 from api.wiring import open_service
 from domain.ledgers.ledger import StorageError
 from domain.refusals import RunInProgress
-from domain.runs.file_reconciliation import read_name
+from domain.runs.file_reconciliation import parse_file_name
 from domain.runs.run import Run, RunState
 from domain.store.schema import SchemaMismatch
 
-POLL_SECONDS = 0.5
+FOLDER_POLL_SECONDS = 0.5
 ANOTHER_TIME = (RunInProgress, StorageError, TakenFileChanged, OSError)
 """What keeps a file waiting: it stays where it is."""
 
@@ -65,21 +65,21 @@ def watch(
         require_partner(service, partner)
         settings = service.settings
         if not settings.is_shared and settings.database.parent.resolve() == directory.resolve():
-            fail("DIR: holds the ledger itself, which is no offers file.", exit_code=2)
+            exit_with_error("DIR: holds the ledger itself, which is no offers file.", exit_code=2)
         with ExitStack() as opened:
             try:
                 folder = opened.enter_context(open_folder(directory, _order))
             except FolderInUse as error:
-                fail(str(error))
+                exit_with_error(str(error))
             except OSError as error:
-                fail(f"DIR: can't be used: {error.strerror}.")
+                exit_with_error(f"DIR: can't be used: {error.strerror}.")
             _say_beside(f"Watching {directory} for offers files of {partner}; end it with Ctrl-C.")
             _watch(service, folder, partner, as_json=as_json)
 
 
 def _order(name: str) -> date:
     """What is no offers file comes last: it is refused anyway."""
-    parts = read_name(name)
+    parts = parse_file_name(name)
     return parts.dated if parts else date.max
 
 
@@ -99,7 +99,7 @@ def _watch(service: Service, folder: DropFolder, partner: str, *, as_json: bool)
             excuse = ""
             _tell(*found, as_json=as_json)
         else:
-            time.sleep(POLL_SECONDS)
+            time.sleep(FOLDER_POLL_SECONDS)
 
 
 def _process_next(service: Service, folder: DropFolder, partner: str) -> tuple[Path, Processed] | None:
@@ -117,7 +117,7 @@ def process(service: Service, file: Path, partner: str) -> Processed:
 
     Raises one of ANOTHER_TIME. Whatever else goes wrong with a file, the next one shall have its turn."""
     try:
-        run, _ = carry_out_here(service, accept_offers_file(service, file, partner).run)
+        run, _ = execute_locally(service, accept_offers_file(service, file, partner).run)
     except RunInProgress as waited_for:
         _take_up(service, waited_for.run_id)
         raise
@@ -140,16 +140,16 @@ def _take_up(service: Service, run_id: UUID) -> None:
     for run in service.runs.overdue():
         if run.run_id == run_id:
             with suppress(RunFailed):
-                carry_out_here(service, run)
+                execute_locally(service, run)
 
 
 def _of_run(service: Service, run: Run | None) -> Processed:
     assert run is not None  # noqa: S101 - runs are never removed
     if run.state is RunState.COMPLETED:
-        said = told_counts(run)
+        said = counts_of(run)
     else:
         said = "the service could not carry the file out; it may be dropped again"
-    with service.ledger.recorder.reading() as tx:
+    with service.ledger.recorder.read() as tx:
         return Processed(run.state is RunState.COMPLETED, said, file_report(tx, run))
 
 
@@ -158,7 +158,7 @@ def _tell(place: Path, processed: Processed, *, as_json: bool) -> None:
         told = {name: value for name, value in processed.report.items() if name != "records"}
         print_json({**told, "file": _in_json(str(place))}, on_one_line=True)
     else:
-        say(f"{place}: {processed.said}")
+        print_line(f"{place}: {processed.said}")
     sys.stdout.flush()
 
 

@@ -9,9 +9,9 @@ from uuid import uuid4
 
 import msgspec
 
-from api.cli.demo import narration as telling
-from api.cli.demo.environment import PATIENCE_SECONDS, Reply, Stage
-from api.cli.demo.narration import LISTS, Call, Step
+from api.cli.demo import narration
+from api.cli.demo.environment import START_TIMEOUT_SECONDS, Reply, Stage
+from api.cli.demo.narration import LISTS, Call, StoryStep
 from api.http.paths import BATCH_PATH, OFFERS_FILES_PATH, RUNS_PATH
 from domain.runs.run import RunState
 from domain.single_requests.request import TraceOutcome
@@ -19,12 +19,12 @@ from domain.values import Operation, Role, utc_text
 from projections.maintenance import verification
 
 OPERATOR = "Operator"
-REPLAYED = "Idempotency-Replayed"
+REPLAYED_HEADER = "Idempotency-Replayed"
 SHOWN_OF_A_SECRET = 6
-POLL_SECONDS = 0.1
+REPLY_POLL_SECONDS = 0.1
 
 
-class NotAsTold(Exception):  # noqa: N818 - what it says is a sentence
+class UnexpectedReply(Exception):  # noqa: N818 - what it says is a sentence
     """An answer is not what the story says it is."""
 
 
@@ -32,21 +32,21 @@ class Day:
     """Makes the calls of the story; `aloud` prints them as they are made."""
 
     def __init__(self, stage: Stage, *, aloud: bool) -> None:
-        self.steps: list[Step] = []
+        self.steps: list[StoryStep] = []
         self._stage = stage
         self._aloud = aloud
         self._tokens: dict[str, str] = {}
 
     def begin(self, title: str, story: str) -> None:
-        self.steps.append(Step(len(self.steps) + 1, title, story))
+        self.steps.append(StoryStep(len(self.steps) + 1, title, story))
         if self._aloud:
-            telling.tell_step(self.steps[-1])
+            narration.tell_step(self.steps[-1])
 
     def require(self, what: str, found: object, expected: object) -> None:
         """Raises NotAsTold."""
         if found != expected:
             step = f"Step {len(self.steps)} did not come out as told"
-            raise NotAsTold(f"{step}: {what} should be {_json(expected)}, and is {_json(found)}")
+            raise UnexpectedReply(f"{step}: {what} should be {_json(expected)}, and is {_json(found)}")
 
     # Time
 
@@ -86,12 +86,12 @@ class Day:
         """`outcomes`: the externalIds that the story expects; `again`: that the reply is a stored one."""
         reply = self._stage.send(self._tokens[caller], batch)
         self._require_ok(reply)
-        replayed = reply.headers[REPLAYED]
-        headers = {REPLAYED: replayed} if replayed else {}
+        replayed = reply.headers[REPLAYED_HEADER]
+        headers = {REPLAYED_HEADER: replayed} if replayed else {}
         call = Call(caller, f"POST {BATCH_PATH}", batch, reply.status, headers, reply.document)
-        sent = telling.of_request(batch, with_id=again)
-        self._tell(call, sent, telling.of_batch(reply.document, *(f"{k}: {v}" for k, v in headers.items())))
-        self.require(REPLAYED, replayed, "true" if again else None)
+        sent = narration.of_request(batch, with_id=again)
+        self._tell(call, sent, narration.of_batch(reply.document, *(f"{k}: {v}" for k, v in headers.items())))
+        self.require(REPLAYED_HEADER, replayed, "true" if again else None)
         data: dict[str, Any] = reply.document["data"]
         found = {outcome: [item["externalId"] for item in data[name]] for outcome, name in LISTS.items() if data[name]}
         self.require("the outcome", found, outcomes)
@@ -103,11 +103,11 @@ class Day:
         path = f"{RUNS_PATH}?concurrencyRequestId={batch['concurrencyRequestId']}"
         with self._stage.send_unheard(self._tokens[caller], batch):
             lost = "(the connection breaks before the reply)"
-            self._tell(Call(caller, f"POST {BATCH_PATH}", batch), telling.of_request(batch, with_id=True), [lost])
-            deadline = monotonic() + PATIENCE_SECONDS
+            self._tell(Call(caller, f"POST {BATCH_PATH}", batch), narration.of_request(batch, with_id=True), [lost])
+            deadline = monotonic() + START_TIMEOUT_SECONDS
             while RunState.COMPLETED not in self._states(caller, path) and monotonic() < deadline:
-                sleep(POLL_SECONDS)
-        found = self.get(caller, path, lambda page: map(telling.of_run, page["items"]))["items"]
+                sleep(REPLY_POLL_SECONDS)
+        found = self.get(caller, path, lambda page: map(narration.of_run, page["items"]))["items"]
         self.require("the states of its runs", [run["state"] for run in found], [RunState.COMPLETED])
         run: dict[str, Any] = found[0]
         return run
@@ -124,8 +124,8 @@ class Day:
         reply = self._stage.change(self._tokens[caller], method, path, document)
         self.require("the status", reply.status, HTTPStatus.ACCEPTED)
         call = Call(caller, f"{method} {path}", document, reply.status, {}, reply.document)
-        self._tell(call, telling.of_merchant_offer(document), [reply.document["message"]])
-        trace = self.get(caller, reply.headers["Location"], lambda trace: [telling.of_trace(trace)])
+        self._tell(call, narration.of_merchant_offer(document), [reply.document["message"]])
+        trace = self.get(caller, reply.headers["Location"], lambda trace: [narration.of_trace(trace)])
         self.require("the outcome", trace["outcome"], outcome)
 
     def post(
@@ -140,7 +140,7 @@ class Day:
         reply = self._stage.change(self._tokens[caller], "POST", path, document)
         self.require("the status", reply.status, status)
         call = Call(caller, f"POST {path}", document, reply.status, {}, reply.document)
-        self._tell(call, telling.of_report(document), essence(reply.document))
+        self._tell(call, narration.of_report(document), essence(reply.document))
         return reply.document
 
     def send_file(self, caller: str, document: dict[str, Any], outcomes: dict[str, str]) -> None:
@@ -150,7 +150,7 @@ class Day:
         reply = self._stage.change(self._tokens[caller], "POST", path, document)
         self._require_ok(reply)
         call = Call(caller, f"POST {path}", document, reply.status, {}, reply.document)
-        self._tell(call, telling.of_records(document["offers"]), telling.of_file(reply.document))
+        self._tell(call, narration.of_records(document["offers"]), narration.of_file(reply.document))
         found = {record["externalId"]: record["outcome"] for record in reply.document["records"]}
         self.require("the outcome", found, outcomes)
 
@@ -170,7 +170,7 @@ class Day:
         calls.append(call)
         if self._aloud:
             # Commands one after the other stand together.
-            telling.tell_call(call, sent, answered, joined=[c.caller for c in calls[-2:]] == [OPERATOR, OPERATOR])
+            narration.tell_call(call, sent, answered, joined=[c.caller for c in calls[-2:]] == [OPERATOR, OPERATOR])
 
 
 def offer(external_id: str, headline: str, **more: Any) -> dict[str, Any]:

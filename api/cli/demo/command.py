@@ -5,11 +5,11 @@ from typing import Annotated, Any
 
 import typer
 
-from api.cli.demo import redemption_story as demo_owed
-from api.cli.demo.client import Day, NotAsTold, batch, merchant_offer, offer, offers_file
-from api.cli.demo.environment import CantPlay, Stage, open_stage
+from api.cli.demo import redemption_story
+from api.cli.demo.client import Day, UnexpectedReply, batch, merchant_offer, offer, offers_file
+from api.cli.demo.environment import DemoNotPossible, Stage, open_stage
 from api.cli.demo.narration import of_history, of_inventory, of_items, of_offers, tell_console, tell_end, tell_start
-from api.cli.output import AsJson, fail, print_json, until_interrupted
+from api.cli.output import AsJson, exit_with_error, print_json, until_interrupted
 from api.http.paths import MERCHANTS_PATH, RUNS_PATH
 from domain.runs.batch_reconciliation import RESUMED
 from domain.single_requests.request import TraceOutcome
@@ -49,7 +49,7 @@ Serve = Annotated[
 def demo(*, serve: Serve = False, as_json: AsJson = False) -> None:
     """Play a day in the ledger's life on a temporary ledger."""
     if serve and as_json:
-        fail("--serve: goes on until it is ended, and can't be given beside --json.", exit_code=2)
+        exit_with_error("--serve: goes on until it is ended, and can't be given beside --json.", exit_code=2)
     try:
         with open_stage() as stage:
             day = Day(stage, aloud=not as_json)
@@ -59,10 +59,10 @@ def demo(*, serve: Serve = False, as_json: AsJson = False) -> None:
             if serve:
                 _keep_serving(stage)
                 return
-    except NotAsTold as error:
-        fail(f"{error}.")
-    except CantPlay as error:
-        fail(f"The demo can't be played: {error}.")
+    except UnexpectedReply as error:
+        exit_with_error(f"{error}.")
+    except DemoNotPossible as error:
+        exit_with_error(f"The demo can't be played: {error}.")
     if as_json:
         print_json({"steps": day.steps})
     else:
@@ -86,7 +86,7 @@ def _play(day: Day) -> None:
     _send_again(day, request, run)
     _change_one_by_one(day)
     _send_the_daily_file(day)
-    demo_owed.play(day, HARBOR, (TEA_PATH, "TEA"))
+    redemption_story.play(day, HARBOR, (TEA_PATH, "TEA"))
     _audit(day, run)
 
 

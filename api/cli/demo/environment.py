@@ -29,11 +29,11 @@ from domain.store.database import SQLITE_PREFIX
 from domain.values import Role
 
 HOST = "127.0.0.1"
-PATIENCE_SECONDS = 30.0
+START_TIMEOUT_SECONDS = 30.0
 START_POLL_SECONDS = 0.01
 
 
-class CantPlay(Exception):  # noqa: N818 - what it says is a sentence
+class DemoNotPossible(Exception):  # noqa: N818 - what it says is a sentence
     """The machine does not give the demo what it needs."""
 
 
@@ -106,11 +106,11 @@ class Stage:
         headers = {"Authorization": f"ApiToken {self._secrets[token]}"}
         if document is not None:
             headers["Content-Type"] = "application/json"
-        connection = HTTPConnection(HOST, self._port, timeout=PATIENCE_SECONDS)
+        connection = HTTPConnection(HOST, self._port, timeout=START_TIMEOUT_SECONDS)
         try:
             connection.request(method, path, None if document is None else json.dumps(document), headers)
         except OSError as error:
-            raise CantPlay(f"the server can't be reached: {error}") from error
+            raise DemoNotPossible(f"the server can't be reached: {error}") from error
         else:
             yield connection
         finally:
@@ -122,7 +122,7 @@ def _reply(connection: HTTPConnection) -> Reply:
         answer = connection.getresponse()
         return Reply(answer.status, answer.headers, json.loads(answer.read()))
     except (OSError, HTTPException, ValueError) as error:
-        raise CantPlay(f"the server's answer can't be read: {error}") from error
+        raise DemoNotPossible(f"the server's answer can't be read: {error}") from error
 
 
 @contextmanager
@@ -140,7 +140,7 @@ def _folder() -> TemporaryDirectory[str]:
     try:
         return TemporaryDirectory(prefix="offer-ledger-demo-")
     except OSError as error:
-        raise CantPlay(f"there is no place for a temporary ledger: {error}") from error
+        raise DemoNotPossible(f"there is no place for a temporary ledger: {error}") from error
 
 
 @contextmanager
@@ -153,7 +153,7 @@ def _serving(service: Service) -> Iterator[int]:
         try:
             while not server.started:
                 if not thread.is_alive():
-                    raise CantPlay("the server does not start")
+                    raise DemoNotPossible("the server does not start")
                 time.sleep(START_POLL_SECONDS)
             yield listener.getsockname()[1]
         finally:
@@ -167,5 +167,5 @@ def _listener() -> socket.socket:
         listener = socket.socket(proto=socket.IPPROTO_TCP)
         listener.bind((HOST, 0))
     except OSError as error:
-        raise CantPlay(f"there is no port at {HOST}: {error}") from error
+        raise DemoNotPossible(f"there is no port at {HOST}: {error}") from error
     return listener

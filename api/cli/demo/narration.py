@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
-from api.cli.output import say
+from api.cli.output import print_line
 
 WIDTH = 100
-MARGIN = "   "
+TEXT_MARGIN = "   "
 CALLER_WIDTH = 10
 ANSWER = "-> "
 SHORT_ID = 8
@@ -36,7 +36,7 @@ class Call(Struct, frozen=True):
     answer: Any = None
 
 
-class Step(Struct, frozen=True):
+class StoryStep(Struct, frozen=True):
     number: int
     title: str
     story: str
@@ -44,7 +44,7 @@ class Step(Struct, frozen=True):
 
 
 def tell_start() -> None:
-    say("A day in the life of the ledger")
+    print_line("A day in the life of the ledger")
     tell_text(
         "Partners send their offers to a platform; its ledger takes them in and can always tell what was live, when,"
         " and who changed it. The calls below are real: a server is running, on a temporary ledger. Of offers only id"
@@ -54,31 +54,33 @@ def tell_start() -> None:
 
 def tell_end() -> None:
     print()
-    say("All of this came out as told; the temporary ledger is gone. What to try next:")
-    say(f"{MARGIN}make run              the service, with a partner and a token to call it with")
-    say(f"{MARGIN}offer-ledger --help   all commands")
+    print_line("All of this came out as told; the temporary ledger is gone. What to try next:")
+    print_line(f"{TEXT_MARGIN}make run              the service, with a partner and a token to call it with")
+    print_line(f"{TEXT_MARGIN}offer-ledger --help   all commands")
 
 
 def tell_console(links: Sequence[tuple[str, str]]) -> None:
     """By who signs in with it."""
     print()
-    say("All of this came out as told, and is there to be looked at. Sign in to the console by one of these links:")
+    print_line(
+        "All of this came out as told, and is there to be looked at. Sign in to the console by one of these links:"
+    )
     for who, link in links:
-        say(f"{MARGIN}{who}:")
-        say(f"{MARGIN}{MARGIN}{link}")
-    say("The ledger is a temporary one, and its clock some weeks ahead, as told. Ctrl-C ends it.")
+        print_line(f"{TEXT_MARGIN}{who}:")
+        print_line(f"{TEXT_MARGIN}{TEXT_MARGIN}{link}")
+    print_line("The ledger is a temporary one, and its clock some weeks ahead, as told. Ctrl-C ends it.")
     sys.stdout.flush()  # whoever reads it through a pipe has nothing else to wait for
 
 
-def tell_step(step: Step) -> None:
+def tell_step(step: StoryStep) -> None:
     print()
-    say(f"{step.number}. {step.title}")
+    print_line(f"{step.number}. {step.title}")
     tell_text(step.story)
 
 
 def tell_text(text: str) -> None:
-    for line in wrap(text, WIDTH - len(MARGIN)):
-        say(MARGIN + line)
+    for line in wrap(text, WIDTH - len(TEXT_MARGIN)):
+        print_line(TEXT_MARGIN + line)
 
 
 def tell_call(call: Call, sent: Iterable[str], answered: Iterable[str], *, joined: bool) -> None:
@@ -86,13 +88,13 @@ def tell_call(call: Call, sent: Iterable[str], answered: Iterable[str], *, joine
     if not joined:
         print()
     caller = "" if joined else call.caller
-    say(f"{MARGIN}{caller:{CALLER_WIDTH}}{call.request}")
+    print_line(f"{TEXT_MARGIN}{caller:{CALLER_WIDTH}}{call.request}")
     for line in sent:
-        say(f"{MARGIN}{'':{CALLER_WIDTH}}{line}")
+        print_line(f"{TEXT_MARGIN}{'':{CALLER_WIDTH}}{line}")
     status = "" if call.status is None else f"{call.status} "
     for number, line in enumerate(answered):
         lead = "" if number else f"{ANSWER}{status}"
-        say(f"{MARGIN}{'':{CALLER_WIDTH}}{lead:{len(ANSWER)}}{line}")
+        print_line(f"{TEXT_MARGIN}{'':{CALLER_WIDTH}}{lead:{len(ANSWER)}}{line}")
 
 
 # What is sent
@@ -114,14 +116,14 @@ def of_merchant_offer(document: dict[str, Any] | None) -> list[str]:
 
 
 def of_records(records: Sequence[dict[str, Any]]) -> list[str]:
-    return columns([(r["offerStatus"], r["offerId"], _json(r["offerName"])) for r in records])
+    return in_columns([(r["offerStatus"], r["offerId"], _json(r["offerName"])) for r in records])
 
 
 def of_report(document: dict[str, Any]) -> list[str]:
     """Long ids and times in short."""
     shown = {"offerUid": short, "transactedAt": to_the_second}
     told = [f"{name} {shown.get(name, str)(value)}" for name, value in document.items()]
-    return wrap(", ".join(told), WIDTH - len(MARGIN) - CALLER_WIDTH)
+    return wrap(", ".join(told), WIDTH - len(TEXT_MARGIN) - CALLER_WIDTH)
 
 
 # What is answered
@@ -129,7 +131,7 @@ def of_report(document: dict[str, Any]) -> list[str]:
 
 def of_file(report: dict[str, Any]) -> list[str]:
     rows = [(record["outcome"], record["externalId"], "; ".join(record["messages"])) for record in report["records"]]
-    return [f"run {short(report['runId'])}, {report['state']}", *columns(rows)]
+    return [f"run {short(report['runId'])}, {report['state']}", *in_columns(rows)]
 
 
 def of_trace(trace: dict[str, Any]) -> str:
@@ -159,7 +161,7 @@ def of_windows(windows: Sequence[dict[str, Any]]) -> list[str]:
         rows.append(
             (w["customerId"], str(w["offerVersion"]), to_the_second(w["redeemableUntil"]), w["state"], redeemed)
         )
-    return [_how_many(windows, "window"), *columns(rows)]
+    return [_how_many(windows, "window"), *in_columns(rows)]
 
 
 def of_batch(reply: dict[str, Any], *notes: str) -> list[str]:
@@ -169,7 +171,7 @@ def of_batch(reply: dict[str, Any], *notes: str) -> list[str]:
     for outcome, name in LISTS.items():
         for item in data[name]:
             ids.setdefault((outcome, "; ".join(item["messages"])), []).append(item["externalId"])
-    return [head, *columns([(outcome, ", ".join(named), message) for (outcome, message), named in ids.items()])]
+    return [head, *in_columns([(outcome, ", ".join(named), message) for (outcome, message), named in ids.items()])]
 
 
 def of_run(run: dict[str, Any]) -> str:
@@ -184,7 +186,7 @@ def of_items(items: Iterable[dict[str, Any]]) -> list[str]:
 
 def of_offers(offers: Sequence[dict[str, Any]]) -> list[str]:
     rows = [(o["externalId"], o["status"], f"version {o['version']}", _headline(o)) for o in offers]
-    return [_how_many(offers, "offer"), *columns(rows)]
+    return [_how_many(offers, "offer"), *in_columns(rows)]
 
 
 def of_inventory(offers: Sequence[dict[str, Any]]) -> list[str]:
@@ -193,7 +195,7 @@ def of_inventory(offers: Sequence[dict[str, Any]]) -> list[str]:
         (short(o["offerUid"]), o["partner"], o["externalId"], o["status"], str(o["version"]), _headline(o))
         for o in offers
     ]
-    return [_how_many(offers, "offer"), *columns([titles, *rows])]
+    return [_how_many(offers, "offer"), *in_columns([titles, *rows])]
 
 
 def _headline(offer: dict[str, Any]) -> str:
@@ -209,7 +211,7 @@ def of_history(events: Sequence[dict[str, Any]]) -> list[str]:
         head = (when, event["type"], event["actor"], short(event["runId"]))
         for number, change in enumerate(_changes(event)):
             rows.append((*(head if number == 0 else ("",) * len(head)), change))
-    return [_how_many(events, "event"), *columns(rows)]
+    return [_how_many(events, "event"), *in_columns(rows)]
 
 
 def _changes(event: dict[str, Any]) -> Iterator[str]:
@@ -232,7 +234,7 @@ def _how_many(things: Sequence[object], name: str) -> str:
     return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
 
 
-def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+def in_columns(rows: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 

@@ -6,22 +6,22 @@ from typing import Any
 from fastapi import APIRouter, Response
 from msgspec import Struct
 
-from api.audit.diff_routes import Asking, is_turned
-from api.console.page_context import Auditing, Visit
+from api.audit.diff_routes import DiffRequest, is_reversed
+from api.console.page_context import AuditPage, PageContext
 from api.console.rendering import COMPARE, render
 from api.console.routing import ConsoleRoute
-from api.console.time_travel import input_value, read_moment
-from api.http import pagination as cursors
-from api.http.as_of import Asked, head_of_state
+from api.console.time_travel import input_value, parse_time_field
+from api.http import pagination
+from api.http.as_of import AsOf, resolve_head
 from api.http.problems import validation_error
-from api.validation.field_errors import Complaint
-from domain.store.commit import Head
+from api.validation.field_errors import InvalidField
+from domain.store.commit import LedgerHead
 from domain.store.cursor import Cursor
 from domain.values import EPOCH
-from projections.audit import diff as net_changes
-from projections.audit.diff import Between, Cause, NetChange
+from projections.audit import diff
+from projections.audit.diff import CauseView, NetChangeView, PositionRange
 
-PAGE = 50
+CHANGES_PER_PAGE = 50
 MOST_COUNTED = 200_000
 """Events between two moments: of more, it would take longer to count what they have changed than anybody waits for a page."""
 AT_FIRST = timedelta(days=1)
@@ -33,8 +33,8 @@ router = APIRouter(include_in_schema=False, route_class=ConsoleRoute)
 class Group(Struct, frozen=True):
     """What one cause has brought about; `cause`: the first event of it."""
 
-    cause: Cause
-    items: list[NetChange]
+    cause: CauseView
+    items: list[NetChangeView]
 
     @property
     def counts(self) -> dict[str, int]:
@@ -54,16 +54,16 @@ class Compared(Struct, frozen=True):
     next_after: int | None
 
 
-def compared(tx: Cursor, between: Between, partner: str | None, after: int, limit: int) -> Compared:
+def compared(tx: Cursor, between: PositionRange, partner: str | None, after: int, limit: int) -> Compared:
     """The page after a position; counted on the first one."""
     counts = None
     if after == between.since and between.until - between.since <= MOST_COUNTED:
-        counts = {str(kind): count for kind, count in net_changes.count(tx, between, partner).items()}
-    page = net_changes.page(tx, between, partner, after, limit)
+        counts = {str(kind): count for kind, count in diff.count(tx, between, partner).items()}
+    page = diff.page(tx, between, partner, after, limit)
     return Compared(counts, by_cause(page.items), page.next_after)
 
 
-def by_cause(items: list[NetChange]) -> list[Group]:
+def by_cause(items: list[NetChangeView]) -> list[Group]:
     """What was done by one run, or request, or somebody otherwise, stands together; each by what was done to it last."""
     groups: dict[Any, Group] = {}
     for item in items:
@@ -75,23 +75,23 @@ def by_cause(items: list[NetChange]) -> list[Group]:
 
 
 @router.get(COMPARE)
-def compare(visit: Auditing) -> Response:
-    earlier, later, partner = _earlier(visit), _later(visit), visit.id("partner") or visit.partner
-    with visit.service.ledger.reading() as tx:
-        first, last = head_of_state(tx, earlier), head_of_state(tx, later)
-        if is_turned(Asking(earlier, later, partner)) or last.position < first.position:
-            raise validation_error([Complaint(("query", "to"), "must not be before from")])
-        between = Between(first.position, last.position)
+def compare(context: AuditPage) -> Response:
+    earlier, later, partner = _earlier(context), _later(context), context.id("partner") or context.partner
+    with context.service.ledger.read() as tx:
+        first, last = resolve_head(tx, earlier), resolve_head(tx, later)
+        if is_reversed(DiffRequest(earlier, later, partner)) or last.position < first.position:
+            raise validation_error([InvalidField(("query", "to"), "must not be before from")])
+        between = PositionRange(first.position, last.position)
         question = ("compare", between, partner)
         found = Compared({}, [], None)
-        if visit.sees(partner):
-            after = max(between.since, cursors.decode(question, visit.given("cursor")))
-            found = compared(tx, between, partner, after, PAGE)
+        if context.sees(partner):
+            after = max(between.since, pagination.decode_cursor(question, context.given("cursor")))
+            found = compared(tx, between, partner, after, CHANGES_PER_PAGE)
     # All pages are of the same two moments.
     pinned = {"from": "", "to": "", "fromPosition": first.position, "toPosition": last.position}
-    cursor = cursors.encode(question, found.next_after)
+    cursor = pagination.encode_cursor(question, found.next_after)
     return render(
-        visit,
+        context,
         "compare.html",
         "Compare two moments",
         earlier=_shown(earlier, first),
@@ -99,27 +99,27 @@ def compare(visit: Auditing) -> Response:
         partner=partner,
         found=found,
         most_counted=MOST_COUNTED,
-        following=cursor and visit.here(**pinned, cursor=cursor),
+        following=cursor and context.here(**pinned, cursor=cursor),
     )
 
 
-def _earlier(visit: Visit) -> Asked:
-    found = _asked(visit, "from", "fromPosition")
-    return found or Asked(as_of=max(EPOCH, visit.moment.at - AT_FIRST))
+def _earlier(context: PageContext) -> AsOf:
+    found = _asked(context, "from", "fromPosition")
+    return found or AsOf(time=max(EPOCH, context.state.evaluated_at - AT_FIRST))
 
 
-def _later(visit: Visit) -> Asked:
-    return _asked(visit, "to", "toPosition") or visit.moment.asked
+def _later(context: PageContext) -> AsOf:
+    return _asked(context, "to", "toPosition") or context.state.as_of
 
 
-def _asked(visit: Visit, time: str, position: str) -> Asked | None:
+def _asked(context: PageContext, time: str, position: str) -> AsOf | None:
     """A time takes the place of a position: in the form, that of the page before is kept until one is chosen. Raises Problem 422."""
-    told, place = visit.given(time), visit.number(position)
+    told, place = context.given(time), context.number(position)
     if told is None and place is None:
         return None
-    return Asked(as_of=read_moment(told, time)) if told else Asked(position=place)
+    return AsOf(time=parse_time_field(told, time)) if told else AsOf(position=place)
 
 
-def _shown(asked: Asked, head: Head) -> dict[str, Any]:
-    chosen = input_value(asked.as_of) if asked.as_of else ""
-    return {"position": head.position, "recorded_at": head.recorded_at, "asked": asked, "chosen": chosen}
+def _shown(asked: AsOf, head: LedgerHead) -> dict[str, Any]:
+    chosen = input_value(asked.time) if asked.time else ""
+    return {"position": head.position, "recorded_at": head.recorded_at, "as_of": asked, "chosen": chosen}

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from api.intake.merchant_schemas import ASSETS
 
-KINDS = {
+IMAGE_SIGNATURES = {
     b"\x89PNG\r\n\x1a\n": "image/png",
     b"\xff\xd8\xff": "image/jpeg",
     b"GIF87a": "image/gif",
@@ -61,7 +61,7 @@ def kind_of(data: bytes) -> str | None:
     """By how it begins."""
     if (data[:4], data[8:12]) == WEBP:
         return "image/webp"
-    return next((kind for sign, kind in KINDS.items() if data.startswith(sign)), None)
+    return next((kind for sign, kind in IMAGE_SIGNATURES.items() if data.startswith(sign)), None)
 
 
 def _large(content: Any, name: str) -> Mapping[str, Any]:

@@ -6,22 +6,22 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from api.console.charts import Axis, BarsChart, bars_chart
-from api.console.page_context import Visit
-from api.http import pagination as cursors
+from api.console.page_context import PageContext
+from api.http import pagination
 from api.redemption.window_routes import as_seen
 from domain.redemption.activation import WindowState
 from domain.store.cursor import Cursor
 from domain.values import Status
 from projections.offers.inventory import OfferView
-from projections.redemption import windows_as_of as windows_at
-from projections.redemption.windows_as_of import START, Sight, WindowFilter, WindowPlace, WindowView
+from projections.redemption import windows_as_of
+from projections.redemption.windows_as_of import FIRST_WINDOW, Viewpoint, WindowFilter, WindowPlace, WindowView
 
 SHOWN = 50
 PARAM = "windows"
 """The parameter that leads to the following page."""
 
 
-class _Place(NamedTuple):
+class _WindowsCursor(NamedTuple):
     """Where a page ended, and whether it was among those that have ended."""
 
     ended: int
@@ -46,32 +46,34 @@ class WindowsChart(Struct, frozen=True):
     taken_down_at: str | None
 
 
-def windows_of(tx: Cursor, visit: Visit, offer: OfferView) -> Windows:
+def windows_of(tx: Cursor, context: PageContext, offer: OfferView) -> Windows:
     """Raises InvalidCursor."""
-    question = (PARAM, offer.offer_uid, visit.moment.asked)
-    after = cursors.decode_as(_Place, question, visit.given(PARAM)) or _Place(0, *START)
-    sight = Sight(visit.moment.at, visit.moment.recorded_at or visit.moment.at)
+    question = (PARAM, offer.offer_uid, context.state.as_of)
+    after = pagination.decode_cursor_as(_WindowsCursor, question, context.given(PARAM)) or _WindowsCursor(
+        0, *FIRST_WINDOW
+    )
+    sight = Viewpoint(context.state.evaluated_at, context.state.recorded_at or context.state.evaluated_at)
     running = WindowState.OPEN if offer.status == Status.ACTIVE else WindowState.WINDING_DOWN
     found: list[WindowView] = []
-    place: _Place | None = None
+    place: _WindowsCursor | None = None
     for ended, state in enumerate((running, WindowState.EXPIRED)):
         if ended < after.ended or place:
             continue
-        start = WindowPlace(*after[1:]) if ended == after.ended else START
+        start = WindowPlace(*after[1:]) if ended == after.ended else FIRST_WINDOW
         wanted = WindowFilter(offer_uid=offer.offer_uid, state=state)
-        page = windows_at.page(tx, wanted, sight, start, SHOWN - len(found))
+        page = windows_as_of.page(tx, wanted, sight, start, SHOWN - len(found))
         found += page.items
         if page.next_after:
-            place = _Place(ended, *page.next_after)
+            place = _WindowsCursor(ended, *page.next_after)
         elif len(found) == SHOWN and not ended:
-            place = _Place(1, *START)
-    following = visit.here(**{PARAM: cursors.encode(question, place)}) if place else None
-    if visit.partner is not None:
-        found = [as_seen(visit.service, visit.partner, window) for window in found]
+            place = _WindowsCursor(1, *FIRST_WINDOW)
+    following = context.here(**{PARAM: pagination.encode_cursor(question, place)}) if place else None
+    if context.partner is not None:
+        found = [as_seen(context.service, context.partner, window) for window in found]
     return Windows(found, following)
 
 
-def chart_of(visit: Visit, offer: OfferView, windows: list[WindowView]) -> WindowsChart | None:
+def chart_of(context: PageContext, offer: OfferView, windows: list[WindowView]) -> WindowsChart | None:
     """The windows as bars, with the take-down and the moment."""
     if not windows:
         return None
@@ -81,10 +83,14 @@ def chart_of(visit: Visit, offer: OfferView, windows: list[WindowView]) -> Windo
     ]
     taken_down_at = offer.deleted_at or offer.paused_at
     taken_down = [_time(taken_down_at)] if taken_down_at else []
-    moments = [visit.moment.at, *taken_down, *(moment for _, first, last, _ in spans for moment in (first, last))]
+    moments = [
+        context.state.evaluated_at,
+        *taken_down,
+        *(moment for _, first, last, _ in spans for moment in (first, last)),
+    ]
     axis = Axis(min(moments) - timedelta(days=1), max(moments) + timedelta(days=1))
     down = axis.x(taken_down[0]) if taken_down else None
-    return WindowsChart(bars_chart(axis, spans), axis.x(visit.moment.at), down, taken_down_at)
+    return WindowsChart(bars_chart(axis, spans), axis.x(context.state.evaluated_at), down, taken_down_at)
 
 
 def _time(text: str) -> datetime:

@@ -9,17 +9,17 @@ from fastapi.responses import RedirectResponse
 
 from api.access.console_sessions import CONSOLE
 from api.console.charts import CountsChart, counts_chart
-from api.console.page_context import Visit, Visitor
+from api.console.page_context import AnyPage, PageContext
 from api.console.rendering import OFFERS, render
 from api.console.routing import ConsoleRoute
-from api.console.time_travel import evenly, link
+from api.console.time_travel import evenly_spaced_times, link
 from api.offers.queries import offer_page
-from domain.store.commit import Head, head_at_position
+from domain.store.commit import LedgerHead, head_at_position
 from domain.values import Channel, Status
 from projections.offers import status_counts
 from projections.offers.inventory import OfferFilter
 
-PAGE = 50
+OFFERS_PER_PAGE = 50
 CHART_POINTS = 40
 STATUSES = tuple(str(status) for status in status_counts.COUNTED)
 CHANNELS = tuple(map(str, Channel))
@@ -34,16 +34,18 @@ def begin(request: Request) -> Response:
 
 
 @router.get(OFFERS)
-def list_offers(visit: Visitor) -> Response:
-    wanted = _wanted(visit)
-    visible = visit.sees(wanted.partner)
-    body = offer_page(visit.service.ledger, wanted, visit.moment.asked, visit.given("cursor"), PAGE, visible=visible)
+def show_offers(context: AnyPage) -> Response:
+    wanted = _wanted(context)
+    visible = context.sees(wanted.partner)
+    body = offer_page(
+        context.service.ledger, wanted, context.state.as_of, context.given("cursor"), OFFERS_PER_PAGE, visible=visible
+    )
     told: dict[str, Any] = {"counts": None, "chart": None}
-    if visit.may_audit and visible:
-        told |= _counts(visit, wanted)
-    following = body["nextCursor"] and visit.here(cursor=body["nextCursor"])
+    if context.may_audit and visible:
+        told |= _counts(context, wanted)
+    following = body["nextCursor"] and context.here(cursor=body["nextCursor"])
     return render(
-        visit,
+        context,
         "inventory.html",
         "Offers",
         items=body["items"],
@@ -51,35 +53,37 @@ def list_offers(visit: Visitor) -> Response:
         wanted=wanted,
         statuses=STATUSES,
         channels=CHANNELS,
-        is_filtered=wanted != OfferFilter(partner=visit.partner),
+        is_filtered=wanted != OfferFilter(partner=context.partner),
         **told,
     )
 
 
-def _wanted(visit: Visit) -> OfferFilter:
+def _wanted(context: PageContext) -> OfferFilter:
     """Raises Problem 422."""
-    status, channel = visit.choice("status", STATUSES), visit.choice("channel", CHANNELS)
-    redeemable = visit.choice("redeemable", ("true", "false"))
+    status, channel = context.choice("status", STATUSES), context.choice("channel", CHANNELS)
+    redeemable = context.choice("redeemable", ("true", "false"))
     return OfferFilter(
-        partner=visit.id("partner") or visit.partner,
+        partner=context.id("partner") or context.partner,
         channel=Channel(channel) if channel else None,
-        merchant_id=visit.id("merchantId"),
-        external_id=visit.id("externalId"),
+        merchant_id=context.id("merchantId"),
+        external_id=context.id("externalId"),
         status=Status(status) if status else None,
-        q=visit.id("q"),
+        q=context.id("q"),
         redeemable=None if redeemable is None else redeemable == "true",
     )
 
 
-def _counts(visit: Visit, wanted: OfferFilter) -> dict[str, Any]:
+def _counts(context: PageContext, wanted: OfferFilter) -> dict[str, Any]:
     """By status at the moment, and on the first page at many before it."""
-    moment = visit.moment
-    with visit.service.ledger.reading() as tx:
-        now = _told(status_counts.counts(tx, wanted.partner, wanted.channel, Head(moment.position, moment.recorded_at)))
+    moment = context.state
+    with context.service.ledger.read() as tx:
+        now = _told(
+            status_counts.counts(tx, wanted.partner, wanted.channel, LedgerHead(moment.position, moment.recorded_at))
+        )
         chart: CountsChart | None = None
         first = head_at_position(tx, 1).recorded_at
-        if moment.position and first and not visit.given("cursor"):
-            moments = list[datetime](evenly(first, max(first, moment.at), CHART_POINTS))
+        if moment.position and first and not context.given("cursor"):
+            moments = list[datetime](evenly_spaced_times(first, max(first, moment.evaluated_at), CHART_POINTS))
             before = status_counts.counts_over(tx, wanted.partner, wanted.channel, moments[:-1])
             chart = counts_chart(moments, [*map(_told, before), now])
     return {"counts": now, "chart": chart}

@@ -7,10 +7,10 @@ from uuid import UUID
 import msgspec
 from fastapi import APIRouter, Response
 
-from api.console.page_context import Deciding, Visit
+from api.console.page_context import PageContext, VerdictPage
 from api.console.rendering import DESK, render, title_of
 from api.console.routing import ConsoleRoute
-from api.console.time_travel import input_value, read_moment
+from api.console.time_travel import input_value, parse_time_field
 from api.http.query_params import uid
 from api.offers.queries import find_offer, offer_page
 from api.redemption.verdict_routes import verdict_document
@@ -24,15 +24,15 @@ router = APIRouter(include_in_schema=False, route_class=ConsoleRoute)
 
 
 @router.get(DESK)
-def show_desk(visit: Deciding) -> Response:
-    customer, offer, time = visit.id("customerId"), visit.id("offerUid"), visit.given("transactedAt")
-    transacted_at = read_moment(time, "transactedAt") if time else visit.moment.at
-    found = _offers(visit, offer) if offer else []
+def show_desk(context: VerdictPage) -> Response:
+    customer, offer, time = context.id("customerId"), context.id("offerUid"), context.given("transactedAt")
+    transacted_at = parse_time_field(time, "transactedAt") if time else context.state.evaluated_at
+    found = _offers(context, offer) if offer else []
     verdict = None
     if customer and len(found) == 1:
-        verdict = _verdict(visit, customer, found[0].offer_uid, transacted_at)
+        verdict = _verdict(context, customer, found[0].offer_uid, transacted_at)
     return render(
-        visit,
+        context,
         "desk.html",
         "Redemption desk",
         customer=customer,
@@ -44,23 +44,23 @@ def show_desk(visit: Deciding) -> Response:
     )
 
 
-def _offers(visit: Visit, named: str) -> list[OfferView]:
+def _offers(context: PageContext, named: str) -> list[OfferView]:
     """The offer of this UID, or those of this id of a partner's, as they were at the moment."""
-    ledger, asked, offer_uid = visit.service.ledger, visit.moment.asked, uid(named)
+    ledger, asked, offer_uid = context.service.ledger, context.state.as_of, uid(named)
     if offer_uid is None:
         found: list[OfferView] = offer_page(ledger, OfferFilter(external_id=named), asked, None, OFFERS_SHOWN)["items"]
         return found
-    with ledger.reading() as tx:
+    with ledger.read() as tx:
         known = find_offer(ledger, tx, offer_uid, asked)
     return [known] if known else []
 
 
-def _verdict(visit: Visit, customer: str, offer_uid: UUID, transacted_at: datetime) -> dict[str, Any] | None:
+def _verdict(context: PageContext, customer: str, offer_uid: UUID, transacted_at: datetime) -> dict[str, Any] | None:
     """As known at the moment; None if the offer was not known then."""
-    moment = visit.moment
-    as_of = (moment.recorded_at or moment.at) if moment.is_past else None
+    moment = context.state
+    as_of = (moment.recorded_at or moment.evaluated_at) if moment.is_past else None
     try:
-        told = verdict_document(visit.service.ledger, customer, offer_uid, transacted_at, as_of)
+        told = verdict_document(context.service.ledger, customer, offer_uid, transacted_at, as_of)
     except UnknownOffer:
         return None
     content = msgspec.json.decode(told["content"]) if told["content"] else None

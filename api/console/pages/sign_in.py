@@ -7,22 +7,22 @@ from fastapi.responses import RedirectResponse
 
 from api.access.console_sessions import CONSOLE, forget
 from api.console.page_context import Fields, require_own_form, signed_in
-from api.console.rendering import OFFERS, SIGN_IN, SIGN_OUT, page
+from api.console.rendering import OFFERS, SIGN_IN, SIGN_OUT, render_page
 from api.console.routing import ConsoleRoute, keep
-from api.dependencies.authentication import Here, digest_secret, find_caller
+from api.dependencies.authentication import ServiceDep, digest_secret, find_caller
 from projections.access.tokens import Caller
 
 router = APIRouter(include_in_schema=False, route_class=ConsoleRoute)
 
 
 @router.get(SIGN_IN)
-def show_sign_in(request: Request, service: Here) -> Response:
+def show_sign_in(request: Request, service: ServiceDep) -> Response:
     found = signed_in(request, service)
     return _page(request.query_params.get("next", ""), found[1] if found else None)
 
 
 @router.post(SIGN_IN)
-def sign_in(request: Request, service: Here, fields: Fields) -> Response:
+def sign_in(request: Request, service: ServiceDep, fields: Fields) -> Response:
     """Nothing is changed by it, and whoever sends it has the token: it needs no form token."""
     caller = find_caller(service, digest := digest_secret(fields.get("token", "").strip()))
     if caller is None:
@@ -33,7 +33,7 @@ def sign_in(request: Request, service: Here, fields: Fields) -> Response:
 
 
 @router.post(SIGN_OUT)
-def sign_out(request: Request, service: Here, fields: Fields) -> Response:
+def sign_out(request: Request, service: ServiceDep, fields: Fields) -> Response:
     sessions = service.sessions
     if session := sessions.find(request, service.clock()):
         require_own_form(sessions, session, fields)
@@ -45,7 +45,9 @@ def sign_out(request: Request, service: Here, fields: Fields) -> Response:
 def _page(following: str, caller: Caller | None = None, status: HTTPStatus = HTTPStatus.OK) -> Response:
     """`caller`: who is signed in already, and is not to become somebody else by following a link."""
     refused = status is not HTTPStatus.OK
-    return page("sign_in.html", "Sign in", status, following=_following(following), caller=caller, refused=refused)
+    return render_page(
+        "sign_in.html", "Sign in", status, following=_following(following), caller=caller, refused=refused
+    )
 
 
 def _following(path: str) -> str:

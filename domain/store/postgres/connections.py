@@ -14,27 +14,27 @@ from psycopg import sql
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from domain.store.cursor import Cursor, MissingTable
-from domain.store.database import News, Place
-from domain.store.errors import LockTimeout, OutcomeUnknown, Undone, library_error
+from domain.store.database import CommitNotifications, DatabaseLocation
+from domain.store.errors import LockTimeout, OutcomeUnknown, TransactionRolledBack, library_error
 from domain.store.postgres.cursor import PostgresCursor
-from domain.store.postgres.dialect import LEDGER_VIEW, PostgresDialect, TextDumper
+from domain.store.postgres.dialect import POSTGRES_LEDGER_VIEW, PostgresDialect, TextDumper
 from domain.store.postgres.locks import BEGIN_READING, Locks
-from domain.store.postgres.notifications import PostgresNews
-from domain.store.schema import NEWEST_POSITION, TABLES_BESIDE, VERSIONS, require_versions
+from domain.store.postgres.notifications import PostgresNotifications
+from domain.store.schema import NEWEST_POSITION, UNLOGGED_TABLES, VERSIONS, require_versions
 from domain.values import Scope
 
 POOL_TIMEOUT_SECONDS = 10.0
 RECONNECT_SECONDS = 1.0
 IDLE_TIMEOUT_SECONDS = 30.0
 """A process that stands still in the midst of a transaction holds others up for no longer."""
-LOCK_TIMEOUT_SECONDS = 60.0
+POSTGRES_LOCK_TIMEOUT_SECONDS = 60.0
 """So long who reads or writes waits for others at most."""
-BESIDE = 2
+HEARTBEAT_CONNECTIONS = 2
 COMMIT, ROLLBACK = "COMMIT", "ROLLBACK"
-WAYS_NOT_TAKEN = ("enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "jit")
+DISABLED_PLANS = ("enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "jit")
 """Statements ask for some rows through indexes, in their order. Where nothing is known of a table yet, or what was known is old,
 PostgreSQL takes the whole table to be the shorter way, and keeps to that in prepared statements."""
-FORMS = ("SET client_encoding TO 'UTF8'", "SET DateStyle TO 'ISO'", "SET standard_conforming_strings TO on")
+VALUE_FORMATS = ("SET client_encoding TO 'UTF8'", "SET DateStyle TO 'ISO'", "SET standard_conforming_strings TO on")
 """In which values come and go, whatever the role or the database has been given."""
 
 
@@ -45,7 +45,7 @@ class PostgresConnections:
     """Any number of readers, and writers that give their commits places one after the other, of all processes: who does so
     holds the ledger's lock until it has ended. So positions have no gaps, and follow each other as transactions are seen."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: DatabaseLocation) -> None:
         url, schema, connections = place
         writers = connections // 3
         self._locks = Locks(schema)
@@ -63,56 +63,56 @@ class PostgresConnections:
                 open=True,
                 reconnect_timeout=RECONNECT_SECONDS,
             )
-            for size in (connections - writers - BESIDE, writers, BESIDE)
+            for size in (connections - writers - HEARTBEAT_CONNECTIONS, writers, HEARTBEAT_CONNECTIONS)
         )
 
-    def making(self, tables: Sequence[str]) -> Sequence[str]:
-        beside = [table.replace("CREATE TABLE", "CREATE UNLOGGED TABLE") for table in TABLES_BESIDE]
+    def create_statements(self, tables: Sequence[str]) -> Sequence[str]:
+        beside = [table.replace("CREATE TABLE", "CREATE UNLOGGED TABLE") for table in UNLOGGED_TABLES]
         first = (f'CREATE SCHEMA IF NOT EXISTS "{self._schema}"', "CREATE SEQUENCE commit_ids")
-        return [*first, *tables, *beside, LEDGER_VIEW]
+        return [*first, *tables, *beside, POSTGRES_LEDGER_VIEW]
 
-    def writing(self, after: Scope | None = None) -> AbstractContextManager[Cursor]:
+    def write(self, after: Scope | None = None) -> AbstractContextManager[Cursor]:
         begin = self._locks.begin_writing_after(after) if after else self._locks.begin_writing
         return self._transaction(self._writing, begin, COMMIT)
 
-    def storing(self, scope: Scope | None = None) -> AbstractContextManager[Cursor]:
+    def bulk_write(self, scope: Scope | None = None) -> AbstractContextManager[Cursor]:
         return self._transaction(self._writing, self._locks.begin_storing(scope), COMMIT)
 
-    def alone(self) -> AbstractContextManager[Cursor]:
+    def exclusive_write(self) -> AbstractContextManager[Cursor]:
         return self._transaction(self._writing, self._locks.begin_alone, COMMIT)
 
-    def reading(self) -> AbstractContextManager[Cursor]:
+    def read(self) -> AbstractContextManager[Cursor]:
         """A transaction that sees one snapshot and keeps nothing."""
         return self._transaction(self._reading, BEGIN_READING, ROLLBACK)
 
     @contextmanager
-    def looking(self) -> Iterator[Cursor]:
+    def read_any_schema(self) -> Iterator[Cursor]:
         begin = "BEGIN ISOLATION LEVEL REPEATABLE READ"
         with self._transaction(self._reading, begin, ROLLBACK, whatever_schema=True) as tx:
             _require_place(tx, self._schema)
             yield tx
 
-    def remaking(self) -> AbstractContextManager[Cursor]:
+    def schema_change(self) -> AbstractContextManager[Cursor]:
         return self._transaction(self._writing, self._locks.begin_remaking, COMMIT, whatever_schema=True)
 
-    def beside(self) -> AbstractContextManager[Cursor]:
+    def heartbeat_write(self) -> AbstractContextManager[Cursor]:
         return self._transaction(self._beside, "BEGIN", COMMIT, whatever_schema=True)
 
-    def dispossess(self, scope: Scope) -> int:
-        with self.beside() as tx:
-            return self._locks.dispossess(tx, scope)
+    def terminate_scope_writer(self, scope: Scope) -> int:
+        with self.heartbeat_write() as tx:
+            return self._locks.terminate_scope_writer(tx, scope)
 
-    def end_stalled(self) -> int:
-        with self.beside() as tx:
-            return self._locks.end_stalled(tx)
+    def terminate_stalled_writers(self) -> int:
+        with self.heartbeat_write() as tx:
+            return self._locks.terminate_stalled_writers(tx)
 
     def newest_position(self) -> int:
         """In one way there and back: after each write it is told."""
         with library_errors(), self._begun(self._reading, NEWEST_POSITION) as answered:
             return int(answered.fetchall()[0][0])
 
-    def news(self) -> News:
-        return PostgresNews(self._url, self._schema)
+    def notifications(self) -> CommitNotifications:
+        return PostgresNotifications(self._url, self._schema)
 
     def close(self) -> None:
         self._reading.close()
@@ -134,7 +134,7 @@ class PostgresConnections:
                 yield cursor
             except BaseException as error:
                 if not cursor.roll_back() and isinstance(error, psycopg.Error):
-                    raise Undone(str(error)) from error
+                    raise TransactionRolledBack(str(error)) from error
                 raise
             _end(cursor, end)
 
@@ -170,10 +170,10 @@ def prepare(connection: psycopg.Connection[Any], schema: str) -> None:
         ).format(
             sql.Identifier(schema),
             sql.Literal(int(IDLE_TIMEOUT_SECONDS * 1000)),
-            sql.Literal(int(LOCK_TIMEOUT_SECONDS * 1000)),
+            sql.Literal(int(POSTGRES_LOCK_TIMEOUT_SECONDS * 1000)),
         )
     )
-    connection.execute("; ".join([*(f"SET {way} TO off" for way in WAYS_NOT_TAKEN), *FORMS]))
+    connection.execute("; ".join([*(f"SET {way} TO off" for way in DISABLED_PLANS), *VALUE_FORMATS]))
 
 
 def _require_place(tx: Cursor, schema: str) -> None:
@@ -242,6 +242,6 @@ def library_errors() -> Iterator[None]:
     except psycopg.errors.LockNotAvailable as error:
         raise LockTimeout(str(error)) from error
     except _UNDONE as error:
-        raise Undone(str(error)) from error
+        raise TransactionRolledBack(str(error)) from error
     except psycopg.Error as error:
         raise library_error(psycopg, error, _message(error)) from error

@@ -16,7 +16,15 @@ from psycopg.abc import PQGen
 from psycopg.generators import send
 from psycopg.pq import ExecStatus
 
-from domain.store.postgres.dialect import PLAIN_INSERT, PostgresDialect, as_set, has_rows, numbered, rows_of, translated
+from domain.store.postgres.dialect import (
+    PLAIN_INSERT,
+    PostgresDialect,
+    as_bulk_statement,
+    has_rows,
+    number_parameters,
+    rows_of,
+    translate_sql,
+)
 
 ANSWERED_BY_NOTHING = re.compile(
     r"\s*(?:(?:INSERT|UPDATE|DELETE)\b(?!.*\bRETURNING\b)|SELECT pg_(?:advisory_xact_lock|notify)\()", re.DOTALL
@@ -47,17 +55,17 @@ class PostgresCursor:
 
     def execute(self, statement: str, parameters: Sequence[Any] = (), /) -> Self:
         if ANSWERED_BY_NOTHING.match(statement):
-            self._tell(translated(statement), [parameters])
+            self._tell(translate_sql(statement), [parameters])
         else:
             if statement.startswith("ROLLBACK TO"):
                 self._givens.clear()
-            self._ask(translated(statement), parameters)
+            self._ask(translate_sql(statement), parameters)
         return self
 
     def executemany(self, statement: str, rows: Iterable[Sequence[Any]], /) -> Self:
         every = iter(rows)
         while some := list(islice(every, ROWS_PER_MESSAGE)):
-            self._tell(translated(statement), some)
+            self._tell(translate_sql(statement), some)
             if len(some) > FEW_ROWS:
                 self.send()
         return self
@@ -77,13 +85,13 @@ class PostgresCursor:
         else:
             table = self._given(statement)
             self._copy(table, self._types(statement), every)
-            self.execute(as_set(statement, table))
+            self.execute(as_bulk_statement(statement, table))
             self._tell(f"TRUNCATE {table}", [()])
         return self
 
     def each(self, statement: str, parameters: Sequence[Any] = (), /) -> Iterator[Any]:
         self.send()
-        stream = cast("Generator[Any]", self._cursor.stream(translated(statement), parameters))
+        stream = cast("Generator[Any]", self._cursor.stream(translate_sql(statement), parameters))
         self._streams.append(stream)
         return stream
 
@@ -106,7 +114,7 @@ class PostgresCursor:
     def send(self) -> None:
         """What has been told and not sent."""
         if self._told:
-            with in_one_way(self._connection):
+            with pipeline_round_trip(self._connection):
                 self._send_told()
 
     def fetchone(self) -> Any:
@@ -137,7 +145,7 @@ class PostgresCursor:
         """Those that PostgreSQL takes the parameters of a statement for."""
         if statement not in self._known_types:
             server = self._connection.pgconn
-            for told in (server.prepare(b"", numbered(statement).encode()), server.describe_prepared(b"")):
+            for told in (server.prepare(b"", number_parameters(statement).encode()), server.describe_prepared(b"")):
                 if told.status == ExecStatus.FATAL_ERROR:
                     raise psycopg.errors.error_from_result(told)
             self._known_types[statement] = [told.param_type(number) for number in range(told.nparams)]
@@ -152,7 +160,7 @@ class PostgresCursor:
         if not self._told:
             self._cursor.execute(statement, parameters)
             return
-        with in_one_way(self._connection):
+        with pipeline_round_trip(self._connection):
             self._send_told()
             self._cursor.execute(statement, parameters)
 
@@ -166,7 +174,7 @@ class PostgresCursor:
 
 
 @contextmanager
-def in_one_way(connection: psycopg.Connection[Any]) -> Iterator[None]:
+def pipeline_round_trip(connection: psycopg.Connection[Any]) -> Iterator[None]:
     """What is sent meanwhile goes together, and what comes back is taken at the end.
 
     psycopg sends a Flush behind the Sync, and who stands still after that is not ended by idle_in_transaction_session_timeout:

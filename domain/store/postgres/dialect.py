@@ -11,7 +11,7 @@ from psycopg.rows import RowMaker
 from psycopg.types.string import StrDumper
 
 from domain.store.cursor import Column, Cursor
-from domain.store.errors import InUse
+from domain.store.errors import TableInUse
 from domain.store.postgres.locks import Locks
 from domain.values import Scope
 
@@ -24,7 +24,7 @@ _NUMBERED_BY_ITSELF = re.compile(r"\b(\w+_seq|stream_id|image_id) INTEGER PRIMAR
 
 
 @lru_cache(1024)
-def translated(statement: str) -> str:
+def translate_sql(statement: str) -> str:
     """For PostgreSQL's ear. In which order it joins, it knows best itself."""
     text = _JOINED_IN_ORDER.sub(r"JOIN \1 \2", statement.replace("%", "%%").replace("?", "%s"))
     text = text.replace("AS BLOB)", "AS BYTEA)").replace("x''", "''::bytea").replace("instr(", "strpos(")
@@ -43,13 +43,13 @@ _GIVEN = (
 
 
 @lru_cache(256)
-def numbered(statement: str) -> str:
+def number_parameters(statement: str) -> str:
     """With parameters as PostgreSQL itself knows them: $1, $2."""
-    return translated(_with_parameters(statement, "$")).replace("%%", "%")
+    return translate_sql(_with_parameters(statement, "$")).replace("%%", "%")
 
 
 @lru_cache(256)
-def as_set(statement: str, given: str) -> str:
+def as_bulk_statement(statement: str, given: str) -> str:
     """What does for all rows of a table what the statement does for one. The table has them as columns p1, p2 …"""
     text = _with_parameters(statement, f"{given}.p")
     for form, how in _GIVEN:
@@ -64,7 +64,7 @@ def _with_parameters(statement: str, named: str) -> str:
     return first + "".join(f"{named}{number}{other}" for number, other in enumerate(others, start=1))
 
 
-class Row(tuple[Any, ...]):
+class NamedRow(tuple[Any, ...]):
     """Read by the names of columns, or by their places."""
 
     __slots__ = ()
@@ -78,15 +78,17 @@ class Row(tuple[Any, ...]):
 
 
 @cache
-def _kind_of_row(names: tuple[bytes, ...]) -> type[Row]:
+def _kind_of_row(names: tuple[bytes, ...]) -> type[NamedRow]:
     places = {name.decode(): place for place, name in reversed(list(enumerate(names)))}
-    return type("Row", (Row,), {"places": dict(sorted(places.items(), key=lambda one: one[1])), "__slots__": ()})
+    return type(
+        "NamedRow", (NamedRow,), {"places": dict(sorted(places.items(), key=lambda one: one[1])), "__slots__": ()}
+    )
 
 
 def rows_of(cursor: BaseCursor[Any, Any]) -> RowMaker[Any]:
     """By the names as they came: what psycopg tells of columns takes it as long as all the rest of a small question."""
     answer = cursor.pgresult
-    return _kind_of_row(tuple([answer.fname(n) or b"" for n in range(answer.nfields)])) if answer else Row
+    return _kind_of_row(tuple([answer.fname(n) or b"" for n in range(answer.nfields)])) if answer else NamedRow
 
 
 def has_rows(cursor: BaseCursor[Any, Any]) -> bool:
@@ -120,7 +122,7 @@ class PostgresDialect:
         self._locks = locks
         self.live = f'"{schema}".'
 
-    def among(self, values: Collection[Any]) -> tuple[str, Sequence[Any]]:
+    def in_list(self, values: Collection[Any]) -> tuple[str, Sequence[Any]]:
         """One parameter, however many values: to read a statement with thousands takes longer than to carry it out."""
         return "= ANY(?)", [[*values]]
 
@@ -163,21 +165,21 @@ class PostgresDialect:
             renamed = f"{name}{constraint.removeprefix(table)}"
             tx.execute(f'ALTER TABLE {name} RENAME CONSTRAINT "{constraint}" TO "{renamed}"')
 
-    def have_alone(self, tx: Cursor, tables: Sequence[str]) -> None:
+    def lock_tables(self, tx: Cursor, tables: Sequence[str]) -> None:
         tx.execute(f"SET LOCAL lock_timeout TO '{MOMENT_MILLISECONDS}ms'")
         try:
             tx.execute(f"LOCK TABLE {', '.join(tables)} IN ACCESS EXCLUSIVE MODE")
         except LockNotAvailable as error:
-            raise InUse(str(error)) from error
+            raise TableInUse(str(error)) from error
 
-    def take_stock(self, tx: Cursor, tables: Sequence[str]) -> None:
+    def analyze(self, tx: Cursor, tables: Sequence[str]) -> None:
         for table in tables:
             tx.execute(f"ANALYZE {table}")
 
-    def take_turn(self, tx: Cursor) -> None:
+    def acquire_ledger_lock(self, tx: Cursor) -> None:
         tx.execute(self._locks.take_ledger)
 
-    def tell_news(self, tx: Cursor) -> None:
+    def notify_commit(self, tx: Cursor) -> None:
         tx.execute("SELECT pg_notify(?, '')", (self.schema,))
 
     def busy(self, tx: Cursor, scopes: Collection[Scope]) -> set[Scope]:
@@ -188,7 +190,7 @@ class PostgresDialect:
         return [row["id"] for row in rows]
 
 
-LEDGER_VIEW = """
+POSTGRES_LEDGER_VIEW = """
     CREATE VIEW ledger AS
     SELECT c.first_position + e.ordinal AS position, to_timestamp(c.recorded_at / 1000000.0) AS recorded_at, e.topic AS type,
            CAST(encode(s.stream_uid, 'hex') AS uuid) AS stream, e.version, c.partner, c.actor, c.source, c.run_id, c.trace_id,

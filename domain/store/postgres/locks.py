@@ -66,11 +66,11 @@ class Locks:
         )
         return {by_key[row["key"]] for row in rows}
 
-    def dispossess(self, tx: Cursor, scope: Scope) -> int:
+    def terminate_scope_writer(self, tx: Cursor, scope: Scope) -> int:
         """Ends who holds a scope's lock for storing."""
         return _end(tx, "l.mode = 'ExclusiveLock'", self._of(scope))
 
-    def end_stalled(self, tx: Cursor) -> int:
+    def terminate_stalled_writers(self, tx: Cursor) -> int:
         """Ends who holds the ledger's lock and lets PostgreSQL wait."""
         stalled = f"a.wait_event = 'ClientRead' AND a.state_change < clock_timestamp() - interval '{STALLED_SECONDS}s'"
         return _end(tx, stalled, self._ledger)

@@ -8,17 +8,17 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from domain.store.database import LOOKS_EVERY_SECONDS
+from domain.store.database import POLL_INTERVAL_SECONDS
 
 LOOKS_WHILE_LISTENING_SECONDS = 1.0
 LISTENS_AGAIN_AFTER_SECONDS = 5.0
 CONNECT_SECONDS = 5
 MOMENT_SECONDS = 0.1
-PAUSE_SECONDS = 0.03
+RECONNECT_PAUSE_SECONDS = 0.03
 """What is told meanwhile is told at once."""
 
 
-class PostgresNews:
+class PostgresNotifications:
     """Of a ledger in one schema, by a connection of its own, which is in no transaction: so it keeps nothing back. Without one
     (it was lost, or a pooler keeps the news to itself), it is time to look as often as where nobody tells anything."""
 
@@ -33,9 +33,9 @@ class PostgresNews:
             if monotonic() >= self._listens_at:
                 self._listen()
             else:
-                sleep(LOOKS_EVERY_SECONDS)
+                sleep(POLL_INTERVAL_SECONDS)
             return True
-        sleep(PAUSE_SECONDS)
+        sleep(RECONNECT_PAUSE_SECONDS)
         deadline = monotonic() + LOOKS_WHILE_LISTENING_SECONDS
         while monotonic() < deadline and not is_over():
             if self._is_told(connection):

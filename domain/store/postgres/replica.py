@@ -11,14 +11,14 @@ from psycopg_pool import ConnectionPool
 
 from domain.store.commit import ledger_name
 from domain.store.cursor import Cursor
-from domain.store.database import Place
+from domain.store.database import DatabaseLocation
 from domain.store.postgres.connections import library_errors, prepare
 from domain.store.postgres.cursor import PostgresCursor
 from domain.store.postgres.dialect import PostgresDialect
 from domain.store.postgres.locks import BEGIN_READING, Locks
 from domain.store.schema import VERSIONS, SchemaMismatch, require_versions
 
-POOL_TIMEOUT_SECONDS = 1.0
+REPLICA_POOL_TIMEOUT_SECONDS = 1.0
 # One that has gone without a word is soon given up; the URL may say otherwise.
 PATIENCE: dict[str, Any] = {
     "connect_timeout": 2,
@@ -32,10 +32,10 @@ NOT_WRITTEN = {"target_session_attrs": "standby", "autocommit": True}
 NOT_WAITING = "SET lock_timeout TO '1s'; SET default_transaction_read_only TO on"
 
 
-class StandbyConnections:
+class ReplicaConnections:
     """Readers of a copy of the ledger that `name` tells; of nothing else that may be found in its place."""
 
-    def __init__(self, place: Place, name: Callable[[], str]) -> None:
+    def __init__(self, place: DatabaseLocation, name: Callable[[], str]) -> None:
         self._schema, self._name = place.schema, name
         self._dialect = PostgresDialect(place.schema, Locks(place.schema))
         self._options = PATIENCE | conninfo_to_dict(place.url) | NOT_WRITTEN
@@ -47,8 +47,8 @@ class StandbyConnections:
             check=_require_recovery,
             open=False,
             name="standby",
-            timeout=POOL_TIMEOUT_SECONDS,
-            reconnect_timeout=POOL_TIMEOUT_SECONDS,
+            timeout=REPLICA_POOL_TIMEOUT_SECONDS,
+            reconnect_timeout=REPLICA_POOL_TIMEOUT_SECONDS,
         )
 
     def open(self) -> None:
@@ -63,7 +63,7 @@ class StandbyConnections:
             self._prepare(connection)
 
     @contextmanager
-    def reading(self) -> Iterator[Cursor]:
+    def read(self) -> Iterator[Cursor]:
         """A transaction that sees one snapshot. PostgreSQL may end it, if it is long and the primary has done away with what it
         looks at."""
         with library_errors(), self._pool.connection() as connection:

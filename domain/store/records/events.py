@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from domain.store.cursor import Cursor
 
-SMALL_BYTES = 16 * 1024
+SMALL_STATE_BYTES = 16 * 1024
 """A page of so large states is nothing that a process could not hold."""
 
 
@@ -25,10 +25,12 @@ def find_event(tx: Cursor, stream_id: int, version: int) -> EventState:
 
 def small_state(events: str) -> str:
     """What tells the state of an event among others, if it is small: a part of SELECT."""
-    return f"CASE WHEN length({events}.state) <= {SMALL_BYTES} THEN CAST({events}.state AS BLOB) END"
+    return f"CASE WHEN length({events}.state) <= {SMALL_STATE_BYTES} THEN CAST({events}.state AS BLOB) END"
 
 
-def some_of(commits: str, after: int, until: int, limit: int, topics: Sequence[str] = ()) -> tuple[str, list[Any]]:
+def selected_members(
+    commits: str, after: int, until: int, limit: int, topics: Sequence[str] = ()
+) -> tuple[str, list[Any]]:
     """What events `e` of these commits must be to come after a position, until another one: a condition and its parameters. Of
     a commit with more events than `limit`, little more than so many are looked at: PostgreSQL puts all that it finds of a commit
     in their order before it tells the first one."""

@@ -21,7 +21,7 @@ class Heartbeats:
 
     def beat(self, run: Run, until: datetime, progress: Progress | None) -> None:
         """Its owner is there, will be until then, and is so far, if it knows."""
-        with self._database.beside() as tx:
+        with self._database.heartbeat_write() as tx:
             tx.execute(
                 "INSERT INTO heartbeats VALUES (?, ?, ?) ON CONFLICT (run_id) DO UPDATE"
                 " SET fence = excluded.fence, lease_until = excluded.lease_until",
@@ -36,7 +36,7 @@ class Heartbeats:
 
     def renewed(self, run: Run) -> Run:
         """The run with its lease as its owner has renewed it."""
-        with self._database.beside() as tx:
+        with self._database.heartbeat_write() as tx:
             row = tx.execute(
                 "SELECT lease_until FROM heartbeats WHERE run_id = ? AND fence = ?", (str(run.run_id), run.lease.fence)
             ).fetchone()
@@ -47,7 +47,7 @@ class Heartbeats:
 
     def progress(self, run: Run) -> Progress | None:
         """How far its owner is; None where it has not told that."""
-        with self._database.beside() as tx:
+        with self._database.heartbeat_write() as tx:
             row = tx.execute(
                 "SELECT done, total FROM progress WHERE run_id = ? AND fence = ?", (str(run.run_id), run.lease.fence)
             ).fetchone()
@@ -55,6 +55,6 @@ class Heartbeats:
 
     def forget(self, run: Run) -> None:
         """It has ended."""
-        with self._database.beside() as tx:
+        with self._database.heartbeat_write() as tx:
             for table in ("heartbeats", "progress"):
                 tx.execute(f"DELETE FROM {table} WHERE run_id = ?", (str(run.run_id),))

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from domain.runs.run import Asked, Batch, Counts, Lease, OffersFile, Run, RunProblem, RunState, request_key
+from domain.runs.run import Batch, Lease, OffersFile, OutcomeCounts, Run, RunInput, RunProblem, RunState, request_key
 from domain.store.cursor import Cursor
 from domain.values import Channel, Operation, Source, from_microseconds, to_microseconds
 
@@ -30,8 +30,8 @@ def insert_run(tx: Cursor, run: Run) -> None:
         "run_id": str(run.run_id),
         "partner": run.partner,
         "channel": run.channel,
-        "request_key": request_key(run.asked, run.body_digest),
-        **_asked_columns(run.asked),
+        "request_key": request_key(run.input, run.body_digest),
+        **_asked_columns(run.input),
         "source": run.source,
         "actor": run.actor,
         "body_digest": run.body_digest,
@@ -162,7 +162,7 @@ def _state(run: Run) -> dict[str, Any]:
     }
 
 
-def _asked_columns(asked: Asked) -> dict[str, str]:
+def _asked_columns(asked: RunInput) -> dict[str, str]:
     match asked:
         case Batch():
             return {
@@ -175,7 +175,7 @@ def _asked_columns(asked: Asked) -> dict[str, str]:
             assert_never(asked)
 
 
-def _asked(row: Any) -> Asked:
+def _asked(row: Any) -> RunInput:
     if row["file_name"] is not None:
         return OffersFile(row["file_name"], date.fromisoformat(row["file_date"]))
     return Batch(Operation(row["operation"]), UUID(row["concurrency_request_id"]))
@@ -189,7 +189,7 @@ def _run(row: Any) -> Run:
     return Run(
         run_id=UUID(row["run_id"]),
         partner=row["partner"],
-        asked=_asked(row),
+        input=_asked(row),
         source=Source(row["source"]),
         actor=row["actor"],
         body_digest=row["body_digest"],
@@ -201,7 +201,7 @@ def _run(row: Any) -> Run:
         attempts=row["attempts"],
         request_digest=row["request_digest"],
         finished_at=from_microseconds(row["finished_at"]) if row["finished_at"] is not None else None,
-        counts=msgspec.json.decode(row["counts"], type=Counts) if row["counts"] else None,
+        counts=msgspec.json.decode(row["counts"], type=OutcomeCounts) if row["counts"] else None,
         messages=msgspec.json.decode(row["messages"], type=list[str]),
         position=row["position"],
         problem=msgspec.json.decode(row["problem"], type=RunProblem) if row["problem"] else None,

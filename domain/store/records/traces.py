@@ -50,7 +50,7 @@ def find_trace(tx: Cursor, trace_id: str) -> Trace | None:
 
 def quota_used(tx: Cursor, partners: Collection[str], day: int) -> dict[str, int]:
     """By partner; none of a partner that has used nothing."""
-    among, values = tx.dialect.among(partners)
+    among, values = tx.dialect.in_list(partners)
     rows = tx.execute(f"SELECT partner, used FROM quota_use WHERE day = ? AND partner {among}", (day, *values))
     return {row["partner"]: row["used"] for row in rows}
 

@@ -17,13 +17,13 @@ from typing import Any, Self
 from eventsourcing.persistence import InterfaceError, OperationalError
 
 from domain.store.cursor import Cursor, MissingTable
-from domain.store.database import LOOKS_EVERY_SECONDS, News
+from domain.store.database import POLL_INTERVAL_SECONDS, CommitNotifications
 from domain.store.errors import library_error
-from domain.store.schema import NEWEST_POSITION, TABLES_BESIDE, VERSIONS, require_versions
-from domain.store.sqlite.dialect import LEDGER_VIEW, SQLITE
+from domain.store.schema import NEWEST_POSITION, UNLOGGED_TABLES, VERSIONS, require_versions
+from domain.store.sqlite.dialect import SQLITE, SQLITE_LEDGER_VIEW
 from domain.values import Scope
 
-LOCK_TIMEOUT_SECONDS = 60.0
+SQLITE_LOCK_TIMEOUT_SECONDS = 60.0
 PAGE_BYTES = 8192
 CACHED_STATEMENTS = 256
 MAX_IDLE = 8
@@ -43,11 +43,11 @@ class SqliteCursor(sqlite3.Cursor):
         return iter(self.execute(sql, parameters))
 
 
-class Moments:
+class PollingNotifications:
     """Nobody tells anything: it is always time to look."""
 
     def wait(self, _is_over: Callable[[], bool]) -> bool:
-        sleep(LOOKS_EVERY_SECONDS)
+        sleep(POLL_INTERVAL_SECONDS)
         return True
 
     def missed(self) -> None:
@@ -57,31 +57,31 @@ class Moments:
         """There is nothing to close."""
 
 
-class Connections:
+class SqliteConnections:
     """Any number of readers and one writer at a time, of this process; SQLite's lock sees to the other processes."""
 
     dialect = SQLITE
 
     def __init__(self, database: str) -> None:
         self.database = database
-        self._beside: Connections | None = None
+        self._beside: SqliteConnections | None = None
         self._idle: deque[sqlite3.Connection] = deque()
         self._writer = Lock()
         self._closed = False
 
-    def making(self, tables: Sequence[str]) -> Sequence[str]:
-        return [*tables, LEDGER_VIEW]
+    def create_statements(self, tables: Sequence[str]) -> Sequence[str]:
+        return [*tables, SQLITE_LEDGER_VIEW]
 
     @contextmanager
-    def writing(self, after: Scope | None = None) -> Iterator[Cursor]:  # noqa: ARG002 - nobody else is storing anything then
-        with self.remaking() as tx:
+    def write(self, after: Scope | None = None) -> Iterator[Cursor]:  # noqa: ARG002 - nobody else is storing anything then
+        with self.schema_change() as tx:
             require_versions(tx.execute(VERSIONS).fetchall())
             yield tx
 
     @contextmanager
-    def remaking(self) -> Iterator[Cursor]:
+    def schema_change(self) -> Iterator[Cursor]:
         """A transaction that holds the write lock from its start and commits at its end; rolls back on any error."""
-        if not self._writer.acquire(timeout=LOCK_TIMEOUT_SECONDS):
+        if not self._writer.acquire(timeout=SQLITE_LOCK_TIMEOUT_SECONDS):
             raise OperationalError("Other writers have held the ledger for too long")
         try:
             with self._transaction("BEGIN IMMEDIATE", "COMMIT") as cursor:
@@ -89,50 +89,50 @@ class Connections:
         finally:
             self._writer.release()
 
-    def storing(self, scope: Scope | None = None) -> AbstractContextManager[Cursor]:
+    def bulk_write(self, scope: Scope | None = None) -> AbstractContextManager[Cursor]:
         """There is one lock for all that is written."""
-        return self.writing(scope)
+        return self.write(scope)
 
-    def alone(self) -> AbstractContextManager[Cursor]:
-        return self.writing()
+    def exclusive_write(self) -> AbstractContextManager[Cursor]:
+        return self.write()
 
     @contextmanager
-    def reading(self) -> Iterator[Cursor]:
-        with self.looking() as tx:
+    def read(self) -> Iterator[Cursor]:
+        with self.read_any_schema() as tx:
             require_versions(tx.execute(VERSIONS).fetchall())
             yield tx
 
     @contextmanager
-    def looking(self) -> Iterator[Cursor]:
+    def read_any_schema(self) -> Iterator[Cursor]:
         """A transaction that sees one snapshot and keeps nothing."""
         with self._transaction("BEGIN", "ROLLBACK") as cursor:
             yield cursor
 
     @contextmanager
-    def beside(self) -> Iterator[Cursor]:
+    def heartbeat_write(self) -> Iterator[Cursor]:
         """In a small database of its own (`…-leases`): the ledger has one lock for all that is written to it."""
         if self._beside is None:
-            leases = Connections(self.database + LEASES_SUFFIX)
-            with leases.remaking() as tx:
-                for table in TABLES_BESIDE:
+            leases = SqliteConnections(self.database + LEASES_SUFFIX)
+            with leases.schema_change() as tx:
+                for table in UNLOGGED_TABLES:
                     tx.execute(table)
             self._beside = leases
-        with self._beside.remaking() as tx:
+        with self._beside.schema_change() as tx:
             yield tx
 
-    def dispossess(self, _scope: Scope) -> int:
+    def terminate_scope_writer(self, _scope: Scope) -> int:
         return 0
 
-    def end_stalled(self) -> int:
+    def terminate_stalled_writers(self) -> int:
         """Processes of one machine: whoever stands still there, is seen there."""
         return 0
 
     def newest_position(self) -> int:
-        with self.looking() as tx:
+        with self.read_any_schema() as tx:
             return int(tx.execute(NEWEST_POSITION).fetchone()["position"])
 
-    def news(self) -> News:
-        return Moments()
+    def notifications(self) -> CommitNotifications:
+        return PollingNotifications()
 
     def close(self) -> None:
         """Connections that are in use end when they are given back."""
@@ -177,7 +177,7 @@ class Connections:
             check_same_thread=False,
             isolation_level=None,
             cached_statements=CACHED_STATEMENTS,
-            timeout=LOCK_TIMEOUT_SECONDS,
+            timeout=SQLITE_LOCK_TIMEOUT_SECONDS,
         )
         connection.row_factory = sqlite3.Row
         try:

@@ -10,7 +10,7 @@ from domain.values import Scope
 class SqliteDialect:
     live, temporary = "main.", "temp."
 
-    def among(self, values: Collection[Any]) -> tuple[str, Sequence[Any]]:
+    def in_list(self, values: Collection[Any]) -> tuple[str, Sequence[Any]]:
         return f"IN ({','.join('?' * len(values))})", [*values]
 
     def table_names(self, tx: Cursor) -> set[str]:
@@ -36,16 +36,16 @@ class SqliteDialect:
         finally:
             tx.execute("PRAGMA legacy_alter_table = OFF")
 
-    def have_alone(self, _tx: Cursor, _tables: Sequence[str]) -> None:
+    def lock_tables(self, _tx: Cursor, _tables: Sequence[str]) -> None:
         """Readers see what was there when they began."""
 
-    def take_stock(self, _tx: Cursor, _tables: Sequence[str]) -> None:
+    def analyze(self, _tx: Cursor, _tables: Sequence[str]) -> None:
         """It does without."""
 
-    def take_turn(self, _tx: Cursor) -> None:
+    def acquire_ledger_lock(self, _tx: Cursor) -> None:
         """It has been its turn from the start."""
 
-    def tell_news(self, _tx: Cursor) -> None:
+    def notify_commit(self, _tx: Cursor) -> None:
         """Nobody can listen."""
 
     def busy(self, _tx: Cursor, _scopes: Collection[Scope]) -> set[Scope]:
@@ -57,7 +57,7 @@ class SqliteDialect:
 
 
 SQLITE = SqliteDialect()
-LEDGER_VIEW = """
+SQLITE_LEDGER_VIEW = """
     CREATE VIEW ledger AS
     SELECT c.first_position + e.ordinal AS position,
            strftime('%Y-%m-%dT%H:%M:%S', c.recorded_at / 1000000, 'unixepoch')

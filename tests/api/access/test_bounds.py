@@ -10,7 +10,7 @@ import pytest
 from api.http.problems import Problem
 from api.intake.batch import read_request
 from api.service import Service
-from api.validation.field_errors import MAX_COMPLAINTS, MAX_NAME_LENGTH
+from api.validation.field_errors import MAX_FIELD_ERRORS, MAX_NAME_LENGTH
 from domain.offers.content import digest
 from domain.runs.batch_reconciliation import InvalidItem
 from tests.support.examples import batch, body, item, judged, offer_data
@@ -33,7 +33,7 @@ def test_of_a_list_only_the_first_wrong_element_is_told_of(broken: dict[str, Any
 
 def test_no_more_problems_of_an_item_are_told_than_are_of_use() -> None:
     told = messages({"externalId": "TP-1", "offerData": {}})
-    assert len(told) == MAX_COMPLAINTS + 1
+    assert len(told) == MAX_FIELD_ERRORS + 1
     assert told[-1] == "there are more problems"
 
 
@@ -50,13 +50,13 @@ def test_no_more_problems_of_an_item_are_told_than_are_of_use() -> None:
 def test_names_that_a_partner_chose_are_told_in_short(partner: Caller, sent: dict[str, Any]) -> None:
     reply = partner.send(body(sent))
     assert len(reply.content) < 2_500
-    assert "nnn..." in reply.text or reply.text.count("ignored") == MAX_COMPLAINTS
+    assert "nnn..." in reply.text or reply.text.count("ignored") == MAX_FIELD_ERRORS
 
 
 def test_unknown_query_parameters_are_told_in_short(partner: Caller) -> None:
     reply = partner.get("/api/v1/offers", None, **{f"{'x' * 100}{n}": "1" for n in range(100)})
     errors = reply.json()["errors"]
-    assert (reply.status_code, len(errors)) == (422, MAX_COMPLAINTS)
+    assert (reply.status_code, len(errors)) == (422, MAX_FIELD_ERRORS)
     assert all(len(error["pointer"]) <= len("/query/") + MAX_NAME_LENGTH for error in errors)
 
 
@@ -89,7 +89,7 @@ def test_batches_that_wait_keep_nobody_else_waiting(service: Service, call: Call
     callers = [call(token(partner=f"partner-{n}")) for n in range(WAITING)]
     reader = call(token())
     with ThreadPoolExecutor(WAITING) as pool:
-        with service.ledger.recorder.writing():
+        with service.ledger.recorder.write():
             waiting = [
                 pool.submit(caller.send, body(batch("Insert", [item(f"TP-{n}")]))) for n, caller in enumerate(callers)
             ]
@@ -102,7 +102,7 @@ def test_batches_that_wait_keep_nobody_else_waiting(service: Service, call: Call
 def test_a_failure_is_logged_under_the_id_that_its_caller_is_told(
     service: Service, auditor: Caller, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with service.ledger.recorder.writing() as tx:
+    with service.ledger.recorder.write() as tx:
         tx.execute("ALTER TABLE head RENAME TO neck")
     with caplog.at_level(logging.ERROR):
         reply = auditor.get("/api/v1/offers")

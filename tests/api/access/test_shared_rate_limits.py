@@ -27,7 +27,7 @@ OFFERS = "/api/v1/offers"
 LOST, BACK = "can't be used", "can be used again"
 ANOTHER_PROCESS = """
 import sys
-from api.limits import RequestLimiter
+from api.access.rate_limits import RequestLimiter
 limiter = RequestLimiter(sys.argv[1])
 print([limiter.seconds_to_wait("feed", 5) for _ in range(3)])
 """

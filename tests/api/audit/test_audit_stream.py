@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from api.audit import stream_routes as audit_stream
-from api.server import ledger_watcher as lookout
+from api.audit import stream_routes
+from api.server import ledger_watcher
 from api.service import Service
 from api.settings import Settings
 from api.wiring import open_service
 from domain.access.token import RevokeToken
-from domain.store.postgres import notifications as postgres_news
+from domain.store.postgres import notifications
 from domain.values import Operation, Role
 from tests.support.calls.merchants import merchant_offer, put
 from tests.support.calls.paging import items_of
@@ -130,7 +130,7 @@ def test_no_event_is_skipped_or_repeated_while_large_runs_and_single_requests_co
 def test_what_another_process_commits_is_told_at_once(
     settings: Settings, auditor: Caller, stocked: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres_news, "LOOKS_WHILE_LISTENING_SECONDS", 600)
+    monkeypatch.setattr(notifications, "LOOKS_WHILE_LISTENING_SECONDS", 600)
     with following(auditor, last=stocked) as told, open_service(settings, Clock()) as other:
         next(told)
         until(lambda: listeners(settings) != [])
@@ -138,14 +138,14 @@ def test_what_another_process_commits_is_told_at_once(
         run_batch(other.ledger, Operation.INSERT, [item("TP-elsewhere")])
         (message,) = events(told, 1)
     assert int(message["id"]) == stocked + 1
-    assert time.monotonic() - began < audit_stream.SILENT_SECONDS / 2
+    assert time.monotonic() - began < stream_routes.SILENT_SECONDS / 2
 
 
 @only_postgres
 def test_who_can_not_listen_any_more_is_told_all_the_same_and_each_event_once(
     settings: Settings, partner: Caller, auditor: Caller, stocked: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres_news, "LISTENS_AGAIN_AFTER_SECONDS", 0.3)
+    monkeypatch.setattr(notifications, "LISTENS_AGAIN_AFTER_SECONDS", 0.3)
     with following(auditor, last=stocked) as told:
         positions: list[int] = []
         for number in range(40):
@@ -176,7 +176,7 @@ def test_a_stream_ends_when_its_token_is_revoked(
 
 
 def test_silence_is_broken_and_tells_the_place(auditor: Caller, stocked: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audit_stream, "SILENT_SECONDS", 0.05)
+    monkeypatch.setattr(stream_routes, "SILENT_SECONDS", 0.05)
     with following(auditor, last=stocked) as told:
         assert [next(told), next(told)] == [{"id": str(stocked)}] * 2
 
@@ -200,7 +200,7 @@ def test_what_is_not_in_order_is_422_and_names_the_place(
 
 @pytest.fixture
 def room_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lookout, "MAX_FOLLOWERS", 1)
+    monkeypatch.setattr(ledger_watcher, "MAX_FOLLOWERS", 1)
 
 
 @pytest.mark.usefixtures("room_for_one")

@@ -8,12 +8,12 @@ from uuid import UUID
 import pytest
 
 from api.access.console_sessions import CONSOLE
-from api.console.app import PARTS
+from api.console.app import PAGE_ROUTERS
 from api.console.page_context import FORM_TOKEN
 from api.console.rendering import OFFERS, SIGN_IN, SIGN_OUT, TOKENS
 from api.console.time_travel import AS_OF_POSITION
 from api.service import Service
-from domain.store.commit import head_of
+from domain.store.commit import current_head
 from domain.values import Role
 from tests.browser.pages import PAGES, PAGES_OF_ONE, just_now, path_of
 from tests.support.calls.console_pages import links
@@ -24,7 +24,7 @@ from tests.support.histories.full_ledger import record_everything
 UNKNOWN = UUID(int=1)
 FORMS = [
     route.path.format(offer_uid=UNKNOWN)
-    for part in PARTS
+    for part in PAGE_ROUTERS
     for route in part.router.routes
     if "POST" in route.methods and route.path != SIGN_IN
 ]
@@ -39,8 +39,8 @@ def operator(call: Call, token: MakeToken) -> Browsing:
 
 
 def position(service: Service) -> int:
-    with service.ledger.reading() as tx:
-        return head_of(tx).position
+    with service.ledger.read() as tx:
+        return current_head(tx).position
 
 
 # Forms

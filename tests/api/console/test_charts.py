@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from api.console.charts import BAR, GAP, HEIGHT, MARGIN, WIDTH, Axis, bars_chart, counts_chart, shares
+from api.console.charts import BAR, CHART_MARGIN, GAP, HEIGHT, WIDTH, Axis, bars_chart, counts_chart, shares
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 DAYS = [START + timedelta(days=day) for day in range(3)]
@@ -22,7 +22,7 @@ def test_an_axis_of_one_moment_has_a_place_for_it() -> None:
 
 def test_a_number_holds_until_it_changes() -> None:
     chart = counts_chart(DAYS, [{"active": 0}, {"active": 0}, {"active": 4}])
-    low, high, middle = HEIGHT - MARGIN, MARGIN, WIDTH / 2
+    low, high, middle = HEIGHT - CHART_MARGIN, CHART_MARGIN, WIDTH / 2
     points = [tuple(map(float, point.split(","))) for point in chart.lines[0].points.split()]
     assert chart.most == 4
     assert points == [(0, low), (0, low), (middle, low), (middle, low), (WIDTH, low), (WIDTH, high)]
@@ -30,7 +30,7 @@ def test_a_number_holds_until_it_changes() -> None:
 
 def test_where_there_is_nothing_all_lines_lie_low() -> None:
     chart = counts_chart(DAYS[:1], [{"active": 0}])
-    assert (chart.most, chart.lines[0].points) == (0, f"0.0,{HEIGHT - MARGIN}.0 0.0,{HEIGHT - MARGIN}.0")
+    assert (chart.most, chart.lines[0].points) == (0, f"0.0,{HEIGHT - CHART_MARGIN}.0 0.0,{HEIGHT - CHART_MARGIN}.0")
 
 
 def test_bars_lie_below_each_other_and_can_be_seen() -> None:

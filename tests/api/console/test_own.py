@@ -11,7 +11,7 @@ from domain.values import Role
 from tests.support.calls.form_browser import Browsing
 from tests.support.examples import PARTNER
 from tests.support.harness import Call, Clock, MakeToken
-from tests.support.histories import full_ledger as everything
+from tests.support.histories import full_ledger
 from tests.support.histories.full_ledger import OTHER, record_everything
 from tests.support.histories.single_requests import merchant_key
 
@@ -42,7 +42,7 @@ def main(browser: Browsing, path: str) -> str:
 
 
 def run_of(service: Service, partner: str) -> str:
-    with service.ledger.reading() as tx:
+    with service.ledger.read() as tx:
         return f"{RUNS}/{next(run.run_id for _, run in select_runs(tx, RunFilter(partner=partner), 0, 1))}"
 
 
@@ -93,7 +93,7 @@ def test_a_publisher_finds_offers_and_sees_no_more_of_them(other: Browsing, call
 def test_an_image_is_sent_to_whose_offer_it_is(
     other: Browsing, auditor: Browsing, call: Call, token: MakeToken
 ) -> None:
-    deleted = everything.MERCHANTS[1]
+    deleted = full_ledger.MERCHANTS[1]
     path = f"{OFFERS}/{deleted.offer_uid}/images/logo"
     assert [browser.get(path).status_code for browser in (auditor, other)] == [200, 404]
     reply = Browsing(call, token()).get(path)

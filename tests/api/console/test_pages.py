@@ -188,7 +188,7 @@ def test_a_partner_is_created_and_changed(operator: Looking, service: Service) -
     told = operator.send("/partners", name="harbor", **SETTINGS)
     assert "Saved." in told
     assert 'name="synchronize_per_day" min="0" max="1000000000" value="3"' in operator.page
-    with service.ledger.reading() as tx:
+    with service.ledger.read() as tx:
         newest = tx.execute("SELECT actor, source FROM commits ORDER BY first_position DESC LIMIT 1").fetchone()
     assert tuple(newest) == ("operator-None", "console")
     assert "name: must be 1 to 64 letters" in operator.send("/partners", 422, name="no spaces", **SETTINGS)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.console.time_travel import evenly, link, read_moment
+from api.console.time_travel import evenly_spaced_times, link, parse_time_field
 from api.http.problems import Problem
 from domain.values import utc_text
 
@@ -27,7 +27,7 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
     ],
 )
 def test_a_time_without_an_offset_is_one_in_utc(text: str, meant: datetime) -> None:
-    assert read_moment(text, "asOf") == meant
+    assert parse_time_field(text, "asOf") == meant
 
 
 @pytest.mark.parametrize(
@@ -35,13 +35,13 @@ def test_a_time_without_an_offset_is_one_in_utc(text: str, meant: datetime) -> N
 )
 def test_what_is_no_time_is_refused_by_its_name(text: str) -> None:
     with pytest.raises(Problem) as refused:
-        read_moment(text, "asOf")
+        parse_time_field(text, "asOf")
     assert str(refused.value.errors[0]).startswith("query.asOf: must be an RFC 3339 time")
 
 
 @given(st.datetimes(min_value=datetime(1970, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001 - hypothesis adds the zone
 def test_a_link_says_a_moment_to_the_microsecond(moment: datetime) -> None:
-    assert read_moment(utc_text(moment), "asOf") == moment
+    assert parse_time_field(utc_text(moment), "asOf") == moment
 
 
 def test_of_a_parameter_that_is_given_twice_the_later_one_counts_and_an_empty_one_is_left_out() -> None:
@@ -52,6 +52,6 @@ def test_of_a_parameter_that_is_given_twice_the_later_one_counts_and_an_empty_on
 
 
 def test_moments_lie_evenly_from_the_first_to_the_last() -> None:
-    hours = list(evenly(NOON, NOON + timedelta(hours=4), 5))
+    hours = list(evenly_spaced_times(NOON, NOON + timedelta(hours=4), 5))
     assert hours == [NOON + timedelta(hours=hour) for hour in range(5)]
-    assert list(evenly(NOON, NOON, 3)) == [NOON] * 3
+    assert list(evenly_spaced_times(NOON, NOON, 3)) == [NOON] * 3

@@ -12,9 +12,9 @@ import psycopg
 import pytest
 from fastapi import Request
 
-from api.dependencies import replica as standbys
-from api.dependencies.read_routing import Reads, answered_by_either
-from api.dependencies.replica import Standby, require_its_standby, standby_of
+from api.dependencies import replica
+from api.dependencies.read_routing import RoutedReads, fall_back_to_primary
+from api.dependencies.replica import Replica, replica_of, require_replica_of
 from api.http.ledger_position import LEDGER_POSITION
 from api.service import Service
 from api.settings import Settings
@@ -80,7 +80,7 @@ def settings(primary: OwnPostgres, standby: OwnPostgres) -> Settings:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(standbys, "RETRY_SECONDS", RETRY_SECONDS)
+    monkeypatch.setattr(replica, "RETRY_SECONDS", RETRY_SECONDS)
 
 
 def head_there(standby: OwnPostgres, settings: Settings) -> int:
@@ -244,8 +244,8 @@ def test_when_the_standby_dies_nobody_is_refused_or_waits_long_and_it_is_read_ag
 
 
 @contextmanager
-def looked_after(service: Service) -> Iterator[Standby]:
-    found = standby_of(service)
+def looked_after(service: Service) -> Iterator[Replica]:
+    found = replica_of(service)
     assert found
     with found.open():
         yield found
@@ -256,11 +256,11 @@ def test_a_standby_that_has_never_been_there_is_told_of_once(
 ) -> None:
     nowhere = settings.model_copy(update={"replica_url": "postgresql://127.0.0.1:1/ledger"})
     with open_service(nowhere, clock) as service:
-        require_its_standby(service)  # it may come later
+        require_replica_of(service)  # it may come later
         with looked_after(service) as found:
             until(lambda: "The standby can't be read" in caplog.text)
             time.sleep(3 * RETRY_SECONDS)
-            assert not found.is_there
+            assert not found.is_available
     assert caplog.text.count("The standby can't be read") == 1
 
 
@@ -268,17 +268,17 @@ def test_what_the_standby_breaks_off_is_answered_by_the_primary_from_the_start(
     primary: OwnPostgres, standby: OwnPostgres, settings: Settings, service: Service
 ) -> None:
     seen = service.ledger.recorder.max_notification_id() or 0
-    request, begun = Request({"type": "http", "state": {}}), list[Reads]()
+    request, begun = Request({"type": "http", "state": {}}), list[RoutedReads]()
 
     def do_away_with_what_it_looks_at() -> None:
         with psycopg.connect(primary.url, autocommit=True) as connection:
             connection.execute(f"UPDATE {settings.database_schema}.head SET recorded_at = recorded_at")
             connection.execute(f"VACUUM {settings.database_schema}.head")
 
-    @answered_by_either
-    def route(reads: Reads) -> str:
+    @fall_back_to_primary
+    def route(reads: RoutedReads) -> str:
         begun.append(reads)
-        with reads.reading() as tx:
+        with reads.read() as tx:
             if reads is by_primary:
                 return "by the primary"
             do_away_with_what_it_looks_at()
@@ -287,11 +287,11 @@ def test_what_the_standby_breaks_off_is_answered_by_the_primary_from_the_start(
 
     until(lambda: head_there(standby, settings) == seen)
     with looked_after(service) as found:
-        until(lambda: found.is_there)
-        by_primary = Reads(request, service.ledger, service.ledger.reading, seen)
-        by_standby = Reads(request, service.ledger, found.reading, seen, otherwise=by_primary)
+        until(lambda: found.is_available)
+        by_primary = RoutedReads(request, service.ledger, service.ledger.read, seen)
+        by_standby = RoutedReads(request, service.ledger, found.read, seen, fallback=by_primary)
         assert route(reads=by_standby) == "by the primary"
-        assert found.is_there
+        assert found.is_available
     assert begun == [by_standby, by_primary]
 
 
@@ -301,8 +301,8 @@ def test_what_a_rebuild_has_put_in_place_since_is_not_found_by_who_has_begun_to_
     def count(tx: Cursor) -> int:
         return int(tx.execute("SELECT count(*) FROM inventory").fetchone()[0])
 
-    def read_after_a_rebuild(found: Standby) -> None:
-        with found.reading() as tx:
+    def read_after_a_rebuild(found: Replica) -> None:
+        with found.read() as tx:
             rebuild(service.ledger)
             until(lambda: is_replayed(service, standby, settings))
             assert count(tx) == 1
@@ -310,10 +310,10 @@ def test_what_a_rebuild_has_put_in_place_since_is_not_found_by_who_has_begun_to_
     assert offer
     until(lambda: head_there(standby, settings) == service.ledger.recorder.max_notification_id())
     with looked_after(service) as found:
-        until(lambda: found.is_there)
+        until(lambda: found.is_available)
         with pytest.raises(StorageError):
             read_after_a_rebuild(found)
-        with found.reading() as tx:
+        with found.read() as tx:
             assert count(tx) == 1
 
 
@@ -333,13 +333,13 @@ def test_nobody_waits_long_for_a_table_that_is_being_taken_away_there(
 ) -> None:
     until(lambda: head_there(standby, settings) == service.ledger.recorder.max_notification_id())
     with looked_after(service) as found, psycopg.connect(primary.url) as losing, psycopg.connect(standby.url) as there:
-        until(lambda: found.is_there)
+        until(lambda: found.is_available)
         losing.execute(f"LOCK TABLE {settings.database_schema}.head IN ACCESS EXCLUSIVE MODE")
         losing.execute("SELECT pg_switch_wal()")
         told = "SELECT 1 FROM pg_locks WHERE mode = 'AccessExclusiveLock'"
         until(lambda: there.execute(told).fetchone() is not None)
         began = time.monotonic()
-        with pytest.raises(StorageError), found.reading():
+        with pytest.raises(StorageError), found.read():
             pass
         assert time.monotonic() - began < NOT_LONG_SECONDS
 
@@ -372,7 +372,7 @@ def test_a_standby_that_has_not_come_to_a_migration_yet_is_not_read_until_it_has
 def require_its_standby_of(settings: Settings) -> None:
     """A server begins."""
     with open_service(settings) as service:
-        require_its_standby(service)
+        require_replica_of(service)
 
 
 def test_a_standby_that_has_been_promoted_is_not_read_any_more(
@@ -382,22 +382,22 @@ def test_a_standby_that_has_been_promoted_is_not_read_any_more(
         its = settings.model_copy(update={"replica_url": promoted.url})
         with open_service(its, clock) as service, looked_after(service) as found:
             service.ledger.handle(SetPartner("tidepool"), OPERATOR)
-            until(lambda: found.is_there)
-            with found.reading():
+            until(lambda: found.is_available)
+            with found.read():
                 pass
             with psycopg.connect(promoted.url, autocommit=True) as connection:
                 assert connection.execute("SELECT pg_promote()").fetchone() == (True,)
-            with pytest.raises(StorageError), found.reading():
+            with pytest.raises(StorageError), found.read():
                 pass
             until(lambda: "The standby can't be read" in caplog.text)
-            assert not found.is_there
+            assert not found.is_available
 
 
 def test_a_copy_of_another_ledger_is_refused_in_a_sentence(
     standby: OwnPostgres, settings: Settings, service: Service, clock: Clock
 ) -> None:
     until(lambda: head_there(standby, settings) == service.ledger.recorder.max_notification_id())
-    require_its_standby(service)
+    require_replica_of(service)
     another = settings.model_copy(update={"database_url": postgres_url()})
     with open_service(another, clock) as opened:
         opened.ledger.handle(SetPartner("another"), OPERATOR)

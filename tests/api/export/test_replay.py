@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.export.files import ThereAlready
-from api.export.replay import Replayed, replay
-from api.http.as_of import PRESENT, Asked
+from api.export.files import OutputExists
+from api.export.replay import ReplayResult, compare_with_replay
+from api.http.as_of import NOW, AsOf
 from api.service import Service
 from domain.access.partner import SetPartner
-from domain.values import unwatched, utc_text
+from domain.values import no_progress, utc_text
 from projections.maintenance.table_diff import Difference
 from tests.support.engine import examples
 from tests.support.examples import PARTNER
@@ -34,9 +34,9 @@ from tests.support.histories.traffic import (
 )
 
 
-def replayed(service: Service, asked: Asked = PRESENT) -> Replayed:
+def replayed(service: Service, asked: AsOf = NOW) -> ReplayResult:
     with TemporaryDirectory() as folder:
-        return replay(service, asked, Path(folder) / "then.db", unwatched)
+        return compare_with_replay(service, asked, Path(folder) / "then.db", no_progress)
 
 
 @settings(max_examples=examples(40))
@@ -50,9 +50,9 @@ def test_a_replay_equals_what_the_service_answers_at_any_position_and_time(
             step(service, clock)
             moments.append(clock.now)
         for position in data.draw(st.sets(st.integers(0, history(service)[-1].position), max_size=3)):
-            assert replayed(service, Asked(position=position)).differences == []
+            assert replayed(service, AsOf(position=position)).differences == []
         moment = data.draw(st.sampled_from(moments))
-        for asked in (Asked(as_of=moment), PRESENT):
+        for asked in (AsOf(time=moment), NOW):
             found = replayed(service, asked)
             assert found.differences == []
             assert set(found.rows) == {"offers", "redemption_windows"}
@@ -72,14 +72,14 @@ def stocked(service: Service, clock: Clock) -> Service:
 
 
 def test_the_file_tells_the_state_to_anyone(stocked: Service, clock: Clock, tmp_path: Path) -> None:
-    replay(stocked, PRESENT, tmp_path / "now.db", unwatched)
+    compare_with_replay(stocked, NOW, tmp_path / "now.db", no_progress)
     with closing(sqlite3.connect(tmp_path / "now.db")) as database:
         offers = database.execute("SELECT external_id, status, deleted_at IS NULL FROM offers ORDER BY 1").fetchall()
         windows = database.execute("SELECT customer_id, state, redeemed FROM redemption_windows").fetchall()
         (about,) = database.execute("SELECT * FROM about").fetchall()
     assert offers == [("MO-1", "deleted", 0), ("MO-9", "active", 1)]
     assert windows == [("C-1", "winding_down", '[{"currency":"USD","amount":"7.50","redemptions":1}]')]
-    with stocked.ledger.recorder.reading() as tx:
+    with stocked.ledger.recorder.read() as tx:
         position, chain = tx.execute("SELECT position, chain FROM head").fetchone()
     assert (about[0], about[2][:16], about[3]) == (position, utc_text(clock.now)[:16], chain.hex())
 
@@ -101,7 +101,7 @@ def test_the_file_tells_the_state_to_anyone(stocked: Service, clock: Clock, tmp_
 def test_what_the_service_answers_otherwise_is_told(
     stocked: Service, statement: str, where: str, kind: tuple[bool, bool]
 ) -> None:
-    with stocked.ledger.recorder.writing() as tx:
+    with stocked.ledger.recorder.write() as tx:
         tx.execute(statement)
     found = replayed(stocked).differences
     assert [told for told in found if told.where.startswith(where) and _kind(told) == kind]
@@ -112,7 +112,7 @@ def _kind(told: Difference) -> tuple[bool, bool]:
 
 
 def test_only_what_differs_is_told_of_a_row(stocked: Service) -> None:
-    with stocked.ledger.recorder.writing() as tx:
+    with stocked.ledger.recorder.write() as tx:
         tx.execute("UPDATE inventory SET external_id = 'MO-7' WHERE external_id = 'MO-9'")
     told: list[Any] = [(one.found, one.expected) for one in replayed(stocked).differences]
     # As it is now, and as of now.
@@ -122,15 +122,15 @@ def test_only_what_differs_is_told_of_a_row(stocked: Service) -> None:
 def test_nothing_is_overwritten_and_nothing_is_left_of_what_fails(stocked: Service, tmp_path: Path) -> None:
     out = tmp_path / "now.db"
     out.write_text("mine")
-    with pytest.raises(ThereAlready):
-        replay(stocked, PRESENT, out, unwatched)
+    with pytest.raises(OutputExists):
+        compare_with_replay(stocked, NOW, out, no_progress)
     assert out.read_text() == "mine"
     with pytest.raises(FileNotFoundError):
-        replay(stocked, PRESENT, tmp_path / "none" / "now.db", unwatched)
-    with stocked.ledger.recorder.writing() as tx:
+        compare_with_replay(stocked, NOW, tmp_path / "none" / "now.db", no_progress)
+    with stocked.ledger.recorder.write() as tx:
         tx.execute("UPDATE events SET state = 'no JSON'")
     with pytest.raises(Exception, match="can't be read"):
-        replay(stocked, PRESENT, tmp_path / "later.db", unwatched)
+        compare_with_replay(stocked, NOW, tmp_path / "later.db", no_progress)
     assert {path.name for path in tmp_path.iterdir()} - {"now.db"} <= {
         "ledger.db",
         "ledger.db-wal",

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.http.pagination import InvalidCursor, decode, encode
+from api.http.pagination import InvalidCursor, decode_cursor, encode_cursor
 
 QUESTION = {"partner": "tidepool"}
 
 
 def require_refusal(cursor: str | None) -> None:
     with pytest.raises(InvalidCursor):
-        decode(QUESTION, cursor)
+        decode_cursor(QUESTION, cursor)
 
 
 def packed(value: object) -> str:
@@ -22,25 +22,25 @@ def packed(value: object) -> str:
 
 
 def test_without_a_cursor_a_list_starts_at_its_start() -> None:
-    assert decode(QUESTION, None) == 0
+    assert decode_cursor(QUESTION, None) == 0
 
 
 def test_there_is_no_cursor_where_there_is_no_next_page() -> None:
-    assert encode(QUESTION, None) is None
+    assert encode_cursor(QUESTION, None) is None
 
 
 @given(st.integers(0, 2**53 - 1))
 def test_a_cursor_leads_to_its_place(after: int) -> None:
-    assert decode(QUESTION, encode(QUESTION, after)) == after
+    assert decode_cursor(QUESTION, encode_cursor(QUESTION, after)) == after
 
 
 def test_a_cursor_of_another_question_is_refused() -> None:
-    require_refusal(encode({"partner": "harbor"}, 5))
+    require_refusal(encode_cursor({"partner": "harbor"}, 5))
 
 
 @pytest.mark.parametrize("after", [-1, 2**53, 2**64 - 1])
 def test_a_place_that_no_list_has_is_refused(after: int) -> None:
-    require_refusal(encode(QUESTION, after))
+    require_refusal(encode_cursor(QUESTION, after))
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def test_too_many_requests_are_a_problem(call: Call, token: MakeToken) -> None:
 
 
 def test_what_is_answered_from_a_table_that_is_not_built_is_unavailable(auditor: Caller, service: Service) -> None:
-    with service.ledger.recorder.writing() as tx:
+    with service.ledger.recorder.write() as tx:
         tx.execute("DROP TABLE redemption_windows")
     problem = require_problem(auditor.get("/api/v1/redemption-windows", customerId="C-1"), 503)
     assert problem.type == "projection-not-built"
@@ -150,7 +150,7 @@ def test_a_problem_never_tells_a_token(call: Call) -> None:
 
 
 def break_storage(service: Service, *tables: str) -> None:
-    with service.ledger.recorder.writing() as tx:
+    with service.ledger.recorder.write() as tx:
         for table in tables:
             tx.execute(f"DROP TABLE {table}")
 
@@ -182,7 +182,7 @@ def test_a_run_whose_storage_fails_stays_accepted(partner: Caller, service: Serv
 
 def test_a_fault_of_the_service_itself_is_a_problem_that_tells_nothing(partner: Caller, service: Service) -> None:
     partner.send(body(batch("Insert", [item()])))
-    with service.ledger.recorder.writing() as tx:
+    with service.ledger.recorder.write() as tx:
         tx.execute("UPDATE events SET state = 'spoilt' WHERE topic = 'OfferCreated'")
     reply = partner.get(OFFERS)
     assert require_problem(reply, 500).type == "internal-server-error"

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api.intake.batch import Judged, judge
+from api.intake.batch import ValidatedBatch, validate_items
 from domain.ledgers.ledger import OfferLedger
 from domain.ledgers.run_ledger import RunLedger
 from domain.offers.offer import Offer
 from domain.runs.batch_reconciliation import RESUMED, SAME_DATA, ValidItem
-from domain.runs.run import Counts, Run
+from domain.runs.run import OutcomeCounts, Run
 from domain.store.records.run_outcomes import select_outcome
 from domain.values import Channel, Status
 from tests.support.examples import PARTNER, batch, body, item, offer_data
@@ -31,12 +31,12 @@ def here(ledger: OfferLedger) -> RunLedger:
 
 
 def known(runs: RunLedger) -> Mapping[str, Offer]:
-    with runs.ledger.recorder.reading() as tx:
+    with runs.ledger.recorder.read() as tx:
         return runs.ledger.known_offers(tx, PARTNER, Channel.CUSTOM, None)
 
 
-def judged(runs: RunLedger, sent: bytes) -> Judged:
-    return judge(lambda: [sent], lambda _: known(runs))
+def judged(runs: RunLedger, sent: bytes) -> ValidatedBatch:
+    return validate_items(lambda: [sent], lambda _: known(runs))
 
 
 def carried_out(runs: RunLedger, items: Sequence[Any], operation: str = "Insert") -> Run:
@@ -45,7 +45,7 @@ def carried_out(runs: RunLedger, items: Sequence[Any], operation: str = "Insert"
 
 def told(runs: RunLedger, run: Run) -> list[tuple[str, str, list[str]]]:
     """What became of each item: kind, externalId, messages."""
-    with runs.ledger.recorder.reading() as tx:
+    with runs.ledger.recorder.read() as tx:
         parts = list(select_outcome(tx, run.run_id))
     return [(p.outcome, told["externalId"], told["messages"]) for p in parts for told in json.loads(p.items)]
 
@@ -63,7 +63,7 @@ def test_an_item_in_the_same_bytes_is_not_looked_into() -> None:
     broken = b'{"externalId":"TP-1","offerData":{"headline":""}}'
     offer = Offer(Status.ACTIVE, 1, 1, "what the ledger says of it", hashlib.sha256(broken).hexdigest())
     sent = b'{"concurrencyRequestId":"%b","operation":"Insert","offers":[%b]}' % (str(uuid4()).encode(), broken)
-    (item,) = judge(lambda: [sent], lambda _: {"TP-1": offer}).items
+    (item,) = validate_items(lambda: [sent], lambda _: {"TP-1": offer}).items
     assert isinstance(item, ValidItem)
     assert (item.external_id, item.content.digest) == ("TP-1", "what the ledger says of it")
     assert bytes(item.content.text) == b'{"headline":""}'
@@ -79,7 +79,7 @@ def test_the_digest_of_a_request_is_the_same_whether_its_items_are_known_or_not(
     sent = body(batch("Insert", [item("TP-1"), item("TP-2", offerLink="no link")]))
     before = judged(here, sent).request_digest
     carried_out(here, [item("TP-1")])
-    assert judged(here, sent).request_digest == before == judge(lambda: [sent]).request_digest
+    assert judged(here, sent).request_digest == before == validate_items(lambda: [sent]).request_digest
 
 
 def test_a_paused_offer_that_comes_again_in_the_same_bytes_is_resumed(here: RunLedger) -> None:
@@ -93,8 +93,8 @@ def test_a_paused_offer_that_comes_again_in_the_same_bytes_is_resumed(here: RunL
 def test_an_offer_that_goes_back_to_bytes_before_the_last_ones_is_updated(here: RunLedger) -> None:
     carried_out(here, [item("TP-1")])
     carried_out(here, [item("TP-1", headline="Open two jars")])
-    assert carried_out(here, [item("TP-1")]).counts == Counts(updated=1)
-    assert carried_out(here, [item("TP-1")]).counts == Counts(unchanged=1)
+    assert carried_out(here, [item("TP-1")]).counts == OutcomeCounts(updated=1)
+    assert carried_out(here, [item("TP-1")]).counts == OutcomeCounts(unchanged=1)
     assert topics(here.ledger) == ["OfferCreated", "OfferUpdated", "OfferUpdated"]
 
 
@@ -134,7 +134,7 @@ def test_both_forms_of_offer_data_are_known_by_their_bytes(here: RunLedger) -> N
     sent = {"externalId": "TP-1", "offerData": offer_data()}
     carried_out(here, [sent])
     assert known(here)["TP-1"].sent_digest
-    assert carried_out(here, [sent]).counts == Counts(unchanged=1)
+    assert carried_out(here, [sent]).counts == OutcomeCounts(unchanged=1)
 
 
 ITEMS = st.builds(
@@ -155,6 +155,6 @@ def test_knowing_items_by_their_bytes_changes_no_judgement(
 ) -> None:
     for operation, items in batches:
         sent = body(batch(operation, items))
-        with_known, without = judged(here, sent), judge(lambda sent=sent: [sent])  # type: ignore[misc]
+        with_known, without = judged(here, sent), validate_items(lambda sent=sent: [sent])  # type: ignore[misc]
         assert with_known == without
         carried_out(here, items, operation)

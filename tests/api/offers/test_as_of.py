@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from api.http import pagination as cursors
-from api.http.as_of import Asked
-from api.offers.queries import AsOfPlace
+from api.http import pagination
+from api.http.as_of import AsOf
+from api.offers.queries import AsOfCursor
 from api.service import Service
 from domain.values import Role, utc_text
 from projections.offers.inventory import OfferFilter
@@ -154,13 +154,13 @@ def test_a_cursor_that_was_made_by_hand_is_no_failure_of_the_service(
     auditor: Caller, days: list[datetime], moment: int
 ) -> None:
     """Whatever time it tells."""
-    asked = Asked(position=5)
-    cursor = cursors.encode((OfferFilter(), asked), AsOfPlace(5, moment, 0))
+    asked = AsOf(position=5)
+    cursor = pagination.encode_cursor((OfferFilter(), asked), AsOfCursor(5, moment, 0))
     assert days
     assert auditor.get(OFFERS, asOfPosition=5, cursor=cursor).status_code in {200, 422}
-    windows = cursors.encode((WindowFilter(), None), (moment, moment, 0, 0, 0))
+    windows = pagination.encode_cursor((WindowFilter(), None), (moment, moment, 0, 0, 0))
     assert auditor.get("/api/v1/redemption-windows", cursor=windows).status_code in {200, 422}
     told = ("2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z")
-    changed = cursors.encode((None, *told), (moment, 0, 0, 0))
+    changed = pagination.encode_cursor((None, *told), (moment, 0, 0, 0))
     asked_for = {"from": told[0], "to": told[1], "cursor": changed}
     assert auditor.get("/api/v1/audit/changed-verdicts", None, **asked_for).status_code in {200, 422}

@@ -49,7 +49,7 @@ def test_offers_are_counted_by_state_now_and_then(auditor: Caller, clock: Clock)
 
 @pytest.mark.usefixtures("stocked")
 def test_a_position_inside_a_run_counts_what_stands_before_it(auditor: Caller, service: Service) -> None:
-    with service.ledger.recorder.reading() as tx:
+    with service.ledger.recorder.read() as tx:
         first = tx.execute("SELECT min(first_position) FROM commits WHERE event_count = 3").fetchone()[0]
     positions = range(first - 1, first + 3)
     assert [counted(auditor, asOfPosition=at) for at in positions] == [(n, 0, 0) for n in range(4)]

@@ -5,9 +5,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from api.http import pagination as cursors
+from api.http import pagination
 from api.http.problems import MEDIA_TYPE
-from api.offers.schemas import HistoryList, Offer
+from api.offers.schemas import HistoryList, OfferReply
 from domain.ledgers.ledger import OfferLedger
 from domain.values import Channel, OfferKey, Role
 from tests.support.examples import EVERY_OFFER_EVENT, KEY, PARTNER, batch, body, created, item, offer_data
@@ -54,7 +54,7 @@ def others(call: Call, token: MakeToken) -> Caller:
 
 def test_an_offer_is_found_by_its_uid(changed: Caller) -> None:
     reply = changed.get(OFFER)
-    offer = Offer.model_validate(reply.json())
+    offer = OfferReply.model_validate(reply.json())
     assert (offer.offerUid, offer.externalId, offer.status, offer.version) == (KEY.offer_uid, "TP-1", "active", 5)
     assert offer.content == offer_data(headline="Three")
     assert reply.json() == changed.get("/api/v1/offers", externalId="TP-1").json()["items"][0]
@@ -246,7 +246,7 @@ def test_a_cursor_belongs_to_one_history(changed: Caller) -> None:
 def test_a_cursor_beyond_the_end_is_no_failure(changed: Caller, subtests: pytest.Subtests) -> None:
     for after in (5, 6, 2**52, 2**53 - 1):
         with subtests.test(str(after)):
-            reply = changed.get(HISTORY, cursor=cursors.encode(("history", KEY.offer_uid), after))
+            reply = changed.get(HISTORY, cursor=pagination.encode_cursor(("history", KEY.offer_uid), after))
             assert reply.status_code in {200, 422}
             assert reply.json().get("items", []) == []
 

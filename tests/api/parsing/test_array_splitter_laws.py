@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.parsing import array_splitter as json_split
+from api.parsing import array_splitter
 from api.parsing.array_splitter import split
-from api.parsing.strict_json import NotAnObject, NotJson, TooManyElements, read_envelope
+from api.parsing.strict_json import NotAnObject, NotJson, TooManyElements, split_envelope
 from tests.support.json_texts import ODD_NAMES, SPACE, TEXTS, lists, member, objects
 
 NO_BOUND = 10**9
@@ -23,7 +23,7 @@ CUTS = st.lists(st.floats(0, 1), max_size=6)
 
 def as_a_whole(body: bytes, max_elements: int) -> Found:
     try:
-        envelope = read_envelope(body, "offers", max_elements)
+        envelope = split_envelope(body, "offers", max_elements)
     except (NotJson, NotAnObject, TooManyElements) as refusal:
         return type(refusal)
     return repr(envelope.members), tuple(bytes(element).strip(WHITE) for element in envelope.elements)
@@ -33,7 +33,7 @@ def by_blocks(body: bytes, max_elements: int, cuts: list[float], block_bytes: in
     places = [0, *sorted(int(cut * len(body)) for cut in cuts), len(body)]
     blocks = [body[start:end] for start, end in pairwise(places)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_split, "BLOCK_BYTES", block_bytes)
+        patch.setattr(array_splitter, "BLOCK_BYTES", block_bytes)
         try:
             found = split(lambda: blocks, "offers", max_elements)
             counted = split(lambda: iter(blocks), "offers", max_elements, keep=False)
@@ -145,8 +145,8 @@ def test_an_envelope_of_little_room_changes_nothing(
     body: bytes, cuts: list[float], block_bytes: int, room: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_split, "MAX_ENVELOPE_BYTES", room)
-        patch.setattr(json_split, "_SEEN_FOR_A_CUT", room)
+        patch.setattr(array_splitter, "MAX_ENVELOPE_BYTES", room)
+        patch.setattr(array_splitter, "_SEEN_FOR_A_CUT", room)
         agree(body, cuts, block_bytes)
 
 

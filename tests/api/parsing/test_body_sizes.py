@@ -113,7 +113,7 @@ def test_a_caller_whose_body_was_too_large_may_go_on(partner: Caller) -> None:
 @pytest.mark.parametrize("settings", [{"max_body_bytes": 6 * MIB}], indirect=True)
 def test_a_large_body_that_is_refused_leaves_nothing_behind(partner: Caller, service: Service) -> None:
     assert_too_large(stream(partner, spaces(7 * MIB)))
-    with service.ledger.recorder.reading() as tx:
+    with service.ledger.recorder.read() as tx:
         assert tx.execute("SELECT count(*) AS chunks FROM run_bodies").fetchone()["chunks"] == 0
     assert partner.get("/api/v1/runs").json()["items"] == []
 

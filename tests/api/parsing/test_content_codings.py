@@ -194,7 +194,7 @@ def test_a_zstd_body_whose_checksum_is_not_right_is_refused(partner: Caller) -> 
 def test_a_large_body_that_ends_too_soon_leaves_nothing_behind(partner: Caller, service: Service, coding: str) -> None:
     coded = CODINGS[coding](body(batch("Insert", [item(f"TP-{n}") for n in range(12_000)])))
     assert_refused(send(partner, coding, coded[:-10]), 400, "not-decodable")
-    with service.ledger.recorder.reading() as tx:
+    with service.ledger.recorder.read() as tx:
         assert tx.execute("SELECT count(*) AS chunks FROM run_bodies").fetchone()["chunks"] == 0
 
 

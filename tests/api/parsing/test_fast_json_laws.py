@@ -31,7 +31,7 @@ thorough = read_strictly
 
 def found(read: Element) -> tuple[str, list[str]]:
     # As text, because True == 1 and 1 == 1.0 and 0.0 == -0.0.
-    return repr(read.value), [str(flaw) for flaw in read.flaws]
+    return repr(read.value), [str(flaw) for flaw in read.invalid_values]
 
 
 @given(TEXTS | NESTED)
@@ -78,7 +78,7 @@ def test_what_is_not_json_is_so_both_ways(text: str, data: st.DataObject) -> Non
 @given(TEXTS)
 def test_a_value_without_flaws_is_what_any_json_reader_finds(text: str) -> None:
     read = read_element(text.encode())
-    if not read.flaws:
+    if not read.invalid_values:
         assert read.value == json.loads(text)
 
 

@@ -17,21 +17,21 @@ from api.parsing.strict_json import (
     Element,
     NotAnObject,
     NotJson,
-    read_envelope,
+    split_envelope,
 )
-from api.validation.field_errors import Complaint
+from api.validation.field_errors import InvalidField
 
 NAME_FLAW = "member names must not contain U+0000 or lone surrogates"
 
 
 def read(text: str) -> Element:
     """The one element of a list that is written like this."""
-    (only,) = read_envelope(f'{{"offers":[{text}]}}'.encode(), "offers").elements
+    (only,) = split_envelope(f'{{"offers":[{text}]}}'.encode(), "offers").elements
     return read_element(bytes(only))
 
 
 def flaws_of(text: str) -> list[tuple[str, str]]:
-    return [(Complaint(("x", *flaw.place), "").path, flaw.message) for flaw in read(text).flaws]
+    return [(InvalidField(("x", *flaw.place), "").path, flaw.message) for flaw in read(text).invalid_values]
 
 
 def arrays(depth: int) -> str:
@@ -85,7 +85,7 @@ def objects(depth: int) -> str:
 )
 def test_a_text_outside_the_grammar_is_not_json(body: bytes) -> None:
     with pytest.raises(NotJson):
-        read_envelope(body, "offers")
+        split_envelope(body, "offers")
 
 
 @pytest.mark.parametrize("number", ["01", "-01", "+1", ".5", "1.", "1e", "0x10", "1_000", "-", "٣"])
@@ -98,13 +98,13 @@ def test_a_number_outside_the_grammar_is_not_json(number: str) -> None:
 @pytest.mark.parametrize("document", ['{"offers":[{"a":%s}]}', '{"a":%s}', "[%s]"])
 def test_what_is_no_number_is_not_json(document: str, word: str) -> None:
     with pytest.raises(NotJson):
-        read_envelope((document % word).encode(), "offers")
+        split_envelope((document % word).encode(), "offers")
 
 
 @pytest.mark.parametrize("space", ["\f", "\v", "\u00a0", "\u2028", "\ufeff"])
 def test_only_the_four_spaces_of_json_may_stand_between_values(space: str) -> None:
     with pytest.raises(NotJson):
-        read_envelope(f'{{"a":{space}1}}'.encode(), "offers")
+        split_envelope(f'{{"a":{space}1}}'.encode(), "offers")
 
 
 @pytest.mark.parametrize(
@@ -123,14 +123,14 @@ def test_only_the_four_spaces_of_json_may_stand_between_values(space: str) -> No
 )
 def test_what_is_not_plain_utf8_is_not_json(body: bytes) -> None:
     with pytest.raises(NotJson):
-        read_envelope(body, "offers")
+        split_envelope(body, "offers")
 
 
 def test_no_document_that_was_cut_off_is_json() -> None:
     whole = b'{"operation": "Insert", "offers": [{"a": [1, 2.5e1, "x\\u00e9"]}, {}], "more": {"b": null}}'
     for length in range(len(whole)):
         with pytest.raises(NotJson):
-            read_envelope(whole[:length], "offers")
+            split_envelope(whole[:length], "offers")
 
 
 @pytest.mark.parametrize(
@@ -147,26 +147,26 @@ def test_no_document_that_was_cut_off_is_json() -> None:
 )
 def test_a_name_given_twice_in_the_envelope_is_not_json(body: bytes) -> None:
     with pytest.raises(NotJson):
-        read_envelope(body, "offers")
+        split_envelope(body, "offers")
 
 
 @pytest.mark.parametrize("nested", [arrays, objects])
 def test_an_envelope_may_nest_64_levels_and_no_more(nested: Any) -> None:
-    assert read_envelope(b'{"a":%b}' % nested(MAX_NESTING - 1).encode(), "offers").members["a"]
+    assert split_envelope(b'{"a":%b}' % nested(MAX_NESTING - 1).encode(), "offers").members["a"]
     with pytest.raises(NotJson):
-        read_envelope(b'{"a":%b}' % nested(MAX_NESTING).encode(), "offers")
+        split_envelope(b'{"a":%b}' % nested(MAX_NESTING).encode(), "offers")
 
 
 @pytest.mark.parametrize("nested", [arrays, objects])
 @pytest.mark.parametrize("document", ['{"offers":[%s]}', '{"offers":%s}', '{"a":%s}', "%s"])
 def test_nesting_without_measure_is_not_json(document: str, nested: Any) -> None:
     with pytest.raises(NotJson):
-        read_envelope((document % nested(100_000)).encode(), "offers")
+        split_envelope((document % nested(100_000)).encode(), "offers")
 
 
 def test_the_reason_gives_the_place_but_not_the_text() -> None:
     with pytest.raises(NotJson) as refusal:
-        read_envelope(b'{"offers":\n [confidential]}', "offers")
+        split_envelope(b'{"offers":\n [confidential]}', "offers")
     assert "line 2, column 3" in str(refusal.value)
     assert "confidential" not in str(refusal.value)
 
@@ -177,7 +177,7 @@ def test_the_reason_gives_the_place_but_not_the_text() -> None:
 @pytest.mark.parametrize("body", [b"[]", b'[{"offers":[]}]', b'"offers"', b"1", b" 0.5 ", b"null", b"true", b"1e400"])
 def test_json_that_is_no_object_is_told_apart_from_what_is_not_json(body: bytes) -> None:
     with pytest.raises(NotAnObject):
-        read_envelope(body, "offers")
+        split_envelope(body, "offers")
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_json_that_is_no_object_is_told_apart_from_what_is_not_json(body: bytes)
 def test_an_envelope_gives_its_members_and_the_elements_of_its_list(
     body: bytes, members: dict[str, Any], elements: list[Any]
 ) -> None:
-    envelope = read_envelope(body, "offers")
+    envelope = split_envelope(body, "offers")
     values = [read_element(bytes(element)).value for element in envelope.elements]
     assert (envelope.members, values) == (members, elements)
 
@@ -283,7 +283,7 @@ def test_an_element_may_nest_64_levels_and_no_more(nested: Any) -> None:
 
 @pytest.mark.parametrize(("one", "other"), [("1e400", "2e400"), ('{"a":1,"a":2}', '{"a":1,"a":3}')])
 def test_an_element_keeps_its_spelling(one: str, other: str) -> None:
-    elements = read_envelope(f'{{"offers":[{one}, 1, {other}]}}'.encode(), "offers").elements
+    elements = split_envelope(f'{{"offers":[{one}, 1, {other}]}}'.encode(), "offers").elements
     assert [bytes(element).decode() for element in elements] == [one, "1", other]
 
 

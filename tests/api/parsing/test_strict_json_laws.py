@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.parsing.fast_json import read_element
-from api.parsing.strict_json import MAX_NUMBER, NotAnObject, NotJson, read_envelope
+from api.parsing.strict_json import MAX_NUMBER, NotAnObject, NotJson, split_envelope
 
 NUMBERS = st.integers(-MAX_NUMBER, MAX_NUMBER) | st.floats(-MAX_NUMBER, MAX_NUMBER)
 TREES: st.SearchStrategy[Any] = st.recursive(
@@ -35,7 +35,7 @@ def test_elements_are_read_as_any_json_reader_would(
     others.pop("offers", None)
     document = {"offers": offers, **others} if first else {**others, "offers": offers}
     text = json.dumps(document, indent=indent)
-    envelope = read_envelope(text.encode(), "offers")
+    envelope = split_envelope(text.encode(), "offers")
     expected = json.loads(text, parse_float=_one_spelling)
     # As text, because True == 1 and 1 == 1.0.
     read = [read_element(bytes(element)).value for element in envelope.elements]
@@ -46,4 +46,4 @@ def test_elements_are_read_as_any_json_reader_would(
 @given(st.binary() | st.lists(st.sampled_from(TOKENS)).map(lambda tokens: "".join(tokens).encode()))
 def test_any_bytes_are_read_or_refused(body: bytes) -> None:
     with suppress(NotJson, NotAnObject):
-        read_envelope(body, "offers")
+        split_envelope(body, "offers")

@@ -7,7 +7,7 @@ import pytest
 
 from api.parsing import strict_json
 from api.parsing.content_coding import MAX_PARTS
-from api.parsing.strict_json import MAX_VALUE_CHARACTERS, NotJson, TooLargeValue, read_envelope
+from api.parsing.strict_json import MAX_VALUE_CHARACTERS, NotJson, TooLargeValue, split_envelope
 from domain.store.records.compression import pack
 from tests.support.examples import batch, body, item
 from tests.support.harness import Caller
@@ -18,14 +18,14 @@ LARGE = b"[" + b"[]," * (MAX_VALUE_CHARACTERS // 3) + b"[]]"
 @pytest.mark.parametrize("around", [b'{"x":%b,"offers":[1]}', b'{"offers":[%b,1]}', b'{"offers":[{"a":[%b]}]}'])
 def test_a_value_that_is_too_large_is_refused(around: bytes) -> None:
     with pytest.raises(TooLargeValue):
-        read_envelope(around % LARGE + b" " * MAX_VALUE_CHARACTERS, "offers")
+        split_envelope(around % LARGE + b" " * MAX_VALUE_CHARACTERS, "offers")
 
 
 def test_a_value_that_is_too_large_takes_little_memory() -> None:
     sent = b'{"x":' + LARGE[:-1] * 4 + b'],"offers":[1]}'
     tracemalloc.start()
     with pytest.raises((TooLargeValue, NotJson)):
-        read_envelope(sent, "offers")
+        split_envelope(sent, "offers")
     assert tracemalloc.get_traced_memory()[1] < 3 * len(sent) + 300 * 1024 * 1024
     tracemalloc.stop()
 
@@ -37,7 +37,7 @@ def test_a_value_at_the_edge_of_a_window_is_read_whole(
 ) -> None:
     monkeypatch.setattr(strict_json, "_WINDOWS", (4 + padding, 64, 4096))
     sent = b'{"offers":[%b , %b],"x":%b}' % (value, value, value)
-    elements = [bytes(element) for element in read_envelope(sent, "offers").elements]
+    elements = [bytes(element) for element in split_envelope(sent, "offers").elements]
     assert elements == [value, value]
 
 
@@ -47,10 +47,10 @@ def test_what_is_broken_is_told_at_its_place_whatever_the_window(
 ) -> None:
     sent = b'{"offers":[1,%b]}' % broken + b" " * 200
     with pytest.raises(NotJson) as expected:
-        read_envelope(sent, "offers")
+        split_envelope(sent, "offers")
     monkeypatch.setattr(strict_json, "_WINDOWS", (8, 40, 100))
     with pytest.raises(NotJson) as found:
-        read_envelope(sent, "offers")
+        split_envelope(sent, "offers")
     assert str(found.value) == str(expected.value)
 
 

@@ -280,7 +280,7 @@ def test_each_new_activation_is_a_commit_and_what_is_refused_leaves_nothing(
     before = left(service.ledger)
     report(publisher, b"{", line(offer, "C-1"), line(str(uuid4())), line(offer, "C-0"), line(offer, "C-2"), b"{}")
     assert left(service.ledger) == {table: count + 2 for table, count in before.items()}
-    with service.ledger.recorder.reading() as tx:
+    with service.ledger.recorder.read() as tx:
         commits = tx.execute(
             "SELECT actor, source, event_count FROM commits ORDER BY commit_id DESC LIMIT 2"
         ).fetchall()
@@ -388,7 +388,7 @@ def test_a_batch_is_one_of_the_requests_of_a_minute(call: Call, token: MakeToken
 
 def let_storage_fail(ledger: OfferLedger, customer: str) -> None:
     """As soon as that customer's activation is to be written."""
-    with ledger.recorder.writing() as tx:
+    with ledger.recorder.write() as tx:
         tx.execute(
             f"CREATE TRIGGER broken BEFORE INSERT ON redemption_windows WHEN NEW.customer_id = '{customer}'"
             " BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
@@ -396,7 +396,7 @@ def let_storage_fail(ledger: OfferLedger, customer: str) -> None:
 
 
 def mend_storage(ledger: OfferLedger) -> None:
-    with ledger.recorder.writing() as tx:
+    with ledger.recorder.write() as tx:
         tx.execute("DROP TRIGGER broken")
 
 

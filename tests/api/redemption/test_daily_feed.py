@@ -11,15 +11,15 @@ from uuid import UUID
 import httpx2
 import pytest
 
-from api.redemption import feed_routes as feed_route
+from api.redemption import feed_routes
 from api.redemption.activation_routes import ACTIVATIONS_PATH
 from api.redemption.redemption_routes import REDEMPTIONS_PATH
 from api.service import Service
 from domain.ledgers.ledger import OfferLedger
-from domain.ledgers.redemption_ledger import RedemptionRequest
+from domain.ledgers.redemption_ledger import PendingRedemption
 from domain.redemption.redemption import Purchase
 from domain.values import Operation, Origin, Role, Source, utc_text
-from projections.redemption import daily_feed as redemption_feed
+from projections.redemption import daily_feed
 from tests.support.calls.merchants import MERCHANT, OFFER, delete, limit, put, uid_of
 from tests.support.examples import KEY, PARTNER, body, item
 from tests.support.harness import Call, Caller, Clock, MakeToken, run_batch
@@ -208,8 +208,8 @@ def test_a_feed_of_many_rows_is_read_bit_by_bit_and_complete(
     whole = fetch(partner)
     assert told(partner) == [("T-3", "12.50"), ("T-1", "12.50"), ("T-2", "12.50"), ("T-2", "-1"), ("T-2", "-2")]
     for read, chunk in ((1, 1), (2, 3), (3, 2), (5, 5), (6, 4)):
-        monkeypatch.setattr(redemption_feed, "ROWS_PER_READ", read)
-        monkeypatch.setattr(feed_route, "ROWS_PER_CHUNK", chunk)
+        monkeypatch.setattr(daily_feed, "ROWS_PER_READ", read)
+        monkeypatch.setattr(feed_routes, "ROWS_PER_CHUNK", chunk)
         assert fetch(partner) == whole, (read, chunk)
 
 
@@ -247,10 +247,10 @@ def test_a_feed_is_complete_from_the_first_time_on_that_it_can_be_fetched(
 ) -> None:
     """What was recorded in the last instant of a day may still be on its way to the disk when the day is over."""
     purchase = Purchase("T-1", "C-1", UUID(offer), Decimal("12.50"), "USD", clock.now)
-    request = RedemptionRequest(Origin("paula", Source.PUBLISHER), purchase)
+    request = PendingRedemption(Origin("paula", Source.PUBLISHER), purchase)
     clock.now = MIDNIGHT - INSTANT
     with ThreadPoolExecutor(1) as pool:
-        with service.ledger.recorder.writing() as tx:
+        with service.ledger.recorder.write() as tx:
             service.redemptions._settle(tx, request)
             clock.now = MIDNIGHT
             early = pool.submit(partner.get, FEED_PATH, date=TODAY)

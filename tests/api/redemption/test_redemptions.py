@@ -66,7 +66,7 @@ def reverse(caller: Caller, path: str, reversal: Any = "R-1", amount: Any = "12.
 
 def redemption_events(service: Service) -> list[Event]:
     """What is recorded of transactions, in the order of the ledger."""
-    with service.ledger.recorder.reading() as tx:
+    with service.ledger.recorder.read() as tx:
         entries = [entry for some in service.ledger.entries(tx) for entry in some]
     return [entry.event for entry in entries if isinstance(entry.event, RedemptionEvent)]
 
@@ -113,7 +113,7 @@ def test_a_redemption_is_recorded_as_its_reporters_about_the_offers_partner(
     publisher: Caller, offer: str, begin: datetime, service: Service
 ) -> None:
     redeem(publisher, offer, begin)
-    with service.ledger.recorder.reading() as tx:
+    with service.ledger.recorder.read() as tx:
         row = tx.execute("SELECT actor, source, partner FROM commits ORDER BY commit_id DESC LIMIT 1").fetchone()
     assert tuple(row) == ("publisher-None", "publisher", PARTNER)
 

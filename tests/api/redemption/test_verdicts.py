@@ -10,7 +10,7 @@ import pytest
 from api.service import Service
 from domain.values import Role, redemption_uid, utc_text
 from projections.redemption import changed_verdicts
-from tests.support.calls import publishers as publishing
+from tests.support.calls import publishers
 from tests.support.calls.merchants import delete, limit, merchant_offer, position, put, uid_of
 from tests.support.calls.paging import items_of, pages
 from tests.support.calls.publishers import INSTANT, JSON, problem
@@ -33,7 +33,7 @@ def bought(clock: Clock, offer: str) -> datetime:  # noqa: ARG001 - the offer is
 
 
 def activate(caller: Caller, offer: str, at: datetime, customer: str = "C-1") -> str:
-    reply = publishing.activate(caller, offer, customer, activatedAt=utc_text(at))
+    reply = publishers.activate(caller, offer, customer, activatedAt=utc_text(at))
     assert reply.status_code == 201
     return str(reply.json()["activationId"])
 
@@ -41,7 +41,7 @@ def activate(caller: Caller, offer: str, at: datetime, customer: str = "C-1") ->
 def redeem(
     caller: Caller, offer: str, at: datetime, transaction: str = "T-1", customer: str = "C-1"
 ) -> httpx2.Response:
-    return publishing.redeem(caller, offer, at, transactionId=transaction, customerId=customer)
+    return publishers.redeem(caller, offer, at, transactionId=transaction, customerId=customer)
 
 
 def question(offer: str, at: datetime) -> dict[str, Any]:

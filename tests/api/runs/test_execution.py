@@ -19,11 +19,11 @@ from domain.access.partner import SetPartner
 from domain.ledgers.ledger import StorageError
 from domain.ledgers.run_ledger import RunLedger
 from domain.offers.offer import Offer
-from domain.refusals import RunInProgress, RunNotYours
-from domain.runs.run import MAX_ATTEMPTS, Counts, Run, RunState
+from domain.refusals import LeaseLost, RunInProgress
+from domain.runs.run import MAX_ATTEMPTS, OutcomeCounts, Run, RunState
 from domain.store.cursor import Cursor
 from domain.values import Channel, Clock
-from projections.offers import decision_state as known_offers
+from projections.offers import decision_state
 from tests.support import harness
 from tests.support.examples import PARTNER, batch, body, item
 from tests.support.harness import OPERATOR, carry_out
@@ -45,7 +45,7 @@ class Known:
         happens, self.first = self.first, None
         if happens:
             happens()
-        return known_offers.known_offers(tx, partner, channel, external_ids)
+        return decision_state.known_offers(tx, partner, channel, external_ids)
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def carried_out(runs: RunLedger, document: Mapping[str, Any], sent: bytes | None
 
 
 def corrupt(runs: RunLedger, run: Run) -> None:
-    with runs.ledger.recorder.writing() as tx:
+    with runs.ledger.recorder.write() as tx:
         tx.execute("UPDATE run_bodies SET bytes = x'00' WHERE run_id = ?", (str(run.run_id),))
 
 
@@ -95,20 +95,20 @@ def test_a_run_is_carried_out_from_its_stored_body(here: RunLedger) -> None:
     run = accepted_batch(here, INSERT)
     ended = carry_out(here, run)
     assert here.find(run.run_id) == ended
-    assert (ended.state, ended.counts) == (RunState.COMPLETED, Counts(created=2))
+    assert (ended.state, ended.counts) == (RunState.COMPLETED, OutcomeCounts(created=2))
     assert offer_versions(here.ledger) == {"TP-1": 1, "TP-2": 1}
     assert ended.request_digest
 
 
 def test_a_run_of_many_chunks_is_carried_out_as_a_whole(here: RunLedger, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("domain.store.records.run_bodies.CHUNK_BYTES", 7)
-    assert carried_out(here, INSERT).counts == Counts(created=2)
+    assert carried_out(here, INSERT).counts == OutcomeCounts(created=2)
 
 
 def test_a_synchronize_pauses_what_its_body_does_not_name(here: RunLedger) -> None:
     carried_out(here, INSERT)
     ended = carried_out(here, batch("Synchronize", [item("TP-2")]))
-    assert ended.counts == Counts(unchanged=1, paused=1)
+    assert ended.counts == OutcomeCounts(unchanged=1, paused=1)
     assert topics(here.ledger) == ["OfferCreated", "OfferCreated", "OfferPaused"]
 
 
@@ -146,7 +146,7 @@ def test_a_run_that_is_taken_over_midway_leaves_everything_once(
         left.append(effects(there.ledger))
 
     known.first = take_over
-    with pytest.raises(RunNotYours):
+    with pytest.raises(LeaseLost):
         carry_out(here, run)
     assert [effects(here.ledger)] == left
     assert offer_versions(here.ledger) == {"TP-1": 1, "TP-2": 1}
@@ -166,7 +166,7 @@ def test_a_fault_of_a_former_owner_does_not_end_the_run_of_the_present_one(
         raise RuntimeError
 
     known.first = take_over_and_break
-    with pytest.raises(RunNotYours):
+    with pytest.raises(LeaseLost):
         carry_out(here, run)
     found = there.find(run.run_id)
     assert found
@@ -214,7 +214,7 @@ def test_a_body_that_was_accepted_is_never_a_fault_of_the_service_however_deeply
             read_request(lambda sent=sent: [sent], 1)  # type: ignore[misc]
         except Problem:
             continue
-        assert carried_out(here, document, sent).counts == Counts(failed=1)
+        assert carried_out(here, document, sent).counts == OutcomeCounts(failed=1)
         accepted += 1
     assert accepted
 
@@ -227,7 +227,7 @@ def test_a_failed_run_may_be_sent_again_with_the_same_id_and_uses_no_slot(here: 
         carry_out(here, run)
     again = carried_out(here, INSERT)
     assert again.run_id != run.run_id
-    assert again.counts == Counts(created=2)
+    assert again.counts == OutcomeCounts(created=2)
 
 
 def test_a_run_may_be_begun_so_many_times_and_no_more(here: RunLedger, clock: harness.Clock) -> None:
@@ -266,7 +266,7 @@ def test_a_ledger_that_can_not_be_used_leaves_the_run_to_be_taken_over(
         accepted(there)
     clock.move(seconds=LEASE.total_seconds())
     assert there.overdue() == [run]
-    assert carry_out(there, there.claim(run.run_id)).counts == Counts(created=2)
+    assert carry_out(there, there.claim(run.run_id)).counts == OutcomeCounts(created=2)
 
 
 # The lease

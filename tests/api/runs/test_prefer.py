@@ -9,7 +9,7 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from api.http.prefer import Waiting, waiting
+from api.http.prefer import WaitPreference, parse_wait_preference
 from api.service import Service
 from api.settings import Settings
 from tests.support.calls.stalled_runs import LEASE_SECONDS, obstructed, run_path, slowed, wait_until_finished
@@ -17,8 +17,8 @@ from tests.support.examples import batch, body, item
 from tests.support.harness import Call, Caller, Clock, MakeToken
 
 LIMIT = 30
-UNMOVED = Waiting(LIMIT)
-ASYNC = Waiting(0, "respond-async")
+UNMOVED = WaitPreference(LIMIT)
+ASYNC = WaitPreference(0, "respond-async")
 REPLAYED = "Idempotency-Replayed"
 
 
@@ -30,36 +30,36 @@ REPLAYED = "Idempotency-Replayed"
     [
         ([], UNMOVED),
         (["respond-async"], ASYNC),
-        (["wait=5"], Waiting(5, "wait=5")),
-        (["wait=0"], Waiting(0, "wait=0")),
-        (["wait=30"], Waiting(30, "wait=30")),
+        (["wait=5"], WaitPreference(5, "wait=5")),
+        (["wait=0"], WaitPreference(0, "wait=0")),
+        (["wait=30"], WaitPreference(30, "wait=30")),
         (["handling=lenient, respond-async, return=minimal"], ASYNC),
         (["return=minimal"], UNMOVED),
     ],
 )
-def test_a_preference_is_heeded(headers: list[str], expected: Waiting) -> None:
-    assert waiting(headers, LIMIT) == expected
+def test_a_preference_is_heeded(headers: list[str], expected: WaitPreference) -> None:
+    assert parse_wait_preference(headers, LIMIT) == expected
 
 
 @pytest.mark.parametrize("headers", [["respond-async, wait=5"], ["wait=5, respond-async"], ["respond-async", "wait=5"]])
 def test_with_both_a_caller_waits_as_long_as_it_said(headers: list[str]) -> None:
-    assert waiting(headers, LIMIT) == Waiting(5, "wait=5")
+    assert parse_wait_preference(headers, LIMIT) == WaitPreference(5, "wait=5")
 
 
 @pytest.mark.parametrize("wait", ["wait=31", "wait=999999999", "wait=99999999999999999999"])
 def test_nobody_waits_beyond_the_limit(wait: str) -> None:
-    assert waiting([wait], LIMIT) == UNMOVED
-    assert waiting([wait, "respond-async"], LIMIT) == ASYNC
+    assert parse_wait_preference([wait], LIMIT) == UNMOVED
+    assert parse_wait_preference([wait, "respond-async"], LIMIT) == ASYNC
 
 
 @pytest.mark.parametrize("header", ['wait="5"', "WAIT=5", "wait = 5", "wait=5;strictly", 'wait=5 ; a="b"', "\twait=5 "])
 def test_a_preference_may_be_spelt_in_many_ways(header: str) -> None:
-    assert waiting([header], LIMIT) == Waiting(5, "wait=5")
+    assert parse_wait_preference([header], LIMIT) == WaitPreference(5, "wait=5")
 
 
 @pytest.mark.parametrize("header", ["Respond-Async", 'respond-async; foo="bar"', ",respond-async,", 'respond-async=""'])
 def test_so_may_the_one_without_a_value(header: str) -> None:
-    assert waiting([header], LIMIT) == ASYNC
+    assert parse_wait_preference([header], LIMIT) == ASYNC
 
 
 @pytest.mark.parametrize(
@@ -67,27 +67,27 @@ def test_so_may_the_one_without_a_value(header: str) -> None:
     ["", ",", ";", "=5", "wait", "wait=", "wait=x", "wait=-1", "wait=1.5", "wait=5 6", "wait=\u0665", 'wait="5'],
 )
 def test_what_is_malformed_is_no_preference(header: str) -> None:
-    assert waiting([header], LIMIT) == UNMOVED
+    assert parse_wait_preference([header], LIMIT) == UNMOVED
 
 
 @pytest.mark.parametrize("headers", [["wait=5, wait=9"], ["wait=5", "WAIT=9"], ["wait=5", "wait=x"]])
 def test_of_a_preference_given_twice_the_first_counts(headers: list[str]) -> None:
-    assert waiting(headers, LIMIT) == Waiting(5, "wait=5")
+    assert parse_wait_preference(headers, LIMIT) == WaitPreference(5, "wait=5")
 
 
 def test_a_first_one_that_can_not_be_granted_counts_too() -> None:
-    assert waiting(["wait=31, wait=9"], LIMIT) == UNMOVED
+    assert parse_wait_preference(["wait=31, wait=9"], LIMIT) == UNMOVED
 
 
 def test_what_stands_in_quotes_is_not_a_preference() -> None:
-    assert waiting(['note="slowly, respond-async, please"'], LIMIT) == UNMOVED
+    assert parse_wait_preference(['note="slowly, respond-async, please"'], LIMIT) == UNMOVED
 
 
 @pytest.mark.parametrize("unit", [" ", "a ", "=", '"', '\\"', '"\\', '",', "a;", "\t="])
 @pytest.mark.parametrize("frame", ["{}", "a{}b", "a=1{};b"])
 def test_no_header_takes_long_to_understand(frame: str, unit: str) -> None:
     began = time.monotonic()
-    waiting([frame.format(unit * 20_000)], LIMIT)
+    parse_wait_preference([frame.format(unit * 20_000)], LIMIT)
     assert time.monotonic() - began < 1
 
 

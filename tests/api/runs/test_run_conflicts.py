@@ -12,7 +12,7 @@ from api.http.problems import MEDIA_TYPE
 from api.service import Service
 from api.settings import Settings
 from domain.access.partner import SetPartner
-from domain.refusals import RunNotYours
+from domain.refusals import LeaseLost
 from domain.runs.run import MAX_ATTEMPTS, Run
 from tests.support.calls.stalled_runs import (
     LEASE_SECONDS,
@@ -260,7 +260,7 @@ def test_a_run_is_left_to_its_owner_until_its_lease_has_run_out(
     partner: Caller, service: Service, clock: Clock, active: Run
 ) -> None:
     clock.move(seconds=LEASE_SECONDS - 0.001)
-    with pytest.raises(RunNotYours):
+    with pytest.raises(LeaseLost):
         service.runs.claim(active.run_id)
     assert partner.get(run_path(active.run_id)).json()["state"] == "accepted"
 
@@ -271,9 +271,9 @@ def test_what_a_former_owner_still_does_counts_for_nothing(
     clock.move(seconds=LEASE_SECONDS)
     wait_until_finished(partner, run_path(active.run_id))
     before = partner.get("/api/v1/offers").json()
-    with pytest.raises(RunNotYours):
+    with pytest.raises(LeaseLost):
         carry_out(other_owner(service), active)
-    with pytest.raises(RunNotYours):
+    with pytest.raises(LeaseLost):
         fail_elsewhere(service, active)
     assert partner.get("/api/v1/offers").json() == before
 

@@ -8,7 +8,7 @@ import pytest
 
 from api.http.problems import Problem
 from api.parsing.array_splitter import Body
-from api.runs.execution import asks_for_the_same
+from api.runs.execution import is_same_request
 from domain.ledgers.ledger import OfferLedger
 from domain.ledgers.run_ledger import RunLedger
 from domain.runs.run import Run
@@ -61,7 +61,7 @@ def changed(**changes: Any) -> bytes:
     ],
 )
 def test_the_same_in_other_letters_is_the_same(here: RunLedger, earlier: Run, respelt: bytes) -> None:
-    assert asks_for_the_same(here, earlier, in_memory(respelt))
+    assert is_same_request(here, earlier, in_memory(respelt))
 
 
 @pytest.mark.parametrize(
@@ -76,25 +76,25 @@ def test_the_same_in_other_letters_is_the_same(here: RunLedger, earlier: Run, re
     ],
 )
 def test_another_operation_or_other_items_are_not_the_same(here: RunLedger, earlier: Run, other: bytes) -> None:
-    assert not asks_for_the_same(here, earlier, in_memory(other))
+    assert not is_same_request(here, earlier, in_memory(other))
 
 
 def test_an_item_that_is_not_in_order_counts_as_it_was_sent(here: RunLedger) -> None:
     sent = batch("Insert", [{"externalId": "TP-1", "offerData": []}])
     earlier = accepted_batch(here, sent)
     spaced = json.dumps(sent, separators=(" , ", ":")).encode()
-    assert asks_for_the_same(here, earlier, in_memory(body(sent | {"comment": 1})))
-    assert not asks_for_the_same(here, earlier, in_memory(spaced))
+    assert is_same_request(here, earlier, in_memory(body(sent | {"comment": 1})))
+    assert not is_same_request(here, earlier, in_memory(spaced))
 
 
 def test_a_failed_run_is_the_same_as_nothing(here: RunLedger) -> None:
     earlier = here.fail(accepted_batch(here, SENT), PROBLEM)
-    assert not asks_for_the_same(here, earlier, in_memory(body(SENT)))
+    assert not is_same_request(here, earlier, in_memory(body(SENT)))
 
 
 def test_the_body_may_come_in_any_blocks(here: RunLedger, earlier: Run) -> None:
     respelt = json.dumps(SENT, indent=1).encode()
-    assert asks_for_the_same(here, earlier, lambda: [respelt[:100], respelt[100:]])
+    assert is_same_request(here, earlier, lambda: [respelt[:100], respelt[100:]])
 
 
 @pytest.mark.parametrize("ends", ["carried out", "given up"])
@@ -107,14 +107,14 @@ def test_a_run_that_ends_while_it_is_looked_at_is_judged_by_its_end(here: RunLed
             carry_out(here, run) if ends == "carried out" else here.fail(run, PROBLEM)
         return [body(SENT)]
 
-    assert asks_for_the_same(here, earlier, sent) == (ends == "carried out")
+    assert is_same_request(here, earlier, sent) == (ends == "carried out")
 
 
 def test_a_body_that_is_not_in_order_is_refused_as_ever(here: RunLedger, earlier: Run) -> None:
     with pytest.raises(Problem):
-        asks_for_the_same(here, earlier, in_memory(b"nonsense"))
+        is_same_request(here, earlier, in_memory(b"nonsense"))
 
 
 def test_nothing_is_changed_by_asking(here: RunLedger, earlier: Run) -> None:
-    asks_for_the_same(here, earlier, in_memory(body(SENT)))
+    is_same_request(here, earlier, in_memory(body(SENT)))
     assert here.find(earlier.run_id) == earlier

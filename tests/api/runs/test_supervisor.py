@@ -17,32 +17,32 @@ from uuid import UUID, uuid4
 import pytest
 
 from api.http.problems import Problem, validation_error
-from api.runs import batch_process as helper_process
-from api.runs.batch_process import Principal
+from api.runs import batch_process
+from api.runs.batch_process import WorkerContext
 from api.runs.execution import RunFailed
-from api.runs.supervisor import RunDesk, by_helper
-from api.runs.upload import SMALL_BYTES
+from api.runs.supervisor import RunSupervisor, in_worker_process
+from api.runs.upload import SMALL_UPLOAD_BYTES
 from api.service import Service
-from api.validation.field_errors import Complaint
+from api.validation.field_errors import InvalidField
 from domain.ledgers.ledger import StorageError
 from domain.ledgers.run_ledger import RunLedger
 from domain.refusals import (
     DailyQuotaExceeded,
     FileSuperseded,
+    FlightConflict,
     FlightInThePast,
-    FlightTaken,
     IdempotencyKeyReused,
-    NoSlotLeft,
+    LeaseLost,
     OfferNotActivatable,
+    RateLimitExceeded,
     Refused,
     ReversalExceedsRedemption,
     ReversalReused,
     RunInProgress,
-    RunNotYours,
-    TimeAhead,
+    RunLimitReached,
+    TimeInFuture,
     TokenNameTaken,
     TooManyFlights,
-    TooManyPerSecond,
     TooManyReversals,
     TransactionReused,
     UnknownOffer,
@@ -88,7 +88,7 @@ def test_a_helper_that_dies_while_it_begins_is_told_like_one_that_dies_later(mon
 
     async def ask() -> list[str]:
         # Whether it is seen at once that it has died, is chance.
-        asked = [by_helper(os.getpid) for _ in range(20)]
+        asked = [in_worker_process(os.getpid) for _ in range(20)]
         told = [type(error).__name__ for error in await asyncio.gather(*asked, return_exceptions=True)]
         gc.collect()  # what is left of the helpers is closed while there is a loop
         await asyncio.sleep(0.1)
@@ -105,19 +105,19 @@ def find_no_storage(_: object) -> None:
 def test_a_server_begins_though_its_first_helper_does_not(
     service: Service, monkeypatch: pytest.MonkeyPatch, warm_up: Callable[[object], None]
 ) -> None:
-    monkeypatch.setattr(helper_process, "warm_up", warm_up)
+    monkeypatch.setattr(batch_process, "warm_up", warm_up)
 
     async def begin() -> None:
-        desk = RunDesk(service)
+        desk = RunSupervisor(service)
         await desk.open(warm=True)
         await desk.close()
 
     asyncio.run(begin())
 
 
-def carry_out_late(principal: Principal, run_id: UUID) -> Run:
+def carry_out_late(principal: WorkerContext, run_id: UUID) -> Run:
     time.sleep(3)
-    return helper_process.carry_out(principal, run_id)
+    return batch_process.execute_in_worker(principal, run_id)
 
 
 def test_a_helper_that_takes_long_to_begin_is_waited_for(
@@ -126,12 +126,12 @@ def test_a_helper_that_takes_long_to_begin_is_waited_for(
     large = batch("Insert", [item(f"TP-{number}", offerDetails="Noodles. " * 300) for number in range(400)])
     run = accept_elsewhere(service, large)
     other_owner(service).claim(run.run_id)
-    assert run.body_bytes > SMALL_BYTES
-    monkeypatch.setattr("api.runs.supervisor.helper_process", SimpleNamespace(carry_out=carry_out_late))
+    assert run.body_bytes > SMALL_UPLOAD_BYTES
+    monkeypatch.setattr("api.runs.supervisor.batch_process", SimpleNamespace(execute_in_worker=carry_out_late))
     service.clock.move(hours=1)  # type: ignore[attr-defined]
     until(lambda: partner.get(f"/api/v1/runs/{run.run_id}").json()["state"] == "completed")
     assert "is replaced" not in caplog.text
-    with service.ledger.recorder.reading() as tx:
+    with service.ledger.recorder.read() as tx:
         assert tx.execute("SELECT attempts FROM runs").fetchone()["attempts"] == 2
 
 
@@ -161,15 +161,15 @@ def test_a_run_that_was_accepted_is_never_answered_as_if_nothing_had_happened(
     "error",
     [
         IdempotencyKeyReused(RUN_ID),
-        NoSlotLeft(Operation.INSERT, 1, "hour", 7),
+        RunLimitReached(Operation.INSERT, 1, "hour", 7),
         RunInProgress(RUN_ID),
         FileSuperseded(date(2026, 11, 21), date(2026, 11, 22)),
-        RunNotYours(RUN_ID),
+        LeaseLost(RUN_ID),
         WindowDaysOutOfBounds(30, 45),
-        TimeAhead("activatedAt"),
+        TimeInFuture("activatedAt"),
         UnknownOffer(),
         OfferNotActivatable("was not active"),
-        FlightTaken(),
+        FlightConflict(),
         FlightInThePast(),
         UnknownRedemption(),
         TooManyFlights(500),
@@ -180,11 +180,11 @@ def test_a_run_that_was_accepted_is_never_answered_as_if_nothing_had_happened(
         UnknownPartner("nobody"),
         TokenNameTaken("feed"),
         UnknownToken("feed"),
-        TooManyPerSecond(10, 1),
+        RateLimitExceeded(10, 1),
         DailyQuotaExceeded(1000, 3600),
         RunFailed(RUN_ID, "why"),
         StorageError("gone"),
-        validation_error([Complaint(("offers", 0), "required")]),
+        validation_error([InvalidField(("offers", 0), "required")]),
     ],
     ids=lambda error: type(error).__name__,
 )
@@ -196,15 +196,15 @@ def test_what_is_refused_in_a_helper_is_the_same_in_the_server(error: Exception)
 def test_no_kind_of_refusal_is_forgotten_here() -> None:
     assert {kind.__name__ for kind in Refused.__subclasses__()} == {
         "IdempotencyKeyReused",
-        "NoSlotLeft",
+        "RunLimitReached",
         "RunInProgress",
         "FileSuperseded",
-        "RunNotYours",
+        "LeaseLost",
         "WindowDaysOutOfBounds",
-        "TimeAhead",
+        "TimeInFuture",
         "UnknownOffer",
         "OfferNotActivatable",
-        "FlightTaken",
+        "FlightConflict",
         "FlightInThePast",
         "UnknownRedemption",
         "TooManyFlights",
@@ -215,7 +215,7 @@ def test_no_kind_of_refusal_is_forgotten_here() -> None:
         "UnknownPartner",
         "TokenNameTaken",
         "UnknownToken",
-        "TooManyPerSecond",
+        "RateLimitExceeded",
         "DailyQuotaExceeded",
     }
     assert not issubclass(Problem, Refused)

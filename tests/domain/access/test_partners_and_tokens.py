@@ -5,7 +5,7 @@ from functools import reduce
 import pytest
 
 from domain.access import partner as partners
-from domain.access import token as tokens
+from domain.access import token
 from domain.access.partner import SetPartner
 from domain.access.token import CreateToken, RevokeToken
 from domain.events import PartnerRegistered, PartnerSettingsChanged, TokenCreated, TokenEvent, TokenRevoked
@@ -19,49 +19,49 @@ CREATED = TokenCreated(
 
 
 def test_a_new_partner_gets_what_is_given_and_defaults_for_the_rest() -> None:
-    assert partners.set_partner(partners.UNKNOWN, SetPartner("p", insert_per_hour=5)) == [
+    assert partners.set_partner(partners.UNKNOWN_PARTNER, SetPartner("p", insert_per_hour=5)) == [
         PartnerRegistered(partner="p", settings=PartnerSettings(1, 5))
     ]
 
 
 def test_a_known_partner_keeps_what_is_not_given() -> None:
-    partner = partners.evolve(partners.UNKNOWN, PartnerRegistered(partner="p", settings=PartnerSettings(3, 5)))
+    partner = partners.evolve(partners.UNKNOWN_PARTNER, PartnerRegistered(partner="p", settings=PartnerSettings(3, 5)))
     assert partners.set_partner(partner, SetPartner("p", synchronize_per_day=0)) == [
         PartnerSettingsChanged(settings=PartnerSettings(0, 5))
     ]
 
 
 def test_a_partner_that_is_set_to_what_it_is_gets_no_event() -> None:
-    partner = partners.evolve(partners.UNKNOWN, PartnerRegistered(partner="p", settings=PartnerSettings(3, 5)))
+    partner = partners.evolve(partners.UNKNOWN_PARTNER, PartnerRegistered(partner="p", settings=PartnerSettings(3, 5)))
     assert partners.set_partner(partner, SetPartner("p", 3, 5)) == []
 
 
 @pytest.mark.parametrize("days", [29, 46])
 def test_a_redemption_window_out_of_bounds_is_not_set(days: int) -> None:
     with pytest.raises(WindowDaysOutOfBounds):
-        partners.set_partner(partners.UNKNOWN, SetPartner("p", redemption_window_days=days))
+        partners.set_partner(partners.UNKNOWN_PARTNER, SetPartner("p", redemption_window_days=days))
 
 
 def test_each_operation_has_its_own_limit() -> None:
-    partner = partners.evolve(partners.UNKNOWN, PartnerSettingsChanged(settings=PartnerSettings(3, 5)))
+    partner = partners.evolve(partners.UNKNOWN_PARTNER, PartnerSettingsChanged(settings=PartnerSettings(3, 5)))
     assert [partner.limit(operation) for operation in (Operation.SYNCHRONIZE, Operation.INSERT)] == [3, 5]
 
 
 @pytest.mark.parametrize("history", [[], [CREATED, TokenRevoked()]])
 def test_a_token_is_created_under_a_name_that_is_free(history: list[TokenEvent]) -> None:
-    assert tokens.create_token(reduce(tokens.evolve, history, tokens.UNKNOWN), CREATE) == [CREATED]
+    assert token.create_token(reduce(token.evolve, history, token.UNKNOWN_TOKEN), CREATE) == [CREATED]
 
 
 def test_a_token_is_not_created_under_a_name_in_use() -> None:
     with pytest.raises(TokenNameTaken):
-        tokens.create_token(tokens.evolve(tokens.UNKNOWN, CREATED), CREATE)
+        token.create_token(token.evolve(token.UNKNOWN_TOKEN, CREATED), CREATE)
 
 
 def test_a_token_in_use_is_revoked() -> None:
-    assert tokens.revoke_token(tokens.evolve(tokens.UNKNOWN, CREATED), RevokeToken("try")) == [TokenRevoked()]
+    assert token.revoke_token(token.evolve(token.UNKNOWN_TOKEN, CREATED), RevokeToken("try")) == [TokenRevoked()]
 
 
 @pytest.mark.parametrize("history", [[], [CREATED, TokenRevoked()]])
 def test_a_token_that_is_not_in_use_is_not_revoked(history: list[TokenEvent]) -> None:
     with pytest.raises(UnknownToken):
-        tokens.revoke_token(reduce(tokens.evolve, history, tokens.UNKNOWN), RevokeToken("try"))
+        token.revoke_token(reduce(token.evolve, history, token.UNKNOWN_TOKEN), RevokeToken("try"))

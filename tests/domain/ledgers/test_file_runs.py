@@ -9,9 +9,9 @@ from api.service import Service
 from domain.access.partner import SetPartner
 from domain.ledgers.ledger import OfferLedger
 from domain.ledgers.run_ledger import RunLedger
-from domain.ledgers.single_request_ledger import TraceLedger
-from domain.refusals import FileSuperseded, RunInProgress, RunNotYours, UnknownPartner
-from domain.runs.run import Counts, RunState
+from domain.ledgers.single_request_ledger import SingleRequestLedger
+from domain.refusals import FileSuperseded, LeaseLost, RunInProgress, UnknownPartner
+from domain.runs.run import OutcomeCounts, RunState
 from domain.values import MissingFromFile
 from projections.maintenance.verification import verify
 from tests.support.examples import PARTNER, batch, item
@@ -40,9 +40,9 @@ OTHER_PARTNER = "kelp"
 
 
 @pytest.fixture
-def traces(service: Service) -> TraceLedger:
+def traces(service: Service) -> SingleRequestLedger:
     set_quota(service.ledger, 0)
-    return service.traces
+    return service.single_requests
 
 
 @pytest.fixture(autouse=True)
@@ -76,8 +76,8 @@ def test_the_same_file_again_is_the_same_run_while_that_goes_on(here: RunLedger,
 
 def test_a_file_of_the_same_name_with_other_content_is_another_run(here: RunLedger) -> None:
     first, second = process(here, says("a")), process(here, says("b"))
-    assert first.asked == second.asked
-    assert (first.counts, second.counts) == (Counts(created=1), Counts(updated=1))
+    assert first.input == second.input
+    assert (first.counts, second.counts) == (OutcomeCounts(created=1), OutcomeCounts(updated=1))
     assert status(here.ledger, ONE) == ("active", "b")
 
 
@@ -94,7 +94,7 @@ def test_the_same_content_under_another_name_is_another_run_that_changes_nothing
     first = process(here, says(PICTURE))
     before = left(here.ledger)
     second = process(here, says(PICTURE), TOMORROW)
-    assert (second.run_id != first.run_id, second.counts) == (True, Counts(unchanged=1))
+    assert (second.run_id != first.run_id, second.counts) == (True, OutcomeCounts(unchanged=1))
     assert left(here.ledger) == before
 
 
@@ -102,7 +102,7 @@ def test_the_same_file_of_another_partner_is_another_run(here: RunLedger) -> Non
     here.ledger.handle(SetPartner(OTHER_PARTNER), OPERATOR)
     process(here, says("a"))
     other = process(here, says("a"), YESTERDAY, OTHER_PARTNER)
-    assert other.counts == Counts(created=1)
+    assert other.counts == OutcomeCounts(created=1)
     assert status(here.ledger, merchant_key(partner=OTHER_PARTNER)) == ("active", "a")
     assert accept(here, says("a"), YESTERDAY, OTHER_PARTNER).run == other
 
@@ -134,7 +134,7 @@ def test_a_file_that_was_refused_is_no_request_that_can_be_answered(here: RunLed
 
 def test_files_of_one_day_follow_each_other_without_limit(here: RunLedger) -> None:
     runs = [process(here, says(name)) for name in "abcd"]
-    assert [run.counts for run in runs] == [Counts(created=1)] + [Counts(updated=1)] * 3
+    assert [run.counts for run in runs] == [OutcomeCounts(created=1)] + [OutcomeCounts(updated=1)] * 3
 
 
 def test_an_old_file_that_was_processed_is_still_answered(here: RunLedger) -> None:
@@ -154,14 +154,14 @@ def test_answering_an_old_file_does_not_make_it_the_newest(here: RunLedger) -> N
 
 def test_a_failed_file_is_not_the_newest(here: RunLedger) -> None:
     here.fail(accept(here, says("a"), TOMORROW).run, PROBLEM)
-    assert process(here, says("b"), YESTERDAY).counts == Counts(created=1)
+    assert process(here, says("b"), YESTERDAY).counts == OutcomeCounts(created=1)
 
 
 def test_a_failed_file_may_be_sent_again(here: RunLedger) -> None:
     failed = here.fail(accept(here, says("a")).run, PROBLEM)
     again = accept(here, says("a"))
     assert (again.replayed, again.run.run_id != failed.run_id) == (False, True)
-    assert carry_out(here, again.run).counts == Counts(created=1)
+    assert carry_out(here, again.run).counts == OutcomeCounts(created=1)
     assert here.find(failed.run_id) == failed
 
 
@@ -175,13 +175,13 @@ def test_a_failed_file_may_be_too_old_by_now(here: RunLedger) -> None:
 def test_a_file_whose_records_all_fail_is_answered_as_any_other(here: RunLedger) -> None:
     sent = document([record(ONE, "NO-SUCH-STATUS")])
     run = process(here, sent)
-    assert (run.state, run.counts) == (RunState.COMPLETED, Counts(failed=1))
+    assert (run.state, run.counts) == (RunState.COMPLETED, OutcomeCounts(failed=1))
     assert accept(here, sent).run == run
 
 
 def test_a_file_without_a_record_in_order_keeps_no_older_one_out(here: RunLedger) -> None:
     process(here, document([record(ONE, "NO-SUCH-STATUS")]), TOMORROW)
-    assert process(here, says("a"), YESTERDAY).counts == Counts(created=1)
+    assert process(here, says("a"), YESTERDAY).counts == OutcomeCounts(created=1)
 
 
 @pytest.mark.parametrize(("days", "warned"), [(-1, False), (0, False), (1, False), (2, True), (4000, True)])
@@ -200,18 +200,18 @@ def test_a_partner_has_one_unfinished_file(here: RunLedger, there: RunLedger) ->
             accept(runs, says("b"), dated)
         assert refused.value.run_id == run.run_id
     carry_out(here, run)
-    assert process(there, says("b")).counts == Counts(updated=1)
+    assert process(there, says("b")).counts == OutcomeCounts(updated=1)
 
 
 def test_a_batch_and_a_file_may_go_together(here: RunLedger) -> None:
     in_batch = accepted_batch(here, batch("Synchronize", [item("MO-1")]))
     in_file = accept(here, says("a")).run
-    assert carry_out(here, in_file).counts == Counts(created=1)
-    assert carry_out(here, in_batch).counts == Counts(created=1)
+    assert carry_out(here, in_file).counts == OutcomeCounts(created=1)
+    assert carry_out(here, in_batch).counts == OutcomeCounts(created=1)
     # Each has its own offers: neither has paused or missed one of the other's.
     again = accepted_batch(here, batch("Synchronize", [item("MO-2")]))
-    assert carry_out(here, again).counts == Counts(created=1, paused=1)
-    assert process(here, document([])).counts == Counts(discrepancy=1)
+    assert carry_out(here, again).counts == OutcomeCounts(created=1, paused=1)
+    assert process(here, document([])).counts == OutcomeCounts(discrepancy=1)
     assert status(here.ledger, ONE) == ("active", "a")
 
 
@@ -228,13 +228,13 @@ def test_who_has_lost_a_file_stores_nothing_of_it(here: RunLedger, there: RunLed
         there.claim(run.run_id)
 
     before = everything(here.ledger)
-    with pytest.raises(RunNotYours):
+    with pytest.raises(LeaseLost):
         carry_out(here, run, once_judged(take_over))
     assert everything(here.ledger) == before
     taken = there.find(run.run_id)
     assert taken
     assert (taken.state, taken.lease.owner, taken.lease.fence) == (RunState.RUNNING, "there", 2)
-    assert carry_out(there, taken).counts == Counts(created=1, deleted=1)
+    assert carry_out(there, taken).counts == OutcomeCounts(created=1, deleted=1)
 
 
 def test_a_file_ends_once(here: RunLedger) -> None:
@@ -242,7 +242,7 @@ def test_a_file_ends_once(here: RunLedger) -> None:
     ended = carry_out(here, run)
     before = everything(here.ledger)
     for again in (run, ended):
-        with pytest.raises(RunNotYours):
+        with pytest.raises(LeaseLost):
             here.decide_and_complete(again, lambda *_: pytest.fail("it has been decided"))
     assert everything(here.ledger) == before
     assert here.find(run.run_id) == ended
@@ -251,11 +251,13 @@ def test_a_file_ends_once(here: RunLedger) -> None:
 # The record
 
 
-def test_the_events_of_a_file_are_one_commit_that_says_who_and_why(here: RunLedger, traces: TraceLedger) -> None:
+def test_the_events_of_a_file_are_one_commit_that_says_who_and_why(
+    here: RunLedger, traces: SingleRequestLedger
+) -> None:
     set_missing(here.ledger, MissingFromFile.DELETE)
-    traces.carry_out([put(key, "a") for key in (ONE, TWO, THREE)])
+    traces.execute([put(key, "a") for key in (ONE, TWO, THREE)])
     run = process(here, document([record(ONE, "UPDATED", "b"), record(TWO, "DELETED")]))
-    with here.ledger.recorder.reading() as tx:
+    with here.ledger.recorder.read() as tx:
         (commit,) = tx.execute("SELECT * FROM commits WHERE run_id = ?", (str(run.run_id),)).fetchall()
     assert (commit["partner"], commit["actor"], commit["source"]) == (PARTNER, DUMP.actor, "file")
     assert (commit["event_count"], commit["trace_id"]) == (3, None)
@@ -274,7 +276,7 @@ def test_a_file_that_changes_nothing_has_an_outcome_but_no_commit(here: RunLedge
     process(here, says("a", ONE, TWO), YESTERDAY)
     before = left(here.ledger)
     run = process(here, document([record(ONE, "NO-CHANGE"), record(THREE, "DELETED"), 7]))
-    assert run.counts == Counts(unchanged=1, unknown=1, discrepancy=1, failed=1)
+    assert run.counts == OutcomeCounts(unchanged=1, unknown=1, discrepancy=1, failed=1)
     assert placed(outcome_of(here.ledger, run)) == {
         "unchanged": [("M-1", "MO-1")],
         "unknown": [("M-2", "MO-1")],

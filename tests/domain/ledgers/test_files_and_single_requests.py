@@ -9,9 +9,9 @@ import pytest
 from api.service import Service
 from domain.ledgers.ledger import OfferLedger
 from domain.ledgers.run_ledger import RunLedger
-from domain.ledgers.single_request_ledger import TraceLedger
+from domain.ledgers.single_request_ledger import SingleRequestLedger
 from domain.runs.file_reconciliation import CONTENT_KEPT, MISSING
-from domain.runs.run import Counts, Run, RunState
+from domain.runs.run import OutcomeCounts, Run, RunState
 from domain.single_requests.request import SingleRequest
 from domain.values import MissingFromFile
 from projections.maintenance.verification import verify
@@ -40,9 +40,9 @@ YESTERDAY, TOMORROW = TODAY - timedelta(days=1), TODAY + timedelta(days=1)
 
 
 @pytest.fixture
-def traces(service: Service) -> TraceLedger:
+def traces(service: Service) -> SingleRequestLedger:
     set_quota(service.ledger, 0)
-    return service.traces
+    return service.single_requests
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def told_of(ledger: OfferLedger, run: Run, kind: str) -> list[tuple[str, ...]]:
 )
 def test_a_record_is_decided_from_the_newest_state_of_its_offer(
     here: RunLedger,
-    traces: TraceLedger,
+    traces: SingleRequestLedger,
     between: list[SingleRequest],
     sent: dict[str, Any],
     kind: str,
@@ -90,7 +90,7 @@ def test_a_record_is_decided_from_the_newest_state_of_its_offer(
 ) -> None:
     process(here, document([record(ONE), record(THREE)]), YESTERDAY)
     key = between[0].key
-    watch = once_judged(lambda: traces.carry_out(between))
+    watch = once_judged(lambda: traces.execute(between))
     run = process(here, document([sent, record(THREE)]), watch=watch)
     assert (key.merchant_id, key.external_id) in placed(outcome_of(here.ledger, run))[kind]
     assert (run.state, status(here.ledger, key)) == (RunState.COMPLETED, then)
@@ -99,23 +99,23 @@ def test_a_record_is_decided_from_the_newest_state_of_its_offer(
 
 
 def test_a_record_that_is_known_by_its_bytes_says_what_it_said_whatever_came_between(
-    here: RunLedger, traces: TraceLedger
+    here: RunLedger, traces: SingleRequestLedger
 ) -> None:
     sent = says(PICTURE)
     process(here, sent, YESTERDAY)
-    watch = once_judged(lambda: traces.carry_out([put(ONE, "b"), delete(ONE)]))
-    assert process(here, sent, watch=watch).counts == Counts(restored=1)
+    watch = once_judged(lambda: traces.execute([put(ONE, "b"), delete(ONE)]))
+    assert process(here, sent, watch=watch).counts == OutcomeCounts(restored=1)
     assert content_of(here.ledger, ONE) == content(ONE, PICTURE)
-    assert process(here, sent, TOMORROW).counts == Counts(unchanged=1)
+    assert process(here, sent, TOMORROW).counts == OutcomeCounts(unchanged=1)
 
 
 @pytest.mark.parametrize("missing", list(MissingFromFile))
 def test_what_single_requests_touch_meanwhile_is_told_of_and_never_deleted_for_being_missing(
-    here: RunLedger, traces: TraceLedger, missing: MissingFromFile
+    here: RunLedger, traces: SingleRequestLedger, missing: MissingFromFile
 ) -> None:
     set_missing(here.ledger, missing)
     process(here, says("a", ONE, TWO))
-    watch = once_judged(lambda: traces.carry_out([delete(TWO), put(THREE, "a")]))
+    watch = once_judged(lambda: traces.execute([delete(TWO), put(THREE, "a")]))
     run = process(here, says("b"), watch=watch)
     assert placed(outcome_of(here.ledger, run)) == {"updated": [("M-1", "MO-1")], "discrepancy": [("M-2", "MO-1")]}
     assert told_of(here.ledger, run, "discrepancy") == [(MISSING,)]
@@ -131,7 +131,7 @@ def test_what_becomes_of_the_missing_is_what_is_set_at_the_last_moment(
     process(here, says("a", ONE, TWO))
     run = process(here, says("a"), TOMORROW, watch=once_judged(lambda: set_missing(here.ledger, missing)))
     went = missing is MissingFromFile.DELETE
-    assert run.counts == Counts(unchanged=1, deleted=int(went), discrepancy=int(not went))
+    assert run.counts == OutcomeCounts(unchanged=1, deleted=int(went), discrepancy=int(not went))
     assert status(here.ledger, TWO) == ("deleted" if went else "active", "a")
 
 
@@ -148,21 +148,23 @@ def test_an_image_of_several_records_is_stored_once(here: RunLedger) -> None:
 
 @pytest.mark.parametrize("file_first", [True, False])
 def test_an_image_is_shared_by_files_and_single_requests(
-    here: RunLedger, traces: TraceLedger, *, file_first: bool
+    here: RunLedger, traces: SingleRequestLedger, *, file_first: bool
 ) -> None:
     if file_first:
         process(here, says(PICTURE, ONE))
-    traces.carry_out([put(TWO, PICTURE)])
+    traces.execute([put(TWO, PICTURE)])
     process(here, says(PICTURE, ONE, TWO))
     assert rows(here.ledger, "images") == 1
     assert content_of(here.ledger, ONE) == content(ONE, PICTURE)
     assert content_of(here.ledger, TWO) == content(TWO, PICTURE)
 
 
-def test_what_says_the_same_as_a_single_request_did_changes_nothing(here: RunLedger, traces: TraceLedger) -> None:
-    traces.carry_out([put(ONE, PICTURE)])
+def test_what_says_the_same_as_a_single_request_did_changes_nothing(
+    here: RunLedger, traces: SingleRequestLedger
+) -> None:
+    traces.execute([put(ONE, PICTURE)])
     before = left(here.ledger)
-    assert process(here, says(PICTURE)).counts == Counts(unchanged=1)
+    assert process(here, says(PICTURE)).counts == OutcomeCounts(unchanged=1)
     assert left(here.ledger) == before
 
 
@@ -173,7 +175,7 @@ def test_images_of_records_that_apply_nothing_are_not_stored(here: RunLedger) ->
     broken = {**record(THREE, "UPSERT", PICTURE), "offerName": None}
     taken_down = {**record(merchant_key("MO-9"), "UPSERT", PICTURE), "offerStatus": "DELETED"}
     run = process(here, document([kept, *copies, broken, taken_down]))
-    assert run.counts == Counts(unchanged=1, unknown=1, failed=3)
+    assert run.counts == OutcomeCounts(unchanged=1, unknown=1, failed=3)
     assert told_of(here.ledger, run, "unchanged") == [(CONTENT_KEPT,)]
     assert rows(here.ledger, "images") == 0
 
@@ -183,14 +185,14 @@ def test_images_of_records_that_apply_nothing_are_not_stored(here: RunLedger) ->
 
 @pytest.mark.parametrize("owner", ["here", "there"])
 def test_what_is_sent_after_the_file_was_accepted_is_never_deleted_for_being_missing(
-    here: RunLedger, traces: TraceLedger, clock: Clock, owner: str
+    here: RunLedger, traces: SingleRequestLedger, clock: Clock, owner: str
 ) -> None:
     set_missing(here.ledger, MissingFromFile.DELETE)
     process(here, says("a", ONE, TWO), YESTERDAY)
     run = accept(here, says("a")).run
-    traces.carry_out([put(THREE, "a")])
+    traces.execute([put(THREE, "a")])
     clock.move(seconds=LEASE.total_seconds())
     runs = RunLedger(here.ledger, owner, LEASE)
     ended = carry_out(runs, runs.claim(run.run_id))
-    assert ended.counts == Counts(unchanged=1, deleted=1, discrepancy=1)
+    assert ended.counts == OutcomeCounts(unchanged=1, deleted=1, discrepancy=1)
     assert [status(here.ledger, key) for key in (TWO, THREE)] == [("deleted", "a"), ("active", "a")]

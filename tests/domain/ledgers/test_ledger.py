@@ -10,15 +10,15 @@ from domain.access.partner import SetPartner
 from domain.access.token import CreateToken, RevokeToken
 from domain.ledgers.ledger import Entry, OfferLedger
 from domain.ledgers.run_ledger import Accepted
-from domain.refusals import IdempotencyKeyReused, NoSlotLeft, UnknownPartner
-from domain.runs.batch_reconciliation import InvalidItem, Item, ValidItem, reconcile
-from domain.runs.run import Batch, Counts, RunRequest
-from domain.store.commit import head_of
+from domain.refusals import IdempotencyKeyReused, RunLimitReached, UnknownPartner
+from domain.runs.batch_reconciliation import InvalidItem, SentItem, ValidItem, reconcile
+from domain.runs.run import Batch, OutcomeCounts, RunRequest
+from domain.store.commit import current_head
 from domain.store.cursor import Cursor
-from domain.store.database import Place
+from domain.store.database import DatabaseLocation
 from domain.values import Operation, Role
 from projections import projector
-from projections.offers import decision_state as known_offers
+from projections.offers import decision_state
 from tests.support.examples import CONTENT, KEY, OTHER_CONTENT, PARTNER, PAUSED, RESUMED, created, sent_content, updated
 from tests.support.harness import FEED, OPERATOR, Clock, run_ledger
 
@@ -30,7 +30,7 @@ INVALID = InvalidItem("TP-1", ("offerData: required",))
 
 def run(
     ledger: OfferLedger,
-    items: Sequence[Item],
+    items: Sequence[SentItem],
     operation: Operation = Operation.SYNCHRONIZE,
     request_id: UUID | None = None,
     body_digest: str = "d",
@@ -63,7 +63,7 @@ def test_a_batch_becomes_events_on_the_streams_of_its_offers(ledger: OfferLedger
 
 def test_the_events_of_a_run_are_one_commit_with_its_actor_source_and_run_id(ledger: OfferLedger) -> None:
     ran = run(ledger, [VALID, OTHER])
-    with ledger.recorder.reading() as tx:
+    with ledger.recorder.read() as tx:
         row = tx.execute("SELECT * FROM commits ORDER BY first_position DESC").fetchone()
     assert (row["event_count"], row["partner"], row["actor"], row["source"], row["run_id"]) == (
         2,
@@ -114,7 +114,7 @@ def test_a_partner_that_nobody_has_registered_is_refused(ledger: OfferLedger) ->
 def test_a_second_run_in_a_window_is_refused_and_one_in_the_next_is_not(ledger: OfferLedger, clock: Clock) -> None:
     ledger.handle(SetPartner(PARTNER, synchronize_per_day=1), OPERATOR)
     run(ledger, [VALID])
-    with pytest.raises(NoSlotLeft):
+    with pytest.raises(RunLimitReached):
         run(ledger, [CHANGED])
     clock.move(days=1)
     run(ledger, [CHANGED])
@@ -124,13 +124,13 @@ def test_a_second_run_in_a_window_is_refused_and_one_in_the_next_is_not(ledger: 
 def test_the_limits_of_the_operations_are_independent(ledger: OfferLedger) -> None:
     ledger.handle(SetPartner(PARTNER, synchronize_per_day=1, insert_per_hour=1), OPERATOR)
     run(ledger, [VALID])
-    assert run(ledger, [CHANGED], Operation.INSERT).run.counts == Counts(updated=1)
+    assert run(ledger, [CHANGED], Operation.INSERT).run.counts == OutcomeCounts(updated=1)
 
 
 def test_a_run_that_could_apply_nothing_gives_its_slot_back(ledger: OfferLedger) -> None:
     ledger.handle(SetPartner(PARTNER, synchronize_per_day=1), OPERATOR)
     run(ledger, [INVALID])
-    assert run(ledger, [VALID]).run.counts == Counts(created=1)
+    assert run(ledger, [VALID]).run.counts == OutcomeCounts(created=1)
 
 
 def test_a_replay_needs_no_slot(ledger: OfferLedger) -> None:
@@ -154,7 +154,7 @@ def test_what_changes_nothing_is_not_recorded(ledger: OfferLedger) -> None:
 def test_settings_and_tokens_are_events_of_the_ledger(ledger: OfferLedger) -> None:
     ledger.handle(CreateToken("t", Role.AUDITOR, None, "00", 0, None), OPERATOR)
     ledger.handle(RevokeToken("t"), OPERATOR)
-    with ledger.recorder.reading() as tx:
+    with ledger.recorder.read() as tx:
         topics = [entry.event.TOPIC for entries in ledger.entries(tx) for entry in entries]
     assert topics == ["PartnerRegistered", "TokenCreated", "TokenRevoked"]
 
@@ -162,7 +162,7 @@ def test_settings_and_tokens_are_events_of_the_ledger(ledger: OfferLedger) -> No
 def test_entries_tell_their_places_in_commit_and_stream(ledger: OfferLedger) -> None:
     run(ledger, [VALID])
     run(ledger, [OTHER])
-    with ledger.recorder.reading() as tx:
+    with ledger.recorder.read() as tx:
         entries: list[Entry] = [entry for some in ledger.entries(tx, after=1) for entry in some]
     assert [(e.event.TOPIC, e.ordinal, e.version) for e in entries] == [
         ("OfferCreated", 0, 1),
@@ -180,14 +180,14 @@ def test_a_run_whose_projections_fail_leaves_nothing_behind(tmp_path: Path, cloc
             if any(entry.event.TOPIC == "OfferCreated" for entry in entries):
                 raise RuntimeError
 
-    ledger = OfferLedger(Place(f"{tmp_path}/ledger.db"), clock, FailForOffers(), known_offers.known_offers)
+    ledger = OfferLedger(DatabaseLocation(f"{tmp_path}/ledger.db"), clock, FailForOffers(), decision_state.known_offers)
     ledger.recorder.prepare_schema(projector.tables())
     ledger.handle(SetPartner(PARTNER), OPERATOR)
     with pytest.raises(RuntimeError):
         run(ledger, [VALID])
-    with ledger.recorder.reading() as tx:
+    with ledger.recorder.read() as tx:
         left = [tx.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("inventory", "run_outcomes")]
-        assert (left, head_of(tx).position) == ([0, 0], 1)
+        assert (left, current_head(tx).position) == ([0, 0], 1)
         assert [tuple(row) for row in tx.execute("SELECT state, counts FROM runs")] == [("accepted", None)]
     ledger.close()
 
@@ -197,7 +197,9 @@ def test_what_is_in_the_environment_of_the_process_does_not_reach_the_library(
 ) -> None:
     monkeypatch.setenv("PERSISTENCE_MODULE", "eventsourcing.popo")
     monkeypatch.setenv("OFFER_LEDGER_COMPRESSOR_TOPIC", "eventsourcing.compressor:ZlibCompressor")
-    ledger = OfferLedger(Place(f"{tmp_path}/ledger.db"), clock, projector.Projector(), known_offers.known_offers)
+    ledger = OfferLedger(
+        DatabaseLocation(f"{tmp_path}/ledger.db"), clock, projector.Projector(), decision_state.known_offers
+    )
     ledger.recorder.prepare_schema(projector.tables())
     ledger.handle(SetPartner(PARTNER), OPERATOR)
     assert b"tidepool" in ledger.recorder.select_notifications(1, 1)[0].state
@@ -208,6 +210,6 @@ def test_a_commit_tells_whose_settings_or_token_it_is_about(ledger: OfferLedger)
     ledger.handle(CreateToken("t", Role.PARTNER, PARTNER, "00", 0, None), OPERATOR)
     ledger.handle(RevokeToken("t"), OPERATOR)
     ledger.handle(CreateToken("books", Role.AUDITOR, None, "01", 0, None), OPERATOR)
-    with ledger.recorder.reading() as tx:
+    with ledger.recorder.read() as tx:
         partners = [row["partner"] for row in tx.execute("SELECT partner FROM commits ORDER BY first_position")]
     assert partners == [PARTNER, PARTNER, PARTNER, None]

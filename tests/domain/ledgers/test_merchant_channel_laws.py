@@ -13,15 +13,14 @@ from hypothesis import strategies as st
 
 from domain.ledgers.ledger import OfferLedger
 from domain.ledgers.run_ledger import RunLedger
-from domain.ledgers.single_request_ledger import TraceLedger
+from domain.ledgers.single_request_ledger import SingleRequestLedger
 from domain.refusals import FileSuperseded
 from domain.runs.file_reconciliation import OfferStatus
 from domain.runs.run import Run, RunState
 from domain.values import MissingFromFile, OfferKey, Status
 from projections.access import partners
 from projections.maintenance.verification import verify
-from projections.offers import decision_state as known_offers
-from projections.offers import inventory
+from projections.offers import decision_state, inventory
 from projections.offers.inventory import OfferFilter
 from tests.support.engine import examples
 from tests.support.harness import Clock, outcome_of, run_ledger
@@ -82,12 +81,12 @@ class Channel:
     def __init__(self, ledger: OfferLedger) -> None:
         self.ledger = ledger
         self.runs: RunLedger = run_ledger(ledger)
-        self.traces = TraceLedger(ledger, known_offers.find_offers, partners.find_terms)
+        self.traces = SingleRequestLedger(ledger, decision_state.find_offers, partners.find_terms)
 
-    def carry_out(self, asked: Sequence[Asked]) -> list[Any]:
+    def execute(self, asked: Sequence[Asked]) -> list[Any]:
         """Outcome and version of each single request."""
         requests = [delete(key) if name is None else put(key, name) for key, name in asked]
-        return told(self.traces.carry_out(requests))
+        return told(self.traces.execute(requests))
 
     def process(self, file: File, between: Callable[[], object] = lambda: None) -> Run:
         return process(self.runs, file.sent(), TODAY.replace(day=file.day), watch=once_judged(between))
@@ -98,7 +97,7 @@ class Channel:
     def shown(self) -> dict[OfferKey, Known]:
         """The inventory, in the model's words; every content is exactly what was sent."""
         offers = {}
-        with self.ledger.recorder.reading() as tx:
+        with self.ledger.recorder.read() as tx:
             views = inventory.page(tx, OfferFilter(), Clock().now, 0, 1000).items
         for view in views:
             key = merchant_key(view.external_id, str(view.merchant_id), view.partner)
@@ -109,7 +108,7 @@ class Channel:
         return offers
 
     def events_of(self, run: Run) -> int:
-        with self.ledger.recorder.reading() as tx:
+        with self.ledger.recorder.read() as tx:
             found = tx.execute("SELECT sum(event_count) AS n FROM commits WHERE run_id = ?", (str(run.run_id),))
             return found.fetchone()["n"] or 0
 
@@ -140,7 +139,7 @@ def in_place(steps: Sequence[Step]) -> Iterator[list[Asked] | Processing]:
 def require_the_same(channel: Channel, model: MerchantModel, step: list[Asked] | Processing) -> None:
     """The step does and tells what the model says."""
     if isinstance(step, list):
-        assert channel.carry_out(step) == [model.carry_out(*one) for one in step]
+        assert channel.execute(step) == [model.execute(*one) for one in step]
     elif model.is_too_old(step.file):
         before = rows(channel.ledger, "runs")
         with pytest.raises(FileSuperseded):
@@ -158,11 +157,11 @@ def require_the_same_of_a_file(channel: Channel, model: MerchantModel, step: Pro
     before = dict(model.offers)
 
     def between() -> None:
-        singles.extend(channel.carry_out(step.between))
+        singles.extend(channel.execute(step.between))
         set_missing(channel.ledger, step.missing)
 
     run = channel.process(step.file, between)
-    assert singles == [model.carry_out(*one) for one in step.between]
+    assert singles == [model.execute(*one) for one in step.between]
     model.missing = step.missing
     fates = model.process(step.file, before)
     assert (run.state, channel.told(run)) == (RunState.COMPLETED, fates)
@@ -198,9 +197,9 @@ def test_asking_again_at_once_changes_nothing(sent: list[Step]) -> None:
 
 
 def require_idle_singles(channel: Channel, one: Asked) -> None:
-    ((_, version),) = channel.carry_out([one])
+    ((_, version),) = channel.execute([one])
     before = channel.shown(), rows(channel.ledger, "events")
-    ((outcome, again),) = channel.carry_out([one])
+    ((outcome, again),) = channel.execute([one])
     assert (outcome in {"unchanged", "unknown"}, again) == (True, version)
     assert (channel.shown(), rows(channel.ledger, "events")) == before
 

@@ -6,8 +6,8 @@ import pytest
 
 from domain.access.partner import SetPartner
 from domain.ledgers.run_ledger import RunLedger
-from domain.refusals import IdempotencyKeyReused, NoSlotLeft, RunInProgress, RunNotYours, UnknownPartner
-from domain.runs.run import Counts, Run, RunState
+from domain.refusals import IdempotencyKeyReused, LeaseLost, RunInProgress, RunLimitReached, UnknownPartner
+from domain.runs.run import OutcomeCounts, Run, RunState
 from domain.store.records.run_outcomes import select_outcome
 from domain.values import Operation
 from tests.support.examples import PARTNER
@@ -50,7 +50,7 @@ def test_an_accepted_run_is_there_at_once(here: RunLedger, there: RunLedger) -> 
 
 def test_a_run_that_was_never_accepted_is_not_there(here: RunLedger) -> None:
     assert here.find(uuid4()) is None
-    with pytest.raises(RunNotYours):
+    with pytest.raises(LeaseLost):
         here.claim(uuid4())
 
 
@@ -116,7 +116,7 @@ def test_the_next_run_may_start_when_the_one_before_has_ended(here: RunLedger) -
 def test_a_run_is_taken_over_once_its_lease_has_run_out(here: RunLedger, there: RunLedger, clock: Clock) -> None:
     run = accepted(here)
     clock.move(seconds=LEASE.total_seconds() - 1e-6)
-    with pytest.raises(RunNotYours):
+    with pytest.raises(LeaseLost):
         there.claim(run.run_id)
     clock.move(seconds=1e-6)
     claimed = there.claim(run.run_id)
@@ -129,7 +129,7 @@ def test_a_renewed_lease_lasts_another_term_from_now(here: RunLedger, there: Run
     clock.move(seconds=9)
     here.renew(run)
     clock.move(seconds=9)
-    with pytest.raises(RunNotYours):
+    with pytest.raises(LeaseLost):
         there.claim(run.run_id)
     clock.move(seconds=1)
     assert there.claim(run.run_id).lease.fence == 2
@@ -139,7 +139,7 @@ def test_the_former_owner_can_not_complete_a_run(here: RunLedger, there: RunLedg
     run = accepted(here, b"body")
     claimed = taken_over(run, there, clock)
     before = effects(here.ledger)
-    with pytest.raises(RunNotYours):
+    with pytest.raises(LeaseLost):
         carry_out(here, run)
     assert effects(here.ledger) == before
     assert here.find(run.run_id) == claimed
@@ -148,21 +148,21 @@ def test_the_former_owner_can_not_complete_a_run(here: RunLedger, there: RunLedg
 
 def test_an_owner_is_heard_while_somebody_else_writes(here: RunLedger, there: RunLedger, clock: Clock) -> None:
     run = here.claim(accepted(here).run_id)
-    with here.ledger.recorder.writing():
+    with here.ledger.recorder.write():
         clock.move(seconds=9)
         here.renew(run)
         clock.move(seconds=9)
     assert there.overdue() == []
-    with pytest.raises(RunNotYours):
+    with pytest.raises(LeaseLost):
         there.claim(run.run_id)
 
 
 def test_the_former_owner_can_not_renew_or_fail_a_run(here: RunLedger, there: RunLedger, clock: Clock) -> None:
     run = accepted(here, b"body")
     claimed = taken_over(run, there, clock)
-    with pytest.raises(RunNotYours):
+    with pytest.raises(LeaseLost):
         here.renew(run)
-    with pytest.raises(RunNotYours):
+    with pytest.raises(LeaseLost):
         here.fail(run, PROBLEM)
     assert here.find(run.run_id) == claimed
     assert list(here.body(run.run_id)) == [b"body"]
@@ -171,7 +171,7 @@ def test_the_former_owner_can_not_renew_or_fail_a_run(here: RunLedger, there: Ru
 def test_an_earlier_turn_of_the_same_owner_counts_for_nothing(here: RunLedger, clock: Clock) -> None:
     run = accepted(here)
     again = taken_over(run, here, clock)
-    with pytest.raises(RunNotYours):
+    with pytest.raises(LeaseLost):
         carry_out(here, run)
     assert carry_out(here, again).state is RunState.COMPLETED
 
@@ -215,14 +215,14 @@ def test_who_goes_lets_others_take_over_at_once(here: RunLedger, there: RunLedge
     here.release()
     assert ids(there.overdue()) == [mine.run_id]
     assert there.claim(mine.run_id).lease.fence > mine.lease.fence
-    with pytest.raises(RunNotYours):
+    with pytest.raises(LeaseLost):
         here.claim(theirs.run_id)
 
 
 def test_who_has_let_go_has_lost_its_right(here: RunLedger) -> None:
     mine = accepted(here)
     here.release()
-    with pytest.raises(RunNotYours):
+    with pytest.raises(LeaseLost):
         here.renew(mine)
 
 
@@ -239,10 +239,10 @@ def test_a_completed_run_has_stored_its_events_its_outcome_and_its_state(here: R
     run = accepted(here, b"body")
     completed = carry_out(here, run, "TP-1", "TP-2")
     assert there.find(run.run_id) == completed
-    assert (completed.state, completed.counts) == (RunState.COMPLETED, Counts(created=2))
+    assert (completed.state, completed.counts) == (RunState.COMPLETED, OutcomeCounts(created=2))
     assert completed.position == here.ledger.recorder.max_notification_id()
     assert offer_versions(here.ledger) == {"TP-1": 1, "TP-2": 1}
-    with here.ledger.recorder.reading() as tx:
+    with here.ledger.recorder.read() as tx:
         parts = [(part.outcome, part.item_count) for part in select_outcome(tx, run.run_id)]
         commit = tx.execute("SELECT * FROM commits ORDER BY commit_id DESC").fetchone()
     assert parts == [("created", 2)]
@@ -262,9 +262,9 @@ def test_a_run_completes_only_once(here: RunLedger) -> None:
     completed = carry_out(here, run)
     before = effects(here.ledger)
     for again in (run, completed):
-        with pytest.raises(RunNotYours):
+        with pytest.raises(LeaseLost):
             carry_out(here, again, "TP-2")
-        with pytest.raises(RunNotYours):
+        with pytest.raises(LeaseLost):
             here.fail(again, PROBLEM)
     assert effects(here.ledger) == before
     assert here.find(run.run_id) == completed
@@ -276,7 +276,7 @@ def test_a_failed_run_tells_why_and_has_changed_nothing(here: RunLedger) -> None
     failed = here.fail(run, PROBLEM)
     assert (failed.state, failed.problem, here.find(run.run_id)) == (RunState.FAILED, PROBLEM, failed)
     assert effects(here.ledger) == before
-    with pytest.raises(RunNotYours):
+    with pytest.raises(LeaseLost):
         carry_out(here, run)
 
 
@@ -289,5 +289,5 @@ def test_a_failed_run_gives_its_request_id_and_its_slot_back(here: RunLedger) ->
     second = accepted(here, b"body", again)
     assert (second.run_id, second.state) == (again.run_id, RunState.ACCEPTED)
     carry_out(here, second)
-    with pytest.raises(NoSlotLeft):
+    with pytest.raises(RunLimitReached):
         accepted(here, asked=request(b"more", Operation.SYNCHRONIZE))

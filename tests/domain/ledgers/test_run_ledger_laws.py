@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from domain.ledgers.run_ledger import RunLedger
-from domain.refusals import RunInProgress, RunNotYours
+from domain.refusals import LeaseLost, RunInProgress
 from domain.runs import run as runs
 from domain.runs.run import Run
 from tests.support.harness import Clock
@@ -61,7 +61,7 @@ class TwoOwners(RuleBasedStateMachine):
             assert claimed.lease.fence == self.held.lease.fence + is_free
             self._holds(claimed)
         else:
-            with pytest.raises(RunNotYours):
+            with pytest.raises(LeaseLost):
                 self.owners[owner].claim(run.run_id)
 
     @precondition(lambda self: self.turns)
@@ -72,7 +72,7 @@ class TwoOwners(RuleBasedStateMachine):
             self.owners[run.lease.owner].renew(run)
             self.until = self.clock() + LEASE
         else:
-            with pytest.raises(RunNotYours):
+            with pytest.raises(LeaseLost):
                 self.owners[run.lease.owner].renew(run)
 
     @precondition(lambda self: self.turns)
@@ -86,7 +86,7 @@ class TwoOwners(RuleBasedStateMachine):
             self.completed.append(run.run_id)
             self.held = None
         else:
-            with pytest.raises(RunNotYours):
+            with pytest.raises(LeaseLost):
                 runs.complete(run, planned, "digest")
 
     @precondition(lambda self: self.turns)
@@ -97,7 +97,7 @@ class TwoOwners(RuleBasedStateMachine):
             self.owners[run.lease.owner].fail(run, PROBLEM)
             self.held = None
         else:
-            with pytest.raises(RunNotYours):
+            with pytest.raises(LeaseLost):
                 self.owners[run.lease.owner].fail(run, PROBLEM)
 
     @rule(owner=OWNERS)

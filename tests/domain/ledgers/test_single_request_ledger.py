@@ -7,13 +7,13 @@ import pytest
 
 from api.service import Service
 from domain.ledgers.ledger import OfferLedger
-from domain.ledgers.single_request_ledger import TraceLedger
+from domain.ledgers.single_request_ledger import SingleRequestLedger
 from domain.refusals import DailyQuotaExceeded, UnknownPartner
 from domain.single_requests.group import Decided
 from domain.single_requests.quota import RESERVE_AT_LEAST
 from domain.single_requests.request import Put, SingleRequest, Trace, TraceOutcome
 from domain.values import to_microseconds
-from projections.audit import offer_history as history
+from projections.audit import offer_history
 from projections.maintenance.verification import verify
 from tests.support.examples import PARTNER
 from tests.support.harness import Clock
@@ -39,9 +39,9 @@ DELETED, RESTORED, UNKNOWN = TraceOutcome.DELETED, TraceOutcome.RESTORED, TraceO
 
 
 @pytest.fixture
-def traces(service: Service) -> TraceLedger:
+def traces(service: Service) -> SingleRequestLedger:
     set_quota(service.ledger, 0)
-    return service.traces
+    return service.single_requests
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +53,7 @@ def _everything_agrees(service: Service) -> Iterator[None]:
 def commits_of(ledger: OfferLedger, requests: list[SingleRequest]) -> list[Any]:
     """The commits of these requests, in the order of the ledger."""
     marks = ",".join("?" * len(requests))
-    with ledger.recorder.reading() as tx:
+    with ledger.recorder.read() as tx:
         found = tx.execute(
             f"SELECT * FROM commits WHERE trace_id IN ({marks}) ORDER BY commit_id", [r.trace_id for r in requests]
         )
@@ -63,8 +63,8 @@ def commits_of(ledger: OfferLedger, requests: list[SingleRequest]) -> list[Any]:
 # Several in one transaction
 
 
-def test_each_of_several_is_carried_out(traces: TraceLedger, ledger: OfferLedger) -> None:
-    assert told(traces.carry_out([put(ONE, "a"), put(TWO, "b"), delete(THREE)])) == [
+def test_each_of_several_is_carried_out(traces: SingleRequestLedger, ledger: OfferLedger) -> None:
+    assert told(traces.execute([put(ONE, "a"), put(TWO, "b"), delete(THREE)])) == [
         (CREATED, 1),
         (CREATED, 1),
         (UNKNOWN, 0),
@@ -73,35 +73,37 @@ def test_each_of_several_is_carried_out(traces: TraceLedger, ledger: OfferLedger
     assert used(traces) == 3
 
 
-def test_none_at_all_leave_nothing(traces: TraceLedger, ledger: OfferLedger) -> None:
+def test_none_at_all_leave_nothing(traces: SingleRequestLedger, ledger: OfferLedger) -> None:
     before = left(ledger)
-    assert traces.carry_out([]) == []
+    assert traces.execute([]) == []
     assert left(ledger) == before
 
 
 @pytest.mark.parametrize(("second", "expected"), [("a", (UNCHANGED, 1)), ("b", (UPDATED, 2))])
 def test_two_puts_of_one_offer_follow_each_other(
-    traces: TraceLedger, ledger: OfferLedger, second: str, expected: tuple[TraceOutcome, int]
+    traces: SingleRequestLedger, ledger: OfferLedger, second: str, expected: tuple[TraceOutcome, int]
 ) -> None:
-    assert told(traces.carry_out([put(ONE, "a"), put(ONE, second)])) == [(CREATED, 1), expected]
+    assert told(traces.execute([put(ONE, "a"), put(ONE, second)])) == [(CREATED, 1), expected]
     assert status(ledger, ONE) == ("active", second)
 
 
 @pytest.mark.parametrize("together", [True, False])
-def test_an_offer_comes_goes_and_comes_again(traces: TraceLedger, ledger: OfferLedger, *, together: bool) -> None:
+def test_an_offer_comes_goes_and_comes_again(
+    traces: SingleRequestLedger, ledger: OfferLedger, *, together: bool
+) -> None:
     requests = [put(ONE, "a"), delete(ONE), delete(ONE), put(ONE, "a"), put(ONE, "a")]
     groups = [requests] if together else [[request] for request in requests]
-    results = [result for group in groups for result in traces.carry_out(group)]
+    results = [result for group in groups for result in traces.execute(group)]
     assert told(results) == [(CREATED, 1), (DELETED, 2), (UNCHANGED, 2), (RESTORED, 3), (UNCHANGED, 3)]
     assert status(ledger, ONE) == ("active", "a")
 
 
 def test_the_same_ids_of_another_partner_or_merchant_are_another_offer(
-    traces: TraceLedger, ledger: OfferLedger
+    traces: SingleRequestLedger, ledger: OfferLedger
 ) -> None:
     set_quota(ledger, 0, OTHER_PARTNER)
     keys = [merchant_key(partner=OTHER_PARTNER), merchant_key(merchant_id="M-2"), merchant_key("M-1", "MO-1")]
-    results = traces.carry_out([put(ONE), *(put(key) for key in keys), delete(keys[0])])
+    results = traces.execute([put(ONE), *(put(key) for key in keys), delete(keys[0])])
     assert told(results) == [(CREATED, 1)] * 4 + [(DELETED, 2)]
     assert status(ledger, ONE) == ("active", "Open a jar")
 
@@ -109,43 +111,45 @@ def test_the_same_ids_of_another_partner_or_merchant_are_another_offer(
 # Refusals
 
 
-def test_an_unknown_partner_leaves_the_others_alone(traces: TraceLedger, ledger: OfferLedger) -> None:
+def test_an_unknown_partner_leaves_the_others_alone(traces: SingleRequestLedger, ledger: OfferLedger) -> None:
     nobody = merchant_key(partner="nobody")
-    results = traces.carry_out([put(ONE), put(nobody), delete(nobody), put(TWO)])
+    results = traces.execute([put(ONE), put(nobody), delete(nobody), put(TWO)])
     assert told(results) == [(CREATED, 1), UnknownPartner, UnknownPartner, (CREATED, 1)]
     assert (rows(ledger, "traces"), rows(ledger, "quota_use")) == (2, 1)
 
 
-def test_beyond_the_quota_requests_are_refused_and_not_counted(traces: TraceLedger, ledger: OfferLedger) -> None:
+def test_beyond_the_quota_requests_are_refused_and_not_counted(
+    traces: SingleRequestLedger, ledger: OfferLedger
+) -> None:
     set_quota(ledger, 2)
     set_quota(ledger, 0, OTHER_PARTNER)
     others = put(merchant_key(partner=OTHER_PARTNER))
-    results = traces.carry_out([put(ONE), asking(ONE, None), put(TWO), others, asking(ONE, None), put(ONE, "b")])
+    results = traces.execute([put(ONE), asking(ONE, None), put(TWO), others, asking(ONE, None), put(ONE, "b")])
     refused = DailyQuotaExceeded
     assert told(results) == [(CREATED, 1), type(None), refused, (CREATED, 1), refused, refused]
     assert (used(traces), used(traces, OTHER_PARTNER)) == (2, 1)
     assert (status(ledger, ONE), status(ledger, TWO)) == (("active", "Open a jar"), None)
 
 
-def test_take_downs_have_a_reserve(traces: TraceLedger, ledger: OfferLedger) -> None:
+def test_take_downs_have_a_reserve(traces: SingleRequestLedger, ledger: OfferLedger) -> None:
     set_quota(ledger, 1)
-    results = traces.carry_out([put(ONE), put(TWO), delete(ONE)])
+    results = traces.execute([put(ONE), put(TWO), delete(ONE)])
     assert told(results) == [(CREATED, 1), DailyQuotaExceeded, (DELETED, 2)]
-    more = traces.carry_out([delete(ONE) for _ in range(RESERVE_AT_LEAST)])
+    more = traces.execute([delete(ONE) for _ in range(RESERVE_AT_LEAST)])
     assert told(more) == [(UNCHANGED, 2)] * (RESERVE_AT_LEAST - 1) + [DailyQuotaExceeded]
     assert used(traces) == 1 + RESERVE_AT_LEAST
 
 
-def test_a_new_day_has_a_quota_of_its_own(traces: TraceLedger, ledger: OfferLedger, clock: Clock) -> None:
+def test_a_new_day_has_a_quota_of_its_own(traces: SingleRequestLedger, ledger: OfferLedger, clock: Clock) -> None:
     set_quota(ledger, 1)
-    assert told(traces.carry_out([put(ONE), put(TWO)])) == [(CREATED, 1), DailyQuotaExceeded]
+    assert told(traces.execute([put(ONE), put(TWO)])) == [(CREATED, 1), DailyQuotaExceeded]
     clock.move(hours=12)
-    assert told(traces.carry_out([put(TWO), put(THREE)])) == [(CREATED, 1), DailyQuotaExceeded]
+    assert told(traces.execute([put(TWO), put(THREE)])) == [(CREATED, 1), DailyQuotaExceeded]
 
 
-def test_a_request_that_only_counts_leaves_only_its_count(traces: TraceLedger, ledger: OfferLedger) -> None:
+def test_a_request_that_only_counts_leaves_only_its_count(traces: SingleRequestLedger, ledger: OfferLedger) -> None:
     before = left(ledger)
-    assert told(traces.carry_out([asking(ONE, None), asking(ONE, None, takes_down=True)])) == [type(None), type(None)]
+    assert told(traces.execute([asking(ONE, None), asking(ONE, None, takes_down=True)])) == [type(None), type(None)]
     assert (used(traces), left(ledger)) == (2, before)
 
 
@@ -153,10 +157,10 @@ def test_a_request_that_only_counts_leaves_only_its_count(traces: TraceLedger, l
 
 
 def test_each_has_a_commit_of_its_own_that_says_who_and_why(
-    traces: TraceLedger, ledger: OfferLedger, clock: Clock
+    traces: SingleRequestLedger, ledger: OfferLedger, clock: Clock
 ) -> None:
     requests = [put(ONE, "a"), put(TWO, "b", traceparent=None), put(ONE, "c"), delete(TWO), put(TWO, "b")]
-    traces.carry_out(requests)
+    traces.execute(requests)
     commits = commits_of(ledger, requests)
     named = [(c["trace_id"], c["traceparent"], c["actor"], c["source"], c["partner"], c["run_id"]) for c in commits]
     assert named == [(r.trace_id, r.traceparent, SHOP.actor, "merchant", PARTNER, None) for r in requests]
@@ -166,11 +170,11 @@ def test_each_has_a_commit_of_its_own_that_says_who_and_why(
     assert times[0] >= to_microseconds(clock())
 
 
-def test_a_trace_tells_what_became_of_its_request(traces: TraceLedger, clock: Clock) -> None:
+def test_a_trace_tells_what_became_of_its_request(traces: SingleRequestLedger, clock: Clock) -> None:
     content = put(ONE).action
     assert isinstance(content, Put)
     request = asking(ONE, Put(content.content, warnings=("odd", "odder")))
-    (result,) = traces.carry_out([request])
+    (result,) = traces.execute([request])
     expected = Trace(
         trace_id=request.trace_id,
         partner=PARTNER,
@@ -188,22 +192,22 @@ def test_a_trace_tells_what_became_of_its_request(traces: TraceLedger, clock: Cl
     assert trace_of(traces.ledger, "req-nobody") is None
 
 
-def test_what_changes_nothing_has_a_trace_but_no_commit(traces: TraceLedger, ledger: OfferLedger) -> None:
-    traces.carry_out([put(ONE), put(TWO), delete(TWO)])
+def test_what_changes_nothing_has_a_trace_but_no_commit(traces: SingleRequestLedger, ledger: OfferLedger) -> None:
+    traces.execute([put(ONE), put(TWO), delete(TWO)])
     before = left(ledger)
     idle = [put(ONE), delete(TWO), delete(THREE)]
-    assert told(traces.carry_out(idle)) == [(UNCHANGED, 1), (UNCHANGED, 2), (UNKNOWN, 0)]
+    assert told(traces.execute(idle)) == [(UNCHANGED, 1), (UNCHANGED, 2), (UNKNOWN, 0)]
     assert commits_of(ledger, idle) == []
     assert left(ledger) == {**before, "traces": before["traces"] + 3}
     assert all(trace_of(ledger, request.trace_id) for request in idle)
     assert used(traces) == 6
 
 
-def test_the_history_names_the_request_behind_every_event(traces: TraceLedger, ledger: OfferLedger) -> None:
+def test_the_history_names_the_request_behind_every_event(traces: SingleRequestLedger, ledger: OfferLedger) -> None:
     requests = [put(ONE, "a"), put(ONE, "a"), put(ONE, "b"), delete(ONE)]
-    traces.carry_out(requests)
-    with ledger.recorder.reading() as tx:
-        items = history.page(tx, ONE.offer_uid, 0, 10).items
+    traces.execute(requests)
+    with ledger.recorder.read() as tx:
+        items = offer_history.page(tx, ONE.offer_uid, 0, 10).items
     changing = [requests[0], requests[2], requests[3]]
     assert [item.trace_id for item in items] == [request.trace_id for request in changing]
     assert [item.type for item in items] == ["OfferCreated", "OfferUpdated", "OfferDeleted"]

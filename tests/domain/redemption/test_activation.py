@@ -10,31 +10,31 @@ from hypothesis import strategies as st
 
 from domain.events import OfferActivated
 from domain.redemption.activation import (
-    CLOCKS_DIFFER,
-    LATEST_REPORT,
+    CLOCK_TOLERANCE,
+    MAX_REPORT_DELAY,
     Activate,
     Activation,
-    OfferThen,
+    OfferAsOf,
     WindowState,
     activate,
     activation_of,
     state_at,
 )
 from domain.redemption.window import redemption_window
-from domain.refusals import OfferNotActivatable, TimeAhead
+from domain.refusals import OfferNotActivatable, TimeInFuture
 from domain.values import Status, to_microseconds
 from tests.support.examples import KEY
 
 NOW = datetime(2026, 11, 22, 12, 30, tzinfo=UTC)
 INSTANT = timedelta(microseconds=1)
-ACTIVE = OfferThen(Status.ACTIVE, 3)
+ACTIVE = OfferAsOf(Status.ACTIVE, 3)
 OFFER = KEY.offer_uid
 
 
 def when(
     activated_at: datetime | None = None,
     made: Sequence[Activation] = (),
-    then: OfferThen = ACTIVE,
+    then: OfferAsOf = ACTIVE,
     present: Status = Status.ACTIVE,
     days: int = 45,
 ) -> Activation | OfferActivated:
@@ -69,7 +69,7 @@ def test_an_activation_fixes_the_version_the_days_and_the_end() -> None:
 @pytest.mark.parametrize("status", [Status.ABSENT, Status.PAUSED, Status.DELETED])
 def test_what_was_not_active_then_can_not_be_activated(status: Status) -> None:
     with pytest.raises(OfferNotActivatable):
-        when(then=OfferThen(status, 3))
+        when(then=OfferAsOf(status, 3))
 
 
 @pytest.mark.parametrize("present", [Status.PAUSED, Status.DELETED])
@@ -80,19 +80,19 @@ def test_an_offer_that_has_gone_since_is_owed_all_the_same_and_told_as_late(pres
 
 
 def test_a_report_is_14_days_late_at_most() -> None:
-    assert isinstance(when(NOW - LATEST_REPORT), OfferActivated)
+    assert isinstance(when(NOW - MAX_REPORT_DELAY), OfferActivated)
     with pytest.raises(OfferNotActivatable, match="14 days"):
-        when(NOW - LATEST_REPORT - INSTANT)
+        when(NOW - MAX_REPORT_DELAY - INSTANT)
 
 
 def test_clocks_may_differ_by_five_minutes() -> None:
-    assert isinstance(when(NOW + CLOCKS_DIFFER), OfferActivated)
-    with pytest.raises(TimeAhead):
-        when(NOW + CLOCKS_DIFFER + INSTANT)
+    assert isinstance(when(NOW + CLOCK_TOLERANCE), OfferActivated)
+    with pytest.raises(TimeInFuture):
+        when(NOW + CLOCK_TOLERANCE + INSTANT)
 
 
-@pytest.mark.parametrize("then", [OfferThen(Status.ACTIVE, 9), OfferThen(Status.DELETED, 9), OfferThen()])
-def test_what_an_earlier_activation_covers_is_that_one_whatever_has_become_of_the_offer(then: OfferThen) -> None:
+@pytest.mark.parametrize("then", [OfferAsOf(Status.ACTIVE, 9), OfferAsOf(Status.DELETED, 9), OfferAsOf()])
+def test_what_an_earlier_activation_covers_is_that_one_whatever_has_become_of_the_offer(then: OfferAsOf) -> None:
     earlier = made_at(NOW - timedelta(days=30), 45)
     assert when(made=[earlier], then=then) == earlier
 

@@ -8,8 +8,8 @@ import pytest
 
 from domain.events import FlightScheduled
 from domain.redemption import flight
-from domain.redemption.flight import MAX_FLIGHTS, NONE, Flights, ScheduleFlight
-from domain.refusals import FlightInThePast, FlightTaken, TooManyFlights, WindowDaysOutOfBounds
+from domain.redemption.flight import MAX_FLIGHTS, NO_FLIGHTS, Flights, ScheduleFlight
+from domain.refusals import FlightConflict, FlightInThePast, TooManyFlights, WindowDaysOutOfBounds
 from domain.values import to_microseconds
 from tests.support.examples import KEY
 
@@ -24,7 +24,7 @@ def scheduled(starts_at: datetime, days: int) -> FlightScheduled:
 
 
 def given_flights(events: Sequence[FlightScheduled]) -> Flights:
-    return reduce(flight.evolve, events, NONE)
+    return reduce(flight.evolve, events, NO_FLIGHTS)
 
 
 def when(starts_at: datetime, days: int, *events: FlightScheduled) -> Sequence[FlightScheduled]:
@@ -48,7 +48,7 @@ def test_the_same_flight_again_is_nothing_new_though_it_has_started() -> None:
 
 
 def test_a_start_that_is_taken_can_not_get_other_days() -> None:
-    with pytest.raises(FlightTaken):
+    with pytest.raises(FlightConflict):
         when(NOW, 31, scheduled(NOW, 30))
 
 

@@ -20,10 +20,10 @@ from domain.events import (
     RedemptionReversed,
     RefusalReason,
 )
-from domain.redemption.activation import CLOCKS_DIFFER, Activation, activation_of
+from domain.redemption.activation import CLOCK_TOLERANCE, Activation, activation_of
 from domain.redemption.redemption import (
     MAX_REVERSALS,
-    UNSEEN,
+    UNKNOWN_REDEMPTION,
     Purchase,
     Redemption,
     Reverse,
@@ -38,7 +38,7 @@ from domain.refusals import (
     Refused,
     ReversalExceedsRedemption,
     ReversalReused,
-    TimeAhead,
+    TimeInFuture,
     TooManyReversals,
     TransactionReused,
     UnknownRedemption,
@@ -81,7 +81,7 @@ TIMELY, LAPSED = activated(NOW - timedelta(days=1)), activated(NOW - timedelta(d
 
 
 def after(*events: RedemptionEvent) -> Redemption:
-    return reduce(evolve, events, UNSEEN)
+    return reduce(evolve, events, UNKNOWN_REDEMPTION)
 
 
 def told(purchase: Purchase = PURCHASE) -> dict[str, Any]:
@@ -110,7 +110,10 @@ def undone(reversal_id: str, amount: str) -> RedemptionReversed:
 
 
 def when(
-    made: Sequence[Activation] = (), before: Redemption = UNSEEN, purchase: Purchase = PURCHASE, now: datetime = NOW
+    made: Sequence[Activation] = (),
+    before: Redemption = UNKNOWN_REDEMPTION,
+    purchase: Purchase = PURCHASE,
+    now: datetime = NOW,
 ) -> list[RedemptionEvent]:
     return redeem(before, purchase, made, now)
 
@@ -182,11 +185,11 @@ def test_where_only_the_earlier_of_two_windows_holds_the_purchase_that_one_is_re
 
 @pytest.mark.parametrize("made", [[activated(NOW)], []])
 def test_clocks_may_differ_by_five_minutes(made: list[Activation]) -> None:
-    ahead = replace(PURCHASE, transacted_at=NOW + CLOCKS_DIFFER)
-    assert timedelta(minutes=5) == CLOCKS_DIFFER
+    ahead = replace(PURCHASE, transacted_at=NOW + CLOCK_TOLERANCE)
+    assert timedelta(minutes=5) == CLOCK_TOLERANCE
     assert len(when(made, purchase=ahead)) == 1
-    with pytest.raises(TimeAhead) as caught:
-        when(made, purchase=replace(ahead, transacted_at=NOW + CLOCKS_DIFFER + INSTANT))
+    with pytest.raises(TimeInFuture) as caught:
+        when(made, purchase=replace(ahead, transacted_at=NOW + CLOCK_TOLERANCE + INSTANT))
     assert caught.value.field == "transactedAt"
 
 
@@ -283,7 +286,7 @@ def test_the_same_reversal_can_not_have_another_amount(amount: str) -> None:
         when_undone(after(redeemed(), undone("R-1", "4")), "R-1", amount)
 
 
-@pytest.mark.parametrize("before", [UNSEEN, after(refused(NOT_ACTIVATED))], ids=["unseen", "refused"])
+@pytest.mark.parametrize("before", [UNKNOWN_REDEMPTION, after(refused(NOT_ACTIVATED))], ids=["unseen", "refused"])
 def test_what_was_not_redeemed_can_not_be_taken_back(before: Redemption) -> None:
     with pytest.raises(UnknownRedemption):
         when_undone(before, "R-1", "1")
@@ -298,7 +301,7 @@ def test_it_is_known_what_was_left_after_each_reversal() -> None:
     ]
     assert remaining(made) == 0
     assert remaining(after(redeemed())) == Decimal("12.50")
-    assert remaining(after(refused(NOT_ACTIVATED))) == remaining(UNSEEN) == 0
+    assert remaining(after(refused(NOT_ACTIVATED))) == remaining(UNKNOWN_REDEMPTION) == 0
 
 
 def test_a_reversal_is_known_by_its_id() -> None:
@@ -339,7 +342,7 @@ def decide(redemption: Redemption, asked: Asked) -> list[RedemptionEvent]:
 
 def states(sequence: Sequence[Asked]) -> list[Redemption]:
     """What has become of the transaction after each step."""
-    found = [UNSEEN]
+    found = [UNKNOWN_REDEMPTION]
     for asked in sequence:
         try:
             events = decide(found[-1], asked)

@@ -17,41 +17,39 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from msgspec.structs import replace
 
 from domain.access.partner import SetPartner
-from domain.ledgers.activation_ledger import ActivationLedger, Questions
+from domain.ledgers.activation_ledger import ActivationLedger, ActivationQueries
 from domain.ledgers.ledger import OfferLedger
-from domain.ledgers.redemption_ledger import RedemptionLedger, RedemptionRequest, Settled
-from domain.ledgers.single_request_ledger import TraceLedger
+from domain.ledgers.redemption_ledger import PendingRedemption, RedemptionLedger, RedemptionResult
+from domain.ledgers.single_request_ledger import SingleRequestLedger
 from domain.redemption.activation import Activate, Activation, WindowState
-from domain.redemption.activation_group import ActivationRequest
+from domain.redemption.activation_group import PendingActivation
 from domain.redemption.flight import ScheduleFlight
 from domain.redemption.redemption import Purchase, Reverse, remaining, verdict_on
 from domain.refusals import (
+    FlightConflict,
     FlightInThePast,
-    FlightTaken,
     OfferNotActivatable,
     Refused,
     ReversalExceedsRedemption,
     ReversalReused,
-    TimeAhead,
+    TimeInFuture,
     TransactionReused,
     UnknownOffer,
     UnknownRedemption,
 )
 from domain.single_requests.group import Decided
-from domain.store.commit import CommitContext, head_of
+from domain.store.commit import CommitContext, current_head
 from domain.values import Channel, OfferKey, Operation, Origin, Source, Status, redemption_uid, utc_text
 from projections import projector
 from projections.access import partners
 from projections.maintenance.rebuild import rebuild
 from projections.maintenance.verification import verify
-from projections.offers import decision_state as known_offers
-from projections.offers import inventory
+from projections.offers import decision_state, inventory
 from projections.offers.inventory import OfferFilter
-from projections.offers.offer_as_of import offer_then
-from projections.redemption import redemption_windows
-from projections.redemption import windows_as_of as windows_at
+from projections.offers.offer_as_of import offer_as_of
+from projections.redemption import redemption_windows, windows_as_of
 from projections.redemption.redemption_windows import find_activation
-from projections.redemption.windows_as_of import START, Sight, WindowFilter, WindowView
+from projections.redemption.windows_as_of import FIRST_WINDOW, Viewpoint, WindowFilter, WindowView
 from tests.support.engine import examples
 from tests.support.examples import PARTNER, PAUSED, item
 from tests.support.harness import OPERATOR, Clock, run_batch
@@ -213,7 +211,7 @@ class Model:
         if key not in self.offers:
             return UnknownOffer
         if at > now + timedelta(minutes=5):
-            return TimeAhead
+            return TimeInFuture
         if earlier := self.holding(customer, UIDS[key], at):
             return earlier, False
         then = self.offer(key, at)
@@ -235,7 +233,7 @@ class Model:
         if known := self.bought.get(purchase.transaction_id):
             return known.window.activation_id if known.purchase == purchase else TransactionReused
         if purchase.transacted_at > self.now + timedelta(minutes=5):
-            return TimeAhead
+            return TimeInFuture
         if window := self.holding(purchase.customer_id, purchase.offer_uid, purchase.transacted_at):
             self.bought[purchase.transaction_id] = Bought(purchase, window, {})
             return window.activation_id
@@ -330,8 +328,10 @@ class Owed(RuleBasedStateMachine):
         folder = self.resources.enter_context(tempfile.TemporaryDirectory())
         self.clock = Clock()
         self.ledger = self.resources.enter_context(opened(Path(folder) / "ledger.db", self.clock))
-        ask = Questions(offer_then, redemption_windows.offer_terms, partners.days_then, redemption_windows.activations)
-        self.traces = TraceLedger(self.ledger, known_offers.find_offers, partners.find_terms)
+        ask = ActivationQueries(
+            offer_as_of, redemption_windows.offer_terms, partners.window_days_at, redemption_windows.activations
+        )
+        self.traces = SingleRequestLedger(self.ledger, decision_state.find_offers, partners.find_terms)
         self.activations = ActivationLedger(self.ledger, ask)
         self.redemptions = RedemptionLedger(self.ledger, ask)
         for partner in (PARTNER, OTHER_PARTNER):
@@ -373,7 +373,7 @@ class Owed(RuleBasedStateMachine):
     @rule(key=merchant_keys, name=names)
     def put(self, key: OfferKey, name: str) -> None:
         versions = self.model.versions_of_put(key, name)
-        (done,) = self.traces.carry_out([put(key, name)])
+        (done,) = self.traces.execute([put(key, name)])
         if versions:
             self.model.change(key, self.model.record(), Status.ACTIVE, name, versions)
         assert isinstance(done, Decided)
@@ -382,7 +382,7 @@ class Owed(RuleBasedStateMachine):
 
     @rule(key=merchant_keys)
     def delete(self, key: OfferKey) -> None:
-        (done,) = self.traces.carry_out([delete(key)])
+        (done,) = self.traces.execute([delete(key)])
         if self.model.offer(key).status in {Status.ACTIVE, Status.PAUSED}:
             self.model.change(key, self.model.record(), Status.DELETED)
         assert isinstance(done, Decided)
@@ -394,7 +394,7 @@ class Owed(RuleBasedStateMachine):
     def pause(self, data: st.DataObject) -> None:
         """A merchant offer: there is no door for that yet."""
         key = data.draw(st.sampled_from(self._active(MERCHANT_KEYS)), "offer")
-        with self.ledger.recorder.writing() as tx:
+        with self.ledger.recorder.write() as tx:
             stream = (UIDS[key], self.model.offer(key).version, [PAUSED])
             self.ledger.commit(tx, CommitContext(OPERATOR, key.partner), [stream])
         self.model.change(key, self.model.record(), Status.PAUSED)
@@ -425,7 +425,7 @@ class Owed(RuleBasedStateMachine):
         if key not in self.model.offers:
             expected = UnknownOffer
         elif flights.get(start, days) != days:
-            expected = FlightTaken
+            expected = FlightConflict
         elif start not in flights and after < NOTHING:
             expected = FlightInThePast
         try:
@@ -482,7 +482,7 @@ class Owed(RuleBasedStateMachine):
         transaction = transactions[which % len(transactions)]
         answer = self._settle(Reverse(redemption_uid(transaction), reversal, Decimal(amount)))
         expected = self.model.reverse(transaction, reversal, Decimal(amount))
-        assert (answer.is_new if isinstance(answer, Settled) else type(answer)) == expected
+        assert (answer.is_new if isinstance(answer, RedemptionResult) else type(answer)) == expected
 
     # Laws
 
@@ -492,13 +492,13 @@ class Owed(RuleBasedStateMachine):
 
     @invariant()
     def what_was_promised_stays_as_it_was_promised(self) -> None:
-        with self.ledger.recorder.reading() as tx:
+        with self.ledger.recorder.read() as tx:
             found = [find_activation(tx, window.activation_id) for window in self.model.windows]
         assert [_window(activation) for activation in found if activation] == self.model.windows
 
     @invariant()
     def a_window_is_honoured_from_its_first_instant_until_its_end(self) -> None:
-        with self.ledger.recorder.reading() as tx:
+        with self.ledger.recorder.read() as tx:
             for window in self.model.windows:
                 made = redemption_windows.activations(tx, [(window.customer, window.offer_uid)])
                 for moment in (window.begins, window.ends - INSTANT, window.begins - INSTANT, window.ends):
@@ -510,7 +510,7 @@ class Owed(RuleBasedStateMachine):
     @invariant()
     def no_more_is_taken_back_than_was_redeemed(self) -> None:
         for transaction, bought in self.model.bought.items():
-            with self.redemptions.ledger.reading() as tx:
+            with self.redemptions.ledger.read() as tx:
                 left = remaining(self.redemptions.find(tx, redemption_uid(transaction)))
             assert left == bought.left() >= 0
 
@@ -523,7 +523,7 @@ class Owed(RuleBasedStateMachine):
             is_redeemable = model.offer(key).status is Status.ACTIVE or until is not None
             expected[UIDS[key]] = (utc_text(until) if until else None, is_redeemable)
         shown = {}
-        with self.ledger.recorder.reading() as tx:
+        with self.ledger.recorder.read() as tx:
             for redeemable in (True, False):
                 for view in inventory.page(tx, OfferFilter(redeemable=redeemable), now, 0, 100).items:
                     shown[view.offer_uid] = (view.honoured_until, redeemable)
@@ -542,11 +542,11 @@ class Owed(RuleBasedStateMachine):
     def _activate(self, told: Sequence[tuple[str, OfferKey, datetime | None]]) -> None:
         """In one transaction."""
         requests = [
-            ActivationRequest(PUBLISHER, Activate(customer, UIDS[key], at), uuid4()) for customer, key, at in told
+            PendingActivation(PUBLISHER, Activate(customer, UIDS[key], at), uuid4()) for customer, key, at in told
         ]
         answers = [
             type(answer) if isinstance(answer, Refused) else (_window(answer.activation), answer.is_new)
-            for answer in self.activations.carry_out(requests)
+            for answer in self.activations.execute(requests)
         ]
         now = self.model.now
         expected = [self.model.activate(r.activation_id, now, *one) for r, one in zip(requests, told, strict=True)]
@@ -574,10 +574,10 @@ class Owed(RuleBasedStateMachine):
 
     def _listed(self, wanted: WindowFilter, at: datetime, limit: int) -> Iterator[WindowView]:
         """Page by page."""
-        sight, after = Sight(at, self.model.newest), START
+        sight, after = Viewpoint(at, self.model.newest), FIRST_WINDOW
         while True:
-            with self.ledger.recorder.reading() as tx:
-                page = windows_at.page(tx, wanted, sight, after, limit)
+            with self.ledger.recorder.read() as tx:
+                page = windows_as_of.page(tx, wanted, sight, after, limit)
             assert len(page.items) == limit or page.next_after is None
             yield from page.items
             if page.next_after is None:
@@ -606,20 +606,20 @@ class Owed(RuleBasedStateMachine):
         assert _settled(answer) == self.model.redeem(purchase)
         if self._newest() != before:
             self.model.record()
-        assert (self._newest() != before) == (isinstance(answer, Settled) and answer.is_new)
+        assert (self._newest() != before) == (isinstance(answer, RedemptionResult) and answer.is_new)
 
-    def _settle(self, asked: Purchase | Reverse) -> Settled | Refused:
-        (answer,) = self.redemptions.carry_out([RedemptionRequest(PUBLISHER, asked)])
+    def _settle(self, asked: Purchase | Reverse) -> RedemptionResult | Refused:
+        (answer,) = self.redemptions.execute([PendingRedemption(PUBLISHER, asked)])
         return answer
 
     def _newest(self) -> datetime:
-        with self.ledger.recorder.reading() as tx:
-            newest = head_of(tx).recorded_at
+        with self.ledger.recorder.read() as tx:
+            newest = current_head(tx).recorded_at
         assert newest
         return newest
 
 
-def _settled(answer: Settled | Refused) -> UUID | str | type[Refused]:
+def _settled(answer: RedemptionResult | Refused) -> UUID | str | type[Refused]:
     if isinstance(answer, Refused):
         return type(answer)
     if redeemed := answer.redemption.redeemed:
@@ -629,7 +629,7 @@ def _settled(answer: Settled | Refused) -> UUID | str | type[Refused]:
 
 
 def _rows(ledger: OfferLedger) -> dict[str, Sequence[Any]]:
-    with ledger.recorder.reading() as tx:
+    with ledger.recorder.read() as tx:
         return {
             projection.name: sorted(tuple(row) for row in tx.execute(f"SELECT * FROM {projection.name}"))
             for projection in projector.PROJECTIONS

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from domain.events import OfferEvent
 from domain.offers.content import Content, digest
 from domain.offers.offer import Offer
-from domain.runs.batch_reconciliation import NOTHING_PAUSED, RESUMED, SAME_DATA, InvalidItem, Item, ValidItem, reconcile
+from domain.runs.batch_reconciliation import (
+    NOTHING_PAUSED,
+    RESUMED,
+    SAME_DATA,
+    InvalidItem,
+    SentItem,
+    ValidItem,
+    reconcile,
+)
 from domain.runs.plan import Plan
 from domain.runs.run import ItemOutcome
 from domain.values import Operation, Status
@@ -32,7 +40,7 @@ def invalid(external_id: str | None = "TP-1", message: str = "offerData: require
     return InvalidItem(external_id, (message,))
 
 
-def when(operation: Operation, items: list[Item], inventory: Mapping[str, Offer]) -> Plan:
+def when(operation: Operation, items: list[SentItem], inventory: Mapping[str, Offer]) -> Plan:
     return reconcile(PARTNER, operation, items, inventory)
 
 
@@ -117,7 +125,7 @@ def test_copies_that_say_the_same_are_one_offer(operation: Operation) -> None:
 
 @both
 @pytest.mark.parametrize("other", [valid(content=OTHER_CONTENT), invalid()])
-def test_copies_that_differ_are_not_applied_and_count_as_present(operation: Operation, other: Item) -> None:
+def test_copies_that_differ_are_not_applied_and_count_as_present(operation: Operation, other: SentItem) -> None:
     plan = when(operation, [valid(), other, valid("TP-2")], {"TP-1": known(), "TP-2": known()})
     assert plan.changes == []
     assert [failed.external_id for failed in plan.outcome.failed] == ["TP-1"]
@@ -134,7 +142,7 @@ def test_nothing_is_paused_when_an_item_has_no_readable_external_id() -> None:
 def test_nothing_is_paused_when_all_items_fail() -> None:
     plan = when(SYNCHRONIZE, [invalid()], {"TP-1": known(), "TP-2": known()})
     assert plan.changes == []
-    assert plan.outcome.counts.nothing_in_order
+    assert plan.outcome.counts.nothing_valid
 
 
 def test_the_lists_of_an_outcome_are_in_the_order_of_the_request() -> None:
@@ -151,7 +159,7 @@ inventories = st.dictionaries(
 
 @given(st.sampled_from(Operation), st.lists(items, min_size=1, max_size=8), inventories)
 def test_every_readable_id_of_a_request_has_one_outcome(
-    operation: Operation, sent: list[Item], inventory: dict[str, Offer]
+    operation: Operation, sent: list[SentItem], inventory: dict[str, Offer]
 ) -> None:
     outcome = when(operation, sent, inventory).outcome
     told_of = [o.external_id for o in (*outcome.created, *outcome.updated, *outcome.unchanged, *outcome.failed)]
@@ -161,7 +169,7 @@ def test_every_readable_id_of_a_request_has_one_outcome(
 
 @given(st.sampled_from(Operation), st.lists(items, min_size=1, max_size=8), inventories)
 def test_an_offer_changes_exactly_when_the_outcome_says_so(
-    operation: Operation, sent: list[Item], inventory: dict[str, Offer]
+    operation: Operation, sent: list[SentItem], inventory: dict[str, Offer]
 ) -> None:
     plan = when(operation, sent, inventory)
     outcome = plan.outcome

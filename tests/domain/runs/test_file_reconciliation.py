@@ -14,7 +14,7 @@ from domain.runs.file_reconciliation import (
     DELETED_UNKNOWN,
     MISSING,
     NO_IDS,
-    NOTHING_IN_ORDER,
+    NOTHING_VALID,
     InvalidRecord,
     KnownOffers,
     OfferStatus,
@@ -291,7 +291,7 @@ def test_nothing_is_deleted_for_being_missing_when_a_record_has_no_readable_ids(
 def test_nothing_is_deleted_for_being_missing_when_no_record_is_in_order(records: Sequence[Record]) -> None:
     plan = when([*records], {ONE: known(), TWO: known(key=TWO)}, DELETE)
     assert plan.changes == []
-    assert plan.outcome.messages == [NOTHING_IN_ORDER]
+    assert plan.outcome.messages == [NOTHING_VALID]
     assert told(MISSING, key=TWO)[0] in plan.outcome.discrepancy
 
 

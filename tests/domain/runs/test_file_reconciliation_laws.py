@@ -16,9 +16,9 @@ from domain.runs.file_reconciliation import (
     OfferStatus,
     Record,
     ValidRecord,
-    read_name,
+    parse_file_name,
     reconcile_file,
-    require_order,
+    require_file_order,
 )
 from domain.runs.plan import Plan
 from domain.runs.run import OUTCOMES, ItemOutcome
@@ -204,7 +204,7 @@ def test_a_file_that_can_not_be_understood_whole_takes_only_down_what_it_names(
     ],
 )
 def test_a_name_tells_the_partner_and_the_date(name: str, partner: str, dated: date) -> None:
-    assert read_name(name) == FileName(partner, dated)
+    assert parse_file_name(name) == FileName(partner, dated)
 
 
 @pytest.mark.parametrize(
@@ -242,28 +242,28 @@ def test_a_name_tells_the_partner_and_the_date(name: str, partner: str, dated: d
     ],
 )
 def test_another_name_is_none_of_an_offers_file(name: str) -> None:
-    assert read_name(name) is None
+    assert parse_file_name(name) is None
 
 
 @pytest.mark.parametrize("day", ["20261301", "20260001", "20260431", "20260229", "19000229", "20261100", "00000101"])
 def test_the_date_in_a_name_is_a_day_of_the_calendar(day: str) -> None:
-    assert read_name(f"TidepoolOffers{day}.json") is None
+    assert parse_file_name(f"TidepoolOffers{day}.json") is None
 
 
 @pytest.mark.parametrize("day", ["\uff12\uff10\uff12\uff16\uff11\uff11\uff12\uff12", "2026112\u0662", "2026112\u00b2"])
 def test_the_digits_in_a_name_are_those_of_ascii(day: str) -> None:
-    assert read_name(f"TidepoolOffers{day}.json") is None
+    assert parse_file_name(f"TidepoolOffers{day}.json") is None
 
 
 def test_a_name_that_can_not_be_written_down_is_none() -> None:
     """As Python has it of a file in a folder, if its name is not UTF-8: it could not be stored."""
-    assert read_name("Tide\udcffpoolOffers20261122.json") is None
+    assert parse_file_name("Tide\udcffpoolOffers20261122.json") is None
 
 
 @given(st.from_regex(r"\A[^/\\\x00-\x1f\x7f\ud800-\udfff]{1,100}\Z"), st.dates())
 def test_every_partner_and_date_can_be_read_from_a_name(partner: str, dated: date) -> None:
     day = dated.isoformat().replace("-", "")
-    assert read_name(f"{partner}Offers{day}.json") == FileName(partner, dated)
+    assert parse_file_name(f"{partner}Offers{day}.json") == FileName(partner, dated)
 
 
 NEARLY = st.lists(
@@ -273,7 +273,7 @@ NEARLY = st.lists(
 
 @given(st.text() | NEARLY.map("".join))
 def test_what_is_read_from_a_name_is_what_stands_in_it(name: str) -> None:
-    found = read_name(name)
+    found = parse_file_name(name)
     assert found is None or name == f"{found.partner}Offers{found.dated.isoformat().replace('-', '')}.json"
 
 
@@ -283,9 +283,9 @@ def test_what_is_read_from_a_name_is_what_stands_in_it(name: str) -> None:
 @given(st.dates(), st.none() | st.dates())
 def test_only_what_is_older_than_the_newest_is_refused(dated: date, newest: date | None) -> None:
     if newest is None or dated >= newest:
-        require_order(dated, newest)
+        require_file_order(dated, newest)
     else:
         with pytest.raises(FileSuperseded) as refused:
-            require_order(dated, newest)
+            require_file_order(dated, newest)
         assert str(dated) in str(refused.value)
         assert str(newest) in str(refused.value)

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import asdict, replace
 
-from domain.refusals import RunNotYours
+from domain.refusals import LeaseLost
 from domain.runs import run as runs
-from domain.runs.run import OUTCOMES, Counts, ItemOutcome, Lease, Outcome, Run, RunState
+from domain.runs.run import OUTCOMES, ItemOutcome, Lease, Outcome, OutcomeCounts, Run, RunState
 from domain.single_requests.request import TraceOutcome
 from domain.values import Channel, Source
 from tests.support.histories.runs import FEED, LEASE, PROBLEM, request
@@ -72,7 +72,7 @@ def test_the_owner_of_a_run_goes_on_with_it_in_the_same_turn(unfinished: Run, no
 @UNFINISHED
 @pytest.mark.parametrize("now", [NOW, BEFORE_THE_END])
 def test_nobody_else_may_claim_a_run_while_its_lease_lasts(unfinished: Run, now: datetime) -> None:
-    with pytest.raises(RunNotYours) as refused:
+    with pytest.raises(LeaseLost) as refused:
         runs.claim(unfinished, "there", now, LEASE)
     assert refused.value.run_id == unfinished.run_id
 
@@ -93,7 +93,7 @@ def test_an_owner_that_has_let_its_lease_run_out_begins_another_turn(unfinished:
 @pytest.mark.parametrize("owner", ["here", "there"])
 @pytest.mark.parametrize("now", [NOW, AT_THE_END])
 def test_a_finished_run_can_not_be_claimed(finished: Run, owner: str, now: datetime) -> None:
-    with pytest.raises(RunNotYours):
+    with pytest.raises(LeaseLost):
         runs.claim(finished, owner, now, LEASE)
 
 
@@ -123,7 +123,7 @@ def test_a_turn_is_told_from_every_other_turn_by_its_fence(steps: list[tuple[str
             continue
         try:
             run = runs.claim(run, owner, now, LEASE)
-        except RunNotYours:
+        except LeaseLost:
             continue
         assert turns.setdefault(run.lease.fence, owner) == owner
     assert list(turns) == list(range(1, len(turns) + 1))
@@ -152,7 +152,7 @@ def test_a_completed_run_tells_what_it_did_and_as_of_which_position() -> None:
     completed = runs.complete(RUNNING, outcome, "digest", 7, AT_THE_END)
     assert (completed.state, completed.is_finished, completed.finished_at) == (RunState.COMPLETED, True, AT_THE_END)
     assert (completed.request_digest, completed.position) == ("digest", 7)
-    assert (completed.counts, completed.messages) == (Counts(created=1, failed=1), ["a word"])
+    assert (completed.counts, completed.messages) == (OutcomeCounts(created=1, failed=1), ["a word"])
     assert completed.problem is None
 
 
@@ -178,12 +178,12 @@ def test_the_end_of_a_run_changes_neither_its_request_nor_its_lease(finished: Ru
         (RUNNING, True),
         (COMPLETED, True),
         (FAILED, False),
-        (replace(COMPLETED, counts=Counts(failed=2)), False),
-        (replace(COMPLETED, counts=Counts(failed=2, paused=1)), False),
-        (replace(COMPLETED, counts=Counts(failed=2, unchanged=1)), True),
-        (replace(COMPLETED, counts=Counts(failed=2, updated=1)), True),
-        (replace(COMPLETED, counts=Counts(failed=2, created=1)), True),
-        (replace(COMPLETED, counts=Counts()), False),
+        (replace(COMPLETED, counts=OutcomeCounts(failed=2)), False),
+        (replace(COMPLETED, counts=OutcomeCounts(failed=2, paused=1)), False),
+        (replace(COMPLETED, counts=OutcomeCounts(failed=2, unchanged=1)), True),
+        (replace(COMPLETED, counts=OutcomeCounts(failed=2, updated=1)), True),
+        (replace(COMPLETED, counts=OutcomeCounts(failed=2, created=1)), True),
+        (replace(COMPLETED, counts=OutcomeCounts()), False),
     ],
 )
 def test_a_run_uses_a_slot_unless_it_failed_or_could_apply_nothing(run: Run, is_counted: bool) -> None:  # noqa: FBT001
@@ -193,7 +193,7 @@ def test_a_run_uses_a_slot_unless_it_failed_or_could_apply_nothing(run: Run, is_
 def test_only_what_the_request_names_can_be_in_order() -> None:
     others = {"failed", "paused", "discrepancy"}
     for outcome in OUTCOMES:
-        assert Counts(**{outcome: 1}).nothing_in_order is (outcome in others)
+        assert OutcomeCounts(**{outcome: 1}).nothing_valid is (outcome in others)
 
 
 def test_everywhere_the_outcomes_are_the_same_in_the_same_order() -> None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from domain.refusals import NoSlotLeft
+from domain.refusals import RunLimitReached
 from domain.runs.run_limits import require_slot, window_start
 from domain.values import Operation
 
@@ -39,7 +39,7 @@ def test_windows_are_those_of_the_calendar(operation: Operation, now: str, start
     ],
 )
 def test_a_used_up_window_says_when_the_next_one_starts(operation: Operation, now: str, seconds: int) -> None:
-    with pytest.raises(NoSlotLeft) as refused:
+    with pytest.raises(RunLimitReached) as refused:
         require_slot(operation, limit=1, used=1, now=at(now))
     assert refused.value.seconds_to_next_window == seconds
 

@@ -11,14 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.ledgers.ledger import OfferLedger
-from domain.ledgers.single_request_ledger import TraceLedger
+from domain.ledgers.single_request_ledger import SingleRequestLedger
 from domain.single_requests.request import SingleRequest, Trace
 from domain.values import OfferKey, Status
 from projections.access import partners
-from projections.audit import offer_history as history
+from projections.audit import offer_history
 from projections.maintenance.verification import verify
-from projections.offers import decision_state as known_offers
-from projections.offers import inventory
+from projections.offers import decision_state, inventory
 from projections.offers.inventory import OfferFilter
 from tests.support.harness import Clock
 from tests.support.histories.runs import opened
@@ -47,11 +46,11 @@ FEW = settings(max_examples=60, deadline=None)
 
 
 @contextmanager
-def empty_ledger() -> Iterator[TraceLedger]:
+def empty_ledger() -> Iterator[SingleRequestLedger]:
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder, opened(Path(folder) / "ledger.db", clock) as ledger:
         set_quota(ledger, 0)
-        yield TraceLedger(ledger, known_offers.find_offers, partners.find_terms)
+        yield SingleRequestLedger(ledger, decision_state.find_offers, partners.find_terms)
 
 
 def requested(asked: Sequence[Asked]) -> list[SingleRequest]:
@@ -67,15 +66,15 @@ def in_groups(requests: Sequence[SingleRequest], sizes: Sequence[int]) -> Iterat
     yield requests[at:]
 
 
-def carried_out(traces: TraceLedger, requests: Sequence[SingleRequest], sizes: Sequence[int]) -> list[Any]:
+def carried_out(traces: SingleRequestLedger, requests: Sequence[SingleRequest], sizes: Sequence[int]) -> list[Any]:
     """Outcome and version of each."""
-    return told([result for group in in_groups(requests, sizes) for result in traces.carry_out(group)])
+    return told([result for group in in_groups(requests, sizes) for result in traces.execute(group)])
 
 
 def shown(ledger: OfferLedger) -> dict[OfferKey, Known]:
     """The inventory, in the model's words; every content is exactly what was put."""
     offers = {}
-    with ledger.recorder.reading() as tx:
+    with ledger.recorder.read() as tx:
         views = inventory.page(tx, OfferFilter(), Clock().now, 0, 1000).items
     for view in views:
         key = merchant_key(view.external_id, str(view.merchant_id), view.partner)
@@ -90,8 +89,8 @@ def shown(ledger: OfferLedger) -> dict[OfferKey, Known]:
 def require_histories(ledger: OfferLedger, requests: Sequence[SingleRequest], outcomes: Sequence[Any]) -> None:
     """Every event of an offer is that of a request which says that it made it, and the other way round."""
     for key in KEYS:
-        with ledger.recorder.reading() as tx:
-            items = history.page(tx, key.offer_uid, 0, 1000).items
+        with ledger.recorder.read() as tx:
+            items = offer_history.page(tx, key.offer_uid, 0, 1000).items
         made = [
             (request.trace_id, EVENT_OF[outcome], version)
             for request, (outcome, version) in zip(requests, outcomes, strict=True)
@@ -100,7 +99,7 @@ def require_histories(ledger: OfferLedger, requests: Sequence[SingleRequest], ou
         assert [(item.trace_id, item.type, item.version) for item in items] == made
 
 
-def require_traces(traces: TraceLedger, requests: Sequence[SingleRequest], outcomes: Sequence[Any]) -> None:
+def require_traces(traces: SingleRequestLedger, requests: Sequence[SingleRequest], outcomes: Sequence[Any]) -> None:
     found = [trace_of(traces.ledger, request.trace_id) for request in requests]
     assert told(found) == outcomes
     assert [(t.offer_uid, t.traceparent) for t in found if isinstance(t, Trace)] == [
@@ -112,7 +111,7 @@ def require_traces(traces: TraceLedger, requests: Sequence[SingleRequest], outco
 @given(SEQUENCES, SIZES)
 def test_groups_do_what_the_model_does(asked: list[Asked], sizes: list[int]) -> None:
     model = Model()
-    expected = [model.carry_out(key, name) for key, name in asked]
+    expected = [model.execute(key, name) for key, name in asked]
     requests = requested(asked)
     with empty_ledger() as traces:
         assert carried_out(traces, requests, sizes) == expected
@@ -150,6 +149,6 @@ def test_asking_again_at_once_changes_nothing(asked: list[Asked], sizes: list[in
 
 def recorded(ledger: OfferLedger) -> list[tuple[Any, ...]]:
     """Every commit and event, with all that is sealed."""
-    with ledger.recorder.reading() as tx:
+    with ledger.recorder.read() as tx:
         commits = [tuple(row) for row in tx.execute("SELECT * FROM commits ORDER BY commit_id")]
         return [*commits, *(tuple(row) for row in tx.execute("SELECT * FROM ledger ORDER BY position"))]

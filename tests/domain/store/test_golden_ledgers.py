@@ -14,11 +14,11 @@ import pytest
 from api.service import Service
 from api.settings import Settings
 from api.wiring import open_service
-from domain.runs.run import Counts, Progress
+from domain.runs.run import OutcomeCounts, Progress
 from domain.single_requests.request import TraceOutcome
 from domain.store.cursor import Cursor, index_of
 from domain.store.factory import open_database
-from domain.store.migrations import carry_out, found_version, steps_from
+from domain.store.migrations import apply_steps, found_version, steps_from
 from domain.store.schema import SCHEMA_VERSION, TABLES
 from domain.values import Operation
 from projections.maintenance.verification import verify
@@ -49,10 +49,10 @@ def restore(settings: Settings, version: int) -> None:
 
 
 def migrate(settings: Settings, version: int) -> None:
-    database = open_database(settings.place)
+    database = open_database(settings.database_location)
     assert found_version(database) == version
     for step in steps_from(version):
-        assert carry_out(database, step)
+        assert apply_steps(database, step)
     database.close()
 
 
@@ -83,8 +83,8 @@ def test_it_says_what_it_said_and_goes_on(migrated: Service, version: int) -> No
     assert migrated.ledger.recorder.max_notification_id() == COUNTS[version]["events"]
     assert verify(migrated.ledger) == []
     run = run_batch(migrated.ledger, Operation.SYNCHRONIZE, [item("TP-1", headline="Mend a jar"), item("TP-99")])
-    assert run.counts == Counts(created=1, updated=1, paused=10)
-    assert told(migrated.traces.carry_out([put(MERCHANTS[2], "three")])) == [(TraceOutcome.RESTORED, 3)]
+    assert run.counts == OutcomeCounts(created=1, updated=1, paused=10)
+    assert told(migrated.single_requests.execute([put(MERCHANTS[2], "three")])) == [(TraceOutcome.RESTORED, 3)]
     assert verify(migrated.ledger) == []
 
 
@@ -101,8 +101,8 @@ def test_its_tables_are_those_of_a_new_ledger(migrated: Service, tmp_path_factor
     with (
         an_empty_database(tmp_path_factory.mktemp("new")) as settings,
         open_service(settings) as new,
-        new.ledger.recorder.reading() as there,
-        migrated.ledger.recorder.reading() as here,
+        new.ledger.recorder.read() as there,
+        migrated.ledger.recorder.read() as here,
     ):
         assert primary_tables(here) == primary_tables(there)
 

@@ -45,7 +45,7 @@ class Followed(NamedTuple):
 @contextmanager
 def a_recorder(settings: Settings) -> Iterator[LedgerRecorder]:
     """With connections of its own, as in a process of its own."""
-    recorder = LedgerRecorder(open_database(settings.place))
+    recorder = LedgerRecorder(open_database(settings.database_location))
     recorder.prepare_schema(())
     yield recorder
     recorder.close()
@@ -73,7 +73,7 @@ def write_one(recorder: LedgerRecorder, chance: random.Random, count: int) -> No
         if chance.random() < SELDOM:
             raise GivenUpError
 
-    with chance.choice([recorder.writing, recorder.storing])() as tx:
+    with chance.choice([recorder.write, recorder.bulk_write])() as tx:
         commit = recorder.begin_commits(tx, [CommitContext()])
         commit.append([(0, StoredEvent(uuid4(), 1, "OfferResumed", uuid4().bytes)) for _ in range(count)])
         hesitate()
@@ -105,7 +105,7 @@ def look(recorder: LedgerRecorder, after: int, chance: random.Random) -> list[tu
     if chance.random() < SELDOM:
         seen = recorder.select_notifications(after + 1, limit)
         return [(one.id, one.originator_version, one.topic, one.state) for one in seen]
-    with recorder.reading() as tx:
+    with recorder.read() as tx:
         entries = recorder.select_entries(tx, after, limit)
     return [(one.position, one.version, one.topic, one.state) for one in entries]
 

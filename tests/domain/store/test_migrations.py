@@ -17,7 +17,7 @@ from api.wiring import open_service
 from domain.store.cursor import Cursor
 from domain.store.database import Database
 from domain.store.factory import open_database
-from domain.store.migrations import STEPS, Step, carry_out, found_version, steps_from
+from domain.store.migrations import STEPS, MigrationStep, apply_steps, found_version, steps_from
 from domain.store.schema import SCHEMA_VERSION, SchemaMismatch
 from domain.values import Operation
 from projections.maintenance.verification import verify
@@ -38,7 +38,7 @@ def with_notes(tx: Cursor) -> None:
     tx.executemany("UPDATE commits SET note = ? WHERE commit_id = ?", notes)
 
 
-STEP = Step(
+STEP = MigrationStep(
     SCHEMA_VERSION,
     "Commits have notes, and tell the newest commit and stream so far",
     (
@@ -61,13 +61,13 @@ STEP = Step(
 
 
 def set_version(database: Database, version: int) -> None:
-    with database.remaking() as tx:
+    with database.schema_change() as tx:
         tx.execute("UPDATE schema_version SET version = ?", (version,))
 
 
 @contextmanager
 def opened(settings: Settings) -> Iterator[Database]:
-    database = open_database(settings.place)
+    database = open_database(settings.database_location)
     yield database
     database.close()
 
@@ -94,15 +94,15 @@ def primary_rows(tx: Cursor) -> list[list[tuple[Any, ...]]]:
 
 
 def shape(database: Database) -> Any:
-    with database.looking() as tx:
+    with database.read_any_schema() as tx:
         return found_version(database), tx.dialect.columns(tx, tx.dialect.live, "commits"), primary_rows(tx)
 
 
 def test_a_step_adds_columns_and_fills_them(database: Database) -> None:
     assert found_version(database) == OLDER
-    assert carry_out(database, STEP)
+    assert apply_steps(database, STEP)
     assert found_version(database) == SCHEMA_VERSION
-    with database.reading() as tx:
+    with database.read() as tx:
         columns = {column.name: column for column in tx.dialect.columns(tx, tx.dialect.live, "commits")}
         commits = tx.execute("SELECT * FROM commits ORDER BY first_position").fetchall()
         streams = [
@@ -121,14 +121,14 @@ def test_a_step_adds_columns_and_fills_them(database: Database) -> None:
 def test_what_was_recorded_is_the_same_after_it_and_the_ledger_goes_on(
     database: Database, settings: Settings, clock: Clock
 ) -> None:
-    with database.looking() as tx:
+    with database.read_any_schema() as tx:
         before = primary_rows(tx)
     set_version(database, SCHEMA_VERSION)
     with open_service(settings, clock) as service:
         projections = projected(service.ledger)
     set_version(database, OLDER)
-    carry_out(database, STEP)
-    with database.looking() as tx:
+    apply_steps(database, STEP)
+    with database.read_any_schema() as tx:
         assert primary_rows(tx) == before
     with open_service(settings, clock) as service:
         assert projected(service.ledger) == projections
@@ -144,9 +144,9 @@ def test_a_step_that_fails_in_its_midst_leaves_the_ledger_as_it_was(database: Da
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        carry_out(database, Step(SCHEMA_VERSION, STEP.does, (*STEP.actions, fail)))
+        apply_steps(database, MigrationStep(SCHEMA_VERSION, STEP.does, (*STEP.actions, fail)))
     assert shape(database) == before
-    assert carry_out(database, STEP)
+    assert apply_steps(database, STEP)
 
 
 def die(_tx: Cursor) -> None:
@@ -155,7 +155,7 @@ def die(_tx: Cursor) -> None:
 
 def _migrate_and_die(settings: Settings) -> None:
     with opened(settings) as database:
-        carry_out(database, Step(SCHEMA_VERSION, STEP.does, (*STEP.actions, die)))
+        apply_steps(database, MigrationStep(SCHEMA_VERSION, STEP.does, (*STEP.actions, die)))
 
 
 def test_a_migration_that_is_killed_leaves_the_ledger_as_it_was(database: Database, settings: Settings) -> None:
@@ -165,13 +165,13 @@ def test_a_migration_that_is_killed_leaves_the_ledger_as_it_was(database: Databa
     migrating.join(PATIENCE_SECONDS)
     assert migrating.exitcode == -signal.SIGKILL
     assert shape(database) == before
-    assert carry_out(database, STEP)
+    assert apply_steps(database, STEP)
 
 
 def test_a_step_is_carried_out_once_whoever_comes_second(database: Database) -> None:
-    assert carry_out(database, STEP)
+    assert apply_steps(database, STEP)
     done = shape(database)
-    assert not carry_out(database, STEP, before=lambda: pytest.fail("there is nothing to copy any more"))
+    assert not apply_steps(database, STEP, before=lambda: pytest.fail("there is nothing to copy any more"))
     assert shape(database) == done
 
 
@@ -185,14 +185,14 @@ def test_what_comes_before_a_step_comes_when_nobody_writes(database: Database, s
             writer.join(A_MOMENT)
             assert writer.is_alive()
 
-        assert carry_out(database, STEP, before=look)
+        assert apply_steps(database, STEP, before=look)
         writer.join(PATIENCE_SECONDS)
         assert found_version(database) == NEWER
 
 
 def test_a_step_tells_how_far_it_is(database: Database) -> None:
     told: list[tuple[int, int]] = []
-    carry_out(database, STEP, lambda done, total: told.append((done, total)))
+    apply_steps(database, STEP, lambda done, total: told.append((done, total)))
     assert told == [(done, len(STEP.actions)) for done in range(len(STEP.actions) + 1)]
 
 
@@ -200,7 +200,7 @@ def test_a_step_tells_how_far_it_is(database: Database) -> None:
 
 
 def test_a_ledger_goes_through_the_steps_after_its_version() -> None:
-    steps = [Step(version, "", ()) for version in range(2, SCHEMA_VERSION + 1)]
+    steps = [MigrationStep(version, "", ()) for version in range(2, SCHEMA_VERSION + 1)]
     assert steps_from(OLDER, steps) == steps[-1:]
     assert steps_from(1, steps) == steps
     assert steps_from(SCHEMA_VERSION, steps) == []
@@ -225,8 +225,8 @@ def test_an_empty_database_has_no_version(settings: Settings) -> None:
 
 def test_what_is_no_ledger_is_not_migrated(settings: Settings) -> None:
     with opened(settings) as database:
-        with database.remaking() as tx:
-            for statement in database.making(["CREATE TABLE commits (x INTEGER)"])[:-1]:
+        with database.schema_change() as tx:
+            for statement in database.create_statements(["CREATE TABLE commits (x INTEGER)"])[:-1]:
                 tx.execute(statement)
         with pytest.raises(SchemaMismatch, match="something else"):
             found_version(database)
@@ -263,7 +263,7 @@ def test_who_waits_for_a_migration_finds_another_schema_after_it(
             found.append(str(mismatch))
 
     asking = threading.Thread(target=ask, daemon=True)
-    with opened(settings) as other, other.remaking() as tx:
+    with opened(settings) as other, other.schema_change() as tx:
         asking.start()
         asking.join(A_MOMENT)
         assert asking.is_alive()
@@ -277,12 +277,12 @@ def test_who_has_begun_to_read_reads_the_ledger_as_it_was(service: Service, sett
     """On PostgreSQL the migration waits for that, on SQLite it does not have to."""
 
     def replace() -> None:
-        with opened(settings) as other, other.remaking() as tx:
+        with opened(settings) as other, other.schema_change() as tx:
             tx.execute("ALTER TABLE traces RENAME TO former")
             tx.execute("CREATE TABLE traces (x INTEGER)")
 
     replacing = threading.Thread(target=replace, daemon=True)
-    with service.ledger.recorder.reading() as tx:
+    with service.ledger.recorder.read() as tx:
         replacing.start()
         replacing.join(A_MOMENT)
         assert replacing.is_alive() is IS_POSTGRES

@@ -15,7 +15,7 @@ from eventsourcing.persistence import IntegrityError, OperationalError, StoredEv
 from eventsourcing.tests.persistence import ApplicationRecorderTestCase
 
 from api.settings import Settings
-from domain.store.commit import CommitContext, head_of
+from domain.store.commit import CommitContext, current_head
 from domain.store.cursor import Cursor
 from domain.store.factory import open_database
 from domain.store.recorder import LedgerRecorder
@@ -25,7 +25,7 @@ from tests.support.engine import an_empty_database, only_sqlite
 
 
 def open_recorder(settings: Settings) -> LedgerRecorder:
-    recorder = LedgerRecorder(open_database(settings.place))
+    recorder = LedgerRecorder(open_database(settings.database_location))
     recorder.prepare_schema(())
     return recorder
 
@@ -78,9 +78,9 @@ def test_a_version_can_be_stored_once(recorder: LedgerRecorder) -> None:
 def test_a_refused_commit_leaves_no_trace(recorder: LedgerRecorder) -> None:
     with pytest.raises(IntegrityError):
         recorder.insert_events([event(uuid4(), 1), event(uuid4(), 7)])
-    with recorder.reading() as tx:
+    with recorder.read() as tx:
         left = [tx.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("streams", "commits", "events")]
-        assert (left, head_of(tx).position) == ([0, 0, 0], 0)
+        assert (left, current_head(tx).position) == ([0, 0, 0], 0)
 
 
 def test_what_is_written_alongside_is_there_together_with_the_events_or_not_at_all(recorder: LedgerRecorder) -> None:
@@ -89,18 +89,18 @@ def test_what_is_written_alongside_is_there_together_with_the_events_or_not_at_a
         tx.execute("INSERT INTO run_bodies VALUES ('alongside', 0, 0, x'')")
 
     def written() -> tuple[int | None, int]:
-        with recorder.reading() as tx:
+        with recorder.read() as tx:
             return recorder.max_notification_id(), tx.execute("SELECT count(*) FROM run_bodies").fetchone()[0]
 
     def write_and_fail() -> None:
-        with recorder.writing() as tx:
+        with recorder.write() as tx:
             write(tx)
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         write_and_fail()
     assert written() == (None, 0)
-    with recorder.writing() as tx:
+    with recorder.write() as tx:
         write(tx)
     assert written() == (1, 1)
 
@@ -112,13 +112,13 @@ def test_recorded_times_increase_strictly_though_the_clock_stands_still_or_goes_
     for _ in times:
         recorder.insert_events([event(uuid4(), 1)])
     first = to_microseconds(times[0])
-    with recorder.reading() as tx:
+    with recorder.read() as tx:
         recorded = [row[0] for row in tx.execute("SELECT recorded_at FROM commits ORDER BY first_position")]
     assert recorded == [first, first + 1, first + 2]
 
 
 def test_a_moment_that_has_not_come_by_the_ledgers_clock_is_not_settled(recorder: LedgerRecorder) -> None:
-    with recorder.reading() as tx:
+    with recorder.read() as tx:
         now = recorder.now(tx)
     recorder.settle(now)
     with pytest.raises(OperationalError, match="clock"):
@@ -129,7 +129,7 @@ def test_a_commit_tells_who_stands_behind_it(recorder: LedgerRecorder) -> None:
     run_id = uuid4()
     context = CommitContext(Origin("tide-feed", Source.CUSTOM), "tidepool", run_id)
     recorder.insert_events([event(uuid4(), 1)], context=context)
-    with recorder.reading() as tx:
+    with recorder.read() as tx:
         row = tx.execute("SELECT partner, actor, source, run_id, trace_id FROM commits").fetchone()
     assert tuple(row) == ("tidepool", "tide-feed", "custom", str(run_id), None)
 
@@ -146,10 +146,10 @@ def test_commits_are_sealed_by_a_chain_of_digests(recorder: LedgerRecorder) -> N
         told = f'{{"actor":"olga","events":"{events}","partner":"tidepool","source":"cli"}}'
         digest = hashlib.sha256(told.encode()).digest()
         chain = hashlib.sha256(chain + digest + struct.pack(">qqq", position, 1, 9_000_000 + position - 1)).digest()
-        with recorder.reading() as tx:
+        with recorder.read() as tx:
             row = tx.execute("SELECT digest, chain FROM commits WHERE first_position = ?", (position,)).fetchone()
         assert tuple(row) == (digest, chain)
-    with recorder.reading() as tx:
+    with recorder.read() as tx:
         assert tx.execute("SELECT chain FROM head").fetchone()[0] == chain
 
 
@@ -176,7 +176,7 @@ def test_anyone_can_read_the_ledger_with_a_database_shell(recorder: LedgerRecord
 
 
 def test_a_database_of_another_schema_is_refused(recorder: LedgerRecorder) -> None:
-    with recorder.writing() as tx:
+    with recorder.write() as tx:
         tx.execute("UPDATE schema_version SET version = 99")
     with pytest.raises(SchemaMismatch, match="99"):
         recorder.prepare_schema(())

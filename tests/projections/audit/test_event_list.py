@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.audit.event_reader import reading
+from api.audit.event_reader import read_events
 from api.audit.event_routes import writer
 from api.audit.event_schemas import EventItem as EventItemModel
 from api.audit.event_schemas import EventType
@@ -22,12 +22,10 @@ from domain.access.token import CreateToken, RevokeToken
 from domain.events import EVENT_TYPES, OfferEvent
 from domain.ledgers.ledger import OfferLedger
 from domain.store.cursor import Cursor
-from domain.store.records.events import SMALL_BYTES
+from domain.store.records.events import SMALL_STATE_BYTES
 from domain.values import Operation, Role, recorded_text, redemption_uid
-from projections.audit import diff as net_changes
-from projections.audit import event_list
-from projections.audit import offer_history as history
-from projections.audit.event_item import EventItem
+from projections.audit import diff, event_list, offer_history
+from projections.audit.event_item import EventView
 from projections.audit.event_list import EventFilter
 from tests.support.engine import examples, only_postgres, only_sqlite
 from tests.support.examples import PARTNER, item
@@ -49,15 +47,15 @@ INSTANT = timedelta(microseconds=1)
 ALL = EventFilter()
 
 
-def everything(ledger: OfferLedger, wanted: EventFilter = ALL, after: int = 0) -> list[EventItem]:
-    return [item for items in reading(ledger, wanted, after) for item in items]
+def everything(ledger: OfferLedger, wanted: EventFilter = ALL, after: int = 0) -> list[EventView]:
+    return [item for items in read_events(ledger, wanted, after) for item in items]
 
 
-def in_pages(ledger: OfferLedger, wanted: EventFilter, limit: int) -> list[EventItem]:
-    items: list[EventItem] = []
+def in_pages(ledger: OfferLedger, wanted: EventFilter, limit: int) -> list[EventView]:
+    items: list[EventView] = []
     after: int | None = 0
     while after is not None:
-        with ledger.recorder.reading() as tx:
+        with ledger.recorder.read() as tx:
             page = event_list.page(tx, wanted, after, limit)
         assert len(page.items) <= limit
         items += page.items
@@ -82,7 +80,7 @@ class Raw(NamedTuple):
 
 
 def raw(service: Service) -> list[Raw]:
-    with service.ledger.recorder.reading() as tx:
+    with service.ledger.recorder.read() as tx:
         rows = tx.execute(
             "SELECT c.first_position + e.ordinal, c.recorded_at, c.partner, c.actor, c.run_id, c.trace_id, e.topic,"
             " e.version, s.stream_uid, e.state FROM commits c JOIN events e USING (commit_id) JOIN streams s USING (stream_id)"
@@ -171,16 +169,16 @@ def test_pages_streams_and_histories_tell_the_same_of_each_event(done: list[Step
         assert list(as_sent(service, CSV, after)) == [as_cells(item) for item in resumed]
         for item in told:
             EventItemModel.model_validate_json(json.dumps(as_json(item)))
-        with service.ledger.recorder.reading() as tx:
+        with service.ledger.recorder.read() as tx:
             for key in KEYS:
-                items = history.page(tx, key.offer_uid, 0, 1000).items
+                items = offer_history.page(tx, key.offer_uid, 0, 1000).items
                 assert items == [i for i in told if i.offer_uid == key.offer_uid and i.type in OFFER_EVENTS]
 
 
 OFFER_EVENTS = {event.TOPIC for event in get_args(OfferEvent)}
 
 
-def as_json(item: EventItem) -> dict[str, Any]:
+def as_json(item: EventView) -> dict[str, Any]:
     (line,) = as_lines([[item]])
     told: dict[str, Any] = json.loads(line)
     return told
@@ -193,7 +191,7 @@ def as_cells(item: dict[str, Any]) -> dict[str, str]:
 
 def as_sent(service: Service, form: str, after: int) -> Iterator[Any]:
     """What a reader of the stream makes of it."""
-    text = b"".join(writer(service.ledger, form)(reading(service.ledger, ALL, after))).decode()
+    text = b"".join(writer(service.ledger, form)(read_events(service.ledger, ALL, after))).decode()
     if form == CSV:
         for row in csv.DictReader(io.StringIO(text, newline="")):
             yield row | {"changes": json.loads(row["changes"])}
@@ -216,11 +214,11 @@ def offered(service: Service, clock: Clock) -> Service:
     return service
 
 
-def last(service: Service) -> EventItem:
+def last(service: Service) -> EventView:
     return everything(service.ledger)[-1]
 
 
-def fields(item: EventItem) -> dict[str, Any]:
+def fields(item: EventView) -> dict[str, Any]:
     assert all(change["before"] is None for change in item.changes)
     return {change["field"]: change["after"] for change in item.changes}
 
@@ -233,7 +231,7 @@ def test_a_change_of_settings_tells_what_they_were(service: Service, clock: Cloc
 
 
 def test_a_large_content_is_told_like_a_small_one(offered: Service, clock: Clock) -> None:
-    large = "x" * SMALL_BYTES
+    large = "x" * SMALL_STATE_BYTES
     for name in (large, "three", large):
         putting(MERCHANTS[0], name)(offered, clock)
     told = [item.changes[-1] for item in everything(offered.ledger)[-3:]]
@@ -291,7 +289,7 @@ def test_a_token_is_told_without_its_secret(service: Service, clock: Clock) -> N
 
 
 def test_a_stream_ends_at_what_was_the_newest_event_when_it_began(offered: Service, clock: Clock) -> None:
-    some = reading(offered.ledger, ALL, 0)
+    some = read_events(offered.ledger, ALL, 0)
     newest = offered.ledger.recorder.max_notification_id()
     told = list(next(some))
     putting(MERCHANTS[0], "two")(offered, clock)
@@ -299,7 +297,7 @@ def test_a_stream_ends_at_what_was_the_newest_event_when_it_began(offered: Servi
 
 
 def test_the_columns_are_the_members_of_an_item() -> None:
-    assert tuple(EventItemModel.model_fields) == tuple(columns(EventItem))
+    assert tuple(EventItemModel.model_fields) == tuple(columns(EventView))
 
 
 # By which way
@@ -332,7 +330,7 @@ class Explained:
     ],
 )
 def test_each_filter_leads_to_its_events_in_their_order(ledger: OfferLedger, wanted: EventFilter, index: str) -> None:
-    with ledger.recorder.reading() as tx:
+    with ledger.recorder.read() as tx:
         explained: Any = Explained(tx)
         event_list.page(explained, wanted, 5, 10)
     _, first, *others = explained.steps
@@ -372,16 +370,16 @@ LARGE = 1_000
         lambda _, tx, after: event_list.page(tx, EventFilter(partner=PARTNER), after, 10),
         lambda _, tx, after: event_list.page(tx, EventFilter(type="OfferCreated", partner=PARTNER), after, 10),
         lambda ledger, tx, after: ledger.recorder.select_entries(tx, after, 10),
-        lambda _, tx, after: net_changes.page(tx, net_changes.Between(0, LARGE), None, after, 10),
+        lambda _, tx, after: diff.page(tx, diff.PositionRange(0, LARGE), None, after, 10),
     ],
     ids=["all", "a partner's", "of a type", "entries", "a difference"],
 )
 def test_of_a_large_commit_no_more_is_looked_at_than_is_told(
     ledger: OfferLedger, look: Look, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(net_changes, "EVENTS_PER_LOOK", 20)
+    monkeypatch.setattr(diff, "EVENTS_PER_LOOK", 20)
     run_batch(ledger, Operation.INSERT, [item(f"TP-{number}") for number in range(LARGE)])
-    with ledger.recorder.reading() as tx:
+    with ledger.recorder.read() as tx:
         measured: Any = Measured(tx)
         look(ledger, measured, LARGE // 2)
     assert 10 <= measured.most < LARGE // 10

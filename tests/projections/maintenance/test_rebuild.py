@@ -11,17 +11,17 @@ from domain.access.partner import SetPartner
 from domain.access.token import CreateToken, RevokeToken
 from domain.events import EVENT_TYPES, Event, FlightScheduled, OfferPaused
 from domain.ledgers.ledger import CommitKinds, Entry, OfferLedger
-from domain.store.commit import CommitContext, head_of
+from domain.store.commit import CommitContext, current_head
 from domain.store.cursor import Cursor, Index, index_of
 from domain.store.mapper import UnreadableEvent
 from domain.values import Channel, OfferKey, Role
 from projections.maintenance import rebuild as rebuilding
-from projections.maintenance.rebuild import FENCE, RebuildLacks, RebuildOvertaken, rebuild
+from projections.maintenance.rebuild import FENCE, RebuildIncomplete, RebuildOvertaken, rebuild
 from projections.maintenance.shadow_tables import RETIRED, SHADOW, RenamingCursor
 from projections.maintenance.table_diff import DIFFERENCES_SHOWN
 from projections.maintenance.verification import verify
 from projections.projection import Projection
-from projections.projector import PROJECTIONS, Replay
+from projections.projector import PROJECTIONS, ProjectionReplay
 from tests.support.engine import only_sqlite
 from tests.support.examples import ACTIVATED, EVERY_OFFER_EVENT, PARTNER, REDEEMED, REFUSED, REVERSED
 from tests.support.harness import OPERATOR, record
@@ -38,7 +38,7 @@ def eventful(ledger: OfferLedger, monkeypatch: pytest.MonkeyPatch) -> OfferLedge
     for number in range(5):
         record(ledger, OfferKey(PARTNER, Channel.MERCHANT, "M", f"offer {number}"), *EVERY_OFFER_EVENT)
         others: list[list[Event]] = [[FLIGHT], [ACTIVATED], [REFUSED, REDEEMED, REVERSED]]
-        with ledger.recorder.writing() as tx:
+        with ledger.recorder.write() as tx:
             ledger.commit(tx, CommitContext(OPERATOR), [(uuid4(), 0, events) for events in others])
         ledger.handle(CreateToken(f"token {number}", Role.AUDITOR, None, f"{number}", 0, None), OPERATOR)
     ledger.handle(RevokeToken("token 1"), OPERATOR)
@@ -47,13 +47,13 @@ def eventful(ledger: OfferLedger, monkeypatch: pytest.MonkeyPatch) -> OfferLedge
 
 
 def table_names(ledger: OfferLedger) -> list[str]:
-    with ledger.recorder.reading() as tx:
+    with ledger.recorder.read() as tx:
         return sorted(tx.dialect.table_names(tx))
 
 
 def indexes(ledger: OfferLedger) -> list[Index]:
     """What is indexed, whatever the indexes are called."""
-    with ledger.recorder.reading() as tx:
+    with ledger.recorder.read() as tx:
         tables = sorted(tx.dialect.table_names(tx))
         return sorted(
             index_of(statement)[1] for table in tables for statement in tx.dialect.index_statements(tx, table)
@@ -61,7 +61,7 @@ def indexes(ledger: OfferLedger) -> list[Index]:
 
 
 def rows_of(ledger: OfferLedger, table: str) -> list[tuple[object, ...]]:
-    with ledger.recorder.reading() as tx:
+    with ledger.recorder.read() as tx:
         return [tuple(row) for row in tx.execute(f"SELECT * FROM {table}")]
 
 
@@ -79,7 +79,7 @@ def bring_an_offer(ledger: OfferLedger) -> None:
 
 
 def test_these_rebuilds_meet_every_kind_of_event_that_changes_a_projection(eventful: OfferLedger) -> None:
-    with eventful.recorder.reading() as tx:
+    with eventful.recorder.read() as tx:
         met = {type(entry.event) for entries in eventful.entries(tx) for entry in entries}
     assert met >= {kind for projection in PROJECTIONS for kind in projection.events}
 
@@ -109,7 +109,7 @@ def test_no_projection_reaches_for_a_table_that_is_live(eventful: OfferLedger) -
 
 @pytest.mark.parametrize("projection", PROJECTIONS, ids=lambda projection: projection.name)
 def test_a_projections_name_is_not_that_of_a_column(ledger: OfferLedger, projection: Projection) -> None:
-    with ledger.recorder.writing() as tx:
+    with ledger.recorder.write() as tx:
         RenamingCursor(tx, PROJECTIONS).execute(projection.table)
         dialect = tx.dialect
         live, shadow = (dialect.columns(tx, dialect.live, f"{prefix}{projection.name}") for prefix in ("", SHADOW))
@@ -142,7 +142,7 @@ def test_what_looks_at_a_table_looks_at_the_new_one(eventful: OfferLedger) -> No
         "UPDATE inventory SET status = 'paused'",
     )
     rebuild(eventful)
-    with eventful.recorder.reading() as tx:
+    with eventful.recorder.read() as tx:
         assert tx.execute("SELECT * FROM paused").fetchall() == []
 
 
@@ -203,7 +203,7 @@ def test_only_the_chosen_ones_are_rebuilt(eventful: OfferLedger) -> None:
 def test_what_is_read_must_be_there(ledger: OfferLedger) -> None:
     tables = table_names(ledger)
     change_by_hand(ledger, "DROP TABLE inventory")
-    with pytest.raises(RebuildLacks, match="status_counts reads inventory"):
+    with pytest.raises(RebuildIncomplete, match="status_counts reads inventory"):
         rebuild(ledger, projections=[BY_NAME["status_counts"]])
     rebuild(ledger, projections=[BY_NAME["inventory"], BY_NAME["status_counts"]])
     assert table_names(ledger) == tables
@@ -259,7 +259,7 @@ def test_nothing_seems_to_differ_however_much_is_written(
     change_by_hand(eventful, "UPDATE tokens SET role = 'operator' WHERE name = 'token 1'")
     looks: list[int] = []
     recorder = eventful.recorder
-    reading = recorder.reading
+    reading = recorder.read
     compare = rebuilding._Rebuilding.compare
 
     def compare_while_others_write(self: rebuilding._Rebuilding) -> object:
@@ -282,8 +282,8 @@ def test_the_write_lock_is_free_between_the_chunks(eventful: OfferLedger) -> Non
     positions: list[int] = []
 
     def write(_step: int) -> None:
-        with eventful.recorder.writing() as tx:
-            positions.append(head_of(tx).position)
+        with eventful.recorder.write() as tx:
+            positions.append(current_head(tx).position)
 
     rebuild(eventful, at_each_step(write))
     assert len(positions) > 5
@@ -414,7 +414,7 @@ NOTES = Projection(
 
 @only_sqlite
 def test_entries_and_commits_are_told_in_the_same_order_as_they_were_recorded(ledger: OfferLedger) -> None:
-    with ledger.recorder.writing() as tx:
+    with ledger.recorder.write() as tx:
         tx.execute(NOTES.table)
         for number in range(3):
             events = [FLIGHT] * (number + 1)
@@ -423,7 +423,7 @@ def test_entries_and_commits_are_told_in_the_same_order_as_they_were_recorded(le
             seal_notes(tx, gather_notes(tx, {number: {FlightScheduled}}))
         live = [row["note"] for row in tx.execute("SELECT note FROM notes ORDER BY note_id")]
         tx.execute("DELETE FROM notes")
-        replay = Replay([NOTES])
+        replay = ProjectionReplay([NOTES])
         told = [Entry(n, ordinal, 1, ordinal + 1, FLIGHT) for n in range(3) for ordinal in range(n + 1)]
         for some in (told[:2], told[2:]):
             replay.project(tx, some)

@@ -5,8 +5,8 @@ import threading
 import pytest
 
 from domain.ledgers.ledger import OfferLedger
-from domain.store import retry as again
-from domain.store.commit import head_of
+from domain.store import retry
+from domain.store.commit import current_head
 from domain.values import Channel, OfferKey
 from projections.maintenance.rebuild import rebuild
 from projections.maintenance.shadow_tables import SHADOW, leftovers
@@ -21,7 +21,7 @@ pytestmark = only_postgres
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(again, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(retry, "PAUSE_SECONDS", 0.01)
 
 
 def bring_an_offer(ledger: OfferLedger, name: str) -> None:
@@ -33,7 +33,7 @@ def test_a_rebuild_waits_for_a_reader_and_others_write_meanwhile(
 ) -> None:
     bring_an_offer(ledger, "before")
     rebuilding = threading.Thread(target=rebuild, args=(ledger,))
-    with ledger.recorder.reading() as tx:
+    with ledger.recorder.read() as tx:
         before = tx.execute("SELECT count(*) FROM inventory").fetchone()[0]
         rebuilding.start()
         until(lambda: "is waited for" in caplog.text)
@@ -42,7 +42,7 @@ def test_a_rebuild_waits_for_a_reader_and_others_write_meanwhile(
     rebuilding.join()
     assert caplog.text.count("is waited for") == 1
     assert verify(ledger) == []
-    with ledger.recorder.reading() as tx:
+    with ledger.recorder.read() as tx:
         assert leftovers(tx) == []
 
 
@@ -51,8 +51,8 @@ def test_who_has_begun_to_read_does_not_find_tables_that_were_filled_since(
 ) -> None:
     bring_an_offer(ledger, "before")
     rebuilding = threading.Thread(target=rebuild, args=(ledger,))
-    with ledger.recorder.reading() as tx:
-        assert head_of(tx).position
+    with ledger.recorder.read() as tx:
+        assert current_head(tx).position
         rebuilding.start()
         until(lambda: "is waited for" in caplog.text or not rebuilding.is_alive())
         assert tx.execute("SELECT count(*) FROM inventory").fetchone()[0] == 1
@@ -64,7 +64,7 @@ def test_a_rebuild_waits_for_who_has_what_it_has_made(ledger: OfferLedger, caplo
     began, ended = threading.Event(), threading.Event()
 
     def dump() -> None:
-        with ledger.recorder.storing() as tx:
+        with ledger.recorder.bulk_write() as tx:
             tx.execute(f"LOCK TABLE {SHADOW}inventory IN ACCESS SHARE MODE").fetchone()
             began.set()
             ended.wait()
@@ -89,6 +89,6 @@ def test_a_rebuild_waits_for_who_has_what_it_has_made(ledger: OfferLedger, caplo
 def test_after_a_rebuild_it_is_known_how_the_tables_are_filled(ledger: OfferLedger) -> None:
     bring_an_offer(ledger, "before")
     rebuild(ledger)
-    with ledger.recorder.reading() as tx:
+    with ledger.recorder.read() as tx:
         rows = tx.execute("SELECT relname FROM pg_class WHERE relkind = 'r' AND reltuples > 0").fetchall()
     assert {"inventory", "offer_periods"} <= {row["relname"] for row in rows}

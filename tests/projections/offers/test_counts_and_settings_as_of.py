@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.service import Service
-from domain.store.commit import head_at, head_of
+from domain.store.commit import current_head, head_at_time
 from domain.values import Channel
 from projections.access.partners import list_partners, settings_at
 from projections.access.tokens import list_tokens, tokens_at
@@ -28,9 +28,9 @@ def test_counts_over_time_are_the_counts_of_each_time(history: list[Step]) -> No
             step(service, clock)
             clock.move(seconds=1)
             moments.append(clock.now)
-        with service.ledger.recorder.reading() as tx:
+        with service.ledger.recorder.read() as tx:
             for partner, channel in WHOSE:
-                one_by_one = [counts(tx, partner, channel, head_at(tx, moment)) for moment in moments]
+                one_by_one = [counts(tx, partner, channel, head_at_time(tx, moment)) for moment in moments]
                 assert counts_over(tx, partner, channel, moments) == one_by_one
 
 
@@ -42,7 +42,7 @@ def test_settings_and_tokens_of_a_position_are_what_was_shown_then(history: list
         for step in history:
             step(service, clock)
             shown.append(_shown(service))
-        with service.ledger.recorder.reading() as tx:
+        with service.ledger.recorder.read() as tx:
             for position, then, tokens in shown:
                 assert {name: settings_at(tx, name, position) for name in then} == then
                 assert tokens_at(tx, position) == tokens
@@ -51,8 +51,8 @@ def test_settings_and_tokens_of_a_position_are_what_was_shown_then(history: list
 
 def _shown(service: Service) -> tuple[int, dict[str, Any], Any]:
     """The position, and what is told of partners and tokens there."""
-    with service.ledger.recorder.reading() as tx:
-        position = head_of(tx).position
+    with service.ledger.recorder.read() as tx:
+        position = current_head(tx).position
         partners = {view.name: settings_at(tx, view.name, position) for view in list_partners(tx)}
         for view in list_partners(tx):
             told = partners[view.name]

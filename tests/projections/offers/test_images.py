@@ -27,7 +27,7 @@ FIRST, SECOND = (hashlib.sha256(f'"{image}"'.encode()).hexdigest() for image in 
 def bring(ledger: OfferLedger, offer: str, image: str) -> None:
     key, content = OfferKey(PARTNER, Channel.MERCHANT, "m", offer), merchant_offer("m", offer, image)
     text, images = extract(body(content))
-    with ledger.recorder.writing() as tx:
+    with ledger.recorder.write() as tx:
         insert_images(tx, images)
     event = OfferCreated(
         partner=key.partner,
@@ -50,7 +50,7 @@ def pictured(ledger: OfferLedger) -> OfferLedger:
 
 
 def change_by_hand(ledger: OfferLedger, statement: str, image: str = FIRST) -> None:
-    with ledger.recorder.writing() as tx:
+    with ledger.recorder.write() as tx:
         tx.execute(statement.replace(":digest", f"x'{image}'"))
 
 
@@ -87,7 +87,7 @@ def test_every_image_that_is_gone_is_named(pictured: OfferLedger) -> None:
 
 
 def test_images_in_each_others_places_are_both_named(pictured: OfferLedger) -> None:
-    with pictured.recorder.writing() as tx:
+    with pictured.recorder.write() as tx:
         literals = [bytes(row["literal"]) for row in tx.execute("SELECT literal FROM images ORDER BY image_id")]
         tx.executemany("UPDATE images SET literal = ? WHERE image_id = ?", zip(literals, (2, 1), strict=True))
     assert {difference.where for difference in verification.verify(pictured)} == {f"image {FIRST}", f"image {SECOND}"}

@@ -15,12 +15,11 @@ from domain.ledgers.ledger import Entry, OfferLedger
 from domain.offers.content import digest
 from domain.offers.offer import ABSENT, Offer, evolve
 from domain.store.cursor import Cursor
-from domain.store.database import Place
+from domain.store.database import DatabaseLocation
 from domain.values import Channel, Operation, Status
 from projections import projector
 from projections.maintenance import verification
-from projections.offers import decision_state as known_offers
-from projections.offers import inventory
+from projections.offers import decision_state, inventory
 from projections.offers.inventory import OfferFilter
 from tests.support.engine import examples
 from tests.support.examples import EVERY_EVENT_OF_CUSTOMERS, EVERY_OFFER_EVENT, PARTNER, created, item, offer_data
@@ -36,7 +35,9 @@ MANY = 1_000
 def a_ledger() -> Iterator[OfferLedger]:
     """For laws, which want a new one for every example."""
     with TemporaryDirectory() as folder:
-        ledger = OfferLedger(Place(f"{folder}/ledger.db"), Clock(), projector.Projector(), known_offers.known_offers)
+        ledger = OfferLedger(
+            DatabaseLocation(f"{folder}/ledger.db"), Clock(), projector.Projector(), decision_state.known_offers
+        )
         ledger.recorder.prepare_schema(projector.tables())
         ledger.handle(SetPartner(PARTNER, synchronize_per_day=0, insert_per_hour=0), OPERATOR)
         yield ledger
@@ -54,7 +55,7 @@ def invalid(external_id: str | None) -> Sent:
 def folded(ledger: OfferLedger) -> dict[int, Offer]:
     """Every offer as its events lead to it, by stream."""
     offers: dict[int, Offer] = {}
-    with ledger.recorder.reading() as tx:
+    with ledger.recorder.read() as tx:
         for entries in ledger.entries(tx):
             for entry in entries:
                 if isinstance(entry.event, OfferEvent):
@@ -63,7 +64,7 @@ def folded(ledger: OfferLedger) -> dict[int, Offer]:
 
 
 def projected(ledger: OfferLedger) -> dict[int, Offer]:
-    with ledger.recorder.reading() as tx:
+    with ledger.recorder.read() as tx:
         rows = tx.execute(
             "SELECT offer_id, status, version, content_version, content_digest, sent_digest FROM inventory"
         )
@@ -101,7 +102,7 @@ def test_a_batch_applied_twice_changes_nothing(
 
 
 def statuses(ledger: OfferLedger) -> dict[str, Status]:
-    with ledger.recorder.reading() as tx:
+    with ledger.recorder.read() as tx:
         return {
             offer.external_id: Status(offer.status)
             for offer in inventory.page(tx, EVERYTHING, Clock().now, 0, MANY).items
@@ -135,7 +136,7 @@ ANY_EVENT: list[Event] = [*EVERY_OFFER_EVENT, *EVERY_EVENT_OF_CUSTOMERS]
 @settings(max_examples=examples(60), deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 3), st.sampled_from(ANY_EVENT)), max_size=10))
 def test_the_projections_accept_any_sequence_of_events(history: list[tuple[int, Event]]) -> None:
-    with a_ledger() as ledger, ledger.recorder.writing() as tx:
+    with a_ledger() as ledger, ledger.recorder.write() as tx:
         entries = [Entry(1, ordinal, 100 + stream, ordinal, event) for ordinal, (stream, event) in enumerate(history)]
         projector.project(tx, entries)
         projector.seal(tx, projector.gather(tx, {1: {type(entry.event) for entry in entries}}))
@@ -176,7 +177,7 @@ def stocked(ledger: OfferLedger) -> OfferLedger:
     ],
 )
 def test_offers_are_found_by_what_is_asked(stocked: OfferLedger, wanted: OfferFilter, found: list[str]) -> None:
-    with stocked.recorder.reading() as tx:
+    with stocked.recorder.read() as tx:
         assert [offer.external_id for offer in inventory.page(tx, wanted, Clock().now, 0, MANY).items] == found
 
 
@@ -184,7 +185,7 @@ def test_an_offer_shows_when_it_was_created_updated_and_paused(ledger: OfferLedg
     run_batch(ledger, Operation.SYNCHRONIZE, [valid("a"), valid("b")])
     clock.move(hours=1)
     run_batch(ledger, Operation.SYNCHRONIZE, [valid("a", "two")])
-    with ledger.recorder.reading() as tx:
+    with ledger.recorder.read() as tx:
         one, other = inventory.page(tx, EVERYTHING, Clock().now, 0, MANY).items
     then, now = "2026-11-22T12:30:00.000001Z", "2026-11-22T13:30:00.000000Z"
     assert (one.created_at, one.updated_at, one.paused_at, one.deleted_at) == (then, now, None, None)
@@ -195,26 +196,26 @@ Known = Callable[[Cursor], object]
 
 
 def test_a_batch_is_decided_from_the_offers_that_it_names(stocked: OfferLedger) -> None:
-    with stocked.recorder.reading() as tx:
-        known = known_offers.known_offers(tx, PARTNER, Channel.CUSTOM, {"TP-1", "TP-3", "TP-9"})
+    with stocked.recorder.read() as tx:
+        known = decision_state.known_offers(tx, PARTNER, Channel.CUSTOM, {"TP-1", "TP-3", "TP-9"})
     assert {external_id: offer.status for external_id, offer in known.items()} == {"TP-1": "active", "TP-3": "paused"}
 
 
 def test_a_batch_is_decided_from_all_offers_of_its_partner_and_channel(stocked: OfferLedger) -> None:
-    with stocked.recorder.reading() as tx:
-        known = known_offers.known_offers(tx, PARTNER, Channel.CUSTOM, None)
+    with stocked.recorder.read() as tx:
+        known = decision_state.known_offers(tx, PARTNER, Channel.CUSTOM, None)
     assert list(known) == ["TP-1", "TP-2", "TP-3"]
 
 
 def test_more_offers_are_named_than_fit_into_one_query(ledger: OfferLedger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(known_offers, "NAMED_PER_QUERY", 2)
+    monkeypatch.setattr(decision_state, "NAMED_PER_QUERY", 2)
     run_batch(ledger, Operation.INSERT, [valid(name) for name in "abcde"])
-    with ledger.recorder.reading() as tx:
-        assert set(known_offers.known_offers(tx, PARTNER, Channel.CUSTOM, list("abcde"))) == set("abcde")
+    with ledger.recorder.read() as tx:
+        assert set(decision_state.known_offers(tx, PARTNER, Channel.CUSTOM, list("abcde"))) == set("abcde")
 
 
 def test_an_offers_digest_is_that_of_its_content(ledger: OfferLedger) -> None:
     run_batch(ledger, Operation.INSERT, [valid("a")])
-    with ledger.recorder.reading() as tx:
+    with ledger.recorder.read() as tx:
         (offer,) = inventory.page(tx, EVERYTHING, Clock().now, 0, MANY).items
     assert offer.content_digest == digest(offer_data(headline="one")) != created().content_digest

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.audit.diff_routes import Asking, diff_document
-from api.http.as_of import Asked
+from api.audit.diff_routes import DiffRequest, diff_document
+from api.http.as_of import AsOf
 from api.offers.queries import count_document, find_offer, offer_page
 from api.service import Service
 from domain.access.partner import SetPartner
 from domain.events import OfferActivated, OfferCreated, OfferEvent, OfferRestored, OfferUpdated
 from domain.offers.offer import STATUS_AFTER
 from domain.values import Channel, OfferKey, Status, recorded_text, to_microseconds, utc_text
-from projections.audit.diff import ChangeKind, NetChange
+from projections.audit.diff import ChangeKind, NetChangeView
 from projections.audit.event_item import changes_between
 from projections.maintenance.verification import verify
 from projections.offers.inventory import OfferFilter
@@ -110,7 +110,7 @@ def matching(offers: list[dict[str, Any]], wanted: OfferFilter) -> list[dict[str
 # What the service says
 
 
-def shown(service: Service, asked: Asked, wanted: OfferFilter = EVERYTHING, limit: int = 100) -> list[dict[str, Any]]:
+def shown(service: Service, asked: AsOf, wanted: OfferFilter = EVERYTHING, limit: int = 100) -> list[dict[str, Any]]:
     """All pages of it."""
     items: list[dict[str, Any]] = []
     cursor: str | None = None
@@ -140,9 +140,9 @@ def test_as_of_any_position_is_what_a_replay_gives(done: list[Step]) -> None:
             moment = next((e.recorded_at for e in reversed(events) if e.position <= position), 0)
             expected = replayed(events, position, datetime.fromisoformat(recorded_text(moment)))
             for wanted in FILTERS:
-                assert shown(service, Asked(position=position), wanted) == matching(expected, wanted), wanted
+                assert shown(service, AsOf(position=position), wanted) == matching(expected, wanted), wanted
             for wanted in COUNTED:
-                told = count_document(service.ledger, wanted.partner, wanted.channel, Asked(position=position))
+                told = count_document(service.ledger, wanted.partner, wanted.channel, AsOf(position=position))
                 statuses = Counter(offer["status"] for offer in matching(expected, wanted))
                 assert told["counts"] == {status: statuses[status] for status in told["counts"]}, wanted
         assert verify(service.ledger) == []
@@ -152,11 +152,11 @@ def test_as_of_any_position_is_what_a_replay_gives(done: list[Step]) -> None:
 @given(st.lists(steps, min_size=3, max_size=10))
 def test_a_pinned_answer_never_changes_whatever_is_written_later(done: list[Step]) -> None:
     with a_service() as (service, clock):
-        pinned: list[tuple[Asked, list[dict[str, Any]]]] = []
+        pinned: list[tuple[AsOf, list[dict[str, Any]]]] = []
         for step in done:
             step(service, clock)
-            now = shown(service, Asked())
-            asked = Asked(position=offer_page(service.ledger, OfferFilter(), Asked(), None, 1)["position"])
+            now = shown(service, AsOf())
+            asked = AsOf(position=offer_page(service.ledger, OfferFilter(), AsOf(), None, 1)["position"])
             then = shown(service, asked)
             assert [dict(offer, honouredUntil=None) for offer in then] == [dict(o, honouredUntil=None) for o in now]
             pinned.append((asked, then))
@@ -177,7 +177,7 @@ def test_as_of_a_time_is_as_of_the_last_position_by_then_judged_at_that_time(don
             at = datetime.fromisoformat(recorded_text(told.recorded_at))
             for moment in (at - INSTANT, at, at + timedelta(milliseconds=500)):
                 last = max((e.position for e in events if e.recorded_at <= to_microseconds(moment)), default=0)
-                assert shown(service, Asked(as_of=moment)) == replayed(events, last, moment)
+                assert shown(service, AsOf(time=moment)) == replayed(events, last, moment)
 
 
 def kinds_of(before: dict[str, Any] | None, after: dict[str, Any]) -> set[str]:
@@ -203,10 +203,10 @@ def test_the_difference_of_two_positions_is_that_of_the_two_states(done: list[St
         since, until = sorted(data.draw(st.tuples(st.integers(0, last), st.integers(0, last)), "positions"))
         partner = data.draw(st.sampled_from([None, PARTNER, "harbor", "nobody"]), "partner")
         wanted = OfferFilter(partner=partner)
-        earlier, later = (shown(service, Asked(position=at), wanted) for at in (since, until))
+        earlier, later = (shown(service, AsOf(position=at), wanted) for at in (since, until))
         was = {offer["offerUid"]: offer for offer in earlier}
         kinds = {offer["offerUid"]: kinds_of(was.get(offer["offerUid"]), offer) for offer in later}
-        found, counts = differences(service, Asking(Asked(position=since), Asked(position=until), partner))
+        found, counts = differences(service, DiffRequest(AsOf(position=since), AsOf(position=until), partner))
         listed = {uid: told for uid, told in kinds.items() if told - {"transient"}}
         assert {str(change.offer_uid): set(change.kinds) for change in found} == listed
         assert counts == {kind: sum(kind in told for told in kinds.values()) for kind in ChangeKind}
@@ -221,9 +221,9 @@ def test_the_difference_of_two_positions_is_that_of_the_two_states(done: list[St
             assert change.causes
 
 
-def differences(service: Service, asking: Asking) -> tuple[list[NetChange], dict[str, int]]:
+def differences(service: Service, asking: DiffRequest) -> tuple[list[NetChangeView], dict[str, int]]:
     """All pages of two."""
-    items: list[NetChange] = []
+    items: list[NetChangeView] = []
     cursor: str | None = None
     while True:
         document = diff_document(service.ledger, asking, cursor, 2)
@@ -258,8 +258,8 @@ def changed(service: Service, clock: Clock) -> list[datetime]:
     return moments
 
 
-def told(service: Service, asked: Asked) -> tuple[str, int, str] | None:
-    with service.ledger.recorder.reading() as tx:
+def told(service: Service, asked: AsOf) -> tuple[str, int, str] | None:
+    with service.ledger.recorder.read() as tx:
         view = find_offer(service.ledger, tx, MERCHANTS[0].offer_uid, asked)
     return (view.status, view.version, json.loads(bytes(view.content))["offerName"]) if view else None
 
@@ -267,21 +267,21 @@ def told(service: Service, asked: Asked) -> tuple[str, int, str] | None:
 def test_an_offer_is_told_as_it_was_from_the_instant_of_a_change_on(service: Service, changed: list[datetime]) -> None:
     states = [None, ("active", 1, "one"), ("active", 2, "two"), ("deleted", 3, "two"), ("active", 4, "three")]
     for moment, before, after in zip(changed, states[:-1], states[1:], strict=True):
-        assert [told(service, Asked(as_of=at)) for at in (moment - INSTANT, moment)] == [before, after]
+        assert [told(service, AsOf(time=at)) for at in (moment - INSTANT, moment)] == [before, after]
 
 
 def test_a_time_or_a_position_beyond_the_newest_commit_means_that_one(
     service: Service, changed: list[datetime]
 ) -> None:
     newest = ("active", 4, "three")
-    assert told(service, Asked(as_of=changed[-1] + timedelta(days=9))) == newest
-    assert told(service, Asked(position=10**12)) == newest
-    document = offer_page(service.ledger, OfferFilter(), Asked(position=10**12), None, 10)
+    assert told(service, AsOf(time=changed[-1] + timedelta(days=9))) == newest
+    assert told(service, AsOf(position=10**12)) == newest
+    document = offer_page(service.ledger, OfferFilter(), AsOf(position=10**12), None, 10)
     assert (document["position"], document["asOf"]) == (history(service)[-1].position, utc_text(changed[-1]))
 
 
 def test_before_the_first_event_there_is_nothing(service: Service, changed: list[datetime]) -> None:
-    for asked in (Asked(position=0), Asked(as_of=changed[0] - timedelta(days=400))):
+    for asked in (AsOf(position=0), AsOf(time=changed[0] - timedelta(days=400))):
         assert told(service, asked) is None
         document = offer_page(service.ledger, OfferFilter(), asked, None, 10)
         assert (document["items"], document["position"], document["asOf"]) == ([], 0, None)

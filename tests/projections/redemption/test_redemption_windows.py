@@ -26,7 +26,7 @@ class Listening:
 def test_windows_of_many_customers_are_looked_up_by_customer_whatever_postgresql_knows_of_them(
     service: Service,
 ) -> None:
-    with service.ledger.reading() as tx:
+    with service.ledger.read() as tx:
         listening: Any = Listening(tx)
         offer_uid = uuid4()
         activations(listening, [(f"customer {number}", offer_uid) for number in range(200)])

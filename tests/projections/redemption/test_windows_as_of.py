@@ -9,15 +9,22 @@ import pytest
 
 from api.service import Service
 from domain.access.partner import SetPartner
-from domain.ledgers.redemption_ledger import RedemptionRequest, Settled
+from domain.ledgers.redemption_ledger import PendingRedemption, RedemptionResult
 from domain.redemption.activation import Activate, Activation, WindowState
-from domain.redemption.activation_group import Activated, ActivationRequest
+from domain.redemption.activation_group import Activated, PendingActivation
 from domain.redemption.redemption import Purchase, Reverse
-from domain.store.commit import CommitContext, head_of
+from domain.store.commit import CommitContext, current_head
 from domain.values import OfferKey, Operation, Origin, Source, utc_text
 from projections.offers import inventory
-from projections.redemption import windows_as_of as windows_at
-from projections.redemption.windows_as_of import START, Sight, WindowFilter, WindowPage, WindowPlace, WindowView
+from projections.redemption import windows_as_of
+from projections.redemption.windows_as_of import (
+    FIRST_WINDOW,
+    Viewpoint,
+    WindowFilter,
+    WindowPage,
+    WindowPlace,
+    WindowView,
+)
 from tests.support.examples import KEY, PARTNER, PAUSED, item
 from tests.support.harness import OPERATOR, Clock, run_batch
 from tests.support.histories.single_requests import delete, merchant_key, put
@@ -45,17 +52,17 @@ class Market:
 
     def put(self, *keys: OfferKey) -> datetime:
         self.clock.now += SECOND_AFTER
-        self.service.traces.carry_out([put(key) for key in keys])
+        self.service.single_requests.execute([put(key) for key in keys])
         return self._recorded()
 
     def take_down(self, key: OfferKey) -> datetime:
         self.clock.now += SECOND_AFTER
-        self.service.traces.carry_out([delete(key)])
+        self.service.single_requests.execute([delete(key)])
         return self._recorded()
 
     def pause(self, key: OfferKey) -> datetime:
         self.clock.now += SECOND_AFTER
-        with self.ledger.recorder.writing() as tx:
+        with self.ledger.recorder.write() as tx:
             offer = inventory.find(tx, key.offer_uid, self.clock.now)
             assert offer
             self.ledger.commit(tx, CommitContext(OPERATOR, key.partner), [(key.offer_uid, offer.version, [PAUSED])])
@@ -68,10 +75,10 @@ class Market:
     def activate_all(self, asked: Sequence[tuple[OfferKey, str, datetime | None]]) -> list[Activation]:
         """All at one instant, but for what the ledger needs to tell them apart."""
         requests = [
-            ActivationRequest(PUBLISHER, Activate(customer, key.offer_uid, at or self.clock.now), uuid4())
+            PendingActivation(PUBLISHER, Activate(customer, key.offer_uid, at or self.clock.now), uuid4())
             for key, customer, at in asked
         ]
-        answers = self.service.activations.carry_out(requests)
+        answers = self.service.activations.execute(requests)
         assert all(isinstance(answer, Activated) and answer.is_new for answer in answers)
         return [answer.activation for answer in answers if isinstance(answer, Activated)]
 
@@ -87,19 +94,19 @@ class Market:
 
     # What is seen
 
-    def sight(self, at: datetime | None = None, known: datetime | None = None) -> Sight:
+    def sight(self, at: datetime | None = None, known: datetime | None = None) -> Viewpoint:
         """Of this moment, by all that is known."""
-        with self.ledger.recorder.reading() as tx:
-            newest = head_of(tx).recorded_at
+        with self.ledger.recorder.read() as tx:
+            newest = current_head(tx).recorded_at
             assert newest
-            return Sight(at or self.ledger.present(tx), known or newest)
+            return Viewpoint(at or self.ledger.now(tx), known or newest)
 
     def page(
-        self, wanted: WindowFilter, sight: Sight, after: WindowPlace | None = START, limit: int = 1000
+        self, wanted: WindowFilter, sight: Viewpoint, after: WindowPlace | None = FIRST_WINDOW, limit: int = 1000
     ) -> WindowPage:
         assert after
-        with self.ledger.recorder.reading() as tx:
-            return windows_at.page(tx, wanted, sight, after, limit)
+        with self.ledger.recorder.read() as tx:
+            return windows_as_of.page(tx, wanted, sight, after, limit)
 
     def seen(self, at: datetime | None = None, wanted: WindowFilter = EVERYTHING) -> list[WindowView]:
         return self.page(wanted, self.sight(at)).items
@@ -107,26 +114,26 @@ class Market:
     def states(self, at: datetime | None = None) -> list[WindowState]:
         return [view.state for view in self.seen(at)]
 
-    def redeemed(self, sight: Sight) -> list[tuple[str, str, int]]:
+    def redeemed(self, sight: Viewpoint) -> list[tuple[str, str, int]]:
         """On the only window."""
         (view,) = self.page(EVERYTHING, sight).items
         return [(one.currency, one.amount, one.redemptions) for one in view.redeemed]
 
-    def walk(self, wanted: WindowFilter, sight: Sight, limit: int) -> Iterator[list[WindowView]]:
-        after: WindowPlace | None = START
+    def walk(self, wanted: WindowFilter, sight: Viewpoint, limit: int) -> Iterator[list[WindowView]]:
+        after: WindowPlace | None = FIRST_WINDOW
         while after:
             page = self.page(wanted, sight, after, limit)
             yield page.items
             after = page.next_after
 
     def _settle(self, asked: Purchase | Reverse) -> UUID:
-        (settled,) = self.service.redemptions.carry_out([RedemptionRequest(PUBLISHER, asked)])
-        assert isinstance(settled, Settled)
+        (settled,) = self.service.redemptions.execute([PendingRedemption(PUBLISHER, asked)])
+        assert isinstance(settled, RedemptionResult)
         assert settled.redemption.redeemed
         return settled.redemption_id
 
     def _recorded(self) -> datetime:
-        return self.sight().known
+        return self.sight().known_at
 
 
 @pytest.fixture
@@ -288,8 +295,8 @@ def test_a_late_report_is_shown_at_the_time_of_which_it_tells_once_it_is_known(m
     market.activate(FIRST, at=then)
     recorded = market.clock.now
     assert market.states(then) == [OPEN]
-    assert market.page(EVERYTHING, Sight(then, recorded)).items != []
-    assert market.page(EVERYTHING, Sight(then, recorded - INSTANT)).items == []
+    assert market.page(EVERYTHING, Viewpoint(then, recorded)).items != []
+    assert market.page(EVERYTHING, Viewpoint(then, recorded - INSTANT)).items == []
 
 
 def test_what_became_of_an_offer_later_is_not_known(market: Market) -> None:
@@ -298,9 +305,9 @@ def test_what_became_of_an_offer_later_is_not_known(market: Market) -> None:
     resumed = market.put(FIRST)
     ahead = resumed + DAY
     known = (paused - INSTANT, paused, resumed - INSTANT, resumed)
-    found = [market.page(EVERYTHING, Sight(ahead, moment)).items[0].state for moment in known]
+    found = [market.page(EVERYTHING, Viewpoint(ahead, moment)).items[0].state for moment in known]
     assert found == [OPEN, WINDING_DOWN, WINDING_DOWN, OPEN]
-    assert [len(market.page(WindowFilter(state=WINDING_DOWN), Sight(ahead, moment)).items) for moment in known] == [
+    assert [len(market.page(WindowFilter(state=WINDING_DOWN), Viewpoint(ahead, moment)).items) for moment in known] == [
         0,
         1,
         1,
@@ -327,7 +334,7 @@ def test_a_purchase_counts_from_its_own_time_on_however_late_it_is_reported(mark
     reported = market.clock.now
     assert market.redeemed(market.sight(bought - INSTANT)) == []
     assert market.redeemed(market.sight(bought)) == [("USD", "10.00", 1)]
-    assert market.redeemed(Sight(bought, reported - INSTANT)) == []
+    assert market.redeemed(Viewpoint(bought, reported - INSTANT)) == []
 
 
 def test_a_reversal_counts_from_when_it_was_recorded(market: Market) -> None:
@@ -338,14 +345,14 @@ def test_a_reversal_counts_from_when_it_was_recorded(market: Market) -> None:
     assert market.redeemed(market.sight(part - INSTANT)) == [("USD", "10.00", 1)]
     assert market.redeemed(market.sight(part)) == [("USD", "7.50", 1)]
     assert market.redeemed(market.sight(rest)) == [("USD", "0.00", 1)]
-    assert market.redeemed(Sight(rest + DAY, rest - INSTANT)) == [("USD", "7.50", 1)]
+    assert market.redeemed(Viewpoint(rest + DAY, rest - INSTANT)) == [("USD", "7.50", 1)]
 
 
 def test_what_is_refused_is_not_redeemed(market: Market) -> None:
     made = market.activate(FIRST)
     before = made.window.activated_at - INSTANT
     purchase = Purchase("T-1", "C-1", FIRST.offer_uid, Decimal(10), "USD", before)
-    market.service.redemptions.carry_out([RedemptionRequest(PUBLISHER, purchase)])
+    market.service.redemptions.execute([PendingRedemption(PUBLISHER, purchase)])
     assert market.redeemed(market.sight()) == []
 
 
@@ -484,7 +491,7 @@ def test_later_pages_look_at_the_moment_of_the_first_whatever_happens_in_between
 # Many offers
 
 
-MANY = 2 * windows_at.OFFERS_PER_LOOK + 5
+MANY = 2 * windows_as_of.OFFERS_PER_LOOK + 5
 
 
 def many_keys() -> list[OfferKey]:

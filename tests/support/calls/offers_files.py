@@ -11,7 +11,7 @@ import httpx2
 from api.http.paths import OFFERS_FILES_PATH
 from api.service import Service
 from domain.access.partner import SetPartner
-from domain.runs.file_reconciliation import read_name
+from domain.runs.file_reconciliation import parse_file_name
 from domain.runs.run import OffersFile, Run, RunRequest
 from domain.store.records.compression import pack
 from domain.values import MissingFromFile, Origin, Source
@@ -146,7 +146,7 @@ def missing_is(service: Service, what: MissingFromFile, partner: str = PARTNER) 
 
 def accept_file_elsewhere(service: Service, document: dict[str, Any], name: str = NAME) -> Run:
     """Makes a file a run that another owner holds; it stays unfinished while the clock stands still."""
-    sent, parts = json.dumps(document).encode(), read_name(name)
+    sent, parts = json.dumps(document).encode(), parse_file_name(name)
     assert parts
     asked = OffersFile(name, parts.dated)
     request = RunRequest(uuid4(), PARTNER, asked, hashlib.sha256(sent).hexdigest(), len(sent))

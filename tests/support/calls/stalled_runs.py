@@ -33,7 +33,7 @@ def accept_elsewhere(service: Service, document: Mapping[str, Any], partner: str
     request = RunRequest(
         run_id=uuid4(),
         partner=partner,
-        asked=Batch(Operation(document["operation"]), UUID(document["concurrencyRequestId"])),
+        input=Batch(Operation(document["operation"]), UUID(document["concurrencyRequestId"])),
         body_digest=hashlib.sha256(sent).hexdigest(),
         body_bytes=len(sent),
     )
@@ -65,7 +65,7 @@ def slowed(service: Service) -> Iterator[None]:
 
 
 def _execute(service: Service, statement: str) -> None:
-    with service.ledger.recorder.writing() as tx:
+    with service.ledger.recorder.write() as tx:
         tx.execute(statement)
 
 

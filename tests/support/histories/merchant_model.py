@@ -82,7 +82,7 @@ class MerchantModel(Model):
             ids = key.merchant_id, key.external_id
             if known.status is Status.ACTIVE and ids not in copies:
                 if self.missing is MissingFromFile.DELETE and understood and before.get(key) == known:
-                    self.carry_out(key, None)
+                    self.execute(key, None)
                     fates.append(Fate("deleted", ids, warned=True))
                 else:
                     fates.append(Fate("discrepancy", ids, warned=True))
@@ -107,7 +107,7 @@ class MerchantModel(Model):
         }[said.offer_status]
         if said.offer_status == "NO-CHANGE" and is_active and differs:
             return Fate("unchanged", said.ids, warned)
-        outcome, _ = self.carry_out(said.key, None if said.offer_status == "DELETED" else said.name)
+        outcome, _ = self.execute(said.key, None if said.offer_status == "DELETED" else said.name)
         return Fate(str(outcome), said.ids, warned)
 
 

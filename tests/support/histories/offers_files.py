@@ -13,9 +13,9 @@ from domain.ledgers.run_ledger import Accepted, RunLedger
 from domain.offers.content import Content
 from domain.runs.run import OUTCOMES, Outcome, Run
 from domain.single_requests.request import SingleRequest
-from domain.values import MissingFromFile, OfferKey, Origin, Source, Watch, unwatched
-from projections.audit import offer_history as history
-from projections.audit.event_item import EventItem
+from domain.values import MissingFromFile, OfferKey, Origin, ProgressCallback, Source, no_progress
+from projections.audit import offer_history
+from projections.audit.event_item import EventView
 from projections.offers import inventory
 from tests.support.examples import PARTNER
 from tests.support.harness import OPERATOR, Clock, carry_out
@@ -61,13 +61,15 @@ def accept(runs: RunLedger, sent: bytes, dated: date = TODAY, partner: str = PAR
     return runs.accept(file_request(sent, dated, partner), DUMP, in_chunks(sent))
 
 
-def process(runs: RunLedger, sent: bytes, dated: date = TODAY, partner: str = PARTNER, watch: Watch = unwatched) -> Run:
+def process(
+    runs: RunLedger, sent: bytes, dated: date = TODAY, partner: str = PARTNER, watch: ProgressCallback = no_progress
+) -> Run:
     """The run of a file, as it ended; one that has ended before is not begun again."""
     run = accept(runs, sent, dated, partner).run
     return run if run.is_finished else carry_out(runs, run, watch)
 
 
-def once_judged(do: Callable[[], object]) -> Watch:
+def once_judged(do: Callable[[], object]) -> ProgressCallback:
     """Does something when all records have been judged, and nothing has been decided."""
 
     def watch(done: int, total: int) -> None:
@@ -98,13 +100,13 @@ def placed(outcome: Outcome) -> Mapping[str, list[tuple[str | None, str | None]]
     }
 
 
-def history_of(ledger: OfferLedger, key: OfferKey) -> list[EventItem]:
-    with ledger.recorder.reading() as tx:
-        return history.page(tx, key.offer_uid, 0, 1000).items
+def history_of(ledger: OfferLedger, key: OfferKey) -> list[EventView]:
+    with ledger.recorder.read() as tx:
+        return offer_history.page(tx, key.offer_uid, 0, 1000).items
 
 
 def content_of(ledger: OfferLedger, key: OfferKey) -> Content | None:
     """An offer as it is shown, with its images in their places."""
-    with ledger.recorder.reading() as tx:
+    with ledger.recorder.read() as tx:
         view = inventory.find(tx, key.offer_uid, Clock().now)
     return json.loads(bytes(view.content)) if view else None

@@ -12,13 +12,13 @@ from uuid import UUID, uuid4
 from msgspec import Raw
 
 from domain.access.partner import SetPartner
-from domain.ledgers.ledger import KnownOffers, OfferLedger
+from domain.ledgers.ledger import KnownOffersQuery, OfferLedger
 from domain.ledgers.run_ledger import RunLedger
 from domain.offers.content import SentContent, digest
-from domain.runs.batch_reconciliation import Item, ValidItem, reconcile
+from domain.runs.batch_reconciliation import SentItem, ValidItem, reconcile
 from domain.runs.plan import Plan
 from domain.runs.run import Batch, OffersFile, Run, RunProblem, RunRequest
-from domain.store.database import Place
+from domain.store.database import DatabaseLocation
 from domain.store.records import run_bodies
 from domain.store.records.compression import pack
 from domain.values import Clock, Operation, Origin, Source
@@ -33,8 +33,8 @@ PROBLEM = RunProblem("run-failed", "Run failed", 500, "The service could not car
 
 
 def request_id_of(run: Run) -> UUID:
-    assert isinstance(run.asked, Batch)
-    return run.asked.concurrency_request_id
+    assert isinstance(run.input, Batch)
+    return run.input.concurrency_request_id
 
 
 def request(
@@ -46,7 +46,7 @@ def request(
 ) -> RunRequest:
     body_digest = hashlib.sha256(sent).hexdigest()
     return RunRequest(
-        uuid4(), partner, Batch(operation, request_id or uuid4()), body_digest, len(sent), same_as=same_as
+        uuid4(), partner, Batch(operation, request_id or uuid4()), body_digest, len(sent), is_same_as=same_as
     )
 
 
@@ -84,15 +84,15 @@ def valid(external_id: str, **changes: Any) -> ValidItem:
     return ValidItem(external_id, SentContent(Raw(json.dumps(content).encode()), digest(content)))
 
 
-def plan(runs: RunLedger, run: Run, items: Sequence[Item]) -> Plan:
-    assert isinstance(run.asked, Batch)
-    return reconcile(run.partner, run.asked.operation, items, runs.known_offers(run))
+def plan(runs: RunLedger, run: Run, items: Sequence[SentItem]) -> Plan:
+    assert isinstance(run.input, Batch)
+    return reconcile(run.partner, run.input.operation, items, runs.known_offers(run))
 
 
 @contextmanager
-def opened(database: Path, clock: Clock, known_offers: KnownOffers = all_known) -> Iterator[OfferLedger]:
+def opened(database: Path, clock: Clock, known_offers: KnownOffersQuery = all_known) -> Iterator[OfferLedger]:
     """A ledger with one partner, whose runs are not limited."""
-    ledger = OfferLedger(Place(str(database)), clock, projector.Projector(), known_offers)
+    ledger = OfferLedger(DatabaseLocation(str(database)), clock, projector.Projector(), known_offers)
     try:
         ledger.recorder.prepare_schema(projector.tables())
         ledger.handle(SetPartner(PARTNER, synchronize_per_day=0, insert_per_hour=0), OPERATOR)
@@ -105,7 +105,7 @@ def opened(database: Path, clock: Clock, known_offers: KnownOffers = all_known) 
 
 
 def rows(ledger: OfferLedger, table: str) -> int:
-    with ledger.recorder.reading() as tx:
+    with ledger.recorder.read() as tx:
         return int(tx.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
 
 
@@ -116,13 +116,13 @@ def effects(ledger: OfferLedger) -> dict[str, int]:
 
 def offer_versions(ledger: OfferLedger) -> dict[str, int]:
     """Each offer in the inventory, and how many events it has had."""
-    with ledger.recorder.reading() as tx:
+    with ledger.recorder.read() as tx:
         return {row["external_id"]: row["version"] for row in tx.execute("SELECT external_id, version FROM inventory")}
 
 
 def topics(ledger: OfferLedger) -> list[str]:
     """Every event of an offer, in the order of the ledger."""
-    with ledger.recorder.reading() as tx:
+    with ledger.recorder.read() as tx:
         entries = [entry for some in ledger.entries(tx) for entry in some]
     return [entry.event.TOPIC for entry in entries if entry.event.TOPIC.startswith("Offer")]
 

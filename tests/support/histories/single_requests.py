@@ -12,7 +12,7 @@ from api.http.paths import MERCHANTS_PATH
 from domain.access.partner import SetPartner
 from domain.events import OfferCreated, OfferDeleted, OfferRestored, OfferUpdated
 from domain.ledgers.ledger import OfferLedger
-from domain.ledgers.single_request_ledger import Busy, Result, TraceLedger
+from domain.ledgers.single_request_ledger import Busy, SingleRequestLedger, SingleRequestResult
 from domain.offers.content import Content
 from domain.single_requests.group import Decided
 from domain.single_requests.request import Delete, Put, SingleRequest, Trace, TraceOutcome
@@ -85,13 +85,13 @@ def asking(key: OfferKey, action: Put | Delete | None, **more: Any) -> SingleReq
 # What is there
 
 
-def told(results: Sequence[Result | Busy | Trace | None]) -> list[Any]:
+def told(results: Sequence[SingleRequestResult | Busy | Trace | None]) -> list[Any]:
     """Outcome and version of what was carried out; the type of a refusal, or that of None for what only counts."""
     traces = [result.trace if isinstance(result, Decided) else result for result in results]
     return [(trace.outcome, trace.version) if isinstance(trace, Trace) else type(trace) for trace in traces]
 
 
-def used(traces: TraceLedger, partner: str = PARTNER) -> int:
+def used(traces: SingleRequestLedger, partner: str = PARTNER) -> int:
     return traces.terms(partner)[1].used
 
 
@@ -102,13 +102,13 @@ def left(ledger: OfferLedger) -> dict[str, int]:
 
 
 def trace_of(ledger: OfferLedger, trace_id: str) -> Trace | None:
-    with ledger.reading() as tx:
+    with ledger.read() as tx:
         return find_trace(tx, trace_id)
 
 
 def status(ledger: OfferLedger, key: OfferKey) -> tuple[str, str] | None:
     """Of an offer: its status, and what it says."""
-    with ledger.recorder.reading() as tx:
+    with ledger.recorder.read() as tx:
         view = inventory.find(tx, key.offer_uid, Clock().now)
     return (view.status, json.loads(bytes(view.content))["offerName"]) if view else None
 
@@ -134,7 +134,7 @@ class Model:
     def __init__(self) -> None:
         self.offers: dict[OfferKey, Known] = {}
 
-    def carry_out(self, key: OfferKey, name: str | None) -> tuple[TraceOutcome, int]:
+    def execute(self, key: OfferKey, name: str | None) -> tuple[TraceOutcome, int]:
         """The outcome, and the offer's version after it."""
         known = self.offers.get(key)
         if name is None:

@@ -14,9 +14,9 @@ from api.service import Service
 from api.wiring import open_service
 from domain.access.partner import SetPartner
 from domain.access.token import CreateToken, RevokeToken
-from domain.ledgers.redemption_ledger import RedemptionRequest
+from domain.ledgers.redemption_ledger import PendingRedemption
 from domain.redemption.activation import Activate
-from domain.redemption.activation_group import ActivationRequest
+from domain.redemption.activation_group import PendingActivation
 from domain.redemption.flight import ScheduleFlight
 from domain.redemption.redemption import Purchase, Reverse
 from domain.refusals import Refused
@@ -55,7 +55,7 @@ def a_service() -> Iterator[tuple[Service, Clock]]:
 
 def putting(key: OfferKey, name: str | None) -> Step:
     request = delete(key) if name is None else put(key, name)
-    return lambda service, _clock: service.traces.carry_out([request])
+    return lambda service, _clock: service.single_requests.execute([request])
 
 
 def sending(operation: Operation, ids: Sequence[str], headline: str) -> Step:
@@ -68,7 +68,7 @@ def activating(key: OfferKey, customer: str | None = None) -> Step:
 
     def step(service: Service, _clock: Clock) -> None:
         activate = Activate(customer or str(uuid4()), key.offer_uid)
-        service.activations.carry_out([ActivationRequest(PUBLISHER, activate, uuid4())])
+        service.activations.execute([PendingActivation(PUBLISHER, activate, uuid4())])
 
     return step
 
@@ -94,14 +94,14 @@ def scheduling(key: OfferKey, days: int) -> Step:
 def buying(transaction: str, key: OfferKey, customer: str) -> Step:
     def step(service: Service, clock: Clock) -> None:
         purchase = Purchase(transaction, customer, key.offer_uid, Decimal("12.50"), "USD", clock.now)
-        service.redemptions.carry_out([RedemptionRequest(PUBLISHER, purchase)])
+        service.redemptions.execute([PendingRedemption(PUBLISHER, purchase)])
 
     return step
 
 
 def taking_back(transaction: str, amount: str) -> Step:
     reverse = Reverse(redemption_uid(transaction), amount, Decimal(amount))
-    return lambda service, _clock: service.redemptions.carry_out([RedemptionRequest(PUBLISHER, reverse)])
+    return lambda service, _clock: service.redemptions.execute([PendingRedemption(PUBLISHER, reverse)])
 
 
 def setting(**settings: Any) -> Step:
@@ -154,7 +154,7 @@ class Told(NamedTuple):
 
 
 def history(service: Service) -> list[Told]:
-    with service.ledger.recorder.reading() as tx:
+    with service.ledger.recorder.read() as tx:
         entries = [entry for some in service.ledger.entries(tx) for entry in some]
         rows = tx.execute("SELECT commit_id, first_position, recorded_at FROM commits").fetchall()
     places = {row["commit_id"]: (row["first_position"], row["recorded_at"]) for row in rows}

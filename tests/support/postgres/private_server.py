@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support.postgres import server as postgres_server
+from tests.support.postgres import server
 from tests.support.processes.fault_server import until
 
 LOCK = ".s.PGSQL.5432.lock"
@@ -20,7 +20,7 @@ class OwnPostgres:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._server = postgres_server.begin(folder)
+        self._server = server.begin(folder)
         self.url = str(self._server.get_uri())
 
     def die(self) -> None:

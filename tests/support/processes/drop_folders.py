@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from api.channels.drop_folder import DONE, REFUSED, REPORT_SUFFIX, TAKEN, DropFolder, open_folder
+from api.channels.drop_folder import DONE_FOLDER, REFUSED_FOLDER, REPORT_SUFFIX, TAKEN_FOLDER, DropFolder, open_folder
 
 ROOT = Path(__file__).parents[3]
 QUIET_SECONDS = 0.03
@@ -73,21 +73,21 @@ def finish_next(folder: DropFolder) -> Path:
 
 def is_empty(directory: Path) -> bool:
     """Whether no file waits or is taken."""
-    lying = [*directory.iterdir(), *(directory / TAKEN).iterdir()]
+    lying = [*directory.iterdir(), *(directory / TAKEN_FOLDER).iterdir()]
     return all(path.is_dir() or path.name.startswith(".") for path in lying)
 
 
 def require_each_finished_once(directory: Path, dropped: Iterable[bytes]) -> None:
     """Every content that was dropped lies in one place, with a report of its own; and there is nothing else."""
-    assert sorted(path.name for path in directory.iterdir()) == sorted([TAKEN, DONE, REFUSED])
-    assert [path.name for path in (directory / TAKEN).iterdir()] == [".lock"]
-    lying = [path for folder in (DONE, REFUSED) for path in (directory / folder).iterdir()]
+    assert sorted(path.name for path in directory.iterdir()) == sorted([TAKEN_FOLDER, DONE_FOLDER, REFUSED_FOLDER])
+    assert [path.name for path in (directory / TAKEN_FOLDER).iterdir()] == [".lock"]
+    lying = [path for folder in (DONE_FOLDER, REFUSED_FOLDER) for path in (directory / folder).iterdir()]
     files = [path for path in lying if not path.name.endswith(REPORT_SUFFIX)]
     assert len(lying) == 2 * len(files)
     assert sorted(path.read_bytes() for path in files) == sorted(dropped)
     for path in files:
         assert path.with_name(path.name + REPORT_SUFFIX).read_bytes() == report_on(path)
-        assert ("bad" in path.name) == (path.parent.name == REFUSED)
+        assert ("bad" in path.name) == (path.parent.name == REFUSED_FOLDER)
 
 
 class Other:

@@ -16,7 +16,7 @@ CHANGING = ("created", "updated", "restored", "paused", "deleted")
 def require_kept(settings: Settings, acknowledged: dict[UUID, list[str]], told: Sequence[str], *, is_all: bool) -> None:
     """All that was acknowledged, in its order, each once; `is_all`: and nothing else."""
     with open_service(settings) as service:
-        with service.ledger.recorder.reading() as tx:
+        with service.ledger.recorder.read() as tx:
             found = events_by_stream(tx)
             if not is_all:
                 found = {uid: found.get(uid, [])[: len(types)] for uid, types in acknowledged.items()}

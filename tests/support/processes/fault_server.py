@@ -141,7 +141,7 @@ def position(caller: Caller) -> int:
 
 def found_offers(service: Service, keys: Iterable[OfferKey]) -> list[int]:
     """The version of each, 0 where there is none."""
-    with service.ledger.recorder.reading() as tx:
+    with service.ledger.recorder.read() as tx:
         views = [inventory.find(tx, key.offer_uid, Clock().now) for key in keys]
     return [view.version if view else 0 for view in views]
 

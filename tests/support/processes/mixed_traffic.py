@@ -21,7 +21,7 @@ from domain.access.partner import SetPartner
 from domain.access.token import CreateToken, RevokeToken
 from domain.refusals import TokenNameTaken
 from domain.values import Channel, OfferKey, Role, partner_uid, redemption_uid, token_uid
-from tests.support.calls import publishers as publishing
+from tests.support.calls import publishers
 from tests.support.calls.merchants import uid_of
 from tests.support.calls.offers_files import offers_file, record, send_form
 from tests.support.examples import PARTNER, batch, body, item
@@ -239,7 +239,7 @@ class Customers(Writer):
         self.traffic.was_told("RedemptionReversed", uid)
 
     def _post(self, path: str, **sent: Any) -> dict[str, Any]:
-        told: dict[str, Any] = self.answered(lambda: publishing.post(self.caller, path, **sent), 200, 201).json()
+        told: dict[str, Any] = self.answered(lambda: publishers.post(self.caller, path, **sent), 200, 201).json()
         return told
 
 

@@ -101,7 +101,7 @@ def change_by_hand(settings: Settings, statement: str) -> None:
 @contextmanager
 def by_hand(settings: Settings) -> Iterator[Cursor]:
     """A transaction of somebody's with the database; nobody else writes meanwhile."""
-    with closing(open_database(settings.place)) as database, database.remaking() as tx:
+    with closing(open_database(settings.database_location)) as database, database.schema_change() as tx:
         yield tx
 
 

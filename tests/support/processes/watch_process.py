@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from api.channels.drop_folder import DONE, REFUSED, REPORT_SUFFIX, TAKEN
+from api.channels.drop_folder import DONE_FOLDER, REFUSED_FOLDER, REPORT_SUFFIX, TAKEN_FOLDER
 from api.service import Service
 from api.settings import Settings
 from api.wiring import open_service
@@ -74,15 +74,15 @@ class RunningWatch:
         return self._out.read_text().split("\n")[:-1]
 
     @property
-    def beside(self) -> list[str]:
+    def heartbeat_write(self) -> list[str]:
         """What it has said on standard error so far."""
         return self._err.read_text().split("\n")[:-1]
 
     def wait_for(self, true: Callable[[], object]) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not true():
-            assert self.process.poll() is None, self.beside
-            assert time.monotonic() < deadline, (self.lines, self.beside)
+            assert self.process.poll() is None, self.heartbeat_write
+            assert time.monotonic() < deadline, (self.lines, self.heartbeat_write)
             time.sleep(0.01)
 
     def told(self, files: int) -> list[str]:
@@ -102,7 +102,7 @@ class RunningWatch:
 
     def __enter__(self) -> Self:
         try:
-            self.wait_for(lambda: self.beside)
+            self.wait_for(lambda: self.heartbeat_write)
         except BaseException:
             self.kill()
             raise
@@ -119,8 +119,8 @@ def report_of(place: Path) -> dict[str, Any]:
 
 def lying_in(directory: Path) -> dict[str, list[str]]:
     """Which files lie where, those that wait under "."; what is done or refused has its report beside it."""
-    lying = {place: _files(directory / place) for place in (".", TAKEN, DONE, REFUSED)}
-    for place in (DONE, REFUSED):
+    lying = {place: _files(directory / place) for place in (".", TAKEN_FOLDER, DONE_FOLDER, REFUSED_FOLDER)}
+    for place in (DONE_FOLDER, REFUSED_FOLDER):
         assert all(report_of(directory / place / name) for name in lying[place])
     return {place: names for place, names in lying.items() if names}
 
@@ -135,13 +135,13 @@ def _files(folder: Path) -> list[str]:
 
 def runs_of(service: Service) -> list[Run]:
     """The newest first."""
-    with service.ledger.recorder.reading() as tx:
+    with service.ledger.recorder.read() as tx:
         return [run for _, run in select_runs(tx, RunFilter(), 0, 1000)]
 
 
 def require_carried_out_once(settings: Settings, created: int) -> None:
     """One run only, and one event for each of its offers."""
-    with open_service(settings) as service, service.ledger.recorder.reading() as tx:
+    with open_service(settings) as service, service.ledger.recorder.read() as tx:
         (run,) = runs_of(service)
         assert run.state is RunState.COMPLETED
         assert run.counts is not None

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from api.http.problems import Problem
-from api.intake.batch import judge
+from api.intake.batch import validate_items
 from api.parsing.strict_json import DUPLICATE_NAME, LONE_SURROGATE, MAX_NESTING, NULL_CHARACTER, NUMBER_RANGE, TOO_DEEP
-from domain.runs.batch_reconciliation import InvalidItem, Item, ValidItem
+from domain.runs.batch_reconciliation import InvalidItem, SentItem, ValidItem
 from tests.support import examples
 from tests.support.examples import batch, body, item, judged_text, offer_data
 
@@ -18,7 +18,7 @@ OBJECT = "must be an object"
 NAME_FLAW = "member names must not contain U+0000 or lone surrogates"
 
 
-def judged(element: Any) -> Item:
+def judged(element: Any) -> SentItem:
     return examples.judged(element, index=7)
 
 
@@ -233,7 +233,7 @@ def with_depth(depth: int) -> bytes:
 
 @pytest.mark.parametrize("depth", [65, 400])
 def test_an_item_nested_too_deeply_fails_alone(depth: int) -> None:
-    sound, deep = judge(lambda: [with_depth(depth)]).items
+    sound, deep = validate_items(lambda: [with_depth(depth)]).items
     assert isinstance(sound, ValidItem)
     assert isinstance(deep, InvalidItem)
 
@@ -241,5 +241,5 @@ def test_an_item_nested_too_deeply_fails_alone(depth: int) -> None:
 @pytest.mark.parametrize("depth", [900, 950, 970, 980, 990, 1_000, 4_000, 9_000])
 def test_an_item_nested_so_deeply_that_the_body_can_hardly_be_taken_apart_fails_or_the_body_does(depth: int) -> None:
     with suppress(Problem):
-        _, deep = judge(lambda: [with_depth(depth)]).items
+        _, deep = validate_items(lambda: [with_depth(depth)]).items
         assert isinstance(deep, InvalidItem)

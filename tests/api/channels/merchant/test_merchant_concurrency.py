@@ -94,7 +94,7 @@ def require_explained(caller: Caller, key: OfferKey, requests: Sequence[Acknowle
     """One order of the requests explains what each was told, the history, and how the offer stands in the end."""
     model, ordered = Model(), in_some_order(requests)
     for request in ordered:
-        assert model.carry_out(key, request.name) == (request.outcome, request.version)
+        assert model.execute(key, request.name) == (request.outcome, request.version)
     events = [request for request in ordered if request.has_event]
     items = history(caller, key)
     assert [item["traceId"] for item in items] == [request.trace_id for request in events]
@@ -121,7 +121,7 @@ def test_some_order_of_the_requests_explains_the_offer(callers: list[Caller], se
     requests = ask_at_once(callers, [KEY], seed)
     require_explained(callers[0], KEY, requests)
     require_in_time(requests)
-    assert used(service.traces) == len(requests) == CALLERS * REQUESTS_EACH
+    assert used(service.single_requests) == len(requests) == CALLERS * REQUESTS_EACH
     assert verify(service.ledger) == []
 
 
@@ -189,4 +189,4 @@ def test_a_quota_is_used_up_exactly_however_many_come_at_once(callers: list[Call
     remaining = [re.findall('"daily";r=([0-9]+);', reply.headers["RateLimit"]) for reply in replies if reply.is_success]
     assert sorted(int(told) for (told,) in remaining) == [*range(quota)]
     assert all('"daily";r=0;' in reply.headers["RateLimit"] for reply in replies if reply.status_code == 429)
-    assert (used(service.traces), rows(service.ledger, "inventory")) == (quota, quota)
+    assert (used(service.single_requests), rows(service.ledger, "inventory")) == (quota, quota)

@@ -37,7 +37,7 @@ def _unhurried(service: Service) -> None:
 
 
 def images(service: Service) -> int:
-    with service.ledger.recorder.reading() as tx:
+    with service.ledger.recorder.read() as tx:
         return int(tx.execute("SELECT count(*) FROM images").fetchone()[0])
 
 
@@ -124,7 +124,7 @@ def test_an_image_is_kept_once_for_all_offers(partner: Caller, service: Service)
 
 def test_no_image_lies_in_an_event(partner: Caller, service: Service) -> None:
     put(partner)
-    with service.ledger.recorder.reading() as tx:
+    with service.ledger.recorder.read() as tx:
         (state,) = tx.execute("SELECT state FROM events WHERE topic = 'OfferCreated'").fetchone()
     assert PNG.encode() not in bytes(state)
 

@@ -78,7 +78,7 @@ def test_an_offer_and_its_trace_are_durable_when_the_put_has_been_answered(
     partner: Caller, service: Service, clock: Clock
 ) -> None:
     trace_id = put(partner).json()["trace_id"]
-    with open_service(service.settings, clock) as elsewhere, elsewhere.ledger.recorder.reading() as tx:
+    with open_service(service.settings, clock) as elsewhere, elsewhere.ledger.recorder.read() as tx:
         trace = find_trace(tx, trace_id)
         events = tx.execute("SELECT count(*) FROM events WHERE topic = 'OfferCreated'").fetchone()[0]
     assert trace is not None

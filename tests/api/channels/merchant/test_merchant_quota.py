@@ -153,7 +153,7 @@ def test_the_reserve_of_a_large_quota_is_five_percent(partner: Caller, service: 
 def use_up(service: Service, count: int, clock: Clock) -> None:
     """As if there had been so many requests today."""
     day = (clock.now.date() - type(clock.now.date())(1970, 1, 1)).days
-    with service.ledger.recorder.writing() as tx:
+    with service.ledger.recorder.write() as tx:
         tx.execute("INSERT INTO quota_use (partner, day, used) VALUES (?, ?, ?)", (PARTNER, day, count))
 
 
@@ -186,7 +186,7 @@ def test_without_a_setting_the_quota_grows_with_the_offers(partner: Caller, serv
 def bring_offers(service: Service, count: int, channel: Channel) -> None:
     keys = [OfferKey(PARTNER, channel, "m" if channel is Channel.MERCHANT else None, f"o-{n}") for n in range(count)]
     streams: list[tuple[Any, int, list[OfferCreated]]] = [(key.offer_uid, 0, [created(key=key)]) for key in keys]
-    with service.ledger.recorder.writing() as tx:
+    with service.ledger.recorder.write() as tx:
         service.ledger.commit(tx, CommitContext(OPERATOR, PARTNER), streams)
 
 
@@ -194,7 +194,7 @@ def test_what_is_used_is_durable(partner: Caller, service: Service, clock: Clock
     put(partner)
     put(partner, b"{")
     with open_service(service.settings, clock) as elsewhere:
-        assert elsewhere.traces.terms(PARTNER)[1].used == 2
+        assert elsewhere.single_requests.terms(PARTNER)[1].used == 2
 
 
 def test_the_quota_outlives_the_service(settings: Settings, clock: Clock) -> None:
@@ -202,9 +202,9 @@ def test_the_quota_outlives_the_service(settings: Settings, clock: Clock) -> Non
     for used_before in range(3):
         with open_service(settings, clock) as service:
             limit(service, daily_quota=2)
-            assert service.traces.terms(PARTNER)[1].used == used_before
+            assert service.single_requests.terms(PARTNER)[1].used == used_before
             request = SingleRequest(f"req-{used_before}", key, Origin("a", Source.MERCHANT), Delete())
-            (result,) = service.traces.carry_out([request])
+            (result,) = service.single_requests.execute([request])
             assert isinstance(result, Decided) is (used_before < 2)
 
 

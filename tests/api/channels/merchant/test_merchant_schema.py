@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from api.intake.merchant_schemas import EXACTLY_ONE, NOT_A_URL, NOT_BASE64, MerchantOffer, warnings
-from api.validation.field_errors import complaints
+from api.validation.field_errors import field_errors
 
 URL = "https://cdn.example/logo.png"
 LOGO, RECTANGLE = "assets.logo.value.large", "assets.largeRectangle.value.large"
@@ -49,7 +49,7 @@ def messages(sent: Any) -> list[str]:
     try:
         MerchantOffer.model_validate(sent)
     except ValidationError as error:
-        return [str(complaint) for complaint in complaints(error)]
+        return [str(complaint) for complaint in field_errors(error)]
     return []
 
 

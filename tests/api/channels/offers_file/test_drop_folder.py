@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from api.channels import drop_folder
-from api.channels.drop_folder import DONE, REFUSED, REPORT_SUFFIX, TAKEN, DropFolder, FolderInUse, TakenFileChanged
+from api.channels.drop_folder import (
+    DONE_FOLDER,
+    REFUSED_FOLDER,
+    REPORT_SUFFIX,
+    TAKEN_FOLDER,
+    DropFolder,
+    FolderInUse,
+    TakenFileChanged,
+)
 from tests.support.processes.drop_folders import (
     QUIET_SECONDS,
     Other,
@@ -25,7 +33,7 @@ from tests.support.processes.drop_folders import (
 
 WATCHER = """
 import sys
-from tests.api.dropping import Path, opened
+from tests.support.processes.drop_folders import Path, opened
 with opened(Path(sys.argv[1])):
     print(flush=True)
     sys.stdin.read()
@@ -50,16 +58,16 @@ def lying_in(folder: Path) -> dict[str, bytes]:
 def test_a_file_renamed_into_place_is_taken_and_finished_beside_its_report(directory: Path, folder: DropFolder) -> None:
     drop(directory, "offers-20261122.csv")
     taken = taken_from(folder)
-    assert (taken.parent, taken.name) == (directory / TAKEN, "offers-20261122.csv")
-    assert folder.finish(taken, b"{}", done=True) == directory / DONE / "offers-20261122.csv"
+    assert (taken.parent, taken.name) == (directory / TAKEN_FOLDER, "offers-20261122.csv")
+    assert folder.finish(taken, b"{}", done=True) == directory / DONE_FOLDER / "offers-20261122.csv"
     expected = {"offers-20261122.csv": b"offers", "offers-20261122.csv.report.json": b"{}"}
-    assert (lying_in(directory / DONE), lying_in(directory / REFUSED)) == (expected, {})
+    assert (lying_in(directory / DONE_FOLDER), lying_in(directory / REFUSED_FOLDER)) == (expected, {})
     assert folder.next() is None
 
 
 def test_a_refused_file_goes_elsewhere(directory: Path, folder: DropFolder) -> None:
     drop(directory, "bad.csv")
-    assert finish_next(folder) == directory / REFUSED / "bad.csv"
+    assert finish_next(folder) == directory / REFUSED_FOLDER / "bad.csv"
     require_each_finished_once(directory, [b"offers"])
 
 
@@ -176,7 +184,7 @@ def test_no_report_takes_the_place_of_a_file(directory: Path, folder: DropFolder
     for name in (first, *(names - {first})):
         drop(directory, name, f"this is {name}".encode())
         finish_next(folder)
-    lying = lying_in(directory / DONE)
+    lying = lying_in(directory / DONE_FOLDER)
     for name in names:
         (place,) = (place for place, content in lying.items() if content == f"this is {name}".encode())
         assert lying[place + REPORT_SUFFIX] != lying[place]
@@ -189,7 +197,7 @@ def test_a_file_that_was_changed_while_it_was_processed_is_not_finished(director
     taken.write_bytes(b"two")
     with pytest.raises(TakenFileChanged, match="changed or removed"):
         folder.finish(taken, b"{}", done=True)
-    assert lying_in(directory / DONE) == {}
+    assert lying_in(directory / DONE_FOLDER) == {}
     assert finish_next(folder).read_bytes() == b"two"
 
 
@@ -200,7 +208,7 @@ def test_a_file_that_was_removed_while_it_was_processed_is_not_finished(director
     with pytest.raises(TakenFileChanged):
         folder.finish(taken, b"{}", done=True)
     require_nothing_taken(folder)
-    assert lying_in(directory / DONE) == {}
+    assert lying_in(directory / DONE_FOLDER) == {}
 
 
 def test_only_what_was_answered_is_finished(directory: Path, folder: DropFolder) -> None:
@@ -243,7 +251,7 @@ def test_a_folder_over_two_file_systems_is_refused(directory: Path) -> None:
     if not shared_memory.is_dir() or shared_memory.stat().st_dev == directory.stat().st_dev:
         pytest.skip("there is only one file system")
     with tempfile.TemporaryDirectory(dir=shared_memory) as elsewhere:
-        (directory / DONE).symlink_to(elsewhere)
+        (directory / DONE_FOLDER).symlink_to(elsewhere)
         with pytest.raises(OSError, match="done"), opened(directory):
             pass
 

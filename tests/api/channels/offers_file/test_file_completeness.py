@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from api.channels.drop_folder import DONE, DropFolder
+from api.channels.drop_folder import DONE_FOLDER, DropFolder
 from tests.support.processes.drop_folders import (
     LOOK_SECONDS,
     QUIET_SECONDS,
@@ -50,7 +50,7 @@ for name in os.listdir():
 AT_A_MOMENT = """
 import sys, time
 from pathlib import Path
-from tests.api.dropping import LOOK_SECONDS, opened
+from tests.support.processes.drop_folders import LOOK_SECONDS, opened
 directory, moment, act = Path(sys.argv[1]), *sys.argv[2:]
 path = directory / "offers.csv"
 held = []
@@ -148,7 +148,7 @@ def test_files_that_come_and_go_between_two_looks_do_no_harm(directory: Path, fo
     drop(directory, "offers.csv")
     while not is_empty(directory):
         finish_next(folder)
-    assert (directory / DONE / "offers.csv").read_bytes() == b"offers"
+    assert (directory / DONE_FOLDER / "offers.csv").read_bytes() == b"offers"
 
 
 def test_who_opens_a_file_while_it_is_looked_at_does_not_kill_the_watcher(directory: Path, folder: DropFolder) -> None:

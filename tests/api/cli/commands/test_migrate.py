@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from api.channels.drop_folder import TAKEN
+from api.channels.drop_folder import TAKEN_FOLDER
 from api.service import Service
 from api.settings import Settings
 from api.wiring import open_service
 from domain.store.cursor import Cursor
-from domain.store.migrations import Step
+from domain.store.migrations import MigrationStep
 from domain.store.schema import SCHEMA_VERSION
 from domain.values import Operation
 from projections.maintenance.verification import verify
@@ -27,7 +27,7 @@ from tests.support.processes.watch_process import RunningWatch, drop_day, file_o
 pytestmark = only_sqlite
 
 OLDER, NEWER = SCHEMA_VERSION - 1, SCHEMA_VERSION + 1
-STEP = Step(SCHEMA_VERSION, "Commits have notes", ("ALTER TABLE commits ADD COLUMN note TEXT",))
+STEP = MigrationStep(SCHEMA_VERSION, "Commits have notes", ("ALTER TABLE commits ADD COLUMN note TEXT",))
 FOUND = f"The ledger has schema {OLDER}; this program works with schema {SCHEMA_VERSION}."
 TO_DO = f"To schema {SCHEMA_VERSION}: Commits have notes."
 
@@ -124,7 +124,7 @@ def test_without_the_copy_that_was_asked_for_nothing_is_migrated(run: Run, older
 def test_a_failing_step_is_told_and_leaves_the_ledger_as_it_was(
     run: Run, older: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    failing = Step(SCHEMA_VERSION, STEP.does, (*STEP.actions, "UPDATE nowhere SET x = 1"))
+    failing = MigrationStep(SCHEMA_VERSION, STEP.does, (*STEP.actions, "UPDATE nowhere SET x = 1"))
     monkeypatch.setattr("api.cli.commands.maintenance.STEPS", (failing,))
     ended = run("migrate")
     assert (ended.exit_code, ended.stderr) == (1, "The ledger's storage can't be used: no such table: nowhere.\n")
@@ -137,7 +137,9 @@ def test_one_that_is_asked_to_end_leaves_the_ledger_as_it_was(
     def end(_tx: Cursor) -> None:
         signal.raise_signal(signal.SIGTERM)
 
-    monkeypatch.setattr("api.cli.commands.maintenance.STEPS", (Step(SCHEMA_VERSION, STEP.does, (*STEP.actions, end)),))
+    monkeypatch.setattr(
+        "api.cli.commands.maintenance.STEPS", (MigrationStep(SCHEMA_VERSION, STEP.does, (*STEP.actions, end)),)
+    )
     assert run("migrate").exit_code == 128 + signal.SIGTERM
     assert found_in(older) == BEFORE
 
@@ -213,5 +215,5 @@ def test_a_watch_that_goes_on_over_a_migration_ends_and_finishes_no_file(
     set_version(settings, NEWER)
     file = drop_day(tmp_path / "dropped", 22, file_of("OFR-1"))
     assert watching.process.wait(PATIENCE_SECONDS) == 1
-    assert "this program is older" in watching.beside[-1]
-    assert lying_in(tmp_path / "dropped") == {TAKEN: [file.name]}
+    assert "this program is older" in watching.heartbeat_write[-1]
+    assert lying_in(tmp_path / "dropped") == {TAKEN_FOLDER: [file.name]}

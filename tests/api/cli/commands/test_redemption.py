@@ -6,9 +6,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from api.service import Service
-from domain.ledgers.redemption_ledger import RedemptionRequest
+from domain.ledgers.redemption_ledger import PendingRedemption
 from domain.redemption.activation import Activate
-from domain.redemption.activation_group import ActivationRequest
+from domain.redemption.activation_group import PendingActivation
 from domain.redemption.redemption import Purchase
 from domain.values import Origin, Source, utc_text
 from tests.support.examples import KEY, PARTNER, created
@@ -24,9 +24,9 @@ def offer_uid(service: Service, clock: Clock) -> UUID:
     uid = record(service.ledger, KEY, created())
     clock.move(seconds=1)
     for customer in ("C-1", "C-2"):
-        service.activations.carry_out([ActivationRequest(PUBLISHER, Activate(customer, uid), uuid4())])
+        service.activations.execute([PendingActivation(PUBLISHER, Activate(customer, uid), uuid4())])
     purchase = Purchase("T-1", "C-1", uid, Decimal("12.50"), "USD", clock.now)
-    service.redemptions.carry_out([RedemptionRequest(PUBLISHER, purchase)])
+    service.redemptions.execute([PendingRedemption(PUBLISHER, purchase)])
     clock.move(seconds=1)
     return uid
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from api.channels.drop_folder import DONE, REFUSED, TAKEN
+from api.channels.drop_folder import DONE_FOLDER, REFUSED_FOLDER, TAKEN_FOLDER
 from api.http.paths import OFFERS_FILES_PATH
 from api.settings import Settings
 from tests.support.calls.merchants import MERCHANT
@@ -76,10 +76,10 @@ def test_a_file_is_carried_out_and_moved_and_its_report_lies_beside_it(
 ) -> None:
     with RunningWatch(settings, directory) as watch:
         drop_day(directory, 22, file_of("OFR-1", "OFR-2"))
-        place = directory / DONE / file_name(22)
+        place = directory / DONE_FOLDER / file_name(22)
         assert watch.told(1) == [f"{place}: 2 created"]
-        assert watch.beside == [f"Watching {directory} for offers files of {PARTNER}; end it with Ctrl-C."]
-    assert lying_in(directory) == {DONE: [file_name(22)]}
+        assert watch.heartbeat_write == [f"Watching {directory} for offers files of {PARTNER}; end it with Ctrl-C."]
+    assert lying_in(directory) == {DONE_FOLDER: [file_name(22)]}
     assert place.read_bytes() == file_of("OFR-1", "OFR-2")
     assert set(inventory(run)) == {"OFR-1", "OFR-2"}
     report = report_of(place)
@@ -99,7 +99,7 @@ def test_a_report_has_the_records_that_are_answered_over_http(
         drop_day(directory, 22, file_of("OFR-1", "OFR-2"))
         drop(directory, "SeagrassOffers20261123.json", offers_file(records))
         _, line = watch.told(2)
-    place = directory / DONE / "SeagrassOffers20261123.json"
+    place = directory / DONE_FOLDER / "SeagrassOffers20261123.json"
     assert line == f"{place}: 1 unchanged, 1 unknown, 1 discrepancy, 4 failed"
     report = report_of(place)
     assert len(report["records"]) == 7
@@ -122,7 +122,7 @@ def test_the_oldest_file_comes_first(run: Run, settings: Settings, directory: Pa
     with RunningWatch(settings, directory) as watch:
         lines = watch.told(3)
     outcomes = ["created", "updated", "updated"]
-    told = [f"{directory / DONE / file_name(22 + n)}: 1 {outcome}" for n, outcome in enumerate(outcomes)]
+    told = [f"{directory / DONE_FOLDER / file_name(22 + n)}: 1 {outcome}" for n, outcome in enumerate(outcomes)]
     assert lines == told
     assert inventory(run) == {"OFR-1": "Noodles of the 24"}
 
@@ -130,7 +130,7 @@ def test_the_oldest_file_comes_first(run: Run, settings: Settings, directory: Pa
 def test_the_same_file_again_is_told_what_became_of_it_the_first_time(
     run: Run, settings: Settings, directory: Path
 ) -> None:
-    place = directory / DONE / file_name(22)
+    place = directory / DONE_FOLDER / file_name(22)
     with RunningWatch(settings, directory) as watch:
         for day, offers in ((22, ["OFR-1", "OFR-2"]), (23, ["OFR-1"])):
             drop_day(directory, day, file_of(*offers))
@@ -139,22 +139,22 @@ def test_the_same_file_again_is_told_what_became_of_it_the_first_time(
         drop_day(directory, 22, file_of("OFR-1", "OFR-2"))
         assert watch.told(3)[2] == first
     assert (report_of(place), position(run)) == (report, events)
-    assert lying_in(directory) == {DONE: [file_name(22), file_name(23)]}
+    assert lying_in(directory) == {DONE_FOLDER: [file_name(22), file_name(23)]}
 
 
 def test_another_file_of_the_same_name_is_carried_out_and_lies_beside_the_first(
     run: Run, settings: Settings, directory: Path
 ) -> None:
-    second = directory / DONE / "TidepoolOffers20261122-2.json"
+    second = directory / DONE_FOLDER / "TidepoolOffers20261122-2.json"
     with RunningWatch(settings, directory) as watch:
         for files, name in enumerate(("Noodles", "Dumplings"), 1):
             drop_day(directory, 22, file_of("OFR-1", offerName=name))
             lines = watch.told(files)
     assert lines[1] == f"{second}: 1 updated"
-    assert lying_in(directory) == {DONE: [second.name, file_name(22)]}
+    assert lying_in(directory) == {DONE_FOLDER: [second.name, file_name(22)]}
     assert second.read_bytes() == file_of("OFR-1", offerName="Dumplings")
     assert report_of(second)["fileName"] == file_name(22)
-    assert report_of(second)["runId"] != report_of(directory / DONE / file_name(22))["runId"]
+    assert report_of(second)["runId"] != report_of(directory / DONE_FOLDER / file_name(22))["runId"]
     assert inventory(run) == {"OFR-1": "Dumplings"}
 
 
@@ -169,11 +169,11 @@ def test_a_file_that_cant_be_carried_out_is_refused_and_told_why(run: Run, setti
         for name, (content, _, _) in REFUSALS.items():
             drop(directory, name, content)
         told = dict(line.split(": ", 1) for line in watch.told(1 + len(REFUSALS))[1:])
-        assert len(watch.beside) == 1
-    assert lying_in(directory) == {DONE: [file_name(2)], REFUSED: sorted(REFUSALS)}
+        assert len(watch.heartbeat_write) == 1
+    assert lying_in(directory) == {DONE_FOLDER: [file_name(2)], REFUSED_FOLDER: sorted(REFUSALS)}
     assert position(run) == events
     for name, (content, reason, status) in REFUSALS.items():
-        place = directory / REFUSED / name
+        place = directory / REFUSED_FOLDER / name
         report = report_of(place)
         assert place.read_bytes() == content
         assert reason in told[str(place)]
@@ -188,8 +188,8 @@ def test_a_file_that_was_refused_is_carried_out_when_it_has_been_mended(settings
         drop_day(directory, 22, offers_file([file_record("OFR-1")], offerRecordCount=2))
         watch.told(1)
         drop_day(directory, 22, file_of("OFR-1"))
-        assert watch.told(2)[1] == f"{directory / DONE / file_name(22)}: 1 created"
-    assert lying_in(directory) == {DONE: [file_name(22)], REFUSED: [file_name(22)]}
+        assert watch.told(2)[1] == f"{directory / DONE_FOLDER / file_name(22)}: 1 created"
+    assert lying_in(directory) == {DONE_FOLDER: [file_name(22)], REFUSED_FOLDER: [file_name(22)]}
 
 
 def test_what_is_hidden_or_unfinished_or_no_file_stays_where_it_is(settings: Settings, directory: Path) -> None:
@@ -202,7 +202,7 @@ def test_what_is_hidden_or_unfinished_or_no_file_stays_where_it_is(settings: Set
     with RunningWatch(settings, directory) as watch:
         drop_day(directory, 23, file_of("OFR-1"))
         watch.told(1)
-    left = {path.name for path in directory.iterdir()} - {DONE, REFUSED, TAKEN}
+    left = {path.name for path in directory.iterdir()} - {DONE_FOLDER, REFUSED_FOLDER, TAKEN_FOLDER}
     assert left == {*names, *map(file_name, (20, 21, 22))}
 
 
@@ -216,7 +216,7 @@ def test_json_is_a_line_for_each_file(settings: Settings, directory: Path, env: 
         drop(directory, name, file_of("OFR-1"))
     with RunningWatch(settings, directory, "--json", env=env) as watch:
         told = [json.loads(line) for line in watch.told(2)]
-    places = [directory / DONE / done, directory / REFUSED / refused]
+    places = [directory / DONE_FOLDER / done, directory / REFUSED_FOLDER / refused]
     expected: list[dict[str, Any]] = [report_of(place) | {"file": str(place)} for place in places]
     for report in expected:
         del report["records"]
@@ -229,10 +229,10 @@ def test_a_file_may_have_any_name(settings: Settings, directory: Path, options: 
         drop(directory, os.fsdecode(name), file_of(f"OFR-{n}"))
     with RunningWatch(settings, directory, *options) as watch:
         lines = watch.told(len(NAMES))
-        assert len(watch.beside) == 1
+        assert len(watch.heartbeat_write) == 1
     lying = lying_in(directory)
-    assert {os.fsencode(name) for name in lying.pop(DONE)} == {NAMES[n] for n in (4, 5, 6, 7)}
-    assert {os.fsencode(name) for name in lying.pop(REFUSED)} == {NAMES[n] for n in (0, 1, 2, 3, 8)}
+    assert {os.fsencode(name) for name in lying.pop(DONE_FOLDER)} == {NAMES[n] for n in (4, 5, 6, 7)}
+    assert {os.fsencode(name) for name in lying.pop(REFUSED_FOLDER)} == {NAMES[n] for n in (0, 1, 2, 3, 8)}
     assert lying == {}
     if options:
         assert all("fileName" in json.loads(line) for line in lines)

@@ -31,7 +31,7 @@ def test_a_fault_of_the_program_refuses_the_file_and_is_told(
     def fail(*_: object) -> None:
         raise fault
 
-    monkeypatch.setattr("api.runs.acceptance.accept", fail)
+    monkeypatch.setattr("api.runs.acceptance.accept_run", fail)
     processed = process(service, dropped, PARTNER)
     assert (processed.done, processed.report["state"]) == (False, "refused")
     assert processed.report["problem"]["type"] == "internal-server-error"
@@ -44,7 +44,7 @@ def test_the_disk_that_fails_keeps_the_file_waiting(
     def fail(*_: object) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr("api.runs.acceptance.accept", fail)
+    monkeypatch.setattr("api.runs.acceptance.accept_run", fail)
     with pytest.raises(OSError, match="Input/output"):
         process(service, dropped, PARTNER)
 

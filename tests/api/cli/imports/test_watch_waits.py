@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from api.channels.drop_folder import DONE, REFUSED, TAKEN
+from api.channels.drop_folder import DONE_FOLDER, REFUSED_FOLDER, TAKEN_FOLDER
 from api.cli.local_runs import accept_offers_file
 from api.service import Service
 from api.settings import Settings
@@ -87,7 +87,7 @@ def test_what_it_cant_watch_is_told_in_a_sentence(settings: Settings, directory:
     (directory / "file").touch()
     require_usage_error(run_script(settings, "watch", str(directory / "file"), "--partner", PARTNER), "DIR")
     require_usage_error(run_script(settings, "watch", str(directory)), "--partner")
-    (directory / DONE).touch()
+    (directory / DONE_FOLDER).touch()
     require_refusal(run_script(settings, "watch", str(directory), "--partner", PARTNER), "DIR: can't be used")
 
 
@@ -109,7 +109,7 @@ def test_a_directory_that_is_watched_can_be_watched_again_when_its_watcher_has_g
 def test_a_watcher_that_is_asked_to_end_is_done(settings: Settings, directory: Path, by: signal.Signals) -> None:
     with RunningWatch(settings, directory) as watch:
         assert watch.end(by) == 0
-        assert (watch.lines, len(watch.beside)) == ([], 1)
+        assert (watch.lines, len(watch.heartbeat_write)) == ([], 1)
 
 
 @BOTH
@@ -120,11 +120,11 @@ def test_a_large_file_is_gone_on_with_at_once_when_its_watcher_was_asked_to_end(
     with RunningWatch(settings, directory, env=LONG_LEASE) as watch, open_service(settings) as service:
         watch.wait_for(lambda: [run for run in runs_of(service) if run.state is RunState.RUNNING])
         assert watch.end(by) == 0
-        assert (watch.lines, len(watch.beside)) == ([], 1)
+        assert (watch.lines, len(watch.heartbeat_write)) == ([], 1)
         assert [run.is_finished for run in runs_of(service)] == [False]
-    assert lying_in(directory) == {TAKEN: [file_name(22)]}
+    assert lying_in(directory) == {TAKEN_FOLDER: [file_name(22)]}
     with RunningWatch(settings, directory, env=LONG_LEASE) as watch:
-        assert watch.told(1) == [f"{directory / DONE / file_name(22)}: {LARGE} created"]
+        assert watch.told(1) == [f"{directory / DONE_FOLDER / file_name(22)}: {LARGE} created"]
     require_carried_out_once(settings, LARGE)
 
 
@@ -136,14 +136,14 @@ def test_a_file_is_carried_out_once_whenever_its_watcher_is_asked_to_end(setting
     for n in range(MOMENTS):
         with RunningWatch(settings, directory, env=env) as watch:
             if not n:
-                watch.wait_for(lambda: lying_in(directory) == {TAKEN: [file_name(22)]})
+                watch.wait_for(lambda: lying_in(directory) == {TAKEN_FOLDER: [file_name(22)]})
             else:
                 time.sleep(2)
             time.sleep(moments.uniform(0, 1.5))
             by = moments.choice([signal.SIGINT, signal.SIGTERM])
-            assert (watch.end(by), len(watch.beside)) == (0, 1), watch.beside
+            assert (watch.end(by), len(watch.heartbeat_write)) == (0, 1), watch.heartbeat_write
     with RunningWatch(settings, directory, env=env) as watch:
-        watch.wait_for(lambda: lying_in(directory) == {DONE: [file_name(22)]})
+        watch.wait_for(lambda: lying_in(directory) == {DONE_FOLDER: [file_name(22)]})
     require_carried_out_once(settings, LARGE)
 
 
@@ -169,11 +169,11 @@ def test_another_file_of_the_partner_that_is_in_progress_elsewhere_is_waited_for
     other = accepted(elsewhere, tmp_path, 21, file_of("OFR-1"))
     drop_day(directory, 22, file_of("OFR-1"))
     with RunningWatch(settings, directory) as watch:
-        watch.wait_for(lambda: len(watch.beside) == 2)
+        watch.wait_for(lambda: len(watch.heartbeat_write) == 2)
         time.sleep(A_WHILE)
         carry_out(elsewhere.runs, elsewhere.runs.claim(other.run_id))
-        assert watch.told(1) == [f"{directory / DONE / file_name(22)}: 1 unchanged"]
-        _, waiting = watch.beside
+        assert watch.told(1) == [f"{directory / DONE_FOLDER / file_name(22)}: 1 unchanged"]
+        _, waiting = watch.heartbeat_write
     assert waiting.startswith("Has to wait: ")
     assert str(other.run_id) in waiting
 
@@ -184,11 +184,11 @@ def test_a_file_that_came_by_another_way_too_has_one_outcome(
     other = accepted(elsewhere, tmp_path, 22, file_of("OFR-1"))
     drop_day(directory, 22, file_of("OFR-1"))
     with RunningWatch(settings, directory) as watch:
-        watch.wait_for(lambda: lying_in(directory) == {TAKEN: [file_name(22)]})
+        watch.wait_for(lambda: lying_in(directory) == {TAKEN_FOLDER: [file_name(22)]})
         time.sleep(A_WHILE)
         carry_out(elsewhere.runs, elsewhere.runs.claim(other.run_id))
-        assert watch.told(1) == [f"{directory / DONE / file_name(22)}: 1 created"]
-    assert report_of(directory / DONE / file_name(22))["runId"] == str(other.run_id)
+        assert watch.told(1) == [f"{directory / DONE_FOLDER / file_name(22)}: 1 created"]
+    assert report_of(directory / DONE_FOLDER / file_name(22))["runId"] == str(other.run_id)
     require_carried_out_once(settings, 1)
 
 
@@ -199,7 +199,7 @@ def test_a_run_that_nobody_holds_any_more_keeps_no_file_waiting(
     elsewhere.runs.release()
     drop_day(directory, 22, file_of("OFR-1"))
     with RunningWatch(settings, directory) as watch:
-        assert watch.told(1) == [f"{directory / DONE / file_name(22)}: 1 unchanged"]
+        assert watch.told(1) == [f"{directory / DONE_FOLDER / file_name(22)}: 1 unchanged"]
     finished = elsewhere.runs.find(other.run_id)
     assert finished is not None
     assert finished.state is RunState.COMPLETED
@@ -223,40 +223,40 @@ def test_a_file_that_can_never_be_carried_out_is_refused_and_may_be_dropped_agai
     elsewhere.runs.release()
     drop_day(directory, 22, file_of("OFR-1"))
     with RunningWatch(settings, directory) as watch:
-        refused = directory / REFUSED / file_name(22)
+        refused = directory / REFUSED_FOLDER / file_name(22)
         assert watch.told(1) == [f"{refused}: the service could not carry the file out; it may be dropped again"]
         assert (report_of(refused)["state"], report_of(refused)["problem"]["type"]) == ("failed", "run-failed")
-        assert f"begun {MAX_ATTEMPTS} times" in watch.beside[1]
+        assert f"begun {MAX_ATTEMPTS} times" in watch.heartbeat_write[1]
         drop_day(directory, 22, file_of("OFR-1"))
-        assert watch.told(2)[1] == f"{directory / DONE / file_name(22)}: 1 created"
+        assert watch.told(2)[1] == f"{directory / DONE_FOLDER / file_name(22)}: 1 created"
 
 
 def test_another_writer_of_the_ledger_is_waited_for(settings: Settings, directory: Path) -> None:
     with RunningWatch(settings, directory, env={"OFFER_LEDGER_LEASE_SECONDS": "0.5"}) as watch:
         with by_hand(settings):
             drop_day(directory, 22, file_of("OFR-1"))
-            watch.wait_for(lambda: lying_in(directory) == {TAKEN: [file_name(22)]})
+            watch.wait_for(lambda: lying_in(directory) == {TAKEN_FOLDER: [file_name(22)]})
             time.sleep(A_WHILE)
             assert watch.lines == []
-        assert watch.told(1) == [f"{directory / DONE / file_name(22)}: 1 created"]
-        assert len(watch.beside) == 1
+        assert watch.told(1) == [f"{directory / DONE_FOLDER / file_name(22)}: 1 created"]
+        assert len(watch.heartbeat_write) == 1
     require_carried_out_once(settings, 1)
 
 
 def test_a_file_that_cant_be_put_where_it_shall_stay_is_put_there_later(settings: Settings, directory: Path) -> None:
-    done = directory / DONE
+    done = directory / DONE_FOLDER
     with RunningWatch(settings, directory) as watch:
         done.rmdir()
         done.touch()
         drop_day(directory, 22, file_of("OFR-1"))
-        watch.wait_for(lambda: len(watch.beside) == 2)
+        watch.wait_for(lambda: len(watch.heartbeat_write) == 2)
         time.sleep(A_WHILE)
-        assert (watch.lines, len(watch.beside)) == ([], 2)
-        assert "Has to wait: " in watch.beside[1]
+        assert (watch.lines, len(watch.heartbeat_write)) == ([], 2)
+        assert "Has to wait: " in watch.heartbeat_write[1]
         done.unlink()
         done.mkdir()
         assert watch.told(1) == [f"{done / file_name(22)}: 1 created"]
-    assert lying_in(directory) == {DONE: [file_name(22)]}
+    assert lying_in(directory) == {DONE_FOLDER: [file_name(22)]}
     require_carried_out_once(settings, 1)
 
 
@@ -286,7 +286,7 @@ def test_single_requests_are_answered_while_files_are_carried_out(
         finally:
             ended.set()
             putting.join()
-    assert lying_in(directory) == {DONE: [file_name(22), file_name(23)]}
+    assert lying_in(directory) == {DONE_FOLDER: [file_name(22), file_name(23)]}
     assert len(statuses) > 3
     assert set(statuses) == {202}
     assert "Traceback" not in server.log

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from domain.store.cursor import Cursor
-from domain.store.database import Place
+from domain.store.database import DatabaseLocation
 from domain.store.errors import OutcomeUnknown
 from domain.store.factory import open_database
 from tests.support.engine import only_postgres
@@ -29,7 +29,7 @@ def url(tmp_path: Path) -> Iterator[str]:
 
 
 def test_who_is_ended_while_it_commits_does_not_know_what_has_become_of_it(url: str) -> None:
-    with closing(open_database(Place(url))) as database, psycopg.connect(url, autocommit=True) as beside:
+    with closing(open_database(DatabaseLocation(url))) as database, psycopg.connect(url, autocommit=True) as beside:
         beside.execute("CREATE SCHEMA offer_ledger")
         beside.execute("CREATE TABLE offer_ledger.kept (number BIGINT)")
 
@@ -47,7 +47,7 @@ def test_who_is_ended_while_it_commits_does_not_know_what_has_become_of_it(url: 
             threading.Thread(target=end, args=(pid,)).start()
 
         for number in range(TRIES):
-            with pytest.raises(OutcomeUnknown), database.remaking() as tx:
+            with pytest.raises(OutcomeUnknown), database.schema_change() as tx:
                 keep(tx, number)
         kept = beside.execute("SELECT count(*) FROM offer_ledger.kept").fetchone()
         assert kept == (TRIES,)

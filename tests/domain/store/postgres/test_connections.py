@@ -14,11 +14,11 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import ValidationError
 
 from api.settings import Settings
-from domain.store.commit import head_of
+from domain.store.commit import current_head
 from domain.store.cursor import Cursor, index_of
-from domain.store.database import FEWEST_CONNECTIONS, Place
+from domain.store.database import FEWEST_CONNECTIONS, DatabaseLocation
 from domain.store.factory import open_database
-from domain.store.postgres.dialect import translated
+from domain.store.postgres.dialect import translate_sql
 from domain.store.recorder import LedgerRecorder
 from tests.support.engine import IS_POSTGRES, another_database, only_postgres
 from tests.support.processes.fault_server import until
@@ -47,7 +47,7 @@ def an_event() -> StoredEvent:
     ],
 )
 def test_statements_are_told_in_its_own_words(statement: str, expected: str) -> None:
-    assert translated(statement) == expected
+    assert translate_sql(statement) == expected
 
 
 def test_an_index_is_known_again_as_it_tells_it() -> None:
@@ -63,7 +63,7 @@ def recorders(settings: Settings) -> Iterator[Sequence[LedgerRecorder]]:
     """Three, each with connections of its own, as in three processes."""
     if not IS_POSTGRES:
         pytest.skip("It is about PostgreSQL.")
-    found = [LedgerRecorder(open_database(settings.place)) for _ in range(3)]
+    found = [LedgerRecorder(open_database(settings.database_location)) for _ in range(3)]
     for recorder in found:
         recorder.prepare_schema(())
     yield found
@@ -88,7 +88,7 @@ def test_a_follower_never_passes_a_position_that_is_not_committed(recorders: Seq
         told.append([notification.id for notification in follower.select_notifications(1, 10)])
 
     later = threading.Thread(target=other.insert_events, args=([an_event()],), daemon=True)
-    with one.writing() as tx:
+    with one.write() as tx:
         one.insert_events([an_event(), an_event()], transaction=tx)
         look()
         later.start()
@@ -102,31 +102,33 @@ def test_a_follower_never_passes_a_position_that_is_not_committed(recorders: Seq
 
 def test_a_snapshot_stays_as_it_was(recorders: Sequence[LedgerRecorder]) -> None:
     one, other, _ = recorders
-    with one.reading() as tx:
-        assert head_of(tx).position == 0
+    with one.read() as tx:
+        assert current_head(tx).position == 0
         other.insert_events([an_event()])
-        assert head_of(tx).position == 0
+        assert current_head(tx).position == 0
 
 
 def test_what_was_read_before_the_connection_was_lost_has_been_read(recorders: Sequence[LedgerRecorder]) -> None:
     one, other, _ = recorders
-    with one.reading() as tx:
+    with one.read() as tx:
         pid = tx.execute("SELECT pg_backend_pid() AS pid").fetchone()["pid"]
-        with other.reading() as beside:
+        with other.read() as beside:
             assert beside.execute("SELECT pg_terminate_backend(?, 10000) AS ended", (pid,)).fetchone()["ended"]
-    with one.reading() as tx:
-        assert head_of(tx).position == 0
+    with one.read() as tx:
+        assert current_head(tx).position == 0
 
 
 def test_a_process_has_no_more_connections_than_it_may(settings: Settings, recorders: Sequence[LedgerRecorder]) -> None:
     name = f"counted{uuid4().hex}"
     also = "&" if "?" in settings.database_url else "?"
-    place = Place(f"{settings.database_url}{also}application_name={name}", settings.database_schema, FEWEST_CONNECTIONS)
+    place = DatabaseLocation(
+        f"{settings.database_url}{also}application_name={name}", settings.database_schema, FEWEST_CONNECTIONS
+    )
     are_held = threading.Event()
 
     def counted() -> int:
         told = "SELECT count(*) AS connections FROM pg_stat_activity WHERE application_name = ?"
-        with recorders[0].reading() as tx:
+        with recorders[0].read() as tx:
             return int(tx.execute(told, (name,)).fetchone()["connections"])
 
     def hold(transaction: Callable[[], AbstractContextManager[Cursor]]) -> None:
@@ -134,7 +136,7 @@ def test_a_process_has_no_more_connections_than_it_may(settings: Settings, recor
             are_held.wait(WATCHDOG_SECONDS)
 
     with closing(open_database(place)) as database, ThreadPoolExecutor(3 * FEWEST_CONNECTIONS) as threads:
-        kinds = (database.reading, database.writing, database.beside)
+        kinds = (database.read, database.write, database.heartbeat_write)
         holding = [threads.submit(hold, kind) for kind in kinds for _ in range(FEWEST_CONNECTIONS)]
         try:
             until(lambda: counted() >= FEWEST_CONNECTIONS)
@@ -147,8 +149,8 @@ def test_a_process_has_no_more_connections_than_it_may(settings: Settings, recor
 
 def test_a_server_that_is_not_there_is_told_as_a_fault_of_the_storage(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("domain.store.postgres.connections.POOL_TIMEOUT_SECONDS", 0.5)
-    database = open_database(Place("postgresql://nobody@127.0.0.1:1/nothing"))
-    with pytest.raises(OperationalError), database.reading():
+    database = open_database(DatabaseLocation("postgresql://nobody@127.0.0.1:1/nothing"))
+    with pytest.raises(OperationalError), database.read():
         pass
     database.close()
 
@@ -163,9 +165,9 @@ def test_a_schema_of_postgresql_itself_is_refused(schema: str) -> None:
 def test_a_database_of_another_encoding_is_refused_by_its_name() -> None:
     with (
         another_database("ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0") as url,
-        closing(open_database(Place(url))) as database,
+        closing(open_database(DatabaseLocation(url))) as database,
         pytest.raises(OperationalError, match="encoding LATIN1"),
-        database.looking(),
+        database.read_any_schema(),
     ):
         pass
 
@@ -179,12 +181,14 @@ def test_a_role_that_may_not_use_the_schema_is_told_so(settings: Settings) -> No
             url = make_conninfo(settings.database_url, user="stranger")
             with (
                 closing(
-                    open_database(Place("postgresql://?" + urlencode(conninfo_to_dict(url)), settings.database_schema))
+                    open_database(
+                        DatabaseLocation("postgresql://?" + urlencode(conninfo_to_dict(url)), settings.database_schema)
+                    )
                 ) as database,
                 pytest.raises(
                     OperationalError, match=f"role stranger may not use the schema {settings.database_schema}"
                 ),
-                database.looking(),
+                database.read_any_schema(),
             ):
                 pass
         finally:

@@ -13,9 +13,9 @@ from domain.ledgers.single_request_ledger import Busy
 from domain.single_requests.group import Decided
 from domain.single_requests.request import SingleRequest, TraceOutcome
 from domain.store.cursor import Cursor
-from domain.store.errors import Undone
-from domain.store.postgres import locks as postgres_locks
-from domain.store.retry import TRIES, again
+from domain.store.errors import TransactionRolledBack
+from domain.store.postgres import locks
+from domain.store.retry import TRIES, retry_transaction
 from domain.values import Channel, Scope
 from projections.maintenance.verification import verify
 from tests.support.engine import IS_POSTGRES
@@ -53,7 +53,7 @@ def asked(partner: str = PARTNER) -> SingleRequest:
 
 def end_connection(service: Service, tx: Cursor) -> None:
     pid = tx.execute("SELECT pg_backend_pid() AS pid").fetchone()["pid"]
-    with service.ledger.recorder.reading() as beside:
+    with service.ledger.recorder.read() as beside:
         beside.execute("SELECT pg_terminate_backend(?)", (pid,)).fetchall()
 
 
@@ -61,27 +61,27 @@ def end_connection(service: Service, tx: Cursor) -> None:
 
 
 def test_while_a_run_is_stored_only_requests_of_its_scope_have_to_wait(service: Service, other: Service) -> None:
-    with service.ledger.recorder.storing(MERCHANT):
-        results = other.traces.carry_out([asked(), asked(OTHER)])
+    with service.ledger.recorder.bulk_write(MERCHANT):
+        results = other.single_requests.execute([asked(), asked(OTHER)])
         assert outcomes([*results]) == [Busy(MERCHANT), CREATED]
 
 
 def test_a_batch_that_is_stored_keeps_no_request_on_the_other_channel(service: Service, other: Service) -> None:
-    with service.ledger.recorder.storing(CUSTOM):
-        assert outcomes([*other.traces.carry_out([asked()])]) == [CREATED]
+    with service.ledger.recorder.bulk_write(CUSTOM):
+        assert outcomes([*other.single_requests.execute([asked()])]) == [CREATED]
 
 
 def test_requests_that_wait_are_carried_out_when_the_run_is_stored(service: Service, other: Service) -> None:
     results: list[object] = []
-    with service.ledger.recorder.storing(MERCHANT):
+    with service.ledger.recorder.bulk_write(MERCHANT):
         waiting = threading.Thread(
-            target=lambda: results.extend(other.traces.carry_out_after(MERCHANT, [asked()])), daemon=True
+            target=lambda: results.extend(other.single_requests.execute_after(MERCHANT, [asked()])), daemon=True
         )
         waiting.start()
         waiting.join(0.3)
         assert not results
         # Whoever waits so keeps nobody else waiting.
-        assert outcomes([*service.traces.carry_out([asked(OTHER)])]) == [CREATED]
+        assert outcomes([*service.single_requests.execute([asked(OTHER)])]) == [CREATED]
     waiting.join()
     assert outcomes(results) == [CREATED]
 
@@ -90,27 +90,27 @@ def test_who_must_be_alone_waits_for_who_is_storing(service: Service, other: Ser
     done = threading.Event()
 
     def be_alone() -> None:
-        with other.ledger.recorder.alone():
+        with other.ledger.recorder.exclusive_write():
             done.set()
 
-    with service.ledger.recorder.storing(CUSTOM):
+    with service.ledger.recorder.bulk_write(CUSTOM):
         waiting = threading.Thread(target=be_alone, daemon=True)
         waiting.start()
         assert not done.wait(0.3)
-        assert outcomes([*service.traces.carry_out([asked()])]) == [CREATED]
+        assert outcomes([*service.single_requests.execute([asked()])]) == [CREATED]
     assert done.wait(10)
     waiting.join()
 
 
 def test_a_partner_s_settings_wait_for_its_run_and_nobody_waits_for_them(service: Service, other: Service) -> None:
     setting = threading.Thread(target=lambda: other.ledger.handle(SetPartner(PARTNER, rps=7), OPERATOR))
-    with service.ledger.recorder.storing(MERCHANT):
+    with service.ledger.recorder.bulk_write(MERCHANT):
         setting.start()
         setting.join(0.5)
         assert setting.is_alive()
-        assert outcomes([*service.traces.carry_out([asked(OTHER)])]) == [CREATED]
+        assert outcomes([*service.single_requests.execute([asked(OTHER)])]) == [CREATED]
     setting.join()
-    assert other.traces.terms(PARTNER)[0].rps == 7
+    assert other.single_requests.terms(PARTNER)[0].rps == 7
 
 
 # Standing still
@@ -123,7 +123,7 @@ def test_who_stands_still_while_storing_a_run_can_t_end_it_after_another_has_tak
     taken_over = []
 
     def stand_still() -> None:
-        with service.ledger.recorder.storing(run.scope) as tx:
+        with service.ledger.recorder.bulk_write(run.scope) as tx:
             tx.execute("INSERT INTO streams (stream_uid) VALUES (?)", (b"of a run that is being stored",))
             clock.move(seconds=LEASE.total_seconds() + 1)
             taken = other.runs.claim(run.run_id)
@@ -133,23 +133,23 @@ def test_who_stands_still_while_storing_a_run_can_t_end_it_after_another_has_tak
     with pytest.raises(StorageError):
         stand_still()
     assert [one.counts and one.counts.created for one in taken_over] == [1]
-    with service.ledger.recorder.reading() as tx:
+    with service.ledger.recorder.read() as tx:
         assert tx.execute("SELECT count(*) AS n FROM streams WHERE length(stream_uid) <> 16").fetchone()["n"] == 0
 
 
 def test_who_stands_still_with_the_ledgers_lock_loses_it(
     service: Service, other: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres_locks, "STALLED_SECONDS", 0)
+    monkeypatch.setattr(locks, "STALLED_SECONDS", 0)
     results: list[object] = []
 
     def stand_still() -> None:
-        with service.ledger.recorder.writing() as tx:
-            assert other.ledger.recorder.end_stalled() == 1
-            results.extend(other.traces.carry_out([asked()]))
+        with service.ledger.recorder.write() as tx:
+            assert other.ledger.recorder.terminate_stalled_writers() == 1
+            results.extend(other.single_requests.execute([asked()]))
             tx.execute("SELECT 1")
 
-    with pytest.raises(Undone):
+    with pytest.raises(TransactionRolledBack):
         stand_still()
     assert outcomes(results) == [CREATED]
 
@@ -157,10 +157,10 @@ def test_who_stands_still_with_the_ledgers_lock_loses_it(
 def test_who_waits_for_the_lock_is_not_taken_for_one_who_stands_still(
     service: Service, other: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with service.ledger.recorder.writing():
-        assert other.ledger.recorder.end_stalled() == 0
-    monkeypatch.setattr(postgres_locks, "STALLED_SECONDS", 0)
-    assert other.ledger.recorder.end_stalled() == 0
+    with service.ledger.recorder.write():
+        assert other.ledger.recorder.terminate_stalled_writers() == 0
+    monkeypatch.setattr(locks, "STALLED_SECONDS", 0)
+    assert other.ledger.recorder.terminate_stalled_writers() == 0
 
 
 # Lost connections
@@ -169,9 +169,9 @@ def test_who_waits_for_the_lock_is_not_taken_for_one_who_stands_still(
 def test_what_a_lost_connection_has_undone_is_done_again(service: Service, other: Service) -> None:
     losses = iter([True, True, False])
 
-    @again
+    @retry_transaction
     def work() -> int:
-        with service.ledger.recorder.writing() as tx:
+        with service.ledger.recorder.write() as tx:
             if next(losses):
                 end_connection(other, tx)
             return int(tx.execute("SELECT 7 AS n").fetchone()["n"])
@@ -182,21 +182,21 @@ def test_what_a_lost_connection_has_undone_is_done_again(service: Service, other
 def test_after_some_tries_it_is_told(service: Service, other: Service) -> None:
     tries = []
 
-    @again
+    @retry_transaction
     def work() -> None:
-        with service.ledger.recorder.writing() as tx:
+        with service.ledger.recorder.write() as tx:
             tries.append(1)
             end_connection(other, tx)
             tx.execute("SELECT 1")
 
-    with pytest.raises(Undone):
+    with pytest.raises(TransactionRolledBack):
         work()
     assert len(tries) == TRIES
 
 
 def test_a_connection_that_was_lost_while_nobody_used_it_is_not_noticed(service: Service, other: Service) -> None:
-    with service.ledger.recorder.writing() as tx:
+    with service.ledger.recorder.write() as tx:
         pid = tx.execute("SELECT pg_backend_pid() AS pid").fetchone()["pid"]
-    with other.ledger.recorder.reading() as tx:
+    with other.ledger.recorder.read() as tx:
         tx.execute("SELECT pg_terminate_backend(?)", (pid,)).fetchall()
-    assert outcomes([*service.traces.carry_out([asked()])]) == [CREATED]
+    assert outcomes([*service.single_requests.execute([asked()])]) == [CREATED]
