@@ -64,7 +64,7 @@ def test_every_call_answers_as_its_description_says(
     partner: Caller, call: Call, token: MakeToken, role: Role, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Streams that follow the ledger end at once, as when the server does.
-    monkeypatch.setattr(ShutdownSignal, "is_told", True)
+    monkeypatch.setattr(ShutdownSignal, "is_set", True)
     partner.send(body(batch("Insert", [item("TP-1"), item("TP-2", name="")])))
     caller = partner if role is Role.PARTNER else call(token(role))
     found = operations(caller)

@@ -80,7 +80,7 @@ def settings(primary: OwnPostgres, standby: OwnPostgres) -> Settings:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replica, "RETRY_SECONDS", RETRY_SECONDS)
+    monkeypatch.setattr(replica, "REPLICA_RETRY_SECONDS", RETRY_SECONDS)
 
 
 def head_there(standby: OwnPostgres, settings: Settings) -> int:

@@ -19,7 +19,7 @@ ITEMS = [{"externalId": f"TP-{number}", "offerData": [{"name": "é" * number}]} 
 def taken(body: bytes, block_bytes: int = 64, piece: int = 7) -> Split:
     blocks = [body[start : start + piece] for start in range(0, len(body), piece)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(array_splitter, "BLOCK_BYTES", block_bytes)
+        patch.setattr(array_splitter, "SPLIT_BLOCK_BYTES", block_bytes)
         return split(lambda: blocks, "offers", NO_BOUND)
 
 
@@ -134,7 +134,7 @@ def test_a_batch_in_order_is_asked_for_its_bytes_only_once(spelling: dict[str, A
         return iter([body[start : start + 100] for start in range(0, len(body), 100)])
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(array_splitter, "BLOCK_BYTES", 512)
+        patch.setattr(array_splitter, "SPLIT_BLOCK_BYTES", 512)
         found = split(blocks, "offers", NO_BOUND)
     assert [json.loads(bytes(element)) for element in found.elements] == ITEMS
     assert len(asked) == 1
@@ -150,7 +150,7 @@ def test_elements_may_be_larger_than_the_blocks_in_which_they_come() -> None:
         return iter([body])
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(array_splitter, "BLOCK_BYTES", 512)
+        patch.setattr(array_splitter, "SPLIT_BLOCK_BYTES", 512)
         found = split(blocks, "offers", NO_BOUND)
     assert [json.loads(bytes(element)) for element in found.elements] == large
     assert len(asked) == 1

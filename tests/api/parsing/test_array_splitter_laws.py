@@ -33,7 +33,7 @@ def by_blocks(body: bytes, max_elements: int, cuts: list[float], block_bytes: in
     places = [0, *sorted(int(cut * len(body)) for cut in cuts), len(body)]
     blocks = [body[start:end] for start, end in pairwise(places)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(array_splitter, "BLOCK_BYTES", block_bytes)
+        patch.setattr(array_splitter, "SPLIT_BLOCK_BYTES", block_bytes)
         try:
             found = split(lambda: blocks, "offers", max_elements)
             counted = split(lambda: iter(blocks), "offers", max_elements, keep=False)

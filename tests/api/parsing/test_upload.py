@@ -14,7 +14,7 @@ def test_any_blocks_are_stored_in_chunks_of_one_size(
     service: Service, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(upload, "CHUNK_BYTES", size)
-    monkeypatch.setattr(upload, "SMALL_BYTES", 0)
+    monkeypatch.setattr(upload, "SMALL_UPLOAD_BYTES", 0)
     arriving = Upload(service.runs, "identity", 1_000)
     for block in BLOCKS:
         arriving.write(block)

@@ -208,7 +208,7 @@ def test_a_feed_of_many_rows_is_read_bit_by_bit_and_complete(
     whole = fetch(partner)
     assert told(partner) == [("T-3", "12.50"), ("T-1", "12.50"), ("T-2", "12.50"), ("T-2", "-1"), ("T-2", "-2")]
     for read, chunk in ((1, 1), (2, 3), (3, 2), (5, 5), (6, 4)):
-        monkeypatch.setattr(daily_feed, "ROWS_PER_READ", read)
+        monkeypatch.setattr(daily_feed, "FEED_ROWS_PER_READ", read)
         monkeypatch.setattr(feed_routes, "ROWS_PER_CHUNK", chunk)
         assert fetch(partner) == whole, (read, chunk)
 

@@ -268,7 +268,7 @@ def test_nothing_seems_to_differ_however_much_is_written(
             return commits_first(eventful, reading)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(recorder, "reading", read)
+            patch.setattr(recorder, "read", read)
             return compare(self)
 
     monkeypatch.setattr(rebuilding._Rebuilding, "compare", compare_while_others_write)

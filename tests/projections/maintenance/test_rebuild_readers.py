@@ -21,7 +21,7 @@ pytestmark = only_postgres
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(retry, "UNLOCK_POLL_SECONDS", 0.01)
 
 
 def bring_an_offer(ledger: OfferLedger, name: str) -> None:
