@@ -1,82 +1,137 @@
-# Two commands matter: `make run` (the service, with a token to try it) and `make test` (everything that must hold).
+# Two commands are enough: `make run` starts the service with a token to try it, and `make test` runs all checks and tests.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
-.PHONY: help run test check lint types imports browser unit unit-postgres test-long faults bench format lock clean
+.PHONY: help run dev test check lint types imports browser unit unit-postgres test-long faults bench docs format lock clean
 .DEFAULT_GOAL := help
 
-help: ## what can be made
+help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(VENV)/.ready: requirements.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Offer Ledger needs Python 3.11 or newer; name one with: make PYTHON=/path/to/python3.11 ...")'
-	@echo "Making the environment in $(VENV) ..."
-	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+# The pip of $(PYTHON) installs into the environment. If that pip is missing or older than 23, the environment gets its own,
+# which takes ten seconds longer. The locks are complete, so pip need not resolve dependencies.
+define install
+	if $(PYTHON) -c 'import pip, sys; sys.exit(int(pip.__version__.split(".")[0]) < 23)' 2> /dev/null; then \
+		pip="$(PYTHON) -m pip --python $(BIN)/python"; \
+	else \
+		$(BIN)/python -m ensurepip > /dev/null && pip="$(BIN)/python -m pip"; \
+	fi && pip="$$pip install --quiet --disable-pip-version-check --no-deps --no-compile"
+endef
+# Imports the service once, which stores the bytecode of the modules that it needs.
+compile = env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -c 'import api.cli.main'
+
+# The packages that the service needs on SQLite.
+$(VENV)/.run-ready: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Offer Ledger needs Python 3.11 or newer. Name one: make PYTHON=/path/to/python3.11 ...")'
+	@echo "Installing the service into $(VENV). This takes about 20 seconds ..."
+	@$(PYTHON) -m venv --without-pip $(VENV)
+	@$(install) && $$pip --require-hashes -r requirements.txt && { $(compile) & $$pip --no-build-isolation --editable . && wait; }
 	@touch $@
 
-run: $(VENV)/.ready ## the service on SQLite at 127.0.0.1:8000, with a partner and a token to try it
+# In addition: PostgreSQL, Redis, Parquet, and the packages for tests and checks.
+$(VENV)/.ready: requirements-dev.txt $(VENV)/.run-ready
+	@echo "Installing the packages for tests and checks into $(VENV). This takes about a minute ..."
+	@$(install) && $$pip --require-hashes -r requirements-dev.txt
+	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib
+	@touch $@
+
+run: $(VENV)/.run-ready ## start the service on SQLite at 127.0.0.1:8000, with a token to try it
 	@HOST=$(HOST) PORT=$(PORT) BIN=$(BIN) sh examples/try.sh
 
-test: check browser unit unit-postgres ## style, types, import rules and all tests
+dev: $(VENV)/.ready ## install everything into .venv: PostgreSQL, Redis, Parquet, tests and checks
 
-check: lint types imports ## everything but the tests
+test: check browser unit unit-postgres ## run all checks, and the tests on SQLite and on PostgreSQL
+
+check: lint types imports ## run the checks only: style, types, import rules
 
 lint: $(VENV)/.ready
+	@echo "== Style: ruff"
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 
 types: $(VENV)/.ready
+	@echo "== Types: mypy"
 	@$(BIN)/mypy
 
 imports: $(VENV)/.ready
+	@echo "== Import rules: lint-imports"
 	@$(BIN)/lint-imports
 
-browser: ## Chromium and axe-core for the tests of the console, where they can be installed
+browser: ## install Chromium and axe-core for the console's tests, if the system allows it
+	@echo "== Browser: Chromium and axe-core"
 	@sh tests/browser/bring.sh
 
-# Many tests wait for something: four at a time take less than two do, on two cores too.
+# Many tests wait for a process. Four at a time finish before two at a time, on two cores, too.
 AT_ONCE ?= 4
+PYTEST = $(BIN)/pytest -n $(AT_ONCE) --no-header -r fE
 
-unit: $(VENV)/.ready
-	@$(BIN)/pytest -n $(AT_ONCE)
+unit: $(VENV)/.ready ## run the tests on SQLite
+	@echo "== Tests on SQLite"
+	@$(PYTEST) -m "not long"
 
-# What the database matters to; all of it would take too long every time.
+# The parts whose behaviour depends on the database. All tests on PostgreSQL are part of `make test-long`.
 ON_POSTGRES := tests/domain/store tests/domain/ledgers/test_ledger.py tests/domain/ledgers/test_run_ledger.py tests/domain/ledgers/test_single_request_ledger.py \
 	tests/projections tests/api/audit/test_audit_stream.py tests/api/channels/merchant/test_merchant_concurrency.py tests/api/dependencies/test_replica.py tests/api/console/test_pages.py tests/api/console/test_past.py tests/api/cli/commands/test_backup.py tests/api/cli/commands/test_replay.py \
 	tests/faults/test_mixed_kill.py tests/faults/test_full.py tests/faults/test_two_hosts.py
 
-unit-postgres: $(VENV)/.ready ## the same on a real PostgreSQL, as far as the database matters
-	@OFFER_LEDGER_TEST_ENGINE=postgresql $(BIN)/pytest -n $(AT_ONCE) -q --no-header -r fE $(ON_POSTGRES)
+unit-postgres: $(VENV)/.ready ## run the tests that depend on the database on PostgreSQL
+	@echo "== Tests on PostgreSQL"
+	@OFFER_LEDGER_TEST_ENGINE=postgresql $(PYTEST) -m "not long" $(ON_POSTGRES)
 
-test-long: $(VENV)/.ready ## laws tried at length, everything on PostgreSQL, 300 kills on either database, 100,000 commits that are followed (hours)
-	@OFFER_LEDGER_TEST_THOROUGH=1 $(BIN)/pytest -n $(AT_ONCE) tests/domain tests/projections tests/api/test_fuzz.py tests/api/export/test_replay.py
-	@OFFER_LEDGER_TEST_ENGINE=postgresql $(BIN)/pytest -n $(AT_ONCE) -r fE tests/domain tests/projections tests/api
-	@OFFER_LEDGER_TEST_ENGINE=postgresql OFFER_LEDGER_TEST_KILLS=300 $(BIN)/pytest -s tests/faults/test_mixed_kill.py
-	@OFFER_LEDGER_TEST_KILLS=300 $(BIN)/pytest -s tests/faults/test_mixed_kill.py
-	@OFFER_LEDGER_TEST_ENGINE=postgresql OFFER_LEDGER_TEST_COMMITS=100000 $(BIN)/pytest -s tests/domain/store/test_interleavings.py
+# A test may take hours here.
+LONG = $(BIN)/pytest --timeout 0
+
+test-long: $(VENV)/.ready ## run the long tests: more examples, everything on PostgreSQL, 300 kills on each database (hours)
+	@echo "== Long tests on SQLite"
+	@$(LONG) -n $(AT_ONCE) -m long
+	@echo "== Laws with more examples"
+	@OFFER_LEDGER_TEST_THOROUGH=1 $(LONG) -n $(AT_ONCE) tests/domain tests/projections tests/api/test_fuzz.py tests/api/export/test_replay.py
+	@echo "== All tests on PostgreSQL"
+	@OFFER_LEDGER_TEST_ENGINE=postgresql $(LONG) -n $(AT_ONCE) -r fE tests/domain tests/projections tests/api
+	@echo "== 300 kills on PostgreSQL, then on SQLite"
+	@OFFER_LEDGER_TEST_ENGINE=postgresql OFFER_LEDGER_TEST_KILLS=300 $(LONG) -s tests/faults/test_mixed_kill.py
+	@OFFER_LEDGER_TEST_KILLS=300 $(LONG) -s tests/faults/test_mixed_kill.py
+	@echo "== 100,000 commits on PostgreSQL"
+	@OFFER_LEDGER_TEST_ENGINE=postgresql OFFER_LEDGER_TEST_COMMITS=100000 $(LONG) -s tests/domain/store/test_interleavings.py
 
 faults: $(VENV)/.ready ## kill servers and watchers at twenty random moments (some minutes)
-	@OFFER_LEDGER_TEST_KILLS=20 OFFER_LEDGER_TEST_LEASE=10 $(BIN)/pytest -s tests/faults
+	@OFFER_LEDGER_TEST_KILLS=20 OFFER_LEDGER_TEST_LEASE=10 $(LONG) -s tests/faults
 
-# On which database: sqlite, postgresql or both; and where what was found is written, a file for each benchmark.
+# ENGINE is sqlite, postgresql or both. FOUND is the folder for the results, one file for each benchmark.
 ENGINE ?= both
 FOUND ?= build/bench
 
-bench: $(VENV)/.ready ## on SQLite and on PostgreSQL: large batches and single offers beside raw writes and rivals, what growth costs, activations, who waits for a batch, a million windows, a million offers' past, a rebuild; drawn at the end (hours)
+bench: $(VENV)/.ready ## run all benchmarks on SQLite and on PostgreSQL, and draw the results (hours)
 	@for name in batch growth beside put activations windows as-of rebuild; do $(BIN)/python -m benchmarks $$name --engine $(ENGINE) --json $(FOUND)/$$name.json || exit; done
 	@$(BIN)/python -m benchmarks plot $(FOUND)/*.json --to $(FOUND)
 
-format: $(VENV)/.ready ## put the code in its format
+DOCS_VENV := build/docs-venv
+
+$(DOCS_VENV)/.ready: requirements-docs.txt
+	@echo "Installing the site generator into $(DOCS_VENV) ..."
+	@$(PYTHON) -m venv $(DOCS_VENV)
+	@$(DOCS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-docs.txt
+	@touch $@
+
+docs: $(DOCS_VENV)/.ready ## build the documentation as a site in build/site; broken links fail
+	@NO_COLOR=1 $(DOCS_VENV)/bin/zensical build --strict --clean --config-file mkdocs.yml
+	@echo "The site is in build/site: open build/site/index.html"
+
+format: $(VENV)/.ready ## format the code
 	@$(BIN)/ruff check --fix --quiet
 	@$(BIN)/ruff format --quiet
 
-lock: ## refresh requirements.txt from pyproject.toml (needs uv)
-	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --extra dev --upgrade pyproject.toml --output-file requirements.txt
+# The second lock is a part of the first one, with the same versions.
+COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --upgrade pyproject.toml --group build
 
-clean: ## remove the environment and all caches (never the ledger)
+lock: ## update the requirements*.txt from pyproject.toml (needs uv)
+	$(COMPILE) --extra dev --output-file requirements-dev.txt
+	$(COMPILE) --constraint requirements-dev.txt --output-file requirements.txt
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --upgrade --group docs --output-file requirements-docs.txt
+
+clean: ## remove the environment and all caches; the ledger and its token stay
 	@rm -rf $(VENV) build *.egg-info tests/browser/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""Is the process alive, and can it work?"""
+"""Liveness and readiness probes."""
 
 from http import HTTPStatus
 
@@ -19,7 +19,7 @@ async def healthz() -> dict[str, str]:
 
 @router.get("/readyz")
 def readyz(service: ServiceDep, response: Response) -> dict[str, str | int]:
-    """Ready means: the ledger can be read."""
+    """Report readiness: the ledger can be read."""
     try:
         with service.ledger.recorder.read() as tx:
             position = current_head(tx).position

@@ -1,4 +1,4 @@
-"""The service: everything a route or a command works with."""
+"""The container of the ledgers and resources that routes and commands use."""
 
 from msgspec import Struct
 
@@ -15,7 +15,7 @@ from domain.values import Clock
 
 
 class Service(Struct, frozen=True):
-    """Everything that a route or a command works with."""
+    """The ledgers and resources of an open ledger database; see `open_service`."""
 
     settings: Settings
     clock: Clock
@@ -26,5 +26,5 @@ class Service(Struct, frozen=True):
     redemptions: RedemptionLedger
     pseudonyms: Pseudonyms
     sessions: Sessions
-    """Of the console."""
+    """Sessions of console users."""
     limiter: RequestLimiter

@@ -1,4 +1,4 @@
-"""What can an operator set? By environment, prefix OFFER_LEDGER_; nothing is obligatory."""
+"""The settings of a process. They come from environment variables with the prefix OFFER_LEDGER_; none is required."""
 
 import os
 import re
@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from domain.store.database import (
     DEFAULT_CONNECTIONS,
     DEFAULT_SCHEMA,
-    FEWEST_CONNECTIONS,
+    MIN_CONNECTIONS,
     POSTGRES_PREFIXES,
     SQLITE_PREFIX,
     DatabaseLocation,
@@ -25,38 +25,43 @@ def _database_url(url: str) -> str:
     if url.startswith(POSTGRES_PREFIXES):
         return _postgres_url(url)
     if url.removeprefix(SQLITE_PREFIX) in {url, "", ":memory:"}:
-        raise PydanticCustomError("database_url", "must be sqlite:///PATH, a file, or postgresql://…, as libpq has it")
+        raise PydanticCustomError(
+            "database_url", "must be sqlite:///PATH (a file) or postgresql://… (a libpq connection string)"
+        )
     return url
 
 
 def _postgres_url(url: str) -> str:
     try:
-        from psycopg import ProgrammingError, conninfo  # noqa: PLC0415 - an extra, for those who set this
+        from psycopg import ProgrammingError, conninfo
     except ImportError:
         message = "needs the Python package psycopg, which is not installed (the extra offer-ledger[postgres])"
         raise PydanticCustomError("postgres_missing", message) from None
     if os.environ.get("POSTGRES_ENABLE_DB_FUNCTIONS", "").lower() in {"1", "t", "true", "y", "yes", "on"}:
-        # It takes no lock for the order of events, so a follower may skip some for ever.
-        raise PydanticCustomError("function_mode", "is not served with POSTGRES_ENABLE_DB_FUNCTIONS set")
+        # That mode takes no lock that orders events, so a follower may skip events for ever.
+        raise PydanticCustomError(
+            "function_mode",
+            "cannot be used while POSTGRES_ENABLE_DB_FUNCTIONS is set: followers could miss events. Unset it",
+        )
     try:
         conninfo.conninfo_to_dict(url)
     except ProgrammingError:
-        raise PydanticCustomError("database_url", "has a part that libpq can't use") from None
+        raise PydanticCustomError("database_url", "is not a valid libpq connection string") from None
     return url
 
 
 def _replica_url(url: str, info: ValidationInfo) -> str:
-    # One that can't be used itself has been told.
+    # An invalid database_url has been reported already.
     if not str(info.data.get("database_url", url)).startswith(POSTGRES_PREFIXES):
-        raise PydanticCustomError("replica_url", "needs a ledger on PostgreSQL: SQLite has no standby")
+        raise PydanticCustomError("replica_url", "needs a ledger on PostgreSQL: SQLite has no replica")
     if not url.startswith(POSTGRES_PREFIXES):
-        raise PydanticCustomError("replica_url", "must be postgresql://…, as libpq has it")
+        raise PydanticCustomError("replica_url", "must be postgresql://… (a libpq connection string)")
     return _postgres_url(url)
 
 
 def _database_schema(name: str) -> str:
     if name.startswith("pg_") or name == "information_schema":
-        raise PydanticCustomError("database_schema", "must not be one of PostgreSQL's own")
+        raise PydanticCustomError("database_schema", "must not be a system schema of PostgreSQL")
     return name
 
 
@@ -64,62 +69,79 @@ def _redis_url(url: str) -> str:
     if not REDIS_URL.fullmatch(url):
         raise PydanticCustomError("redis_url", "must be redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///PATH")
     try:
-        import redis  # noqa: PLC0415 - an extra, for those who set this
+        import redis
     except ImportError:
         message = "needs the Python package redis, which is not installed (the extra offer-ledger[redis])"
         raise PydanticCustomError("redis_missing", message) from None
     try:
-        # It only connects when it is asked something.
+        # This does not connect: the client connects at the first command.
         redis.ConnectionPool.from_url(url).make_connection()
     except (ValueError, TypeError, redis.RedisError):
-        raise PydanticCustomError("redis_url", "has a part that the redis client can't use") from None
+        raise PydanticCustomError("redis_url", "is not a valid Redis URL") from None
     return url
 
 
 class Settings(BaseSettings):
-    """Read when it is made; raises pydantic's ValidationError for a value that can't be used."""
+    """All settings, read from the environment at construction. Raises pydantic's ValidationError for an invalid value."""
 
     model_config = SettingsConfigDict(env_prefix="OFFER_LEDGER_")
 
     database_url: Annotated[str, AfterValidator(_database_url)] = Field(
         default="sqlite:///offer-ledger.db",
-        # It may hold a password.
+        # The URL may hold a password.
         repr=False,
-        description="Where the ledger lies: sqlite:///relative/path.db, sqlite:////absolute/path.db or postgresql://…",
+        description="The database of the ledger: sqlite:///relative/path.db, sqlite:////absolute/path.db or postgresql://…",
     )
     replica_url: Annotated[str, AfterValidator(_replica_url)] | None = Field(
         default=None,
-        # It may hold a password.
+        # The URL may hold a password.
         repr=False,
-        description="A hot standby of its PostgreSQL, for reads that say what they have seen: postgresql://…",
+        description="A hot standby of that PostgreSQL. It answers reads that send `Ledger-Position`: postgresql://…",
     )
     database_schema: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$"), AfterValidator(_database_schema)] = (
-        Field(default=DEFAULT_SCHEMA, description="The schema of a ledger in PostgreSQL: several may share a database")
+        Field(
+            default=DEFAULT_SCHEMA,
+            description="The PostgreSQL schema of the ledger. Several ledgers may share a database",
+        )
     )
     database_connections: int = Field(
         default=DEFAULT_CONNECTIONS,
-        ge=FEWEST_CONNECTIONS,
-        description="How many connections to PostgreSQL a process has at most, and each helper; as many to its standby",
+        ge=MIN_CONNECTIONS,
+        description="The most connections that a process opens to PostgreSQL. Each worker process opens as many, and as many again to the replica",
     )
     redis_url: Annotated[str, AfterValidator(_redis_url)] | None = Field(
         default=None,
-        # It may hold a password.
+        # The URL may hold a password.
         repr=False,
-        description="The Redis that counts requests: redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///PATH",
+        description="The Redis that counts requests for all processes: redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///PATH",
     )
     pseudonym_key: Annotated[SecretStr, Field(min_length=32)] | None = Field(
         default=None,
-        description="What the names are made from under which partners see customers; without one, the ledger keeps its own",
+        description="The key of the pseudonyms that partners see instead of customer ids. Without it, the ledger uses a key that it stores itself",
     )
     max_body_bytes: int = Field(
-        default=256 * 1024 * 1024, ge=1, description="The largest body of a batch or an offers file"
+        default=256 * 1024 * 1024,
+        ge=1,
+        description="The largest body of a batch or an offers file, in bytes, after decompression",
     )
-    max_items: int = Field(default=200_000, ge=1, description="The most offers in one of them")
-    max_offer_bytes: int = Field(default=16 * 1024 * 1024, ge=1, description="The largest body of a single offer")
-    max_image_bytes: int = Field(default=3 * 1024 * 1024, ge=1, description="The largest inline image, as it is sent")
-    wait_seconds: float = Field(default=30, ge=0, le=3600, description="How long a reply waits for its run at most")
+    max_items: int = Field(default=200_000, ge=1, description="The most offers in a batch or an offers file")
+    max_offer_bytes: int = Field(
+        default=16 * 1024 * 1024, ge=1, description="The largest body of a single offer, in bytes"
+    )
+    max_image_bytes: int = Field(
+        default=3 * 1024 * 1024, ge=1, description="The largest inline image, in bytes, as sent"
+    )
+    wait_seconds: float = Field(
+        default=30,
+        ge=0,
+        le=3600,
+        description="The most seconds that a reply waits for its run. After that the reply is 202",
+    )
     lease_seconds: float = Field(
-        default=10, ge=0.5, le=3600, description="After how long a run whose owner is not heard of is taken over"
+        default=10,
+        ge=0.5,
+        le=3600,
+        description="The seconds after which another process takes over a run whose owner has stopped renewing its lease",
     )
 
     @property
@@ -128,10 +150,10 @@ class Settings(BaseSettings):
 
     @property
     def database(self) -> Path:
-        """The file of a ledger that is not shared."""
+        """The file of a ledger on SQLite."""
         return Path(self.database_url.removeprefix(SQLITE_PREFIX))
 
     @property
     def is_shared(self) -> bool:
-        """Whether several processes may serve the same ledger."""
+        """True if several processes may serve the same ledger: it is on PostgreSQL."""
         return self.database_url.startswith(POSTGRES_PREFIXES)

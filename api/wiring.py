@@ -1,4 +1,4 @@
-"""What is the service put together from? The one place where clock, storage and projections meet."""
+"""Creates the service from its parts: the only module that connects clock, storage and projections."""
 
 import os
 import socket
@@ -17,7 +17,7 @@ from domain.ledgers.ledger import OfferLedger
 from domain.ledgers.redemption_ledger import RedemptionLedger
 from domain.ledgers.run_ledger import RunLedger
 from domain.ledgers.single_request_ledger import SingleRequestLedger
-from domain.store.records.secrets import PSEUDONYMS, find_secret
+from domain.store.records.secrets import PSEUDONYM_KEY, find_secret
 from domain.values import Clock
 from projections import projector
 from projections.access import partners
@@ -25,13 +25,13 @@ from projections.offers import decision_state
 from projections.offers.offer_as_of import offer_as_of
 from projections.redemption import redemption_windows
 
-_QUESTIONS = ActivationQueries(
-    offer_as_of, redemption_windows.offer_terms, partners.window_days_at, redemption_windows.activations
+_ACTIVATION_QUERIES = ActivationQueries(
+    offer_as_of, redemption_windows.offer_terms, partners.window_days_at, redemption_windows.find_activations
 )
 
 
 def utc_now() -> datetime:
-    """The one clock of the service; tests put another in its place."""
+    """The clock of the service. Tests replace it."""
     return datetime.now(UTC)
 
 
@@ -39,35 +39,47 @@ def utc_now() -> datetime:
 def open_service(
     settings: Settings | None = None, clock: Clock = utc_now, owner: str | None = None
 ) -> Iterator[Service]:
-    """Opens the ledger, making its tables if the database is empty, and closes it at the end.
+    """Opens the ledger and closes it at the end. Creates the tables if the database is empty.
 
-    `owner`: in whose name runs are carried out, if not in that of this process. Raises SchemaMismatch, and StorageError if the database can't be opened."""
+    `owner`: the owner of runs, by default this process. Raises SchemaMismatch, and StorageError if the database
+    can't be opened."""
     settings = settings or Settings()
     limiter = RequestLimiter(settings.redis_url)
-    # What is recorded by several processes is recorded by one clock.
+    # If several processes write, recorded times come from the clock of the database.
     times = None if settings.is_shared and clock is utc_now else clock
     ledger = OfferLedger(settings.database_location, times, projector.Projector(), decision_state.known_offers)
     try:
         ledger.recorder.prepare_schema(projector.tables())
         runs = RunLedger(ledger, owner or _this_process(), timedelta(seconds=settings.lease_seconds))
-        traces = SingleRequestLedger(ledger, decision_state.find_offers, partners.find_terms)
-        activations = ActivationLedger(ledger, _QUESTIONS)
-        redemptions = RedemptionLedger(ledger, _QUESTIONS)
-        kept = _kept_secret(ledger)
-        pseudonyms = Pseudonyms(settings.pseudonym_key.get_secret_value().encode() if settings.pseudonym_key else kept)
+        single_requests = SingleRequestLedger(ledger, decision_state.find_offers, partners.find_terms)
+        activations = ActivationLedger(ledger, _ACTIVATION_QUERIES)
+        redemptions = RedemptionLedger(ledger, _ACTIVATION_QUERIES)
+        secret = _stored_secret(ledger)
+        pseudonyms = Pseudonyms(
+            settings.pseudonym_key.get_secret_value().encode() if settings.pseudonym_key else secret
+        )
         yield Service(
-            settings, clock, ledger, runs, traces, activations, redemptions, pseudonyms, Sessions(kept), limiter
+            settings,
+            clock,
+            ledger,
+            runs,
+            single_requests,
+            activations,
+            redemptions,
+            pseudonyms,
+            Sessions(secret),
+            limiter,
         )
     finally:
         limiter.close()
         ledger.close()
 
 
-def _kept_secret(ledger: OfferLedger) -> bytes:
+def _stored_secret(ledger: OfferLedger) -> bytes:
     with ledger.recorder.read() as tx:
-        return find_secret(tx, PSEUDONYMS)
+        return find_secret(tx, PSEUDONYM_KEY)
 
 
 def _this_process() -> str:
-    """A name that no other process has had or will have."""
+    """Returns a name that no other process ever has."""
     return f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"

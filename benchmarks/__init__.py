@@ -1,1 +1,1 @@
-"""How fast is it? Measured through the service's own doors, each figure beside a floor that was taken in the same run."""
+"""Benchmarks of the service. Each figure is compared with a baseline that was measured in the same run."""

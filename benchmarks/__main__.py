@@ -1,11 +1,11 @@
-"""python -m benchmarks NAME [arguments]: runs one of them."""
+"""Runs one benchmark: `python -m benchmarks NAME [arguments]`."""
 
 import argparse
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from benchmarks.engines.engine import Engine
 from benchmarks.engines.postgresql import postgresql
@@ -16,7 +16,7 @@ from benchmarks.scenarios import activations, as_of, batch, growth, interference
 
 
 class Benchmark(Protocol):
-    """A module: its docstring is what `--help` says."""
+    """The interface of a benchmark module. Its docstring is the help text."""
 
     __doc__: str | None
 
@@ -49,10 +49,10 @@ def main() -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    chosen = list(ENGINES) if options.engine == "both" else [options.engine]
+    engines = list(ENGINES) if options.engine == "both" else [options.engine]
     reports: list[Report] = []
     with tempfile.TemporaryDirectory() as temporary:
-        for name in chosen:
+        for name in engines:
             folder = (options.directory or Path(temporary)) / name
             folder.mkdir(parents=True, exist_ok=True)
             with ENGINES[name](folder) as engine:
@@ -64,20 +64,30 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Run a benchmark, or draw its figures.")
     names = parser.add_subparsers(dest="benchmark", metavar="NAME", required=True)
     for name, benchmark in BENCHMARKS.items():
         description = str(benchmark.__doc__)
-        one = names.add_parser(name, help=description.splitlines()[0], description=description)
-        one.add_argument("--engine", choices=[*ENGINES, "both"], default="sqlite", help="the database (sqlite)")
-        one.add_argument(
-            "--json", type=Path, metavar="FILE", help="where all that is found is written, of both databases"
+        subparser = names.add_parser(name, **_help_texts(description))
+        subparser.add_argument(
+            "--engine", choices=[*ENGINES, "both"], default="sqlite", help="Database to measure. Default: sqlite."
         )
-        one.set_defaults(directory=None)
-        benchmark.add_arguments(one)
-    description = str(plot.__doc__)
-    plot.add_arguments(names.add_parser(PLOT, help=description.splitlines()[0], description=description))
+        subparser.add_argument(
+            "--json", type=Path, metavar="FILE", help="File for all figures, as JSON. Default: no file."
+        )
+        subparser.set_defaults(directory=None)
+        benchmark.add_arguments(subparser)
+    plot.add_arguments(names.add_parser(PLOT, **_help_texts(str(plot.__doc__))))
     return parser.parse_args()
+
+
+def _help_texts(docstring: str) -> dict[str, Any]:
+    """Returns the texts of a subparser: its line in the list of commands, and its own help in paragraphs."""
+    return {
+        "help": docstring.splitlines()[0],
+        "description": docstring.strip(),
+        "formatter_class": argparse.RawDescriptionHelpFormatter,
+    }
 
 
 main()

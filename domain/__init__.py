@@ -1,1 +1,1 @@
-"""What may happen to an offer, and the record of what did."""
+"""Business rules, their events, and the ledger that stores the events."""

@@ -1,7 +1,7 @@
-"""What can have happened?
+"""Event types that the ledger stores.
 
 These classes are the storage format: fields are added, never renamed, and a changed meaning gets a new `VERSION`
-with an upcast from the old one. Facts carry no bookkeeping; who, when and where are told by the commit around them.
+with an upcast from the old one. Events carry no bookkeeping; their commit records the actor, the time and the source.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,37 +16,37 @@ Upcast = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 class EventStruct(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """Something that happened, for good."""
+    """Base class of all events."""
 
     TOPIC: ClassVar[str]
     VERSION: ClassVar[int] = 1
     UPCASTS: ClassVar[Mapping[int, Upcast]] = {}
-    """By stored version: how its JSON becomes that of the next version."""
+    """By stored version: the function that converts its JSON to that of the next version."""
     SECRET: ClassVar[frozenset[str]] = frozenset()
-    """Members that are told to nobody, as the JSON names them."""
+    """JSON names of members that no reply, export or page shows."""
     TIMES: ClassVar[frozenset[str]] = frozenset()
-    """Members that are microseconds since 1970, the same."""
+    """JSON names of members that are microseconds since 1970."""
 
 
 class PauseCause(StrEnum):
-    """Why an offer was paused without being named."""
+    """Reason why the service paused an offer that the request did not name."""
 
     ABSENT_FROM_SYNCHRONIZE = "absent-from-synchronize"
 
 
 class DeletionCause(StrEnum):
-    """Why an offer was deleted without being named."""
+    """Reason why the service deleted an offer that the request did not name."""
 
     ABSENT_FROM_FILE = "absent-from-file"
 
 
 class RefusalReason(StrEnum):
-    """Why a purchase is not owed a reward."""
+    """Reason why a purchase is not eligible for a reward."""
 
     NOT_ACTIVATED = "not-activated"
     """The customer has never activated the offer."""
     WINDOW_CLOSED = "redemption-window-closed"
-    """It lies outside every redemption window of the customer and the offer."""
+    """The purchase is outside every redemption window that the customer has for the offer."""
 
 
 class OfferCreated(EventStruct, frozen=True):
@@ -56,12 +56,12 @@ class OfferCreated(EventStruct, frozen=True):
     merchant_id: str | None
     external_id: str
     content: Raw
-    """The JSON text of the content, letter by letter as it was sent."""
+    """The JSON text of the content, byte for byte as sent."""
     content_digest: str
     sent_digest: str | None = None
-    """SHA-256 of the item of the request that brought the content, as it was sent; None where that is not known."""
+    """SHA-256 of the request's item that contained the content, as sent; None if unknown."""
     images: tuple[str, ...] = ()
-    """The digests of the inline images that stand outside the content's text, which has a reference in their place."""
+    """Digests of the inline images that are stored separately; the content's text has references in their place."""
 
 
 class OfferUpdated(EventStruct, frozen=True):
@@ -84,7 +84,7 @@ class OfferResumed(EventStruct, frozen=True):
 class OfferDeleted(EventStruct, frozen=True):
     TOPIC: ClassVar[str] = "OfferDeleted"
     cause: DeletionCause | None = None
-    """None: its partner has said so."""
+    """None if the partner requested the deletion."""
 
 
 class OfferRestored(EventStruct, frozen=True):
@@ -123,7 +123,7 @@ class TokenRevoked(EventStruct, frozen=True):
 
 
 class FlightScheduled(EventStruct, frozen=True):
-    """In the stream of an offer's flights."""
+    """A flight was scheduled. Stored in the stream of the offer's flights."""
 
     TOPIC: ClassVar[str] = "FlightScheduled"
     TIMES: ClassVar[frozenset[str]] = frozenset({"startsAt"})
@@ -133,7 +133,7 @@ class FlightScheduled(EventStruct, frozen=True):
 
 
 class OfferActivated(EventStruct, frozen=True):
-    """In a stream of its own: a popular offer has millions."""
+    """A customer activated an offer. Each activation has its own stream: a popular offer has millions of them."""
 
     TOPIC: ClassVar[str] = "OfferActivated"
     TIMES: ClassVar[frozenset[str]] = frozenset({"activatedAt", "redeemableUntil"})
@@ -144,12 +144,13 @@ class OfferActivated(EventStruct, frozen=True):
     redemption_window_days: int
     redeemable_until: int
     late: bool = False
-    """The offer was not active any more when the activation was reported."""
+    """True if the offer was no longer active when the activation was reported."""
 
 
 class _PurchaseEvent(EventStruct, frozen=True, kw_only=True):
-    """What a publisher has told of a purchase, in the stream of its transaction. `amount` is a decimal string;
-    what stands last is None where it was not told."""
+    """A purchase as reported by a publisher, in the stream of its transaction.
+
+    `amount` is a decimal string. Optional members are None if the publisher did not send them."""
 
     TIMES: ClassVar[frozenset[str]] = frozenset({"transactedAt"})
     transaction_id: str
@@ -165,7 +166,7 @@ class _PurchaseEvent(EventStruct, frozen=True, kw_only=True):
 
 
 class OfferRedeemed(_PurchaseEvent, frozen=True, kw_only=True):
-    """The purchase is owed the reward of the offer as it was activated."""
+    """The purchase is eligible for the reward of the offer version that the customer activated."""
 
     TOPIC: ClassVar[str] = "OfferRedeemed"
     activation_id: str
@@ -173,14 +174,14 @@ class OfferRedeemed(_PurchaseEvent, frozen=True, kw_only=True):
 
 
 class RedemptionRefused(_PurchaseEvent, frozen=True, kw_only=True):
-    """By what was known then. The same transaction may be judged anew."""
+    """The purchase was refused given the activations known so far. A later request may redeem the same transaction."""
 
     TOPIC: ClassVar[str] = "RedemptionRefused"
     reason: RefusalReason
 
 
 class RedemptionReversed(EventStruct, frozen=True):
-    """All or a part of the purchase was undone; `amount` is a decimal string in the currency of the redemption."""
+    """All or part of a redemption was reversed; `amount` is a decimal string in the currency of the redemption."""
 
     TOPIC: ClassVar[str] = "RedemptionReversed"
     reversal_id: str

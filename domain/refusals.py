@@ -1,4 +1,7 @@
-"""Why can a request be refused?"""
+"""Refusals: the reasons why the domain rejects a request.
+
+The HTTP layer maps each class to a problem type, and shows the message as its `detail`.
+"""
 
 from collections.abc import Callable
 from datetime import date
@@ -12,15 +15,15 @@ _Request = TypeVar("_Request")
 _Decision = TypeVar("_Decision")
 
 
-class Refused(Exception):  # noqa: N818 - a refusal is an answer, not an error of the program
-    """The request is not carried out; nothing has been changed."""
+class Refused(Exception):
+    """Base class of refusals: the request was not executed and changed nothing."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Refusals are made of other things than their sentence; still they pass from one process to another.
-        return _again, (type(self), self.args, self.__dict__)
+        # Worker processes send refusals by pickle. Its default calls the class with `args`, which is only the message.
+        return _rebuild, (type(self), self.args, self.__dict__)
 
 
-def _again(kind: type[Refused], args: tuple[Any, ...], members: dict[str, Any]) -> Refused:
+def _rebuild(kind: type[Refused], args: tuple[Any, ...], members: dict[str, Any]) -> Refused:
     refusal = kind.__new__(kind)
     refusal.args = args
     refusal.__dict__.update(members)
@@ -28,7 +31,7 @@ def _again(kind: type[Refused], args: tuple[Any, ...], members: dict[str, Any]) 
 
 
 def decided_or_refused(decide: Callable[[_Request], _Decision], request: _Request) -> _Decision | Refused:
-    """What `decide` answers, or raises."""
+    """Returns the result of `decide`, or the refusal that it raises."""
     try:
         return decide(request)
     except Refused as refusal:
@@ -52,109 +55,109 @@ class UnknownToken(Refused):
 
 class IdempotencyKeyReused(Refused):
     def __init__(self, run_id: UUID) -> None:
-        super().__init__("This concurrencyRequestId was used before, with other content")
+        super().__init__("This concurrencyRequestId was already used with different content")
         self.run_id = run_id
 
 
 class RunInProgress(Refused):
-    """A partner has one run at a time on each channel."""
+    """The partner already has an unfinished run on this channel; only one is allowed."""
 
     def __init__(self, run_id: UUID) -> None:
-        super().__init__(f"Run {run_id} of this partner is in progress; the next one may start when it has ended")
+        super().__init__(f"Run {run_id} of this partner is in progress; start the next one after it has finished")
         self.run_id = run_id
 
 
 class FileSuperseded(Refused):
-    """A later dump of all offers has been processed: the older one says nothing of today."""
+    """A newer offers file has already been processed, so this older one no longer describes the partner's offers."""
 
     def __init__(self, dated: date, newest: date) -> None:
-        super().__init__(f"The file is dated {dated}; one dated {newest} has been processed already")
+        super().__init__(f"The file is dated {dated}, but a file dated {newest} has already been processed")
 
 
 class WindowDaysOutOfBounds(Refused):
-    """No redemption window is shorter or longer than what customers have been promised."""
+    """The number of days is outside the bounds that the contract sets for redemption windows."""
 
     def __init__(self, least: int, most: int) -> None:
-        super().__init__(f"A redemption window has {least} to {most} days")
+        super().__init__(f"A redemption window must have {least} to {most} days")
 
 
 class TimeInFuture(Refused):
-    """A caller tells of what has not happened yet."""
+    """A caller reports a time that is in the future."""
 
     def __init__(self, field: str) -> None:
-        super().__init__(f"{field} lies in the future")
+        super().__init__(f"{field} is in the future")
         self.field = field
 
 
 class UnknownOffer(Refused):
     def __init__(self) -> None:
-        super().__init__("There is no such offer")
+        super().__init__("The offer does not exist")
 
 
 class OfferNotActivatable(Refused):
-    def __init__(self, why: str) -> None:
-        super().__init__(f"The offer {why}")
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
 
 
 class FlightConflict(Refused):
     def __init__(self) -> None:
-        super().__init__("A flight with other days starts at that time")
+        super().__init__("Another flight, with a different number of days, already starts at this time")
 
 
 class FlightInThePast(Refused):
-    """What has begun can't be changed any more."""
+    """The flight would have started already; a flight in force can't be changed."""
 
     def __init__(self) -> None:
-        super().__init__("startsAt lies in the past")
+        super().__init__("startsAt is in the past")
 
 
 class TransactionReused(Refused):
     def __init__(self) -> None:
-        super().__init__("This transactionId has been redeemed, with other members")
+        super().__init__("This transactionId was already redeemed with different values")
 
 
 class UnknownRedemption(Refused):
     def __init__(self) -> None:
-        super().__init__("There is no such redemption")
+        super().__init__("The redemption does not exist")
 
 
 class ReversalReused(Refused):
     def __init__(self) -> None:
-        super().__init__("This reversalId was used before, with another amount")
+        super().__init__("This reversalId was already used with a different amount")
 
 
 class ReversalExceedsRedemption(Refused):
-    """No more can be taken back than was redeemed."""
+    """The reversal is larger than the amount that is still left of the redemption."""
 
     def __init__(self, remaining: Decimal, currency: str) -> None:
-        super().__init__(f"Of the redemption, {remaining} {currency} remain")
+        super().__init__(f"Only {remaining} {currency} of the redemption can still be reversed")
         self.remaining = remaining
 
 
 class TooManyReversals(Refused):
-    """Each one is looked at whenever another one comes."""
+    """The redemption has the maximum number of reversals; each request reads all of them."""
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"A redemption has {limit} reversals at most")
+        super().__init__(f"A redemption can have at most {limit} reversals")
 
 
 class TooManyFlights(Refused):
-    """Each one is looked at whenever the offer is activated."""
+    """The offer has the maximum number of flights; each activation reads all of them."""
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"An offer has {limit} flights at most")
+        super().__init__(f"An offer can have at most {limit} flights")
 
 
 class LeaseLost(Refused):
-    """A run is carried out by the owner of its lease alone, and only once."""
+    """The process does not own the run's lease, or the run has finished. Only the owner executes a run."""
 
     def __init__(self, run_id: UUID) -> None:
-        super().__init__(f"Run {run_id} is in other hands, or has ended")
+        super().__init__(f"Run {run_id} is owned by another process or has finished")
         self.run_id = run_id
 
 
 class RateLimitExceeded(Refused):
-    """The partner sends single requests faster than agreed."""
+    """The partner sends more single requests per second than its limit."""
 
     def __init__(self, limit: int, seconds_to_wait: int) -> None:
         super().__init__(f"rps: single requests are limited to {limit} per second")
@@ -162,7 +165,7 @@ class RateLimitExceeded(Refused):
 
 
 class DailyQuotaExceeded(Refused):
-    """The partner's single requests of this UTC day are used up."""
+    """The partner has used its quota of single requests for this UTC day."""
 
     def __init__(self, limit: int, seconds_to_next_day: int) -> None:
         super().__init__(f"daily: single requests are limited to {limit} per UTC day")
@@ -171,10 +174,10 @@ class DailyQuotaExceeded(Refused):
 
 
 class RunLimitReached(Refused):
-    """The partner's runs of this operation are used up for this calendar window."""
+    """The partner has used its runs of this operation for the current UTC day or hour."""
 
     def __init__(self, operation: Operation, limit: int, unit: str, seconds_to_next_window: int) -> None:
         super().__init__(
-            f"{operation} is limited to {limit} per UTC {unit}; the next one may start in {seconds_to_next_window} seconds"
+            f"{operation} is limited to {limit} per UTC {unit}; start the next one in {seconds_to_next_window} seconds"
         )
         self.seconds_to_next_window = seconds_to_next_window

@@ -1,4 +1,4 @@
-"""What identifies things in the ledger, and what words are its values?"""
+"""Value types of the ledger: enumerations, keys, stream ids and times."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -11,16 +11,16 @@ from uuid import UUID
 from msgspec import Struct
 
 Clock = Callable[[], datetime]
-"""Tells the present moment, timezone-aware, in UTC."""
+"""Returns the current time, timezone-aware, in UTC."""
 
 ProgressCallback = Callable[[int, int], None]
-"""Is told how much of how much is done."""
+"""Receives the number of items done and the total."""
 
 MAX_ID_LENGTH = 256
-"""Of an externalId or merchantId, in characters."""
+"""Maximum length of an externalId or merchantId, in characters."""
 
 _NAMESPACE = UUID("6f0c1d52-7a6b-5d0e-9d5b-0ffe41ed6e40")
-# A UUID of version 5 (RFC 9562, section 5.5): SHA-1 of the namespace and a name, with the bits that say what it is.
+# A UUID of version 5 (RFC 9562, section 5.5): SHA-1 of the namespace and a name, with fixed version and variant bits.
 _IN_NAMESPACE = sha1(_NAMESPACE.bytes, usedforsecurity=False)
 _UUID_5_BITS, _UUID_OPEN_BITS = 5 << 76 | 0b10 << 62, ~(0xF << 76 | 0b11 << 62)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -28,14 +28,14 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 class Channel(StrEnum):
-    """How an offer arrives."""
+    """Channel of an offer: `custom` takes batches, `merchant` takes single requests and offers files."""
 
     CUSTOM = "custom"
     MERCHANT = "merchant"
 
 
 class Source(StrEnum):
-    """By which door a commit came in."""
+    """Interface through which a request arrived; each commit records it."""
 
     CUSTOM = "custom"
     MERCHANT = "merchant"
@@ -46,7 +46,7 @@ class Source(StrEnum):
 
 
 class Status(StrEnum):
-    """Where an offer stands in its life."""
+    """Life cycle status of an offer."""
 
     ABSENT = "absent"
     ACTIVE = "active"
@@ -55,21 +55,21 @@ class Status(StrEnum):
 
 
 class Operation(StrEnum):
-    """What a batch does to the offers that it does not name."""
+    """Operation of a batch. Synchronize pauses active offers that the batch does not name; Insert keeps them."""
 
     SYNCHRONIZE = "Synchronize"
     INSERT = "Insert"
 
 
 class MissingFromFile(StrEnum):
-    """What becomes of an active offer that an offers file does not name."""
+    """Partner setting for active offers that an offers file does not name: report or delete them."""
 
     REPORT = "report"
     DELETE = "delete"
 
 
 class Role(StrEnum):
-    """What a token may do."""
+    """Role of a token; it decides which requests the token allows."""
 
     PARTNER = "partner"
     PUBLISHER = "publisher"
@@ -78,21 +78,23 @@ class Role(StrEnum):
 
 
 class PartnerSettings(Struct, frozen=True, rename="camel"):
-    """What an operator sets for a partner. A limit of 0 is none. In stored events: fields are added, with a default."""
+    """Settings of a partner, made by an operator. A limit of 0 means no limit.
+
+    Stored events contain this type: new fields need a default."""
 
     synchronize_per_day: int = 1
     insert_per_hour: int = 1
     rps: int = 10
     """Single requests per second."""
     daily_quota: int | Literal["auto"] = "auto"
-    """Single requests per UTC day; auto: by how many offers the partner has."""
+    """Single requests per UTC day; `auto` derives it from the number of the partner's offers."""
     missing_from_file: MissingFromFile = MissingFromFile.REPORT
     redemption_window_days: int = 45
-    """Where no flight is in force."""
+    """Redemption window of activations for which no flight is in force."""
 
 
 class OfferKey(NamedTuple):
-    """An offer's identity as its partner knows it; `merchant_id` is None on the custom channel."""
+    """An offer's identity in its partner's terms; `merchant_id` is None on the custom channel."""
 
     partner: str
     channel: Channel
@@ -105,21 +107,21 @@ class OfferKey(NamedTuple):
 
 
 class Scope(NamedTuple):
-    """The offers of a partner on a channel: only one run at a time changes them."""
+    """The offers of a partner on a channel. Only one run at a time changes them."""
 
     partner: str
     channel: Channel
 
 
 class Origin(NamedTuple):
-    """Who is at work, and by which door."""
+    """The actor of a commit (a token's name) and its source."""
 
     actor: str
     source: Source
 
 
 def no_progress(_done: int, _total: int) -> None:
-    """The Watch of those who only want the result."""
+    """ProgressCallback that ignores progress."""
 
 
 def partner_uid(name: str) -> UUID:
@@ -127,12 +129,12 @@ def partner_uid(name: str) -> UUID:
 
 
 def flights_uid(offer_uid: UUID) -> UUID:
-    """Of the stream of an offer's flights."""
+    """Returns the id of the stream that stores an offer's flights."""
     return _uid("flights", str(offer_uid))
 
 
 def redemption_uid(transaction_id: str) -> UUID:
-    """Of the stream of a transaction: it can be redeemed once."""
+    """Returns the id of a transaction's stream. With one stream, a transaction can be redeemed only once."""
     return _uid("redemption", transaction_id)
 
 
@@ -141,28 +143,29 @@ def token_uid(name: str) -> UUID:
 
 
 def _uid(*parts: str | None) -> UUID:
-    # A JSON array keeps the parts apart whatever characters they hold. Written by hand, as there is one for each offer of a batch:
-    # json.dumps takes longer than all the rest, and uuid5 as long again as what it does.
+    # A JSON array separates the parts unambiguously, whatever characters they contain. The array and the UUID are built
+    # by hand because a batch needs one for each offer: json.dumps takes longer than the rest of this function, and
+    # uuid5 takes twice as long as the work that it does.
     text = ", ".join(["null" if part is None else encode_basestring_ascii(part) for part in parts])
     digest = _IN_NAMESPACE.copy()
     digest.update(f"[{text}]".encode())
     return UUID(int=int.from_bytes(digest.digest()[:16]) & _UUID_OPEN_BITS | _UUID_5_BITS)
 
 
-def to_microseconds(moment: datetime) -> int:
-    """Microseconds since 1970-01-01T00:00:00Z: how the ledger stores every time."""
-    return (moment - EPOCH) // _MICROSECOND
+def to_microseconds(time: datetime) -> int:
+    """Returns microseconds since 1970-01-01T00:00:00Z, the form in which the ledger stores every time."""
+    return (time - EPOCH) // _MICROSECOND
 
 
 def from_microseconds(microseconds: int) -> datetime:
     return EPOCH + microseconds * _MICROSECOND
 
 
-def utc_text(moment: datetime) -> str:
-    """RFC 3339 in UTC with `Z` and six fractional digits."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+def utc_text(time: datetime) -> str:
+    """Returns the time as RFC 3339 text in UTC, with `Z` and six fractional digits."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def recorded_text(microseconds: int) -> str:
-    """A stored time as the service shows it."""
+    """Returns a stored time in the form that replies use."""
     return utc_text(from_microseconds(microseconds))

@@ -1,31 +1,102 @@
-# What `make run` does: a partner, a token to try the service with, and the service itself.
-# HOST, PORT and BIN (where offer-ledger lies) come from the Makefile.
+# `make run` executes this script: it registers a partner, creates a token, and starts the service.
+# The Makefile sets HOST, PORT and BIN (the folder of the offer-ledger command).
+#
+# The token is stored in offer-ledger.token, which only its owner can read, and is reused as long as it works.
+# If a service already answers at the address, the script changes nothing, reports that, and exits with 0.
+# If another program uses the port, it exits with 1.
 set -eu
+url=http://$HOST:$PORT
+token_file=offer-ledger.token
 
-"$BIN/offer-ledger" partners set tidepool --synchronize-per-day 0 --insert-per-hour 0 > /dev/null
-"$BIN/offer-ledger" tokens revoke try > /dev/null 2>&1 || true
-TOKEN=$("$BIN/offer-ledger" tokens create --role partner --partner tidepool --name try)
+# Prints "service" if an Offer Ledger answers there, "other" if another program does, and "free" otherwise.
+listener() {
+    "$BIN/python" - "$HOST" "$PORT" <<'END'
+import http.client, json, sys
+from contextlib import closing
+
+with closing(http.client.HTTPConnection(sys.argv[1], int(sys.argv[2]), timeout=10)) as connection:
+    try:
+        connection.connect()
+    except OSError:
+        print("free")
+        sys.exit()
+    try:
+        connection.request("GET", "/healthz")
+        print("service" if json.load(connection.getresponse()) == {"status": "ok"} else "other")
+    except (OSError, ValueError, http.client.HTTPException):
+        print("other")
+END
+}
+
+# Succeeds if the ledger knows the stored token and has not revoked it.
+token_works() {
+    test -s "$token_file" || return 1
+    "$BIN/python" - "$token_file" <<'END'
+import sys
+from pathlib import Path
+
+from api.dependencies.authentication import digest_secret
+from api.wiring import open_service, utc_now
+from domain.values import to_microseconds
+from projections.access.tokens import find_callers
+
+digest = digest_secret(Path(sys.argv[1]).read_text().strip())
+with open_service() as service, service.ledger.recorder.read() as tx:
+    sys.exit(not find_callers(tx, [digest], to_microseconds(utc_now())))
+END
+}
+
+case $(listener) in
+service)
+    cat <<END
+
+  Offer Ledger already runs at $url. Nothing was started or changed.
+
+  If that service was started in this folder, the token in $token_file works:
+
+      curl -H "Authorization: ApiToken \$(cat $token_file)" $url/api/v1/offers
+
+  To stop it, press Ctrl-C in its terminal. To start another one, choose a free port:
+
+      make run PORT=$((PORT + 1))
+
+END
+    exit 0
+    ;;
+other)
+    echo "Another program uses port $PORT. Nothing was started or changed. Choose a free port: make run PORT=$((PORT + 1))" >&2
+    exit 1
+    ;;
+esac
+
+if ! token_works; then
+    "$BIN/offer-ledger" partners set tidepool --synchronize-per-day 0 --insert-per-hour 0 > /dev/null
+    "$BIN/offer-ledger" tokens revoke try > /dev/null 2>&1 || true
+    (umask 077 && "$BIN/offer-ledger" tokens create --role partner --partner tidepool --name try > "$token_file.new")
+    mv "$token_file.new" "$token_file"
+fi
+TOKEN=$(cat "$token_file")
 
 cat <<END
 
-  Offer Ledger is starting at http://$HOST:$PORT (end it with Ctrl-C); its ledger lies in offer-ledger.db.
+  Offer Ledger starts at $url. Its ledger is offer-ledger.db in this folder. To stop the service, press Ctrl-C.
 
-  A token of the partner "tidepool", to try it with:
+  This token belongs to the partner "tidepool". It is stored in $token_file and works after a restart, too:
 
       TOKEN=$TOKEN
 
-  Send two offers, then look at them:
+  Send two offers, then list them:
 
-      curl -X POST http://$HOST:$PORT/api/v1/integrations/offer-providers/custom/offers \\
+      curl -X POST $url/api/v1/integrations/offer-providers/custom/offers \\
            -H "Authorization: ApiToken $TOKEN" -H "Content-Type: application/json" \\
            --data-binary @examples/batch-insert.json
-      curl -H "Authorization: ApiToken $TOKEN" http://$HOST:$PORT/api/v1/offers
+      curl -H "Authorization: ApiToken $TOKEN" $url/api/v1/offers
 
-  Or look at them in a browser, at a console that sees what the token sees:
+  Open the console in a browser. This link signs in with the token:
 
-      http://$HOST:$PORT/console/sign-in#token=$TOKEN
+      $url/console/sign-in#token=$TOKEN
 
-  Or in another shell, on the same ledger:
+  Use the command line in a second terminal, on the same ledger:
 
       $BIN/offer-ledger inventory
       $BIN/offer-ledger history --external-id TP-1001

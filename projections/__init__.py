@@ -1,1 +1,1 @@
-"""What is the case, and what was? One file per question."""
+"""Read models: tables that answer queries, derived from the events and rebuilt from them at any time."""

@@ -1,4 +1,4 @@
-"""What is a projection made of?"""
+"""The description of a projection, which every module with a projection exports as `PROJECTION`."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -11,46 +11,51 @@ from domain.ledgers.ledger import CommitKinds, Entry
 from domain.store.cursor import Cursor
 
 MAX_PAGE_BYTES = 16 * 1024 * 1024
-"""A page that has reached this ends: contents are stored once, images above all, but each reader gets all of them."""
+"""A page ends when its contents reach this size. Contents, images above all, are stored once but sent with every
+item."""
 
 
 def in_batches(entries: Sequence[Entry]) -> list[list[Entry]]:
-    """In each round no two are of the same stream, so it makes no difference which comes first; the rounds follow each other."""
+    """Splits entries into batches that are applied in order.
+
+    A batch has at most one entry per stream, so the order within a batch does not matter."""
     if len({entry.stream_id for entry in entries}) == len(entries):
-        return [list(entries)] if entries else []  # as in nearly every batch
-    rounds: list[list[Entry]] = []
-    seen = Counter[int]()
+        return [list(entries)] if entries else []  # nearly always
+    batches: list[list[Entry]] = []
+    entries_per_stream = Counter[int]()
     for entry in entries:
-        if seen[entry.stream_id] == len(rounds):
-            rounds.append([])
-        rounds[seen[entry.stream_id]].append(entry)
-        seen[entry.stream_id] += 1
-    return rounds
+        if entries_per_stream[entry.stream_id] == len(batches):
+            batches.append([])
+        batches[entries_per_stream[entry.stream_id]].append(entry)
+        entries_per_stream[entry.stream_id] += 1
+    return batches
 
 
 class Projection(Struct, frozen=True):
-    """A table that answers one question, and how entries change it.
+    """A table, its indexes, and the functions that keep it up to date.
 
-    All ways to change it are called in the order of the ledger, in the transaction of the events, and accept any sequence
-    of them. Their statements name projections where they mean their tables, and nowhere else: no column, no other name and no
-    text of theirs is called so.
+    The functions run in the transaction of the events, in ledger order, and accept any sequence of entries. In their
+    SQL, the name of a projection always means its table: a rebuild replaces it by the name of the shadow table. So no
+    column, alias or literal has the name of a projection.
     """
 
     name: str
     key: tuple[str, ...]
-    """The columns that tell its rows apart."""
+    """The columns that identify a row."""
     table: str
     """The CREATE TABLE statement of the table called `name`."""
     events: frozenset[type[Event]]
-    """Those that change it: where there is none of them, it is left in peace."""
+    """The types of event that change it. Its functions are not called if none of these occurs."""
     apply: Callable[[Cursor, Sequence[Entry]], None] | None = None
-    """Gets some of the entries of a commit, before it has its place."""
+    """Applies entries of commits that have no position yet. Further entries of a commit may follow in later calls."""
     gather: Callable[[Cursor, CommitKinds], Sequence[Sequence[Any]]] | None = None
-    """Tells what `seal` needs of commits whose entries all projections have, for what depends on the commits before."""
+    """Collects the rows for `seal`, once all projections have applied the commits. Runs before the ledger lock is
+    taken."""
     seal: Callable[[Cursor, Sequence[Sequence[Any]]], None] | None = None
-    """Gets what was gathered when the commits have their places. Everybody who writes waits for it."""
+    """Writes the gathered rows, once the commits have their positions. All writers wait for it, so it must be short."""
     reads: tuple[str, ...] = ()
-    """The tables of other projections, which stand before it, of which it reads what never changes once it is written."""
+    """Other projections that its functions read. They precede it in `PROJECTIONS`, and the columns it reads never
+    change."""
     indexes: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
-    """The columns by which people know a row."""
+    """Columns that help people to recognise a row in a report of differences."""

@@ -1,7 +1,6 @@
-"""How do the projections follow the ledger?
+"""Keeps all projections up to date with the ledger, and lists them.
 
-A projection is written in the transaction of the events that change it, and can be thrown away and rebuilt from the
-events at any time.
+A projection is written in the transaction of the events that change it. It can be rebuilt from the events at any time.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from domain.events import Event
-from domain.ledgers.ledger import CommitKinds, Entry, Gathered, OfferLedger
+from domain.ledgers.ledger import CommitKinds, Entry, GatheredRows, OfferLedger
 from domain.store.commit import current_head
 from domain.store.cursor import Cursor
 from projections.access import partners, tokens
@@ -33,50 +32,53 @@ PROJECTIONS: tuple[Projection, ...] = (
 
 
 class Projector:
-    """Follows the ledger in each of its transactions. A projection whose table is not there yet is passed over: whoever
-    builds it brings it up to the commit after which it is seen. One that is there never is, whatever it lacks."""
+    """Updates the projections in each transaction that appends events.
+
+    A projection without a table is skipped: the rebuild that creates the table brings it up to the commit after which
+    writers first see it. A projection with a table is never skipped: it is updated, or the write fails.
+    """
 
     def __init__(self) -> None:
-        self._unseen = {projection.name for projection in PROJECTIONS}
+        self._unbuilt = {projection.name for projection in PROJECTIONS}
 
     def project(self, tx: Cursor, entries: Sequence[Entry], /) -> None:
-        if self._unseen:
-            self._unseen -= tx.dialect.table_names(tx)
-        project(tx, entries, self._seen())
+        if self._unbuilt:
+            self._unbuilt -= tx.dialect.table_names(tx)
+        project(tx, entries, self._built())
 
-    def gather(self, tx: Cursor, kinds: CommitKinds, /) -> Gathered:
-        return gather(tx, kinds, self._seen())
+    def gather(self, tx: Cursor, kinds: CommitKinds, /) -> GatheredRows:
+        return gather(tx, kinds, self._built())
 
-    def seal(self, tx: Cursor, gathered: Gathered, /) -> None:
-        seal(tx, gathered, self._seen())
+    def seal(self, tx: Cursor, gathered: GatheredRows, /) -> None:
+        seal(tx, gathered, self._built())
 
-    def _seen(self) -> list[Projection]:
-        return [projection for projection in PROJECTIONS if projection.name not in self._unseen]
+    def _built(self) -> list[Projection]:
+        return [projection for projection in PROJECTIONS if projection.name not in self._unbuilt]
 
 
 class ProjectionReplay:
-    """Tells projections again what was recorded, some of it at a time, in the order of the ledger."""
+    """Applies recorded entries to projections, chunk by chunk, in ledger order."""
 
     def __init__(self, projections: Sequence[Projection] = PROJECTIONS) -> None:
-        # What is sealed, is told commit by commit; the others need not be.
-        self._sealed = [projection for projection in projections if projection.seal is not None]
-        self._others = [projection for projection in projections if projection.seal is None]
+        # Projections with a `seal` function get the entries commit by commit; the others get whole chunks.
+        self._per_commit = [projection for projection in projections if projection.seal is not None]
+        self._per_chunk = [projection for projection in projections if projection.seal is None]
         self._commit_id, self._kinds = 0, set[type[Event]]()
 
     def project(self, tx: Cursor, entries: Sequence[Entry]) -> None:
-        """Seals each commit that is followed by another one."""
-        project(tx, entries, self._others)
+        """Applies the next entries. Seals each commit once an entry of a later commit arrives."""
+        project(tx, entries, self._per_chunk)
         for commit_id, group in groupby(entries, lambda entry: entry.commit_id):
             if commit_id != self._commit_id:
                 self.seal(tx)
                 self._commit_id = commit_id
-            some = list(group)
-            project(tx, some, self._sealed)
-            self._kinds.update(type(entry.event) for entry in some)
+            commit_entries = list(group)
+            project(tx, commit_entries, self._per_commit)
+            self._kinds.update(type(entry.event) for entry in commit_entries)
 
     def seal(self, tx: Cursor) -> None:
-        """There is no more of the last commit."""
-        seal(tx, gather(tx, {self._commit_id: self._kinds}, self._sealed), self._sealed)
+        """Seals the last commit, whose entries have all been applied."""
+        seal(tx, gather(tx, {self._commit_id: self._kinds}, self._per_commit), self._per_commit)
         self._kinds = set()
 
 
@@ -87,35 +89,37 @@ def project(tx: Cursor, entries: Sequence[Entry], projections: Iterable[Projecti
             projection.apply(tx, entries)
 
 
-def gather(tx: Cursor, kinds: CommitKinds, projections: Iterable[Projection] = PROJECTIONS) -> Gathered:
+def gather(tx: Cursor, kinds: CommitKinds, projections: Iterable[Projection] = PROJECTIONS) -> GatheredRows:
     gathered: dict[str, Sequence[Sequence[Any]]] = {}
     for projection in projections:
-        concerned = {commit_id: some for commit_id, some in kinds.items() if not projection.events.isdisjoint(some)}
-        if projection.gather and concerned:
-            gathered[projection.name] = projection.gather(tx, concerned)
+        relevant = {commit_id: types for commit_id, types in kinds.items() if not projection.events.isdisjoint(types)}
+        if projection.gather and relevant:
+            gathered[projection.name] = projection.gather(tx, relevant)
     return gathered
 
 
-def seal(tx: Cursor, gathered: Gathered, projections: Iterable[Projection] = PROJECTIONS) -> None:
+def seal(tx: Cursor, gathered: GatheredRows, projections: Iterable[Projection] = PROJECTIONS) -> None:
     for projection in projections:
         if projection.seal and projection.name in gathered:
             projection.seal(tx, gathered[projection.name])
 
 
 def tables() -> list[str]:
-    """The statements that create every projection's tables and indexes."""
+    """Returns the statements that create the tables and indexes of all projections."""
     return [statement for projection in PROJECTIONS for statement in (projection.table, *projection.indexes)]
 
 
 class ProjectionSize(Struct, frozen=True):
-    """`rows`: None for one that has not been built."""
+    """The number of rows of a projection; None if it has no table."""
 
     name: str
     rows: int | None
 
 
 class ProjectionStatus(Struct, frozen=True):
-    """`position`: the ledger's, and so that of all projections: they are written in the transactions of the events."""
+    """The position of the ledger and the sizes of the projections.
+
+    All projections are at the position of the ledger, because they are written in the transactions of the events."""
 
     position: int
     items: list[ProjectionSize]
@@ -128,8 +132,8 @@ def status(ledger: OfferLedger) -> ProjectionStatus:
         return ProjectionStatus(current_head(tx).position, sizes)
 
 
-def not_built(ledger: OfferLedger) -> list[str]:
-    """Projections that have no table yet: they were added to this program after the ledger was made."""
+def unbuilt_projections(ledger: OfferLedger) -> list[str]:
+    """Returns the names of projections without a table: this release added them after the ledger was created."""
     with ledger.recorder.read() as tx:
         built = tx.dialect.table_names(tx)
     return [projection.name for projection in PROJECTIONS if projection.name not in built]

@@ -1,4 +1,4 @@
-"""A ledger on real SQLite, and the real server over it."""
+"""Fixtures of all tests: a real ledger database, and a real server on it."""
 
 import socket
 import threading
@@ -20,11 +20,11 @@ from domain.access.partner import SetPartner
 from domain.access.token import CreateToken
 from domain.ledgers.ledger import OfferLedger
 from domain.values import Role
-from tests.support.engine import an_empty_database
+from tests.support.engine import empty_database
 from tests.support.examples import PARTNER
 from tests.support.harness import OPERATOR, Call, Caller, Clock, MakeToken
 
-# How long anything takes says more about the machine than about the code.
+# Times depend on the machine more than on the code, so there is no deadline.
 hypothesis.settings.register_profile(
     "shared machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
@@ -38,15 +38,15 @@ def clock() -> Clock:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Iterator[Settings]:
-    with an_empty_database(tmp_path) as found:
-        yield found
+    with empty_database(tmp_path) as settings:
+        yield settings
 
 
 @pytest.fixture
 def service(settings: Settings, clock: Clock) -> Iterator[Service]:
-    with open_service(settings, clock) as opened:
-        opened.ledger.handle(SetPartner(PARTNER, synchronize_per_day=0, insert_per_hour=0), OPERATOR)
-        yield opened
+    with open_service(settings, clock) as service:
+        service.ledger.handle(SetPartner(PARTNER, synchronize_per_day=0, insert_per_hour=0), OPERATOR)
+        yield service
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def ledger(service: Service) -> OfferLedger:
 
 @pytest.fixture
 def token(service: Service) -> MakeToken:
-    """Makes a token and gives its secret: token(Role.AUDITOR), token(Role.PARTNER, partner=...)."""
+    """Creates a token and returns its secret: token(Role.AUDITOR), token(Role.PARTNER, partner=...)."""
 
     def make(role: Role = Role.PARTNER, partner: str | None = PARTNER, name: str | None = None, **more: Any) -> str:
         partner = partner if role is Role.PARTNER else None
@@ -73,8 +73,8 @@ def token(service: Service) -> MakeToken:
 
 @pytest.fixture
 def address(service: Service) -> Iterator[str]:
-    """Of the running service."""
-    # Told its protocol, asyncio sends small answers at once (TCP_NODELAY).
+    """The base URL of the running service."""
+    # With an explicit protocol, asyncio sets TCP_NODELAY, so small replies are sent at once.
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(create_app(service), log_level="warning"))
@@ -89,14 +89,14 @@ def address(service: Service) -> Iterator[str]:
 
 @pytest.fixture
 def call(address: str) -> Iterator[Call]:
-    """call(secret) gives a client of the running service."""
+    """call(secret) returns a client of the running service."""
     callers: list[Caller] = []
 
-    def calling(secret: str | None) -> Caller:
+    def make_caller(secret: str | None) -> Caller:
         callers.append(Caller(address, secret))
         return callers[-1]
 
-    yield calling
+    yield make_caller
     for caller in callers:
         caller.http.close()
 

@@ -1,22 +1,48 @@
-"""The house keeps its own rules: small files, short functions."""
+"""Limits that keep the code readable, one vocabulary, and lock files without addresses."""
 
 import ast
 import json
 import re
+from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
-SOURCES = sorted(
-    path.relative_to(ROOT) for folder in ("domain", "projections", "api") for path in (ROOT / folder).rglob("*.py")
+FOLDERS = ("domain", "projections", "api")
+SOURCES = sorted(path.relative_to(ROOT) for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
+PACKAGES = sorted({path.parent for path in SOURCES})
+CODE_FOLDERS = sorted(
+    {
+        path.parent.relative_to(ROOT)
+        for folder in (*FOLDERS, "tests", "benchmarks")
+        for path in (ROOT / folder).rglob("*.py")
+    }
 )
 MAX_FILE_LINES = 300
 MAX_FUNCTION_LINES = 40
+MAX_MODULES = 12
+SHARED_NAMES = {
+    "router": "each module with routes has one; api/app.py and api/console/app.py include them",
+    "raw_router": "the same for routes without dependency injection",
+    "logger": "the logger of a module",
+    "evolve": "each aggregate has one: state and event in, state out",
+    "TABLE": "each projection is one module with one interface",
+    "INDEXES": "each projection is one module with one interface",
+    "PROJECTION": "each projection is one module with one interface",
+    "apply": "each projection is one module with one interface",
+    "gather": "each projection is one module with one interface",
+    "seal": "each projection is one module with one interface",
+    "page": "the query of a list, always used with the name of its module: inventory.page",
+    "find": "the query of one row, always used with the name of its module: inventory.find",
+    "count": "the query of a number, always used with the name of its module: diff.count",
+}
+"""Public names that several modules define by design, and why."""
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=str)
-def test_a_source_file_is_short_and_says_what_it_answers(path: Path) -> None:
+def test_source_file_is_short_and_has_a_docstring(path: Path) -> None:
     text = (ROOT / path).read_text()
     assert len(text.splitlines()) <= MAX_FILE_LINES
     assert ast.get_docstring(ast.parse(text))
@@ -25,23 +51,67 @@ def test_a_source_file_is_short_and_says_what_it_answers(path: Path) -> None:
 @pytest.mark.parametrize("path", SOURCES, ids=str)
 def test_functions_are_short(path: Path) -> None:
     functions = [
-        n
-        for n in ast.walk(ast.parse((ROOT / path).read_text()))
-        if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)
+        node
+        for node in ast.walk(ast.parse((ROOT / path).read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     ]
-    lengths = {f.name: (f.end_lineno or f.lineno) - f.lineno + 1 for f in functions}
+    lengths = {node.name: (node.end_lineno or node.lineno) - node.lineno + 1 for node in functions}
     assert [name for name, length in lengths.items() if length > MAX_FUNCTION_LINES] == []
 
 
-def test_the_lock_holds_hashes_and_no_address() -> None:
-    lock = (ROOT / "requirements.txt").read_text()
-    pins = re.findall(r"^[\w.\[\]-]+==.*$", lock, re.MULTILINE)
+@pytest.mark.parametrize("folder", CODE_FOLDERS, ids=str)
+def test_folder_has_few_modules(folder: Path) -> None:
+    modules = [path.name for path in (ROOT / folder).glob("*.py") if path.name != "__init__.py"]
+    assert len(modules) <= MAX_MODULES, sorted(modules)
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=str)
+def test_package_says_what_it_holds_in_one_sentence(package: Path) -> None:
+    tree = ast.parse((ROOT / package / "__init__.py").read_text())
+    assert re.fullmatch(r"[A-Z][^.?!]*(\.\w[^.?!]*)*\.", ast.get_docstring(tree) or "")
+    assert len(tree.body) == 1
+
+
+def public_names(path: Path) -> Iterator[str]:
+    """The names that a module defines at its top level for others."""
+    for node in ast.parse((ROOT / path).read_text()).body:
+        names: list[str] = []
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            names = [node.name]
+        elif isinstance(node, ast.Assign):
+            names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            names = [node.target.id]
+        yield from (name for name in names if not name.startswith("_"))
+
+
+def test_public_name_is_defined_in_one_module() -> None:
+    modules = defaultdict(set)
+    for path in SOURCES:
+        for name in public_names(path):
+            modules[name].add(str(path))
+    repeated = {name: sorted(paths) for name, paths in modules.items() if len(paths) > 1}
+    assert {name: paths for name, paths in repeated.items() if name not in SHARED_NAMES} == {}
+    assert SHARED_NAMES.keys() <= repeated.keys(), "a name that is no longer shared leaves the list"
+
+
+UNTYPED_STATE = re.compile(r"\b(?:request|app)\.state\b")
+ACCESSORS = {Path("api/app.py"), Path("api/dependencies/runtime.py"), Path("api/runs/server_runtime.py")}
+
+
+def test_shared_objects_are_reached_by_typed_accessors_only() -> None:
+    assert {path for path in SOURCES if UNTYPED_STATE.search((ROOT / path).read_text())} == ACCESSORS
+
+
+@pytest.mark.parametrize("lock", sorted(ROOT.glob("requirements*.txt")), ids=lambda path: path.name)
+def test_lock_file_holds_hashes_and_no_address(lock: Path) -> None:
+    pins = re.findall(r"^[\w.\[\]-]+==.*$", lock.read_text(), re.MULTILINE)
     assert pins
     assert all(pin.endswith("\\") for pin in pins), "a pin is followed by its hashes"
-    assert "://" not in lock
+    assert "://" not in lock.read_text()
 
 
-def test_the_lock_of_npm_does_too() -> None:
+def test_lock_file_of_npm_holds_hashes_and_no_address() -> None:
     lock = (ROOT / "tests/browser/package-lock.json").read_text()
     installed = [package for path, package in json.loads(lock)["packages"].items() if path]
     assert installed

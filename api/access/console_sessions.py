@@ -1,6 +1,7 @@
-"""Who looks, from one page to the next? A signed cookie says by which token somebody has signed in, for an hour.
+"""Sessions of the console: a signed cookie that identifies the user's token for one hour.
 
-It holds the digest of the token, which is looked up anew for every page: with the token, the session ends.
+The cookie holds the digest of the token. Every page reads the token from the ledger, so its sessions end when it is
+revoked.
 """
 
 import hashlib
@@ -17,30 +18,30 @@ from domain.values import to_microseconds
 
 COOKIE = "offer-ledger-console"
 CONSOLE = "/console"
-LASTS = timedelta(hours=1)
-RENEWED_AFTER = timedelta(minutes=1)
-"""Whoever goes on looking stays signed in."""
+SESSION_LIFETIME = timedelta(hours=1)
+RENEW_AFTER = timedelta(minutes=1)
+"""A session of this age is renewed with the next page, so an active user stays signed in."""
 
 
 class Session(Struct, frozen=True):
-    """`began`: in microseconds since 1970; `key` tells it from every other one."""
+    """The content of the cookie. `began` is in microseconds since 1970. `key` is unique to the session."""
 
     token_sha256: str
     key: str
     began: int
 
-    def lasts(self, now: datetime) -> bool:
-        return self._age(now) < LASTS
+    def is_current(self, now: datetime) -> bool:
+        return self._age(now) < SESSION_LIFETIME
 
-    def is_to_be_renewed(self, now: datetime) -> bool:
-        return self._age(now) >= RENEWED_AFTER
+    def needs_renewal(self, now: datetime) -> bool:
+        return self._age(now) >= RENEW_AFTER
 
     def _age(self, now: datetime) -> timedelta:
         return timedelta(microseconds=to_microseconds(now) - self.began)
 
 
 class Sessions:
-    """`secret`: at least 32 bytes that nobody can guess; all processes that serve a ledger have the same."""
+    """Creates and verifies sessions. `secret` has at least 32 random bytes; all processes of a ledger share it."""
 
     def __init__(self, secret: bytes) -> None:
         key = hmac.digest(secret, b"sessions of the console", "sha256")
@@ -49,24 +50,24 @@ class Sessions:
         )
         self._forms = hmac.digest(secret, b"forms of the console", "sha256")
 
-    def begin(self, token_sha256: str, now: datetime, key: str | None = None) -> Session:
-        """`key`: of the session that goes on, if one does."""
+    def create(self, token_sha256: str, now: datetime, key: str | None = None) -> Session:
+        """Creates a session. To renew one, pass its `key`: forms that are already open stay valid."""
         return Session(token_sha256, key or secrets.token_urlsafe(16), to_microseconds(now))
 
     def find(self, request: Request, now: datetime) -> Session | None:
-        """The session that a request belongs to, if it still lasts."""
+        """Returns the session of a request, or None if it has none, an expired one or an invalid cookie."""
         try:
             session = msgspec.convert(self._serializer.loads(request.cookies.get(COOKIE, "")), Session)
         except (BadData, msgspec.ValidationError):
             return None
-        return session if session.lasts(now) else None
+        return session if session.is_current(now) else None
 
-    def keep(self, response: Response, session: Session, *, secure: bool) -> None:
-        """`secure`: whether the browser has come by HTTPS, and is to send it by nothing else."""
+    def set_cookie(self, response: Response, session: Session, *, secure: bool) -> None:
+        """Sets the cookie. With `secure`, for requests over HTTPS, the browser sends it over HTTPS only."""
         response.set_cookie(
             COOKIE,
             str(self._serializer.dumps(msgspec.to_builtins(session))),
-            max_age=int(LASTS.total_seconds()),
+            max_age=int(SESSION_LIFETIME.total_seconds()),
             path=CONSOLE,
             secure=secure,
             httponly=True,
@@ -74,12 +75,12 @@ class Sessions:
         )
 
     def form_token(self, session: Session) -> str:
-        """What every form of a session's pages sends along, and nobody else can know."""
+        """Returns the secret that every form of the session contains, against cross-site request forgery."""
         return hmac.new(self._forms, session.key.encode(), hashlib.sha256).hexdigest()
 
     def is_form_token(self, session: Session, sent: str) -> bool:
         return hmac.compare_digest(self.form_token(session).encode(), sent.encode())
 
 
-def forget(response: Response) -> None:
+def delete_session_cookie(response: Response) -> None:
     response.delete_cookie(COOKIE, path=CONSOLE, httponly=True, samesite="lax")

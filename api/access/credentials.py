@@ -1,13 +1,13 @@
-"""Which names may partners and tokens have, which limits, and what is a token's secret?"""
+"""Rules for the names and limits of partners and tokens, and new token secrets."""
 
 import re
 import secrets
 
-PARTNER_NAME = "must be 1 to 64 letters, digits, dots, hyphens or underscores, not beginning with one of the signs"
-TOKEN_NAME = "must be 1 to 64 printable characters, not beginning or ending with a space"  # noqa: S105 - says how it is
-TOKEN_PARTNER = "must be given for the role partner, and for no other"  # noqa: S105 - the same
+PARTNER_NAME_RULE = "must be 1 to 64 letters, digits, dots, hyphens or underscores, starting with a letter or digit"
+NAME_RULE = "must be 1 to 64 printable characters, without a space at the start or end"
+PARTNER_RULE = "is required for the role partner, and not allowed for other roles"
 MAX_LIMIT = 10**9
-"""No setting that counts something can be larger."""
+"""The largest value of any limit."""
 DEFAULT_REQUESTS_PER_MINUTE = 600
 MAX_TOKEN_NAME = 64
 TOKEN_BYTES = 32
@@ -22,5 +22,5 @@ def is_token_name(name: str) -> bool:
 
 
 def new_secret() -> str:
-    """Nobody can guess it, and nobody is told it twice."""
+    """Returns a random secret. The service shows it once and stores only its digest."""
     return secrets.token_urlsafe(TOKEN_BYTES)

@@ -1,8 +1,7 @@
-"""Under which name does a partner see a customer?
+"""Pseudonyms of customers: each partner sees its own pseudonym for a customer, so partners cannot join their data.
 
-Each partner under another one, so that no two can join what they see. A pseudonym is the customer's id, encrypted without
-any chance (AES-SIV, RFC 5297) under a key of the partner's own: the same customer always has the same one, and the service
-can turn it back where a partner asks by it, without a table.
+A pseudonym is the customer's id, encrypted deterministically (AES-SIV, RFC 5297) with a key of the partner's own.
+The same customer always has the same pseudonym, and the service can decrypt it without a table.
 """
 
 import base64
@@ -13,14 +12,14 @@ from functools import lru_cache
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
-PARTNERS_KEPT = 1024
+CACHED_PARTNERS = 1024
 
 
 class Pseudonyms:
-    """`secret`: at least 32 bytes that nobody can guess."""
+    """Encrypts and decrypts pseudonyms. `secret` has at least 32 random bytes."""
 
     def __init__(self, secret: bytes) -> None:
-        @lru_cache(PARTNERS_KEPT)
+        @lru_cache(CACHED_PARTNERS)
         def cipher(partner: str) -> AESSIV:
             return AESSIV(hmac.digest(secret, partner.encode(), "sha512"))
 
@@ -31,11 +30,11 @@ class Pseudonyms:
         return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
 
     def customer(self, partner: str, pseudonym: str) -> str | None:
-        """Whose it is; None if it is no pseudonym of that partner's."""
+        """Returns the customer's id, or None if the text is not a pseudonym of that partner."""
         try:
             sealed = base64.b64decode(pseudonym + "=" * (-len(pseudonym) % 4), altchars=b"-_", validate=True)
             customer_id = self._cipher(partner).decrypt(sealed, None).decode()
         except (binascii.Error, ValueError, InvalidTag):
             return None
-        # One thing has one name, however leniently base64 is read.
+        # The base64 decoder accepts several forms of the same bytes; only the canonical one is a pseudonym.
         return customer_id if self.of(partner, customer_id) == pseudonym else None

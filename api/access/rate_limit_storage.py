@@ -1,5 +1,4 @@
-"""Where are requests counted? In Redis, by all processes that share it; or in this process, if there is no Redis, and
-while it can't be used."""
+"""Counts requests in Redis, shared by all processes, or in this process if Redis is not configured or not available."""
 
 import logging
 from collections.abc import Callable
@@ -20,8 +19,10 @@ _T = TypeVar("_T")
 
 
 class RequestCounts:
-    """No request fails because of Redis, nor waits for it long: only who meets the beginning of an outage waits at all,
-    and a thread finds out when it is over."""
+    """Request counters that survive an outage of Redis.
+
+    No request fails because of Redis. Only the requests at the start of an outage wait, up to the timeout; then the
+    process counts on its own, and a thread checks when Redis is back."""
 
     def __init__(self, redis_url: str | None, retry_seconds: float) -> None:
         self._own = MovingWindowRateLimiter(MemoryStorage())
@@ -32,49 +33,49 @@ class RequestCounts:
         self._lock = Lock()
 
     @property
-    def asks_redis(self) -> bool:
+    def uses_redis(self) -> bool:
         return self._redis is not None and not self._is_out
 
-    def ask(self, question: Callable[[MovingWindowRateLimiter], _T]) -> _T:
+    def run(self, operation: Callable[[MovingWindowRateLimiter], _T]) -> _T:
         if self._redis and not self._is_out:
             try:
-                return question(self._redis)
-            except Exception as error:  # noqa: BLE001 - whatever is wrong there, here it can be counted
-                self._begin_outage(error)
-        # Its storage is not quite made for threads: two of them may start the same timer.
+                return operation(self._redis)
+            except Exception as error:  # noqa: BLE001 - after any failure, this process can count
+                self._start_outage(error)
+        # The in-memory storage is not fully thread-safe: two threads may start the same timer.
         with self._lock:
-            return question(self._own)
+            return operation(self._own)
 
     def close(self) -> None:
         self._closing.set()
 
-    def _begin_outage(self, error: Exception) -> None:
+    def _start_outage(self, error: Exception) -> None:
         with self._lock:
             if self._is_out:
                 return
             self._is_out = True
-        logger.warning("Redis can't be used, so this process counts requests by itself: %s", error)
+        logger.warning("Redis is not available; this process counts requests on its own until it is back: %s", error)
         Thread(target=self._await_redis, daemon=True).start()
 
     def _await_redis(self) -> None:
         while not self._closing.wait(self._retry_seconds):
-            if self._redis_counts():
+            if self._can_count():
                 self._is_out = False
-                logger.warning("Redis can be used again, and counts requests.")
+                logger.warning("Redis is available again and counts requests")
                 return
 
-    def _redis_counts(self) -> bool:
-        """Asked as a request would: one that answers a ping may yet refuse to write."""
+    def _can_count(self) -> bool:
+        """Tests Redis with a write, as a request would: a Redis that answers a ping may still refuse writes."""
         try:
-            assert self._redis  # noqa: S101 - there is no outage without it
-            self._redis.hit(RateLimitItemPerSecond(1), "is it back?")
-        except Exception:  # noqa: BLE001 - as above
+            assert self._redis
+            self._redis.hit(RateLimitItemPerSecond(1), "availability-probe")
+        except Exception:  # noqa: BLE001 - any failure means that the outage goes on
             return False
         return True
 
 
 def _redis(url: str) -> MovingWindowRateLimiter:
-    """Connects when it is asked. What the URL says of timeouts comes before what is said here."""
+    """Returns a limiter that connects with its first operation. Timeouts in the URL override the defaults here."""
     storage = RedisStorage(
         url, key_prefix=KEY_PREFIX, socket_connect_timeout=REDIS_TIMEOUT_SECONDS, socket_timeout=REDIS_TIMEOUT_SECONDS
     )

@@ -1,18 +1,18 @@
-"""What has changed between two states of the ledger, and by whose doing?"""
+"""The diff API: the net changes of offers between two states of the ledger."""
 
 from typing import Annotated, Any, NamedTuple
 
-import msgspec
 from fastapi import APIRouter, Query, Request, Response
 
 from api.audit.diff_schemas import Diff, DiffQuery
-from api.dependencies.authentication import MayAudit
 from api.dependencies.read_routing import ReplicaReads, fall_back_to_primary
+from api.dependencies.roles import AuditReader
 from api.http import pagination
 from api.http.as_of import AsOf, parse_as_of, resolve_head
-from api.http.pagination import JSON, head_members, next_link
+from api.http.pagination import head_members, next_link
 from api.http.problem_schemas import PROBLEMS
 from api.http.problems import validation_error
+from api.http.replies import json_response
 from api.server.retry_route import RetryingRoute
 from api.validation.field_errors import InvalidField
 from domain.ledgers.ledger import LedgerReader
@@ -23,12 +23,12 @@ from projections.audit.diff import ChangeKind, NetChangePage, PositionRange
 router = APIRouter(prefix="/api/v1/audit", tags=["audit"], responses=PROBLEMS, route_class=RetryingRoute)
 
 
-class ReversedRange(Exception):  # noqa: N818 - it says what the two states are
-    """The later state is asked for first."""
+class ReversedRange(Exception):
+    """The later state of a diff precedes the earlier one."""
 
 
 class DiffRequest(NamedTuple):
-    """Two states, and whose offers; None: everybody's."""
+    """Two states to compare, and the partner whose offers are compared; None for all partners."""
 
     earlier: AsOf
     later: AsOf
@@ -37,28 +37,32 @@ class DiffRequest(NamedTuple):
 
 @router.get("/diff", responses={200: {"model": Diff}})
 @fall_back_to_primary
-def get_diff(request: Request, reads: ReplicaReads, caller: MayAudit, query: Annotated[DiffQuery, Query()]) -> Response:
-    """The offers whose states differ, each with what it has become, the events behind it and the changed fields."""
-    asking = DiffRequest(
+def get_diff(
+    request: Request, reads: ReplicaReads, caller: AuditReader, query: Annotated[DiffQuery, Query()]
+) -> Response:
+    """List the offers that differ between two states, each with its new state, the events that changed it and the
+    changed fields."""
+    diff_request = DiffRequest(
         parse_as_of(query.from_, query.fromPosition, ("from", "fromPosition")),
         parse_as_of(query.to, query.toPosition, ("to", "toPosition")),
         query.partner or caller.partner,
     )
-    if asking.earlier.is_now:
-        raise validation_error([InvalidField(("query", "from"), "required, or fromPosition")])
-    visible = caller.partner in {None, asking.partner}
+    if diff_request.earlier.is_now:
+        raise validation_error([InvalidField(("query", "from"), "required, unless fromPosition is given")])
+    visible = caller.sees(diff_request.partner)
     try:
-        body = diff_document(reads, asking, query.cursor, query.limit, visible=visible)
+        body = diff_document(reads, diff_request, query.cursor, query.limit, visible=visible)
     except ReversedRange:
         place = "to" if query.to else "toPosition"
         raise validation_error([InvalidField(("query", place), "must not be before the earlier state")]) from None
     headers = next_link(request.url, body["nextCursor"])
-    return Response(msgspec.json.encode(body), headers=headers, media_type=JSON)
+    return json_response(body, headers=headers)
 
 
 class _DiffCursor(NamedTuple):
-    """Where a page ended, the positions that are compared, and how many offers of each kind there are, in the order of the
-    kinds: they need not be counted again."""
+    """The place of a page's last offer, the compared positions, and the number of offers of each kind.
+
+    The counts are in the order of `ChangeKind`. They are here so that later pages need not count again."""
 
     since: int
     until: int
@@ -73,13 +77,13 @@ class _DiffCursor(NamedTuple):
 
 
 def diff_document(
-    ledger: LedgerReader, asking: DiffRequest, cursor: str | None, limit: int, *, visible: bool = True
+    ledger: LedgerReader, diff_request: DiffRequest, cursor: str | None, limit: int, *, visible: bool = True
 ) -> dict[str, Any]:
-    """One page of what has changed, as its readers get it, by HTTP and from the command line. Raises InvalidCursor, Turned."""
-    place = pagination.decode_cursor_as(_DiffCursor, asking, cursor)
+    """Returns one page of a diff, for HTTP and the command line. Raises InvalidCursor, ReversedRange."""
+    place = pagination.decode_cursor_as(_DiffCursor, diff_request, cursor)
     if place and not place.since <= place.position <= place.until:
         raise pagination.InvalidCursor
-    if is_reversed(asking):
+    if is_reversed(diff_request):
         raise ReversedRange
     with ledger.read() as tx:
         if place:
@@ -87,31 +91,31 @@ def diff_document(
             if later.position < place.until:
                 raise pagination.InvalidCursor
         else:
-            earlier, later = resolve_head(tx, asking.earlier), resolve_head(tx, asking.later)
+            earlier, later = resolve_head(tx, diff_request.earlier), resolve_head(tx, diff_request.later)
         if later.position < earlier.position:
             raise ReversedRange
-        between = PositionRange(earlier.position, later.position)
+        positions = PositionRange(earlier.position, later.position)
         counts, page = dict.fromkeys(ChangeKind, 0), NetChangePage([], None)
         if visible:
-            counts = _counted(place) if place else diff.count(tx, between, asking.partner)
-            page = diff.page(tx, between, asking.partner, place.position if place else between.since, limit)
-    following = page.next_after and _DiffCursor(earlier.position, later.position, page.next_after, *counts.values())
+            counts = _counts_of(place) if place else diff.count(tx, positions, diff_request.partner)
+            page = diff.page(tx, positions, diff_request.partner, place.position if place else positions.since, limit)
+    next_place = page.next_after and _DiffCursor(earlier.position, later.position, page.next_after, *counts.values())
     return {
         "from": head_members(earlier),
         "to": head_members(later),
         "counts": counts,
         "items": page.items,
-        "nextCursor": pagination.encode_cursor(asking, following),
+        "nextCursor": pagination.encode_cursor(diff_request, next_place),
     }
 
 
-def _counted(place: _DiffCursor) -> dict[ChangeKind, int]:
+def _counts_of(place: _DiffCursor) -> dict[ChangeKind, int]:
     return dict(zip(ChangeKind, place[3:], strict=True))
 
 
-def is_reversed(asking: DiffRequest) -> bool:
-    """Whether what was asked says so already, wherever the commits lie."""
-    earlier, later = asking.earlier, asking.later
+def is_reversed(diff_request: DiffRequest) -> bool:
+    """Returns True if the request itself is reversed. Otherwise the order depends on the commits of both states."""
+    earlier, later = diff_request.earlier, diff_request.later
     if earlier.time and later.time:
         return later.time < earlier.time
     return earlier.position is not None and later.position is not None and later.position < earlier.position

@@ -1,4 +1,4 @@
-"""What can be asked about changes between two states, and what is answered?"""
+"""Query parameters and replies of the diff API."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -14,10 +14,11 @@ StatusName = Literal["active", "paused", "deleted"]
 
 
 class DiffQuery(PageParams):
-    """The earlier state by one of the two, the later one by one of the two, or the present one."""
+    """`from` or `fromPosition` selects the earlier state. `to` or `toPosition` selects the later one, which is the
+    present state by default."""
 
-    from_: Annotated[Time | None, Field(alias="from", description="A recorded time")] = None
-    to: Annotated[Time | None, Field(description="A later one")] = None
+    from_: Annotated[Time | None, Field(alias="from", description="The recorded time of the earlier state")] = None
+    to: Annotated[Time | None, Field(description="The recorded time of the later state")] = None
     fromPosition: Position | None = None
     toPosition: Position | None = None
     partner: Word | None = None
@@ -29,7 +30,7 @@ class DiffState(BaseModel):
 
 
 class Cause(BaseModel):
-    """An event that has led to the later state. `cause`: why, if nobody has named the offer."""
+    """An event that led to the later state. `cause` is the reason if no request named the offer; otherwise null."""
 
     position: int
     version: int
@@ -43,7 +44,7 @@ class Cause(BaseModel):
 
 
 class NetChange(BaseModel):
-    """An offer of which the two states differ; `before` is null for one that was not there."""
+    """An offer that differs between the two states. `before` is null if it did not exist in the earlier state."""
 
     offerUid: UUID
     partner: str
@@ -58,7 +59,8 @@ class NetChange(BaseModel):
 
 
 class DiffCounts(BaseModel):
-    """An offer may be counted in several; `transient`: created and deleted in between, and not listed."""
+    """An offer can count for several kinds. `transient` counts offers that were created and deleted in between; they
+    are not listed."""
 
     created: int
     updated: int
@@ -70,14 +72,14 @@ class DiffCounts(BaseModel):
 
 
 class Bound(BaseModel):
-    """What pins one of the two states."""
+    """One of the two states: its newest position, and the time at which that was recorded."""
 
     position: int
     asOf: datetime | None
 
 
 class Diff(BaseModel):
-    """`from` and `to` are the states that were compared, on later pages too."""
+    """`from` and `to` are the compared states. They are the same on all pages of a list."""
 
     from_: Annotated[Bound, Field(alias="from")]
     to: Bound

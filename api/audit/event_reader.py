@@ -1,4 +1,4 @@
-"""How are very many events read? Bit by bit: there may be millions, and their reader may be slow."""
+"""Reads many events in batches: there may be millions, and their consumer may be slow."""
 
 import sys
 from collections.abc import Iterator
@@ -15,23 +15,27 @@ ITEMS_PER_READ = 500
 
 def read_events(
     ledger: LedgerReader,
-    wanted: EventFilter,
+    event_filter: EventFilter,
     after: int,
     limit: int | None = None,
     until: int | None = None,
-    watch: ProgressCallback = no_progress,
+    on_progress: ProgressCallback = no_progress,
 ) -> Iterator[list[EventView]]:
-    """All that match until a position, or now, or as many as `limit`. Each bit is of a snapshot of its own."""
+    """Returns batches of the matching events after position `after`, up to and including `until` (default: the newest
+    position).
+
+    `limit`: the maximum number of events. Each batch is read in its own snapshot, so a slow consumer keeps none
+    open."""
     if until is None:
         with ledger.read() as tx:
             until = current_head(tx).position
     remaining = sys.maxsize if limit is None else limit
-    following: int | None = after
-    while following is not None and remaining:
-        watch(following, until)
+    next_after: int | None = after
+    while next_after is not None and remaining:
+        on_progress(next_after, until)
         with ledger.read() as tx:
-            page = event_list.page(tx, wanted, following, min(remaining, ITEMS_PER_READ), until)
+            page = event_list.page(tx, event_filter, next_after, min(remaining, ITEMS_PER_READ), until)
         yield page.items
-        following = page.next_after
+        next_after = page.next_after
         remaining -= len(page.items)
-    watch(until, until)
+    on_progress(until, until)

@@ -1,26 +1,27 @@
-"""What has happened in the ledger? As pages, or all of it as it is read."""
+"""The events API: pages of the ledger's events, or one stream of all of them."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
-import msgspec
 from fastapi import APIRouter, Query, Request, Response
 from msgspec.structs import replace
 
 from api.audit.event_reader import read_events
 from api.audit.event_schemas import EventList, EventListQuery, EventQuery
-from api.dependencies.authentication import MayAudit, ServiceDep
+from api.audit.row_formats import CLOUD_EVENTS, CSV, LINES, as_cloud_events, as_csv, as_lines
+from api.dependencies.authentication import ServiceDep
 from api.dependencies.read_routing import ReplicaReads, fall_back_to_primary
+from api.dependencies.roles import AuditReader
+from api.dependencies.runtime import runtime_of
 from api.http import pagination
 from api.http.content_negotiation import preferred
-from api.http.pagination import JSON, next_link
+from api.http.pagination import next_link
 from api.http.problem_schemas import PROBLEMS
 from api.http.problems import validation_error
-from api.http.row_formats import CLOUD_EVENTS, CSV, LINES, as_cloud_events, as_csv, as_lines
+from api.http.replies import JSON, json_response
 from api.server.retry_route import RetryingRoute
-from api.server.streaming import StreamResponses
 from api.service import Service
 from api.validation.field_errors import InvalidField
 from api.validation.times import read_time
@@ -34,15 +35,15 @@ from projections.audit.event_list import EventFilter
 DEFAULT_LIMIT = 100
 VARY = {"Vary": "Accept"}
 CUSTOMER = "/customerId"
-"""The field in which events tell of a customer; none has it in another sense."""
+"""The field of an event with a customer's id. No event uses this name for anything else."""
 
-EventFilterFunction = Callable[[EventView], EventView]
+EventTransform = Callable[[EventView], EventView]
 RowWriter = Callable[[Iterable[Sequence[EventView]]], Iterator[bytes]]
 ROW_FORMATS = (LINES, CSV, CLOUD_EVENTS)
 """The media types of streams."""
 
 router = APIRouter(prefix="/api/v1/audit", tags=["audit"], responses=PROBLEMS, route_class=RetryingRoute)
-_BODIES: dict[str, Any] = {form: {"schema": {"type": "string"}} for form in ROW_FORMATS}
+_BODIES: dict[str, Any] = {media_type: {"schema": {"type": "string"}} for media_type in ROW_FORMATS}
 
 
 @router.get("/events", responses={200: {"model": EventList, "content": _BODIES}})
@@ -51,36 +52,38 @@ def list_events(
     request: Request,
     service: ServiceDep,
     reads: ReplicaReads,
-    caller: MayAudit,
+    caller: AuditReader,
     query: Annotated[EventListQuery, Query()],
 ) -> Response:
-    """The events that match all filters, in the order of the ledger. `Accept` application/x-ndjson, text/csv or
-    application/cloudevents+json: all of them until now, as one stream; `afterPosition` resumes it."""
+    """List the events that match all filters, in the order of their positions. With `Accept` application/x-ndjson,
+    text/csv or application/cloudevents+json, the reply is one stream of all matching events up to the newest one.
+    `afterPosition` resumes an interrupted stream."""
     since, before = (read_time(text) if text else None for text in (query.from_, query.to))
     if since and before and before < since:
         raise validation_error([InvalidField(("query", "to"), "must not be before from")])
-    wanted = replace(filter_of(query, caller), since=since, before=before)
-    question = (wanted, query.afterPosition)
-    after = max(_place(reads, question, query.cursor), query.afterPosition or 0)
-    form = preferred(request.headers.getlist("Accept"), (JSON, *ROW_FORMATS))
-    show, visible = shown_to(service, caller), is_visible(caller, wanted)
-    if form != JSON:
-        some = read_events(reads, wanted, after, query.limit) if visible else iter(())
-        streams: StreamResponses = request.app.state.streams
-        return streams.answer(writer(reads, form)([show(item) for item in items] for items in some), form, VARY)
+    event_filter = replace(filter_of(query, caller), since=since, before=before)
+    cursor_scope = (event_filter, query.afterPosition)
+    after = max(_place(reads, cursor_scope, query.cursor), query.afterPosition or 0)
+    media_type = preferred(request.headers.getlist("Accept"), (JSON, *ROW_FORMATS))
+    show, visible = pseudonymiser_for(service, caller), is_visible(caller, event_filter)
+    if media_type != JSON:
+        batches = read_events(reads, event_filter, after, query.limit) if visible else iter(())
+        return runtime_of(request).streams.answer(
+            row_writer(reads, media_type)([show(item) for item in items] for items in batches), media_type, VARY
+        )
     items, next_after = list[EventView](), None
     if visible:
         with reads.read() as tx:
-            page = event_list.page(tx, wanted, after, query.limit or DEFAULT_LIMIT)
+            page = event_list.page(tx, event_filter, after, query.limit or DEFAULT_LIMIT)
         items, next_after = list(map(show, page.items)), page.next_after
-    next_cursor = pagination.encode_cursor(question, next_after)
-    body = msgspec.json.encode({"items": items, "nextCursor": next_cursor})
-    return Response(body, headers=next_link(request.url, next_cursor) | VARY, media_type=JSON)
+    next_cursor = pagination.encode_cursor(cursor_scope, next_after)
+    body = {"items": items, "nextCursor": next_cursor}
+    return json_response(body, headers=next_link(request.url, next_cursor) | VARY)
 
 
-def _place(ledger: LedgerReader, question: Any, cursor: str | None) -> int:
-    """The position after which to go on. Raises InvalidCursor."""
-    place = pagination.decode_cursor(question, cursor)
+def _place(ledger: LedgerReader, cursor_scope: Any, cursor: str | None) -> int:
+    """Returns the position after which the page starts. Raises InvalidCursor."""
+    place = pagination.decode_cursor(cursor_scope, cursor)
     if place:
         with ledger.read() as tx:
             if current_head(tx).position < place:
@@ -88,11 +91,11 @@ def _place(ledger: LedgerReader, question: Any, cursor: str | None) -> int:
     return place
 
 
-def writer(ledger: LedgerReader, form: str) -> RowWriter:
-    """What writes events in the form of a stream."""
-    if form == LINES:
+def row_writer(ledger: LedgerReader, media_type: str) -> RowWriter:
+    """Returns the function that encodes events in the media type `media_type`."""
+    if media_type == LINES:
         return as_lines
-    if form == CSV:
+    if media_type == CSV:
         return partial(as_csv, EventView)
     with ledger.read() as tx:
         return partial(as_cloud_events, f"urn:offer-ledger:{ledger_name(tx)}")
@@ -109,12 +112,12 @@ def filter_of(query: EventQuery, caller: Caller) -> EventFilter:
     )
 
 
-def is_visible(caller: Caller, wanted: EventFilter) -> bool:
-    return caller.partner in {None, wanted.partner}
+def is_visible(caller: Caller, event_filter: EventFilter) -> bool:
+    return caller.sees(event_filter.partner)
 
 
-def shown_to(service: Service, caller: Caller) -> EventFilterFunction:
-    """A partner knows its customers by their pseudonyms."""
+def pseudonymiser_for(service: Service, caller: Caller) -> EventTransform:
+    """Returns a function that replaces customer ids by pseudonyms if the caller is a partner."""
     partner = caller.partner
     if partner is None:
         return lambda item: item

@@ -1,4 +1,4 @@
-"""What can be asked about the events of the ledger, and what is answered?"""
+"""Query parameters and replies of the events API."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -31,29 +31,29 @@ SourceName = Literal["custom", "merchant", "file", "publisher", "console", "cli"
 
 
 class EventQuery(BaseModel):
-    """Which events are wanted."""
+    """Filters of events. An event must match all of them."""
 
     model_config = ConfigDict(extra="forbid")
 
     partner: Word | None = None
     offerUid: Annotated[
-        Uid | None, Field(description="Events of the offer, and of its flights, activations and redemptions")
+        Uid | None, Field(description="Events of the offer, its flights, activations and redemptions")
     ] = None
     type: EventType | None = None
     runId: Uid | None = None
     traceId: Word | None = None
-    actor: Annotated[Word | None, Field(description="The name of a token, or of a user at the shell")] = None
-    afterPosition: Annotated[Position | None, Field(description="Only what stands after it in the ledger")] = None
+    actor: Annotated[Word | None, Field(description="The name of a token, or of a user of the command line")] = None
+    afterPosition: Annotated[Position | None, Field(description="Only events after this position")] = None
 
 
 class EventListQuery(EventQuery, PageParams):
-    from_: Annotated[Time | None, Field(alias="from", description="Recorded then or later")] = None
-    to: Annotated[Time | None, Field(description="Recorded before")] = None
-    limit: Annotated[Limit | None, Field(description="100 if not given; a stream has no limit then")] = None  # type: ignore[assignment]
+    from_: Annotated[Time | None, Field(alias="from", description="Only events recorded at this time or later")] = None
+    to: Annotated[Time | None, Field(description="Only events recorded before this time")] = None
+    limit: Annotated[Limit | None, Field(description="Default: 100 for a page, no limit for a stream")] = None  # type: ignore[assignment]
 
 
 class Change(BaseModel):
-    """`field` is a JSON pointer into what was changed; null stands for absent."""
+    """`field` is a JSON pointer into the changed object. `before` and `after` are null where the field is absent."""
 
     field: str
     before: Any
@@ -61,7 +61,8 @@ class Change(BaseModel):
 
 
 class EventItem(BaseModel):
-    """`cause`: why, if nobody has named the offer. `offerUid` is null for what is of no offer, `partner` for what is of none."""
+    """`cause` is the reason if no request named the offer; otherwise null. `offerUid` and `partner` are null for
+    events that concern no offer or no partner."""
 
     position: int
     version: int

@@ -1,4 +1,4 @@
-"""What is happening in the ledger? Told as it happens, as Server-Sent Events."""
+"""The live stream of events, as Server-Sent Events."""
 
 import logging
 from collections.abc import AsyncIterator, Callable
@@ -9,9 +9,11 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import BeforeValidator
 
 from api.audit.event_reader import ITEMS_PER_READ
-from api.audit.event_routes import EventFilterFunction, filter_of, is_visible, shown_to
+from api.audit.event_routes import EventTransform, filter_of, is_visible, pseudonymiser_for
 from api.audit.event_schemas import EventQuery
-from api.dependencies.authentication import MayAudit, ServiceDep, is_still_authorised
+from api.dependencies.authentication import ServiceDep, is_still_authorised
+from api.dependencies.roles import AuditReader
+from api.dependencies.runtime import runtime_of
 from api.http.problem_schemas import PROBLEMS
 from api.http.problems import validation_error
 from api.http.query_params import Position
@@ -38,65 +40,70 @@ router = APIRouter(prefix="/api/v1/audit", tags=["audit"], responses=PROBLEMS, r
 async def follow_events(
     request: Request,
     service: ServiceDep,
-    caller: MayAudit,
+    caller: AuditReader,
     query: Annotated[EventQuery, Query()],
     last_event_id: Annotated[
         Position | None,
         BeforeValidator(lambda sent: sent or None),
-        Header(alias=LAST_EVENT_ID, description="The position of the last event that has come"),
+        Header(alias=LAST_EVENT_ID, description="The position of the last event that the client received"),
     ] = None,
 ) -> Response:
-    """The events that match all filters, from now on, or after `Last-Event-ID` or `afterPosition`: each once, in the order of
-    the ledger, its position as `id`. Ends when the token is revoked."""
-    lookout: LedgerWatcher = request.app.state.lookout
-    lookout.room.require()
-    newest = await lookout.room.read_blocking(lookout.newest)
-    given = {("header", LAST_EVENT_ID): last_event_id, ("query", "afterPosition"): query.afterPosition}
-    told = {place: position for place, position in given.items() if position is not None}
-    ahead = [InvalidField(place, "lies ahead of the ledger") for place, position in told.items() if position > newest]
+    """Stream the events that match all filters as they are recorded. The stream starts now, or after `Last-Event-ID`
+    or `afterPosition`. Each event comes once, in the order of positions, with its position as `id`. The stream ends
+    when the token is revoked."""
+    watcher = runtime_of(request).watcher
+    watcher.room.require()
+    newest = await watcher.room.read_blocking(watcher.newest)
+    parameters = {("header", LAST_EVENT_ID): last_event_id, ("query", "afterPosition"): query.afterPosition}
+    sent = {place: position for place, position in parameters.items() if position is not None}
+    ahead = [
+        InvalidField(place, "must not be after the newest position")
+        for place, position in sent.items()
+        if position > newest
+    ]
     if ahead:
         raise validation_error(ahead)
-    wanted = filter_of(query, caller)
-    visible = is_visible(caller, wanted)
+    event_filter = filter_of(query, caller)
+    visible = is_visible(caller, event_filter)
 
     def read(after: int) -> EventPage | None:
-        """None for a caller who may not read any more."""
+        """Returns the next page, or None if the caller is no longer authorised."""
         with service.ledger.recorder.read() as tx:
             if visible:
-                page = event_list.page(tx, wanted, after, ITEMS_PER_READ)
+                page = event_list.page(tx, event_filter, after, ITEMS_PER_READ)
             else:
                 page = EventPage([], None, current_head(tx).position)
-        # Asked after that: what has come since the token was revoked is not told.
+        # Checked after the read, so that no event recorded after the revocation is sent.
         return page if is_still_authorised(request, service, caller) else None
 
-    # What was heard last says more than where one began.
-    after = next(iter(told.values()), newest)
-    pieces = _follow(lookout, read, shown_to(service, caller), after)
-    return StreamingAnswer(pieces, lookout.leaving, SERVER_SENT_EVENTS, STREAM_HEADERS)
+    # Last-Event-ID comes first: after a reconnect it is newer than afterPosition.
+    after = next(iter(sent.values()), newest)
+    pieces = _follow(watcher, read, pseudonymiser_for(service, caller), after)
+    return StreamingAnswer(pieces, watcher.leaving, SERVER_SENT_EVENTS, STREAM_HEADERS)
 
 
 async def _follow(
-    lookout: LedgerWatcher, read: Callable[[int], EventPage | None], show: EventFilterFunction, after: int
+    watcher: LedgerWatcher, read: Callable[[int], EventPage | None], show: EventTransform, after: int
 ) -> AsyncIterator[bytes]:
-    with lookout.following():
+    with watcher.following():
         yield b": the ledger from here on\n\n"
-        while not lookout.leaving.is_set:
+        while not watcher.leaving.is_set:
             try:
-                page = await lookout.room.read_blocking(read, after)
+                page = await watcher.room.read_blocking(read, after)
             except StorageError as error:
-                # Whoever follows comes back, and goes on after the last event.
-                logger.warning("The ledger can't be read, and a follower is let go: %s", error)
+                # The client reconnects and continues after the last event.
+                logger.warning("closed an event stream because the ledger can't be read: %s", error)
                 return
             if page is None:
                 return
             yield b"".join(_event(show(item)) for item in page.items)
             after = page.next_after or page.until
             if page.next_after is None:
-                # Who comes back need not look at all this again. Told in silence too, so that nobody takes the line for dead.
+                # After a reconnect, the client continues here. Also sent without new events, as a keep-alive.
                 yield b": read so far\nid: %d\n\n" % after
-                await lookout.growth(after, SILENT_SECONDS)
+                await watcher.growth(after, SILENT_SECONDS)
 
 
 def _event(item: EventView) -> bytes:
-    """WHATWG HTML, 9.2. JSON has no line breaks outside of strings, and none in them."""
+    """Encodes one message (WHATWG HTML, 9.2). The JSON has no line breaks, so one data line is enough."""
     return b"id: %d\nevent: %b\ndata: %b\n\n" % (item.position, item.type.encode(), msgspec.json.encode(item))

@@ -1,13 +1,14 @@
 """How does a partner send a batch of offers? (The batch document's one call.)"""
 
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from api.channels.batch_replies import ALL_FAILED, accepted_reply, finished_reply
 from api.channels.batch_reply_schemas import AcceptedReply, BatchReply
-from api.dependencies.authentication import ServiceDep, require_roles
+from api.dependencies.authentication import ServiceDep
+from api.dependencies.roles import PartnerCaller
 from api.http.content_negotiation import content_coding, require_json
 from api.http.paths import BATCH_PATH
 from api.http.problem_schemas import BODY_PROBLEMS, PROBLEM, PROBLEMS
@@ -15,16 +16,13 @@ from api.http.problems import Problem
 from api.http.query_params import no_parameters
 from api.intake.batch_schemas import BatchRequest
 from api.parsing.content_coding import CODINGS
-from api.parsing.json_body import takes
+from api.parsing.json_body import openapi_request_body
 from api.runs.acceptance import RunSender
 from api.runs.submission import PREFER, Replies, answer_with_run, receive_body
 from api.runs.upload import Upload
 from domain.runs.run import Run
 from domain.store.cursor import Cursor
-from domain.values import Origin, Role, Source
-from projections.access.tokens import Caller
-
-MaySend = Annotated[Caller, Depends(require_roles(Role.PARTNER))]
+from domain.values import Origin, Source
 
 router = APIRouter(tags=["batch"], responses=PROBLEMS)
 
@@ -37,9 +35,9 @@ router = APIRouter(tags=["batch"], responses=PROBLEMS)
         409: {"description": "Another run of this partner is in progress", **PROBLEM},
         **BODY_PROBLEMS,
     },
-    openapi_extra={**takes(BatchRequest), "parameters": [PREFER]},
+    openapi_extra={**openapi_request_body(BatchRequest), "parameters": [PREFER]},
 )
-async def send_batch(request: Request, service: ServiceDep, caller: MaySend) -> Response:
+async def send_batch(request: Request, service: ServiceDep, caller: PartnerCaller) -> Response:
     """Synchronize: the offers of this batch are all that shall be active. Insert: only they are touched.
 
     The batch is carried out whether or not anybody waits for it."""

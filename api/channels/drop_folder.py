@@ -30,14 +30,14 @@ Order = Callable[[str], Any]
 """Gives the sort key of a file's name."""
 
 
-class FolderInUse(Exception):  # noqa: N818 - what it says is a sentence
+class FolderInUse(Exception):
     """Two watchers would take each other's files."""
 
     def __init__(self, directory: Path) -> None:
         super().__init__(f"{directory}: is watched by another process already.")
 
 
-class TakenFileChanged(Exception):  # noqa: N818 - what it says is a sentence
+class TakenFileChanged(Exception):
     """What lies there is not what was processed."""
 
     def __init__(self, taken: Path) -> None:

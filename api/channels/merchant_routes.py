@@ -3,86 +3,78 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime
 from functools import partial
 from http import HTTPStatus
-from typing import Annotated
 from urllib.parse import unquote_to_bytes
 from uuid import uuid4
 
-import msgspec
-from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 from msgspec import Struct
 from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.requests import ClientDisconnect
 
-from api.access.rate_limits import RateStatus
-from api.channels.merchant_limits import limit_headers, require_rate
+from api.access.merchant_limits import MerchantLimits, require_rate
 from api.channels.merchant_schemas import QuotaReply, SingleReply, TraceReply
-from api.dependencies.authentication import ServiceDep, require_role, require_roles, run_counted, token_digest
+from api.dependencies.authentication import ServiceDep, require_role, run_counted, token_digest
 from api.dependencies.read_routing import PrimaryReads
+from api.dependencies.roles import PARTNER_ONLY, PartnerCaller, PartnerReader
+from api.dependencies.runtime import runtime_of
 from api.http.content_negotiation import require_json
 from api.http.ledger_position import unwrap
-from api.http.pagination import JSON
 from api.http.paths import MERCHANTS_PATH
 from api.http.problem_schemas import BODY_PROBLEMS, PROBLEMS
 from api.http.problems import Problem, not_found, validation_error
 from api.http.query_params import no_parameters
+from api.http.replies import json_response
+from api.http.request_state import request_state
 from api.intake.merchant_offer import read_offer
 from api.intake.merchant_schemas import MerchantOffer
-from api.parsing.json_body import receive, takes
+from api.parsing.json_body import openapi_request_body, receive
 from api.server.raw_route import RawRoute
 from api.server.retry_route import RetryingRoute
-from api.service import Service
 from api.validation.field_errors import InvalidField
-from domain.ledgers.single_request_ledger import SingleRequestResult
 from domain.refusals import DailyQuotaExceeded, Refused, UnknownPartner
-from domain.single_requests.quota import PartnerTerms, Quota, require_quota, seconds_to_next_day
-from domain.single_requests.request import Delete, Put, SingleRequest, Trace
+from domain.single_requests.quota import Quota, require_quota, seconds_to_next_day
+from domain.single_requests.request import CountRefusal, Delete, Put, SingleRequest, SingleRequestCommand
 from domain.store.records.traces import find_trace
-from domain.values import MAX_ID_LENGTH, Channel, OfferKey, Origin, Role, Source
+from domain.values import MAX_ID_LENGTH, Channel, OfferKey, Origin, Source
 from projections.access.tokens import Caller
 
 REQUEST_ACCEPTED = "Request accepted for processing"
 SMALL_BODY_BYTES = 64 * 1024
 TRACES_PATH = "/api/v1/partner/requests"
 
-MayAsk = Annotated[Caller, Depends(require_roles(Role.PARTNER))]
-MayRead = Annotated[Caller, Depends(require_roles(Role.PARTNER, Role.AUDITOR, Role.OPERATOR))]
-
 
 class MerchantCaller(Struct, frozen=True):
-    """Who sends a single request, and what limits it."""
+    """The caller of a single request, its partner and the partner's limits."""
 
     caller: Caller
     partner: str
-    terms: PartnerTerms
-    quota: Quota
+    limits: MerchantLimits
 
 
 async def _sender(request: Request) -> MerchantCaller:
-    """What comes before anything is read: who it is, then the limits. Raises what `require_roles` raises, and Refused."""
-    service: Service = request.app.state.service
-    found = await request.app.state.lookups.find(token_digest(request))
-    caller = require_role(request, service, found.caller, [Role.PARTNER])
+    """Checks the token, then the limits, before the body is read. Raises Refused, and what `require_roles` raises."""
+    runtime = runtime_of(request)
+    service = runtime.service
+    found = await runtime.callers.find(token_digest(request))
+    caller = require_role(request, service, found.caller, PARTNER_ONLY)
     partner = caller.partner or ""
     if found.limits is None:
         raise UnknownPartner(partner)
-    sender = MerchantCaller(caller, partner, *found.limits)
-    pace = await run_counted(service, service.limiter.pace, partner, sender.terms.rps)
-    request.state.takes_down = request.method == "DELETE"
-    _require_limits(request, sender, pace, service.clock())
-    return sender
+    terms, quota = found.limits
+    rate = await run_counted(service, service.limiter.count_partner_request, partner, terms.rps)
+    limits = MerchantLimits(terms, rate.remaining, quota, service.clock())
+    request_state(request).limits = limits
+    require_rate(rate, terms.rps)
+    require_quota(quota, limits.now, is_deletion=_is_deletion(request))
+    # From here on, the request counts whether or not it is refused.
+    limits.quota = Quota(quota.limit, quota.used + 1)
+    return MerchantCaller(caller, partner, limits)
 
 
-def _require_limits(request: Request, sender: MerchantCaller, pace: RateStatus, now: datetime) -> None:
-    quota = sender.quota
-    limits = request.state.told_limits = partial(limit_headers, sender.terms, pace.remaining, now=now)
-    request.state.limits = limits(quota=quota)
-    require_rate(pace, sender.terms.rps)
-    require_quota(quota, now, takes_down=request.state.takes_down)
-    # From here on it counts, whatever becomes of it.
-    request.state.limits = limits(quota=Quota(quota.limit, quota.used + 1))
+def _is_deletion(request: Request) -> bool:
+    return request.method == "DELETE"
 
 
 router = APIRouter(tags=["merchants"], responses=PROBLEMS, route_class=RetryingRoute)
@@ -105,11 +97,11 @@ _IDS = [{"name": "external_merchant_id", **_ID}, {"name": "external_offer_id", *
     OFFER_PATH,
     status_code=HTTPStatus.ACCEPTED,
     responses={202: {"model": SingleReply}, **BODY_PROBLEMS},
-    openapi_extra={"parameters": _IDS, **takes(MerchantOffer)},
+    openapi_extra={"parameters": _IDS, **openapi_request_body(MerchantOffer)},
 )
 async def put_offer(request: Request) -> Response:
     """The offer shall be there with exactly this content; answered when it is."""
-    sender, settings = await _sender(request), request.app.state.service.settings
+    sender, settings = await _sender(request), runtime_of(request).service.settings
     async with _counting(request, sender):
         require_json(request)
         body = await receive(request, settings.max_offer_bytes)
@@ -143,25 +135,25 @@ async def refuse_method() -> Response:
 
 
 @router.get("/api/v1/partner/quota", responses={200: {"model": QuotaReply}})
-def get_quota(request: Request, service: ServiceDep, caller: MayAsk) -> Response:
+def get_quota(request: Request, service: ServiceDep, caller: PartnerCaller) -> Response:
     """What is left of today's requests; asking is free."""
     no_parameters(request)
     terms, quota = service.single_requests.terms(caller.partner or "")
     now = service.clock()
     remaining = service.limiter.remaining_this_second(caller.partner or "", terms.rps)
-    headers = limit_headers(terms, remaining, quota, now)
+    headers = MerchantLimits(terms, remaining, quota, now).headers()
     reset = seconds_to_next_day(now)
     answer = {"limit": quota.limit, "used": quota.used, "remaining": quota.remaining, "reset": reset}
-    return Response(msgspec.json.encode(answer), headers=headers, media_type=JSON)
+    return json_response(answer, headers=headers)
 
 
 @router.get(TRACES_PATH + "/{trace_id}", responses={200: {"model": TraceReply}})
-def get_trace(request: Request, reads: PrimaryReads, caller: MayRead, trace_id: str) -> Response:
+def get_trace(request: Request, reads: PrimaryReads, caller: PartnerReader, trace_id: str) -> Response:
     """What became of a request that was accepted."""
     no_parameters(request)
     with reads.read() as tx:
         trace = find_trace(tx, trace_id)
-    if trace is None or caller.partner not in {None, trace.partner}:
+    if trace is None or not caller.sees(trace.partner):
         raise not_found("request")
     answer = {
         "trace_id": trace.trace_id,
@@ -170,16 +162,16 @@ def get_trace(request: Request, reads: PrimaryReads, caller: MayRead, trace_id: 
         "warnings": trace.warnings,
         "offerUid": trace.offer_uid,
     }
-    return Response(msgspec.json.encode(answer), media_type=JSON)
+    return json_response(answer)
 
 
 @asynccontextmanager
 async def _counting(request: Request, sender: MerchantCaller) -> AsyncIterator[None]:
-    """What is refused counts too; a field that breaks a rule is a 400 here."""
+    """Counts a refused request. A field that breaks a rule is a 400 in these calls."""
     try:
         yield
     except (Problem, ClientDisconnect) as refusal:
-        await _submit(request, sender, OfferKey(sender.partner, Channel.MERCHANT, None, ""), None)
+        await _submit(request, sender, CountRefusal(sender.partner, is_deletion=_is_deletion(request)))
         if isinstance(refusal, Problem) and refusal.status is HTTPStatus.UNPROCESSABLE_ENTITY:
             raise Problem(HTTPStatus.BAD_REQUEST, refusal.kind, refusal.detail, errors=refusal.errors) from None
         raise
@@ -202,29 +194,26 @@ def _key(request: Request, partner: str) -> OfferKey:
 
 
 async def _carry_out(request: Request, sender: MerchantCaller, key: OfferKey, action: Put | Delete) -> Response:
-    trace = await _submit(request, sender, key, action)
-    assert trace  # noqa: S101 - an action that is not refused leaves one
-    answer = {"message": REQUEST_ACCEPTED, "trace_id": trace.trace_id}
-    headers = {**request.state.limits, "Location": f"{TRACES_PATH}/{trace.trace_id}"}
-    return Response(msgspec.json.encode(answer), HTTPStatus.ACCEPTED, headers, JSON)
-
-
-async def _submit(request: Request, sender: MerchantCaller, key: OfferKey, action: Put | Delete | None) -> Trace | None:
-    """Carries a request out, or counts it. Raises Refused."""
     single = SingleRequest(
         trace_id=f"req-{uuid4().hex}",
         key=key,
         origin=Origin(sender.caller.name, Source.MERCHANT),
         action=action,
-        takes_down=request.state.takes_down,
-        traceparent=request.state.traceparent,
+        traceparent=request_state(request).traceparent,
     )
-    result: SingleRequestResult = unwrap(request, await request.app.state.single_requests.submit(single))
+    await _submit(request, sender, single)
+    answer = {"message": REQUEST_ACCEPTED, "trace_id": single.trace_id}
+    headers = {**sender.limits.headers(), "Location": f"{TRACES_PATH}/{single.trace_id}"}
+    return json_response(answer, HTTPStatus.ACCEPTED, headers)
+
+
+async def _submit(request: Request, sender: MerchantCaller, command: SingleRequestCommand) -> None:
+    """Executes a command, and updates the quota that the reply reports. Raises Refused."""
+    result = unwrap(request, await runtime_of(request).merchant_queue.submit(command))
     if isinstance(result, Refused):
         if isinstance(result, DailyQuotaExceeded):
-            # Others were quicker.
-            request.state.limits = request.state.told_limits(quota=Quota(result.limit, result.limit))
+            # Concurrent requests have used the rest of the quota.
+            sender.limits.quota = Quota(result.limit, result.limit)
         raise result
-    # Others have come meanwhile: only now is it known how many.
-    request.state.limits = request.state.told_limits(quota=result.quota)
-    return result.trace
+    # Concurrent requests are counted too, so the number is known only now.
+    sender.limits.quota = result.quota

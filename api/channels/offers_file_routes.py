@@ -3,20 +3,21 @@
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 
 from api.channels.offers_file_schemas import OffersFileReply
-from api.dependencies.authentication import ServiceDep, require_roles
+from api.dependencies.authentication import ServiceDep
+from api.dependencies.roles import PartnerCaller
 from api.http.content_negotiation import MULTIPART, content_coding, is_multipart, require_json
-from api.http.pagination import JSON
 from api.http.paths import OFFERS_FILES_PATH
 from api.http.problem_schemas import BODY_PROBLEMS, PROBLEM, PROBLEMS
 from api.http.problems import validation_error
 from api.http.query_params import Word
+from api.http.replies import JSON
 from api.intake.offers_file_schemas import OffersFileRequest
 from api.parsing.content_coding import CODINGS
-from api.parsing.multipart import SPARE_BYTES, FilePart
+from api.parsing.multipart import MAX_BYTES_AROUND_FILE, FilePart
 from api.runs.acceptance import RunSender
 from api.runs.report import file_report, run_document
 from api.runs.schemas import RunReply
@@ -24,10 +25,7 @@ from api.runs.submission import PREFER, Replies, answer_with_run, receive_body
 from api.runs.upload import Upload
 from api.service import Service
 from api.validation.field_errors import InvalidField
-from domain.values import Origin, Role, Source
-from projections.access.tokens import Caller
-
-MaySend = Annotated[Caller, Depends(require_roles(Role.PARTNER))]
+from domain.values import Origin, Source
 
 router = APIRouter(tags=["merchants"], responses=PROBLEMS)
 
@@ -65,7 +63,7 @@ class FileQuery(BaseModel):
     },
 )
 async def send_offers_file(
-    request: Request, service: ServiceDep, caller: MaySend, query: Annotated[FileQuery, Query()]
+    request: Request, service: ServiceDep, caller: PartnerCaller, query: Annotated[FileQuery, Query()]
 ) -> Response:
     """All offers of the partner, as of the date in the file's name: each record is carried out as its status says.
 
@@ -99,5 +97,5 @@ async def _receive_part(request: Request, service: Service, upload: Upload) -> s
         async for chunk in request.stream():
             yield part.feed(chunk)
 
-    await receive_body(request, upload, data(), service.settings.max_body_bytes, SPARE_BYTES)
+    await receive_body(request, upload, data(), service.settings.max_body_bytes, MAX_BYTES_AROUND_FILE)
     return part.end()

@@ -1,1 +1,1 @@
-"""How is the ledger worked from a shell?"""
+"""The command line, `offer-ledger`, for operators and auditors."""

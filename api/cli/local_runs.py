@@ -1,4 +1,4 @@
-"""How is a file on this machine carried out as a run, beside a running server?"""
+"""Accepts and executes a file of this machine as a run, in this process and beside running servers."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from api.runs.execution import execute
 from api.runs.upload import Upload
 from api.service import Service
 from domain.ledgers.ledger import StorageError
-from domain.ledgers.run_ledger import Accepted
+from domain.ledgers.run_ledger import AcceptedRun
 from domain.refusals import LeaseLost
 from domain.runs.run import Run
 from domain.values import Origin, ProgressCallback, Source, no_progress
@@ -23,56 +23,64 @@ LEASE_POLL_SECONDS = 0.5
 
 
 def require_partner(service: Service, partner: str) -> None:
-    """Raises UnknownPartner."""
+    """Checks that the partner exists. Raises UnknownPartner."""
     with service.ledger.recorder.read() as tx:
         service.ledger.require_partner(tx, partner)
 
 
-def accept_batch_or_file(service: Service, path: Path, partner: str, watch: ProgressCallback) -> Accepted:
-    """What the file holds is told by its content. Raises what run_intake.accept raises."""
+def accept_batch_or_file(service: Service, path: Path, partner: str, on_progress: ProgressCallback) -> AcceptedRun:
+    """Accepts a batch or an offers file; its content decides which of the two it is.
+
+    Raises what `accept_run` raises."""
 
     def sender(upload: Upload) -> RunSender:
         body = upload.arrival.body(service.runs)
         name = path.name if acceptance.is_offers_file(body, service.settings.max_items) else None
         return RunSender(partner, cli_origin(), name)
 
-    return _accept(service, path, sender, watch)
+    return _accept(service, path, sender, on_progress)
 
 
-def accept_offers_file(service: Service, path: Path, partner: str) -> Accepted:
-    """The same for what can only be an offers file, that nobody at the shell has named: it came by the folder."""
+def accept_offers_file(service: Service, path: Path, partner: str) -> AcceptedRun:
+    """Accepts an offers file from a drop folder: the run is recorded with the source `file`, not `cli`.
+
+    Raises what `accept_run` raises."""
     sender = RunSender(partner, Origin(cli_origin().actor, Source.FILE), path.name)
     return _accept(service, path, lambda _: sender, no_progress)
 
 
-def execute_locally(service: Service, run: Run, watch: ProgressCallback = no_progress) -> tuple[Run, bool]:
-    """The run as it ended, and whether it was carried out here. One that somebody else is at is waited for, and taken
-    over if they are heard of no more. Raises RunFailed, StorageError."""
+def execute_locally(service: Service, run: Run, on_progress: ProgressCallback = no_progress) -> tuple[Run, bool]:
+    """Executes a run until it has finished, and returns it with True if this process executed it.
+
+    Waits for a run that another process owns, and takes it over when its lease expires.
+    Raises RunFailed, StorageError."""
     while not run.is_finished:
         try:
             claimed = service.runs.claim(run.run_id)
-            return execute(service.runs, claimed, service.settings.max_image_bytes, watch), True
+            return execute(service.runs, claimed, service.settings.max_image_bytes, on_progress), True
         except LeaseLost:
             time.sleep(LEASE_POLL_SECONDS)
             run = service.runs.find(run.run_id) or run
         except KeyboardInterrupt:
-            # If the ledger can't be told, the lease runs out.
+            # If the ledger cannot be reached, the lease expires.
             with suppress(StorageError):
                 service.runs.release()
             raise
     return run, False
 
 
-def _accept(service: Service, path: Path, sender: Callable[[Upload], RunSender], watch: ProgressCallback) -> Accepted:
+def _accept(
+    service: Service, path: Path, sender: Callable[[Upload], RunSender], on_progress: ProgressCallback
+) -> AcceptedRun:
     size, max_bytes = path.stat().st_size, service.settings.max_body_bytes
     if size > max_bytes:
         raise decoded_body_too_large(max_bytes)
     upload = Upload(service.runs, "identity", max_bytes)
     try:
-        # From here on, what is stored counts: the file may change.
+        # Only the stored copy is read from here on: the file may change.
         for block in _blocks(path):
             upload.write(block)
-            watch(upload.size, size)
+            on_progress(upload.size, size)
         upload.end()
         return acceptance.accept_run(service.runs, upload.arrival, sender(upload), service.settings.max_items)
     finally:

@@ -1,4 +1,4 @@
-"""Who is at the shell?"""
+"""Identifies the operating system user that runs a command."""
 
 import getpass
 import os
@@ -7,14 +7,14 @@ from domain.values import Origin, Source
 
 
 def cli_origin() -> Origin:
-    """What a command writes is recorded under the name of the operating system's user."""
+    """Returns the origin that is recorded with everything a command writes."""
     return Origin(_user(), Source.CLI)
 
 
 def _user() -> str:
-    """By the process's user id: what the environment says of it, anyone can set."""
+    """Returns the name of the process's user id. USER and LOGNAME are not trusted: anyone can set them."""
     try:
-        import pwd  # noqa: PLC0415 - not on every system
+        import pwd
     except ImportError:
         return getpass.getuser()
     try:

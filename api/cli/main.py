@@ -1,6 +1,6 @@
-"""Which commands are there, and how does each of them end?
+"""Registers the commands and turns every error into a sentence and an exit code.
 
-Exit codes: 0 done, 1 refused or failed, 2 usage.
+Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
 """
 
 import os
@@ -40,8 +40,8 @@ from projections.maintenance.rebuild import RebuildFailed
 
 app = typer.Typer(
     name="offer-ledger",
-    help="The system of record for partner offers: what was live, when, who changed it and why.",
-    epilog="Where the ledger lies: OFFER_LEDGER_DATABASE_URL (sqlite:///offer-ledger.db unless set).",
+    help="Record the offers of partners, and read every past state: which offers were live, who changed them and why.",
+    epilog="OFFER_LEDGER_DATABASE_URL sets the database of the ledger. Default: sqlite:///offer-ledger.db.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -67,50 +67,52 @@ app.add_typer(projections.projections_app)
 
 
 def main() -> None:
-    """Every refusal is a sentence on standard error, never a traceback."""
-    _require_text(sys.argv[1:])
+    """Runs the command of `sys.argv`. Errors are sentences on standard error, never a traceback."""
+    _require_utf8(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        with _explained():
+        with _errors_as_sentences():
             app()
     except OSError as error:
-        # Whoever was reading has gone, or the disk is full: nothing more can be said on standard output.
+        # The reader of the pipe is gone, or the disk is full: standard output is unusable from here on.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        exit_with_error(f"The output can't be written: {error.strerror}.")
+        exit_with_error(f"Cannot write the output: {error.strerror}.")
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def _errors_as_sentences() -> Iterator[None]:
     try:
         yield
         sys.stdout.flush()
     except Problem as problem:
         exit_with_error(*(map(str, problem.errors) if problem.errors else [problem.detail]))
     except OlderLedger as older:
-        exit_with_error(f"{older}. It is brought up to that by: offer-ledger migrate")
+        exit_with_error(f"{older}. To migrate it, run: offer-ledger migrate")
     except (Refused, SchemaMismatch, RebuildFailed) as refusal:
         exit_with_error(f"{refusal}.")
     except UnreadableEvent as error:
-        exit_with_error(f"The ledger holds what this program can't read: {error}.")
+        exit_with_error(f"The ledger contains an event that this program cannot read: {error}.")
     except StorageError as error:
         missing = unbuilt_projections.unbuilt_projection_in(error)
         remedy = (
-            f" A projection's table is made by: {unbuilt_projections.rebuild_command_line([missing])}"
+            f" To build the missing projection, run: {unbuilt_projections.rebuild_command_line([missing])}"
             if missing
             else ""
         )
-        exit_with_error(f"The ledger's storage can't be used: {error}.{remedy}")
+        exit_with_error(f"Cannot use the database of the ledger: {error}.{remedy}")
     except ValidationError as error:
-        exit_with_error(*(f"OFFER_LEDGER_{c.path.upper()}: {c.message}" for c in field_errors(error)), exit_code=2)
+        exit_with_error(
+            *(f"OFFER_LEDGER_{wrong.path.upper()}: {wrong.message}" for wrong in field_errors(error)), exit_code=2
+        )
     except KeyboardInterrupt:
         sys.exit(130)
 
 
-def _require_text(arguments: Sequence[str]) -> None:
+def _require_utf8(arguments: Sequence[str]) -> None:
     for argument in arguments:
         try:
             argument.encode()
         except UnicodeEncodeError:
-            exit_with_error(f"An argument is not UTF-8: {argument!r}", exit_code=2)
+            exit_with_error(f"An argument is not valid UTF-8: {argument!r}.", exit_code=2)

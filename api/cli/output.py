@@ -1,4 +1,4 @@
-"""How do the commands show what they have to say? Tables for people, JSON for programs, sentences for refusals."""
+"""Output of the commands: tables for people, JSON for programs, sentences for errors."""
 
 import json
 import signal
@@ -18,9 +18,9 @@ from rich.table import Table
 from domain.values import ProgressCallback
 from projections.maintenance.table_diff import Difference
 
-UNWRAPPED = 10_000
+UNWRAPPED_WIDTH = 10_000
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
 def exit_with_error(*sentences: str, exit_code: int = 1) -> NoReturn:
@@ -43,7 +43,7 @@ def print_json(value: Any, *, on_one_line: bool = False) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], empty: str = "") -> None:
-    """One line a row, as wide as it is. `empty`: what to say instead when there are no rows."""
+    """Prints one line for each row, however wide it is. `empty` is printed instead if there are no rows."""
     if not rows:
         print(empty)
         return
@@ -53,67 +53,67 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], empty: st
     for row in rows:
         table.add_row(*(as_text("" if cell is None else str(cell)) for cell in row))
     lines = StringIO()
-    Console(file=lines, width=UNWRAPPED, color_system=None, markup=False, emoji=False, highlight=False).print(table)
+    console = Console(file=lines, width=UNWRAPPED_WIDTH, color_system=None, markup=False, emoji=False, highlight=False)
+    console.print(table)
     for line in lines.getvalue().splitlines():
         print(line.rstrip())
 
 
 def print_next_command(next_cursor: str | None) -> None:
-    """Under a table that is not all."""
+    """Prints the option for the next page below a table that has more rows than `--limit`."""
     if next_cursor:
-        print_line(f"There are more: --cursor {next_cursor}")
+        print_line(f"There are more rows. Next page: --cursor {next_cursor}")
 
 
-def print_differences(differences: Sequence[Difference], what: str = "") -> None:
-    """`what`: is said before each of them."""
+def print_differences(differences: Sequence[Difference], prefix: str = "") -> None:
     for difference in differences:
-        found, expected = map(_shown, (difference.found, difference.expected))
-        print_line(f"{what}{difference.where}: found {found}, expected {expected}")
+        found, expected = map(_row_text, (difference.found, difference.expected))
+        print_line(f"{prefix}{difference.where}: found {found}, expected {expected}")
 
 
-def _shown(row: object) -> str:
+def _row_text(row: object) -> str:
     return "nothing" if row is None else msgspec.json.encode(row).decode()
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Whoever asks the command to end, by SIGTERM too, lets it clear away what it has not finished."""
+    """Makes SIGTERM exit with 143 through `finally` blocks, so that the command removes its unfinished files."""
 
-    def leave(_signal: int, _frame: FrameType | None) -> None:
+    def exit_command(_signal: int, _frame: FrameType | None) -> None:
         sys.exit(128 + signal.SIGTERM)
 
-    before = signal.signal(signal.SIGTERM, leave)
+    previous = signal.signal(signal.SIGTERM, exit_command)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, previous)
 
 
 @contextmanager
 def until_interrupted() -> Iterator[None]:
-    """SIGTERM ends it as Ctrl-C does, and that is how it is meant to end."""
+    """Runs a block until SIGTERM or Ctrl-C; both are its normal end, with exit code 0."""
 
     def interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
         raise KeyboardInterrupt
 
-    former = signal.signal(signal.SIGTERM, interrupt)
+    previous = signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
     except KeyboardInterrupt:
         sys.exit(0)
     finally:
-        signal.signal(signal.SIGTERM, former)
+        signal.signal(signal.SIGTERM, previous)
 
 
 @contextmanager
-def progress(what: str) -> Iterator[ProgressCallback]:
-    """A bar on standard error while long work goes on; none where nobody watches."""
+def progress(description: str) -> Iterator[ProgressCallback]:
+    """Shows a progress bar on standard error, if that is a terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task(what, total=None)
+        task = bar.add_task(description, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def as_text(text: str) -> str:
-    """What others have written is shown, never obeyed: no character of it can command the terminal."""
+    """Escapes characters that are not printable, so that foreign text cannot control the terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -1,1 +1,1 @@
-"""A window on the ledger for people: the same answers as the API's, as pages."""
+"""The web console: server-rendered pages that show the answers of the HTTP API."""

@@ -1,4 +1,7 @@
-"""Where do the points and bars of a chart lie? Drawn by the server, in the numbers of its own small canvas."""
+"""Computes the points and bars of the charts, which the server renders as SVG.
+
+All coordinates are in the units of a canvas, WIDTH wide and, for line charts, HEIGHT high.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -11,28 +14,29 @@ BAR, GAP = 18, 6
 
 
 class Axis(Struct, frozen=True):
-    """Of time, from left to right."""
+    """A time axis from left to right."""
 
     first: datetime
     last: datetime
 
-    def x(self, moment: datetime) -> float:
+    def x(self, time: datetime) -> float:
+        """Returns the coordinate of a time; a time outside the axis gets the coordinate of its nearer end."""
         span = (self.last - self.first).total_seconds() or 1.0
-        share = (min(max(moment, self.first), self.last) - self.first).total_seconds() / span
+        share = (min(max(time, self.first), self.last) - self.first).total_seconds() / span
         return round(share * WIDTH, 1)
 
 
 class ChartLine(Struct, frozen=True):
     name: str
     points: str
-    """As a polyline has them."""
+    """The value of the attribute `points` of an SVG polyline."""
 
 
 class CountsChart(Struct, frozen=True):
-    """How many there were of each kind, over time. `most`: at the top of the canvas."""
+    """Step lines, one for each status. `maximum` is the count at the top of the canvas."""
 
     axis: Axis
-    most: int
+    maximum: int
     lines: list[ChartLine]
     width: int = WIDTH
     height: int = HEIGHT
@@ -44,8 +48,8 @@ class Bar(Struct, frozen=True):
     y: int
     width: float
     height: int
-    told: str
-    """What it stands for, in words."""
+    label: str
+    """The text of its tooltip."""
 
 
 class BarsChart(Struct, frozen=True):
@@ -54,34 +58,34 @@ class BarsChart(Struct, frozen=True):
     height: int
 
 
-def counts_chart(moments: Sequence[datetime], counts: Sequence[Mapping[str, int]]) -> CountsChart:
-    """A step for each moment: a number holds until it changes."""
-    axis = Axis(moments[0], moments[-1])
-    most = max((number for some in counts for number in some.values()), default=0)
-    scale = (HEIGHT - 2 * CHART_MARGIN) / (most or 1)
+def counts_chart(times: Sequence[datetime], counts: Sequence[Mapping[str, int]]) -> CountsChart:
+    """Returns step lines of the counts at these times: each count holds until the next time."""
+    axis = Axis(times[0], times[-1])
+    maximum = max((number for by_name in counts for number in by_name.values()), default=0)
+    scale = (HEIGHT - 2 * CHART_MARGIN) / (maximum or 1)
 
     def points(name: str) -> str:
-        heights = [round(HEIGHT - CHART_MARGIN - some[name] * scale, 1) for some in counts]
-        before = [heights[0], *heights]
+        heights = [round(HEIGHT - CHART_MARGIN - by_name[name] * scale, 1) for by_name in counts]
+        previous = [heights[0], *heights]
         return " ".join(
-            f"{axis.x(moment)},{was} {axis.x(moment)},{now}"
-            for moment, was, now in zip(moments, before, heights, strict=False)
+            f"{axis.x(time)},{before} {axis.x(time)},{after}"
+            for time, before, after in zip(times, previous, heights, strict=False)
         )
 
-    return CountsChart(axis, most, [ChartLine(name, points(name)) for name in counts[0]] if counts else [])
+    return CountsChart(axis, maximum, [ChartLine(name, points(name)) for name in counts[0]] if counts else [])
 
 
 def bars_chart(axis: Axis, spans: Sequence[tuple[str, datetime, datetime, str]]) -> BarsChart:
-    """A bar below the other for each span: its kind, from when, until when, and what it is."""
+    """Returns one bar below the other for each span (kind, start, end, label)."""
     bars = []
-    for number, (kind, first, last, told) in enumerate(spans):
+    for number, (kind, first, last, label) in enumerate(spans):
         x = axis.x(first)
-        bars.append(Bar(kind, x, number * (BAR + GAP), max(2.0, round(axis.x(last) - x, 1)), BAR, told))
+        bars.append(Bar(kind, x, number * (BAR + GAP), max(2.0, round(axis.x(last) - x, 1)), BAR, label))
     return BarsChart(axis, bars, max(1, len(spans)) * (BAR + GAP))
 
 
 def shares(counts: Mapping[str, int]) -> list[Bar]:
-    """One bar of the canvas's width, divided as the counts are."""
+    """Returns a stacked bar as wide as the canvas, with a part for each count above zero."""
     total = sum(counts.values())
     bars, x = [], 0.0
     for kind, count in counts.items():

@@ -1,4 +1,4 @@
-"""What is given, in an address or in a form: which number, which text, which of a few words?"""
+"""Reads numbers, ids and choices from query strings and forms. Raises a 422 problem for invalid values."""
 
 from collections.abc import Iterable, Mapping
 
@@ -8,35 +8,35 @@ from api.validation.field_errors import InvalidField
 from domain.values import MAX_ID_LENGTH
 
 
-def read_number(given: Mapping[str, str], name: str, least: int = 0, most: int | None = None) -> int | None:
-    """The one of that name, if it says something. Raises Problem 422 for what is no whole number between the two."""
-    text = given.get(name, "").strip()
+def read_number(fields: Mapping[str, str], name: str, least: int = 0, most: int | None = None) -> int | None:
+    """Parses a whole number from `least` to `most`; an empty or missing field is None. Raises Problem 422."""
+    text = fields.get(name, "").strip()
     if not text:
         return None
-    is_one = text.isascii() and text.isdecimal() and len(text) <= MAX_DIGITS
-    if not is_one or int(text) < least or (most is not None and int(text) > most):
-        bounds = f"from {least} to {most}" if most is not None else f"from {least} on"
-        raise _refused(name, f"must be a whole number {bounds}")
+    is_number = text.isascii() and text.isdecimal() and len(text) <= MAX_DIGITS
+    if not is_number or int(text) < least or (most is not None and int(text) > most):
+        bounds = f" from {least} to {most}" if most is not None else f", {least} or more"
+        raise _invalid(name, f"must be a whole number{bounds}")
     return int(text)
 
 
-def read_id(given: Mapping[str, str], name: str) -> str | None:
-    """As it was given, spaces and all: ids are compared exactly. Raises Problem 422."""
-    text = given.get(name, "")
+def read_id(fields: Mapping[str, str], name: str) -> str | None:
+    """Returns the text verbatim, with its spaces: ids are compared exactly. Raises Problem 422."""
+    text = fields.get(name, "")
     if len(text) > MAX_ID_LENGTH:
-        raise _refused(name, f"must have at most {MAX_ID_LENGTH} characters")
+        raise _invalid(name, f"must have at most {MAX_ID_LENGTH} characters")
     if "\0" in text:
-        raise _refused(name, "must not contain the character U+0000")
+        raise _invalid(name, "must not contain the character U+0000")
     return text or None
 
 
-def read_choice(given: Mapping[str, str], name: str, words: Iterable[str]) -> str | None:
-    """Raises Problem 422 for what is none of these."""
-    text = given.get(name, "").strip()
+def read_choice(fields: Mapping[str, str], name: str, words: Iterable[str]) -> str | None:
+    """Returns one of `words`; an empty or missing field is None. Raises Problem 422 for any other value."""
+    text = fields.get(name, "").strip()
     if text and text not in words:
-        raise _refused(name, f"must be one of {', '.join(words)}")
+        raise _invalid(name, f"must be one of {', '.join(words)}")
     return text or None
 
 
-def _refused(name: str, why: str) -> Exception:
-    return validation_error([InvalidField((name,), why)])
+def _invalid(name: str, message: str) -> Exception:
+    return validation_error([InvalidField((name,), message)])

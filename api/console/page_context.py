@@ -1,4 +1,7 @@
-"""Who looks at a page, at which moment, and what do they send?"""
+"""The context of a page: the signed-in caller, the viewed state and the submitted form.
+
+Routes declare a dependency such as `AuditPage` or `OperatorForm`, which checks the session and the role.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
@@ -12,30 +15,27 @@ from api.access.console_sessions import Session, Sessions
 from api.console.form_values import read_choice, read_id, read_number
 from api.console.time_travel import ViewedState, link, viewed_state
 from api.dependencies.authentication import ServiceDep, find_caller, require_role
+from api.dependencies.roles import ACTIVATION_READERS, ALL_ROLES, AUDIT_READERS, OPERATOR_ONLY, PARTNER_ONLY
 from api.http.content_negotiation import require_form
 from api.http.problems import Problem, validation_error
+from api.http.request_state import request_state
 from api.parsing.json_body import MAX_BYTES, receive
 from api.service import Service
 from api.validation.field_errors import InvalidField
 from domain.values import Origin, Role, Source
 from projections.access.tokens import Caller
 
-OWN_SITE, BY_HAND = "same-origin", "none"
-"""Where browsers say that a form comes from (Fetch Metadata, W3C)."""
-FORM_TOKEN = "form_token"  # noqa: S105 - the name of the field
-ALL_ROLES = tuple(Role)
-AUDITORS = (Role.PARTNER, Role.AUDITOR, Role.OPERATOR)
-"""Who may see what the audit calls tell."""
-DECIDERS = (Role.PUBLISHER, Role.AUDITOR, Role.OPERATOR)
-"""Who may ask what customers are owed."""
+SAME_ORIGIN, NO_SITE = "same-origin", "none"
+"""Accepted values of Sec-Fetch-Site (Fetch Metadata, W3C): a page of the console, or a request without a page."""
+CSRF_FIELD = "form_token"
 
 
-class SignedOut(Exception):  # noqa: N818 - it says what is the case
-    """Nobody is signed in, or not any more."""
+class SignedOut(Exception):
+    """The request has no session, or the session or its token has ended."""
 
 
 class PageContext(Struct, frozen=True):
-    """One look at the ledger by somebody."""
+    """One request for a page: its session, its caller and the viewed state."""
 
     request: Request
     service: Service
@@ -49,90 +49,98 @@ class PageContext(Struct, frozen=True):
 
     @property
     def partner(self) -> str | None:
-        """Whose things alone it sees; None: everybody's."""
+        """The partner of the token, which limits what is visible. None: all partners."""
         return self.caller.partner
 
     def sees(self, partner: str | None) -> bool:
-        """Whether a partner's things are for it to see; None: everybody's."""
-        return self.partner in {None, partner}
+        """Returns True if the caller can read this partner's data. None means the data of all partners."""
+        return self.caller.sees(partner)
 
     @property
     def origin(self) -> Origin:
         return Origin(self.caller.name, Source.CONSOLE)
 
-    def may(self, *roles: Role) -> bool:
+    def has_role(self, *roles: Role) -> bool:
         return self.caller.role in roles
 
     @property
-    def may_audit(self) -> bool:
-        """Whether it may see single offers, runs and differences."""
-        return self.may(*AUDITORS)
+    def can_audit(self) -> bool:
+        """True if the caller can read single offers, runs and differences."""
+        return self.has_role(*AUDIT_READERS)
 
     def link(self, path: str, *params: Mapping[str, object], **more: object) -> str:
-        """To a page, at the same moment."""
+        """Returns a link to a page that keeps the viewed state."""
         return link(path, self.state.params, *params, more)
 
-    def here(self, **changed: object) -> str:
-        """To this page with other parameters."""
+    def this_page(self, **changed: object) -> str:
+        """Returns a link to this page with changed parameters."""
         return link(self.request.url.path, self.query, changed)
 
-    def given(self, name: str) -> str | None:
-        """A parameter, if it says something."""
+    def param(self, name: str) -> str | None:
+        """Returns a parameter without surrounding spaces; None if it is empty."""
         return self.query.get(name, "").strip() or None
 
     def number(self, name: str) -> int | None:
-        """A parameter that is a whole number. Raises Problem 422."""
+        """Parses a parameter as a whole number. Raises Problem 422."""
         return read_number(self.query, name)
 
     def id(self, name: str) -> str | None:
-        """A parameter that is an id, or a text that is sought. Raises Problem 422."""
+        """Reads a parameter that is an id or a search text. Raises Problem 422."""
         return read_id(self.query, name)
 
     def choice(self, name: str, words: Iterable[str]) -> str | None:
-        """A parameter that is one of a few words. Raises Problem 422."""
+        """Reads a parameter that is one of these words. Raises Problem 422."""
         return read_choice(self.query, name, words)
 
 
-def signed_in(request: Request, service: Service) -> tuple[Session, Caller] | None:
-    """Who it is, if a session lasts and its token is in use."""
+def page_context_of(request: Request) -> PageContext | None:
+    """Returns the context that a dependency of this request has built, or None."""
+    page = request_state(request).page
+    return page if isinstance(page, PageContext) else None
+
+
+def find_session(request: Request, service: Service) -> tuple[Session, Caller] | None:
+    """Returns the session and its caller, or None if the session or its token has ended."""
     session = service.sessions.find(request, service.clock())
     caller = find_caller(service, session.token_sha256) if session else None
     return (session, caller) if session and caller else None
 
 
 def page_context_for(*roles: Role) -> Callable[[Request, Service], PageContext]:
-    """A dependency that gives the visit, if somebody of these roles is signed in. Raises SignedOut, and what `may` raises."""
+    """Makes a dependency that returns the context of a page for callers with these roles.
 
-    def begin(request: Request, service: ServiceDep) -> PageContext:
-        found = signed_in(request, service)
-        if found is None:
+    It raises SignedOut, or Problem 403, 422 or 429."""
+
+    def build(request: Request, service: ServiceDep) -> PageContext:
+        session_and_caller = find_session(request, service)
+        if session_and_caller is None:
             raise SignedOut
-        session, caller = found
+        session, caller = session_and_caller
         try:
             require_role(request, service, caller, roles)
-            moment = viewed_state(service, request.query_params)
-        except Problem:  # its page has the menu all the same
-            request.state.context = PageContext(request, service, session, caller, viewed_state(service, {}))
+            state = viewed_state(service, request.query_params)
+        except Problem:  # the error page shows the menu too
+            request_state(request).page = PageContext(request, service, session, caller, viewed_state(service, {}))
             raise
-        request.state.context = context = PageContext(request, service, session, caller, moment)
+        request_state(request).page = context = PageContext(request, service, session, caller, state)
         return context
 
-    return begin
+    return build
 
 
 AnyPage = Annotated[PageContext, Depends(page_context_for(*ALL_ROLES))]
-VerdictPage = Annotated[PageContext, Depends(page_context_for(*DECIDERS))]
-PartnerPage = Annotated[PageContext, Depends(page_context_for(Role.PARTNER))]
-AuditPage = Annotated[PageContext, Depends(page_context_for(*AUDITORS))]
-OperatorPage = Annotated[PageContext, Depends(page_context_for(Role.OPERATOR))]
+VerdictPage = Annotated[PageContext, Depends(page_context_for(*ACTIVATION_READERS))]
+PartnerPage = Annotated[PageContext, Depends(page_context_for(*PARTNER_ONLY))]
+AuditPage = Annotated[PageContext, Depends(page_context_for(*AUDIT_READERS))]
+OperatorPage = Annotated[PageContext, Depends(page_context_for(*OPERATOR_ONLY))]
 
 
 # Forms
 
 
-async def fields_of(request: Request) -> dict[str, str]:
-    """What a form has sent. Raises Problem 403, 413, 415 or 422."""
-    if request.headers.get("Sec-Fetch-Site", OWN_SITE) not in {OWN_SITE, BY_HAND}:
+async def read_form(request: Request) -> dict[str, str]:
+    """Returns the fields of a submitted form. Raises Problem 403, 413, 415 or 422."""
+    if request.headers.get("Sec-Fetch-Site", SAME_ORIGIN) not in {SAME_ORIGIN, NO_SITE}:
         raise Problem(HTTPStatus.FORBIDDEN, "foreign-form", "The form is from another site.")
     require_form(request)
     body = await receive(request, MAX_BYTES)
@@ -142,44 +150,49 @@ async def fields_of(request: Request) -> dict[str, str]:
         raise validation_error([InvalidField((), "must be a form in UTF-8")]) from None
 
 
-Fields = Annotated[dict[str, str], Depends(fields_of)]
+FormFields = Annotated[dict[str, str], Depends(read_form)]
 
 
 def require_own_form(sessions: Sessions, session: Session, fields: Mapping[str, str]) -> None:
-    """Raises Problem 403 for a form that no page of this session has sent."""
-    if not sessions.is_form_token(session, fields.get(FORM_TOKEN, "")):
-        detail = "The form is not from a page of this session. Go back, load the page again and send it once more."
+    """Raises Problem 403 if the form has no form token of this session."""
+    if not sessions.is_form_token(session, fields.get(CSRF_FIELD, "")):
+        detail = "The form is not from a page of this session. Go back, reload the page and send the form again."
         raise Problem(HTTPStatus.FORBIDDEN, "foreign-form", detail)
 
 
 class FormSubmission(Struct, frozen=True):
-    """A form that somebody has sent."""
+    """A submitted form and the context of its page."""
 
-    page: PageContext
+    context: PageContext
     fields: dict[str, str]
 
-    def given(self, name: str) -> str | None:
+    def field(self, name: str) -> str | None:
+        """Returns a field without surrounding spaces; None if it is empty."""
         return self.fields.get(name, "").strip() or None
 
     def number(self, name: str, least: int, most: int) -> int:
-        """Raises Problem 422."""
-        found = read_number(self.fields, name, least, most)
-        if found is None:
+        """Parses a required field as a whole number. Raises Problem 422."""
+        number = read_number(self.fields, name, least, most)
+        if number is None:
             raise validation_error([InvalidField((name,), "required")])
-        return found
+        return number
 
 
 def form_submission_for(*roles: Role) -> Callable[[Any, Any], FormSubmission]:
-    """A dependency that gives the form that somebody of these roles has sent; it was on a page of this session, at the present
-    moment."""
+    """Makes a dependency that returns the form which a caller with one of these roles has submitted.
 
-    def submit(context: Annotated[PageContext, Depends(page_context_for(*roles))], fields: Fields) -> FormSubmission:
+    It raises what `page_context_for` raises, Problem 403 for a form of another session, and 409 in a past state."""
+
+    def submit(
+        context: Annotated[PageContext, Depends(page_context_for(*roles))], fields: FormFields
+    ) -> FormSubmission:
         require_own_form(context.service.sessions, context.session, fields)
         if context.state.is_past:
-            raise Problem(HTTPStatus.CONFLICT, "in-the-past", "Nothing can be changed in the past.")
+            detail = "A past state cannot be changed. Go back to now and send the form again."
+            raise Problem(HTTPStatus.CONFLICT, "in-the-past", detail)
         return FormSubmission(context, fields)
 
     return submit
 
 
-OperatorForm = Annotated[FormSubmission, Depends(form_submission_for(Role.OPERATOR))]
+OperatorForm = Annotated[FormSubmission, Depends(form_submission_for(*OPERATOR_ONLY))]

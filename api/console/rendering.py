@@ -1,4 +1,4 @@
-"""How does an answer become a page? Templates that escape whatever they are given, and what they need to tell it."""
+"""Renders pages from Jinja2 templates, which escape all values. Defines the menu and the filters of the templates."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,20 +13,21 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from api.access.console_sessions import CONSOLE
-from api.console.page_context import ALL_ROLES, AUDITORS, DECIDERS, PageContext
+from api.console.page_context import PageContext
+from api.dependencies.roles import ACTIVATION_READERS, ALL_ROLES, AUDIT_READERS, OPERATOR_ONLY, PARTNER_ONLY
 from domain.values import Role, utc_text
 
 OFFERS, RUNS, COMPARE, DESK = (f"{CONSOLE}/{name}" for name in ("offers", "runs", "compare", "desk"))
 PARTNERS, TOKENS, QUOTA = (f"{CONSOLE}/{name}" for name in ("partners", "tokens", "quota"))
 SIGN_IN, SIGN_OUT = f"{CONSOLE}/sign-in", f"{CONSOLE}/sign-out"
 
-LONGEST_VALUE = 600
-"""Characters of a value that are shown; inline images have millions."""
-SECONDS = len("2026-01-31T12:30:00")
+MAX_VALUE_LENGTH = 600
+"""Longer values are cut: an inline image can have millions of characters."""
+LENGTH_TO_SECONDS = len("2026-01-31T12:30:00")
 
 
 class MenuItem(NamedTuple):
-    """An entry of the menu, and who has it."""
+    """An entry of the menu, shown to these roles."""
 
     name: str
     path: str
@@ -35,19 +36,19 @@ class MenuItem(NamedTuple):
 
 MENU = (
     MenuItem("Offers", OFFERS, ALL_ROLES),
-    MenuItem("Runs", RUNS, AUDITORS),
-    MenuItem("Compare", COMPARE, AUDITORS),
-    MenuItem("Redemption desk", DESK, DECIDERS),
-    MenuItem("Quota", QUOTA, (Role.PARTNER,)),
-    MenuItem("Partners", PARTNERS, (Role.OPERATOR,)),
-    MenuItem("Tokens", TOKENS, (Role.OPERATOR,)),
+    MenuItem("Runs", RUNS, AUDIT_READERS),
+    MenuItem("Compare", COMPARE, AUDIT_READERS),
+    MenuItem("Redemption desk", DESK, ACTIVATION_READERS),
+    MenuItem("Quota", QUOTA, PARTNER_ONLY),
+    MenuItem("Partners", PARTNERS, OPERATOR_ONLY),
+    MenuItem("Tokens", TOKENS, OPERATOR_ONLY),
 )
 
 
 def render(
-    context: PageContext, template: str, title: str, status: HTTPStatus = HTTPStatus.OK, **told: Any
+    context: PageContext, template: str, title: str, status: HTTPStatus = HTTPStatus.OK, **variables: Any
 ) -> Response:
-    """A page of somebody who is signed in."""
+    """Renders a page for a signed-in caller."""
     return render_page(
         template,
         title,
@@ -56,78 +57,79 @@ def render(
         viewed=context.state,
         menu=[item for item in MENU if context.caller.role in item.roles],
         form_token=context.service.sessions.form_token(context.session),
-        **told,
+        **variables,
     )
 
 
-def render_page(template: str, title: str, status: HTTPStatus = HTTPStatus.OK, **told: Any) -> Response:
-    """Any page, for anybody."""
-    return HTMLResponse(_templates.get_template(template).render({"context": None} | told, title=title), status)
+def render_page(template: str, title: str, status: HTTPStatus = HTTPStatus.OK, **variables: Any) -> Response:
+    """Renders a page, also without a session."""
+    return HTMLResponse(_templates.get_template(template).render({"context": None} | variables, title=title), status)
 
 
-# What templates use
+# Filters of the templates
 
 
-def time_tag(told: str | datetime | None) -> Markup:
-    """A time, in UTC, to the second; all of it is on hover, where the script puts the local time beside it."""
-    if told is None:
+def time_tag(time: str | datetime | None) -> Markup:
+    """Returns a time element that shows UTC to the second. The tooltip has the full time; a script adds local time."""
+    if time is None:
         return Markup("&mdash;")
-    text = utc_text(told.astimezone(UTC)) if isinstance(told, datetime) else told
-    shown = text[:SECONDS].replace("T", " ")
+    text = utc_text(time.astimezone(UTC)) if isinstance(time, datetime) else time
+    shown = text[:LENGTH_TO_SECONDS].replace("T", " ")
     return Markup('<time datetime="{0}" title="{0}">{1}&nbsp;UTC</time>').format(text, shown)
 
 
 def json_text(value: Any) -> str:
-    """A JSON value as one reads it: a text as it is, anything else as JSON; long texts are cut off."""
+    """Returns a string without quotes and any other value as indented JSON; long texts are cut."""
     if isinstance(value, str):
-        return _shortened(value)
-    return _shortened(json.dumps(_short(value), ensure_ascii=False, indent=2))
+        return _shorten(value)
+    return _shorten(json.dumps(_shorten_strings(value), ensure_ascii=False, indent=2))
 
 
 def title_of(content: msgspec.Raw | Mapping[str, Any] | None) -> str | None:
-    """The name by which people know an offer."""
+    """Returns the display name of an offer, or None if its content has none."""
     if content is None:
         return None
-    told = msgspec.json.decode(content) if isinstance(content, msgspec.Raw) else content
-    names = [told.get(name) for name in ("headline", "offerName", "name")] if isinstance(told, dict) else []
-    return next((_shortened(name) for name in names if isinstance(name, str) and name.strip()), None)
+    members = msgspec.json.decode(content) if isinstance(content, msgspec.Raw) else content
+    names = [members.get(name) for name in ("headline", "offerName", "name")] if isinstance(members, dict) else []
+    return next((_shorten(name) for name in names if isinstance(name, str) and name.strip()), None)
 
 
 def by_member(changes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What came as a whole, a content for example, member by member."""
-    found: list[dict[str, Any]] = []
+    """Splits a change that adds a whole object, such as a content, into one change for each member."""
+    split: list[dict[str, Any]] = []
     for change in changes:
         after = change["after"]
         if change["before"] is None and isinstance(after, dict):
             members = ((name, value) for name, value in after.items() if value is not None)
-            found += [{"field": f"{change['field']}/{name}", "before": None, "after": value} for name, value in members]
+            split += [{"field": f"{change['field']}/{name}", "before": None, "after": value} for name, value in members]
         else:
-            found.append(change)
-    return found
+            split.append(change)
+    return split
 
 
 def in_words(word: str) -> str:
-    """A name of the API, such as winding_down or OfferCreated, as text."""
+    """Returns a name of the API, such as winding_down or OfferCreated, as lower-case words."""
     spaced = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in word).strip()
     return spaced.replace("_", " ").replace("-", " ")
 
 
-def with_count(count: int, one: str) -> str:
-    return f"{count:,} {one if count == 1 else f'{one}s'}"
+def with_count(count: int, singular: str) -> str:
+    """Returns a count with its noun: "1 field", "2 fields"."""
+    return f"{count:,} {singular if count == 1 else f'{singular}s'}"
 
 
-def _short(value: Any) -> Any:
+def _shorten_strings(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _short(member) for name, member in value.items()}
+        return {name: _shorten_strings(member) for name, member in value.items()}
     if isinstance(value, list):
-        return [_short(element) for element in value]
-    return _shortened(value) if isinstance(value, str) else value
+        return [_shorten_strings(element) for element in value]
+    return _shorten(value) if isinstance(value, str) else value
 
 
-def _shortened(text: str) -> str:
-    if len(text) <= LONGEST_VALUE:
+def _shorten(text: str) -> str:
+    if len(text) <= MAX_VALUE_LENGTH:
         return text
-    return f"{text[: LONGEST_VALUE // 2]} … ({len(text):,} characters)"
+    return f"{text[: MAX_VALUE_LENGTH // 2]} … ({len(text):,} characters)"
 
 
 _templates = Environment(
@@ -136,16 +138,16 @@ _templates = Environment(
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
-    # A program that is replaced while it runs goes on with the pages that it has.
+    # A running server keeps the templates it has loaded, also when an upgrade replaces the files.
     auto_reload=False,
 )
 _templates.filters |= {
     "time": time_tag,
     "json": json_text,
     "title_of": title_of,
-    "apart": by_member,
+    "by_member": by_member,
     "in_words": in_words,
-    "counted": with_count,
+    "with_count": with_count,
     "thousands": lambda number: f"{number:,}",
 }
 _templates.globals |= {

@@ -1,6 +1,4 @@
-"""What holds for all pages: refusals are pages too, browsers are told to load nothing from elsewhere, and a session goes on while
-it is used.
-"""
+"""The route class of all pages: it adds security headers, renders problems as pages and renews the session."""
 
 from http import HTTPStatus
 from typing import Any
@@ -9,16 +7,18 @@ from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 
 from api.access.console_sessions import Session
-from api.console.page_context import PageContext
+from api.console.page_context import page_context_of
 from api.console.rendering import SIGN_IN, render, render_page
 from api.console.time_travel import link
+from api.dependencies.runtime import runtime_of
 from api.http.problems import Problem
+from api.http.request_state import request_state
 from api.server.retry_route import Handler, RetryingRoute
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self';"
-        " base-uri 'none'; frame-ancestors 'none'"
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self';"
+        " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
@@ -28,36 +28,36 @@ SECURITY_HEADERS = {
 
 
 class ConsoleRoute(RetryingRoute):
-    """A route whose answer is for a browser."""
+    """A route that adds the headers of a page to its response and renews the session."""
 
     def get_route_handler(self) -> Handler:
         handle = super().get_route_handler()
 
         async def answer(request: Request) -> Response:
-            return _completed(request, await handle(request))
+            return _finish(request, await handle(request))
 
         return answer
 
 
-def refuse(request: Request, problem: Problem) -> Response:
-    """The page that says no."""
-    told: dict[str, Any] = {"problem": problem, "trace_id": request.state.trace_id}
-    context: PageContext | None = getattr(request.state, "context", None)
+def show_problem(request: Request, problem: Problem) -> Response:
+    """Renders a problem as a page, with the menu if the caller is signed in."""
+    members: dict[str, Any] = {"problem": problem, "trace_id": request_state(request).trace_id}
+    context = page_context_of(request)
     if context is None:
-        response = render_page("problem.html", problem.title, problem.status, **told)
+        response = render_page("problem.html", problem.title, problem.status, **members)
     else:
-        response = render(context, "problem.html", problem.title, problem.status, **told)
+        response = render(context, "problem.html", problem.title, problem.status, **members)
     response.headers.update(problem.headers)
-    return _completed(request, response)
+    return _finish(request, response)
 
 
-def lead_to_sign_in(request: Request, _: Exception) -> Response:
-    """And back again, if it was a page that was asked for."""
-    following = {"next": f"{request.url.path}?{request.url.query}".rstrip("?")} if request.method == "GET" else {}
-    return _completed(request, RedirectResponse(link(SIGN_IN, following), HTTPStatus.SEE_OTHER))
+def redirect_to_sign_in(request: Request, _: Exception) -> Response:
+    """Redirects to the sign-in page, which returns to the requested page if the request was a GET."""
+    return_to = {"next": f"{request.url.path}?{request.url.query}".rstrip("?")} if request.method == "GET" else {}
+    return _finish(request, RedirectResponse(link(SIGN_IN, return_to), HTTPStatus.SEE_OTHER))
 
 
-def _completed(request: Request, response: Response) -> Response:
+def _finish(request: Request, response: Response) -> Response:
     for name, value in SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)
     _renew(request, response)
@@ -65,14 +65,13 @@ def _completed(request: Request, response: Response) -> Response:
 
 
 def _renew(request: Request, response: Response) -> None:
-    context: PageContext | None = getattr(request.state, "context", None)
+    context = page_context_of(request)
     if context is None or "set-cookie" in response.headers:
         return
     session, now = context.session, context.service.clock()
-    if session.is_to_be_renewed(now):
-        keep(request, response, context.service.sessions.begin(session.token_sha256, now, session.key))
+    if session.needs_renewal(now):
+        set_session_cookie(request, response, context.service.sessions.create(session.token_sha256, now, session.key))
 
 
-def keep(request: Request, response: Response, session: Session) -> None:
-    """Gives the browser the session's cookie."""
-    request.app.state.service.sessions.keep(response, session, secure=request.url.scheme == "https")
+def set_session_cookie(request: Request, response: Response, session: Session) -> None:
+    runtime_of(request).service.sessions.set_cookie(response, session, secure=request.url.scheme == "https")

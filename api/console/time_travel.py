@@ -1,4 +1,4 @@
-"""Which moment does a page show, and how is another one chosen?"""
+"""The state that a page shows: now, or as of a time or a position. Parses it, and keeps it in links and form fields."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
@@ -17,11 +17,14 @@ from domain.values import EPOCH, utc_text
 
 AS_OF, AS_OF_POSITION = "asOf", "asOfPosition"
 _INPUT = "%Y-%m-%dT%H:%M:%S"
+_HYPHENS_OF_A_DATE = 2
 
 
 class ViewedState(Struct, frozen=True):
-    """`position`: the last event that is seen; `recorded_at`: of its commit; `at`: the time at which windows are judged. `newest`:
-    the last event that there is."""
+    """The state that a page shows.
+
+    `position` is its last event, `recorded_at` the recorded time of that event's commit, and `evaluated_at` the time at
+    which redemption windows are evaluated. `newest_position` is the last event of the ledger."""
 
     as_of: AsOf
     position: int
@@ -35,70 +38,73 @@ class ViewedState(Struct, frozen=True):
 
     @property
     def params(self) -> dict[str, str]:
-        """What a link to the same moment says."""
+        """The query parameters of a link to the same state; empty for now."""
         if self.as_of.time is not None:
             return {AS_OF: utc_text(self.as_of.time)}
         return {} if self.as_of.position is None else {AS_OF_POSITION: str(self.as_of.position)}
 
     @property
     def input_value(self) -> str:
-        """As a field for a date and a time has it, which knows no parts of seconds: of the first one that shows all of it."""
-        return input_value(_whole_second(self.as_of.time or self.evaluated_at))
+        """The value of a datetime-local field that selects this state.
+
+        The field has no fractions of a second. The time is rounded up, because rounding down would hide events."""
+        return input_value(_round_up_to_second(self.as_of.time or self.evaluated_at))
 
 
 def viewed_state(service: Service, query: Mapping[str, str]) -> ViewedState:
-    """What is not past is the present, whatever was asked for. Raises Problem 422."""
-    wanted = _asked(query)
+    """Returns the requested state; a future position or time means now. Raises Problem 422."""
+    as_of = _requested(query)
     with service.ledger.read() as tx:
         newest, now = current_head(tx).position, service.ledger.now(tx)
-        if (wanted.position or 0) > newest or (wanted.time or EPOCH) > now:
-            wanted = NOW
-        then = resolve(service.ledger, tx, wanted)
-    return ViewedState(wanted, then.head.position, then.head.recorded_at, then.evaluated_at, newest)
+        if (as_of.position or 0) > newest or (as_of.time or EPOCH) > now:
+            as_of = NOW
+        state = resolve(service.ledger, tx, as_of)
+    return ViewedState(as_of, state.head.position, state.head.recorded_at, state.evaluated_at, newest)
 
 
-def _asked(query: Mapping[str, str]) -> AsOf:
+def _requested(query: Mapping[str, str]) -> AsOf:
     time, position = query.get(AS_OF, "").strip(), read_number(query, AS_OF_POSITION)
     require_one(time or None, position)
     return AsOf(parse_time_field(time, AS_OF) if time else None, position)
 
 
 def parse_time_field(text: str, name: str) -> datetime:
-    """A time, also as a field of a form sends it, which means UTC here. Raises Problem 422."""
+    """Parses an RFC 3339 time, a date, or the value of a datetime-local field. Without an offset, it is UTC.
+
+    Raises Problem 422."""
     try:
-        return read_time(_completed(text))
+        return read_time(_as_rfc3339(text))
     except ValueError:
         raise validation_error([InvalidField(("query", name), NOT_A_TIME)]) from None
 
 
-def _completed(text: str) -> str:
+def _as_rfc3339(text: str) -> str:
     if len(text) == len("2026-01-31"):
         return f"{text}T00:00:00Z"
     seconds = ":00" if len(text) == len("2026-01-31T12:30") else ""
-    is_local = not text.upper().endswith("Z") and "+" not in text and text.count("-") == 2  # noqa: PLR2004 - of the date
+    is_local = not text.upper().endswith("Z") and "+" not in text and text.count("-") == _HYPHENS_OF_A_DATE
     return f"{text}{seconds}Z" if is_local else text
 
 
-def _whole_second(moment: datetime) -> datetime:
-    """Which ends it."""
-    return moment if moment.microsecond == 0 else moment.replace(microsecond=0) + timedelta(seconds=1)
+def _round_up_to_second(time: datetime) -> datetime:
+    return time if time.microsecond == 0 else time.replace(microsecond=0) + timedelta(seconds=1)
 
 
-def input_value(moment: datetime) -> str:
-    """As a field for a date and a time has it."""
-    return moment.strftime(_INPUT)
+def input_value(time: datetime) -> str:
+    """Returns the time as the value of a datetime-local field."""
+    return time.strftime(_INPUT)
 
 
 def link(path: str, *params: Mapping[str, object]) -> str:
-    """With those parameters that say something; later ones win."""
-    told: dict[str, str] = {}
-    for some in params:
-        told |= {name: "" if value is None else str(value) for name, value in some.items()}
-    query = urlencode({name: value for name, value in told.items() if value})
+    """Returns the path with these parameters. Later parameters replace earlier ones; empty ones are left out."""
+    merged: dict[str, str] = {}
+    for group in params:
+        merged |= {name: "" if value is None else str(value) for name, value in group.items()}
+    query = urlencode({name: value for name, value in merged.items() if value})
     return f"{path}?{query}" if query else path
 
 
 def evenly_spaced_times(first: datetime, last: datetime, count: int) -> Iterator[datetime]:
-    """So many moments between the two, both among them."""
+    """Yields `count` times from `first` to `last`, both included."""
     step = (last - first) / (count - 1) if last > first > EPOCH else timedelta()
     return (last if number == count - 1 else first + step * number for number in range(count))

@@ -8,9 +8,11 @@ from typing import Annotated, TypeVar, TypeVarTuple
 from anyio import to_thread
 from fastapi import Depends, Request
 
+from api.dependencies.runtime import runtime_of
 from api.http.paths import Vendor, is_ingestion, vendor_of
 from api.http.problems import Problem
 from api.http.query_params import no_repeats
+from api.http.request_state import request_state
 from api.service import Service
 from domain.store.retry import retry_transaction
 from domain.values import Role, to_microseconds
@@ -24,8 +26,7 @@ SCHEMES = ("apitoken", "bearer")
 
 async def service_of(request: Request) -> Service:
     """Not a plain function: FastAPI would begin a thread for it."""
-    service: Service = request.app.state.service
-    return service
+    return runtime_of(request).service
 
 
 ServiceDep = Annotated[Service, Depends(service_of)]
@@ -50,7 +51,7 @@ def require_roles_async(*roles: Role) -> Callable[[Request, Service], Awaitable[
     """The same for calls that come in great numbers."""
 
     async def authorise_at_once(request: Request, service: ServiceDep) -> Caller:
-        found = await request.app.state.lookups.find(token_digest(request))
+        found = await runtime_of(request).callers.find(token_digest(request))
         return await run_counted(service, require_role, request, service, found.caller, roles)
 
     return authorise_at_once
@@ -59,7 +60,7 @@ def require_roles_async(*roles: Role) -> Callable[[Request, Service], Awaitable[
 async def run_counted(service: Service, function: Callable[[*_Arguments], _T], *given: *_Arguments) -> _T:
     """For what counts requests: in the event loop, but not where it may have to wait for another machine. Everybody else would
     wait for that, too."""
-    return await to_thread.run_sync(function, *given) if service.limiter.may_wait else function(*given)
+    return await to_thread.run_sync(function, *given) if service.limiter.may_block else function(*given)
 
 
 def require_role(request: Request, service: Service, caller: Caller | None, roles: Collection[Role]) -> Caller:
@@ -68,15 +69,13 @@ def require_role(request: Request, service: Service, caller: Caller | None, role
         raise _unauthorised("The token is unknown, revoked or expired")
     if caller.role not in roles:
         raise Problem(HTTPStatus.FORBIDDEN, "forbidden", f"The role {caller.role} may not do this.")
-    if not is_ingestion(request) and not getattr(request.state, "is_counted", False):
-        request.state.is_counted = True  # also for when it is tried again
+    state = request_state(request)
+    if not state.is_counted and not is_ingestion(request):
+        state.is_counted = True  # also for a retry
         _require_pace(caller, service)
     if vendor_of(request) is not Vendor.MERCHANT:  # there, what is wrong counts, and is looked for later
         no_repeats(request)
     return caller
-
-
-MayAudit = Annotated[Caller, Depends(require_roles(Role.PARTNER, Role.AUDITOR, Role.OPERATOR))]
 
 
 def is_still_authorised(request: Request, service: Service, caller: Caller) -> bool:
@@ -103,7 +102,7 @@ def find_caller(service: Service, digest: str) -> Caller | None:
 
 
 def _require_pace(caller: Caller, service: Service) -> None:
-    seconds = service.limiter.seconds_to_wait(caller.name, caller.requests_per_minute)
+    seconds = service.limiter.count_token_request(caller.name, caller.requests_per_minute)
     if seconds is not None:
         detail = f"This token may make {caller.requests_per_minute} requests per minute."
         raise Problem(HTTPStatus.TOO_MANY_REQUESTS, "too-many-requests", detail, headers={"Retry-After": str(seconds)})

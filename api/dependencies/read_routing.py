@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
 from functools import wraps
-from typing import Annotated, Any, ParamSpec, TypeVar, cast
+from typing import Annotated, Any, ParamSpec, TypeVar
 
 from fastapi import Depends, Header, Request
 
 from api.dependencies.authentication import ServiceDep
-from api.dependencies.replica import Replica
+from api.dependencies.runtime import runtime_of
 from api.http.ledger_position import LEDGER_POSITION, set_position
 from api.http.pagination import InvalidCursor
 from api.http.problems import validation_error
@@ -30,7 +30,7 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 
-class ReplicaBehind(StorageError):  # noqa: N818 - it says what is the case
+class ReplicaBehind(StorageError):
     """The standby has not replayed what the caller has seen, or what the answer depends on."""
 
 
@@ -99,12 +99,12 @@ PrimaryReads = Annotated[RoutedReads, Depends(_of_the_primary)]
 
 
 async def _of_either(request: Request, service: ServiceDep, primary: PrimaryReads) -> RoutedReads:
-    standby, seen = cast("Replica | None", request.app.state.standby), primary.min_position
-    if seen is None or standby is None or not standby.is_available:
+    replica, seen = runtime_of(request).replica, primary.min_position
+    if seen is None or replica is None or not replica.is_available:
         return primary
     # Its past may be shorter than that of the ledger, and must not be told for it.
     position, time = _past_of(request)
-    return RoutedReads(request, service.ledger, standby.read, max(seen, position), primary, time)
+    return RoutedReads(request, service.ledger, replica.read, max(seen, position), primary, time)
 
 
 def _past_of(request: Request) -> tuple[int, datetime]:

@@ -62,7 +62,7 @@ class Replica:
         is_told = False
         while not self._closing.is_set():
             try:
-                self._connections.look()
+                self._connections.check()
             except (StorageError, SchemaMismatch) as error:
                 if not is_told:
                     logger.warning("The standby can't be read, so the primary answers: %s", error)
@@ -85,7 +85,7 @@ def require_replica_of(service: Service) -> None:
     """Raises SchemaMismatch for a copy of another ledger. One that can't be read may come later."""
     if service.settings.replica_url:
         try:
-            _connections(service).look()
+            _connections(service).check()
         except SchemaMismatch:
             raise
         except StorageError:
@@ -93,7 +93,7 @@ def require_replica_of(service: Service) -> None:
 
 
 def _connections(service: Service) -> "ReplicaConnections":
-    from domain.store.postgres.replica import ReplicaConnections  # noqa: PLC0415 - an extra
+    from domain.store.postgres.replica import ReplicaConnections
 
     def name() -> str:
         with service.ledger.recorder.read() as tx:

@@ -1,4 +1,4 @@
-"""Which rows does an export have? All events, offers or redemption windows of one state, read bit by bit."""
+"""The rows of an export: all events, offers or redemption windows of one state, read in batches."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
@@ -25,88 +25,96 @@ _P = TypeVar("_P")
 
 
 class Dataset(StrEnum):
-    """What can be exported."""
-
     EVENTS = "events"
     INVENTORY = "inventory"
     WINDOWS = "windows"
 
 
 class Export:
-    """Rows of one type, in the order in which the service lists them; `count`: how many have been read."""
+    """Rows of one type in the order of the API's lists. `count` is the number of rows read so far."""
 
-    def __init__(self, kind: type[Struct], some: Iterable[Sequence[Struct]]) -> None:
+    def __init__(self, kind: type[Struct], batches: Iterable[Sequence[Struct]]) -> None:
         self.kind, self.count = kind, 0
-        self._some = some
+        self._batches = batches
 
     @property
     def rows(self) -> Iterator[Sequence[Struct]]:
-        """Some at a time. To be read once."""
-        for rows in self._some:
+        """Batches of rows. They can be read only once."""
+        for rows in self._batches:
             self.count += len(rows)
             yield rows
 
 
 def open_export(
-    service: Service, what: Dataset, then: LedgerState, partner: str | None, after: int, watch: ProgressCallback
+    service: Service,
+    dataset: Dataset,
+    state: LedgerState,
+    partner: str | None,
+    after: int,
+    on_progress: ProgressCallback,
 ) -> Export:
-    """Of a state as `export_state` tells it. `after`: the position after which events are wanted."""
-    match what:
+    """Returns an export of `state`. The dataset of events starts after position `after`."""
+    match dataset:
         case Dataset.EVENTS:
-            until = then.head.position
-            return Export(EventView, read_events(service.ledger, EventFilter(partner), after, until=until, watch=watch))
+            until = state.head.position
+            return Export(
+                EventView,
+                read_events(service.ledger, EventFilter(partner), after, until=until, on_progress=on_progress),
+            )
         case Dataset.INVENTORY:
-            return Export(OfferView, _inventory(service, then, partner, watch))
+            return Export(OfferView, _inventory(service, state, partner, on_progress))
         case Dataset.WINDOWS:
-            return Export(WindowView, _windows(service, then, partner, watch))
+            return Export(WindowView, _windows(service, state, partner, on_progress))
 
 
-def export_state(service: Service, asked: AsOf) -> LedgerState:
-    """A time that has not come yet means now."""
+def export_state(service: Service, as_of: AsOf) -> LedgerState:
+    """Returns the state to export. A time in the future means now."""
     with service.ledger.recorder.read() as tx:
-        return resolve(service.ledger, tx, asked)
+        return resolve(service.ledger, tx, as_of)
 
 
 def _inventory(
-    service: Service, then: LedgerState, partner: str | None, watch: ProgressCallback
+    service: Service, state: LedgerState, partner: str | None, on_progress: ProgressCallback
 ) -> Iterator[Sequence[Struct]]:
     with service.ledger.recorder.read() as tx:
         total = inventory.count(tx, partner)
 
     def page(tx: Cursor, after: int) -> tuple[Sequence[Struct], int | None]:
-        found = inventory_as_of.page(tx, OfferFilter(partner), then, after, EXPORT_ROWS_PER_READ)
-        return found.items, found.next_after
+        found_page = inventory_as_of.page(tx, OfferFilter(partner), state, after, EXPORT_ROWS_PER_READ)
+        return found_page.items, found_page.next_after
 
-    return _pages(service, page, 0, total, watch)
+    return _pages(service, page, 0, total, on_progress)
 
 
 def _windows(
-    service: Service, then: LedgerState, partner: str | None, watch: ProgressCallback
+    service: Service, state: LedgerState, partner: str | None, on_progress: ProgressCallback
 ) -> Iterator[Sequence[Struct]]:
-    """As they stood at that moment, by what had been recorded by then: whole commits."""
-    sight = Viewpoint(then.evaluated_at, then.head.recorded_at or then.evaluated_at)
+    """Evaluates windows at the time of the state, with the facts of whole commits up to its recorded time."""
+    viewpoint = Viewpoint(state.evaluated_at, state.head.recorded_at or state.evaluated_at)
     with service.ledger.recorder.read() as tx:
         total = redemption_windows.count(tx)
 
     def page(tx: Cursor, after: WindowPlace) -> tuple[Sequence[Struct], WindowPlace | None]:
-        found = windows_as_of.page(tx, WindowFilter(partner=partner), sight, after, EXPORT_ROWS_PER_READ)
-        return found.items, found.next_after
+        found_page = windows_as_of.page(tx, WindowFilter(partner=partner), viewpoint, after, EXPORT_ROWS_PER_READ)
+        return found_page.items, found_page.next_after
 
-    return _pages(service, page, FIRST_WINDOW, total, watch)
+    return _pages(service, page, FIRST_WINDOW, total, on_progress)
 
 
 PageQuery = Callable[[Cursor, _P], tuple[Sequence[Struct], _P | None]]
-"""The rows after a place, and the place that the following ones start after."""
+"""Returns the rows after a place, and the place after which the next page starts; None after the last page."""
 
 
 def _pages(
-    service: Service, page: PageQuery[_P], start: _P, total: int, watch: ProgressCallback
+    service: Service, page: PageQuery[_P], start: _P, total: int, on_progress: ProgressCallback
 ) -> Iterator[Sequence[Struct]]:
-    """Each page of a snapshot of its own, all of the same state: their reader may be slow. `total`: how many there are at most."""
-    done, following = 0, cast("_P | None", start)
-    while following is not None:
+    """Reads each page in its own snapshot, because the consumer may be slow. All pages show the same state.
+
+    `total`: the maximum number of rows, for the progress."""
+    done, next_place = 0, cast("_P | None", start)
+    while next_place is not None:
         with service.ledger.recorder.read() as tx:
-            rows, following = page(tx, following)
+            rows, next_place = page(tx, next_place)
         done += len(rows)
-        watch(done, max(done, total) if following is not None else done)
+        on_progress(done, max(done, total) if next_place is not None else done)
         yield rows

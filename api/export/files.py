@@ -1,4 +1,4 @@
-"""How does an export become a file? Whole, or not at all."""
+"""Writes export files atomically: a file appears when it is complete, or not at all."""
 
 import os
 import sys
@@ -14,70 +14,72 @@ STANDARD_OUTPUT = "-"
 UNFINISHED_SUFFIX = ".part"
 
 
-class OutputExists(Exception):  # noqa: N818 - it says what is the case
-    """What was exported before is not overwritten."""
+class OutputExists(Exception):
+    """The output exists already. Exports do not overwrite files."""
 
 
-class NotContiguous(Exception):  # noqa: N818 - the same
-    """Between what was exported and what shall be added, something would be missing or be told twice."""
+class NotContiguous(Exception):
+    """The new events do not start where the exported ones end, so some would be missing or duplicate."""
 
 
 class ExportRange(Struct, frozen=True):
-    """Of which events an export tells: those after a position, until another one; of a partner, or of all."""
+    """The events of an export: those after position `after` up to `until`. `partner` is None for all partners."""
 
     after: int
     until: int
     partner: str | None
 
 
-def write(pieces: Iterable[bytes], out: str) -> None:
-    """To a file that is not there yet, or to standard output. Raises ThereAlready, OSError."""
+def write_export(pieces: Iterable[bytes], out: str) -> None:
+    """Writes to a new file, or to standard output for `-`. Raises OutputExists, OSError."""
     if out == STANDARD_OUTPUT:
         sys.stdout.buffer.writelines(pieces)
         return
-    with whole_file(Path(out)) as path, path.open("wb") as file:
+    with atomic_file(Path(out)) as path, path.open("wb") as file:
         file.writelines(pieces)
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """Where to write what has the name of the path at the end, and nothing if it fails. Raises ThereAlready, OSError."""
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Returns the path of a temporary file in the same folder, which gets the name `path` at the end.
+
+    If the block fails, the temporary file is deleted. Raises OutputExists, OSError."""
     if path.exists():
         raise OutputExists(path)
     descriptor, name = mkstemp(UNFINISHED_SUFFIX, f".{path.name}.", path.absolute().parent)
     os.close(descriptor)
-    unfinished = Path(name)
+    temporary = Path(name)
     try:
-        yield unfinished
-        unfinished.chmod(_usual_mode())
-        with unfinished.open("rb+") as file:
-            sync(file)
-        _name(unfinished, path)
+        yield temporary
+        temporary.chmod(_default_mode())
+        with temporary.open("rb+") as file:
+            flush_to_disk(file)
+        _publish(temporary, path)
     finally:
-        unfinished.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
-def _name(unfinished: Path, path: Path) -> None:
-    """Unlike a renaming, a link never takes the place of what came there meanwhile."""
+def _publish(temporary: Path, path: Path) -> None:
+    """Uses a hard link, because a rename would replace a file that was created in the meantime."""
     try:
-        path.hardlink_to(unfinished)
+        path.hardlink_to(temporary)
     except FileExistsError:
         raise OutputExists(path) from None
-    except OSError:  # not every file system has links
-        unfinished.rename(path)
+    except OSError:  # the file system has no hard links
+        temporary.rename(path)
     with suppress(OSError):
         folder = os.open(path.absolute().parent, os.O_RDONLY)
         os.fsync(folder)
         os.close(folder)
 
 
-def _usual_mode() -> int:
-    """Of a new file; the temporary one is for its owner alone."""
+def _default_mode() -> int:
+    """Returns the mode of a new file by the umask. Temporary files are readable only by their owner."""
     mask = os.umask(0)
     os.umask(mask)
     return 0o666 & ~mask
 
 
-def sync(file: BinaryIO) -> None:
+def flush_to_disk(file: BinaryIO) -> None:
     file.flush()
     os.fsync(file.fileno())

@@ -1,7 +1,8 @@
-"""How are rows written as Parquet? Columns have the names of the JSON's members; times are timestamps in UTC, what has parts of
-its own is JSON text.
+"""Writes rows as Parquet. Columns have the names of the JSON members, times are timestamps in UTC, nested values are
+JSON text.
 
-Needs pyarrow (extra `parquet`): imported when somebody asks for it."""
+Needs pyarrow (extra `parquet`), so commands import this module only when they need it.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, groupby, islice
@@ -13,15 +14,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from msgspec import Struct
 
-from api.export.files import UNFINISHED_SUFFIX, ExportRange, NotContiguous, OutputExists, sync, whole_file
-from api.http.row_formats import columns, plain, values
+from api.audit.row_formats import column_names, row_values, scalar
+from api.export.files import UNFINISHED_SUFFIX, ExportRange, NotContiguous, OutputExists, atomic_file, flush_to_disk
 from projections.audit.event_item import EventView
 
 ROWS_PER_GROUP = 50_000
 BYTES_PER_GROUP = 64 * 1024 * 1024
-RECORD = "_exported.json"
-"""Until where a folder has been written; readers of Parquet pass over such names."""
-ROWS_PER_LIST = 1_000
+RANGE_FILE = "_exported.json"
+"""The file with the range of a folder. Readers of Parquet skip files whose name starts with an underscore."""
+ROWS_PER_BATCH = 1_000
 INTEGERS = {"position", "version", "offerVersion"}
 TIMES = {
     "recordedAt",
@@ -36,49 +37,51 @@ TIMES = {
 _TIME = pa.timestamp("us", tz="UTC")
 
 
-def write_file(kind: type[Struct], some: Iterable[Sequence[Struct]], path: Path) -> None:
-    """Raises ThereAlready, OSError."""
-    with whole_file(path) as unfinished, pq.ParquetWriter(unfinished, schema(kind)) as writer:
-        for table in _tables(kind, some):
+def write_file(kind: type[Struct], batches: Iterable[Sequence[Struct]], path: Path) -> None:
+    """Writes a new file. Raises OutputExists, OSError."""
+    with atomic_file(path) as temporary, pq.ParquetWriter(temporary, schema(kind)) as writer:
+        for table in _tables(kind, batches):
             writer.write_table(table)
 
 
-def write_days(some: Iterable[Sequence[Any]], folder: Path, span: ExportRange) -> None:
-    """Events in a folder for each day of recording, named as Hive does; a file is known by its first position. A folder that was
-    written so gets what follows. Raises ThereAlready, NotWhatFollows, OSError."""
-    until = _begin(folder, span)
+def write_days(batches: Iterable[Sequence[Any]], folder: Path, export_range: ExportRange) -> None:
+    """Writes events to one subfolder per UTC day of recording, with Hive names. A file is named by its first position.
+
+    An existing export folder is extended with the events that follow. Raises OutputExists, NotContiguous, OSError."""
+    until = _prepare_folder(folder, export_range)
     for path in folder.glob("day=*/events-*.parquet"):
-        if _first_position(path) > until:  # of an export that was cut off
+        if _first_position(path) > until:  # left by an interrupted export
             path.unlink()
-    for day, events in groupby(chain.from_iterable(some), lambda item: item.recorded_at[:10]):
+    for day, events in groupby(chain.from_iterable(batches), lambda item: item.recorded_at[:10]):
         _write_day(events, folder / f"day={day}")
-    _replace(folder / RECORD, msgspec.json.encode(span))
+    _replace(folder / RANGE_FILE, msgspec.json.encode(export_range))
 
 
 def _write_day(events: Iterator[EventView], folder: Path) -> None:
     first = next(events)
     folder.mkdir(exist_ok=True)
-    write_file(EventView, _in_lists(chain([first], events)), folder / f"events-{first.position:012}.parquet")
+    write_file(EventView, _in_batches(chain([first], events)), folder / f"events-{first.position:012}.parquet")
 
 
-def _begin(folder: Path, span: ExportRange) -> int:
-    """Until which position the folder has been written."""
+def _prepare_folder(folder: Path, export_range: ExportRange) -> int:
+    """Creates or checks the folder. Returns the position up to which it is complete. Raises OutputExists,
+    NotContiguous."""
     if not folder.exists():
         folder.mkdir()
-    record = folder / RECORD
+    record = folder / RANGE_FILE
     if not record.exists():
         if any(not path.name.startswith("day=") for path in folder.iterdir()):
             raise OutputExists(folder)
-        earlier = ExportRange(span.after, span.after, span.partner)
+        earlier = ExportRange(export_range.after, export_range.after, export_range.partner)
     else:
         earlier = msgspec.json.decode(record.read_bytes(), type=ExportRange)
-        if not span.after:
+        if not export_range.after:
             raise OutputExists(folder)
-    if earlier.partner != span.partner:
-        whose = earlier.partner or "all partners"
-        raise NotContiguous(f"the folder has events of {whose}")
-    if earlier.until != span.after:
-        raise NotContiguous(f"the folder has been written until position {earlier.until}")
+    if earlier.partner != export_range.partner:
+        owner = earlier.partner or "all partners"
+        raise NotContiguous(f"the folder has the events of {owner}")
+    if earlier.until != export_range.after:
+        raise NotContiguous(f"the folder is complete up to position {earlier.until}")
     return earlier.until
 
 
@@ -88,40 +91,43 @@ def _first_position(path: Path) -> int:
 
 
 def _replace(path: Path, text: bytes) -> None:
-    unfinished = path.with_name(path.name + UNFINISHED_SUFFIX)
-    with unfinished.open("wb") as file:
+    temporary = path.with_name(path.name + UNFINISHED_SUFFIX)
+    with temporary.open("wb") as file:
         file.write(text)
-        sync(file)
-    unfinished.replace(path)
+        flush_to_disk(file)
+    temporary.replace(path)
 
 
-def _in_lists(items: Iterator[EventView]) -> Iterator[list[EventView]]:
-    while some := list(islice(items, ROWS_PER_LIST)):
-        yield some
+def _in_batches(items: Iterator[EventView]) -> Iterator[list[EventView]]:
+    while batch := list(islice(items, ROWS_PER_BATCH)):
+        yield batch
 
 
 def schema(kind: type[Struct]) -> pa.Schema:
     def type_of(name: str) -> pa.DataType:
         return pa.int64() if name in INTEGERS else _TIME if name in TIMES else pa.string()
 
-    return pa.schema([(name, type_of(name)) for name in columns(kind)])
+    return pa.schema([(name, type_of(name)) for name in column_names(kind)])
 
 
-def _tables(kind: type[Struct], some: Iterable[Sequence[Struct]]) -> Iterator[pa.Table]:
-    """Of bounded size, in rows and in bytes."""
-    wanted = schema(kind)
-    told: list[list[Any]] = [[] for _ in wanted]
+def _tables(kind: type[Struct], batches: Iterable[Sequence[Struct]]) -> Iterator[pa.Table]:
+    """Returns tables with a bounded number of rows and bytes."""
+    table_schema = schema(kind)
+    column_values: list[list[Any]] = [[] for _ in table_schema]
     size = 0
-    for rows in some:
+    for rows in batches:
         for row in rows:
-            for column, value in zip(told, map(plain, values(row)), strict=True):
+            for column, value in zip(column_values, map(scalar, row_values(row)), strict=True):
                 column.append(value)
                 size += len(value) if isinstance(value, str) else 0
-        if len(told[0]) >= ROWS_PER_GROUP or size >= BYTES_PER_GROUP:
-            yield _table(wanted, told)
-            told, size = [[] for _ in wanted], 0
-    yield _table(wanted, told)
+        if len(column_values[0]) >= ROWS_PER_GROUP or size >= BYTES_PER_GROUP:
+            yield _table(table_schema, column_values)
+            column_values, size = [[] for _ in table_schema], 0
+    yield _table(table_schema, column_values)
 
 
-def _table(wanted: pa.Schema, told: list[list[Any]]) -> pa.Table:
-    return pa.table([pa.array(values).cast(field.type) for values, field in zip(told, wanted, strict=True)], wanted)
+def _table(table_schema: pa.Schema, column_values: list[list[Any]]) -> pa.Table:
+    return pa.table(
+        [pa.array(values).cast(field.type) for values, field in zip(column_values, table_schema, strict=True)],
+        table_schema,
+    )

@@ -5,8 +5,8 @@ from http import HTTPStatus
 
 from fastapi import Request
 
-from api.http.pagination import JSON
 from api.http.problems import Problem
+from api.http.replies import JSON
 
 IDENTITY = "identity"
 NDJSON = "application/x-ndjson"

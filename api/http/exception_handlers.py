@@ -1,5 +1,6 @@
 """Turns exceptions into problem replies (RFC 9457)."""
 
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
@@ -11,8 +12,9 @@ from api.http import unbuilt_projections
 from api.http.pagination import InvalidCursor
 from api.http.paths import run_path
 from api.http.problems import RUN_TAKES_SECONDS, Problem, logger, not_found, respond, validation_error
+from api.http.request_state import request_state
 from api.validation.field_errors import InvalidField, from_pydantic
-from domain.ledgers.ledger import OutcomeUnknown, StorageError
+from domain.ledgers.ledger import StorageError
 from domain.refusals import (
     DailyQuotaExceeded,
     FileSuperseded,
@@ -33,21 +35,23 @@ from domain.refusals import (
     UnknownOffer,
     UnknownRedemption,
 )
+from domain.store.errors import OutcomeUnknown
+
+ProblemPage = Callable[[Request, Problem], Response]
 
 
-def handle_problems(app: FastAPI) -> None:
-    """Makes every refusal and every failure of the app answer as a problem; below some paths, as a page
-    (`app.state.refusals`)."""
+def handle_problems(app: FastAPI, pages: Mapping[str, ProblemPage]) -> None:
+    """Makes the app answer every refusal and every failure as a problem. `pages` maps the prefix of a path to a function that
+    renders the problem as a page."""
 
     def answer(request: Request, error: Exception) -> Response:
         problem = problem_of(error)
         if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            where = (request.method, request.url.path, problem.detail, request.state.trace_id)
+            where = (request.method, request.url.path, problem.detail, request_state(request).trace_id)
             logger.error("%s %s: %s (traceId %s)", *where, exc_info=error)
-        for path, told in request.app.state.refusals.items():
-            if request.url.path.startswith(path):
-                refusal: Response = told(request, problem)
-                return refusal
+        for prefix, render in pages.items():
+            if request.url.path.startswith(prefix):
+                return render(request, problem)
         return respond(request, problem)
 
     for kind in (

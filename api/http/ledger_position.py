@@ -8,9 +8,11 @@ from fastapi import Request
 from msgspec import Struct
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.http.request_state import SCOPE_KEY, RequestState, request_state
 from domain.ledgers.ledger import OfferLedger, StorageError
 
 LEDGER_POSITION = "Ledger-Position"
+_HEADER_NAME = LEDGER_POSITION.lower().encode()
 PATHS_WITHOUT_HEADER = ("/api/v1/audit/stream", "/api/v1/partner/quota")
 """What is told there has its position in its messages, or is not of the ledger."""
 
@@ -28,7 +30,8 @@ class Committed(Struct, Generic[_Result], frozen=True):
 def set_position(request: Request, position: int | None) -> None:
     """With the answer, as far as it has not begun."""
     if position is not None:
-        request.state.position = max(position, getattr(request.state, "position", 0))
+        state = request_state(request)
+        state.position = max(position, state.position or 0)
 
 
 def set_newest_position(request: Request, ledger: OfferLedger) -> None:
@@ -84,10 +87,14 @@ class LedgerPositionMiddleware:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_told(message: Message) -> None:
-            if message["type"] == "http.response.start" and "position" in scope.get("state", {}):
-                header = (LEDGER_POSITION.lower().encode(), b"%d" % scope["state"]["position"])
+        async def send_with_position(message: Message) -> None:
+            if message["type"] == "http.response.start" and state.position is not None:
+                header = (_HEADER_NAME, b"%d" % state.position)
                 message["headers"] = [*message.get("headers", ()), header]
             await send(message)
 
-        await self.app(scope, receive, send_told)
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        state: RequestState = scope[SCOPE_KEY]
+        await self.app(scope, receive, send_with_position)

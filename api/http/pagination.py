@@ -20,7 +20,7 @@ _PageCursor = TypeVar("_PageCursor", bound=tuple[int, ...])
 """A NamedTuple."""
 
 
-class InvalidCursor(Exception):  # noqa: N818 - it says what the cursor is
+class InvalidCursor(Exception):
     """Not a cursor that this list gave with these filters; or its list has seen what is not there to be read."""
 
 
@@ -80,9 +80,6 @@ def _open(question: Any, cursor: str) -> int | tuple[int, ...]:
 
 def _mark(question: Any) -> str:
     return hashlib.sha256(msgspec.json.encode(question)).hexdigest()[:16]
-
-
-JSON = "application/json"
 
 
 def head_members(head: LedgerHead) -> dict[str, Any]:

@@ -1,6 +1,10 @@
-"""What does a refusal look like?"""
+"""The form of a problem reply (RFC 9457), and the catalogue of all problem types.
 
-from typing import Any
+`docs/http/errors.md` is generated from the catalogue. A test fails if the code raises a type that is not in it.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -27,16 +31,214 @@ class ProblemReply(BaseModel):
 PROBLEM = {"content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemReply"}}}}
 
 BODY_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    400: {"description": "The body is not JSON, or not what its content coding says", **PROBLEM},
+    400: {"description": "The body is not valid JSON, or does not match its content coding", **PROBLEM},
     413: {"description": "The body is too large", **PROBLEM},
-    415: {"description": "The body is of another media type or content coding", **PROBLEM},
+    415: {"description": "The media type or the content coding is not supported", **PROBLEM},
 }
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
-    401: {"description": "No or bad token", **PROBLEM},
-    403: {"description": "The role may not do this", **PROBLEM},
-    404: {"description": "There is no such thing, or it is another partner's", **PROBLEM},
+    401: {"description": "The token is missing or not valid", **PROBLEM},
+    403: {"description": "The role of the token does not allow this call", **PROBLEM},
+    404: {"description": "It does not exist, or it belongs to another partner", **PROBLEM},
     422: {"description": "A field breaks a rule", **PROBLEM},
     429: {"description": "Too many requests", **PROBLEM},
-    503: {"description": "The storage can't be used at the moment", **PROBLEM},
+    503: {"description": "The storage is not available", **PROBLEM},
+}
+
+
+class ProblemType(NamedTuple):
+    """One problem type: `statuses` are HTTP status codes; `action` is what the client can do."""
+
+    statuses: tuple[int, ...]
+    meaning: str
+    action: str
+
+
+PROBLEM_TYPES: Mapping[str, ProblemType] = {
+    "all-items-failed": ProblemType(
+        (422,),
+        "Every item of the batch failed its checks. The run ended without any change, and it used no slot.",
+        "Read the messages in `data.failedOffers`, correct the items, and send them with a new `concurrencyRequestId`.",
+    ),
+    "content-too-large": ProblemType(
+        (413,),
+        "The body, a part of it or a single value is larger than the limit. The limit also holds after decompression.",
+        "Split the batch, or shorten the value. The limits are settings of the operator.",
+    ),
+    "file-superseded": ProblemType(
+        (409,),
+        "A file of this partner with a later date in its name has been processed.",
+        "Send a file with the same date or a later one.",
+    ),
+    "flight-taken": ProblemType(
+        (409,),
+        "Another flight of this offer starts at the same time and has another number of days.",
+        "Choose another start, or use the flight that exists.",
+    ),
+    "forbidden": ProblemType(
+        (403,),
+        "The token is valid, but its role does not allow this call.",
+        "Use a token with a role that does. See the table of roles in [Conventions](conventions.md).",
+    ),
+    "foreign-form": ProblemType(
+        (403,),
+        "Console only: the form does not come from a page of this session.",
+        "Go back, reload the page, and submit the form again.",
+    ),
+    "helper-lost": ProblemType(
+        (503,),
+        "A worker process died while it read the batch. Nothing was changed.",
+        "Send the same request again.",
+    ),
+    "idempotency-key-reused": ProblemType(
+        (422,),
+        "The id (`concurrencyRequestId`, `transactionId` or `reversalId`) was used before, with other content.",
+        "Use a new id for new content. To repeat a request, send exactly the same content.",
+    ),
+    "in-the-past": ProblemType(
+        (409,),
+        "Console only: the page shows a past state, and a past state cannot be changed.",
+        "Return to now, and submit the form there.",
+    ),
+    "incomplete-request": ProblemType(
+        (400,),
+        "The connection ended before the whole body had arrived. Nothing was changed.",
+        "Send the request again.",
+    ),
+    "internal-server-error": ProblemType(
+        (500,),
+        "The service has a fault. It wrote the fault to its log, under the `traceId` of this reply.",
+        "Report the `traceId` to the operator. The request may be sent again.",
+    ),
+    "method-not-allowed": ProblemType(
+        (405,),
+        "The path exists, but not with this method.",
+        "Use a method that the `Allow` header names.",
+    ),
+    "not-activated": ProblemType(
+        (409,),
+        "The customer has no activation of this offer. The refusal is recorded.",
+        "Report the activation first, if there was one, then report the purchase again.",
+    ),
+    "not-decodable": ProblemType(
+        (400,),
+        "The body is not in the coding that `Content-Encoding` names.",
+        "Check the compression, or send the body without it.",
+    ),
+    "not-found": ProblemType(
+        (404,),
+        "It does not exist. What belongs to another partner is reported in the same way.",
+        "Check the id and the token.",
+    ),
+    "not-json": ProblemType(
+        (400,),
+        "The body is not valid JSON in UTF-8 (RFC 8259), or it has a duplicate member name or too many levels.",
+        "Correct the body. The detail names the place.",
+    ),
+    "not-multipart": ProblemType(
+        (400,),
+        "The body is not a valid multipart form (RFC 7578), or it has no file.",
+        "Correct the form. The detail names the reason.",
+    ),
+    "not-ready": ProblemType(
+        (503,),
+        "`GET /readyz` only: the service cannot read its ledger.",
+        "Send no requests to this process until it is ready. An operator checks the database.",
+    ),
+    "offer-not-activatable": ProblemType(
+        (409,),
+        "The offer was not active at `activatedAt`, or the activation is reported more than 14 days late.",
+        "Check the time and the offer. The customer has no claim from this activation.",
+    ),
+    "outcome-unknown": ProblemType(
+        (503,),
+        "The database connection was lost during the commit. The change was stored, or it was not.",
+        "Send the same request again. It is idempotent: nothing happens twice.",
+    ),
+    "partner-exists": ProblemType(
+        (409,),
+        "Console only: the form for a new partner names a partner that exists.",
+        "Open the partner's page and change its settings there.",
+    ),
+    "projection-not-built": ProblemType(
+        (503,),
+        "The table that answers this request has not been built since an upgrade.",
+        "An operator builds it with the command that the detail names. All other calls work meanwhile.",
+    ),
+    "quota-exceeded": ProblemType(
+        (429,),
+        "The partner has reached its requests per second or its daily quota. The member `limit` is `rps` or `daily`.",
+        "Wait for the seconds in `Retry-After`. `GET /api/v1/partner/quota` shows the limits.",
+    ),
+    "redemption-window-closed": ProblemType(
+        (409,),
+        "The customer has activated the offer, but the purchase lies outside every redemption window.",
+        "Check `transactedAt`. The refusal is recorded.",
+    ),
+    "refused": ProblemType(
+        (409,),
+        "The request contradicts the present state. The detail says how.",
+        "Read the present state, and decide again.",
+    ),
+    "reversal-exceeds-redemption": ProblemType(
+        (409,),
+        "The amount is more than what is left of the redemption. The member `remaining` says how much is left.",
+        "Reverse at most the remaining amount.",
+    ),
+    "run-failed": ProblemType(
+        (500,),
+        "The service could not process the run. Nothing was changed, and the run used no slot.",
+        "Send the same request again, with the same id.",
+    ),
+    "run-in-progress": ProblemType(
+        (409,),
+        "Another run of this partner and channel is active. The `Link` header and the member `activeRun` name it.",
+        "Wait for the seconds in `Retry-After`, then send the request again.",
+    ),
+    "run-limit-reached": ProblemType(
+        (429,),
+        "The partner has used its runs of this kind: by default one `Synchronize` a UTC day and one `Insert` a UTC hour.",
+        "Wait for the seconds in `Retry-After`.",
+    ),
+    "storage-unavailable": ProblemType(
+        (503,),
+        "The database is not available. Nothing was changed.",
+        "Send the request again after the seconds in `Retry-After`.",
+    ),
+    "too-many-flights": ProblemType(
+        (409,),
+        "The offer has the greatest number of flights that one offer may have.",
+        "Use the flights that exist.",
+    ),
+    "too-many-requests": ProblemType(
+        (429,),
+        "The token has made more requests a minute than it may.",
+        "Wait for the seconds in `Retry-After`.",
+    ),
+    "too-many-reversals": ProblemType(
+        (409,),
+        "The redemption has the greatest number of reversals that one redemption may have.",
+        "Reverse the rest in one amount before the limit, or ask the operator.",
+    ),
+    "too-many-streams": ProblemType(
+        (503,),
+        "The process sends as many long replies (streams, CSV files, followers) as it may at a time.",
+        "Send the request again after the seconds in `Retry-After`.",
+    ),
+    "unauthorized": ProblemType(
+        (401,),
+        "The token is missing, unknown, revoked or expired, or the request has more than one.",
+        "Send one valid token: `Authorization: ApiToken <token>`.",
+    ),
+    "unsupported-media-type": ProblemType(
+        (415,),
+        "The service does not accept this media type or content coding here.",
+        "Send the type that the detail names.",
+    ),
+    "validation-error": ProblemType(
+        (422, 400),
+        "A field or a parameter breaks a rule. `errors` names each field and its rule. PUT and DELETE of single offers"
+        " answer 400.",
+        "Correct the fields that `errors` names. Nothing was changed.",
+    ),
 }

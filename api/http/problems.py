@@ -10,6 +10,7 @@ import msgspec
 from fastapi import Request, Response
 
 from api.http.paths import Vendor, vendor_of
+from api.http.request_state import request_state
 from api.validation.field_errors import MAX_FIELD_ERRORS, InvalidField
 
 MEDIA_TYPE = "application/problem+json"
@@ -19,7 +20,7 @@ RUN_TAKES_SECONDS = 5
 logger = logging.getLogger("offer_ledger")
 
 
-class Problem(Exception):  # noqa: N818 - named as in RFC 9457
+class Problem(Exception):
     """An answer that is a refusal. `kind` is the problem's type, `more` its members beyond those that all have; `vendor`
     are the members of the batch document's reply where they are more than can be told from the problem itself."""
 
@@ -76,10 +77,11 @@ def problem_document(problem: Problem) -> dict[str, Any]:
 
 
 def respond(request: Request, problem: Problem) -> Response:
+    state = request_state(request)
     body: dict[str, Any] = {
         **problem_document(problem),
         "instance": request.scope["raw_path"].decode("latin-1"),
-        "traceId": request.state.trace_id,
+        "traceId": state.trace_id,
         **problem.more,
     }
     match vendor_of(request):
@@ -87,10 +89,10 @@ def respond(request: Request, problem: Problem) -> Response:
             body |= problem.vendor or _batch_members(problem)
         case Vendor.MERCHANT:
             told = "; ".join(map(str, problem.errors)) or problem.detail
-            body |= {"message": told, "trace_id": request.state.trace_id}
+            body |= {"message": told, "trace_id": state.trace_id}
         case None:
             pass
-    headers = {**getattr(request.state, "limits", {}), **problem.headers}
+    headers = {**(state.limits.headers() if state.limits else {}), **problem.headers}
     return Response(msgspec.json.encode(body), problem.status, headers, MEDIA_TYPE)
 
 

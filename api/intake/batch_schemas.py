@@ -1,4 +1,4 @@
-"""What is a batch of offers? (The batch document's request; these models are its OpenAPI schema too.)"""
+"""Models of a batch of offers, the request of the batch document. OpenAPI shows them too."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
@@ -21,25 +21,25 @@ Cap = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[float, Field(ge=0)]
 
 
-class _Sent(BaseModel):
-    """JSON types are taken at their word; members beyond the known ones are part of the content."""
+class _StrictModel(BaseModel):
+    """Accepts exact JSON types only. Unknown members are kept as part of the content."""
 
     model_config = ConfigDict(strict=True, extra="allow")
 
 
-class Creative(_Sent):
+class Creative(_StrictModel):
     order: Count
     url: Url
 
 
 def _distinct_orders(creatives: Sequence[Creative]) -> Sequence[Creative]:
     if len({creative.order for creative in creatives}) < len(creatives):
-        raise PydanticCustomError("repeated_order", "each order may be given once")
+        raise PydanticCustomError("repeated_order", "each order must occur only once")
     return creatives
 
 
-class OfferEventData(_Sent):
-    """One of the things to do in a multi-event offer."""
+class OfferEventData(_StrictModel):
+    """One event of a multi-event offer."""
 
     eventId: str
     name: str
@@ -61,12 +61,12 @@ class OfferEventData(_Sent):
 
 def _distinct_events(events: Sequence[OfferEventData]) -> Sequence[OfferEventData]:
     if len({event.eventId for event in events}) < len(events):
-        raise PydanticCustomError("repeated_event", "each eventId may be given once")
+        raise PydanticCustomError("repeated_event", "each eventId must occur only once")
     return events
 
 
-class OfferData(_Sent):
-    """The content of an offer on the batch channel. Of a list, only the first element that is wrong is told of."""
+class OfferData(_StrictModel):
+    """The content of an offer on the batch channel. In a list, only the first invalid element is reported."""
 
     offerLink: Url
     trackingSystem: Text
@@ -95,12 +95,12 @@ class OfferData(_Sent):
         return self
 
 
-def _form(value: Any) -> str:
+def _form_tag(value: Any) -> str:
     return LIST_FORM if isinstance(value, list) else OBJECT_FORM
 
 
 class BatchItem(BaseModel):
-    """One offer of a batch; `offerData` is a list of exactly one object, or that object itself."""
+    """One offer of a batch. `offerData` is a list with exactly one object, or that object itself."""
 
     model_config = ConfigDict(strict=True)
 
@@ -108,19 +108,19 @@ class BatchItem(BaseModel):
     offerData: Annotated[
         Annotated[list[OfferData], Field(min_length=1, max_length=1), Tag(LIST_FORM)]
         | Annotated[OfferData, Tag(OBJECT_FORM)],
-        Discriminator(_form),
+        Discriminator(_form_tag),
     ]
 
 
 class BatchEnvelope(BaseModel):
-    """The part of a batch that is judged as a whole, before its offers."""
+    """The members of a batch other than its items. If one is invalid, the whole batch is refused."""
 
     model_config = ConfigDict(strict=True, extra="allow")
 
     concurrencyRequestId: Annotated[
         str,
         Field(
-            description="A UUID that tells this request from every other one of the partner.",
+            description="A UUID, unique among the requests of the partner.",
             json_schema_extra={"format": "uuid"},
             pattern=UUID_PATTERN,
         ),
@@ -130,6 +130,6 @@ class BatchEnvelope(BaseModel):
 
 
 class BatchRequest(BatchEnvelope):
-    """A batch of offers. Its envelope is judged as a whole, its offers one by one."""
+    """A batch of offers. An invalid envelope refuses the batch; an invalid offer fails only that offer."""
 
     offers: Annotated[list[BatchItem], Field(min_length=1)]

@@ -1,4 +1,4 @@
-"""What does a partner say of a merchant offer? The same in the body of a PUT and in a record of an offers file."""
+"""Validates a merchant offer, the body of a PUT. Offers files share the functions for images and content."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,21 +17,21 @@ from domain.values import OfferKey
 
 
 def read_offer(body: bytes, key: OfferKey, max_image_bytes: int) -> Put:
-    """Raises Problem if the body is not in order, or says that it is about another offer than `key`."""
+    """Validates the body of a PUT. Raises Problem if it is invalid, or if its ids differ from those of `key`."""
     read = read_document(body)
     sent = read.value
     if broken := read.invalid_values or schema_errors(sent, MerchantOffer):
         raise validation_error(broken)
     ids = {"merchantId": key.merchant_id, "offerId": key.external_id}
-    if other := [name for name, told in ids.items() if sent[name] != told]:
-        raise validation_error([InvalidField((name,), "must be equal to the id in the path") for name in other])
+    if other := [name for name, expected in ids.items() if sent[name] != expected]:
+        raise validation_error([InvalidField((name,), "must equal the id in the path") for name in other])
     if too_large := too_large_images(sent, max_image_bytes):
         raise validation_error(too_large)
-    return put_of(body.strip(), digest(sent), warnings=warnings(sent))
+    return build_put(body.strip(), digest(sent), warnings=warnings(sent))
 
 
 def too_large_images(sent: dict[str, Any], max_bytes: int) -> list[InvalidField]:
-    """For an offer that is in order otherwise."""
+    """Returns an error for each inline image that exceeds the limit. The offer must be valid otherwise."""
     return [
         InvalidField(place, f"must have at most {max_bytes} characters")
         for place, image in _images(sent)
@@ -39,15 +39,15 @@ def too_large_images(sent: dict[str, Any], max_bytes: int) -> list[InvalidField]
     ]
 
 
-def put_of(text: bytes, content_digest: str, sent_digest: str | None = None, warnings: tuple[str, ...] = ()) -> Put:
-    """For an offer that is in order, by its JSON text and the digest of what that says."""
+def build_put(text: bytes, content_digest: str, sent_digest: str | None = None, warnings: tuple[str, ...] = ()) -> Put:
+    """Builds the action for a valid offer from its JSON text and its content digest. Large images are extracted."""
     short, images = extract(text)
     content = SentContent(Raw(short), content_digest, sent_digest, tuple(image.digest for image in images))
     return Put(content, images, warnings)
 
 
 def _images(sent: dict[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """The inline images of an offer that is in order, with their places."""
+    """Yields the inline images of a valid offer, with their places."""
     for asset in ASSETS:
         content = sent["assets"][asset]["value"]["large"].get("content")
         if content is not None:

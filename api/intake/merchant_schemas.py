@@ -1,4 +1,4 @@
-"""What is an offer on the merchant channel? (The body of its PUT; these models are its OpenAPI schema too.)"""
+"""Models of an offer on the merchant channel, the body of a PUT. OpenAPI shows them too."""
 
 import re
 from collections.abc import Iterator
@@ -12,19 +12,19 @@ from api.validation.field_types import URL_PATTERN, Identifier, Text
 
 EXACTLY_ONE = "must have exactly one of url and content"
 NOT_A_URL = "is not an absolute http or https URL"
-NOT_BASE64 = "is neither a data URL of base64 nor base64"
+NOT_BASE64 = "is neither base64 nor a base64 data URL"
 
 ASSETS = ("logo", "largeRectangle")
 
 
-class _Sent(BaseModel):
-    """JSON types are taken at their word; members beyond the known ones are part of the content."""
+class _StrictModel(BaseModel):
+    """Accepts exact JSON types only. Unknown members are kept as part of the content."""
 
     model_config = ConfigDict(strict=True, extra="allow")
 
 
-class LargeImage(_Sent):
-    """An image by its address, or the image itself."""
+class LargeImage(_StrictModel):
+    """The URL of an image, or the image itself."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -36,11 +36,11 @@ class LargeImage(_Sent):
     )
 
     url: Annotated[
-        Text | None, Field(description="An absolute http or https URL, kept as sent; another text is warned of.")
+        Text | None, Field(description="An absolute http or https URL, kept as sent. Any other text gives a warning.")
     ] = None
     content: Annotated[
         Text | None,
-        Field(description="A data URL of base64, or plain base64, kept as sent; another text is warned of."),
+        Field(description="A base64 data URL, or plain base64, kept as sent. Any other text gives a warning."),
     ] = None
 
     @model_validator(mode="after")
@@ -50,22 +50,22 @@ class LargeImage(_Sent):
         return self
 
 
-class AssetValue(_Sent):
+class AssetValue(_StrictModel):
     large: LargeImage
 
 
-class Asset(_Sent):
+class Asset(_StrictModel):
     type: Literal["IMAGE"]
     value: AssetValue
 
 
-class Assets(_Sent):
+class Assets(_StrictModel):
     logo: Asset
     largeRectangle: Asset
 
 
-class MerchantOffer(_Sent):
-    """The content of an offer on the merchant channel. Its two ids are those of the path."""
+class MerchantOffer(_StrictModel):
+    """The content of an offer on the merchant channel. Its two ids must equal those in the path."""
 
     offerId: Identifier
     merchantId: Identifier
@@ -73,11 +73,11 @@ class MerchantOffer(_Sent):
     assets: Assets
 
 
-# What is taken as it is, but hardly meant
+# Warnings: accepted content that is probably a mistake
 
 
 def warnings(offer: dict[str, Any]) -> tuple[str, ...]:
-    """What is odd about an offer that is in order otherwise, each with its place."""
+    """Returns a message for each URL or image of a valid offer that is probably a mistake."""
     return tuple(_warnings(offer))
 
 
@@ -94,10 +94,10 @@ _is_url = re.compile(URL_PATTERN).fullmatch
 
 
 def _is_base64(content: str) -> bool:
-    """Whether that is what the text looks like; nothing is decoded."""
+    """Checks the form of the text only; decoding it would take longer."""
     if header := _data_url_header(content):
         content = content[header.end() :]
-        # In a URL, every character may be written as %XX.
+        # A data URL may escape every character as %XX.
         content = unquote(content) if "%" in content else content
     return len(content) % 4 == 0 and _base64(content) is not None
 

@@ -1,4 +1,4 @@
-"""What is an offers file? (The merchant document's daily dump; these models are its OpenAPI schema too.)"""
+"""Models of an offers file, the merchant document's daily dump. OpenAPI shows them too."""
 
 from typing import Annotated, Any, Literal
 
@@ -11,7 +11,9 @@ from domain.runs.file_reconciliation import OfferStatus
 
 
 class FileHeader(BaseModel):
-    """`offerRecordCount` is the number of records; a date that is not that of the file's name is warned of."""
+    """The header of the file. `offerRecordCount` is the number of records.
+
+    A `fileCreationDate` that differs from the date in the file name gives a message."""
 
     model_config = ConfigDict(strict=True, extra="allow")
 
@@ -21,7 +23,7 @@ class FileHeader(BaseModel):
 
 
 class FileEnvelope(BaseModel):
-    """The part of an offers file that is judged as a whole, before its records."""
+    """The members of an offers file other than its records. If one is invalid, the whole file is refused."""
 
     model_config = ConfigDict(strict=True, extra="allow")
 
@@ -36,13 +38,13 @@ def _known_status(value: Any) -> Any:
 
 
 class FileRecord(MerchantOffer):
-    """An offer as it shall be; `offerStatus` is not part of its content."""
+    """A record that creates or updates an offer. `offerStatus` is not part of its content."""
 
     offerStatus: Annotated[Literal["NEW", "UPDATED", "UPSERT", "NO-CHANGE"], BeforeValidator(_known_status)]
 
 
 class DeletedRecord(BaseModel):
-    """An offer that shall be gone; what else the record has is of no consequence."""
+    """A record that deletes an offer. Other members are ignored."""
 
     model_config = ConfigDict(strict=True, extra="allow")
 
@@ -52,6 +54,6 @@ class DeletedRecord(BaseModel):
 
 
 class OffersFileRequest(FileEnvelope):
-    """All offers of a partner. The envelope is judged as a whole, the records one by one."""
+    """All offers of a partner. An invalid envelope refuses the file; an invalid record fails only that record."""
 
     offers: list[FileRecord | DeletedRecord]

@@ -1,4 +1,7 @@
-"""How do offers reach their readers, by HTTP and from the command line: as they are, or as they were?"""
+"""Reads offers for HTTP and the command line, now or as of a past state.
+
+Functions with `visible` return an empty result if it is False: the caller may not see the requested partner's offers.
+"""
 
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -11,48 +14,59 @@ from domain.ledgers.ledger import LedgerReader
 from domain.store.commit import LedgerHead, current_head, head_at_position
 from domain.store.cursor import Cursor
 from domain.values import Channel, to_microseconds
+from projections.access.tokens import Caller
 from projections.offers import inventory, inventory_as_of, status_counts
 from projections.offers.inventory import OfferFilter, OfferPage, OfferView
 from projections.offers.inventory_as_of import LedgerState
 
 
 class AsOfCursor(NamedTuple):
-    """Where a page of a past state ended; `moment` in microseconds."""
+    """The place of a page's last offer, and the past state of the whole list. `evaluated_at` is in microseconds."""
 
     position: int
-    moment: int
+    evaluated_at: int
     offer_id: int
 
 
 def offer_page(
-    ledger: LedgerReader, wanted: OfferFilter, asked: AsOf, cursor: str | None, limit: int, *, visible: bool = True
+    ledger: LedgerReader,
+    offer_filter: OfferFilter,
+    as_of: AsOf,
+    cursor: str | None,
+    limit: int,
+    *,
+    visible: bool = True,
 ) -> dict[str, Any]:
-    """One page of the inventory. Every page of a past state is of the same one. Raises InvalidCursor."""
-    if asked.is_now:
-        return _present_page(ledger, wanted, cursor, limit, visible=visible)
-    question = (wanted, asked)
-    place = pagination.decode_cursor_as(AsOfCursor, question, cursor)
+    """Returns one page of the inventory. All pages of a list show the same past state. Raises InvalidCursor."""
+    if as_of.is_now:
+        return _present_page(ledger, offer_filter, cursor, limit, visible=visible)
+    cursor_scope = (offer_filter, as_of)
+    place = pagination.decode_cursor_as(AsOfCursor, cursor_scope, cursor)
     with ledger.read() as tx:
         if place:
-            then = LedgerState(head_at_position(tx, place.position), pagination.cursor_time(place.moment))
+            state = LedgerState(head_at_position(tx, place.position), pagination.cursor_time(place.evaluated_at))
         else:
-            then = resolve(ledger, tx, asked)
+            state = resolve(ledger, tx, as_of)
         after = place.offer_id if place else pagination.FIRST_PAGE
-        page = inventory_as_of.page(tx, wanted, then, after, limit) if visible else OfferPage([], None, then.head)
-    following = page.next_after and AsOfCursor(then.head.position, to_microseconds(then.evaluated_at), page.next_after)
-    return _document(page, pagination.encode_cursor(question, following))
+        page = (
+            inventory_as_of.page(tx, offer_filter, state, after, limit) if visible else OfferPage([], None, state.head)
+        )
+    next_place = page.next_after and AsOfCursor(
+        state.head.position, to_microseconds(state.evaluated_at), page.next_after
+    )
+    return _document(page, pagination.encode_cursor(cursor_scope, next_place))
 
 
 def _present_page(
-    ledger: LedgerReader, wanted: OfferFilter, cursor: str | None, limit: int, *, visible: bool
+    ledger: LedgerReader, offer_filter: OfferFilter, cursor: str | None, limit: int, *, visible: bool
 ) -> dict[str, Any]:
-    after = pagination.decode_cursor(wanted, cursor)
+    after = pagination.decode_cursor(offer_filter, cursor)
     with ledger.read() as tx:
         if visible:
-            page = inventory.page(tx, wanted, ledger.now(tx), after, limit)
+            page = inventory.page(tx, offer_filter, ledger.now(tx), after, limit)
         else:
             page = OfferPage([], None, current_head(tx))
-    return _document(page, pagination.encode_cursor(wanted, page.next_after))
+    return _document(page, pagination.encode_cursor(offer_filter, page.next_after))
 
 
 def _document(page: OfferPage, next_cursor: str | None) -> dict[str, Any]:
@@ -60,27 +74,23 @@ def _document(page: OfferPage, next_cursor: str | None) -> dict[str, Any]:
 
 
 def count_document(
-    ledger: LedgerReader, partner: str | None, channel: Channel | None, asked: AsOf, *, visible: bool = True
+    ledger: LedgerReader, partner: str | None, channel: Channel | None, as_of: AsOf, *, visible: bool = True
 ) -> dict[str, Any]:
-    """How many offers are in each state, or were."""
+    """Returns the number of offers in each status."""
     with ledger.read() as tx:
-        head = resolve_head(tx, asked)
+        head = resolve_head(tx, as_of)
         counts = status_counts.counts(tx, partner, channel, head if visible else LedgerHead(0, None))
     return {"counts": counts, **head_members(head)}
 
 
-def find_visible(
-    ledger: LedgerReader, tx: Cursor, partner: str | None, offer_uid: str, asked: AsOf
-) -> OfferView | None:
-    """One offer by its offerUid as it was given; None also for what is another partner's. `partner`: whose things alone are to be
-    seen; None: everybody's."""
-    named = uid(offer_uid)
-    offer = find_offer(ledger, tx, named, asked) if named else None
-    return offer if offer and partner in {None, offer.partner} else None
+def find_visible(ledger: LedgerReader, tx: Cursor, caller: Caller, offer_uid: str, as_of: AsOf) -> OfferView | None:
+    """Returns an offer by its offerUid in text form; None if it does not exist or the caller may not see it."""
+    parsed_uid = uid(offer_uid)
+    offer = find_offer(ledger, tx, parsed_uid, as_of) if parsed_uid else None
+    return offer if offer and caller.sees(offer.partner) else None
 
 
-def find_offer(ledger: LedgerReader, tx: Cursor, offer_uid: UUID, asked: AsOf) -> OfferView | None:
-    """One offer as it is, or as it was."""
-    if asked.is_now:
+def find_offer(ledger: LedgerReader, tx: Cursor, offer_uid: UUID, as_of: AsOf) -> OfferView | None:
+    if as_of.is_now:
         return inventory.find(tx, offer_uid, ledger.now(tx))
-    return inventory_as_of.find(tx, offer_uid, resolve(ledger, tx, asked))
+    return inventory_as_of.find(tx, offer_uid, resolve(ledger, tx, as_of))

@@ -1,4 +1,4 @@
-"""What can be asked about offers, and what is answered?"""
+"""Query parameters and replies of the offers API."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -16,9 +16,9 @@ class OfferQuery(PageParams, AsOfParams):
     merchantId: Word | None = None
     externalId: Word | None = None
     status: Literal["active", "paused", "deleted"] | None = None
-    q: Annotated[Word | None, Field(description="Sought in externalId, merchantId and the offer's names")] = None
+    q: Annotated[Word | None, Field(description="Text to find in externalId, merchantId and the offer's names")] = None
     redeemable: Annotated[
-        Literal["true", "false"] | None, Field(description="Can customers be owed a reward for it?")
+        Literal["true", "false"] | None, Field(description="Whether customers can still get a reward for the offer")
     ] = None
 
 
@@ -49,7 +49,7 @@ class OfferReply(BaseModel):
 
 
 class OfferList(BaseModel):
-    """One snapshot of the inventory: `position` pins what it shows, `asOf` is when that was recorded."""
+    """One page of the inventory as of `position`, which was recorded at `asOf`."""
 
     items: list[OfferReply]
     nextCursor: str | None
@@ -64,7 +64,7 @@ class StatusCounts(BaseModel):
 
 
 class OfferCounts(BaseModel):
-    """`position` pins what it shows, `asOf` is when that was recorded."""
+    """The number of offers in each status as of `position`, which was recorded at `asOf`."""
 
     counts: StatusCounts
     position: int

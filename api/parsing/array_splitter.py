@@ -1,10 +1,11 @@
-"""How is a large body taken apart without reading it?
+"""Splits a large body into its envelope and the elements of its list, without decoding the elements.
 
-Block by block: msgspec finds where the elements of the long list begin and end, and looks at nothing inside but the
-grammar. It is right by construction. A block is cut where one element seems to end and the next one to begin; if every
-block is a JSON array once it stands in brackets, then the list is those arrays one after the other, and the rest of the
-body, with a mark in the place of the list, is small enough to be read strictly. Where that does not come out, however
-odd the reason, the body is read as a whole by `strict_json`, which also knows what to say of it.
+The splitter works block by block. msgspec finds where each element begins and ends, and checks only the JSON grammar
+inside it. A block is cut at a place where one element seems to end and the next one to begin.
+
+The result is correct by construction. Each block, put in brackets, must be a JSON array: then the list is those arrays,
+one after the other. The rest of the body, with a marker in place of the list, is small and is parsed strictly.
+If any of these checks fails, for whatever reason, `strict_json` reads the whole body. It also reports what is wrong.
 """
 
 import codecs
@@ -21,18 +22,18 @@ from api.parsing.strict_json import MAX_VALUE_CHARACTERS, NotAnObject, NotJson, 
 SPLIT_BLOCK_BYTES = 1024 * 1024
 MAX_ENVELOPE_BYTES = 256 * 1024
 MAX_CUTS_TRIED = 3
-_SEEN_FOR_A_CUT = 128 * 1024
+_CUT_SEARCH_BYTES = 128 * 1024
 
 Body = Callable[[], Iterable[bytes]]
-"""Gives the bytes of a body from their start, in blocks of any size, as often as it is asked."""
+"""Each call returns the bytes of a body from the start, in blocks of any size."""
 
 
-class _NeedsFullRead(Exception):  # noqa: N818
-    """Has to be read as a whole."""
+class _NeedsFullRead(Exception):
+    """The body cannot be split block by block; it must be read as a whole."""
 
 
 class Split(Struct, frozen=True):
-    """A body taken apart: `members` are those of its envelope, the list itself being empty there."""
+    """The parts of a body. `members` are the members of its envelope, with an empty list in place of the elements."""
 
     members: dict[str, Any]
     elements: list[Raw]
@@ -40,16 +41,15 @@ class Split(Struct, frozen=True):
 
 
 def split(body: Body, list_name: str, max_elements: int, *, keep: bool = True) -> Split:
-    """The envelope of a body whose member `list_name` is a list, and the elements of that list as they were sent; only
-    their number if they are not to be kept.
+    """Splits a body whose member `list_name` is a list. Elements are returned as sent.
 
-    Raises NotJson, NotAnObject, TooManyElements, TooLargeValue."""
+    With `keep=False` the elements are only counted. Raises NotJson, NotAnObject, TooManyElements, TooLargeValue."""
     try:
-        found = _Splitter(list_name, max_elements, keep=keep).split(body())
+        result = _Splitter(list_name, max_elements, keep=keep).split(body())
     except _NeedsFullRead:
         envelope = split_envelope(b"".join(body()), list_name, max_elements)
-        found = Split(envelope.members, envelope.elements if keep else [], len(envelope.elements))
-    return found
+        result = Split(envelope.members, envelope.elements if keep else [], len(envelope.elements))
+    return result
 
 
 class _Splitter:
@@ -61,29 +61,29 @@ class _Splitter:
         self._count = 0
 
     def split(self, blocks: Iterable[bytes]) -> Split:
-        texts = _checked(_in_blocks(blocks))
+        texts = _require_utf8(_rechunk(blocks))
         rest = next(texts, b"")
-        opened = re.search(rb'"%b"[ \t\n\r]*:[ \t\n\r]*\[' % re.escape(self._list_name.encode()), rest)
-        if opened is None or opened.end() > MAX_ENVELOPE_BYTES:
+        opening = re.search(rb'"%b"[ \t\n\r]*:[ \t\n\r]*\[' % re.escape(self._list_name.encode()), rest)
+        if opening is None or opening.end() > MAX_ENVELOPE_BYTES:
             raise _NeedsFullRead
-        before, rest = rest[: opened.end() - 1], rest[opened.end() :]
-        self._members(before, b"}")  # it is this list, not another one inside something else
-        seam = _seam(rest)
+        before, rest = rest[: opening.end() - 1], rest[opening.end() :]
+        self._members(before, b"}")  # fails unless the list belongs to the envelope, not to a nested object
+        separator = _separator_pattern(rest)
         for text in texts:
-            rest = self._take_block(rest, seam) + text
-        closed = rest.rfind(b"]")
-        if closed < 0 or len(rest) - closed > MAX_ENVELOPE_BYTES:
+            rest = self._take_block(rest, separator) + text
+        closing = rest.rfind(b"]")
+        if closing < 0 or len(rest) - closing > MAX_ENVELOPE_BYTES:
             raise _NeedsFullRead
-        self._take(rest[:closed])
-        return Split(self._members(before, rest[closed + 1 :]), self._elements, self._count)
+        self._take(rest[:closing])
+        return Split(self._members(before, rest[closing + 1 :]), self._elements, self._count)
 
-    def _take_block(self, text: bytes, seam: re.Pattern[bytes] | None) -> bytes:
-        """Takes whole elements from the start of the text, as many as can be seen; answers what is left."""
-        if seam is None:
+    def _take_block(self, text: bytes, separator: re.Pattern[bytes] | None) -> bytes:
+        """Takes complete elements from the start of the text, as many as it can identify. Returns the rest."""
+        if separator is None:
             raise _NeedsFullRead
-        cuts = list(seam.finditer(text, max(0, len(text) - _SEEN_FOR_A_CUT))) or list(seam.finditer(text))
+        cuts = list(separator.finditer(text, max(0, len(text) - _CUT_SEARCH_BYTES))) or list(separator.finditer(text))
         if not cuts and len(text) <= MAX_VALUE_CHARACTERS:
-            return text  # one element, with an image perhaps, that goes on
+            return text  # a single element that continues in the next block; it may contain an image
         for cut in reversed(cuts[-MAX_CUTS_TRIED:]):
             try:
                 self._take(text[: cut.start(1)])
@@ -119,27 +119,29 @@ class _Splitter:
 _decode = msgspec.json.Decoder(list[Raw]).decode
 
 
-def _seam(text: bytes) -> re.Pattern[bytes] | None:
-    """What stands between two elements, if all of them begin like the first one; its comma is the group."""
+def _separator_pattern(text: bytes) -> re.Pattern[bytes] | None:
+    """Matches the text between two elements, if all elements start with the same member. Group 1 is the comma."""
     first = re.match(rb'[ \t\n\r]*\{[ \t\n\r]*("[^"\\]*")', text)
     return re.compile(rb"\}[ \t\n\r]*(,)[ \t\n\r]*\{[ \t\n\r]*" + re.escape(first[1])) if first else None
 
 
-def _in_blocks(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """The same bytes in blocks that are worth the while, and bounded: the smallest elements are two bytes each."""
-    some = b""
+def _rechunk(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Returns the bytes in blocks of SPLIT_BLOCK_BYTES.
+
+    Smaller blocks cost too many calls. Larger blocks need too much memory: an element may be as short as two bytes."""
+    buffer = b""
     for block in blocks:
-        some += block
-        whole = len(some) - len(some) % SPLIT_BLOCK_BYTES
-        for at in range(0, whole, SPLIT_BLOCK_BYTES):
-            yield some[at : at + SPLIT_BLOCK_BYTES]
-        some = some[whole:]
-    if some:
-        yield some
+        buffer += block
+        complete = len(buffer) - len(buffer) % SPLIT_BLOCK_BYTES
+        for at in range(0, complete, SPLIT_BLOCK_BYTES):
+            yield buffer[at : at + SPLIT_BLOCK_BYTES]
+        buffer = buffer[complete:]
+    if buffer:
+        yield buffer
 
 
-def _checked(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """The same bytes, if they are UTF-8: msgspec does not look at that while it only passes over a string."""
+def _require_utf8(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Returns the blocks unchanged if they are UTF-8. msgspec does not check the encoding of strings that it skips."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         for block in blocks:

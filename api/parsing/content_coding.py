@@ -10,7 +10,7 @@ from domain.store.records.compression import WINDOW_LOG_MAX, ZstdDecompressor, Z
 
 PIECE_BYTES = 1024 * 1024
 ZSTD_WINDOW_LOG = 23
-"""8 MiB, what RFC 9659 allows for the content coding zstd."""
+"""8 MiB: the largest window that RFC 9659 allows for the content coding zstd."""
 CODINGS = ("gzip", "zstd")
 MAX_PARTS = 10_000
 
@@ -23,7 +23,9 @@ def decoded_body_too_large(max_bytes: int) -> Problem:
 # Content codings
 
 
-class _Decoder(Protocol):
+class Decoder(Protocol):
+    """Decodes a body that arrives in pieces. Both methods raise Problem 400 if the body is not in this coding."""
+
     def decode(self, sent: bytes) -> Iterator[bytes]: ...
 
     def end(self) -> None: ...
@@ -37,8 +39,8 @@ class _Identity:
         pass
 
 
-class _Parts:
-    """A coded body may come in parts, but each one costs: nobody needs as many as these."""
+class _PartCounter:
+    """Limits the number of gzip members or zstd frames of a body, because each one costs time."""
 
     def __init__(self) -> None:
         self._left = MAX_PARTS
@@ -46,15 +48,15 @@ class _Parts:
     def count(self, coding: str) -> None:
         self._left -= 1
         if self._left < 0:
-            raise _not_coded(coding)
+            raise _not_decodable(coding)
 
 
 class _Gzip:
-    """Members one after the other, as RFC 1952 allows."""
+    """A sequence of gzip members, as RFC 1952 allows."""
 
     def __init__(self) -> None:
         self._member = self._new()
-        self._parts = _Parts()
+        self._parts = _PartCounter()
 
     def decode(self, sent: bytes) -> Iterator[bytes]:
         while sent:
@@ -64,24 +66,24 @@ class _Gzip:
             try:
                 piece = self._member.decompress(sent, PIECE_BYTES)
             except zlib.error:
-                raise _not_coded("gzip") from None
+                raise _not_decodable("gzip") from None
             yield piece
             sent = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
 
     def end(self) -> None:
         if not self._member.eof:
-            raise _not_coded("gzip")
+            raise _not_decodable("gzip")
 
     def _new(self) -> "zlib._Decompress":
         return zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
 
 
 class _Zstd:
-    """Frames one after the other, as RFC 8878 allows."""
+    """A sequence of zstd frames, as RFC 8878 allows."""
 
     def __init__(self) -> None:
         self._frame = self._new()
-        self._parts = _Parts()
+        self._parts = _PartCounter()
 
     def decode(self, sent: bytes) -> Iterator[bytes]:
         while sent or not (self._frame.eof or self._frame.needs_input):
@@ -91,19 +93,19 @@ class _Zstd:
             try:
                 piece = self._frame.decompress(sent, PIECE_BYTES)
             except ZstdError:
-                raise _not_coded("zstd") from None
+                raise _not_decodable("zstd") from None
             yield piece
             sent = self._frame.unused_data if self._frame.eof else b""
 
     def end(self) -> None:
         if not self._frame.eof:
-            raise _not_coded("zstd")
+            raise _not_decodable("zstd")
 
     def _new(self) -> ZstdDecompressor:
         return ZstdDecompressor(options={WINDOW_LOG_MAX: ZSTD_WINDOW_LOG})
 
 
-def _decoder(coding: str) -> _Decoder:
+def decoder_for(coding: str) -> Decoder:
     match coding:
         case "gzip":
             return _Gzip()
@@ -113,7 +115,9 @@ def _decoder(coding: str) -> _Decoder:
             return _Identity()
 
 
-def _not_coded(coding: str) -> Problem:
+def _not_decodable(coding: str) -> Problem:
     return Problem(
-        HTTPStatus.BAD_REQUEST, "not-decodable", f"The body is not what its Content-Encoding says: {coding}."
+        HTTPStatus.BAD_REQUEST,
+        "not-decodable",
+        f"The body is not valid {coding} data, although its Content-Encoding says so.",
     )

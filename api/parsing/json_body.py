@@ -1,4 +1,4 @@
-"""What does a small JSON body say? Read to the letter, and held to a model."""
+"""Reads small JSON bodies strictly, and validates them against a model."""
 
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -7,8 +7,8 @@ from fastapi import Request
 from pydantic import BaseModel
 
 from api.http.content_negotiation import content_coding, require_json
-from api.http.pagination import JSON
 from api.http.problems import Problem, validation_error
+from api.http.replies import JSON
 from api.parsing.fast_json import read_element
 from api.parsing.item_list import read_envelope
 from api.parsing.strict_json import Element, NotJson
@@ -19,8 +19,9 @@ MAX_BYTES = 64 * 1024
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def takes(model: type[BaseModel]) -> dict[str, Any]:
-    """What OpenAPI is told of a call that reads its body itself; the model's schema is added to the document by app.py."""
+def openapi_request_body(model: type[BaseModel]) -> dict[str, Any]:
+    """Describes the body of a route that reads it without FastAPI, for `openapi_extra`. `api.openapi` adds the schema
+    of the model to the document."""
     schema = {"$ref": f"#/components/schemas/{model.__name__}"}
     return {"requestBody": {"required": True, "content": {JSON: {"schema": schema}}}}
 
@@ -40,18 +41,18 @@ def read_as(body: bytes, model: type[Model]) -> Model:
 
 
 def read_document(body: bytes) -> Element:
-    """The object that a body is, with its flaws. Raises Problem 400 or 422."""
+    """Returns the object in a body, with its invalid values. Raises Problem 400 or 422."""
     try:
         read = read_element(body)
     except NotJson as error:
         raise Problem(HTTPStatus.BAD_REQUEST, "not-json", f"The body is not valid JSON: {error}.") from None
     if not isinstance(read.value, dict):
-        raise validation_error([InvalidField((), "the body must be an object")])
+        raise validation_error([InvalidField((), "the body must be a JSON object")])
     return read
 
 
 async def receive(request: Request, max_bytes: int) -> bytes:
-    """The body as it was sent. Raises Problem 413, or 415 for one that is encoded."""
+    """Returns the body as sent. Raises Problem 413 if it is too large, 415 if it has a content coding."""
     content_coding(request, ())
     body = bytearray()
     async for chunk in request.stream():
@@ -61,6 +62,6 @@ async def receive(request: Request, max_bytes: int) -> bytes:
     return bytes(body)
 
 
-def body_too_large(max_bytes: int, what: str = "body") -> Problem:
-    detail = f"The {what} is larger than {max_bytes} bytes."
+def body_too_large(max_bytes: int, subject: str = "body") -> Problem:
+    detail = f"The {subject} is larger than {max_bytes} bytes."
     return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "content-too-large", detail)

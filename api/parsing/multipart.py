@@ -1,4 +1,4 @@
-"""Which file does a multipart body hold? (RFC 7578; exactly one part, and that is a file.)"""
+"""Reads the file from a multipart body (RFC 7578), which must have exactly one part: a file."""
 
 from http import HTTPStatus
 
@@ -7,15 +7,15 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from api.http.problems import Problem
 
-SPARE_BYTES = 64 * 1024
-"""What may stand around the file at most."""
+MAX_BYTES_AROUND_FILE = 64 * 1024
+"""Limit for all bytes of the body outside the file: boundaries, part headers, preamble and epilogue."""
 
 
 class FilePart:
-    """Takes the body as it comes, and gives what belongs to the file."""
+    """Parses a multipart body that arrives in chunks, and returns the bytes of its file."""
 
     def __init__(self, content_type: str) -> None:
-        """Raises Problem if the content type names no boundary."""
+        """Raises Problem if the content type has no boundary, or one that is too long."""
         self._name: str | None = None
         self._parts = 0
         self._ended = False
@@ -24,7 +24,7 @@ class FilePart:
         self._around = 0
         boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
         if not boundary:
-            raise _not_in_order("its Content-Type names no boundary")
+            raise _not_multipart("its Content-Type has no boundary")
         try:
             self._parser = MultipartParser(
                 boundary,
@@ -38,53 +38,53 @@ class FilePart:
                 },
             )
         except FormParserError:
-            raise _not_in_order("its boundary is too long") from None
+            raise _not_multipart("its boundary is too long") from None
 
     def feed(self, chunk: bytes) -> bytes:
-        """What of the file has come by now, beyond what was given before. Raises Problem."""
+        """Returns the bytes of the file that this chunk contains. Raises Problem."""
         data = bytearray()
-        # What is not the file is read byte by byte: there must not be much of it.
-        for start in range(0, len(chunk), SPARE_BYTES):
-            piece = chunk[start : start + SPARE_BYTES]
+        # The parser reads everything outside the file byte by byte, so the amount is limited.
+        for start in range(0, len(chunk), MAX_BYTES_AROUND_FILE):
+            piece = chunk[start : start + MAX_BYTES_AROUND_FILE]
             try:
                 self._parser.write(piece)
             except FormParserError:
-                raise _not_in_order("it breaks the rules of RFC 7578") from None
+                raise _not_multipart("its syntax does not conform to RFC 7578") from None
             self._around += len(piece) - len(self._data)
-            if self._around > SPARE_BYTES:
-                detail = f"The body has more than {SPARE_BYTES} bytes beside its file."
+            if self._around > MAX_BYTES_AROUND_FILE:
+                detail = f"The body has more than {MAX_BYTES_AROUND_FILE} bytes outside the file."
                 raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "content-too-large", detail)
             data += self._data
             self._data.clear()
         return bytes(data)
 
     def end(self) -> str:
-        """The file's name, when the body has ended. Raises Problem."""
+        """Ends the body, and returns the file name. Raises Problem if the body is incomplete."""
         if not self._ended:
-            raise _not_in_order("it ends too soon")
+            raise _not_multipart("it is incomplete")
         if self._parts != 1 or self._name is None:
-            raise _not_in_order("it must have exactly one part, a file with its filename")
+            raise _not_multipart("it must have exactly one part: a file with a filename")
         return self._name
 
     def _begin_part(self) -> None:
         self._parts += 1
         if self._parts > 1:
-            raise _not_in_order("it must have exactly one part, a file with its filename")
+            raise _not_multipart("it must have exactly one part: a file with a filename")
 
     def _end_header(self) -> None:
         name, value = (bytes(part) for part in self._header)
         for part in self._header:
             part.clear()
         if name.lower() == b"content-disposition":
-            told = parse_options_header(value)[1].get(b"filename")
+            filename = parse_options_header(value)[1].get(b"filename")
             try:
-                self._name = None if told is None else told.decode()
+                self._name = None if filename is None else filename.decode()
             except UnicodeDecodeError:
-                raise _not_in_order("its filename is not UTF-8") from None
+                raise _not_multipart("its filename is not UTF-8") from None
 
     def _end(self) -> None:
         self._ended = True
 
 
-def _not_in_order(why: str) -> Problem:
-    return Problem(HTTPStatus.BAD_REQUEST, "not-multipart", f"The body is not a multipart form in order: {why}.")
+def _not_multipart(reason: str) -> Problem:
+    return Problem(HTTPStatus.BAD_REQUEST, "not-multipart", f"The body is not a valid multipart form: {reason}.")

@@ -1,8 +1,8 @@
-"""Is this body JSON, to the letter, and which of its values break the rules for content?
+"""Parses JSON strictly (RFC 8259), and finds the values that may not be stored.
 
-What is not JSON refuses the whole body. A value that is JSON but may not be stored (contract: names given twice,
-numbers beyond ±(2^53-1), U+0000, lone surrogates, deep nesting) fails only the item that it stands in, so it is left
-in its place as a Flaw for the item's sender to be told.
+A syntax error makes the whole body invalid. Some values are valid JSON but may not be stored: duplicate names, numbers
+beyond ±(2^53-1), U+0000, lone surrogates, deep nesting (contract). Such a value fails only the item that contains it.
+The parser reports it for that item, and puts an InvalidValue in its place where it cannot keep the value.
 """
 
 import re
@@ -21,72 +21,72 @@ from api.validation.field_errors import MAX_FIELD_ERRORS, InvalidField, shortene
 MAX_NESTING = 64
 MAX_VALUE_CHARACTERS = 8 * 1024 * 1024
 _WINDOWS = (32 * 1024, 1024 * 1024, MAX_VALUE_CHARACTERS)
-_NEARLY = 16
+_WINDOW_MARGIN = 16
 MAX_NUMBER = 2**53 - 1
 _MAX_DIGITS = len(str(MAX_NUMBER)) + 1
 
 NULL_CHARACTER = "must not contain the character U+0000"
 LONE_SURROGATE = "must not contain a lone surrogate"
 TOO_DEEP = f"must not be nested more than {MAX_NESTING} levels deep"
-DUPLICATE_NAME = "member name given more than once"
+DUPLICATE_NAME = "duplicate member name"
 NUMBER_RANGE = "must be a number between -(2^53-1) and 2^53-1"
 
 
-class NotJson(Exception):  # noqa: N818 - it says what the body is
+class NotJson(Exception):
     """The body is not a JSON text in UTF-8, or its envelope is ambiguous."""
 
 
-class NotAnObject(Exception):  # noqa: N818 - it says what the body is
+class NotAnObject(Exception):
     """The body is JSON, but not an object."""
 
 
-class TooManyElements(Exception):  # noqa: N818 - it says what the list has
-    """The long list has more elements than are wanted."""
+class TooManyElements(Exception):
+    """The list has more elements than the caller allows."""
 
 
-class TooLargeValue(Exception):  # noqa: N818 - it says what the value is
-    """A single value of the body, an element of the list or a member beside it, is larger than anybody needs."""
+class TooLargeValue(Exception):
+    """A single value of the body (an element of the list, or a member of the envelope) exceeds the limit."""
 
 
 class InvalidValue(Struct, frozen=True):
-    """Stands for a value that may not be stored."""
+    """Takes the place of a value that may not be stored."""
 
     message: str
 
 
 class Element(Struct, frozen=True):
-    """A JSON value, with its flaws, bounded in number."""
+    """A JSON value, with its invalid values: up to one more than MAX_FIELD_ERRORS."""
 
     value: Any
     invalid_values: list[InvalidField] = []
 
 
 class JsonEnvelope(Struct, frozen=True):
-    """The members of a request, and the elements of its one long list (none if there is no such list) as they were sent."""
+    """The members of a request, and the elements of its list as sent (empty if the request has no such list)."""
 
     members: dict[str, Any]
     elements: list[Raw]
 
 
 def split_envelope(body: bytes, list_name: str, max_elements: int = sys.maxsize) -> JsonEnvelope:
-    """Reads an object whose member `list_name` is a list, and takes that list apart.
+    """Parses an object whose member `list_name` is a list, and splits the list into its elements.
 
     Raises NotJson, NotAnObject, TooManyElements, TooLargeValue."""
     with _explain_syntax():
-        return _Reader(_utf8(body), max_elements).envelope(list_name)
+        return _Reader(_decode_utf8(body), max_elements).envelope(list_name)
 
 
 def read_strictly(text: bytes) -> Element:
-    """Reads one JSON value, however large. Raises NotJson."""
+    """Parses one JSON value of any size. Raises NotJson."""
     with _explain_syntax():
-        return _Reader(_utf8(text)).element()
+        return _Reader(_decode_utf8(text)).element()
 
 
-# Flaws
+# Invalid values
 
 
 def invalid_values(value: Any, place: tuple[str | int, ...] = (), depth: int = 1) -> Iterator[InvalidField]:
-    """Every value that may not be stored; `place` and `depth` are those of `value` itself."""
+    """Yields every value that may not be stored. `place` and `depth` are those of `value` itself."""
     if isinstance(value, str):
         if found := _UNSTORABLE.search(value):
             yield InvalidField(place, NULL_CHARACTER if found.group() == "\0" else LONE_SURROGATE)
@@ -124,12 +124,12 @@ class _Reader:
     def __init__(self, text: str, max_elements: int = sys.maxsize) -> None:
         self.text = text
         self.max_elements = max_elements
-        self.flawed = False
+        self.has_invalid_values = False
         self._decode = JSONDecoder(
             object_pairs_hook=self._object,
             parse_int=self._integer,
             parse_float=self._number,
-            parse_constant=_constant,
+            parse_constant=_refuse_constant,
         ).raw_decode
 
     def envelope(self, list_name: str) -> JsonEnvelope:
@@ -163,7 +163,11 @@ class _Reader:
         start = self._skip(0)
         value, at = self._decode(self.text, start)
         self._require_end(at)
-        found = list(islice(invalid_values(value), MAX_FIELD_ERRORS + 1)) if self._is_suspect(start, at) else []
+        found = (
+            list(islice(invalid_values(value), MAX_FIELD_ERRORS + 1))
+            if self._may_have_invalid_values(start, at)
+            else []
+        )
         return Element(value, found)
 
     def _elements(self, at: int) -> tuple[list[Raw], int]:
@@ -180,31 +184,33 @@ class _Reader:
         return elements, at + 1
 
     def _continues(self, at: int, closing: str) -> tuple[bool, int]:
-        """Whether another element or member follows, and where it (or the closing bracket) stands."""
+        """Returns whether another element or member follows, and the index of it (or of the closing bracket)."""
         at = self._skip(at)
         if self.text[at : at + 1] == closing:
             return False, at
         return True, self._skip(self._expect(",", at))
 
     def _value(self, at: int) -> tuple[Any, int]:
-        """The value there, and where it ends. It is sought in windows, so that none can take memory without bound."""
+        """Returns the value at an index, and where it ends. The text is parsed in windows, which bounds the memory that
+        a single value can take."""
         for size in _WINDOWS:
             window = self.text[at : at + size]
             has_end = at + size >= len(self.text)
             try:
                 value, end = self._decode(window)
             except JSONDecodeError as error:
-                if has_end or not (error.pos > size - _NEARLY or error.msg.startswith("Unterminated string")):
+                if has_end or not (error.pos > size - _WINDOW_MARGIN or error.msg.startswith("Unterminated string")):
                     raise JSONDecodeError(error.msg, self.text, at + error.pos) from None
             else:
                 if has_end or end < size:
                     return value, at + end
         raise TooLargeValue(f"A value of the body is larger than {MAX_VALUE_CHARACTERS} characters")
 
-    def _is_suspect(self, start: int, end: int) -> bool:
-        """Whether the text between may hold a flaw; nearly none does, and looking at every value takes long."""
+    def _may_have_invalid_values(self, start: int, end: int) -> bool:
+        """Returns False if the text has no value that may not be stored. Nearly no text has, and a check of every value
+        is slow."""
         return (
-            self.flawed
+            self.has_invalid_values
             or self.text.find("\\u", start, end) >= 0
             or self.text.count("[", start, end) + self.text.count("{", start, end) > MAX_NESTING
         )
@@ -226,27 +232,27 @@ class _Reader:
         members = dict(pairs)
         if len(members) != len(pairs):
             counts = Counter(name for name, _ in pairs)
-            members |= {name: self._flaw(DUPLICATE_NAME) for name, count in counts.items() if count > 1}
+            members |= {name: self._invalid(DUPLICATE_NAME) for name, count in counts.items() if count > 1}
         return members
 
     def _integer(self, text: str) -> int | InvalidValue:
         if len(text) <= _MAX_DIGITS and abs(number := int(text)) <= MAX_NUMBER:
             return number
-        return self._flaw(NUMBER_RANGE)
+        return self._invalid(NUMBER_RANGE)
 
     def _number(self, text: str) -> float | InvalidValue:
         number = float(text)
         if not abs(number) <= MAX_NUMBER:
-            return self._flaw(NUMBER_RANGE)
-        # One value, one spelling: 10.0 is the integer 10, and -0.0 is 0.
+            return self._invalid(NUMBER_RANGE)
+        # Each value has one canonical form: 10.0 becomes the integer 10, and -0.0 becomes 0.
         return int(number) if number.is_integer() else number
 
-    def _flaw(self, message: str) -> InvalidValue:
-        self.flawed = True
+    def _invalid(self, message: str) -> InvalidValue:
+        self.has_invalid_values = True
         return InvalidValue(message)
 
 
-def _utf8(body: bytes) -> str:
+def _decode_utf8(body: bytes) -> str:
     try:
         return body.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -254,10 +260,10 @@ def _utf8(body: bytes) -> str:
 
 
 def _require_unambiguous(member: Any) -> None:
-    for flaw in invalid_values(member, depth=2):
-        if flaw.message in {DUPLICATE_NAME, TOO_DEEP}:
-            raise NotJson(f"{flaw.message} in the envelope")
+    for invalid in invalid_values(member, depth=2):
+        if invalid.message in {DUPLICATE_NAME, TOO_DEEP}:
+            raise NotJson(f"{invalid.message} in the envelope")
 
 
-def _constant(text: str) -> NoReturn:
+def _refuse_constant(text: str) -> NoReturn:
     raise NotJson(f"{text} is not a JSON value")

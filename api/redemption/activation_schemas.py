@@ -1,4 +1,4 @@
-"""What is said of activations and flights, and what is answered?"""
+"""Requests and replies of the activations and flights API."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -16,7 +16,7 @@ class PublisherRequest(BaseModel):
 
 
 class ActivationRequest(PublisherRequest):
-    """Without a time, the offer is activated now."""
+    """An activation. `activatedAt` is now by default."""
 
     customerId: Identifier
     offerUid: Uid
@@ -24,8 +24,8 @@ class ActivationRequest(PublisherRequest):
 
 
 class ActivationReply(BaseModel):
-    """`redeemableUntil` is the first instant at which the offer is redeemable no more; `late`: the offer was not active any
-    more when the activation was reported."""
+    """The redemption window ends immediately before `redeemableUntil`. `late` is true if the offer was no longer
+    active when the activation was reported."""
 
     activationId: UUID
     offerUid: UUID
@@ -38,7 +38,8 @@ class ActivationReply(BaseModel):
 
 
 class ActivationView(ActivationReply):
-    """`content` is that of the offer as activated; `state` that of the window at `at`, null before it begins."""
+    """`content` is the content of the activated version. `state` is the state of the window at `at`; null before it
+    starts."""
 
     at: datetime
     state: Literal["open", "winding_down", "expired"] | None
@@ -56,14 +57,14 @@ class Flight(BaseModel):
 
 
 class FlightList(BaseModel):
-    """In the order of their starts."""
+    """Flights in the order of their starts."""
 
     items: list[Flight]
     nextCursor: str | None
 
 
 class LineProblem(BaseModel):
-    """What the line would have been answered by itself."""
+    """The problem that a single request with this line would return."""
 
     type: str
     title: str
@@ -73,7 +74,8 @@ class LineProblem(BaseModel):
 
 
 class LineOutcome(BaseModel):
-    """`line` counts from 1; `status` is what the line would have been answered by itself. It has an activation or a problem."""
+    """`line` counts from 1. `status` is the status that a single request with this line would return. A line has either
+    `activation` or `problem`."""
 
     line: int
     outcome: Literal["created", "existing", "refused"]
@@ -89,7 +91,7 @@ class BatchCounts(BaseModel):
 
 
 class ActivationBatchReply(BaseModel):
-    """In the order of the lines."""
+    """`items` is in the order of the lines."""
 
     counts: BatchCounts
     items: list[LineOutcome]

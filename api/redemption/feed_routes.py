@@ -1,4 +1,4 @@
-"""What has a partner to know of the purchases that were rewarded on its offers? A CSV file for each UTC day of recording."""
+"""The partner's feed of rewarded purchases: one CSV file per UTC day of recording."""
 
 import csv
 from collections.abc import Iterator
@@ -6,21 +6,21 @@ from datetime import UTC, date, datetime, time, timedelta
 from io import StringIO
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from api.access.pseudonyms import Pseudonyms
-from api.dependencies.authentication import ServiceDep, require_roles
+from api.dependencies.authentication import ServiceDep
 from api.dependencies.read_routing import ReplicaReads, fall_back_to_primary
+from api.dependencies.roles import PartnerReader
+from api.dependencies.runtime import runtime_of
 from api.http.problem_schemas import PROBLEMS
 from api.http.problems import validation_error
 from api.http.query_params import Word
 from api.server.retry_route import RetryingRoute
-from api.server.streaming import StreamResponses
 from api.validation.field_errors import InvalidField
-from domain.values import Role, recorded_text
-from projections.access.tokens import Caller
+from domain.values import recorded_text
 from projections.redemption import daily_feed
 from projections.redemption.daily_feed import FeedRow
 
@@ -39,8 +39,6 @@ FEED_COLUMNS = (
 ROWS_PER_CHUNK = 500
 CSV = "text/csv"
 
-MayFetch = Annotated[Caller, Depends(require_roles(Role.PARTNER, Role.AUDITOR, Role.OPERATOR))]
-
 router = APIRouter(prefix="/api/v1/partner", tags=["redemptions"], responses=PROBLEMS, route_class=RetryingRoute)
 
 
@@ -50,7 +48,7 @@ def _is_day(text: str) -> str:
             return text
     except ValueError:
         pass
-    raise PydanticCustomError("day", "must be a day, as YYYY-MM-DD")
+    raise PydanticCustomError("day", "must be a day in the form YYYY-MM-DD")
 
 
 class FeedQuery(BaseModel):
@@ -59,9 +57,9 @@ class FeedQuery(BaseModel):
     date: Annotated[
         str,
         AfterValidator(_is_day),
-        Field(json_schema_extra={"format": "date"}, description="A UTC day that is over"),
+        Field(json_schema_extra={"format": "date"}, description="A past UTC day"),
     ]
-    partner: Annotated[Word | None, Field(description="Whose feed; a partner need not say so")] = None
+    partner: Annotated[Word | None, Field(description="The partner of the feed; a partner's token may omit it")] = None
 
 
 @router.get(
@@ -69,22 +67,25 @@ class FeedQuery(BaseModel):
 )
 @fall_back_to_primary
 def get_feed(
-    request: Request, service: ServiceDep, reads: ReplicaReads, caller: MayFetch, query: Annotated[FeedQuery, Query()]
+    request: Request,
+    service: ServiceDep,
+    reads: ReplicaReads,
+    caller: PartnerReader,
+    query: Annotated[FeedQuery, Query()],
 ) -> Response:
-    """The redemptions of one UTC day, by when they were recorded; what was taken back that day has a negative amount."""
+    """Get the redemptions and reversals recorded on one UTC day, as CSV. Reversals have negative amounts."""
     partner = query.partner or caller.partner
     if partner is None:
         raise validation_error([InvalidField(("query", "partner"), "required")])
     day = date.fromisoformat(query.date)
     if day >= service.clock().date():
-        raise validation_error([InvalidField(("query", "date"), "must be a day that is over, in UTC")])
+        raise validation_error([InvalidField(("query", "date"), "must be a past day in UTC")])
     begin = datetime.combine(day, time(), UTC)
     rows: Iterator[FeedRow] = iter(())
-    if caller.partner in {None, partner}:
+    if caller.sees(partner):
         rows = daily_feed.rows(reads, partner, begin, begin + timedelta(days=1))
     headers = {"Content-Disposition": f'attachment; filename="redemptions-{day}.csv"'}
-    streams: StreamResponses = request.app.state.streams
-    return streams.answer(_csv(partner, rows, service.pseudonyms), CSV, headers)
+    return runtime_of(request).streams.answer(_csv(partner, rows, service.pseudonyms), CSV, headers)
 
 
 def _csv(partner: str, rows: Iterator[FeedRow], pseudonyms: Pseudonyms) -> Iterator[bytes]:
@@ -102,17 +103,17 @@ def _csv(partner: str, rows: Iterator[FeedRow], pseudonyms: Pseudonyms) -> Itera
 
 
 def _columns(row: FeedRow, cardholder_id: str) -> tuple[Any, ...]:
-    """In the order of COLUMNS; what is not known is empty."""
-    told = row.redeemed
+    """Returns the values in the order of `FEED_COLUMNS`; unknown values are empty."""
+    purchase = row.redeemed
     return (
-        told.transaction_id,
+        purchase.transaction_id,
         cardholder_id,
         row.merchant_id,
         row.external_id,
-        told.partner_store_id,
-        told.partner_merchant_name,
-        told.card_type,
-        told.card_last_four,
+        purchase.partner_store_id,
+        purchase.partner_merchant_name,
+        purchase.card_type,
+        purchase.card_last_four,
         row.amount,
-        recorded_text(told.transacted_at),
+        recorded_text(purchase.transacted_at),
     )

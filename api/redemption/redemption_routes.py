@@ -1,22 +1,22 @@
-"""How does a publisher report a purchase that shall be rewarded, and take it back?"""
+"""The redemptions API: redeem offers on purchases, reverse redemptions and read them."""
 
 from decimal import Decimal
 from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
 
-import msgspec
 from fastapi import APIRouter, Path, Request, Response
 
 from api.dependencies.authentication import ServiceDep
 from api.dependencies.read_routing import ReplicaReads, fall_back_to_primary
-from api.http.ledger_position import Committed, unwrap
-from api.http.pagination import JSON
+from api.dependencies.roles import Publisher, authorise_publisher, for_activation_readers
+from api.dependencies.runtime import runtime_of
+from api.http.ledger_position import unwrap
 from api.http.problem_schemas import BODY_PROBLEMS, PROBLEM, PROBLEMS
 from api.http.problems import Problem, not_found
 from api.http.query_params import no_parameters, uid
-from api.parsing.json_body import read_body, takes
-from api.redemption.activation_routes import MayReadActivations, MayReport, authorise_publisher
+from api.http.replies import json_response
+from api.parsing.json_body import openapi_request_body, read_body
 from api.redemption.redemption_schemas import RedemptionReply, RedemptionView, ReversalReply, ReversalRequest
 from api.redemption.redemption_schemas import RedemptionRequest as RedemptionBody
 from api.server.raw_route import RawRoute
@@ -24,7 +24,7 @@ from api.server.retry_route import RetryingRoute
 from api.validation.times import read_time
 from domain.events import OfferRedeemed, RefusalReason
 from domain.ledgers.redemption_ledger import PendingRedemption, RedemptionResult
-from domain.redemption.redemption import Purchase, Redemption, Reverse, remaining, reversed_by
+from domain.redemption.redemption import Purchase, Redemption, Reverse, find_reversal, remaining_amount
 from domain.refusals import Refused
 from domain.values import Origin, Source, recorded_text
 from projections.access.tokens import Caller
@@ -34,7 +34,7 @@ REDEMPTION_REPLAYED = {"Idempotency-Replayed": "true"}
 
 REFUSAL_MESSAGES = {
     RefusalReason.NOT_ACTIVATED: "The customer has not activated the offer.",
-    RefusalReason.WINDOW_CLOSED: "The purchase lies outside every redemption window of the customer and the offer.",
+    RefusalReason.WINDOW_CLOSED: "The purchase is outside all redemption windows of the customer and the offer.",
 }
 
 RedemptionId = Annotated[str, Path(alias="redemptionId")]
@@ -48,57 +48,61 @@ raw_router = APIRouter(route_class=RawRoute)
     status_code=HTTPStatus.CREATED,
     responses={
         201: {"model": RedemptionReply},
-        409: {"description": "No redemption window of the customer and the offer holds the purchase", **PROBLEM},
+        409: {"description": "The purchase is outside all redemption windows of the customer and the offer", **PROBLEM},
         **BODY_PROBLEMS,
     },
-    openapi_extra=takes(RedemptionBody),
+    openapi_extra=openapi_request_body(RedemptionBody),
 )
 async def redeem_offer(request: Request) -> Response:
-    """A purchase of a customer: owed a reward if it was made inside a redemption window, whenever it is reported."""
-    caller = await authorise_publisher(request, request.app.state.service)
+    """Redeem an offer on a customer's purchase. The purchase is rewarded if it was made inside a redemption window,
+    no matter when it is reported."""
+    caller = await authorise_publisher(request, runtime_of(request).service)
     no_parameters(request)
     body = await read_body(request, RedemptionBody)
-    settled = await _submit(request, caller, _purchase(body))
-    redeemed = settled.redemption.redeemed
+    result = await _submit(request, caller, _purchase(body))
+    redeemed = result.redemption.redeemed
     if redeemed is None:
-        assert settled.redemption.refused  # noqa: S101 - it is one or the other
-        reason = settled.redemption.refused.reason
+        assert result.redemption.refused
+        reason = result.redemption.refused.reason
         raise Problem(HTTPStatus.CONFLICT, reason, REFUSAL_MESSAGES[reason])
     headers = {
-        "Location": f"{REDEMPTIONS_PATH}/{settled.redemption_id}",
-        **({} if settled.is_new else REDEMPTION_REPLAYED),
+        "Location": f"{REDEMPTIONS_PATH}/{result.redemption_id}",
+        **({} if result.is_new else REDEMPTION_REPLAYED),
     }
-    document = _document(settled.redemption_id, redeemed)
-    return Response(msgspec.json.encode(document), HTTPStatus.CREATED, headers, JSON)
+    document = _document(result.redemption_id, redeemed)
+    return json_response(document, HTTPStatus.CREATED, headers)
 
 
 router.include_router(raw_router)
 
 
-@router.get(REDEMPTIONS_PATH + "/{redemptionId}", responses={200: {"model": RedemptionView}})
+@router.get(
+    REDEMPTIONS_PATH + "/{redemptionId}",
+    responses={200: {"model": RedemptionView}},
+    dependencies=[for_activation_readers],
+)
 @fall_back_to_primary
 def get_redemption(
     request: Request,
     service: ServiceDep,
     reads: ReplicaReads,
-    caller: MayReadActivations,  # noqa: ARG001 - asks for the role
     redemption_id: RedemptionId,
 ) -> Response:
-    """One redemption, and what has been taken back of it."""
+    """Get one redemption and its reversals."""
     no_parameters(request)
-    named = _named(redemption_id)
+    parsed_uid = _parse_redemption_id(redemption_id)
     with reads.read() as tx:
-        redemption = service.redemptions.find(tx, named)
+        redemption = service.redemptions.find(tx, parsed_uid)
     if redemption.redeemed is None:
         raise not_found("redemption")
     answer = {
-        **_document(named, redemption.redeemed),
+        **_document(parsed_uid, redemption.redeemed),
         "reversals": [
             {"reversalId": reversal.reversal_id, "amount": reversal.amount} for reversal in redemption.reversals
         ],
-        "remaining": str(remaining(redemption)),
+        "remaining": str(remaining_amount(redemption)),
     }
-    return Response(msgspec.json.encode(answer), media_type=JSON)
+    return json_response(answer)
 
 
 @router.post(
@@ -106,20 +110,20 @@ def get_redemption(
     status_code=HTTPStatus.CREATED,
     responses={
         201: {"model": ReversalReply},
-        409: {"description": "It is more than what is left of the redemption", **PROBLEM},
+        409: {"description": "The amount exceeds the remaining amount of the redemption", **PROBLEM},
         **BODY_PROBLEMS,
     },
-    openapi_extra=takes(ReversalRequest),
+    openapi_extra=openapi_request_body(ReversalRequest),
 )
-async def reverse_redemption(request: Request, caller: MayReport, redemption_id: RedemptionId) -> Response:
-    """All or a part of a redeemed purchase was undone."""
+async def reverse_redemption(request: Request, caller: Publisher, redemption_id: RedemptionId) -> Response:
+    """Reverse a redemption, in full or in part."""
     no_parameters(request)
     body = await read_body(request, ReversalRequest)
-    command = Reverse(_named(redemption_id), body.reversalId, Decimal(body.amount))
-    settled = await _submit(request, caller, command)
-    document = _reversal(settled, command.reversal_id)
-    headers = {} if settled.is_new else REDEMPTION_REPLAYED
-    return Response(msgspec.json.encode(document), HTTPStatus.CREATED, headers, JSON)
+    command = Reverse(_parse_redemption_id(redemption_id), body.reversalId, Decimal(body.amount))
+    result = await _submit(request, caller, command)
+    document = _reversal(result, command.reversal_id)
+    headers = {} if result.is_new else REDEMPTION_REPLAYED
+    return json_response(document, HTTPStatus.CREATED, headers)
 
 
 def _purchase(body: RedemptionBody) -> Purchase:
@@ -137,13 +141,10 @@ def _purchase(body: RedemptionBody) -> Purchase:
     )
 
 
-async def _submit(request: Request, caller: Caller, asked: Purchase | Reverse) -> RedemptionResult:
+async def _submit(request: Request, caller: Caller, command: Purchase | Reverse) -> RedemptionResult:
     """Raises Refused."""
     origin = Origin(caller.name, Source.PUBLISHER)
-    written: Committed[RedemptionResult | Refused] = await request.app.state.redemptions.submit(
-        PendingRedemption(origin, asked)
-    )
-    result = unwrap(request, written)
+    result = unwrap(request, await runtime_of(request).redemptions.submit(PendingRedemption(origin, command)))
     if isinstance(result, Refused):
         raise result
     return result
@@ -163,23 +164,23 @@ def _document(redemption_id: UUID, redeemed: OfferRedeemed) -> dict[str, Any]:
     }
 
 
-def _reversal(settled: RedemptionResult, reversal_id: str) -> dict[str, Any]:
-    """The same for ever, whatever is taken back later."""
-    redemption: Redemption = settled.redemption
-    reversal, redeemed = reversed_by(redemption, reversal_id), redemption.redeemed
-    assert reversal  # noqa: S101 - it was made now or before
-    assert redeemed  # noqa: S101 - nothing else can be reversed
+def _reversal(result: RedemptionResult, reversal_id: str) -> dict[str, Any]:
+    """Returns the reply to a reversal. Later reversals do not change it."""
+    redemption: Redemption = result.redemption
+    reversal, redeemed = find_reversal(redemption, reversal_id), redemption.redeemed
+    assert reversal
+    assert redeemed
     return {
         "reversalId": reversal_id,
-        "redemptionId": settled.redemption_id,
+        "redemptionId": result.redemption_id,
         "amount": reversal.amount,
         "currency": redeemed.currency,
-        "remaining": str(remaining(redemption, reversal_id)),
+        "remaining": str(remaining_amount(redemption, reversal_id)),
     }
 
 
-def _named(redemption_id: str) -> UUID:
-    named = uid(redemption_id)
-    if named is None:
+def _parse_redemption_id(redemption_id: str) -> UUID:
+    parsed_uid = uid(redemption_id)
+    if parsed_uid is None:
         raise not_found("redemption")
-    return named
+    return parsed_uid

@@ -1,4 +1,4 @@
-"""What is said of redemptions and reversals, and what is answered?"""
+"""Requests and replies of the redemptions API."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -20,11 +20,11 @@ def _is_positive(amount: str) -> str:
 
 
 Amount = Annotated[str, Field(pattern=AMOUNT_PATTERN, examples=["12.50"]), AfterValidator(_is_positive)]
-"""A decimal string, so that nobody rounds it."""
+"""A decimal string, so that no parser rounds it."""
 
 
 class RedemptionRequest(PublisherRequest):
-    """A purchase; the last four members go into the partner's redemption feed, where they are known."""
+    """A purchase. The optional members are copied to the partner's redemption feed."""
 
     transactionId: Identifier
     customerId: Identifier
@@ -39,7 +39,7 @@ class RedemptionRequest(PublisherRequest):
 
 
 class RedemptionReply(BaseModel):
-    """The activation, the version of the offer and its window are those on which the reward is owed."""
+    """A redeemed purchase. `activationId` and `offerVersion` identify the terms of the reward."""
 
     redemptionId: UUID
     transactionId: str
@@ -58,7 +58,7 @@ class ReversalRequest(PublisherRequest):
 
 
 class ReversalReply(BaseModel):
-    """`remaining`: what is left of the redemption after this reversal."""
+    """`remaining` is the amount of the redemption that is left after this reversal."""
 
     reversalId: str
     redemptionId: UUID
@@ -73,7 +73,7 @@ class Reversal(BaseModel):
 
 
 class RedemptionView(RedemptionReply):
-    """With all that was taken back, and what remains."""
+    """A redemption with its reversals and the remaining amount."""
 
     reversals: list[Reversal]
     remaining: str

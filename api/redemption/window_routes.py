@@ -1,18 +1,19 @@
-"""Which redemption windows are there, in which state, and what has been redeemed on them?"""
+"""The redemption windows API: windows with their states and what was redeemed on them."""
 
 from datetime import datetime
 from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
-import msgspec
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from msgspec.structs import replace
 
-from api.dependencies.authentication import ServiceDep, require_roles
+from api.dependencies.authentication import ServiceDep
 from api.dependencies.read_routing import ReplicaReads, fall_back_to_primary
+from api.dependencies.roles import AnyCaller
 from api.http import pagination
-from api.http.pagination import JSON, head_members, next_link
+from api.http.pagination import head_members, next_link
 from api.http.problem_schemas import PROBLEMS
+from api.http.replies import json_response
 from api.redemption.window_schemas import WindowList, WindowQuery
 from api.server.retry_route import RetryingRoute
 from api.service import Service
@@ -21,12 +22,9 @@ from domain.ledgers.ledger import LedgerReader
 from domain.redemption.activation import WindowState
 from domain.store.commit import current_head, head_at_time
 from domain.store.cursor import Cursor
-from domain.values import Role, to_microseconds, utc_text
-from projections.access.tokens import Caller
+from domain.values import to_microseconds, utc_text
 from projections.redemption import windows_as_of
 from projections.redemption.windows_as_of import FIRST_WINDOW, Viewpoint, WindowFilter, WindowPage, WindowPlace
-
-MayLook = Annotated[Caller, Depends(require_roles(Role.PARTNER, Role.PUBLISHER, Role.AUDITOR, Role.OPERATOR))]
 
 router = APIRouter(tags=["redemptions"], responses=PROBLEMS, route_class=RetryingRoute)
 
@@ -34,30 +32,35 @@ router = APIRouter(tags=["redemptions"], responses=PROBLEMS, route_class=Retryin
 @router.get("/api/v1/redemption-windows", responses={200: {"model": WindowList}})
 @fall_back_to_primary
 def list_windows(
-    request: Request, service: ServiceDep, reads: ReplicaReads, caller: MayLook, query: Annotated[WindowQuery, Query()]
+    request: Request,
+    service: ServiceDep,
+    reads: ReplicaReads,
+    caller: AnyCaller,
+    query: Annotated[WindowQuery, Query()],
 ) -> Response:
-    """The windows that match all filters, at a moment: offer by offer, and within an offer by their ends."""
+    """List the redemption windows that match all filters, as of a time. The order is: oldest offer first, and within
+    an offer by the end of the window."""
     at = read_time(query.at) if query.at else None
-    asked = WindowFilter(
+    sent_filter = WindowFilter(
         offer_uid=UUID(query.offerUid) if query.offerUid else None,
         customer_id=query.customerId,
         partner=query.partner or caller.partner,
         state=WindowState(query.state) if query.state else None,
     )
-    wanted = asked if caller.partner is None else _own(service, caller.partner, asked)
-    document = page_document(reads, wanted, (asked, at), query.cursor, query.limit)
+    window_filter = sent_filter if caller.partner is None else _filter_for_partner(service, caller.partner, sent_filter)
+    document = windows_document(reads, window_filter, (sent_filter, at), query.cursor, query.limit)
     if caller.partner is not None:
-        document["items"] = [as_seen(service, caller.partner, item) for item in document["items"]]
+        document["items"] = [with_pseudonym(service, caller.partner, item) for item in document["items"]]
     headers = next_link(request.url, document["nextCursor"])
-    return Response(msgspec.json.encode(document), headers=headers, media_type=JSON)
+    return json_response(document, headers=headers)
 
 
 WindowRequest = tuple[WindowFilter, datetime | None]
-"""What a cursor belongs to: the filters as they were given, and the moment, if one was."""
+"""The scope of a cursor: the filters as the caller sent them, and the requested time."""
 
 
 class _WindowCursor(NamedTuple):
-    """Where a page ended, and what its list looks at; times in microseconds."""
+    """The place of a page's last window, and the viewpoint of its list. Times are in microseconds."""
 
     at: int
     known: int
@@ -66,50 +69,52 @@ class _WindowCursor(NamedTuple):
     activation_id: int
 
 
-def page_document(
-    ledger: LedgerReader, wanted: WindowFilter | None, asked: WindowRequest, cursor: str | None, limit: int
+def windows_document(
+    ledger: LedgerReader, window_filter: WindowFilter | None, request: WindowRequest, cursor: str | None, limit: int
 ) -> dict[str, Any]:
-    """One page as its readers get it, by HTTP and from the command line; none wanted: there is nothing to see. Raises
+    """Returns one page of windows, for HTTP and the command line. Without `window_filter` the page is empty. Raises
     InvalidCursor."""
-    start = pagination.decode_cursor_as(_WindowCursor, asked, cursor)
+    start = pagination.decode_cursor_as(_WindowCursor, request, cursor)
     with ledger.read() as tx:
-        sight, after = _begin(ledger, tx, asked[1], start)
-        head = head_at_time(tx, sight.known_at)
-        if start and head.recorded_at != sight.known_at:
+        viewpoint, after = _start_of_page(ledger, tx, request[1], start)
+        head = head_at_time(tx, viewpoint.known_at)
+        if start and head.recorded_at != viewpoint.known_at:
             raise pagination.InvalidCursor
-        page = windows_as_of.page(tx, wanted, sight, after, limit) if wanted else WindowPage([], None)
+        page = windows_as_of.page(tx, window_filter, viewpoint, after, limit) if window_filter else WindowPage([], None)
     place = page.next_after and _WindowCursor(
-        to_microseconds(sight.effective_at), to_microseconds(sight.known_at), *page.next_after
+        to_microseconds(viewpoint.effective_at), to_microseconds(viewpoint.known_at), *page.next_after
     )
     return {
         "items": page.items,
-        "nextCursor": pagination.encode_cursor(asked, place),
-        "at": utc_text(sight.effective_at),
+        "nextCursor": pagination.encode_cursor(request, place),
+        "at": utc_text(viewpoint.effective_at),
         **head_members(head),
     }
 
 
-def _begin(
-    ledger: LedgerReader, tx: Cursor, asked_at: datetime | None, start: _WindowCursor | None
+def _start_of_page(
+    ledger: LedgerReader, tx: Cursor, requested_at: datetime | None, start: _WindowCursor | None
 ) -> tuple[Viewpoint, WindowPlace]:
-    """Every page of a list looks at the moment of the first one, by what was known then."""
+    """Returns the viewpoint, and the place after which the page starts. All pages have the viewpoint of the first
+    one."""
     if start is not None:
-        sight = Viewpoint(pagination.cursor_time(start.at), pagination.cursor_time(start.known))
-        return sight, WindowPlace(start.offer_id, start.redeemable_until, start.activation_id)
+        viewpoint = Viewpoint(pagination.cursor_time(start.at), pagination.cursor_time(start.known))
+        return viewpoint, WindowPlace(start.offer_id, start.redeemable_until, start.activation_id)
     now = ledger.now(tx)
-    return Viewpoint(asked_at or now, current_head(tx).recorded_at or now), FIRST_WINDOW
+    return Viewpoint(requested_at or now, current_head(tx).recorded_at or now), FIRST_WINDOW
 
 
-def _own(service: Service, partner: str, asked: WindowFilter) -> WindowFilter | None:
-    """What a partner may see of what it asks for; it knows its customers by their pseudonyms."""
-    if asked.partner != partner:
+def _filter_for_partner(service: Service, partner: str, sent_filter: WindowFilter) -> WindowFilter | None:
+    """Returns the filter with the customer's id instead of the pseudonym. Returns None if the partner may see no
+    window."""
+    if sent_filter.partner != partner:
         return None
-    if asked.customer_id is None:
-        return asked
-    customer_id = service.pseudonyms.customer(partner, asked.customer_id)
-    return replace(asked, customer_id=customer_id) if customer_id else None
+    if sent_filter.customer_id is None:
+        return sent_filter
+    customer_id = service.pseudonyms.customer(partner, sent_filter.customer_id)
+    return replace(sent_filter, customer_id=customer_id) if customer_id else None
 
 
-def as_seen(service: Service, partner: str, item: windows_as_of.WindowView) -> windows_as_of.WindowView:
-    """A partner knows its customers by their pseudonyms."""
+def with_pseudonym(service: Service, partner: str, item: windows_as_of.WindowView) -> windows_as_of.WindowView:
+    """Returns the window with the customer's pseudonym for this partner."""
     return replace(item, customer_id=service.pseudonyms.of(partner, item.customer_id))

@@ -1,4 +1,4 @@
-"""What can be asked about redemption windows and verdicts, and what is answered?"""
+"""Query parameters and replies of the redemption windows and verdicts API."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -13,7 +13,7 @@ from domain.values import MAX_ID_LENGTH
 
 WindowStateName = Literal["open", "winding_down", "expired"]
 MAX_PSEUDONYM_LENGTH = (4 * MAX_ID_LENGTH + 16) * 4 // 3 + 1
-"""Of the longest id in UTF-8, with its seal, in base64."""
+"""The length of the longest id in UTF-8, with its 16-byte seal, in base64."""
 Reason = Literal["not-activated", "redemption-window-closed"]
 
 
@@ -21,15 +21,19 @@ class WindowQuery(PageParams):
     offerUid: Uid | None = None
     customerId: Annotated[
         str | None,
-        Field(min_length=1, max_length=MAX_PSEUDONYM_LENGTH, description="For a partner: the customer's pseudonym"),
+        Field(
+            min_length=1, max_length=MAX_PSEUDONYM_LENGTH, description="The customer's id; partners use the pseudonym"
+        ),
     ] = None
     partner: Word | None = None
     state: WindowStateName | None = None
-    at: Annotated[Time | None, Field(description="The moment that is looked at, past or future; now by default")] = None
+    at: Annotated[
+        Time | None, Field(description="The time at which windows are evaluated, past or future; now by default")
+    ] = None
 
 
 class Redeemed(BaseModel):
-    """`amount`: a decimal string, after reversals."""
+    """The redemptions of a window in one currency. `amount` is a decimal string, net of reversals."""
 
     currency: str
     amount: str
@@ -37,7 +41,7 @@ class Redeemed(BaseModel):
 
 
 class Window(BaseModel):
-    """Partners see a pseudonym instead of the customer's id, each partner another one."""
+    """A redemption window. Partners see a pseudonym instead of the customer's id, which differs for each partner."""
 
     activationId: UUID
     offerUid: UUID
@@ -50,7 +54,7 @@ class Window(BaseModel):
 
 
 class WindowList(BaseModel):
-    """The windows at `at`, by what had been recorded at `position`: later pages of the list too."""
+    """The windows as of `at`, by the facts recorded up to `position`. Both are the same on all pages of a list."""
 
     items: list[Window]
     nextCursor: str | None
@@ -64,12 +68,14 @@ class VerdictQuery(BaseModel):
 
     customerId: Word
     offerUid: Uid
-    transactedAt: Annotated[Time, Field(description="When the purchase was made")]
-    asOf: Annotated[Time | None, Field(description="By what had been recorded then; now by default")] = None
+    transactedAt: Annotated[Time, Field(description="The time of the purchase")]
+    asOf: Annotated[Time | None, Field(description="The recorded time up to which facts are known; now by default")] = (
+        None
+    )
 
 
 class VerdictAnswer(BaseModel):
-    """What stands below `reason` is null if no reward is owed."""
+    """`valid` is true if the purchase is rewarded. Otherwise `reason` says why not, and the other members are null."""
 
     valid: bool
     reason: Reason | None
@@ -84,7 +90,8 @@ class KnownWindow(BaseModel):
 
 
 class VerdictReply(VerdictAnswer):
-    """On a purchase, as known at `asOf`; `content` is that of the offer as activated, `windows` all that were known then."""
+    """The verdict on a purchase as known at `asOf`. `content` is the content of the activated version. `windows` are
+    all windows of the customer and the offer that were known then."""
 
     customerId: str
     offerUid: UUID
@@ -100,12 +107,12 @@ class VerdictReply(VerdictAnswer):
 
 class ChangedVerdictQuery(PageParams):
     partner: Word | None = None
-    from_: Annotated[Time, Field(alias="from", description="A recorded time")]
-    to: Annotated[Time, Field(description="A later one")]
+    from_: Annotated[Time, Field(alias="from", description="The earlier recorded time")]
+    to: Annotated[Time, Field(description="The later recorded time")]
 
 
 class LateFact(BaseModel):
-    """The activation that was recorded when the purchase had been made."""
+    """The activation that changed the verdict. It was recorded after the purchase."""
 
     type: Literal["OfferActivated"]
     activationId: UUID
@@ -116,8 +123,8 @@ class LateFact(BaseModel):
 
 
 class ChangedVerdict(BaseModel):
-    """`type`: what was recorded of the purchase until `to`; `before` and `after`: the verdict as known at `from`, or when
-    the purchase was made or told of if that was later, and as known at `to`."""
+    """`type` is the event of the purchase up to `to`. `before` is the verdict as known at `from`, or when the
+    purchase was made or reported if that was later. `after` is the verdict as known at `to`."""
 
     redemptionId: UUID
     transactionId: str
@@ -135,7 +142,7 @@ class ChangedVerdict(BaseModel):
 
 
 class ChangedVerdictList(BaseModel):
-    """In the order of the late facts; `position`: until where the ledger was looked at, by later pages too."""
+    """`items` is in the order of the late facts. The list uses the facts recorded up to `position`, on all pages."""
 
     items: list[ChangedVerdict]
     nextCursor: str | None

@@ -13,10 +13,10 @@ from api.parsing.array_splitter import Body
 from api.parsing.item_list import split_body
 from api.runs.execution import is_same_request
 from api.validation.field_errors import InvalidField
-from domain.ledgers.run_ledger import Accepted, RunLedger
+from domain.ledgers.run_ledger import AcceptedRun, RunLedger
 from domain.refusals import IdempotencyKeyReused
 from domain.runs.run import RunRequest
-from domain.store.records.compression import unpack
+from domain.store.records.compression import decompress
 from domain.values import Origin
 
 
@@ -30,7 +30,7 @@ class UploadedBody(Struct, frozen=True):
     packed: list[bytes]
 
     def body(self, runs: RunLedger) -> Body:
-        return partial(runs.body, self.run_id) if self.stored_chunks else partial(map, unpack, self.packed)
+        return partial(runs.body, self.run_id) if self.stored_chunks else partial(map, decompress, self.packed)
 
 
 class RunSender(Struct, frozen=True):
@@ -50,7 +50,7 @@ def is_offers_file(body: Body, max_items: int) -> bool:
     return "operation" not in members
 
 
-def accept_run(runs: RunLedger, arrival: UploadedBody, sender: RunSender, max_items: int) -> Accepted:
+def accept_run(runs: RunLedger, arrival: UploadedBody, sender: RunSender, max_items: int) -> AcceptedRun:
     """Makes the body a run, or finds the run that it is already.
 
     Raises Problem for a body that is not in order, and what RunLedger.accept raises."""

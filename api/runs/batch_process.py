@@ -15,7 +15,7 @@ from api.runs.acceptance import RunSender, UploadedBody
 from api.service import Service
 from api.settings import Settings
 from api.wiring import open_service
-from domain.ledgers.run_ledger import Accepted
+from domain.ledgers.run_ledger import AcceptedRun
 from domain.runs.run import Run
 from domain.values import Clock
 
@@ -42,7 +42,7 @@ def warm_up(principal: WorkerContext) -> None:
     _service(principal)
 
 
-def accept_in_worker(principal: WorkerContext, arrival: UploadedBody, sender: RunSender) -> Accepted:
+def accept_in_worker(principal: WorkerContext, arrival: UploadedBody, sender: RunSender) -> AcceptedRun:
     """As run_intake.accept does."""
     service = _service(principal)
     return acceptance.accept_run(service.runs, arrival, sender, service.settings.max_items)

@@ -34,7 +34,7 @@ FAILED = RunProblem(
 )
 
 
-class RunFailed(Exception):  # noqa: N818 - named as the state of the run
+class RunFailed(Exception):
     """The run has been given up, by a fault of the service; `report` is for its operator."""
 
     def __init__(self, run_id: UUID, report: str) -> None:
@@ -82,7 +82,7 @@ def is_same_request(runs: RunLedger, earlier: Run, body: Body) -> bool:
 
 def _forgive(runs: RunLedger, run: Run) -> None:
     with suppress(LeaseLost, StorageError):
-        runs.forgive(run)
+        runs.refund_attempt(run)
 
 
 def _require_attempts(run: Run) -> None:

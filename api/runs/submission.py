@@ -5,19 +5,19 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
 
-import msgspec
 from fastapi import Request, Response
 from msgspec import Struct
 
+from api.dependencies.runtime import runtime_of
 from api.http.ledger_position import set_position
-from api.http.pagination import JSON
 from api.http.paths import run_path
-from api.http.prefer import parse_wait_preference
 from api.http.problems import Problem
+from api.http.replies import json_response
 from api.parsing.content_coding import decoded_body_too_large
 from api.runs.acceptance import RunSender
 from api.runs.execution import FAILED
-from api.runs.supervisor import RunSupervisor
+from api.runs.prefer import parse_wait_preference
+from api.runs.server_runtime import server_runtime_of
 from api.runs.upload import Upload
 from api.service import Service
 from domain.ledgers.ledger import StorageError
@@ -46,17 +46,18 @@ async def answer_with_run(
     request: Request, service: Service, upload: Upload, receive: Callable[[], Awaitable[RunSender]], replies: Replies
 ) -> Response:
     """The request's run is carried out whether or not anybody waits for it. `receive` fills the upload."""
-    desk: RunSupervisor = request.app.state.desk
+    runtime = server_runtime_of(request.app)
+    supervisor, threads = runtime.supervisor, runtime.threads
     wait = parse_wait_preference(request.headers.getlist("Prefer"), service.settings.wait_seconds)
-    async with desk.discard_unless_accepted(upload):
-        accepted = await desk.accept(upload, await receive())
+    async with supervisor.discard_unless_accepted(upload):
+        accepted = await supervisor.accept(upload, await receive())
     if accepted.replayed:
         headers = {"Idempotency-Replayed": "true"} if accepted.run.is_finished else {}
-        return await desk.run_read(_answer, request, service, accepted.run, headers, replies)
+        return await threads.run_read(_answer, request, service, accepted.run, headers, replies)
     headers = {"Preference-Applied": wait.applied} if wait.applied else {}
     try:
-        run = await desk.wait(accepted.run, wait.seconds)
-        return await desk.run_read(_answer, request, service, run, headers, replies)
+        run = await supervisor.wait(accepted.run, wait.seconds)
+        return await threads.run_read(_answer, request, service, run, headers, replies)
     except StorageError as error:
         # The run is accepted, whatever becomes of this reply.
         logger.warning("run %s can't be looked at: %s", accepted.run.run_id, error)
@@ -68,16 +69,16 @@ async def receive_body(
 ) -> None:
     """Puts chunks into an upload. Raises Problem 413 at once for a body that says itself that it is too large, and what
     the upload raises. `spare_bytes`: what may stand around the chunks."""
-    desk: RunSupervisor = request.app.state.desk
+    threads = runtime_of(request).threads
     if int(request.headers.get("Content-Length", "0")) > max_bytes + spare_bytes:
         raise decoded_body_too_large(max_bytes)
     waiting_bytes = bytearray()
     async for chunk in chunks:
         waiting_bytes += chunk
         if len(waiting_bytes) >= BYTES_PER_WRITE:
-            await desk.run_write(upload.write, bytes(waiting_bytes))
+            await threads.run_write(upload.write, bytes(waiting_bytes))
             waiting_bytes.clear()
-    await desk.run_write(_end, upload, bytes(waiting_bytes))
+    await threads.run_write(_end, upload, bytes(waiting_bytes))
 
 
 def _end(upload: Upload, last: bytes) -> None:
@@ -90,7 +91,7 @@ def _answer(request: Request, service: Service, run: Run, headers: dict[str, str
     set_position(request, run.accepted_position if run.position is None else run.position)
     if not run.is_finished:
         headers |= {"Location": run_path(run.run_id)}
-        return Response(msgspec.json.encode(replies.accepted(run)), HTTPStatus.ACCEPTED, headers, JSON)
+        return json_response(replies.accepted(run), HTTPStatus.ACCEPTED, headers)
     if run.state is RunState.FAILED:
         headers |= {"Location": run_path(run.run_id)}
         raise Problem(HTTPStatus.INTERNAL_SERVER_ERROR, FAILED.type, FAILED.detail, headers=headers)
@@ -100,4 +101,4 @@ def _answer(request: Request, service: Service, run: Run, headers: dict[str, str
     except Problem as problem:
         problem.headers |= headers
         raise
-    return Response(msgspec.json.encode(answer), HTTPStatus.OK, headers, JSON)
+    return json_response(answer, HTTPStatus.OK, headers)

@@ -18,14 +18,13 @@ from api.runs.acceptance import RunSender
 from api.runs.batch_process import WorkerContext
 from api.runs.execution import RunFailed
 from api.runs.upload import SMALL_UPLOAD_BYTES, Upload
+from api.server.worker_threads import WorkerThreads
 from api.service import Service
 from domain.ledgers.ledger import StorageError
-from domain.ledgers.run_ledger import Accepted
+from domain.ledgers.run_ledger import AcceptedRun
 from domain.refusals import LeaseLost
 from domain.runs.run import Run, RunState
 
-WRITING_THREADS = 8
-RUN_READING_THREADS = 8
 CARRYING_THREADS = 2
 ACCEPTING_PROCESSES = 2
 CARRYING_PROCESSES = 2
@@ -55,15 +54,13 @@ async def in_worker_process(
 class RunSupervisor:
     """Lives in the event loop of a server."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, threads: WorkerThreads) -> None:
+        self._threads = threads
         self._runs = service.runs
         self._max_items = service.settings.max_items
         self._max_image_bytes = service.settings.max_image_bytes
         self._look_seconds = service.settings.lease_seconds / LOOKS_PER_LEASE
         self._principal = WorkerContext(service.settings, service.clock, service.runs.owner)
-        # Nobody but runs waits for these threads, and who only reads waits for no one who writes.
-        self._writing_threads = CapacityLimiter(WRITING_THREADS)
-        self._reading_threads = CapacityLimiter(RUN_READING_THREADS)
         self._carrying_threads = CapacityLimiter(CARRYING_THREADS)
         self._accepting_processes = CapacityLimiter(ACCEPTING_PROCESSES)
         self._carrying_processes = CapacityLimiter(CARRYING_PROCESSES)
@@ -77,13 +74,6 @@ class RunSupervisor:
 
     # Requests
 
-    async def run_read(self, function: Callable[..., _T], *args: object) -> _T:
-        return await to_thread.run_sync(function, *args, limiter=self._reading_threads)
-
-    async def run_write(self, function: Callable[..., _T], *args: object) -> _T:
-        """For what may have to wait for other writers."""
-        return await to_thread.run_sync(function, *args, limiter=self._writing_threads)
-
     @asynccontextmanager
     async def discard_unless_accepted(self, upload: Upload) -> AsyncIterator[None]:
         """Whatever happens to an upload, it leaves nothing behind unless it becomes a run."""
@@ -91,14 +81,16 @@ class RunSupervisor:
             yield
         finally:
             if upload.is_stored and upload.run_id not in self._tasks:
-                await self.run_write(upload.discard)
+                await self._threads.run_write(upload.discard)
 
-    async def accept(self, upload: Upload, sender: RunSender) -> Accepted:
+    async def accept(self, upload: Upload, sender: RunSender) -> AcceptedRun:
         """Makes an uploaded body a run and begins to carry it out; or finds the run that it is already.
 
         Raises what run_intake.accept raises."""
         if upload.is_small:
-            accepted = await self.run_write(acceptance.accept_run, self._runs, upload.arrival, sender, self._max_items)
+            accepted = await self._threads.run_write(
+                acceptance.accept_run, self._runs, upload.arrival, sender, self._max_items
+            )
         else:
             accepted = await self._accept_by_helper(upload, sender)
         if not accepted.replayed:
@@ -117,7 +109,7 @@ class RunSupervisor:
                 if task.done() and (task.cancelled() or isinstance(task.exception(), StorageError)):
                     return run
             while True:
-                run = await self.run_read(self._find, run)
+                run = await self._threads.run_read(self._find, run)
                 left = deadline - asyncio.get_running_loop().time()
                 if run.is_finished or left <= 0 or leaving.done():
                     return run
@@ -129,7 +121,7 @@ class RunSupervisor:
     def _find(self, run: Run) -> Run:
         return self._runs.find(run.run_id) or run
 
-    async def _accept_by_helper(self, upload: Upload, sender: RunSender) -> Accepted:
+    async def _accept_by_helper(self, upload: Upload, sender: RunSender) -> AcceptedRun:
         try:
             return await in_worker_process(
                 batch_process.accept_in_worker,
@@ -138,8 +130,8 @@ class RunSupervisor:
                 sender,
                 limiter=self._accepting_processes,
             )
-        except BrokenWorkerProcess as error:
-            logger.error("a helper process has died", exc_info=error)  # noqa: TRY400 - the answer is a 503
+        except BrokenWorkerProcess:
+            logger.exception("a helper process has died")
             detail = "A helper of the service has died over the request; look for its run before sending it again."
             headers = {"Retry-After": "5"}
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "helper-lost", detail, headers=headers) from None
@@ -211,7 +203,7 @@ class RunSupervisor:
             _, unfinished = await asyncio.wait(tasks, timeout=RUN_GRACE_SECONDS)
             for task in unfinished:
                 task.cancel()
-        await self.run_write(self._runs.release)
+        await self._threads.run_write(self._runs.release)
 
     async def _go_on(self, looking: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -226,14 +218,14 @@ class RunSupervisor:
     async def _look_after(self) -> None:
         now = asyncio.get_running_loop().time()
         if self._tidied is None or now - self._tidied > TIDIES_EVERY.total_seconds():
-            await self.run_write(self._runs.tidy)
+            await self._threads.run_write(self._runs.delete_abandoned_uploads)
             self._tidied = now
-        for run in await self.run_read(self._runs.overdue):
+        for run in await self._threads.run_read(self._runs.find_overdue):
             await self._take_up(run)
 
     async def _end_stalled(self) -> None:
         # By those who never wait for writers: not even the one above may keep it waiting.
-        if ended := await self.run_read(self._runs.ledger.recorder.terminate_stalled_writers):
+        if ended := await self._threads.run_read(self._runs.ledger.recorder.terminate_stalled_writers):
             logger.warning("connections that stood still and kept others from writing were ended: %d", ended)
 
     async def _take_up(self, run: Run) -> None:
@@ -244,7 +236,7 @@ class RunSupervisor:
             if run.lease.fence == fence and asyncio.get_running_loop().time() - begun < WORKER_START_SECONDS:
                 return  # it has not claimed the run yet
             try:
-                run = await self.run_write(self._runs.claim, run.run_id)
+                run = await self._threads.run_write(self._runs.claim, run.run_id)
             except LeaseLost:
                 return
             logger.warning("run %s: its helper is not heard of any more and is replaced", run.run_id)

@@ -3,10 +3,10 @@
 import hashlib
 from uuid import UUID, uuid4
 
-from api.parsing.content_coding import _decoder, decoded_body_too_large
+from api.parsing.content_coding import decoded_body_too_large, decoder_for
 from api.runs.acceptance import UploadedBody
 from domain.ledgers.run_ledger import RunLedger
-from domain.store.records.compression import pack
+from domain.store.records.compression import compress
 from domain.store.records.run_bodies import CHUNK_BYTES
 
 SMALL_UPLOAD_BYTES = 1024 * 1024
@@ -22,7 +22,7 @@ class Upload:
         self._sent = 0
         self._runs = runs
         self._max_bytes = max_bytes
-        self._pieces = _decoder(coding)
+        self._pieces = decoder_for(coding)
         self._sha256 = hashlib.sha256()
         self._buffer = bytearray()
         self._stored_chunks = 0
@@ -54,7 +54,7 @@ class Upload:
     @property
     def arrival(self) -> UploadedBody:
         """What has arrived, when it has ended."""
-        packed = [pack(bytes(self._buffer))] if self._buffer else []
+        packed = [compress(bytes(self._buffer))] if self._buffer else []
         return UploadedBody(self.run_id, self._sha256.hexdigest(), self.size, self._stored_chunks, packed)
 
     @property
@@ -67,6 +67,6 @@ class Upload:
         self._runs.drop_body(self.run_id)
 
     def _store(self, size: int) -> None:
-        self._runs.store_body(self.run_id, self._stored_chunks, [pack(bytes(self._buffer[:size]))])
+        self._runs.store_body(self.run_id, self._stored_chunks, [compress(bytes(self._buffer[:size]))])
         self._stored_chunks += 1
         del self._buffer[:size]

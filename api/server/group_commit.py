@@ -58,10 +58,8 @@ class GroupCommit(Generic[_Request, _Result]):
 
     async def _write_group(self, group: Sequence[tuple[_Request, asyncio.Future[_Result]]]) -> None:
         try:
-            results = await to_thread.run_sync(self._work, [request for request, _ in group], limiter=self._threads)
-            if len(results) != len(group):
-                raise RuntimeError(f"{len(results)} results for {len(group)} requests")  # noqa: TRY301
-        except Exception as error:  # noqa: BLE001 - told to everyone who waits
+            results = await self._execute([request for request, _ in group])
+        except Exception as error:  # noqa: BLE001 - every request of the group fails with it
             if self._fails_for_all:
                 group, self._waiting = [*group, *self._waiting], []
             for _, told in group:
@@ -69,3 +67,9 @@ class GroupCommit(Generic[_Request, _Result]):
             return
         for (_, told), result in zip(group, results, strict=True):
             told.set_result(result)
+
+    async def _execute(self, requests: Sequence[_Request]) -> Sequence[_Result]:
+        results = await to_thread.run_sync(self._work, requests, limiter=self._threads)
+        if len(results) != len(requests):
+            raise RuntimeError(f"{len(results)} results for {len(requests)} requests")
+        return results

@@ -67,7 +67,7 @@ class LedgerWatcher:
                     position = newest
                     self._tell(loop, position)
                     if not is_known:
-                        news.missed()
+                        news.report_missed()
                 is_known = news.wait(is_over)
         self._tell(loop, position)
 

@@ -1,9 +1,11 @@
-"""Gives every request a trace id (W3C Trace Context)."""
+"""Gives every request its state, with a trace id (W3C Trace Context)."""
 
 import re
 from uuid import uuid4
 
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api.http.request_state import SCOPE_KEY, RequestState
 
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -17,7 +19,7 @@ class Tracing:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             sent = _TRACEPARENT.fullmatch(dict(scope["headers"]).get(b"traceparent", b""))
-            state = scope.setdefault("state", {})
-            state["trace_id"] = sent[1].decode() if sent else uuid4().hex
-            state["traceparent"] = sent[0].decode() if sent else None
+            scope[SCOPE_KEY] = (
+                RequestState(sent[1].decode(), traceparent=sent[0].decode()) if sent else RequestState(uuid4().hex)
+            )
         await self.app(scope, receive, send)

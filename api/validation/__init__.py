@@ -1,1 +1,1 @@
-"""Field types and field errors, in the words that callers see."""
+"""Field types, and the field errors that callers see."""

@@ -1,4 +1,4 @@
-"""How is a caller told what is wrong? In the caller's words for the place, and never with the value that was sent."""
+"""Field errors as callers see them: a place in the caller's own terms and a message, but never the value sent."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -39,37 +39,37 @@ MESSAGES = {
     "too_long": "must have at most {max_length} element(s)",
 }
 MAX_FIELD_ERRORS = 10
-"""More of them would tell nobody more, and let a small request fill a large reply."""
+"""More errors would not help the caller, and a small request could cause a large reply."""
 MAX_NAME_LENGTH = 64
 
 PATTERNS = {
     URL_PATTERN: "must be an absolute http or https URL",
     UUID_PATTERN: "must be a UUID",
-    AMOUNT_PATTERN: "must be a decimal string with up to 15 digits and 4 decimals, without sign or exponent",
+    AMOUNT_PATTERN: "must be a decimal string: up to 15 digits and 4 decimals, no sign, exponent or leading zeros",
     CURRENCY_PATTERN: "must be a currency code of three capital letters (ISO 4217)",
     LAST_FOUR_PATTERN: "must be four digits",
 }
 
 
 def shortened(name: str) -> str:
-    """A name that its sender chose, as long as it is of use."""
+    """Cuts a name that the sender chose to MAX_NAME_LENGTH characters."""
     return name if len(name) <= MAX_NAME_LENGTH else f"{name[: MAX_NAME_LENGTH - 3]}..."
 
 
 class InvalidField(NamedTuple):
-    """A place in what was sent, and what is wrong with it."""
+    """A place in a request, and a message that says what is wrong there."""
 
     place: tuple[str | int, ...]
     message: str
 
     @property
     def path(self) -> str:
-        """As people write it: offerData[0].dailyCap."""
+        """The place in readable form: offerData[0].dailyCap."""
         return "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in self.place).removeprefix(".")
 
     @property
     def pointer(self) -> str:
-        """As JSON pointer: /offerData/0/dailyCap (RFC 6901)."""
+        """The place as a JSON pointer (RFC 6901): /offerData/0/dailyCap."""
         return "".join("/" + str(p).replace("~", "~0").replace("/", "~1") for p in self.place)
 
     def __str__(self) -> str:
@@ -81,11 +81,11 @@ def field_errors(error: ValidationError) -> list[InvalidField]:
 
 
 def from_pydantic(errors: Iterable[Any]) -> list[InvalidField]:
-    """`errors` as pydantic lists them; one more than MAX_COMPLAINTS at most."""
-    return list(islice(_explained(errors), MAX_FIELD_ERRORS + 1))
+    """Converts the output of `ValidationError.errors()`. Returns up to MAX_FIELD_ERRORS + 1 errors."""
+    return list(islice(_convert(errors), MAX_FIELD_ERRORS + 1))
 
 
-def _explained(errors: Iterable[Any]) -> Iterator[InvalidField]:
+def _convert(errors: Iterable[Any]) -> Iterator[InvalidField]:
     for error in errors:
         yield InvalidField(_place(error["loc"]), _message(error["type"], error.get("ctx", {}), error["msg"]))
 

@@ -1,4 +1,4 @@
-"""How is a time told? (RFC 3339, with its offset from UTC.)"""
+"""Times in requests: RFC 3339, with a UTC offset."""
 
 import re
 from datetime import UTC, datetime
@@ -7,28 +7,28 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-NOT_A_TIME = "must be an RFC 3339 time with its offset from UTC, of the years 1970 to 9999"
+NOT_A_TIME = "must be an RFC 3339 time with a UTC offset, in the years 1970 to 9999"
 _RFC_3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt]([01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
 )
-_LEAST = datetime(1970, 1, 1, tzinfo=UTC)
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def read_time(text: Any) -> datetime:
-    """In UTC, to the microsecond. Raises ValueError."""
+    """Parses a time. Returns it in UTC, to the microsecond. Raises ValueError."""
     if not isinstance(text, str) or not _RFC_3339.fullmatch(text):
         raise ValueError(NOT_A_TIME)
-    moment = datetime.fromisoformat(text.upper())
+    time = datetime.fromisoformat(text.upper())
     try:
-        moment = moment.astimezone(UTC)
+        time = time.astimezone(UTC)
     except OverflowError:
         raise ValueError(NOT_A_TIME) from None
-    if moment < _LEAST:
+    if time < _EARLIEST:
         raise ValueError(NOT_A_TIME)
-    return moment
+    return time
 
 
-def _is_time(text: str) -> str:
+def _require_time(text: str) -> str:
     try:
         read_time(text)
     except ValueError:
@@ -36,5 +36,5 @@ def _is_time(text: str) -> str:
     return text
 
 
-Time = Annotated[str, AfterValidator(_is_time), Field(json_schema_extra={"format": "date-time"})]
-"""Checked, and still as it was sent: read_time reads it."""
+Time = Annotated[str, AfterValidator(_require_time), Field(json_schema_extra={"format": "date-time"})]
+"""A validated time, still as sent; `read_time` parses it."""

@@ -1,1 +1,1 @@
-"""Load generators, each in a process of its own."""
+"""Load generators. Each of them runs in its own process."""

@@ -1,4 +1,4 @@
-"""Activations, as `sending` sends them: every one of another customer, of one offer after the other."""
+"""Sends activations. Each one is of another customer; the offers take turns."""
 
 from collections.abc import Iterator
 
@@ -9,9 +9,9 @@ REQUEST = (
     "POST /api/v1/activations HTTP/1.1\r\nHost: {host}\r\nAuthorization: ApiToken {secret}\r\n"
     "Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
 )
-CREATED = b"HTTP/1.1 201 "
+EXPECTED_STATUS = b"HTTP/1.1 201 "
 UIDS = [offer_uid(number) for number in range(OFFERS)]
-"""Made before anything is sent: it takes a while."""
+"""Computed before the first request, because it takes a while."""
 
 
 def requests(target: Target, mark: str) -> Iterator[bytes]:
@@ -23,4 +23,4 @@ def requests(target: Target, mark: str) -> Iterator[bytes]:
 
 
 if __name__ == "__main__":
-    send(requests, CREATED)
+    send(requests, EXPECTED_STATUS)

@@ -1,7 +1,7 @@
-"""What do requests cost their senders? One process that does little beside sending, so that the server has the machine.
+"""A load generator that measures the latency of each request. It uses little CPU, so that the server has the machine.
 
-Every connection sends one request after the other until the time is over, or until it is told to end (SIGTERM). Tells what it
-met as JSON; ends with an error at anything but the answer that is awaited.
+Each connection sends one request after the other until the time is over or SIGTERM arrives. The process prints its
+figures as JSON. It exits with an error if a reply has another status than the expected one.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ LENGTH = b"\r\ncontent-length: "
 
 
 class Target(NamedTuple):
-    """Who is sent to, and as whom."""
+    """The address of the server, and the token of the client."""
 
     host: str
     port: int
@@ -30,15 +30,15 @@ class Target(NamedTuple):
 
 
 Requests = Callable[[Target, str], Iterator[bytes]]
-"""Those of a connection, by its mark."""
+"""Returns the requests of a connection. Each connection has its own mark, which makes its ids unique."""
 
 
 class Connection(asyncio.Protocol):
-    """Sends the next request when the answer to the one before is complete."""
+    """A connection that sends its next request when the reply to the previous one is complete."""
 
-    def __init__(self, requests: Iterator[bytes], awaited: bytes, seconds: float) -> None:
+    def __init__(self, requests: Iterator[bytes], expected_status: bytes, seconds: float) -> None:
         self._requests = requests
-        self._awaited = awaited
+        self._awaited = expected_status
         self._seconds = seconds
         self._received = b""
         self._sent_at = self._until = 0.0
@@ -46,7 +46,7 @@ class Connection(asyncio.Protocol):
         self.milliseconds: list[float] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - it is one of TCP
+        assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def begin(self, now: float) -> None:
@@ -54,7 +54,7 @@ class Connection(asyncio.Protocol):
         self._send(now)
 
     def end(self) -> None:
-        """When the answer has come that is waited for."""
+        """Ends the connection after the reply to the present request."""
         self._until = 0.0
 
     def data_received(self, data: bytes) -> None:
@@ -74,7 +74,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.ended.done():
-            self.ended.set_exception(exc or ConnectionResetError("The server has hung up"))
+            self.ended.set_exception(exc or ConnectionResetError("The server closed the connection"))
 
     def _send(self, now: float) -> None:
         request = next(self._requests)
@@ -87,64 +87,65 @@ class Connection(asyncio.Protocol):
         return bool(ended) and len(body) >= int(length)
 
 
-def send(requests: Requests, awaited: bytes) -> None:
-    """The whole of a client, as `run_client` calls it; `awaited`: how every answer has to begin."""
+def send(requests: Requests, expected_status: bytes) -> None:
+    """Runs a client process, with the arguments of `run_client`. Each reply must start with `expected_status`."""
     host, port, secret, mark, connections, seconds = sys.argv[1:]
     gc.disable()
     target = Target(host, int(port), secret)
-    made = [requests(target, f"{mark}-{n}") for n in range(int(connections))]
-    asyncio.run(_send_all(target, [partial(Connection, one, awaited, float(seconds)) for one in made]))
+    streams = [requests(target, f"{mark}-{n}") for n in range(int(connections))]
+    factories = [partial(Connection, stream, expected_status, float(seconds)) for stream in streams]
+    asyncio.run(_send_all(target, factories))
 
 
 def run_client(module: str, url: str, secret: str, mark: int, connections: int, seconds: float) -> dict[str, Any]:
-    """What a client in a process of its own has met: `seconds` in all, and the `milliseconds` of each request."""
-    return _told(_begin_client(module, url, secret, mark, connections, seconds))
+    """Runs a client process. Returns the total `seconds`, and the `milliseconds` of each request."""
+    return _read_result(_start_client(module, url, secret, mark, connections, seconds))
 
 
 @contextmanager
-def client_meanwhile(module: str, url: str, secret: str, mark: int) -> Iterator[list[float]]:
-    """Sends on one connection while the block runs; at its end, there are the milliseconds of each request."""
-    client = _begin_client(module, url, secret, mark, 1, inf)
+def background_client(module: str, url: str, secret: str, mark: int) -> Iterator[list[float]]:
+    """Sends on one connection while the block runs. The list gets the milliseconds of each request at the end."""
+    client = _start_client(module, url, secret, mark, 1, inf)
     milliseconds: list[float] = []
     try:
         yield milliseconds
     finally:
         client.terminate()
-        milliseconds += _told(client)["milliseconds"]
+        milliseconds += _read_result(client)["milliseconds"]
 
 
-def _begin_client(
+def _start_client(
     module: str, url: str, secret: str, mark: int, connections: int, seconds: float
 ) -> subprocess.Popen[bytes]:
-    """It sends already."""
+    """Starts a client process and waits until it sends."""
     address = urlsplit(url)
     target = (str(address.hostname), str(address.port), secret, str(mark), str(connections), str(seconds))
     client = subprocess.Popen([sys.executable, "-m", module, *target], stdout=subprocess.PIPE)
-    assert client.stdout  # noqa: S101 - it is a pipe
+    assert client.stdout
     client.stdout.readline()
     return client
 
 
-def _told(client: subprocess.Popen[bytes]) -> dict[str, Any]:
-    told, _ = client.communicate()
+def _read_result(client: subprocess.Popen[bytes]) -> dict[str, Any]:
+    output, _ = client.communicate()
     if client.returncode:
         raise subprocess.CalledProcessError(client.returncode, client.args)
-    met: dict[str, Any] = json.loads(told)
-    return met
+    result: dict[str, Any] = json.loads(output)
+    return result
 
 
-async def _send_all(target: Target, to_be: list[Callable[[], Connection]]) -> None:
+async def _send_all(target: Target, factories: Sequence[Callable[[], Connection]]) -> None:
     loop = asyncio.get_running_loop()
-    opened = [(await loop.create_connection(one, target.host, target.port))[1] for one in to_be]
-    loop.add_signal_handler(signal.SIGTERM, _end_all, opened)
+    connections = [(await loop.create_connection(factory, target.host, target.port))[1] for factory in factories]
+    loop.add_signal_handler(signal.SIGTERM, _end_all, connections)
     print("sending", flush=True)
     started = time.perf_counter()
-    for connection in opened:
+    for connection in connections:
         connection.begin(started)
-    await asyncio.gather(*(connection.ended for connection in opened))
-    took = time.perf_counter() - started
-    milliseconds = [one for connection in opened for one in connection.milliseconds]
-    print(json.dumps({"seconds": took, "milliseconds": milliseconds}))
+    await asyncio.gather(*(connection.ended for connection in connections))
+    seconds = time.perf_counter() - started
+    milliseconds = [latency for connection in connections for latency in connection.milliseconds]
+    print(json.dumps({"seconds": seconds, "milliseconds": milliseconds}))
 
 
 def _end_all(connections: Sequence[Connection]) -> None:

@@ -1,4 +1,4 @@
-"""PUTs of single offers, as `sending` sends them: on every connection a new offer, and then a change to it."""
+"""Sends PUTs of single offers. Each connection sends a new offer and a change of it, in turns."""
 
 from collections.abc import Iterator
 
@@ -16,7 +16,7 @@ BODY = (
     '"largeRectangle":{{"type":"IMAGE","value":{{"large":{{"url":"https://cdn.example/{merchant}/{offer}.png"}}}}}}}},'
     '"categories":["groceries","weekend"],"cashbackPercent":{percent}}}'
 )
-ACCEPTED = b"HTTP/1.1 202 "
+EXPECTED_STATUS = b"HTTP/1.1 202 "
 
 
 def requests(target: Target, mark: str) -> Iterator[bytes]:
@@ -33,4 +33,4 @@ def requests(target: Target, mark: str) -> Iterator[bytes]:
 
 
 if __name__ == "__main__":
-    send(requests, ACCEPTED)
+    send(requests, EXPECTED_STATUS)

@@ -1,4 +1,4 @@
-"""How long does an answer take? Asked over and over in a turn, for something else every time."""
+"""Measures queries in rounds: a round repeats a query with different arguments and gives the median latency."""
 
 import argparse
 import time
@@ -6,31 +6,34 @@ from collections.abc import Callable
 from itertools import count
 from statistics import median
 
-MOST_ASKED = 40
-"""In a turn, if there is the time for them."""
+MAX_QUERIES = 40
+"""The most queries in a round, if the time allows as many."""
 
-Ask = Callable[[int], int]
-"""Answers how many items were found; turn after turn something else is asked for, where there is something else."""
+Query = Callable[[int], int]
+"""Executes a query and returns the number of items. The argument selects another object in each round."""
 
 
 def add_seconds(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--seconds", type=float, default=0.4, help="for a question's turn (0.4)")
+    parser.add_argument("--seconds", type=float, default=0.4, help="Seconds for each round of a query. Default: 0.4.")
 
 
-class Turns:
-    """Those of a question; two that stand beside each other ask for the same. Raises RuntimeError if it finds nothing."""
+class QueryRounds:
+    """The rounds of a query. Two queries that are compared use the same arguments in the same order.
 
-    def __init__(self, ask: Ask, seconds: float) -> None:
-        self.found = ask(1)
+    Raises RuntimeError if the query finds nothing."""
+
+    def __init__(self, query: Query, seconds: float) -> None:
+        self.found = query(1)
         if not self.found:
-            raise RuntimeError(f"nothing is found by {ask}")
-        self._ask, self._seconds, self._numbers = ask, seconds, count()
+            raise RuntimeError(f"the query finds nothing: {query}")
+        self._query, self._seconds, self._numbers = query, seconds, count()
 
     def milliseconds(self) -> float:
-        began = now = time.perf_counter()
-        taken: list[float] = []
-        while not taken or (now < began + self._seconds and len(taken) < MOST_ASKED):
-            self._ask(next(self._numbers))
+        """Runs one round and returns the median latency."""
+        started = now = time.perf_counter()
+        latencies: list[float] = []
+        while not latencies or (now < started + self._seconds and len(latencies) < MAX_QUERIES):
+            self._query(next(self._numbers))
             before, now = now, time.perf_counter()
-            taken.append((now - before) * 1000)
-        return median(taken)
+            latencies.append((now - before) * 1000)
+        return median(latencies)

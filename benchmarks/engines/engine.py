@@ -1,4 +1,4 @@
-"""On which database does a benchmark run? What it compares a ledger with is written raw, to the same one."""
+"""The interface of a database that benchmarks run on. Floors write raw tables to the same database."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -12,58 +12,62 @@ from domain.store.database import Database
 Row = tuple[Any, ...]
 
 
-class Raw(Protocol):
-    """Tables as durable as a ledger's, with nothing around them."""
+class RawTables(Protocol):
+    """Tables without a service, as durable as those of a ledger."""
 
     def keep_bytes(self, table: str) -> None:
-        """Makes a table of one column, for bytes as they are."""
+        """Creates a table with one column of bytes, which are not compressed."""
 
     def copy_tables(self, ledger: Settings, tables: Sequence[str]) -> None:
-        """Makes tables like a ledger's, with the same indexes."""
+        """Creates tables like those of a ledger, with the same indexes."""
 
     def execute(self, statement: str, values: Row = ()) -> None:
-        """In a transaction of its own."""
+        """Executes a statement in its own transaction."""
 
-    def write(self, rows: Mapping[str, Sequence[Row]], then: str | None = None) -> None:
-        """By table, as fast as it goes, and a last statement; in one transaction."""
+    def write(self, rows: Mapping[str, Sequence[Row]], last_statement: str | None = None) -> None:
+        """Writes rows by table in one transaction, as fast as the database can, with a last statement."""
 
 
 class Engine(Protocol):
-    """Statements are written for SQLite's ear, as the ledger's are."""
+    """A database that holds the ledgers of a benchmark. Statements are in the SQLite dialect, like those of the
+    ledger."""
 
     @property
     def name(self) -> str: ...
 
     def settings(self) -> dict[str, str]:
-        """Those that matter to what is measured, as the ledger's own connections have them."""
+        """Returns the settings that affect the figures, as the connections of a ledger have them."""
 
     @property
     def folder(self) -> Path:
-        """Where everything lies that a benchmark leaves behind."""
+        """The folder for everything that a benchmark writes."""
 
     def ledger(self, name: str) -> Settings:
-        """A place of its own."""
+        """Returns the settings for a ledger of that name."""
 
     def select(self, ledger: Settings, statement: str, values: Row = ()) -> list[Row]: ...
 
     def megabytes(self, ledger: Settings) -> float: ...
 
     def settle(self, ledger: Settings) -> None:
-        """Does at once, to a ledger that was filled quickly, what is done to one that has grown for a long time."""
+        """Runs the maintenance, such as VACUUM, that a slowly grown ledger would have had."""
 
-    def raw(self) -> AbstractContextManager[Raw]:
-        """An empty one, which is gone at the end."""
+    def raw(self) -> AbstractContextManager[RawTables]:
+        """Gives raw tables that are dropped at the end."""
 
 
-def told_by(database: Database, version: tuple[str, str], asked: str, names: Sequence[str]) -> dict[str, str]:
-    """`version`: what it is called, and the question for it; `asked`: how the database is asked for each of the other names."""
-    questions = [version, *((name, f"{asked} {name}") for name in names)]
+def read_settings(database: Database, version: tuple[str, str], keyword: str, names: Sequence[str]) -> dict[str, str]:
+    """Reads settings of a database.
+
+    `version`: the name and the query of the version; `keyword`: the SQL keyword that reads a setting, such as PRAGMA.
+    """
+    queries = [version, *((name, f"{keyword} {name}") for name in names)]
     with closing(database), database.read_any_schema() as tx:
-        return {name: str(next(iter(dict(tx.execute(question).fetchone()).values()))) for name, question in questions}
+        return {name: str(next(iter(dict(tx.execute(query).fetchone()).values()))) for name, query in queries}
 
 
 def environment(ledger: Settings) -> dict[str, str]:
-    """For processes that work with a ledger."""
+    """Returns the environment variables for a process that uses the ledger."""
     return os.environ | {
         "OFFER_LEDGER_DATABASE_URL": ledger.database_url,
         "OFFER_LEDGER_DATABASE_SCHEMA": ledger.database_schema,

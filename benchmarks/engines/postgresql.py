@@ -1,4 +1,4 @@
-"""Benchmarks on PostgreSQL: one that is begun for them, as it is by default, and in which every ledger is a schema."""
+"""The engine for PostgreSQL: it starts a server with default settings, and each ledger is a schema."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ import psycopg
 from psycopg import sql
 
 from api.settings import Settings
-from benchmarks.engines.engine import Row, told_by
+from benchmarks.engines.engine import Row, read_settings
 from domain.store.factory import open_database
 from domain.store.postgres.dialect import translate_sql
 from tests.support.postgres import server as postgres_server
@@ -33,7 +33,7 @@ class Postgresql:
         self.folder, self._url = folder, url
 
     def settings(self) -> dict[str, str]:
-        return told_by(open_database(self.ledger("settings").database_location), VERSION, "SHOW", SETTINGS)
+        return read_settings(open_database(self.ledger("settings").database_location), VERSION, "SHOW", SETTINGS)
 
     def ledger(self, name: str) -> Settings:
         return Settings(database_url=self._url, database_schema=f"ledger_{name}")
@@ -81,21 +81,21 @@ class PostgresqlRaw:
     def execute(self, statement: str, values: Row = ()) -> None:
         self._connection.execute(translate_sql(statement), values)
 
-    def write(self, rows: Mapping[str, Sequence[Row]], then: str | None = None) -> None:
-        """A few rows go in one message with the transaction's end; many are copied."""
+    def write(self, rows: Mapping[str, Sequence[Row]], last_statement: str | None = None) -> None:
+        """Sends single rows in one message with the COMMIT, and many rows with COPY."""
         if max(map(len, rows.values())) == 1:
             with self._connection.pipeline(), self._connection.transaction():
                 for table, (row,) in rows.items():
                     self.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
-                self._end(then)
+                self._finish(last_statement)
         else:
             with self._connection.transaction():
-                for table, some in rows.items():
-                    self._copy(table, some)
-                self._end(then)
+                for table, table_rows in rows.items():
+                    self._copy(table, table_rows)
+                self._finish(last_statement)
 
     def _copy(self, table: str, rows: Sequence[Row]) -> None:
-        """In binary: as text, it takes nearly twice as long."""
+        """Copies rows in the binary format: the text format takes nearly twice as long."""
         statement = sql.SQL("COPY {} FROM STDIN (FORMAT BINARY)").format(sql.Identifier(table))
         types = self._column_types(table)
         with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
@@ -109,14 +109,14 @@ class PostgresqlRaw:
             self._types[table] = [column.type_code for column in columns]
         return self._types[table]
 
-    def _end(self, then: str | None) -> None:
-        if then:
-            self.execute(then)
+    def _finish(self, last_statement: str | None) -> None:
+        if last_statement:
+            self.execute(last_statement)
 
 
 @contextmanager
 def postgresql(folder: Path) -> Iterator[Postgresql]:
-    server = postgres_server.begin(folder / "data", "stop")
+    server = postgres_server.start(folder / "data", "stop")
     try:
         yield Postgresql(folder, str(server.get_uri()))
     finally:

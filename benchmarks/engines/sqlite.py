@@ -1,4 +1,4 @@
-"""Benchmarks on SQLite: every ledger is a file."""
+"""The engine for SQLite: each ledger is a file."""
 
 import sqlite3
 import tempfile
@@ -7,13 +7,13 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from api.settings import Settings
-from benchmarks.engines.engine import Row, told_by
+from benchmarks.engines.engine import Row, read_settings
 from domain.store.factory import open_database
 
 VERSION = ("version", "SELECT sqlite_version()")
 SETTINGS = ("journal_mode", "synchronous", "page_size", "cache_size", "wal_autocheckpoint")
 SYNCHRONOUS = ("OFF", "NORMAL", "FULL", "EXTRA")
-"""By the number that it answers with."""
+"""The names of the values of `PRAGMA synchronous`, which returns a number."""
 
 
 class Sqlite:
@@ -23,8 +23,8 @@ class Sqlite:
         self.folder = folder
 
     def settings(self) -> dict[str, str]:
-        told = told_by(open_database(self.ledger("settings").database_location), VERSION, "PRAGMA", SETTINGS)
-        return told | {"synchronous": SYNCHRONOUS[int(told["synchronous"])]}
+        settings = read_settings(open_database(self.ledger("settings").database_location), VERSION, "PRAGMA", SETTINGS)
+        return settings | {"synchronous": SYNCHRONOUS[int(settings["synchronous"])]}
 
     def ledger(self, name: str) -> Settings:
         return Settings(database_url=f"sqlite:///{self.folder}/{name}.db")
@@ -37,7 +37,7 @@ class Sqlite:
         return ledger.database.stat().st_size / 1e6
 
     def settle(self, _ledger: Settings) -> None:
-        """Nothing is done to it, ever."""
+        """SQLite needs no maintenance."""
 
     @contextmanager
     def raw(self) -> Iterator["SqliteRaw"]:
@@ -59,19 +59,20 @@ class SqliteRaw:
 
     def copy_tables(self, ledger: Settings, tables: Sequence[str]) -> None:
         for table in tables:
-            made_by = "SELECT sql FROM sqlite_master WHERE tbl_name = ? AND sql IS NOT NULL"
-            for (statement,) in self._engine.select(ledger, made_by, (table,)):
+            definitions = "SELECT sql FROM sqlite_master WHERE tbl_name = ? AND sql IS NOT NULL"
+            for (statement,) in self._engine.select(ledger, definitions, (table,)):
                 self._connection.execute(statement)
 
     def execute(self, statement: str, values: Row = ()) -> None:
         self._connection.execute(statement, values)
 
-    def write(self, rows: Mapping[str, Sequence[Row]], then: str | None = None) -> None:
+    def write(self, rows: Mapping[str, Sequence[Row]], last_statement: str | None = None) -> None:
         self._connection.execute("BEGIN IMMEDIATE")
-        for table, some in rows.items():
-            self._connection.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(some[0]))})", some)
-        if then:
-            self._connection.execute(then)
+        for table, table_rows in rows.items():
+            columns = ", ".join("?" * len(table_rows[0]))
+            self._connection.executemany(f"INSERT INTO {table} VALUES ({columns})", table_rows)
+        if last_statement:
+            self._connection.execute(last_statement)
         self._connection.execute("COMMIT")
 
 

@@ -1,1 +1,1 @@
-"""Ledgers and bodies that benchmarks measure."""
+"""Creates the ledgers and the request bodies of benchmarks."""

@@ -1,6 +1,6 @@
-"""How long does it take to go through all events of a ledger? Each task in a process of its own, so that its memory is seen, too.
+"""Tasks that read all events of a ledger. Each task runs in its own process, so that its peak memory can be measured.
 
-The process tells what it took as JSON.
+The process prints its result as JSON.
 """
 
 import json
@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from api.audit.event_reader import read_events
-from api.http.row_formats import as_lines
+from api.audit.row_formats import as_lines
 from api.service import Service
 from api.settings import Settings
 from api.wiring import open_service
 from benchmarks.engines.engine import environment
-from benchmarks.servers.server_process import forget_peak, memory
+from benchmarks.servers.server_process import memory, reset_peak
 from domain.store.commit import current_head
 from projections.audit import event_list
 from projections.audit.event_list import EventFilter
@@ -25,18 +25,18 @@ from projections.maintenance.rebuild import rebuild
 from projections.maintenance.verification import verify
 
 
-class Took(NamedTuple):
-    """`peak`: MiB above those of a process that has answered a page."""
+class TaskResult(NamedTuple):
+    """The result of a task. `peak`: MiB above the memory of a process that has read one page."""
 
     events: int
     seconds: float
     peak: float
 
 
-def go_through(ledger: Settings, task: str) -> Took:
+def run_task(ledger: Settings, task: str) -> TaskResult:
     command = [sys.executable, "-m", __name__, task]
-    told = subprocess.run(command, env=environment(ledger), stdout=subprocess.PIPE, check=True).stdout
-    return Took(*json.loads(told))
+    output = subprocess.run(command, env=environment(ledger), stdout=subprocess.PIPE, check=True).stdout
+    return TaskResult(*json.loads(output))
 
 
 def _read(service: Service) -> None:
@@ -51,7 +51,7 @@ def _stream(service: Service) -> None:
 
 
 def _verify(service: Service) -> None:
-    """Raises RuntimeError if there is anything to tell."""
+    """Raises RuntimeError if there is a difference."""
     if differences := verify(service.ledger):
         raise RuntimeError(differences)
 
@@ -69,18 +69,18 @@ TASKS: Mapping[str, Callable[[Service], None]] = {
 }
 
 
-def _go_through(task: str) -> Took:
+def _run_here(task: str) -> TaskResult:
     pid = os.getpid()
     with open_service() as service:
         with service.ledger.recorder.read() as tx:
             event_list.page(tx, EventFilter(), 0, 100)
             events = current_head(tx).position
         idle = memory(pid, "VmRSS")
-        forget_peak(pid)
+        reset_peak(pid)
         started = time.perf_counter()
         TASKS[task](service)
-        return Took(events, time.perf_counter() - started, memory(pid, "VmHWM") - idle)
+        return TaskResult(events, time.perf_counter() - started, memory(pid, "VmHWM") - idle)
 
 
 if __name__ == "__main__":
-    print(json.dumps(_go_through(sys.argv[1])))
+    print(json.dumps(_run_here(sys.argv[1])))

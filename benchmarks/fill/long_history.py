@@ -1,8 +1,8 @@
-"""A ledger with a long history of very many offers, made quickly: straight through the ledger, with its projections live.
+"""Fills a ledger with a long history of many offers, by commits to the ledger with its projections live.
 
-Ninety days, two changes of each offer on average. It begins with creations only; then more and more events are changes of what
-is there. Commits are of all sizes, from runs of thousands to single requests, and the last ones are single. One offer is busy:
-it is changed eleven times a day.
+The history has ninety days, and two changes of each offer on average. The first events only create offers; later,
+more and more events change them. Commits have all sizes, from runs of thousands to single requests; the last commits
+are single requests. One offer is busy: it changes eleven times a day.
 """
 
 from collections.abc import Iterable, Iterator
@@ -25,47 +25,48 @@ from domain.values import Channel, Origin, Source
 
 DAYS = 90
 EVENTS_PER_OFFER = 3
-SINGLES, SINGLES_SHARE = 3_000, 3
-"""Commits of one event each, at the end: so many, or every third event of a small ledger."""
+SINGLE_COMMITS, SINGLES_FRACTION = 3_000, 3
+"""The number of commits with one event at the end; in a small ledger, a third of all events."""
 BUSY, BUSY_PER_DAY = 0, 11
-"""The busy offer, and its changes."""
+"""The number of the busy offer, and its changes per day."""
 ALL_CREATED = 0.98
-"""At which share of the history all offers are there."""
+"""The share of the history after which all offers are created."""
 SIZES, SHARES = (1, 30, 500, 4_000, 20_000), (40, 25, 20, 13, 2)
-"""Of commits: events at most, and how many of a hundred have them."""
+"""The maximum numbers of events of commits, and the percentages of commits with that maximum."""
 PER_TRANSACTION = 20_000
-"""Events at least, in whatever commits."""
+"""The minimum number of events of a transaction, in commits of any size."""
 CACHED_KIB = 512 * 1024
-"""By SQLite, meanwhile."""
+"""The page cache of SQLite while the ledger is filled."""
 OPERATOR = Origin("operator", Source.CLI)
 
 
 class Past(Struct, frozen=True):
-    """What a ledger was filled with."""
+    """The description of a filled ledger: its number of offers and the start of its history."""
 
     offers: int
     began: datetime
 
     @property
     def events(self) -> int:
-        """Without those of the busy offer, and the partners' own."""
+        """The number of events, without those of the busy offer and of the partners."""
         return self.offers * EVENTS_PER_OFFER
 
-    def moment(self, share: float) -> datetime:
+    def time_at(self, share: float) -> datetime:
         return self.began + timedelta(days=DAYS) * share
 
 
 def fill(settings: Settings, offers: int) -> Past:
-    """The newest event was recorded just now. As many offers as is a multiple of the groups."""
+    """Fills a ledger. `offers` must be a multiple of the number of groups. The newest event is recorded at the
+    present time."""
     past = Past(offers, datetime.now(UTC) - timedelta(days=DAYS))
     clock = Clock(past.began)
     with open_service(settings, clock) as service:
-        _Filling(service, past, clock).fill()
+        _HistoryWriter(service, past, clock).fill()
     return past
 
 
-class _Filling:
-    """How far it is."""
+class _HistoryWriter:
+    """Writes the history; its fields have the progress."""
 
     def __init__(self, service: Service, past: Past, clock: Clock) -> None:
         self._ledger, self._past, self._clock = service.ledger, past, clock
@@ -75,12 +76,12 @@ class _Filling:
 
     def fill(self) -> None:
         self._set_partners()
-        singles = min(SINGLES, self._past.events // SINGLES_SHARE)
-        self._go_on(self._past.events - singles, PER_TRANSACTION, SIZES)
-        self._go_on(self._past.events, 1, (1,))
+        singles = min(SINGLE_COMMITS, self._past.events // SINGLES_FRACTION)
+        self._append(self._past.events - singles, PER_TRANSACTION, SIZES)
+        self._append(self._past.events, 1, (1,))
 
-    def _go_on(self, until: int, per_transaction: int, sizes: tuple[int, ...]) -> None:
-        """Until so many events are recorded."""
+    def _append(self, until: int, per_transaction: int, sizes: tuple[int, ...]) -> None:
+        """Appends commits until `until` events are recorded."""
         while self._done < until:
             following = min(self._done + per_transaction, until)
             with self._ledger.recorder.write() as tx:
@@ -93,12 +94,12 @@ class _Filling:
                 self._end_day()
 
     def _commit(self, tx: Cursor, size: int) -> None:
-        """A run of a partner on a channel, or a request if it is of one event."""
+        """Appends a run of a partner on a channel, or a single request if `size` is 1."""
         progress = self._done / self._past.events
-        self._clock.now = self._past.moment(progress)
+        self._clock.now = self._past.time_at(progress)
         is_new = self._offers.created < self._past.offers * min(1, sqrt(progress / ALL_CREATED)) or not self._done
         group = self._offers.pick_group(with_room=is_new)
-        numbers = self._offers.new_of(group, size) if is_new else self._offers.some_of(group, size)
+        numbers = self._offers.create(group, size) if is_new else self._offers.sample(group, size)
         self._ledger.commit(tx, self._context(group, len(numbers)), self._changes(numbers))
         self._done += len(numbers)
 

@@ -1,8 +1,9 @@
-"""A ledger with very many redemption windows, made quickly: straight through the ledger, many activations in one commit.
+"""Fills a ledger with many redemption windows, by commits with many activations each.
 
-Sixty days of them, evenly spread: most windows of the first month have ended. One offer is popular: it has a tenth of all
-windows; it and a few others were deleted five days ago. Of a hundred windows, ten have a purchase, and one more purchase
-was refused; every tenth of the refused ones has become valid by an activation that was reported late.
+The activations are spread evenly over sixty days, so most windows of the first month have ended. One offer is
+popular: it has a tenth of all windows. This offer and ten others were deleted five days ago. Of a hundred windows,
+ten have a purchase, and for each hundred there is one refused purchase. Every tenth refused purchase has become
+valid, because its activation was reported late.
 """
 
 from collections.abc import Iterator
@@ -33,7 +34,7 @@ Stream = tuple[UUID, int, list[Event]]
 
 
 class Clock:
-    """Stands where it was put."""
+    """A clock that shows the time that was set."""
 
     def __init__(self, now: datetime) -> None:
         self.now = now
@@ -43,7 +44,9 @@ class Clock:
 
 
 class Past(Struct, frozen=True):
-    """Which customer activated which offer when; the activations are numbered in the order of their times."""
+    """The description of a filled ledger: the offer, the customer and the time of each activation, by its number.
+
+    Activations are numbered in the order of their times."""
 
     windows: int
     began: datetime
@@ -51,15 +54,15 @@ class Past(Struct, frozen=True):
     def offer(self, number: int) -> int:
         if self._is_popular(number):
             return POPULAR
-        turn, who = divmod(number, self._customers)
-        offer = 1 + (who * 7 + turn * 131) % (OFFERS - 1)
-        return offer + 1 if offer in DELETED and self.moment(number) >= self.deleted else offer
+        turn, customer = divmod(number, self._customers)
+        offer = 1 + (customer * 7 + turn * 131) % (OFFERS - 1)
+        return offer + 1 if offer in DELETED and self.time_of(number) >= self.deleted else offer
 
     def customer(self, number: int) -> str:
-        """Nobody activates an offer twice."""
+        """Returns the customer of an activation. No customer activates an offer twice."""
         return f"customer-{number // 10 if self._is_popular(number) else number % self._customers}"
 
-    def moment(self, number: int) -> datetime:
+    def time_of(self, number: int) -> datetime:
         return self.began + timedelta(days=DAYS) * (number / self.windows)
 
     def of_day(self, day: int) -> range:
@@ -74,11 +77,11 @@ class Past(Struct, frozen=True):
         return self.windows // WINDOWS_PER_CUSTOMER
 
     def _is_popular(self, number: int) -> bool:
-        return number % 10 == 0 and self.moment(number) < self.deleted
+        return number % 10 == 0 and self.time_of(number) < self.deleted
 
 
 def fill(settings: Settings, windows: int, per_commit: int) -> Past:
-    """About so many windows; the last one was activated just now."""
+    """Fills a ledger with about as many windows; the last one is activated at the present time."""
     past = Past(windows, datetime.now(UTC) - timedelta(days=DAYS))
     clock = Clock(past.began - SOON)
     with open_service(settings, clock) as service:
@@ -93,33 +96,33 @@ def fill(settings: Settings, windows: int, per_commit: int) -> Past:
 
 
 def _record(ledger: OfferLedger, streams: Iterator[Stream], per_commit: int) -> None:
-    """In one transaction, whatever it has of commits."""
-    some = list(streams)
+    """Appends all streams in one transaction, with `per_commit` streams in each commit."""
+    stream_list = list(streams)
     with ledger.recorder.write() as tx:
-        for first in range(0, len(some), per_commit):
-            ledger.commit(tx, CommitContext(BENCHMARK), some[first : first + per_commit])
+        for first in range(0, len(stream_list), per_commit):
+            ledger.commit(tx, CommitContext(BENCHMARK), stream_list[first : first + per_commit])
 
 
-# What happens on a day
+# Events of a day
 
 
 def _activations(past: Past, day: int) -> Iterator[Stream]:
     for number in past.of_day(day):
-        event = _activated(past.customer(number), past.offer(number), past.moment(number), 30 + number % 16)
+        event = _activated(past.customer(number), past.offer(number), past.time_of(number), 30 + number % 16)
         yield activation_uid(number), 0, [event]
 
 
 def _late_activations(past: Past, day: int) -> Iterator[Stream]:
-    """Of strangers whose purchases were refused the day before."""
+    """Yields late activations of customers whose purchases were refused the day before."""
     for number in _of_day_before(past, day, 1000):
-        event = _activated(_stranger(number), past.offer(number), past.moment(number), 30)
+        event = _activated(_stranger(number), past.offer(number), past.time_of(number), 30)
         yield activation_uid(past.windows + number), 0, [event]
 
 
 def _purchases(past: Past, day: int) -> Iterator[Stream]:
-    """On what was activated the day before; when they are made, that has been recorded."""
+    """Yields purchases on the activations of the day before, which are recorded by then."""
     for number in _of_day_before(past, day, 10):
-        bought = past.moment(number) + timedelta(days=1)
+        bought = past.time_of(number) + timedelta(days=1)
         event = OfferRedeemed(
             **_purchase(f"purchase-{number}", past.customer(number), past.offer(number), bought),
             activation_id=str(activation_uid(number)),
@@ -130,31 +133,35 @@ def _purchases(past: Past, day: int) -> Iterator[Stream]:
 
 def _refused_purchases(past: Past, day: int) -> Iterator[Stream]:
     for number in past.of_day(day)[::100]:
-        bought = past.moment(number) + SOON
-        told = _purchase(f"refused-{number}", _stranger(number), past.offer(number), bought)
-        yield redemption_uid(f"refused-{number}"), 0, [RedemptionRefused(**told, reason=RefusalReason.NOT_ACTIVATED)]
+        bought = past.time_of(number) + SOON
+        purchase = _purchase(f"refused-{number}", _stranger(number), past.offer(number), bought)
+        yield (
+            redemption_uid(f"refused-{number}"),
+            0,
+            [RedemptionRefused(**purchase, reason=RefusalReason.NOT_ACTIVATED)],
+        )
 
 
 def _of_day_before(past: Past, day: int, step: int) -> range:
     return past.of_day(day - 1)[::step] if day else range(0)
 
 
-# Facts
+# Values
 
 
 def activation_uid(number: int) -> UUID:
-    """As random as those of the service."""
+    """Returns a random id, like those of the service, so that indexes grow in the same way."""
     return UUID(int=Random(number).getrandbits(128), version=4)
 
 
-def _activated(customer_id: str, offer: int, moment: datetime, days: int) -> OfferActivated:
+def _activated(customer_id: str, offer: int, time_of: datetime, days: int) -> OfferActivated:
     return OfferActivated(
         customer_id=customer_id,
         offer_uid=str(offer_uid(offer)),
         offer_version=1,
-        activated_at=to_microseconds(moment),
+        activated_at=to_microseconds(time_of),
         redemption_window_days=days,
-        redeemable_until=to_microseconds(moment + timedelta(days=days)),
+        redeemable_until=to_microseconds(time_of + timedelta(days=days)),
     )
 
 

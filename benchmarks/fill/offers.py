@@ -1,4 +1,4 @@
-"""Offers of the usual size, the same ones every time."""
+"""Offers of a typical size. They are the same in every run."""
 
 import json
 import random
@@ -26,20 +26,20 @@ ID = "concurrencyRequestId"
 
 
 def offers(count: int, prefix: str = "o", *, changed_share: float = 0.0) -> Iterator[dict[str, Any]]:
-    """Offers of about 1.7 KB each; of every ten, `changed_share` times ten say something else than usual."""
+    """Yields offers of about 1.7 KB each. A share of them, `changed_share`, has another headline."""
     return (_offer(n, prefix, changed=n % 10 < changed_share * 10) for n in range(count))
 
 
 def batch(operation: str, items: Iterable[dict[str, Any]]) -> bytes:
-    """Made item by item: a million of them take their room only once."""
-    told = b",".join(json.dumps(item, separators=(",", ":")).encode() for item in items)
-    return f'{{"{ID}":"{uuid4()}","operation":"{operation}","offers":['.encode() + told + b"]}"
+    """Returns the body of a batch. Items are encoded one by one, so that a million of them are in memory only once."""
+    body = b",".join(json.dumps(item, separators=(",", ":")).encode() for item in items)
+    return f'{{"{ID}":"{uuid4()}","operation":"{operation}","offers":['.encode() + body + b"]}"
 
 
-def anew(body: bytes) -> bytes:
-    """The same batch as another request."""
-    begin = len(f'{{"{ID}":"')
-    return body[:begin] + str(uuid4()).encode() + body[begin + len(str(uuid4())) :]
+def with_new_id(body: bytes) -> bytes:
+    """Returns the same batch with a new request id."""
+    start = len(f'{{"{ID}":"')
+    return body[:start] + str(uuid4()).encode() + body[start + len(str(uuid4())) :]
 
 
 def _offer(n: int, prefix: str, *, changed: bool) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def _offer(n: int, prefix: str, *, changed: bool) -> dict[str, Any]:
         "trackingSystem": "Impact",
         "name": text(4),
         "advertiserCampaignName": None,
-        "headline": text(7) + (" anew" if changed else ""),
+        "headline": text(7) + (" updated" if changed else ""),
         "shortDescription": text(14),
         "keyPoints": text(30),
         "offerDetails": text(50),

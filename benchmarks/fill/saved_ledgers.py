@@ -1,4 +1,4 @@
-"""Ledgers that take long to fill: they stay in their directory, to be asked again."""
+"""Keeps filled ledgers in a directory, so that later runs reuse them."""
 
 import argparse
 import time
@@ -12,22 +12,26 @@ from api.settings import Settings
 from benchmarks.engines.engine import Engine
 
 Past = TypeVar("Past", bound=msgspec.Struct)
-"""What a ledger was filled with."""
+"""The description of a filled ledger."""
 
 
 def add_directory(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--directory", type=Path, help="where the ledgers lie, and stay to be used again")
+    parser.add_argument(
+        "--directory",
+        type=Path,
+        help="Folder that keeps the filled ledgers for later runs. Default: a temporary folder.",
+    )
 
 
 def filled(engine: Engine, name: str, past: type[Past], fill: Callable[[Settings], Past]) -> tuple[Settings, Past]:
-    """A ledger that is filled, if that has not been done before."""
-    ledger, told = engine.ledger(name), engine.folder / f"{name}.json"
-    if told.exists():
-        return ledger, msgspec.json.decode(told.read_bytes(), type=past)
+    """Returns a filled ledger and its description. The ledger is filled only if the directory does not have it."""
+    ledger, description = engine.ledger(name), engine.folder / f"{name}.json"
+    if description.exists():
+        return ledger, msgspec.json.decode(description.read_bytes(), type=past)
     started = time.perf_counter()
-    done = fill(ledger)
+    past_of_ledger = fill(ledger)
     engine.settle(ledger)
     seconds, size = time.perf_counter() - started, engine.megabytes(ledger)
     print(f"{name}: filled in {seconds:.0f} s, {size:.0f} MB", flush=True)
-    told.write_bytes(msgspec.json.encode(done))
-    return ledger, done
+    description.write_bytes(msgspec.json.encode(past_of_ledger))
+    return ledger, past_of_ledger

@@ -1,4 +1,5 @@
-"""A ledger with offers of several partners, and with those who report and ask about their activations."""
+"""Prepares a ledger for activations: offers of several partners, and tokens for a publisher, an auditor and a
+partner."""
 
 import hashlib
 import json
@@ -18,7 +19,7 @@ from domain.values import Channel, OfferKey, Origin, Role, Source
 OFFERS = 1_000
 PARTNERS = [f"partner-{number}" for number in range(5)]
 PUBLISHER, AUDITOR, OF_PARTNER = "the publisher's", "the auditor's", "the partner's"
-"""Secrets; the last one is that of the first partner."""
+"""Secrets of the tokens. `OF_PARTNER` is the secret of the first partner."""
 BENCHMARK = Origin("benchmark", Source.CLI)
 
 
@@ -31,15 +32,15 @@ def offer_uid(number: int) -> UUID:
 
 
 def prepare(service: Service, count: int = OFFERS) -> None:
-    """Offers, partners and tokens; nothing is limited."""
+    """Records partners, offers, and tokens without limits."""
     for partner in PARTNERS:
         service.ledger.handle(SetPartner(partner), BENCHMARK)
-    for secret, role, of in (
+    for secret, role, token_partner in (
         (PUBLISHER, Role.PUBLISHER, None),
         (AUDITOR, Role.AUDITOR, None),
         (OF_PARTNER, Role.PARTNER, PARTNERS[0]),
     ):
-        service.ledger.handle(CreateToken(role, role, of, digest_secret(secret), 0, None), BENCHMARK)
+        service.ledger.handle(CreateToken(role, role, token_partner, digest_secret(secret), 0, None), BENCHMARK)
     for partner in PARTNERS:
         own = [number for number in range(count) if key(number).partner == partner]
         with service.ledger.recorder.write() as tx:

@@ -1,1 +1,1 @@
-"""Raw writes of the same rows: the lower bound of each time."""
+"""Floors: raw writes of the same rows, the lower bound of each time."""

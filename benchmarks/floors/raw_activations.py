@@ -1,14 +1,14 @@
-"""How fast could activations be written at most? Their rows once more, into raw tables like the ledger's."""
+"""The floor of activations: their rows are written a second time, to raw tables like those of the ledger."""
 
 import time
 from collections.abc import Sequence
 
 from api.settings import Settings
-from benchmarks.engines.engine import Engine, Raw, Row
+from benchmarks.engines.engine import Engine, RawTables, Row
 from benchmarks.servers.server_process import Latency
 
 Rows = dict[str, Row]
-"""Those of one activation, by table."""
+"""The rows of one activation, by table."""
 
 SELECTS = {
     "commits": "SELECT * FROM commits WHERE commit_id > ? ORDER BY commit_id",
@@ -25,22 +25,22 @@ NEW_HEAD = (
 
 
 class RawRows:
-    """Gets what a ledger has got, as durably."""
+    """RawTables tables that get the new rows of a ledger, with the same durability."""
 
-    def __init__(self, engine: Engine, ledger: Settings, raw: Raw) -> None:
+    def __init__(self, engine: Engine, ledger: Settings, raw: RawTables) -> None:
         self._engine, self._ledger, self._raw = engine, ledger, raw
         self._raw.copy_tables(ledger, [*SELECTS, HEAD])
         self._raw.write({HEAD: engine.select(ledger, "SELECT * FROM head")})
-        self._seen = self._newest()
+        self._last_commit = self._newest()
 
     def new(self) -> list[Rows]:
-        """What has been recorded since the last time, every activation in a commit of its own."""
-        found = [self._engine.select(self._ledger, select, (self._seen,)) for select in SELECTS.values()]
-        self._seen = self._newest()
-        return [dict(zip(SELECTS, rows, strict=True)) for rows in zip(*found, strict=True)]
+        """Returns the activations recorded since the previous call, each in its own commit."""
+        tables = [self._engine.select(self._ledger, select, (self._last_commit,)) for select in SELECTS.values()]
+        self._last_commit = self._newest()
+        return [dict(zip(SELECTS, rows, strict=True)) for rows in zip(*tables, strict=True)]
 
     def write(self, activations: Sequence[Rows], per_transaction: int, latency: Latency) -> float:
-        """So many seconds; those of each transaction are told to `latency`."""
+        """Writes activations and returns the seconds. `latency` gets the time of each transaction."""
         groups = [activations[first : first + per_transaction] for first in range(0, len(activations), per_transaction)]
         transactions = [{table: [rows[table] for rows in group] for table in SELECTS} for group in groups]
         started = now = time.perf_counter()

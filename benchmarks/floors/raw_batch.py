@@ -1,9 +1,9 @@
-"""What is the least that a batch can take? Its rows written raw to the same database, in one transaction, as durably.
+"""The floors of a batch: raw writes of its rows to the same database, in one transaction and with the same
+durability.
 
-The rows are the events that the run has added and a row of the inventory for each offer that it has touched; or all that it
-has left: these, the streams, the periods of the past, and the body, which it was durable by before its work began. Of a run that
-adds nothing, it is what has to be done all the same: the body comes in, to a server that does nothing with it; it is taken
-apart; and it is written, durably.
+There are three floors. `rows`: the events of the run, and the inventory rows of the changed offers. `all_rows`:
+these, the streams, the offer periods, and the body, which is stored before a run starts. `body`, for a run that adds
+no event: an empty server receives the body, the body is split, and it is written durably.
 """
 
 import sys
@@ -18,12 +18,12 @@ from benchmarks.servers.contenders import TAKES_ALL, send
 from benchmarks.servers.server_process import MIB, Server
 
 EMPTY = (sys.executable, "-m", "benchmarks.servers.empty_server")
-BODY_CHUNK = 4 * MIB
-WRITTEN = {
+BODY_CHUNK_BYTES = 4 * MIB
+MAIN_TABLES = {
     "events": "SELECT * FROM events WHERE commit_id > ? ORDER BY ordinal",
     "inventory": "SELECT * FROM inventory WHERE updated_commit > ?",
 }
-ALL_WRITTEN = WRITTEN | {
+ALL_TABLES = MAIN_TABLES | {
     "streams": "SELECT * FROM streams WHERE stream_id IN (SELECT stream_id FROM events WHERE commit_id > ?)",
     "offer_periods": "SELECT * FROM offer_periods WHERE commit_id > ?",
 }
@@ -36,7 +36,7 @@ def floor_of(engine: Engine, ledger: Settings) -> Iterator["Floor"]:
 
 
 class Floor:
-    """Of runs on a ledger; `empty`: the server that does nothing."""
+    """The floors of runs on a ledger. `empty`: a server that receives bodies and ignores them."""
 
     def __init__(self, engine: Engine, ledger: Settings, empty: Server) -> None:
         self._engine, self._ledger, self._empty = engine, ledger, empty
@@ -46,23 +46,24 @@ class Floor:
         return newest
 
     def rows(self, before: int) -> float:
-        """How many seconds a raw write takes of the events of the commits after `before`, and of their inventory."""
-        return self._write(self._written(WRITTEN, before))
+        """Returns the seconds of a raw write of the events after the commit `before`, and of their inventory rows."""
+        return self._write(self._select_rows(MAIN_TABLES, before))
 
     def all_rows(self, before: int, body: bytes) -> float:
-        """The same of all that these commits have left, and of the body."""
-        return self._write(self._written(ALL_WRITTEN, before) | {"body": _blocks(body)})
+        """Returns the seconds of a raw write of all rows of these commits, and of the body."""
+        return self._write(self._select_rows(ALL_TABLES, before) | {"body": _blocks(body)})
 
-    def _written(self, tables: Mapping[str, str], before: int) -> dict[str, list[Row]]:
+    def _select_rows(self, tables: Mapping[str, str], before: int) -> dict[str, list[Row]]:
         return {table: self._engine.select(self._ledger, select, (before,)) for table, select in tables.items()}
 
     def body(self, body: bytes) -> float:
-        received, _ = send(self._empty, "nobody", body)
+        """Returns the seconds to receive, split and write the body."""
+        receive_seconds, _ = send(self._empty, "nobody", body)
         blocks = _blocks(body)
         started = time.perf_counter()
         split(lambda: [block for (block,) in blocks], "offers", int(TAKES_ALL["OFFER_LEDGER_MAX_ITEMS"]), keep=False)
-        apart = time.perf_counter() - started
-        return received + apart + self._write({"body": blocks})
+        split_seconds = time.perf_counter() - started
+        return receive_seconds + split_seconds + self._write({"body": blocks})
 
     def _write(self, rows: dict[str, list[Row]]) -> float:
         with self._engine.raw() as raw:
@@ -74,4 +75,4 @@ class Floor:
 
 
 def _blocks(body: bytes) -> list[Row]:
-    return [(body[at : at + BODY_CHUNK],) for at in range(0, len(body), BODY_CHUNK)]
+    return [(body[at : at + BODY_CHUNK_BYTES],) for at in range(0, len(body), BODY_CHUNK_BYTES)]

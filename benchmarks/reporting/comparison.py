@@ -1,6 +1,7 @@
-"""How does what we do compare with what stands beside it? Both take turns; every pair gives a ratio, their median counts.
+"""Comparison of the service with a baseline: both are measured in turns, and each pair of measurements gives a ratio.
 
-Whatever else the machine does hits both of a pair alike, and a pair that it hit unevenly doesn't move the median.
+Other load on the machine affects both sides of a pair alike. The result is the median of the ratios, so a pair that
+was affected unevenly has no weight.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,25 +10,26 @@ from statistics import median
 import msgspec
 
 PAIRS = 5
-"""At least."""
+"""The default number of pairs."""
+PAIRS_HELP = f"Number of pairs: each measures the service and its baseline once. Default: {PAIRS}."
 
 
 class Compared(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What all pairs of one case have come to; written to the JSON as it is."""
+    """The figures of all pairs of one case. This is also the form of the JSON file."""
 
     case: str
     unit: str
-    """Of what was measured: s, ms, per s, MB."""
-    heartbeat_write: str
-    """What stands there: a floor or a rival, by its name."""
+    """The unit of the figures, such as s, ms, per s or MiB."""
+    baseline: str = msgspec.field(name="beside")
+    """The name of the baseline, which is a floor, a rival, or the service in another situation."""
     ours: list[float]
     theirs: list[float]
     at_most: float | None = None
-    """The goal of a ratio that is better if it is less, of ours to theirs."""
+    """The goal of a ratio that should be small, such as that of times or memory."""
     at_least: float | None = None
-    """The goal of one that is better if it is more: of what is done per second."""
+    """The goal of a ratio that should be large: that of rates."""
     size: int | None = None
-    """Offers, events or connections, where a curve is drawn over them: all that have a case and its rival in common."""
+    """The number of offers, events or connections. A plot draws one curve over the sizes of a case and a baseline."""
 
     @property
     def ratios(self) -> list[float]:
@@ -45,18 +47,20 @@ class Compared(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def goal(self) -> str:
-        """In words; nothing if there is none."""
-        told = [f"at {name} {goal:g}" for name, goal in (("most", self.at_most), ("least", self.at_least)) if goal]
-        return ", ".join(told) + ("" if self.is_reached else ": missed")
+        """The goal as text; empty if there is none."""
+        goals = [f"at {name} {goal:g}" for name, goal in (("most", self.at_most), ("least", self.at_least)) if goal]
+        return ", ".join(goals) + ("" if self.is_reached else ": missed")
 
 
-def in_turn(
+def measure_in_turns(
     ours: Callable[[], float], theirs: Callable[[], float], pairs: int = PAIRS
 ) -> tuple[list[float], list[float]]:
-    """What both give, pair by pair; who begins changes with every pair, so that neither always finds the machine warm."""
-    found: tuple[list[float], list[float]] = ([], [])
-    sides: Sequence[tuple[list[float], Callable[[], float]]] = ((found[0], ours), (found[1], theirs))
+    """Returns the figures of both sides, pair by pair.
+
+    The first side changes with each pair, so that caches warmed by one side do not always help the other."""
+    figures: tuple[list[float], list[float]] = ([], [])
+    sides: Sequence[tuple[list[float], Callable[[], float]]] = ((figures[0], ours), (figures[1], theirs))
     for number in range(pairs):
-        for into, measure in sides if number % 2 == 0 else reversed(sides):
-            into.append(measure())
-    return found
+        for side_figures, measure in sides if number % 2 == 0 else reversed(sides):
+            side_figures.append(measure())
+    return figures

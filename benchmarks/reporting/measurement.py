@@ -1,4 +1,4 @@
-"""How many are done per second, and how long does one of them take?"""
+"""Rates and latencies of repeated requests."""
 
 from benchmarks.servers.server_process import Latency
 
@@ -7,16 +7,16 @@ UNITS = {RATE: "per s", P50: "ms", P99: "ms"}
 
 
 class Measured:
-    """What rounds have come to, by figure and round."""
+    """The values of each figure, one for each round."""
 
     def __init__(self) -> None:
-        self.of: dict[str, list[float]] = {figure: [] for figure in UNITS}
+        self.values: dict[str, list[float]] = {figure: [] for figure in UNITS}
 
     def add(self, count: int, seconds: float, latency: Latency) -> None:
-        for figure, found in ((RATE, count / seconds), (P50, latency.p50), (P99, latency.p99)):
-            self.of[figure].append(found)
+        for figure, value in ((RATE, count / seconds), (P50, latency.p50), (P99, latency.p99)):
+            self.values[figure].append(value)
 
 
-def case_of(name: str, figure: str) -> str:
-    """What a figure of something is called in tables."""
+def case_name(name: str, figure: str) -> str:
+    """Returns the name of a case in the report."""
     return name if figure == RATE else f"{name}: {figure}"

@@ -1,4 +1,4 @@
-"""What is told of a benchmark? A table on the terminal, line by line as it is found, and all of it as JSON."""
+"""The report of a benchmark: a table on the terminal, printed line by line, and a JSON file with all figures."""
 
 import os
 from collections.abc import Sequence
@@ -18,22 +18,21 @@ class Report(msgspec.Struct):
     benchmark: str
     engine: str
     settings: dict[str, str]
-    """Those that matter to what is measured."""
+    """The settings of the database that affect the figures."""
     date: datetime
     cores: int
     notes: list[str] = msgspec.field(default_factory=list)
     compared: list[Compared] = msgspec.field(default_factory=list)
 
     def head(self) -> None:
-        """Of the table: `add` goes on with its lines."""
-        print(
-            f"{'case':30}{'size':>10}{'ours':>12}       {'beside it':24}{'':>8}       {'ratio':>8}   {'of pairs':18}goal"
-        )
+        """Prints the header of the table; `add` prints its lines."""
+        service, baseline = f"{'service':>12}       ", f"{'baseline':24}{'':>8}       "
+        print(f"{'case':36}{'size':>10}{service}{baseline}{'ratio':>8}   {'range of ratios':18}goal")
 
-    def note(self, told: str) -> None:
-        """Something that whoever reads the figures has to know."""
-        self.notes.append(told)
-        print(told, flush=True)
+    def note(self, text: str) -> None:
+        """Prints and stores a remark on the figures."""
+        self.notes.append(text)
+        print(text, flush=True)
 
     def add(self, compared: Compared) -> None:
         self.compared.append(compared)
@@ -41,14 +40,14 @@ class Report(msgspec.Struct):
         size = "" if compared.size is None else f"{compared.size:,}"
         spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
         print(
-            f"{compared.case:30}{size:>10}{_short(median(compared.ours)):>12} {unit:6}{compared.heartbeat_write:24}"
+            f"{compared.case:36}{size:>10}{_short(median(compared.ours)):>12} {unit:6}{compared.baseline:24}"
             f"{_short(median(compared.theirs)):>8} {unit:6}{compared.ratio:8.2f}   {spread:18}{compared.goal}",
             flush=True,
         )
 
 
 def begin(benchmark: str, engine: Engine) -> Report:
-    """Tells what it is, and the settings that matter."""
+    """Prints the name of the benchmark and the settings of the database, and returns a new report."""
     cores = os.cpu_count() or 1
     report = Report(benchmark, engine.name, engine.settings(), datetime.now(UTC), cores)
     settings = ", ".join(f"{name} {value}" for name, value in report.settings.items())
@@ -66,5 +65,5 @@ def read(file: Path) -> list[Report]:
 
 
 def _short(number: float) -> str:
-    """Three digits that count, or all before the point."""
-    return f"{number:.0f}" if number >= 100 else f"{number:.3g}"  # noqa: PLR2004
+    """Returns three significant digits, or all digits before the point."""
+    return f"{number:.0f}" if number >= 100 else f"{number:.3g}"

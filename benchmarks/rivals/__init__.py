@@ -1,1 +1,1 @@
-"""What would somebody use instead? Written as one would, shortly, and without what slows it down needlessly."""
+"""Rivals: short services for the same requests, built on common libraries and without avoidable overhead."""

@@ -1,4 +1,4 @@
-"""python -m benchmarks.rivals NAME serve --port PORT: serves one of them on the ledger that the settings name."""
+"""Serves one rival on the database of the settings: `python -m benchmarks.rivals NAME serve --port PORT`."""
 
 import argparse
 
@@ -11,10 +11,12 @@ APPS = {"upsert": upsert.app, "plain": plain.app}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.rivals")
-    parser.add_argument("name", choices=APPS)
-    parser.add_argument("serve", choices=["serve"])
-    parser.add_argument("--port", type=int, default=8000)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.rivals", description="Serve a rival on the database of the settings."
+    )
+    parser.add_argument("name", choices=APPS, help="Rival to serve.")
+    parser.add_argument("serve", choices=["serve"], help="The word serve, as for offer-ledger.")
+    parser.add_argument("--port", type=int, default=8000, help="Port to listen on. Default: 8000.")
     options = parser.parse_args()
     uvicorn.run(APPS[options.name](Settings()), port=options.port)
 

@@ -1,5 +1,6 @@
-"""FastAPI and the eventsourcing library as its tutorial uses it: an aggregate for each offer, got from the repository, changed and
-saved."""
+"""A rival of FastAPI and the eventsourcing library, used as in its tutorial.
+
+Each offer is an aggregate that is loaded from the repository, changed and saved."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -18,8 +19,8 @@ from api.settings import Settings
 from benchmarks.rivals.requests import OFFER_PATH, Batch, MerchantOffer, Partner, Reply, content_of, reply
 
 ACTIVE, PAUSED = "active", "paused"
-SAVED_AT_ONCE = 200
-"""On PostgreSQL: with more, the library never comes back. So there a batch is not one transaction."""
+MAX_SAVED_AT_ONCE = 200
+"""The maximum on PostgreSQL: with more, a call of the library never returns. A batch is not one transaction there."""
 NAMESPACE = UUID("5d7de1b6-8a34-4b5e-9f6a-3f1f3fd3a1f0")
 
 
@@ -43,7 +44,9 @@ class Offer(Aggregate):
 
 
 class Offers(Application[UUID]):
-    """`_active`: by partner, the ids of the offers of batches that are active; the library has no such question."""
+    """The application of the rival. `_active`: the ids of active offers of batches by partner.
+
+    The library has no query for them."""
 
     def __init__(self, env: dict[str, str], *, all_at_once: bool) -> None:
         super().__init__(env)
@@ -83,26 +86,26 @@ class Offers(Application[UUID]):
         return "updated", offer
 
     def _save(self, offers: Sequence[Offer]) -> None:
-        step = len(offers) if self._all_at_once else SAVED_AT_ONCE
+        step = len(offers) if self._all_at_once else MAX_SAVED_AT_ONCE
         for first in range(0, len(offers), step or 1):
             self.save(*offers[first : first + step])
 
 
 def app(settings: Settings) -> FastAPI:
     offers, one_batch = Offers(_environment(settings), all_at_once=not settings.is_shared), Lock()
-    found = FastAPI()
+    application = FastAPI()
 
-    @found.post(BATCH_PATH)
+    @application.post(BATCH_PATH)
     def post(partner: Partner, batch: Batch) -> Reply:
         with one_batch:
             return offers.execute(partner, batch)
 
-    @found.put(OFFER_PATH, status_code=202)
+    @application.put(OFFER_PATH, status_code=202)
     def put(partner: Partner, merchant_id: str, external_id: str, offer: MerchantOffer) -> dict[str, str]:
         offers.put(partner, merchant_id, external_id, offer.model_dump_json())
         return {"trace_id": str(uuid4())}
 
-    return found
+    return application
 
 
 def _environment(settings: Settings) -> dict[str, str]:
@@ -113,13 +116,13 @@ def _environment(settings: Settings) -> dict[str, str]:
         }
     with psycopg.connect(settings.database_url) as connection:
         connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(settings.database_schema)))
-    told = conninfo_to_dict(settings.database_url)
+    parameters = conninfo_to_dict(settings.database_url)
     return {
         "PERSISTENCE_MODULE": "eventsourcing.postgres",
-        "POSTGRES_DBNAME": str(told["dbname"]),
-        "POSTGRES_HOST": str(told["host"]),
-        "POSTGRES_PORT": str(told.get("port", 5432)),
-        "POSTGRES_USER": str(told["user"]),
+        "POSTGRES_DBNAME": str(parameters["dbname"]),
+        "POSTGRES_HOST": str(parameters["host"]),
+        "POSTGRES_PORT": str(parameters.get("port", 5432)),
+        "POSTGRES_USER": str(parameters["user"]),
         "POSTGRES_SCHEMA": settings.database_schema,
-        "POSTGRES_PASSWORD": str(told.get("password", "")),
+        "POSTGRES_PASSWORD": str(parameters.get("password", "")),
     }

@@ -1,5 +1,6 @@
-"""What the rivals take in and answer: batches and single offers, at the paths of the service and in its form, and as strictly
-checked: by the same models, as FastAPI uses them."""
+"""Requests and replies of the rivals: batches and single offers, at the paths of the service and in its form.
+
+FastAPI validates them with the models of the service, so they are checked as strictly."""
 
 from typing import Annotated, Literal
 
@@ -11,13 +12,13 @@ from api.intake.merchant_schemas import MerchantOffer
 
 OFFER_PATH = "/api/v1/partner/merchants/{merchant_id}/offers/{external_id}"
 Partner = Annotated[str, Header(alias="Authorization")]
-"""Who sends: no rival looks at tokens, so it may be whatever is told there."""
+"""The partner that sends a request. Rivals check no tokens, so any value is accepted."""
 
 __all__ = ["OFFER_PATH", "Batch", "BatchItem", "MerchantOffer", "Partner", "Reply", "content_of", "reply"]
 
 
 class Batch(BaseModel):
-    concurrencyRequestId: str  # noqa: N815 - as it is sent
+    concurrencyRequestId: str
     operation: Literal["Insert", "Synchronize"]
     offers: list[BatchItem]
 

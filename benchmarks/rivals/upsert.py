@@ -1,4 +1,4 @@
-"""FastAPI and SQLAlchemy: a row for each offer, upserted; a trigger keeps what each row has been."""
+"""A rival of FastAPI and SQLAlchemy: each offer is a row that is upserted, and a trigger stores its history."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -61,23 +61,23 @@ ACTIVE, PAUSED = "active", "paused"
 
 def app(settings: Settings) -> FastAPI:
     database = _database(settings)
-    found = FastAPI()
+    application = FastAPI()
 
-    @found.post(BATCH_PATH)
+    @application.post(BATCH_PATH)
     def post(partner: Partner, batch: Batch) -> Reply:
         with database.begin() as connection:
-            return carry_out(connection, partner, batch)
+            return execute(connection, partner, batch)
 
-    @found.put(OFFER_PATH, status_code=202)
+    @application.put(OFFER_PATH, status_code=202)
     def put(partner: Partner, merchant_id: str, external_id: str, offer: MerchantOffer) -> dict[str, str]:
         with database.begin() as connection:
             _upsert(connection, [_row(partner, merchant_id, external_id, offer.model_dump_json())])
         return {"trace_id": str(uuid4())}
 
-    return found
+    return application
 
 
-def carry_out(connection: Connection, partner: str, batch: Batch) -> Reply:
+def execute(connection: Connection, partner: str, batch: Batch) -> Reply:
     mine = (OFFERS.c.partner == partner) & (OFFERS.c.merchant_id == "")
     rows = connection.execute(select(OFFERS.c.external_id, OFFERS.c.status, OFFERS.c.content).where(mine))
     known = {external_id: (status, content) for external_id, status, content in rows}
@@ -118,19 +118,19 @@ def _upsert(connection: Connection, rows: Sequence[dict[str, str]]) -> None:
 def _database(settings: Settings) -> Engine:
     if settings.is_shared:
         url = settings.database_url.replace("postgresql://", "postgresql+psycopg://")
-        found = create_engine(url, connect_args={"options": f"-csearch_path={settings.database_schema}"}, pool_size=16)
+        engine = create_engine(url, connect_args={"options": f"-csearch_path={settings.database_schema}"}, pool_size=16)
     else:
-        found = create_engine(settings.database_url, pool_size=16)
-        event.listen(found, "connect", _as_durable_as_the_ledger)
-    with found.begin() as connection:
+        engine = create_engine(settings.database_url, pool_size=16)
+        event.listen(engine, "connect", _set_ledger_durability)
+    with engine.begin() as connection:
         if settings.is_shared:
             connection.execute(text(f"CREATE SCHEMA {settings.database_schema}"))
         _metadata.create_all(connection)
-        for trigger in TRIGGERS[found.dialect.name]:
+        for trigger in TRIGGERS[engine.dialect.name]:
             connection.execute(text(trigger))
-    return found
+    return engine
 
 
-def _as_durable_as_the_ledger(connection: Any, _: object) -> None:
+def _set_ledger_durability(connection: Any, _: object) -> None:
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "busy_timeout = 60000"):
         connection.execute(f"PRAGMA {pragma}")

@@ -1,4 +1,4 @@
-"""The offers of a ledger with a long history: which are there, in what state is each, and what may happen to it next?"""
+"""The offers of a ledger with a long history: their groups, their states, and random next events."""
 
 import hashlib
 from array import array
@@ -21,12 +21,12 @@ from domain.values import Channel, OfferKey
 
 PARTNERS = [f"provider-{number}" for number in range(10)]
 GROUPS = [(partner, channel) for channel in Channel for partner in PARTNERS]
-"""Offers are numbered: those of a group are as far apart as there are groups."""
+"""The groups of offers. Offer `n` is in group `n % len(GROUPS)`."""
 PAUSED, DELETED = 0.06, 0.10
-"""Of a hundred changes of active offers, six pause and four delete; the others update. What is paused is resumed next, what is
-deleted is restored."""
+"""The limits for a random number that selects the change of an active offer: 6 % pause it, 4 % delete it, 90 % update
+it. The next change of a paused offer resumes it, and of a deleted offer restores it."""
 
-_ABSENT, _ACTIVE, _PAUSED, _DELETED = range(4)
+_NOT_CREATED, _ACTIVE, _PAUSED, _DELETED = range(4)
 
 
 def key(number: int) -> OfferKey:
@@ -36,7 +36,7 @@ def key(number: int) -> OfferKey:
 
 
 class Offers:
-    """All of them, each with its version and its state."""
+    """All offers, with their versions and states."""
 
     def __init__(self, count: int) -> None:
         self._random = Random(count)
@@ -51,22 +51,22 @@ class Offers:
         return sum(self._created)
 
     def pick_group(self, *, with_room: bool) -> int:
-        """One that has offers, or one where some are still to be created."""
+        """Returns a random group that has offers, or, with `with_room`, one whose offers are not all created."""
         return self._random.choice([g for g, n in enumerate(self._created) if (n < self._most if with_room else n)])
 
-    def new_of(self, group: int, count: int) -> range:
-        """The numbers of the next ones, as many as there is room for."""
+    def create(self, group: int, count: int) -> range:
+        """Returns the numbers of the next offers of a group: `count`, or fewer if the group has no more."""
         first = self._created[group]
         self._created[group] = min(first + count, self._most)
         return range(group + first * len(GROUPS), group + self._created[group] * len(GROUPS), len(GROUPS))
 
-    def some_of(self, group: int, count: int) -> list[int]:
-        """Any that are there, in the order of their creation."""
-        there = range(group, group + self._created[group] * len(GROUPS), len(GROUPS))
-        return sorted(self._random.sample(there, min(count, len(there))))
+    def sample(self, group: int, count: int) -> list[int]:
+        """Returns the numbers of random existing offers, in the order of their creation."""
+        existing = range(group, group + self._created[group] * len(GROUPS), len(GROUPS))
+        return sorted(self._random.sample(existing, min(count, len(existing))))
 
     def change(self, number: int) -> tuple[int, OfferEvent]:
-        """The version before, and what happens."""
+        """Returns the previous version of an offer, and its next event."""
         version = self._versions[number]
         self._versions[number] = version + 1
         return version, self._next(number, version)
@@ -74,7 +74,7 @@ class Offers:
     def _next(self, number: int, version: int) -> OfferEvent:
         state = self._states[number]
         self._states[number] = _ACTIVE
-        if state == _ABSENT:
+        if state == _NOT_CREATED:
             return self._offer_created(number)
         if state == _PAUSED:
             return OfferResumed()
@@ -108,7 +108,7 @@ class Offers:
         return OfferUpdated(content=content, content_digest=digest, sent_digest=sent)
 
     def _content(self, number: int, version: int) -> tuple[Raw, str, str]:
-        """About 450 bytes in the form that its digest is of, with that digest, and with the one of what was sent."""
+        """Returns the content (about 450 bytes), its digest, and the digest of the item as sent."""
         headline, details = (self._texts[(number * step + version) % len(self._texts)] for step in (7, 13))
         text = _CONTENT % (number, number, 50 + version % 50, headline, details, number, number % 1_000)
         content = text.encode()

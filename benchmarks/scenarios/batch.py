@@ -1,11 +1,11 @@
-"""How long does a large Synchronize take over HTTP, and how much memory, beside raw writes and beside rivals?
+"""Measure the time and the memory of a large Synchronize over HTTP, compared with raw writes and rivals.
 
-A new partner's offers are created, sent again as they are, sent with every second one changed, and replaced by others. In every
-pair each of that is done by the service, by its floor (see benchmarks/floors.py) and by a rival, one after the other; for the next
-pair there is a new partner, and whoever was last begins. All of them so work beside what earlier partners have sent. A rival that
-answers with other counts ends it.
+A new partner creates its offers, repeats them unchanged, changes every second one, and replaces all of them. In each
+pair, the service, its floor (see benchmarks/floors) and the rivals do the same work, one after the other. The next
+pair has a new partner, and another server begins; the offers of earlier partners stay. The benchmark stops if a rival
+returns other counts.
 
-The library used plainly has no part in batches larger than it carries out in a minute or so.
+The rival "plain eventsourcing" gets no batches that take it much longer than a minute.
 """
 
 import argparse
@@ -15,13 +15,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 
 from benchmarks.engines.engine import Engine
-from benchmarks.fill.offers import anew, batch, offers
+from benchmarks.fill.offers import batch, offers, with_new_id
 from benchmarks.floors.raw_batch import Floor, floor_of
-from benchmarks.reporting.comparison import PAIRS, Compared
+from benchmarks.reporting.comparison import PAIRS, PAIRS_HELP, Compared
 from benchmarks.reporting.report import Report
-from benchmarks.servers.contenders import PLAIN, RIVALS, UPSERT, Contender, Counts, rival, service
+from benchmarks.servers.contenders import PLAIN, RIVALS, UPSERT, Contender, Counts, run_rival, run_service
 from benchmarks.servers.server_process import MIB
 
+OFFERS_HELP = "Offers of each batch; one or more sizes. Default: 10000 100000."
 CREATED, IDENTICAL, HALF_CHANGED, REPLACED = CASES = ("created", "identical", "half changed", "replaced")
 OURS, FLOOR, ALL_ROWS, PEAK, BODY = "ours", "floor", "all rows", "peak", "body"
 RAW_ROWS = "raw write of the rows"
@@ -31,40 +32,43 @@ FLOOR_AT_MOST = {CREATED: 2.5, IDENTICAL: 2.0}
 RIVALS_AT_LEAST = {(CREATED, UPSERT): 8.0, (CREATED, PLAIN): 12.0}
 REPLACED_AT_MOST = MEMORY_AT_MOST = 2.0
 GOALS_FROM = 100_000
-"""Offers: in smaller batches, what any request costs weighs too much."""
-MOST_PLAIN = {"sqlite": 100_000, "postgresql": 10_000}
+"""The number of offers from which the goals apply: in smaller batches, the fixed cost of a request has too much
+weight."""
+MAX_PLAIN_OFFERS = {"sqlite": 100_000, "postgresql": 10_000}
 WARM_UP, WARM_UP_OFFERS = "warm-up", 100
 
-Found = defaultdict[tuple[str, str], list[float]]
-"""By case and who: seconds, and MiB of memory, of one pair after the other."""
+Figures = defaultdict[tuple[str, str], list[float]]
+"""Figures of all pairs, by case and participant: seconds, or MiB of memory."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--offers", type=int, nargs="+", default=(10_000, 100_000), help="per batch (10000 100000)")
-    parser.add_argument("--pairs", type=int, default=PAIRS, help=f"({PAIRS})")
-    most = ", ".join(f"{most} on {engine}" for engine, most in MOST_PLAIN.items())
-    parser.add_argument("--most-plain", type=int, help=f"offers that the library used plainly is given ({most})")
+    parser.add_argument("--offers", type=int, nargs="+", default=(10_000, 100_000), help=OFFERS_HELP)
+    parser.add_argument("--pairs", type=int, default=PAIRS, help=PAIRS_HELP)
+    defaults = ", ".join(f"{maximum} on {engine}" for engine, maximum in MAX_PLAIN_OFFERS.items())
+    parser.add_argument(
+        "--most-plain", type=int, help=f"Largest batch for the rival plain eventsourcing. Default: {defaults}."
+    )
 
 
 def run(engine: Engine, options: argparse.Namespace, report: Report) -> None:
-    most_plain = MOST_PLAIN[engine.name] if options.most_plain is None else options.most_plain
-    report.note(f"Batches larger than {most_plain:,} offers are not given to {RIVALS[PLAIN]}.\n")
+    most_plain = MAX_PLAIN_OFFERS[engine.name] if options.most_plain is None else options.most_plain
+    report.note(f"{RIVALS[PLAIN]} gets no batches larger than {most_plain:,} offers.\n")
     partners = [WARM_UP, *(partner_of(count, pair) for count in options.offers for pair in range(options.pairs))]
     with ExitStack() as running:
-        ours = running.enter_context(service(engine, "batches", partners))
-        rivals = {name: running.enter_context(rival(engine, name)) for name in RIVALS}
-        taken = _Taken(ours, rivals, running.enter_context(floor_of(engine, ours.ledger)))
+        ours = running.enter_context(run_service(engine, "batches", partners))
+        rivals = {name: running.enter_context(run_rival(engine, name)) for name in RIVALS}
+        batches = _Batches(ours, rivals, running.enter_context(floor_of(engine, ours.ledger)))
         report.head()
         for count in options.offers:
-            _tell(report, count, taken.pairs(count, options.pairs, without=PLAIN if count > most_plain else None))
+            _report(report, count, batches.pairs(count, options.pairs, without=PLAIN if count > most_plain else None))
 
 
 def partner_of(count: int, pair: int) -> str:
     return f"partner-{count}-{pair}"
 
 
-class _Taken:
-    """Batches by all who take them."""
+class _Batches:
+    """Sends batches to the service and its rivals."""
 
     def __init__(self, ours: Contender, rivals: Mapping[str, Contender], floor: Floor) -> None:
         self._ours, self._rivals, self._floor = ours, rivals, floor
@@ -73,7 +77,7 @@ class _Taken:
         time.sleep(2)
         self._idle = ours.server.memory("VmRSS")
 
-    def pairs(self, count: int, pairs: int, without: str | None) -> Found:
+    def pairs(self, count: int, pairs: int, without: str | None) -> Figures:
         bodies = {
             CREATED: (created := batch("Synchronize", offers(count))),
             IDENTICAL: created,
@@ -81,59 +85,59 @@ class _Taken:
             REPLACED: batch("Synchronize", offers(count, "p")),
         }
         names = [name for name in (OURS, *self._rivals) if name != without]
-        found: Found = defaultdict(list)
+        figures: Figures = defaultdict(list)
         for number in range(pairs):
             first = number % len(names)
             for case, body in bodies.items():
-                self._pair(case, partner_of(count, number), anew(body), names[first:] + names[:first], found)
-        return found
+                self._pair(case, partner_of(count, number), with_new_id(body), names[first:] + names[:first], figures)
+        return figures
 
-    def _pair(self, case: str, partner: str, body: bytes, names: Sequence[str], found: Found) -> None:
-        """Raises RuntimeError if not all come to the same."""
-        told: dict[str, Counts] = {}
+    def _pair(self, case: str, partner: str, body: bytes, names: Sequence[str], figures: Figures) -> None:
+        """Sends a batch to all of them. Raises RuntimeError if their counts differ."""
+        all_counts: dict[str, Counts] = {}
         for name in names:
             if name == OURS:
-                seconds, told[name] = self._post(case, partner, body, found)
+                seconds, all_counts[name] = self._post(case, partner, body, figures)
             else:
-                seconds, told[name] = self._rivals[name].post(partner, body)
-            found[case, name].append(seconds)
-        if any(counts != told[OURS] for counts in told.values()):
-            raise RuntimeError(f"{case}: not all come to the same: {told}")
+                seconds, all_counts[name] = self._rivals[name].post(partner, body)
+            figures[case, name].append(seconds)
+        if any(counts != all_counts[OURS] for counts in all_counts.values()):
+            raise RuntimeError(f"{case}: the counts of the servers differ: {all_counts}")
 
-    def _post(self, case: str, partner: str, body: bytes, found: Found) -> tuple[float, Counts]:
-        """To ourselves; the floor comes after it, for only then there are rows."""
+    def _post(self, case: str, partner: str, body: bytes, figures: Figures) -> tuple[float, Counts]:
+        """Sends a batch to the service, and then measures its floors, which write the same rows."""
         server, before = self._ours.server, self._floor.newest_commit()
-        server.forget_peak()
+        server.reset_peak()
         seconds, counts = self._ours.post(partner, body)
-        found[case, PEAK].append(server.memory("VmHWM") - self._idle)
-        found[case, BODY].append(len(body) / MIB)
+        figures[case, PEAK].append(server.memory("VmHWM") - self._idle)
+        figures[case, BODY].append(len(body) / MIB)
         if case == IDENTICAL:
-            found[case, FLOOR].append(self._floor.body(body))
+            figures[case, FLOOR].append(self._floor.body(body))
         else:
-            found[case, FLOOR].append(self._floor.rows(before))
-            found[case, ALL_ROWS].append(self._floor.all_rows(before, body))
+            figures[case, FLOOR].append(self._floor.rows(before))
+            figures[case, ALL_ROWS].append(self._floor.all_rows(before, body))
         return seconds, counts
 
 
-def _tell(report: Report, count: int, found: Found) -> None:
+def _report(report: Report, count: int, figures: Figures) -> None:
     goals = count >= GOALS_FROM
     for case in CASES:
-        ours, at_most = found[case, OURS], FLOOR_AT_MOST.get(case) if goals else None
-        beside = BODY_ONLY if case == IDENTICAL else RAW_ROWS
-        report.add(Compared(case, "s", beside, ours, found[case, FLOOR], at_most=at_most, size=count))
+        ours, at_most = figures[case, OURS], FLOOR_AT_MOST.get(case) if goals else None
+        floor = BODY_ONLY if case == IDENTICAL else RAW_ROWS
+        report.add(Compared(case, "s", floor, ours, figures[case, FLOOR], at_most=at_most, size=count))
         if case != IDENTICAL:
-            report.add(Compared(case, "s", RAW_ALL, ours, found[case, ALL_ROWS], size=count))
-        for name, told in RIVALS.items():
-            if theirs := found.get((case, name)):
+            report.add(Compared(case, "s", RAW_ALL, ours, figures[case, ALL_ROWS], size=count))
+        for name, shown_name in RIVALS.items():
+            if theirs := figures.get((case, name)):
                 rates = _rates(count, ours), _rates(count, theirs)
                 at_least = RIVALS_AT_LEAST.get((case, name)) if goals else None
-                report.add(Compared(case, "per s", told, *rates, at_least=at_least, size=count))
-        peaks, at_most = (found[case, PEAK], found[case, BODY]), MEMORY_AT_MOST if goals else None
+                report.add(Compared(case, "per s", shown_name, *rates, at_least=at_least, size=count))
+        peaks, at_most = (figures[case, PEAK], figures[case, BODY]), MEMORY_AT_MOST if goals else None
         report.add(Compared(f"{case}: peak above idle", "MiB", "the body", *peaks, at_most=at_most, size=count))
-    both = found[REPLACED, OURS], found[CREATED, OURS]
+    both = figures[REPLACED, OURS], figures[CREATED, OURS]
     at_most = REPLACED_AT_MOST if goals else None
-    report.add(Compared(REPLACED, "s", "our own created", *both, at_most=at_most, size=count))
+    report.add(Compared(REPLACED, "s", "creating as many offers", *both, at_most=at_most, size=count))
 
 
-def _rates(count: int, taken: Sequence[float]) -> list[float]:
-    return [count / seconds for seconds in taken]
+def _rates(count: int, times: Sequence[float]) -> list[float]:
+    return [count / seconds for seconds in times]

@@ -1,10 +1,12 @@
-"""How long do others wait while one partner's large batch is carried out?
+"""Measure the latency of another partner during a large batch.
 
-Another partner puts single offers, one after the other, and on a second connection asks for what it has, while the server has
-nothing else to do and while it carries out a batch of one partner: its offers are created, and then each is changed. Both take turns, round after round, so that whatever else
-the machine does hits both. For how long the batch holds the ledger's lock, where everyone waits who records anything, is measured
-where it is taken: on PostgreSQL from when its commit asks for its place, on SQLite from its first statement on (and until what it
-wrote has been moved from the log into the database, which nobody waits for).
+One partner sends a batch that creates all its offers, and a second batch that changes all of them. Meanwhile another
+partner sends single offers on one connection and queries its offers on a second one. The baseline is the same traffic
+without a batch; both are measured in turns.
+
+The benchmark also measures how long a batch holds the ledger lock, for which all other writers wait. On PostgreSQL,
+the time starts when the commit requests the lock. On SQLite, it starts at the first statement, and it includes the
+checkpoint of the write-ahead log, for which no writer waits.
 """
 
 import argparse
@@ -15,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.clients.load_client import client_meanwhile
+from benchmarks.clients.load_client import background_client
 from benchmarks.engines.engine import Engine, environment
 from benchmarks.fill.offers import batch, offers
 from benchmarks.reporting.comparison import PAIRS, Compared
@@ -23,20 +25,22 @@ from benchmarks.reporting.report import Report
 from benchmarks.scenarios.batch import GOALS_FROM
 from benchmarks.servers.contenders import TAKES_ALL, prepare, send
 from benchmarks.servers.server_process import Latency, Server
-from benchmarks.servers.timed_lock import HELD_FILE
+from benchmarks.servers.timed_lock import LOCK_TIMES_FILE
 
 LARGE, SINGLE = "tidepool", "kelp"
-"""Partners; their names are their secrets."""
+"""The two partners. The name of each is the secret of its token."""
 TIMED = (sys.executable, "-m", "benchmarks.servers.timed_lock")
 WARM_UP_SECONDS, IDLE_SECONDS = 1.0, 5.0
 BATCHES = {"all created": 0.0, "all changed": 1.0}
-"""By name, how many of their offers say something else than those that are created."""
+"""The batches by name, with the share of offers that differ from the created ones."""
 P99_AT_MOST = {"sqlite": {"gets": 3.0}, "postgresql": {"gets": 3.0, "puts": 3.0}}
-"""On SQLite, whoever records waits for the one who does: for as long as the lock is held."""
+"""PUTs have no goal on SQLite: a writer waits as long as another one holds the lock."""
 
 
 class Measured(NamedTuple):
-    """How long a work took, what others waited meanwhile, and how long it held the lock at most, if it did; in seconds."""
+    """The seconds of the work, the latencies of the other partner meanwhile, and the longest time with the lock.
+
+    `held` is in seconds, and 0 without a bulk write."""
 
     seconds: float
     puts: Latency
@@ -45,55 +49,58 @@ class Measured(NamedTuple):
 
 
 Pair = tuple[Measured, Measured]
-"""With a batch, and without."""
+"""The figures with a batch and without it."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--offers", type=int, default=100_000, help="offers per batch (100000)")
-    parser.add_argument("--pairs", type=int, default=PAIRS, help=f"of either batch, with offers of its own ({PAIRS})")
+    parser.add_argument("--offers", type=int, default=100_000, help="Offers of each batch. Default: 100000.")
+    parser.add_argument(
+        "--pairs", type=int, default=PAIRS, help=f"Number of pairs for each of the two batches. Default: {PAIRS}."
+    )
 
 
 def run(engine: Engine, options: argparse.Namespace, report: Report) -> None:
-    count, ledger, held = options.offers, engine.ledger("beside"), engine.folder / "held"
+    count, ledger, held = options.offers, engine.ledger("other"), engine.folder / "held"
     prepare(ledger, (LARGE, SINGLE))
-    serving = environment(ledger) | TAKES_ALL | {HELD_FILE: str(held)}
-    found: dict[str, list[Pair]] = {name: [] for name in BATCHES}
-    with Server(serving, engine.folder / "serve.log", TIMED) as server:
-        beside = Beside(server, held)
-        beside.measure(partial(time.sleep, WARM_UP_SECONDS))
+    variables = environment(ledger) | TAKES_ALL | {LOCK_TIMES_FILE: str(held)}
+    measured_pairs: dict[str, list[Pair]] = {name: [] for name in BATCHES}
+    with Server(variables, engine.folder / "serve.log", TIMED) as server:
+        other = OtherPartner(server, held)
+        other.measure(partial(time.sleep, WARM_UP_SECONDS))
         for number in range(options.pairs):
             for name, changed_share in BATCHES.items():
                 body = batch("Insert", offers(count, f"o-{number}", changed_share=changed_share))
                 work = partial(send, server, LARGE, body)
-                found[name].append(_measure(beside, work, work_first=number % 2 == 1))
+                measured_pairs[name].append(_measure(other, work, work_first=number % 2 == 1))
     report.head()
-    for name, pairs in found.items():
+    for name, pairs in measured_pairs.items():
         _tell(report, engine.name, name, count, pairs)
 
 
-def _measure(beside: "Beside", work: Callable[[], object], *, work_first: bool) -> Pair:
+def _measure(other: "OtherPartner", work: Callable[[], object], *, work_first: bool) -> Pair:
     idle = partial(time.sleep, IDLE_SECONDS)
     if work_first:
-        measured = beside.measure(work)
-        return measured, beside.measure(idle)
-    alone = beside.measure(idle)
-    return beside.measure(work), alone
+        measured = other.measure(work)
+        return measured, other.measure(idle)
+    without = other.measure(idle)
+    return other.measure(work), without
 
 
-class Beside:
-    """Those who put offers to a server, which writes down how long it holds the lock."""
+class OtherPartner:
+    """The clients of the other partner. Their server writes to a file how long it holds the lock."""
 
     def __init__(self, server: Server, held: Path) -> None:
         self._server, self._held = server, held
         self._rounds = 0
 
     def measure(self, work: Callable[[], object]) -> Measured:
+        """Runs the clients during `work` and returns their latencies."""
         self._rounds += 1
         self._held.write_text("")
         sender = (self._server.url, SINGLE, self._rounds)
         with (
-            client_meanwhile("benchmarks.clients.put_client", *sender) as puts,
-            client_meanwhile("benchmarks.clients.get_client", *sender) as gets,
+            background_client("benchmarks.clients.put_client", *sender) as puts,
+            background_client("benchmarks.clients.get_client", *sender) as gets,
         ):
             started = time.perf_counter()
             work()
@@ -104,10 +111,10 @@ class Beside:
 
 def _tell(report: Report, engine: str, name: str, count: int, pairs: Sequence[Pair]) -> None:
     goals = P99_AT_MOST[engine] if count >= GOALS_FROM else {}
-    for told, kind in (("a PUT", "puts"), ("a GET", "gets")):
-        for figure in ("p50", "p99", "most"):
-            ours, theirs = ([getattr(getattr(one, kind), figure) for one in some] for some in zip(*pairs, strict=True))
+    for request, kind in (("a PUT", "puts"), ("a GET", "gets")):
+        for figure in ("p50", "p99", "maximum"):
+            ours, theirs = ([getattr(getattr(one, kind), figure) for one in side] for side in zip(*pairs, strict=True))
             at_most = goals.get(kind) if figure == "p99" else None
-            report.add(Compared(f"{name}, {told}: {figure}", "ms", "no batch", ours, theirs, at_most, size=count))
-    took = [measured.seconds for measured, _ in pairs]
-    report.add(Compared(f"{name}: lock held", "s", "the batch", [one.held for one, _ in pairs], took, size=count))
+            report.add(Compared(f"{name}, {request}: {figure}", "ms", "no batch", ours, theirs, at_most, size=count))
+    seconds = [measured.seconds for measured, _ in pairs]
+    report.add(Compared(f"{name}: lock held", "s", "the batch", [one.held for one, _ in pairs], seconds, size=count))

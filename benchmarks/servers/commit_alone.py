@@ -1,4 +1,4 @@
-"""What is the service like if every single request has a transaction to itself? `offer-ledger`, with groups of one."""
+"""`offer-ledger` without group commit: each single request has its own transaction."""
 
 from api.cli.main import main
 from api.server import group_commit

@@ -1,4 +1,4 @@
-"""Who takes batches and single offers? Our service and its rivals, each a server with a database of its own."""
+"""The servers that a benchmark compares: the service and its rivals, each with its own database."""
 
 import sys
 import time
@@ -21,7 +21,7 @@ from domain.values import Origin, Role, Source
 
 UPSERT, PLAIN = "upsert", "plain"
 RIVALS = {UPSERT: "SQLAlchemy upsert", PLAIN: "plain eventsourcing"}
-"""What they are called in tables."""
+"""The names of the rivals in reports."""
 OURS: Sequence[str | Path] = (SCRIPT,)
 TAKES_ALL = {
     "OFFER_LEDGER_MAX_ITEMS": "1000000",
@@ -34,23 +34,23 @@ Counts = dict[str, int]
 
 
 class Contender(NamedTuple):
-    """A server, and the place of what it keeps."""
+    """A running server, and the settings of its database."""
 
     server: Server
     ledger: Settings
 
     def post(self, partner: str, body: bytes) -> tuple[float, Counts]:
-        """How many seconds a batch takes, and what has become of how many offers."""
+        """Sends a batch and returns its seconds and the number of offers by outcome."""
         seconds, reply = send(self.server, partner, body)
         counts: Counts = reply["data"]["counts"]
         return seconds, {name: counts[name] for name in ("created", "updated", "unchanged", "paused")}
 
 
 @contextmanager
-def service(
+def run_service(
     engine: Engine, name: str, partners: Iterable[str], command: Sequence[str | Path] = OURS
 ) -> Iterator[Contender]:
-    """Ours, with these partners. It takes batches of any size, and answers when they are carried out."""
+    """Runs the service with these partners. It accepts batches of any size and replies when they are executed."""
     ledger = engine.ledger(name)
     prepare(ledger, partners)
     with Server(environment(ledger) | TAKES_ALL, engine.folder / f"{name}.log", command) as server:
@@ -58,7 +58,7 @@ def service(
 
 
 @contextmanager
-def rival(engine: Engine, name: str) -> Iterator[Contender]:
+def run_rival(engine: Engine, name: str) -> Iterator[Contender]:
     ledger = engine.ledger(name)
     command = (sys.executable, "-m", "benchmarks.rivals", name)
     with Server(environment(ledger), engine.folder / f"{name}.log", command) as server:
@@ -66,7 +66,7 @@ def rival(engine: Engine, name: str) -> Iterator[Contender]:
 
 
 def prepare(ledger: Settings, partners: Iterable[str]) -> None:
-    """Partners whose name is their secret; nothing is limited."""
+    """Registers partners without limits. The name of a partner is the secret of its token."""
     with open_service(ledger) as opened:
         for partner in partners:
             limits = SetPartner(partner, synchronize_per_day=0, insert_per_hour=0, rps=0, daily_quota=0)
@@ -76,7 +76,7 @@ def prepare(ledger: Settings, partners: Iterable[str]) -> None:
 
 
 def send(server: Server, secret: str, body: bytes) -> tuple[float, Any]:
-    """How many seconds a batch takes, and the reply."""
+    """Sends a batch and returns its seconds and the reply."""
     headers = {"Authorization": f"ApiToken {secret}", "Content-Type": "application/json"}
     started = time.perf_counter()
     reply = httpx2.post(server.url + BATCH_PATH, content=body, headers=headers, timeout=3600)

@@ -1,4 +1,4 @@
-"""What does it take to be sent something at all? A server that receives bodies and forgets them."""
+"""A server that receives bodies and ignores them: the floor of receiving a request."""
 
 import argparse
 from typing import Any
@@ -9,7 +9,7 @@ REPLY = b"{}"
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    if scope["type"] != "http":  # it begins and ends
+    if scope["type"] != "http":  # lifespan events
         return
     while (await receive()).get("more_body"):
         pass
@@ -19,9 +19,11 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.servers.empty_server")
-    parser.add_argument("serve", choices=["serve"])
-    parser.add_argument("--port", type=int, default=8000)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.servers.empty_server", description="Receive bodies and ignore them."
+    )
+    parser.add_argument("serve", choices=["serve"], help="The word serve, as for offer-ledger.")
+    parser.add_argument("--port", type=int, default=8000, help="Port to listen on. Default: 8000.")
     uvicorn.run(app, port=parser.parse_args().port, lifespan="off")
 
 

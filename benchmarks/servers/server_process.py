@@ -1,4 +1,4 @@
-"""A real server in a process of its own, watched from outside, and its memory; how long callers wait."""
+"""A server in its own process, its memory as seen by the operating system, and the latency of its clients."""
 
 import re
 import subprocess
@@ -15,7 +15,7 @@ MIB = 1024 * 1024
 
 
 class Server:
-    """`offer-ledger serve` on a port that the system picks; `command` is another `offer-ledger`."""
+    """Runs `offer-ledger serve` on a free port. `command` replaces `offer-ledger`."""
 
     def __init__(self, environment: dict[str, str], log: Path, command: Sequence[str | Path] = (SCRIPT,)) -> None:
         self._log = log
@@ -23,11 +23,11 @@ class Server:
             self.process = subprocess.Popen(
                 [*command, "serve", "--port", "0"], env=environment, stderr=stderr, stdout=stderr
             )
-        while not (told := re.search(r"running on (http://[\d.]+:\d+)", log.read_text())):
+        while not (address := re.search(r"running on (http://[\d.]+:\d+)", log.read_text())):
             if self.process.poll() is not None:
-                raise RuntimeError(f"The server has ended: {log.read_text()}")
+                raise RuntimeError(f"The server did not start: {log.read_text()}")
             time.sleep(0.05)
-        self.url = told[1]
+        self.url = address[1]
 
     def __enter__(self) -> Self:
         return self
@@ -36,38 +36,40 @@ class Server:
         self.process.terminate()
         self.process.wait()
 
-    def memory(self, what: str) -> float:
-        """MiB of the server and its helpers; `what`: VmRSS for now, VmHWM for the most since it was forgotten."""
-        return sum(memory(pid, what) for pid in self._pids())
+    def memory(self, field: str) -> float:
+        """Returns MiB of the server and its helper processes.
 
-    def forget_peak(self) -> None:
+        `field`: VmRSS for the present memory, VmHWM for the peak since the last reset."""
+        return sum(memory(pid, field) for pid in self._pids())
+
+    def reset_peak(self) -> None:
         for pid in self._pids():
-            forget_peak(pid)
+            reset_peak(pid)
 
     def _pids(self) -> list[int]:
         pid = self.process.pid
         return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
 
 
-def memory(pid: int, what: str) -> float:
-    """MiB of one process."""
+def memory(pid: int, field: str) -> float:
+    """Returns MiB of one process, from a field of /proc/PID/status."""
     status = Path(f"/proc/{pid}/status").read_text()
-    found = re.search(rf"{what}:\s+(\d+) kB", status)
-    return int(found[1]) / 1024 if found else 0.0
+    kilobytes = re.search(rf"{field}:\s+(\d+) kB", status)
+    return int(kilobytes[1]) / 1024 if kilobytes else 0.0
 
 
-def forget_peak(pid: int) -> None:
+def reset_peak(pid: int) -> None:
     Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
 class Latency:
-    """How long a caller waited, in milliseconds."""
+    """The latencies of a client, in milliseconds."""
 
     def __init__(self, milliseconds: Sequence[float] = ()) -> None:
         self.milliseconds = list(milliseconds)
 
     def __str__(self) -> str:
-        return f"p50 {self.p50:.1f} ms, p99 {self.p99:.1f} ms, most {self.most:.1f} ms"
+        return f"p50 {self.p50:.1f} ms, p99 {self.p99:.1f} ms, maximum {self.maximum:.1f} ms"
 
     @property
     def p50(self) -> float:
@@ -78,9 +80,9 @@ class Latency:
         return self._percentiles()[98]
 
     @property
-    def most(self) -> float:
+    def maximum(self) -> float:
         return max(self.milliseconds, default=0.0)
 
     def _percentiles(self) -> list[float]:
-        few = len(self.milliseconds) < 2  # noqa: PLR2004
-        return [self.most] * 99 if few else quantiles(self.milliseconds, n=100, method="inclusive")
+        few = len(self.milliseconds) < 2
+        return [self.maximum] * 99 if few else quantiles(self.milliseconds, n=100, method="inclusive")

@@ -1,5 +1,7 @@
-"""For how long do large batches hold the ledger's lock? `offer-ledger` that writes it down, a line in seconds for each transaction
-that stores much."""
+"""`offer-ledger` that measures how long large batches hold the ledger lock.
+
+It appends one line to a file for each transaction with a bulk write: the seconds from the request for the lock to the
+end of the transaction."""
 
 import os
 import threading
@@ -15,39 +17,39 @@ from domain.store.recorder import LedgerRecorder
 from domain.store.sqlite.dialect import SQLITE
 from domain.values import Scope
 
-HELD_FILE = "BENCHMARK_HELD_FILE"
-"""The environment's name for where it is written."""
+LOCK_TIMES_FILE = "BENCHMARK_HELD_FILE"
+"""The environment variable that has the path of the file."""
 
-_storing, _take_turn = LedgerRecorder.bulk_write, PostgresDialect.acquire_ledger_lock
+_bulk_write, _acquire_lock = LedgerRecorder.bulk_write, PostgresDialect.acquire_ledger_lock
 
 
-class _Turn(threading.local):
-    """Of the thread's transaction: since when it has held the lock, or waited for it."""
+class _LockTime(threading.local):
+    """The time since which the transaction of the thread has held the lock, or waited for it."""
 
     since: float | None = None
 
 
-_turn = _Turn()
+_lock_time = _LockTime()
 
 
 @contextmanager
-def _timed_storing(recorder: LedgerRecorder, scope: Scope | None = None) -> Iterator[Cursor]:
-    with _storing(recorder, scope) as tx:
-        _turn.since = time.perf_counter() if tx.dialect is SQLITE else None
+def _timed_bulk_write(recorder: LedgerRecorder, scope: Scope | None = None) -> Iterator[Cursor]:
+    with _bulk_write(recorder, scope) as tx:
+        _lock_time.since = time.perf_counter() if tx.dialect is SQLITE else None
         yield tx
-    if _turn.since is not None:
-        with Path(os.environ[HELD_FILE]).open("a") as held:
-            held.write(f"{time.perf_counter() - _turn.since}\n")
+    if _lock_time.since is not None:
+        with Path(os.environ[LOCK_TIMES_FILE]).open("a") as held:
+            held.write(f"{time.perf_counter() - _lock_time.since}\n")
 
 
-def _timed_take_turn(dialect: PostgresDialect, tx: Cursor) -> None:
-    _turn.since = time.perf_counter()
-    _take_turn(dialect, tx)
+def _timed_acquire_lock(dialect: PostgresDialect, tx: Cursor) -> None:
+    _lock_time.since = time.perf_counter()
+    _acquire_lock(dialect, tx)
 
 
-# A helper process has its server's main module under this other name.
+# In a helper process, the main module of the server has the name __mp_main__.
 if __name__ in {"__main__", "__mp_main__"}:
-    LedgerRecorder.bulk_write = _timed_storing  # type: ignore[assignment, method-assign]
-    PostgresDialect.acquire_ledger_lock = _timed_take_turn  # type: ignore[assignment, method-assign]
+    LedgerRecorder.bulk_write = _timed_bulk_write  # type: ignore[assignment, method-assign]
+    PostgresDialect.acquire_ledger_lock = _timed_acquire_lock  # type: ignore[assignment, method-assign]
 if __name__ == "__main__":
     main()

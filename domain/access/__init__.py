@@ -1,1 +1,1 @@
-"""Decisions about partners and tokens."""
+"""Partners and access tokens: state and decisions."""

@@ -1,4 +1,4 @@
-"""Which settings does a partner have?"""
+"""Partner settings: state and decisions."""
 
 from typing import Literal, assert_never
 
@@ -13,7 +13,7 @@ from domain.values import MissingFromFile, Operation, PartnerSettings
 
 
 class Partner(Struct, frozen=True):
-    """`registered` tells a partner from a name never heard."""
+    """State of a partner; `registered` is False for an unknown name."""
 
     registered: bool = False
     settings: PartnerSettings = PartnerSettings()
@@ -43,7 +43,7 @@ def evolve(_: Partner, event: PartnerEvent) -> Partner:
 
 
 class SetPartner(Struct, frozen=True):
-    """Create or change a partner; None leaves a setting as it is (at first: its default)."""
+    """Command that creates or changes a partner. None keeps the current value, or the default for a new partner."""
 
     name: str
     synchronize_per_day: int | None = None
@@ -55,11 +55,11 @@ class SetPartner(Struct, frozen=True):
 
 
 def set_partner(partner: Partner, command: SetPartner) -> list[PartnerEvent]:
-    """Raises WindowDaysOutOfBounds."""
+    """Returns the events of a command: none if no setting changes. Raises WindowDaysOutOfBounds."""
     if command.redemption_window_days is not None:
         require_days(command.redemption_window_days)
-    given = {name: value for name, value in asdict(command).items() if name != "name" and value is not None}
-    settings = replace(partner.settings, **given)
+    changes = {name: value for name, value in asdict(command).items() if name != "name" and value is not None}
+    settings = replace(partner.settings, **changes)
     if not partner.registered:
         return [PartnerRegistered(partner=command.name, settings=settings)]
     return [] if settings == partner.settings else [PartnerSettingsChanged(settings=settings)]

@@ -1,7 +1,7 @@
-"""Who may call, as whom?
+"""Access tokens: state and decisions.
 
-A token is known by its name, which is what every commit made with it tells for ever. While a token is in use its
-name is taken; after it was revoked the name can be given to a new secret.
+A token is identified by its name, which every commit made with it records as the actor. While a token is in use, no
+other token can have its name. After it is revoked, a new token can have the name, with a new secret.
 """
 
 from typing import assert_never
@@ -37,7 +37,9 @@ def evolve(token: Token, event: TokenEvent) -> Token:
 
 
 class CreateToken(Struct, frozen=True):
-    """`secret_sha256` is hex; the secret itself never enters the ledger. `expires_at`: microseconds since 1970."""
+    """Command that creates a token.
+
+    `secret_sha256` is hex; the ledger never stores the secret itself. `expires_at` is microseconds since 1970."""
 
     name: str
     role: Role

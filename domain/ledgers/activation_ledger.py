@@ -1,4 +1,4 @@
-"""How are activations and flights recorded? Several activations in one transaction, each as if it were alone."""
+"""Records activations and flights. Activations are executed in groups, one transaction for each group."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
@@ -10,8 +10,8 @@ from domain.ledgers.ledger import OfferLedger
 from domain.redemption import flight
 from domain.redemption.activation import Activation, OfferAsOf
 from domain.redemption.activation_group import (
-    Activated,
     ActivationContext,
+    ActivationResult,
     OfferTerms,
     PendingActivation,
     TermsAsOf,
@@ -27,47 +27,47 @@ from domain.values import Origin, flights_uid
 
 
 class ActivationQueries(Struct, frozen=True):
-    """What decisions about activations are made from."""
+    """Queries of the projections that decisions about activations and redemptions need."""
 
     offer_as_of: Callable[[Cursor, UUID, datetime], OfferAsOf]
     offer_terms: Callable[[Cursor, Collection[UUID]], Mapping[UUID, OfferTerms]]
-    """Of those that were ever seen."""
+    """Terms by offerUid; offers that never existed are left out."""
     window_days_at: Callable[[Cursor, str, datetime], int]
-    """How long a partner's redemption windows were at a moment, where no flight was in force."""
+    """Redemption window days of a partner at a time, if no flight was in force."""
     activations: Callable[[Cursor, Collection[tuple[str, UUID]]], Sequence[Activation]]
-    """Of customers, each of an offer."""
+    """Activations of pairs of customerId and offerUid, in the order of their times."""
 
 
 class ActivationLedger:
     """The activations and flights of a ledger."""
 
-    def __init__(self, ledger: OfferLedger, ask: ActivationQueries) -> None:
+    def __init__(self, ledger: OfferLedger, queries: ActivationQueries) -> None:
         self.ledger = ledger
-        self._ask = ask
+        self._queries = queries
 
     @retry_transaction
-    def execute(self, requests: Sequence[PendingActivation]) -> list[Activated | Refused]:
-        """Carries requests out in their order, in one transaction; one that is refused leaves the others alone.
+    def execute(self, requests: Sequence[PendingActivation]) -> list[ActivationResult | Refused]:
+        """Executes requests in their order, in one transaction. A refused request does not affect the others.
 
-        Raises StorageError, and then none of them has been carried out."""
+        Raises StorageError; then none of the requests has been executed."""
         with self.ledger.recorder.write() as tx:
             now = self.ledger.now(tx)
-            known = self._known(tx, requests, now)
-            results = decide_activations(requests, known, now)
+            context = self._context(tx, requests, now)
+            results = decide_activations(requests, context, now)
             changes = [
                 (
-                    CommitContext(request.origin, known.terms[request.activate.offer_uid].partner),
+                    CommitContext(request.origin, context.terms[request.activate.offer_uid].partner),
                     [(result.activation.activation_id, 0, [result.event])],
                 )
                 for request, result in zip(requests, results, strict=True)
-                if isinstance(result, Activated) and result.event
+                if isinstance(result, ActivationResult) and result.event
             ]
             self.ledger.commit_each(tx, changes)
         return results
 
     @retry_transaction
     def schedule(self, command: ScheduleFlight, origin: Origin) -> bool:
-        """Whether the flight is new. Raises UnknownOffer, and what flight.schedule raises."""
+        """Returns True if the flight is new. Raises UnknownOffer and the refusals of `flight.schedule`."""
         with self.ledger.recorder.write() as tx:
             terms = self._terms(tx, command.offer_uid)
             version, flights = self._flights(tx, command.offer_uid)
@@ -81,27 +81,27 @@ class ActivationLedger:
         self._terms(tx, offer_uid)
         return self._flights(tx, offer_uid)[1]
 
-    def _known(self, tx: Cursor, requests: Sequence[PendingActivation], now: datetime) -> ActivationContext:
-        asked = [request.activate for request in requests]
-        terms = self._ask.offer_terms(tx, {one.offer_uid for one in asked})
-        before = {
-            (uid, moment): TermsAsOf(
-                self._ask.offer_as_of(tx, uid, moment), self._ask.window_days_at(tx, terms[uid].partner, moment)
+    def _context(self, tx: Cursor, requests: Sequence[PendingActivation], now: datetime) -> ActivationContext:
+        commands = [request.activate for request in requests]
+        terms = self._queries.offer_terms(tx, {command.offer_uid for command in commands})
+        past_terms = {
+            (uid, time): TermsAsOf(
+                self._queries.offer_as_of(tx, uid, time), self._queries.window_days_at(tx, terms[uid].partner, time)
             )
-            for uid, moment in past_states_needed(requests, terms, now)
+            for uid, time in past_states_needed(requests, terms, now)
         }
         streams = {flights_uid(uid): uid for uid in terms}
         states = self.ledger.states(tx, streams, flight.evolve, flight.NO_FLIGHTS)
         flights = {streams[stream]: state for stream, (_, state) in states.items()}
-        made = self._ask.activations(tx, {(one.customer_id, one.offer_uid) for one in asked if one.offer_uid in terms})
-        return ActivationContext(terms, before, flights, made)
+        pairs = {(command.customer_id, command.offer_uid) for command in commands if command.offer_uid in terms}
+        return ActivationContext(terms, past_terms, flights, self._queries.activations(tx, pairs))
 
     def _flights(self, tx: Cursor, offer_uid: UUID) -> tuple[int, Flights]:
-        """How many events they have, and what they are."""
+        """Returns the version of the stream of flights and its state."""
         return self.ledger.state(tx, flights_uid(offer_uid), flight.evolve, flight.NO_FLIGHTS)
 
     def _terms(self, tx: Cursor, offer_uid: UUID) -> OfferTerms:
-        terms = self._ask.offer_terms(tx, [offer_uid]).get(offer_uid)
+        terms = self._queries.offer_terms(tx, [offer_uid]).get(offer_uid)
         if terms is None:
             raise UnknownOffer
         return terms

@@ -1,7 +1,7 @@
-"""How does a request become events?
+"""The event store of the service: reads streams, and writes commits with their projections.
 
-The `eventsourcing` application of this service. It puts the envelope around the facts (stream, version, commit),
-and sees to it that events, projections and the record of the request are written in one transaction.
+`OfferLedger` is the application class of the `eventsourcing` library. It adds stream, version and commit to events, and
+writes events and projections in one transaction.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -24,32 +24,29 @@ from domain.access.token import CreateToken, RevokeToken
 from domain.events import Event
 from domain.offers.offer import Offer
 from domain.refusals import UnknownPartner
-from domain.store import errors
 from domain.store.commit import CommitContext, current_head
 from domain.store.cursor import Cursor
 from domain.store.database import DatabaseLocation
 from domain.store.mapper import LedgerMapper, VersionedEvent, decode_event
 from domain.store.recorder import LedgerFactory, LedgerRecorder
 from domain.store.retry import retry_transaction
+from domain.store.stored_events import select_entries, select_streams
 from domain.values import Channel, Clock, Origin, Scope, partner_uid, token_uid
 
 ENTRIES_PER_READ = 5_000
 EVENTS_PER_WRITE = 2_000
 
 StorageError = PersistenceError
-"""What every method here raises if the database can't do its part; nothing has been changed then."""
-
-OutcomeUnknown = errors.OutcomeUnknown
-"""The StorageError of which nobody knows whether something has been changed."""
+"""Every method here raises it if the database fails; nothing has been changed then."""
 
 VersionConflict = IntegrityError
-"""The StorageError of an event that is not the next one of its stream, or of what is there already."""
+"""StorageError if an event is not the next one of its stream, or if a row already exists."""
 
 Command = SetPartner | CreateToken | RevokeToken
 
 
 class Entry(Struct, frozen=True):
-    """A recorded event with its place: in its commit (`ordinal` from 0) and in its stream (`version` from 1)."""
+    """A recorded event with its number in its commit (`ordinal`, from 0) and in its stream (`version`, from 1)."""
 
     commit_id: int
     ordinal: int
@@ -59,45 +56,47 @@ class Entry(Struct, frozen=True):
 
 
 StreamAppends = Iterable[tuple[UUID, int, Sequence[Event]]]
-"""The events that streams get, each after its present version."""
+"""Events to append: stream id, current version of the stream, events."""
 
 CommitKinds = Mapping[int, Collection[type[Event]]]
-"""Which types of events are in commits, by their ids, in the order of the ledger."""
+"""Event types in each commit, by commit id, in the order of the ledger."""
 
-Gathered = Mapping[str, Sequence[Sequence[Any]]]
-"""Rows of values, by the projection that has told them."""
+GatheredRows = Mapping[str, Sequence[Sequence[Any]]]
+"""Rows that projections prepared for `ProjectionSink.seal`, by projection name."""
 
 
 class ProjectionSink(Protocol):
-    """What follows the ledger, inside the transactions of the entries."""
+    """Receives the entries of each commit, in the transaction that writes them."""
 
     def project(self, tx: Cursor, entries: Sequence[Entry], /) -> None:
-        """Brings the projections up to date with some of a commit's entries, in their order."""
+        """Updates the projections with a batch of entries, in their order."""
 
-    def gather(self, tx: Cursor, kinds: CommitKinds, /) -> Gathered:
-        """All entries of some commits are projected: what can be told before they have their places, of what depends on those
-        before."""
+    def gather(self, tx: Cursor, kinds: CommitKinds, /) -> GatheredRows:
+        """Prepares rows that depend on earlier commits, after all entries of the commits have been projected.
 
-    def seal(self, tx: Cursor, gathered: Gathered, /) -> None:
-        """They have their places."""
+        It runs before the commits have their positions and the ledger lock, to keep `seal` short."""
+
+    def seal(self, tx: Cursor, gathered: GatheredRows, /) -> None:
+        """Stores the prepared rows, now that the commits have their positions."""
 
 
 KnownOffersQuery = Callable[[Cursor, str, Channel, Collection[str] | None], Mapping[Any, Offer]]
-"""A partner's offers on a channel: those of the externalIds that are named, or all. By externalId on the custom channel, by
-(merchantId, externalId) on the merchant channel."""
+"""Returns a partner's offers on a channel: those with the given externalIds, or all if these are None.
+
+The keys are externalIds on the custom channel, and (merchantId, externalId) on the merchant channel."""
 
 
 class LedgerReader(Protocol):
-    """Where those read who only look: the ledger, or a copy of it."""
+    """Read access to the ledger or a replica of it."""
 
     def read(self) -> AbstractContextManager[Cursor]:
-        """A transaction that sees one snapshot, none older than those before."""
+        """Starts a transaction that reads one snapshot. It is never older than the snapshots before it."""
 
     def now(self, tx: Cursor, /) -> datetime:
-        """Not before anything that has been recorded: what a caller has seen has happened."""
+        """Returns the current time, or the newest recorded time if later: recorded events are never in the future."""
 
-    def settle(self, moment: datetime, /) -> None:
-        """Returns when no snapshot can tell any more of before a moment, which has passed."""
+    def settle(self, time: datetime, /) -> None:
+        """Waits until no further commit can be recorded before a time. The time must have passed."""
 
 
 class OfferLedger(Application[UUID]):
@@ -106,37 +105,37 @@ class OfferLedger(Application[UUID]):
 
     def __init__(
         self,
-        place: DatabaseLocation,
+        location: DatabaseLocation,
         clock: Clock | None,
-        followers: ProjectionSink,
+        projections: ProjectionSink,
         known_offers: KnownOffersQuery,
     ) -> None:
         super().__init__(
             {
                 "PERSISTENCE_MODULE": f"{LedgerFactory.__module__}:{LedgerFactory.__qualname__}",
                 "MAPPER_TOPIC": f"{LedgerMapper.__module__}:{LedgerMapper.__qualname__}",
-                LedgerFactory.URL: place.url,
-                LedgerFactory.SCHEMA: place.schema,
-                LedgerFactory.CONNECTIONS: str(place.connections),
+                LedgerFactory.URL: location.url,
+                LedgerFactory.SCHEMA: location.schema,
+                LedgerFactory.CONNECTIONS: str(location.connections),
             }
         )
         self.recorder.clock = clock
-        self._followers = followers
+        self._projections = projections
         self.known_offers = known_offers
 
     def construct_env(self, name: str, env: EnvType | None = None) -> Environment:
-        """The library's settings come from here alone: what else is in the process's environment is not for it."""
+        """Ignores the process's environment variables: all settings of the library come from the constructor."""
         return Environment(name, env)
 
     # Requests
 
     @retry_transaction
     def handle(self, command: Command, origin: Origin) -> list[Event]:
-        """Carries out a request to one aggregate and answers what happened; raises Refused."""
+        """Executes a command on one aggregate and returns its events. Raises Refused."""
         uid, initial, evolve, decide = _aggregate(command)
-        # Who stores a merchant's new offers counts them in the partner's row.
-        after = Scope(command.name, Channel.MERCHANT) if isinstance(command, SetPartner) else None
-        with self.recorder.write(after) as tx:
+        # A run that stores new merchant-channel offers also updates their count in the partner's row: wait for it.
+        scope = Scope(command.name, Channel.MERCHANT) if isinstance(command, SetPartner) else None
+        with self.recorder.write(scope) as tx:
             if isinstance(command, CreateToken) and command.partner is not None:
                 self.require_partner(tx, command.partner)
             version, state = self.state(tx, uid, evolve, initial)
@@ -161,68 +160,71 @@ class OfferLedger(Application[UUID]):
         now, newest = self.recorder.now(tx), current_head(tx).recorded_at
         return max(now, newest) if newest else now
 
-    def settle(self, moment: datetime) -> None:
-        self.recorder.settle(moment)
+    def settle(self, time: datetime) -> None:
+        self.recorder.settle(time)
 
     # Events
 
     def entries(self, tx: Cursor, after: int = 0) -> Iterator[list[Entry]]:
-        """What was recorded after a position, in the order of the ledger, in lists of bounded length."""
-        some, after = self.next_entries(tx, after)
-        while some:
-            yield some
-            some, after = self.next_entries(tx, after)
+        """Returns the entries after a position, in the order of the ledger, in lists of bounded length."""
+        entries, after = self.next_entries(tx, after)
+        while entries:
+            yield entries
+            entries, after = self.next_entries(tx, after)
 
     def next_entries(self, tx: Cursor, after: int) -> tuple[list[Entry], int]:
-        """The first of these lists, and the position of its last entry; none is empty but that at the end."""
-        stored = self.recorder.select_entries(tx, after, ENTRIES_PER_READ)
+        """Returns the next list of entries and the position of its last one. Only the list at the end is empty."""
+        stored = select_entries(tx, after, ENTRIES_PER_READ)
         entries = [
             Entry(s.commit_id, s.ordinal, s.stream_id, s.version, decode_event(s.topic, s.state)) for s in stored
         ]
         return entries, stored[-1].position if stored else after
 
     def state(self, tx: Cursor, uid: UUID, evolve: Callable[[Any, Any], Any], initial: Any) -> tuple[int, Any]:
-        """How many events a stream has, and the state that they lead to."""
+        """Returns the version of a stream, which is the number of its events, and its state."""
         return self.states(tx, [uid], evolve, initial).get(uid, (0, initial))
 
     def states(
         self, tx: Cursor, uids: Collection[UUID], evolve: Callable[[Any, Any], Any], initial: Any
     ) -> dict[UUID, tuple[int, Any]]:
-        """The same for many; of those that have events."""
-        found: dict[UUID, tuple[int, Any]] = {}
-        for uid, stored in self.recorder.select_streams(tx, uids):
-            _, state = found.get(uid, (0, initial))
-            found[uid] = (stored.originator_version, evolve(state, decode_event(stored.topic, stored.state)))
-        return found
+        """Returns version and state per stream id; ids without events are left out."""
+        states: dict[UUID, tuple[int, Any]] = {}
+        for uid, stored in select_streams(tx, uids):
+            _, state = states.get(uid, (0, initial))
+            states[uid] = (stored.originator_version, evolve(state, decode_event(stored.topic, stored.state)))
+        return states
 
     def commit(self, tx: Cursor, context: CommitContext, streams: StreamAppends) -> None:
-        """Stores the events of several streams as one commit, and brings the projections up to date. Of many events, only some
-        are in memory at a time; without any, there is no commit."""
+        """Stores the events of several streams as one commit, and updates the projections.
+
+        Only EVENTS_PER_WRITE events are in memory at a time. Without events, there is no commit."""
         self.commit_each(tx, [(context, streams)])
 
     def commit_each(self, tx: Cursor, commits: Sequence[tuple[CommitContext, StreamAppends]]) -> None:
-        """The same for commits that follow each other."""
+        """Stores several commits in their order, each like `commit`."""
         recorded = (
             (number, VersionedEvent(uid, version, event))
             for number, (_, streams) in enumerate(commits)
-            for uid, present, events in streams
-            for version, event in enumerate(events, present + 1)
+            for uid, current, events in streams
+            for version, event in enumerate(events, current + 1)
         )
         kinds: dict[int, set[type[Event]]] = {}
-        if not (some := list(islice(recorded, EVENTS_PER_WRITE))):
+        if not (batch := list(islice(recorded, EVENTS_PER_WRITE))):
             return
         writer = self.recorder.begin_commits(tx, [context for context, _ in commits])
-        while some:
-            places = writer.append([(number, self.mapper.to_stored_event(r)) for number, r in some])
-            entries = [Entry(*place, r.originator_version, r.event) for place, (_, r) in zip(places, some, strict=True)]
-            self._followers.project(tx, entries)
+        while batch:
+            places = writer.append([(number, self.mapper.to_stored_event(r)) for number, r in batch])
+            entries = [
+                Entry(*place, r.originator_version, r.event) for place, (_, r) in zip(places, batch, strict=True)
+            ]
+            self._projections.project(tx, entries)
             for entry in entries:
                 kinds.setdefault(entry.commit_id, set()).add(type(entry.event))
-            some = list(islice(recorded, EVENTS_PER_WRITE))
-        # Others wait from the one to the other, so this is short.
-        gathered = self._followers.gather(tx, kinds)
+            batch = list(islice(recorded, EVENTS_PER_WRITE))
+        # From the first `seal` on, other writers wait for this transaction. All that can be prepared happens before it.
+        gathered = self._projections.gather(tx, kinds)
         writer.seal()
-        self._followers.seal(tx, gathered)
+        self._projections.seal(tx, gathered)
 
 
 class _Aggregate(NamedTuple):

@@ -1,4 +1,4 @@
-"""How do several requests share a transaction, and each is as if it were alone?"""
+"""Executes several requests in one transaction with a savepoint for each, so that a refused one changes nothing."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -11,14 +11,16 @@ _Request = TypeVar("_Request")
 _Result = TypeVar("_Result")
 
 
-def each_alone(
+def apply_in_savepoints(
     tx: Cursor, requests: Sequence[_Request], apply: Callable[[Cursor, _Request], _Result]
 ) -> list[_Result | Refused]:
-    """The results in the order of the requests; one that is refused has changed nothing."""
-    return [_alone(tx, request, apply) for request in requests]
+    """Returns the results in the order of the requests. A refused request is rolled back to its savepoint."""
+    return [_apply_in_savepoint(tx, request, apply) for request in requests]
 
 
-def _alone(tx: Cursor, request: _Request, apply: Callable[[Cursor, _Request], _Result]) -> _Result | Refused:
+def _apply_in_savepoint(
+    tx: Cursor, request: _Request, apply: Callable[[Cursor, _Request], _Result]
+) -> _Result | Refused:
     tx.execute("SAVEPOINT request")
     result = decided_or_refused(partial(apply, tx), request)
     if isinstance(result, Refused):

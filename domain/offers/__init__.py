@@ -1,1 +1,1 @@
-"""Decisions about one offer."""
+"""Offers: content, inline images, state and decisions."""

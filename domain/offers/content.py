@@ -1,7 +1,7 @@
-"""When do two offers say the same, and where do they differ?
+"""Comparison of offer contents: digests of equal contents, and the fields in which two contents differ.
 
-Same content = same canonical JSON (RFC 8785). A member that is null is the same as an absent one, an empty
-`offerEvents` the same as none, and neither key order nor the spelling of a number makes a difference.
+Two contents are the same if their canonical JSON (RFC 8785) is the same. A null member equals an absent one, and an
+empty `offerEvents` equals none. Key order and the spelling of numbers make no difference.
 """
 
 import hashlib
@@ -15,22 +15,23 @@ import msgspec
 from msgspec import Raw, Struct
 
 Content = dict[str, Any]
-"""An offer's JSON object. Integral numbers are `int`, none beyond ±(2^53-1); the others are finite `float`s."""
+"""An offer's JSON object. Integral numbers are `int` within ±(2^53-1); other numbers are finite `float`."""
 
 
 class SentContent(Struct, frozen=True, gc=False):
-    """A content as it came: its JSON text, the digest of what it says, and that of the item which brought it, if it is to
-    be known again by that."""
+    """A content as sent: its JSON text and the digest of its canonical form.
+
+    `sent_digest` is the SHA-256 of the request's item, if the service recognises repeated items by it."""
 
     text: Raw
     digest: str
     sent_digest: str | None = None
     images: tuple[str, ...] = ()
-    """The digests of the inline images that the text refers to."""
+    """Digests of the inline images to which the text has references."""
 
 
 class FieldChange(NamedTuple):
-    """One place where two JSON documents differ; `field` is a JSON pointer (RFC 6901), None stands for absent."""
+    """A difference between two JSON documents; `field` is a JSON pointer (RFC 6901), None means absent."""
 
     field: str
     before: Any
@@ -41,14 +42,18 @@ class FieldChange(NamedTuple):
 
 
 def digest(content: Content, text: bytes = b"null") -> str:
-    """SHA-256, as hex, of the canonical form of the normal form: equal exactly when the contents are the same. `text`: some JSON
-    that the content is in, if it is at hand."""
+    """Returns the SHA-256, as hex, of the content's canonical normal form.
+
+    Two contents have the same digest if and only if they are the same.
+    `text`: JSON text that contains the content, if available; it makes `normal_form` faster."""
     return hashlib.sha256(canonical(normal_form(content, text))).hexdigest()
 
 
 def normal_form(content: Content, text: bytes = b"null") -> Content:
-    """The content without what says nothing: null members everywhere, and an empty list of events."""
-    # Most have none, and it is found out a hundred times as quickly that there is no such word.
+    """Returns the content without null members, at any depth, and without an empty `offerEvents`.
+
+    `text`: JSON text that contains the content; the default is correct for any content."""
+    # Most contents have no null. Searching the text for the word is a hundred times as fast as searching the members.
     kept = _without_nulls(content) if b"null" in text else content
     if kept.get("offerEvents") == []:
         return {name: member for name, member in kept.items() if name != "offerEvents"}
@@ -56,7 +61,7 @@ def normal_form(content: Content, text: bytes = b"null") -> Content:
 
 
 def _without_nulls(value: Any) -> Any:
-    # Done for every value of every offer: types are compared, not asked for, and strings and numbers need no call.
+    # Hot path, for every value of every offer: exact type checks, no isinstance, no call for strings and numbers.
     if type(value) is dict:
         return {
             name: member if type(member) in _PLAIN else _without_nulls(member)
@@ -72,29 +77,29 @@ _PLAIN = frozenset({str, int, float, bool})
 
 
 def canonical(value: Any) -> bytes:
-    """The value in RFC 8785's spelling, for numbers as Content has them."""
-    text = _spell(value)
+    """Returns the value as canonical JSON (RFC 8785). Numbers must be as in `Content`."""
+    text = _encode(value)
     if (b"e-" in text and _TINY_NUMBER.search(text)) or (not text.isascii() and _BEYOND_U_FFFF.search(text)):
-        return "".join(_spelt(value)).encode()
+        return "".join(_canonical_pieces(value)).encode()
     return text
 
 
-# msgspec's spelling is that of the RFC but for tiny numbers, and names beyond U+FFFF, which sort by UTF-16 there.
-_spell = msgspec.json.Encoder(order="sorted").encode
+# msgspec's JSON differs from the RFC only in tiny numbers, and in names beyond U+FFFF, which the RFC sorts by UTF-16.
+_encode = msgspec.json.Encoder(order="sorted").encode
 _TINY_NUMBER = re.compile(b"[0-9]e-[0-9]")
 _BEYOND_U_FFFF = re.compile(b"[\xf0-\xf4]")
 
 
-def _spelt(value: Any) -> Iterator[str]:
+def _canonical_pieces(value: Any) -> Iterator[str]:
     if isinstance(value, dict):
         for index, name in enumerate(sorted(value, key=lambda name: name.encode("utf-16-be"))):
             yield f"{',' if index else '{'}{json.dumps(name, ensure_ascii=False)}:"
-            yield from _spelt(value[name])
+            yield from _canonical_pieces(value[name])
         yield "}" if value else "{}"
     elif isinstance(value, list):
         for index, element in enumerate(value):
             yield "," if index else "["
-            yield from _spelt(element)
+            yield from _canonical_pieces(element)
         yield "]" if value else "[]"
     elif isinstance(value, float):
         yield _number(value)
@@ -103,7 +108,7 @@ def _spelt(value: Any) -> Iterator[str]:
 
 
 def _number(value: float) -> str:
-    """As ECMAScript spells it: plain down to 0.000001, below that with an exponent of no leading zeros."""
+    """Returns the number as in ECMAScript: decimal down to 0.000001, below with an exponent without leading zeros."""
     digits, _, exponent = repr(value).partition("e-")
     if not exponent:
         return digits
@@ -120,33 +125,34 @@ _LAST_PLAIN_EXPONENT = 6
 
 
 class _Absent:
-    """Not even null."""
+    """Marks a member that is absent, in contrast to null."""
 
 
 _ABSENT = _Absent()
 
 
-def changed_fields(before: Content | None, after: Content | None, at: str = "") -> list[FieldChange]:
-    """Every place where two documents differ, as deep as both have the same shape, in the order of their members.
+def changed_fields(before: Content | None, after: Content | None, pointer: str = "") -> list[FieldChange]:
+    """Returns the differences between two documents in the order of their members.
 
-    `at` is the JSON pointer of the documents themselves; one that is not there at all differs as a whole."""
+    Objects and arrays are compared member by member if both sides have one. If only one document exists, the result is
+    a single change of the whole document. `pointer` is the JSON pointer of the documents themselves."""
     if before is None or after is None:
-        return [] if before is after else [FieldChange(at, before, after)]
-    return list(_differences(normal_form(before), normal_form(after), at))
+        return [] if before is after else [FieldChange(pointer, before, after)]
+    return list(_differences(normal_form(before), normal_form(after), pointer))
 
 
-def _differences(before: Any, after: Any, at: str) -> Iterator[FieldChange]:
+def _differences(before: Any, after: Any, pointer: str) -> Iterator[FieldChange]:
     if isinstance(before, dict) and isinstance(after, dict):
         for name in before | after:
             one, other = before.get(name, _ABSENT), after.get(name, _ABSENT)
             if type(one) in _PLAIN and type(one) is type(other) and one == other:
-                continue  # as most members of most changes: their paths are not needed
-            yield from _differences(one, other, f"{at}/{_escaped(name)}")
+                continue  # true for most members; skips building their pointers
+            yield from _differences(one, other, f"{pointer}/{_escape(name)}")
     elif isinstance(before, list) and isinstance(after, list):
         for index, (one, other) in enumerate(zip_longest(before, after, fillvalue=_ABSENT)):
-            yield from _differences(one, other, f"{at}/{index}")
+            yield from _differences(one, other, f"{pointer}/{index}")
     elif not _same_scalar(before, after):
-        yield FieldChange(at, _shown(before), _shown(after))
+        yield FieldChange(pointer, _none_if_absent(before), _none_if_absent(after))
 
 
 def _same_scalar(before: Any, after: Any) -> bool:
@@ -154,9 +160,9 @@ def _same_scalar(before: Any, after: Any) -> bool:
     return bool(before == after) and isinstance(before, bool) == isinstance(after, bool)
 
 
-def _shown(value: Any) -> Any:
+def _none_if_absent(value: Any) -> Any:
     return None if value is _ABSENT else value
 
 
-def _escaped(name: str) -> str:
+def _escape(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")

@@ -1,7 +1,8 @@
-"""Where is the image in an offer's text? Inline images stand outside of the text, each once; the rest is kept to the letter.
+"""Stores inline images separately from an offer's JSON text, each image once.
 
-What stands outside is the JSON string literal as it was sent, and in its place the text has an object with its digest.
-Only who knows which images were taken out can put them back: an offer may show such an object of its own.
+`extract` replaces the JSON string literal of an image by a reference: an object with the literal's digest. All other
+bytes of the text stay the same. `restore` needs the list of extracted images, because a partner may send an object that
+looks like a reference.
 """
 
 import hashlib
@@ -12,33 +13,33 @@ import msgspec
 from msgspec import Raw, Struct
 
 MIN_LITERAL_BYTES = 256
-"""A shorter literal is left where it is: its reference would be hardly shorter."""
+"""Shorter literals stay in the text: a reference would hardly save any space."""
 
 
 class Image(Struct, frozen=True):
-    """The content of an image: the JSON string literal with its quotes, exactly as sent, and its SHA-256 as hex."""
+    """An image: its JSON string literal with the quotes, exactly as sent, and the SHA-256 of the literal as hex."""
 
     digest: str
     literal: bytes
 
 
 def extract(text: bytes) -> tuple[bytes, tuple[Image, ...]]:
-    """The text with references in place of its images, and these.
+    """Returns the text with references instead of images, and the images.
 
-    `text` is an offer as JSON without names given twice; one of another shape has no images."""
+    `text` is an offer as JSON without duplicate names. A text of any other shape has no images."""
     images = []
     for literal in dict.fromkeys(_contents(text)):
         image = Image(hashlib.sha256(literal).hexdigest(), literal)
         reference = _reference(image)
-        if _can_be_told_apart(literal) and reference not in text:
+        if _is_unambiguous(literal) and reference not in text:
             text = _with_references(text, literal, reference)
             images.append(image)
     return text, tuple(images)
 
 
 def restore(text: bytes, images: Iterable[Image]) -> bytes:
-    """The text as it was before exactly these images were taken out of it."""
-    # References neither overlap nor stand in a literal, whose quotes are escaped: the order makes no difference.
+    """Returns the original text. `images` must be exactly the images that `extract` returned for it."""
+    # Any order works: references do not overlap, and a literal contains none because its quotes are escaped.
     for image in images:
         text = text.replace(_reference(image), image.literal)
     return text
@@ -76,21 +77,21 @@ _decode = msgspec.json.Decoder(_Offer).decode
 
 
 def _contents(text: bytes) -> list[bytes]:
-    """The string literals in the places of images that are long enough to stand outside."""
+    """Returns the string literals at the image members that are long enough to be stored separately."""
     try:
         assets = _decode(text).assets
     except msgspec.DecodeError:
         return []
-    found = (bytes(asset.value.large.content) for asset in (assets.logo, assets.large_rectangle))
-    return [content for content in found if content.startswith(b'"') and len(content) > MIN_LITERAL_BYTES]
+    contents = (bytes(asset.value.large.content) for asset in (assets.logo, assets.large_rectangle))
+    return [content for content in contents if content.startswith(b'"') and len(content) > MIN_LITERAL_BYTES]
 
 
-# A literal's bytes may occur in a text in three ways: as the literal; from an escaped quote within a string to its end;
-# and from the end of a string over what stands between to the next one. Only the first is the literal.
+# A literal's bytes can occur in a text in three ways: as the literal itself; from an escaped quote inside a string to
+# the end of that string; from the closing quote of one string to the opening quote of the next. Only the first counts.
 
 
-def _can_be_told_apart(literal: bytes) -> bool:
-    """Whether what it says can't be what stands between two strings; no image begins like that."""
+def _is_unambiguous(literal: bytes) -> bool:
+    """Returns False if the bytes could be the text between two strings. No image starts like that."""
     return literal[1:2] not in _AFTER_A_STRING
 
 
@@ -102,7 +103,7 @@ def _with_references(text: bytes, literal: bytes, reference: bytes) -> bytes:
     at = text.find(literal)
     while at >= 0:
         end = at + len(literal)
-        # After a backslash it begins within a string, as the end of a string it can't be.
+        # After a backslash, the match starts at an escaped quote. It can't start at a closing quote: `_is_unambiguous`.
         if text[at - 1 : at] != b"\\" and not _colon_follows(text, end):
             pieces += [text[done:at], reference]
             done = end
@@ -110,5 +111,5 @@ def _with_references(text: bytes, literal: bytes, reference: bytes) -> bytes:
     return b"".join([*pieces, text[done:]])
 
 
-# Then the literal is the name of a member, which has to be a string.
+# Before a colon, the literal is a member name, which must stay a string.
 _colon_follows = re.compile(rb"[ \t\n\r]*+:").match

@@ -1,4 +1,4 @@
-"""What may happen to one offer?"""
+"""The life cycle of one offer: state and decisions."""
 
 from collections.abc import Mapping
 from typing import assert_never
@@ -30,26 +30,26 @@ STATUS_AFTER: Mapping[type[OfferEvent], Status | None] = {
     OfferDeleted: Status.DELETED,
     OfferRestored: Status.ACTIVE,
 }
-"""What an event leads to; None: it leaves the status as it is. For those that look at events one by one."""
+"""Status after an event; None if the event keeps it. For code without the offer's state."""
 
 
 class Offer(Struct, frozen=True, gc=False):
-    """What a decision needs to know of an offer. `version` counts its events; content is told by its digest."""
+    """The state of an offer that decisions need. `version` counts its events; a digest represents the content."""
 
     status: Status = Status.ABSENT
     version: int = 0
     content_version: int = 0
-    """The version that set the present content."""
+    """The version that set the current content."""
     content_digest: str = ""
     sent_digest: str | None = None
-    """Of the item that brought the present content: the same bytes again say the same."""
+    """SHA-256 of the sent item that set the current content. An item with the same bytes has the same content."""
 
 
 ABSENT = Offer()
 
 
 def evolve(offer: Offer, event: OfferEvent) -> Offer:
-    """Accepts any sequence of events: a view of the past may hide what came before."""
+    """Returns the state after an event. Accepts any sequence of events: a view of the past may omit earlier ones."""
     version = offer.version + 1
     match event:
         case (
@@ -69,12 +69,12 @@ def evolve(offer: Offer, event: OfferEvent) -> Offer:
             assert_never(event)
 
 
-# Decisions: doing a thing twice gives no event.
+# Decisions: a repeated request returns no events.
 
 
 def put(offer: Offer, key: OfferKey, content: SentContent) -> list[OfferEvent]:
-    """The partner sends the offer: it shall be active with exactly this content."""
-    same = content.digest == offer.content_digest
+    """Returns the events that make the offer active with exactly this content."""
+    is_same = content.digest == offer.content_digest
     match offer.status:
         case Status.ABSENT:
             return [
@@ -90,9 +90,9 @@ def put(offer: Offer, key: OfferKey, content: SentContent) -> list[OfferEvent]:
                 )
             ]
         case Status.ACTIVE:
-            return [] if same else [_updated(content)]
+            return [] if is_same else [_updated(content)]
         case Status.PAUSED:
-            return [OfferResumed()] if same else [OfferResumed(), _updated(content)]
+            return [OfferResumed()] if is_same else [OfferResumed(), _updated(content)]
         case Status.DELETED:
             return [
                 OfferRestored(
@@ -116,10 +116,10 @@ def _updated(content: SentContent) -> OfferUpdated:
 
 
 def pause(offer: Offer, cause: PauseCause) -> list[OfferEvent]:
-    """Only an active offer can be paused."""
+    """Returns the event that pauses an active offer; none for any other status."""
     return [OfferPaused(cause=cause)] if offer.status is Status.ACTIVE else []
 
 
 def delete(offer: Offer, cause: DeletionCause | None = None) -> list[OfferEvent]:
-    """The partner takes the offer down; what was never seen or is deleted already stays as it is."""
+    """Returns the event that deletes an active or paused offer; none for any other status."""
     return [OfferDeleted(cause=cause)] if offer.status in {Status.ACTIVE, Status.PAUSED} else []

@@ -1,1 +1,1 @@
-"""Decisions about activations and redemptions."""
+"""Activations, flights, redemptions and reversals: state and decisions."""

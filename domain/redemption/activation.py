@@ -1,7 +1,7 @@
-"""May a customer activate this offer, and on which terms?
+"""Activations of offers by customers: state and decisions.
 
-An activation fixes the version of the offer and the redemption window that it was made on; whatever its partner does
-later makes no difference. (Contract, section 5.)
+An activation fixes the offer version and the redemption window. Later changes by the partner do not affect it.
+(Contract, section 5.)
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,13 +17,13 @@ from domain.refusals import OfferNotActivatable, TimeInFuture
 from domain.values import Status, from_microseconds, to_microseconds
 
 MAX_REPORT_DELAY = timedelta(days=14)
-"""How long after an activation it may still be reported."""
+"""Maximum time between an activation and its report."""
 CLOCK_TOLERANCE = timedelta(minutes=5)
-"""By how much the clocks of two machines may."""
+"""Maximum accepted difference between a caller's clock and the ledger's."""
 
 
 class Activate(Struct, frozen=True):
-    """A customer has activated an offer; without a time: at this moment."""
+    """Command: a customer activated an offer. Without `activated_at`, the activation happens now."""
 
     customer_id: str
     offer_uid: UUID
@@ -31,14 +31,14 @@ class Activate(Struct, frozen=True):
 
 
 class OfferAsOf(Struct, frozen=True):
-    """An offer as it was at a moment."""
+    """An offer's status and version at some time."""
 
     status: Status = Status.ABSENT
     version: int = 0
 
 
 class Activation(Struct, frozen=True):
-    """What a customer is owed, as it was fixed."""
+    """A customer's activation of an offer: the fixed terms under which purchases are eligible for the reward."""
 
     activation_id: UUID
     customer_id: str
@@ -50,18 +50,20 @@ class Activation(Struct, frozen=True):
 
 
 class WindowState(StrEnum):
-    """How a redemption window stands at a moment."""
+    """State of a redemption window at some time."""
 
     OPEN = "open"
     WINDING_DOWN = "winding_down"
     EXPIRED = "expired"
 
 
-def state_at(window: RedemptionWindow, moment: datetime, *, is_active: bool) -> WindowState | None:
-    """`is_active`: the offer, at that moment. None before the window begins."""
-    if moment < window.activated_at:
+def state_at(window: RedemptionWindow, time: datetime, *, is_active: bool) -> WindowState | None:
+    """Returns the window's state at a time; None before the window begins.
+
+    `is_active`: whether the offer was active at that time."""
+    if time < window.activated_at:
         return None
-    if not window.contains(moment):
+    if not window.contains(time):
         return WindowState.EXPIRED
     return WindowState.OPEN if is_active else WindowState.WINDING_DOWN
 
@@ -79,19 +81,19 @@ def activation_of(activation_id: UUID, event: OfferActivated) -> Activation:
     )
 
 
-def find_covering(made: Iterable[Activation], moment: datetime) -> Activation | None:
-    """The one whose window holds the moment; of several, the one that was activated last.
+def find_covering(activations: Iterable[Activation], time: datetime) -> Activation | None:
+    """Returns the activation whose window contains a time; if there are several, the latest one.
 
-    What is reported afterwards can't take its place: a moment in its window is never activated again."""
-    found = (activation for activation in made if activation.window.contains(moment))
-    return max(found, key=lambda activation: activation.window.activated_at, default=None)
+    A later report can't replace the result: an activation at a time that a window covers is never a new one."""
+    covering = (activation for activation in activations if activation.window.contains(time))
+    return max(covering, key=lambda activation: activation.window.activated_at, default=None)
 
 
 # Decisions
 
 
 def activation_time(request: Activate, now: datetime) -> datetime:
-    """When it was activated: without a time, now. Raises TimeAhead."""
+    """Returns the requested activation time, or `now` if the request has none. Raises TimeInFuture."""
     activated_at = request.activated_at or now
     if activated_at > now + CLOCK_TOLERANCE:
         raise TimeInFuture("activatedAt")
@@ -99,26 +101,32 @@ def activation_time(request: Activate, now: datetime) -> datetime:
 
 
 def activate(
-    request: Activate, made: Sequence[Activation], then: OfferAsOf, present: Status, days: int, now: datetime
+    request: Activate,
+    activations: Sequence[Activation],
+    offer: OfferAsOf,
+    current_status: Status,
+    days: int,
+    now: datetime,
 ) -> Activation | OfferActivated:
-    """The activation that covers the moment already, or the event of a new one.
+    """Returns the existing activation that covers the activation time, or the event of a new one.
 
-    `made`: the customer's activations of the offer; `then`: the offer at the moment; `present`: its status now; `days`: as the
-    flight or the partner's setting at the moment says. Raises TimeAhead, OfferNotActivatable, WindowDaysOutOfBounds."""
+    `activations`: the customer's activations of the offer; `offer`: the offer at the activation time; `days`: the
+    redemption window at that time, by the flight in force or the partner's setting.
+    Raises TimeInFuture, OfferNotActivatable, WindowDaysOutOfBounds."""
     activated_at = activation_time(request, now)
-    if earlier := find_covering(made, activated_at):
+    if earlier := find_covering(activations, activated_at):
         return earlier
-    if then.status is not Status.ACTIVE:
-        raise OfferNotActivatable("was not active at that time")
+    if offer.status is not Status.ACTIVE:
+        raise OfferNotActivatable("The offer was not active at that time")
     if now - activated_at > MAX_REPORT_DELAY:
-        raise OfferNotActivatable(f"may be reported {MAX_REPORT_DELAY.days} days late at most")
+        raise OfferNotActivatable(f"An activation can be reported at most {MAX_REPORT_DELAY.days} days late")
     window = redemption_window(activated_at, days)
     return OfferActivated(
         customer_id=request.customer_id,
         offer_uid=str(request.offer_uid),
-        offer_version=then.version,
+        offer_version=offer.version,
         activated_at=to_microseconds(activated_at),
         redemption_window_days=days,
         redeemable_until=to_microseconds(window.redeemable_until),
-        late=present is not Status.ACTIVE,
+        late=current_status is not Status.ACTIVE,
     )

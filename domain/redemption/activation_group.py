@@ -1,5 +1,7 @@
-"""What becomes of activations that are decided together? Each as if it came alone, after those before it and at
-the same moment."""
+"""Decisions about a group of activation requests that share a transaction and a time.
+
+The results are the same as if the requests came one after the other.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -15,32 +17,35 @@ from domain.values import Origin
 
 
 class OfferTerms(Struct, frozen=True):
-    """Whose offer it is, how it is now, and how long its redemption windows are now where no flight is in force. `since`: when
-    one of the two was last changed."""
+    """An offer's partner, its current state, and the current redemption window if no flight is in force.
+
+    `changed_at`: the time of the last change to the state or the window."""
 
     partner: str
     redemption_window_days: int
     current: OfferAsOf
-    since: datetime
+    changed_at: datetime
 
 
 class TermsAsOf(Struct, frozen=True):
-    """How an offer was at a moment, and how long its redemption windows where no flight was in force."""
+    """An offer at some time, and the redemption window at that time if no flight was in force."""
 
     offer: OfferAsOf
     redemption_window_days: int
 
 
 class PendingActivation(Struct, frozen=True):
-    """`activation_id`: that of the activation if it is a new one. It tells nothing of the customer."""
+    """A request to activate an offer.
+
+    `activation_id` becomes the id of the activation if it is new. It reveals nothing about the customer."""
 
     origin: Origin
     activate: Activate
     activation_id: UUID
 
 
-class Activated(Struct, frozen=True):
-    """The activation, and whether it was made just now, by this event."""
+class ActivationResult(Struct, frozen=True):
+    """The activation, and its event if this request created it."""
 
     activation: Activation
     event: OfferActivated | None = None
@@ -51,8 +56,10 @@ class Activated(Struct, frozen=True):
 
 
 class ActivationContext(Struct, frozen=True):
-    """What requests are decided from, of the offers that they name: their terms now and, where a request is about a moment
-    before those held, then; their flights; what their customers have activated, in the order of the moments."""
+    """Data that decisions about requests need, for the offers in the requests.
+
+    `past_terms` has the terms at activation times before the current terms; see `past_states_needed`.
+    `activations` has the customers' activations in the order of their times."""
 
     terms: Mapping[UUID, OfferTerms]
     past_terms: Mapping[tuple[UUID, datetime], TermsAsOf]
@@ -63,44 +70,45 @@ class ActivationContext(Struct, frozen=True):
 def past_states_needed(
     requests: Sequence[PendingActivation], terms: Mapping[UUID, OfferTerms], now: datetime
 ) -> set[tuple[UUID, datetime]]:
-    """The offers and moments of which it must be known how they were."""
-    named = {(asked.offer_uid, asked.activated_at or now) for asked in (request.activate for request in requests)}
-    return {(uid, moment) for uid, moment in named if uid in terms and moment < terms[uid].since}
+    """Returns the offers and times for which the caller must supply past terms: the current ones did not apply yet."""
+    times = {(command.offer_uid, command.activated_at or now) for command in (request.activate for request in requests)}
+    return {(uid, time) for uid, time in times if uid in terms and time < terms[uid].changed_at}
 
 
 def decide_activations(
-    requests: Sequence[PendingActivation], known: ActivationContext, now: datetime
-) -> list[Activated | Refused]:
-    """In the order of the requests, at one moment."""
-    group = _Group(known, now)
+    requests: Sequence[PendingActivation], context: ActivationContext, now: datetime
+) -> list[ActivationResult | Refused]:
+    """Returns the results in the order of the requests; all are decided as of `now`."""
+    group = _Group(context, now)
     return [decided_or_refused(group.decide, request) for request in requests]
 
 
 class _Group:
-    """How everything stands after the requests so far."""
+    """State after the requests that are already decided."""
 
-    def __init__(self, known: ActivationContext, now: datetime) -> None:
-        self._known, self._now = known, now
-        self._made: dict[tuple[str, UUID], list[Activation]] = {}
-        for activation in known.activations:
+    def __init__(self, context: ActivationContext, now: datetime) -> None:
+        self._context, self._now = context, now
+        self._activations: dict[tuple[str, UUID], list[Activation]] = {}
+        for activation in context.activations:
             self._add(activation)
 
-    def decide(self, request: PendingActivation) -> Activated:
+    def decide(self, request: PendingActivation) -> ActivationResult:
         """Raises Refused."""
-        asked, terms = request.activate, self._known.terms.get(request.activate.offer_uid)
+        command, terms = request.activate, self._context.terms.get(request.activate.offer_uid)
         if terms is None:
             raise UnknownOffer
-        moment = activation_time(asked, self._now)
-        then = self._known.past_terms.get((asked.offer_uid, moment))
-        then = then or TermsAsOf(terms.current, terms.redemption_window_days)
-        days = self._known.flights.get(asked.offer_uid, NO_FLIGHTS).days_at(moment) or then.redemption_window_days
-        made = self._made.get((asked.customer_id, asked.offer_uid), ())
-        decided = activate(asked, made, then.offer, terms.current.status, days, self._now)
+        time = activation_time(command, self._now)
+        terms_then = self._context.past_terms.get((command.offer_uid, time))
+        terms_then = terms_then or TermsAsOf(terms.current, terms.redemption_window_days)
+        flights = self._context.flights.get(command.offer_uid, NO_FLIGHTS)
+        days = flights.days_at(time) or terms_then.redemption_window_days
+        activations = self._activations.get((command.customer_id, command.offer_uid), ())
+        decided = activate(command, activations, terms_then.offer, terms.current.status, days, self._now)
         if not isinstance(decided, OfferActivated):
-            return Activated(decided)
+            return ActivationResult(decided)
         activation = activation_of(request.activation_id, decided)
         self._add(activation)
-        return Activated(activation, decided)
+        return ActivationResult(activation, decided)
 
     def _add(self, activation: Activation) -> None:
-        self._made.setdefault((activation.customer_id, activation.offer_uid), []).append(activation)
+        self._activations.setdefault((activation.customer_id, activation.offer_uid), []).append(activation)

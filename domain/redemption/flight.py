@@ -1,6 +1,6 @@
-"""How long are the redemption windows of an offer's flights?
+"""Flights of an offer: periods with their own redemption window days.
 
-A flight is in force from its start until the next one starts.
+A flight is in force from its start until the next flight starts.
 """
 
 from collections.abc import Mapping
@@ -15,19 +15,19 @@ from domain.refusals import FlightConflict, FlightInThePast, TooManyFlights
 from domain.values import from_microseconds, to_microseconds
 
 MAX_FLIGHTS = 500
-"""Some fifty years of them."""
+"""Enough for about fifty years."""
 
-# State: the days by the start
+# State
 
 
 class Flights(Struct, frozen=True):
-    """Days by start."""
+    """Flights of an offer; `scheduled` has the redemption window days by the start of the flight."""
 
     scheduled: Mapping[datetime, int] = {}
 
-    def days_at(self, moment: datetime) -> int | None:
-        """Of the flight that is in force then."""
-        started = [start for start in self.scheduled if start <= moment]
+    def days_at(self, time: datetime) -> int | None:
+        """Returns the redemption window days of the flight in force at a time, or None if there is no such flight."""
+        started = [start for start in self.scheduled if start <= time]
         return self.scheduled[max(started)] if started else None
 
 
@@ -49,12 +49,14 @@ class ScheduleFlight(Struct, frozen=True):
 
 
 def schedule(flights: Flights, command: ScheduleFlight, now: datetime) -> list[FlightEvent]:
-    """The same again is nothing new. Raises WindowDaysOutOfBounds, FlightTaken, TooManyFlights, FlightInThePast."""
+    """Returns the event of a new flight; none if the same flight is already scheduled.
+
+    Raises WindowDaysOutOfBounds, FlightConflict, TooManyFlights, FlightInThePast."""
     require_days(command.redemption_window_days)
-    known = flights.scheduled.get(command.starts_at)
-    if known is not None and known != command.redemption_window_days:
+    scheduled_days = flights.scheduled.get(command.starts_at)
+    if scheduled_days is not None and scheduled_days != command.redemption_window_days:
         raise FlightConflict
-    if known is not None:
+    if scheduled_days is not None:
         return []
     if len(flights.scheduled) >= MAX_FLIGHTS:
         raise TooManyFlights(MAX_FLIGHTS)

@@ -1,7 +1,7 @@
-"""Is a purchase owed the reward of an offer, and how much of it has been taken back?
+"""Redemptions of purchases and their reversals: state and decisions.
 
-A purchase is judged on the offer as the customer activated it; the time of the purchase decides, not that of its report.
-(Contract, section 5.)
+A purchase is decided by the offer version that the customer activated. The time of the purchase counts, not the time
+of its report. (Contract, section 5.)
 """
 
 from collections.abc import Sequence
@@ -31,21 +31,21 @@ MAX_REVERSALS = 1_000
 
 
 Verdict = Activation | RefusalReason
-"""On a purchase: the activation that it is owed a reward on, or why it is owed none."""
+"""Decision about a purchase: the activation that makes it eligible, or the reason why it is not eligible."""
 
 
-def verdict_on(made: Sequence[Activation], transacted_at: datetime) -> Verdict:
-    """`made`: the customer's activations of the offer, as far as they are known."""
-    if activation := find_covering(made, transacted_at):
+def verdict_on(activations: Sequence[Activation], transacted_at: datetime) -> Verdict:
+    """Returns the verdict on a purchase at a time. `activations`: the customer's known activations of the offer."""
+    if activation := find_covering(activations, transacted_at):
         return activation
-    return RefusalReason.WINDOW_CLOSED if made else RefusalReason.NOT_ACTIVATED
+    return RefusalReason.WINDOW_CLOSED if activations else RefusalReason.NOT_ACTIVATED
 
 
-# State: what has become of one purchase
+# State
 
 
 class Purchase(Struct, frozen=True):
-    """What a publisher tells of a transaction; what stands last may not be known. `currency` as ISO 4217 has it."""
+    """A transaction as reported by a publisher. `currency` is an ISO 4217 code; members with defaults are optional."""
 
     transaction_id: str
     customer_id: str
@@ -60,12 +60,12 @@ class Purchase(Struct, frozen=True):
 
 
 class Redemption(Struct, frozen=True):
-    """What has become of a purchase: refused, redeemed, or not seen yet."""
+    """State of a purchase: redeemed, refused or unknown."""
 
     version: int = 0
     redeemed: OfferRedeemed | None = None
     refused: RedemptionRefused | None = None
-    """For the last time."""
+    """The latest refusal."""
     reversals: tuple[RedemptionReversed, ...] = ()
 
 
@@ -97,12 +97,12 @@ def purchase_of(event: OfferRedeemed | RedemptionRefused) -> Purchase:
     )
 
 
-def reversed_by(redemption: Redemption, reversal_id: str) -> RedemptionReversed | None:
+def find_reversal(redemption: Redemption, reversal_id: str) -> RedemptionReversed | None:
     return next((reversal for reversal in redemption.reversals if reversal.reversal_id == reversal_id), None)
 
 
-def remaining(redemption: Redemption, reversal_id: str | None = None) -> Decimal:
-    """What has not been taken back of the redemption, which there is; or what had not when that reversal was made."""
+def remaining_amount(redemption: Redemption, reversal_id: str | None = None) -> Decimal:
+    """Returns the amount that is not reversed, now or just after the named reversal; 0 if nothing was redeemed."""
     left = Decimal(redemption.redeemed.amount) if redemption.redeemed else Decimal()
     for reversal in redemption.reversals:
         left -= Decimal(reversal.amount)
@@ -121,41 +121,44 @@ class Reverse(Struct, frozen=True):
 
 
 def redeem(
-    redemption: Redemption, purchase: Purchase, made: Sequence[Activation], now: datetime
+    redemption: Redemption, purchase: Purchase, activations: Sequence[Activation], now: datetime
 ) -> list[RedemptionEvent]:
-    """What was redeemed stays so, and what is refused again for the same reason is nothing new.
+    """Returns the event of a redemption or a refusal.
 
-    `made`: the customer's activations of the offer. Raises TransactionReused, TimeAhead."""
+    Returns none for a redeemed purchase, nor for one whose latest refusal has the same reason and members.
+    `activations`: the customer's activations of the offer. Raises TransactionReused, TimeInFuture."""
     if redemption.redeemed:
         if purchase_of(redemption.redeemed) != purchase:
             raise TransactionReused
         return []
     if purchase.transacted_at > now + CLOCK_TOLERANCE:
         raise TimeInFuture("transactedAt")
-    told = asdict(purchase) | {
+    members = asdict(purchase) | {
         "offer_uid": str(purchase.offer_uid),
         "amount": str(purchase.amount),
         "transacted_at": to_microseconds(purchase.transacted_at),
     }
-    verdict = verdict_on(made, purchase.transacted_at)
+    verdict = verdict_on(activations, purchase.transacted_at)
     if isinstance(verdict, Activation):
-        return [OfferRedeemed(**told, activation_id=str(verdict.activation_id), offer_version=verdict.offer_version)]
-    before = redemption.refused
-    if before and before.reason is verdict and purchase_of(before) == purchase:
+        return [OfferRedeemed(**members, activation_id=str(verdict.activation_id), offer_version=verdict.offer_version)]
+    previous = redemption.refused
+    if previous and previous.reason is verdict and purchase_of(previous) == purchase:
         return []
-    return [RedemptionRefused(**told, reason=verdict)]
+    return [RedemptionRefused(**members, reason=verdict)]
 
 
 def reverse(redemption: Redemption, command: Reverse) -> list[RedemptionEvent]:
-    """The same again is nothing new. Raises UnknownRedemption, ReversalReused, TooManyReversals, ReversalExceedsRedemption."""
+    """Returns the event of a reversal; none if the same reversal was already made.
+
+    Raises UnknownRedemption, ReversalReused, TooManyReversals, ReversalExceedsRedemption."""
     if redemption.redeemed is None:
         raise UnknownRedemption
-    if known := reversed_by(redemption, command.reversal_id):
-        if Decimal(known.amount) != command.amount:
+    if earlier := find_reversal(redemption, command.reversal_id):
+        if Decimal(earlier.amount) != command.amount:
             raise ReversalReused
         return []
     if len(redemption.reversals) >= MAX_REVERSALS:
         raise TooManyReversals(MAX_REVERSALS)
-    if command.amount > remaining(redemption):
-        raise ReversalExceedsRedemption(remaining(redemption), redemption.redeemed.currency)
+    if command.amount > remaining_amount(redemption):
+        raise ReversalExceedsRedemption(remaining_amount(redemption), redemption.redeemed.currency)
     return [RedemptionReversed(reversal_id=command.reversal_id, amount=str(command.amount))]

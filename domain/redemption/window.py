@@ -1,4 +1,7 @@
-"""For how long is a customer owed the reward of an activated offer? (Contract: 30 to 45 exact days, half-open.)"""
+"""Redemption windows: how long purchases are eligible for the reward of an activated offer.
+
+A window has 30 to 45 exact days and is half-open. (Contract, section 5.)
+"""
 
 from datetime import datetime, timedelta
 
@@ -11,13 +14,13 @@ MAX_DAYS = 45
 
 
 class RedemptionWindow(Struct, frozen=True):
-    """From its first instant on, and no longer at its last one."""
+    """The interval from `activated_at` (included) to `redeemable_until` (excluded)."""
 
     activated_at: datetime
     redeemable_until: datetime
 
-    def contains(self, moment: datetime) -> bool:
-        return self.activated_at <= moment < self.redeemable_until
+    def contains(self, time: datetime) -> bool:
+        return self.activated_at <= time < self.redeemable_until
 
 
 def redemption_window(activated_at: datetime, days: int) -> RedemptionWindow:

@@ -1,1 +1,1 @@
-"""Decisions about runs: batches and offers files."""
+"""Runs: the life cycle of batches and offers files, and the changes that they make."""

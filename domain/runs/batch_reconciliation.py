@@ -1,7 +1,7 @@
-"""What does a whole batch change in the inventory?
+"""Computes the changes that a batch makes.
 
-A batch is judged at once: every item against the offer of the same externalId, and, for a Synchronize, every active
-offer that no item names. An item that fails still counts as present, so that a mistake never takes an offer down.
+Each item is compared with the offer of the same externalId. A Synchronize also pauses active offers that no item names.
+A failed item still counts as present, so that a mistake never pauses an offer.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,7 +23,7 @@ _SAME_DATA = (SAME_DATA,)
 
 
 class ValidItem(Struct, frozen=True, gc=False):
-    """An item of the request that keeps every rule; `remarks` are for its sender."""
+    """A valid item of the request. `remarks` are messages to the sender."""
 
     external_id: str
     content: SentContent
@@ -31,7 +31,7 @@ class ValidItem(Struct, frozen=True, gc=False):
 
 
 class InvalidItem(Struct, frozen=True, gc=False):
-    """An item that breaks a rule; `external_id` is None where it could not be read."""
+    """An invalid item. `external_id` is None if it could not be read."""
 
     external_id: str | None
     messages: tuple[str, ...]
@@ -43,20 +43,21 @@ SentItem = ValidItem | InvalidItem
 
 
 def reconcile(partner: str, operation: Operation, items: Sequence[SentItem], known: Mapping[str, Offer]) -> Plan:
-    """`known`: the partner's offers on the custom channel by externalId; at least those that the request names, and
-    for a Synchronize all of them. Source of the rules: the batch document's behaviour tree.
-    """
+    """Returns the changes and the outcome of a batch. Source of the rules: the behaviour tree in the batch document.
+
+    `known`: the partner's offers on the custom channel by externalId. All of them for a Synchronize; otherwise at least
+    those in the request."""
     plan = Plan(changes=[], outcome=Outcome())
     copies = _by_external_id(items)
-    unplaced = dict(copies)
+    remaining_copies = dict(copies)
     for item in items:
         if item.external_id is None:
             plan.outcome.failed.append(ItemOutcome(None, item.messages))
-        elif group := unplaced.pop(item.external_id, None):
+        elif group := remaining_copies.pop(item.external_id, None):
             offer = known.get(item.external_id, ABSENT)
-            _place(plan, _key(partner, item.external_id), offer, _the_one(item.external_id, group))
+            _place(plan, _key(partner, item.external_id), offer, _merge_copies(item.external_id, group))
     if operation is Operation.SYNCHRONIZE:
-        _pause_absent(plan, partner, known, copies, may_pause=all(item.external_id is not None for item in items))
+        _pause_absent(plan, partner, known, copies, can_pause=all(item.external_id is not None for item in items))
     return plan
 
 
@@ -68,16 +69,16 @@ def _by_external_id(items: Iterable[SentItem]) -> dict[str, list[SentItem]]:
     return copies
 
 
-def _the_one(external_id: str, copies: Sequence[SentItem]) -> SentItem:
-    """Copies of an offer count as one if they say the same; otherwise none of them can be believed."""
+def _merge_copies(external_id: str, copies: Sequence[SentItem]) -> SentItem:
+    """Returns one item for all items with the same externalId; an invalid one if their contents differ."""
     first = copies[0]
-    if len(copies) == 1 or all(_says_the_same(first, other) for other in copies[1:]):
+    if len(copies) == 1 or all(_have_same_content(first, other) for other in copies[1:]):
         return first
     messages = [message for copy in copies if isinstance(copy, InvalidItem) for message in copy.messages]
     return InvalidItem(external_id, (f"externalId: sent {len(copies)} times with different content", *messages))
 
 
-def _says_the_same(one: SentItem, other: SentItem) -> bool:
+def _have_same_content(one: SentItem, other: SentItem) -> bool:
     return (
         isinstance(one, ValidItem) and isinstance(other, ValidItem) and one.content.digest == other.content.digest
     ) or one == other
@@ -104,10 +105,10 @@ def _place(plan: Plan, key: OfferKey, offer: Offer, item: SentItem) -> None:
 
 
 def _pause_absent(
-    plan: Plan, partner: str, known: Mapping[str, Offer], present: Mapping[str, object], *, may_pause: bool
+    plan: Plan, partner: str, known: Mapping[str, Offer], present: Mapping[str, object], *, can_pause: bool
 ) -> None:
     outcome = plan.outcome
-    if not may_pause:
+    if not can_pause:
         outcome.messages.append(NOTHING_PAUSED)
     elif not outcome.counts.nothing_valid:
         for external_id, offer in known.items():

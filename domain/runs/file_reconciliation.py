@@ -1,8 +1,9 @@
-"""What does an offers file change? (The merchant document's daily dump of all offers.)
+"""Computes the changes that an offers file makes. (The merchant document's daily dump of all offers.)
 
-Each record says by its `offerStatus` what its partner believes; where the ledger knows better, the record is carried out
-as far as it makes sense, with a warning. Active offers that no record names are told of, or deleted, as is set for the
-partner. A record that fails still counts as present, so that a mistake never takes an offer down.
+The `offerStatus` of each record is the change in the partner's view. If it contradicts the ledger, the record is
+applied as far as possible, with a warning. Active offers that no record names are reported or deleted, depending on
+the partner's setting.
+A failed record still counts as present, so that a mistake never deletes an offer.
 """
 
 import re
@@ -26,12 +27,12 @@ from domain.values import Channel, MissingFromFile, OfferKey, Status
 CONTENT_KEPT = "offerStatus: NO-CHANGE, but the content differs; the stored content is kept"
 DELETED_UNKNOWN = "offerStatus: DELETED, but the offer is unknown"
 MISSING = "active, but missing from the file"
-NO_IDS = "No offer has been deleted for being missing: a record of this file has no readable ids"
-NOTHING_VALID = "No offer has been deleted for being missing: no record of this file is in order"
+NO_IDS = "No missing offer has been deleted: a record of this file has no readable ids"
+NOTHING_VALID = "No missing offer has been deleted: no record of this file is valid"
 
 
 class OfferStatus(StrEnum):
-    """What a record says that has become of its offer."""
+    """Change of an offer as reported by a record."""
 
     NEW = "NEW"
     UPDATED = "UPDATED"
@@ -41,7 +42,7 @@ class OfferStatus(StrEnum):
 
 
 class ValidRecord(Struct, frozen=True, gc=False):
-    """A record of the file that keeps every rule; without `put` it only names its offer, to be deleted."""
+    """A valid record of the file. `put` is None if the record only names an offer to delete."""
 
     merchant_id: str
     external_id: str
@@ -50,7 +51,7 @@ class ValidRecord(Struct, frozen=True, gc=False):
 
 
 class InvalidRecord(Struct, frozen=True, gc=False):
-    """A record that breaks a rule; the ids are None where they could not be read."""
+    """An invalid record. Ids that could not be read are None."""
 
     merchant_id: str | None
     external_id: str | None
@@ -59,32 +60,32 @@ class InvalidRecord(Struct, frozen=True, gc=False):
 
 Record = ValidRecord | InvalidRecord
 RecordId = tuple[str | None, str | None]
-"""merchantId and externalId of a record, as far as they could be read."""
+"""merchantId and externalId of a record; None if they could not be read."""
 KnownOffers = Mapping[tuple[str, str], Offer]
 
 
 class FileName(Struct, frozen=True):
-    """`<Partner>OffersCCYYMMDD.json`, taken apart."""
+    """The parts of a file name of the form `<Partner>OffersCCYYMMDD.json`."""
 
     partner: str
     dated: date
 
 
 def parse_file_name(name: str) -> FileName | None:
-    """None for a file that is not named like that."""
-    found = _NAME.fullmatch(name)
+    """Returns the parts of a file name, or None if the name does not have the form of `FileName`."""
+    match = _NAME.fullmatch(name)
     try:
-        return FileName(found["partner"], date.fromisoformat(found["dated"])) if found else None
+        return FileName(match["partner"], date.fromisoformat(match["dated"])) if match else None
     except ValueError:
         return None
 
 
-# A name that is not UTF-8 reaches a program with lone surrogates in it, and could not be stored.
+# Python represents a file name that is not UTF-8 with lone surrogates. Such a name could not be stored.
 _NAME = re.compile(r"(?P<partner>[^/\\\0-\x1f\x7f\ud800-\udfff]{1,100})Offers(?P<dated>[0-9]{8})\.json")
 
 
 def require_file_order(dated: date, newest: date | None) -> None:
-    """`newest`: the date of the latest file that has been processed. Raises FileSuperseded."""
+    """Raises FileSuperseded if the file is older than `newest`, the date of the newest processed file."""
     if newest and dated < newest:
         raise FileSuperseded(dated, newest)
 
@@ -96,8 +97,10 @@ def reconcile_file(
     changed_since: Collection[UUID],
     missing: MissingFromFile,
 ) -> Plan:
-    """`known`: all of the partner's offers on the merchant channel, by merchantId and externalId; `changed_since`: the
-    offerUids of those that single requests have changed since the file was accepted, which are not deleted for being missing."""
+    """Returns the changes and the outcome of an offers file.
+
+    `known`: all of the partner's offers on the merchant channel, by merchantId and externalId. `changed_since`: the
+    offerUids that single requests have changed since the file was accepted; missing ones among them are not deleted."""
     plan = Plan(changes=[], outcome=Outcome())
     copies = Counter(_id(record) for record in records)
     for record in records:
@@ -105,8 +108,8 @@ def reconcile_file(
         if isinstance(record, InvalidRecord):
             plan.outcome.failed.append(ItemOutcome(record.external_id, record.messages, record.merchant_id))
         elif count > 1:
-            told = (f"merchantId, offerId: given {count} times in this file",)
-            plan.outcome.failed.append(ItemOutcome(record.external_id, told, record.merchant_id))
+            messages = (f"merchantId, offerId: occurs {count} times in this file",)
+            plan.outcome.failed.append(ItemOutcome(record.external_id, messages, record.merchant_id))
         else:
             _place(plan, partner, record, known.get((record.merchant_id, record.external_id), ABSENT))
     _place_missing(plan, partner, known, changed_since, copies, missing)
@@ -119,24 +122,24 @@ def _id(record: Record) -> RecordId:
 
 def _place(plan: Plan, partner: str, record: ValidRecord, offer: Offer) -> None:
     outcome, put = plan.outcome, record.put
-    messages = tuple(_doubts(record, offer))
+    messages = tuple(_warnings(record, offer))
     if CONTENT_KEPT in messages:
         outcome.unchanged.append(ItemOutcome(record.external_id, messages, record.merchant_id))
         return
     key = _key(partner, record.merchant_id, record.external_id)
-    events, told = decide(offer, key, put or Delete())
+    events, trace_outcome = decide(offer, key, put or Delete())
     if events:
         plan.changes.append(OfferChange(key, offer.version, events, put.images if put else ()))
-    outcome.add(told, ItemOutcome(record.external_id, messages, record.merchant_id))
+    outcome.add(trace_outcome, ItemOutcome(record.external_id, messages, record.merchant_id))
 
 
-def _doubts(record: ValidRecord, offer: Offer) -> Iterator[str]:
-    """Where the record does not go with what the ledger knows, and what is odd about its content."""
+def _warnings(record: ValidRecord, offer: Offer) -> Iterator[str]:
+    """Returns where the record contradicts the ledger, and the warnings about its content."""
     match record.offer_status, offer.status:
         case OfferStatus.DELETED, Status.ABSENT:
             yield DELETED_UNKNOWN
-        case (OfferStatus.UPDATED | OfferStatus.NO_CHANGE) as told, Status.ABSENT:
-            yield f"offerStatus: {told}, but the offer is unknown; treated as UPSERT"
+        case (OfferStatus.UPDATED | OfferStatus.NO_CHANGE) as sent_status, Status.ABSENT:
+            yield f"offerStatus: {sent_status}, but the offer is unknown; treated as UPSERT"
         case OfferStatus.NO_CHANGE, Status.DELETED:
             yield "offerStatus: NO-CHANGE, but the offer is deleted; treated as UPSERT"
         case OfferStatus.NO_CHANGE, _ if record.put and record.put.content.digest != offer.content_digest:
@@ -158,24 +161,24 @@ def _place_missing(
     missing: MissingFromFile,
 ) -> None:
     outcome = plan.outcome
-    if missing is MissingFromFile.DELETE and (why_not := _why_not_delete(plan, present)):
-        outcome.messages.append(why_not)
+    if missing is MissingFromFile.DELETE and (message := _deletion_obstacle(plan, present)):
+        outcome.messages.append(message)
         missing = MissingFromFile.REPORT
     for (merchant_id, external_id), offer in known.items():
         if offer.status is not Status.ACTIVE or (merchant_id, external_id) in present:
             continue
-        told = ItemOutcome(external_id, (MISSING,), merchant_id)
+        item = ItemOutcome(external_id, (MISSING,), merchant_id)
         key = _key(partner, merchant_id, external_id)
         if missing is MissingFromFile.REPORT or key.offer_uid in changed_since:
-            outcome.discrepancy.append(told)
+            outcome.discrepancy.append(item)
         else:
             plan.changes.append(OfferChange(key, offer.version, offers.delete(offer, DeletionCause.ABSENT_FROM_FILE)))
-            outcome.deleted.append(told)
+            outcome.deleted.append(item)
 
 
-def _why_not_delete(plan: Plan, present: Mapping[RecordId, int]) -> str | None:
-    """A file that says nothing, or nothing that can be understood, does not take everything down."""
-    if any(None in named for named in present):
+def _deletion_obstacle(plan: Plan, present: Mapping[RecordId, int]) -> str | None:
+    """Returns the reason why the file must not delete missing offers: unreadable ids, or no valid record."""
+    if any(None in record_id for record_id in present):
         return NO_IDS
     return NOTHING_VALID if plan.outcome.counts.nothing_valid else None
 

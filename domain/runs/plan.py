@@ -1,4 +1,4 @@
-"""What does a run do? Nothing of it has happened yet."""
+"""Plan of a run: the changes and the outcome that it is going to store."""
 
 from msgspec import Struct
 
@@ -9,13 +9,13 @@ from domain.values import OfferKey
 
 
 class OfferChange(Struct, frozen=True):
-    """The events that one offer gets, in order, after its present version."""
+    """Events to append to one offer, in order, after its current version."""
 
     key: OfferKey
     version: int
     events: list[OfferEvent]
     images: tuple[Image, ...] = ()
-    """Those that stand outside of the contents."""
+    """Inline images of the contents, which are stored separately."""
 
 
 class Plan(Struct, frozen=True):

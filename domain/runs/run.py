@@ -1,8 +1,8 @@
-"""What became of a batch or an offers file, and whose turn is it to carry it out?
+"""The life cycle of runs: one run for each accepted batch or offers file.
 
-A run is accepted before any work: its request is stored, and whoever accepted it owns it for as long as its lease lasts.
-A lease that has run out may be taken over; each taking over raises the fence, and what the former owner still does counts
-for nothing.
+A run is accepted before any work starts: its request is stored, and the process that accepted it gets the lease. Any
+process can take over a run whose lease has expired. Each takeover increases the fence, so that writes of the previous
+owner are rejected.
 """
 
 from datetime import date, datetime, timedelta
@@ -17,11 +17,11 @@ from domain.refusals import LeaseLost
 from domain.values import Channel, Operation, Origin, Scope, Source
 
 MAX_ATTEMPTS = 5
-"""How often a run is begun, by one owner after the other, before it is given up."""
+"""Number of times that a run starts, by any owner, before it fails."""
 
 
 class RunState(StrEnum):
-    """Where a run stands in its life."""
+    """State of a run in its life cycle."""
 
     ACCEPTED = "accepted"
     RUNNING = "running"
@@ -33,17 +33,18 @@ UNFINISHED = (RunState.ACCEPTED, RunState.RUNNING)
 
 
 class ItemOutcome(Struct, frozen=True, rename="camel", gc=False, omit_defaults=True):
-    """What became of one offer of the request; no ids where none could be read."""
+    """Outcome for one offer of the request. Ids that could not be read are None."""
 
     external_id: str | None
     messages: tuple[str, ...]
     merchant_id: str | None = None
-    """None on the custom channel, always."""
+    """Always None on the custom channel."""
 
 
 class OutcomeCounts(Struct, frozen=True):
-    """How many offers each outcome has. A batch has no `restored`, `deleted`, `unknown` or `discrepancy`, an offers file no
-    `paused`."""
+    """Number of offers with each outcome.
+
+    A batch has no `restored`, `deleted`, `unknown` or `discrepancy`; an offers file has no `paused`."""
 
     created: int = 0
     updated: int = 0
@@ -52,19 +53,19 @@ class OutcomeCounts(Struct, frozen=True):
     paused: int = 0
     deleted: int = 0
     unknown: int = 0
-    """To be deleted, and never seen."""
+    """Offers to delete that do not exist."""
     discrepancy: int = 0
-    """Active, and missing from the offers file."""
+    """Active offers that the offers file does not name."""
     failed: int = 0
 
     @property
     def nothing_valid(self) -> bool:
-        """Whether nothing that the request has could be carried out."""
+        """True if the request has no valid item or record."""
         return not (self.created or self.updated or self.restored or self.unchanged or self.deleted or self.unknown)
 
 
 class Outcome(Struct, frozen=True):
-    """The offers of a request by what became of them, as in Counts, each list in the order of the request."""
+    """The offers of a request by outcome, as in OutcomeCounts; each list is in the order of the request."""
 
     created: list[ItemOutcome] = field(default_factory=list)
     updated: list[ItemOutcome] = field(default_factory=list)
@@ -88,11 +89,11 @@ class Outcome(Struct, frozen=True):
 
 
 OUTCOMES = OutcomeCounts.__struct_fields__
-"""What can become of an offer of a request, in the order in which it is told."""
+"""Names of the outcomes, in the order in which replies list them."""
 
 
 class Batch(Struct, frozen=True):
-    """A run's request by the batch document."""
+    """Input of a run on the custom channel: a batch."""
 
     CHANNEL: ClassVar[Channel] = Channel.CUSTOM
     operation: Operation
@@ -100,7 +101,7 @@ class Batch(Struct, frozen=True):
 
 
 class OffersFile(Struct, frozen=True):
-    """A run's request by an offers file: a full dump of the partner's offers, as of the date in its name."""
+    """Input of a run on the merchant channel: a full dump of the partner's offers, as of the date in the file name."""
 
     CHANNEL: ClassVar[Channel] = Channel.MERCHANT
     name: str
@@ -110,35 +111,36 @@ class OffersFile(Struct, frozen=True):
 RunInput = Batch | OffersFile
 
 
-def request_key(asked: RunInput, body_digest: str) -> str:
-    """What tells a request from every other one of its partner on the channel. A file of the same name with other content
-    is another one."""
-    match asked:
+def request_key(run_input: RunInput, body_digest: str) -> str:
+    """Returns the idempotency key of a request, which is unique for the partner and the channel.
+
+    Files with the same name but different content have different keys."""
+    match run_input:
         case Batch(concurrency_request_id=request_id):
             return str(request_id)
         case OffersFile(name=name):
             return f"{name} {body_digest}"
         case _:
-            assert_never(asked)
+            assert_never(run_input)
 
 
 class RunRequest(Struct, frozen=True):
-    """A batch or an offers file whose envelope is in order; what stands in it may still fail."""
+    """A batch or an offers file with a valid envelope; its items or records may still fail."""
 
     run_id: UUID
     partner: str
     input: RunInput
     body_digest: str
-    """SHA-256 of the body, letter by letter: the same body is the same request."""
+    """SHA-256 of the body's bytes: the same body is the same request."""
     body_bytes: int
     body_chunks: int | None = None
-    """In how many chunks it is stored, where that is known."""
+    """Number of chunks in which the body is stored, if known."""
     is_same_as: UUID | None = None
-    """An earlier run that is known to have asked for the same in other letters."""
+    """An earlier run with an equivalent request, which differs only in its bytes."""
 
 
 class Lease(Struct, frozen=True):
-    """Who may carry a run out, and until when; `fence` tells this owner's turn from every other one."""
+    """The right to execute a run until a time. `fence` increases with each new lease, so that old ones are detected."""
 
     owner: str
     until: datetime
@@ -146,14 +148,14 @@ class Lease(Struct, frozen=True):
 
 
 class Progress(Struct, frozen=True):
-    """How far a run is: so many of its offers have been judged. What they do is stored after that, all at once."""
+    """Number of a run's offers that have been processed. Their changes are stored afterwards, in one transaction."""
 
     done: int
     total: int
 
 
 class RunProblem(Struct, frozen=True):
-    """Why a run failed, as RFC 9457 names it."""
+    """Reason why a run failed, with the members of an RFC 9457 problem."""
 
     type: str
     title: str
@@ -173,18 +175,18 @@ class Run(Struct, frozen=True):
     body_bytes: int
     accepted_at: datetime
     accepted_position: int
-    """That of the ledger when the run was accepted."""
+    """Position of the ledger when the run was accepted."""
     lease: Lease
     state: RunState = RunState.ACCEPTED
     attempts: int = 0
-    """How often it has been begun."""
+    """Number of times that the run has started."""
     request_digest: str | None = None
-    """SHA-256 of what was asked, however it was spelt; known when the run has been carried out."""
+    """SHA-256 of the request's meaning, independent of its spelling; known when the run is completed."""
     finished_at: datetime | None = None
     counts: OutcomeCounts | None = None
     messages: list[str] = field(default_factory=list)
     position: int | None = None
-    """That of the ledger when the run was stored: as of it, the ledger shows what the run did."""
+    """Position of the ledger when the run was stored. As of this position, the ledger shows the run's changes."""
     problem: RunProblem | None = None
 
     @property
@@ -201,12 +203,12 @@ class Run(Struct, frozen=True):
 
     @property
     def all_failed(self) -> bool:
-        """Of a batch, which is never empty."""
+        """True if all items of a batch failed. A batch is never empty."""
         return self.counts is not None and self.counts.nothing_valid
 
     @property
     def is_counted(self) -> bool:
-        """Whether it uses a slot, or is the latest file: a run that could apply nothing, or was given up, is not."""
+        """True if the run counts for the run limit or as the newest file: it has not failed, and has a valid item."""
         return self.state is not RunState.FAILED and not (self.counts and self.counts.nothing_valid)
 
 
@@ -214,7 +216,7 @@ class Run(Struct, frozen=True):
 
 
 def accept(request: RunRequest, origin: Origin, lease: Lease, now: datetime, position: int) -> Run:
-    """`position`: that of the ledger."""
+    """Returns a new run. `position`: the current position of the ledger."""
     return Run(
         run_id=request.run_id,
         partner=request.partner,
@@ -229,27 +231,29 @@ def accept(request: RunRequest, origin: Origin, lease: Lease, now: datetime, pos
     )
 
 
-def claim(run: Run, owner: str, now: datetime, length: timedelta) -> Run:
-    """Its owner begins or goes on with it; anybody may once the lease has run out. Raises RunNotYours."""
+def claim(run: Run, owner: str, now: datetime, duration: timedelta) -> Run:
+    """Returns the run in state RUNNING, with a new lease for `owner`.
+
+    Raises LeaseLost if the run has finished, or if another owner has an unexpired lease."""
     if run.is_finished or (run.lease.owner != owner and now < run.lease.until):
         raise LeaseLost(run.run_id)
     taken_over = run.lease.owner != owner or now >= run.lease.until
     return replace(
         run,
         state=RunState.RUNNING,
-        lease=Lease(owner, now + length, run.lease.fence + taken_over),
+        lease=Lease(owner, now + duration, run.lease.fence + taken_over),
         attempts=run.attempts + 1,
     )
 
 
-def forgive(run: Run) -> Run:
-    """What kept it from ending was not the run's doing."""
+def refund_attempt(run: Run) -> Run:
+    """Returns the run without its last attempt, if that failed for a reason outside the run."""
     return replace(run, attempts=max(run.attempts - 1, 0))
 
 
 def release(run: Run, now: datetime) -> Run:
-    """Its owner goes, and lets it go: for others to take over at once, and as if it had not been begun this time."""
-    return replace(forgive(run), lease=Lease(run.lease.owner, now, run.lease.fence + 1))
+    """Returns the run with an expired lease and without its last attempt, for other processes to take over at once."""
+    return replace(refund_attempt(run), lease=Lease(run.lease.owner, now, run.lease.fence + 1))
 
 
 def complete(run: Run, outcome: Outcome, request_digest: str, position: int, now: datetime) -> Run:
@@ -265,5 +269,5 @@ def complete(run: Run, outcome: Outcome, request_digest: str, position: int, now
 
 
 def fail(run: Run, problem: RunProblem, now: datetime) -> Run:
-    """By a fault of the service: the partner may send the same request again, with the same id."""
+    """Returns the run as failed by a fault of the service. The partner can repeat the request with the same id."""
     return replace(run, state=RunState.FAILED, finished_at=now, problem=problem)

@@ -1,6 +1,6 @@
-"""How many runs may a partner start, and when is the next one free?
+"""Limits on the number of runs that a partner can start.
 
-Windows are those of the calendar: Synchronize counts per UTC day, Insert per UTC clock hour.
+The limits apply to calendar windows: Synchronize counts per UTC day, Insert per UTC clock hour.
 """
 
 import math
@@ -11,13 +11,13 @@ from domain.values import Operation
 
 
 def window_start(operation: Operation, now: datetime) -> datetime:
-    """The start of the window that `now` (UTC) lies in."""
+    """Returns the start of the window that contains `now` (UTC)."""
     hour = now.replace(minute=0, second=0, microsecond=0)
     return hour.replace(hour=0) if operation is Operation.SYNCHRONIZE else hour
 
 
 def require_slot(operation: Operation, limit: int, used: int, now: datetime) -> None:
-    """`used`: the slots taken in the present window. Raises NoSlotLeft; a limit of 0 is none."""
+    """Raises RunLimitReached if the runs `used` in the current window reach the limit; 0 means no limit."""
     if limit and used >= limit:
         unit, length = _WINDOWS[operation]
         wait = window_start(operation, now) + length - now

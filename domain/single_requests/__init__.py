@@ -1,1 +1,1 @@
-"""Decisions about single PUT and DELETE requests."""
+"""Single PUT and DELETE requests: decisions and quota."""

@@ -1,9 +1,13 @@
-"""What becomes of single requests that are decided together? Each as if it came alone, after those before it."""
+"""Decisions about a group of single requests that share a transaction.
+
+The results are the same as if the requests came one after the other.
+"""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import reduce
+from typing import assert_never
 from uuid import UUID
 
 from msgspec import Struct
@@ -14,40 +18,62 @@ from domain.offers.images import Image
 from domain.offers.offer import ABSENT, Offer
 from domain.refusals import Refused, UnknownPartner, decided_or_refused
 from domain.single_requests.quota import PartnerTerms, Quota, quota_of, require_quota
-from domain.single_requests.request import Put, SingleRequest, Trace, TraceOutcome, decide
+from domain.single_requests.request import (
+    CountRefusal,
+    Put,
+    SingleRequest,
+    SingleRequestCommand,
+    Trace,
+    TraceOutcome,
+    decide,
+)
 
 
-class Decided(Struct, frozen=True):
-    """What becomes of a request that is not refused: events of its offer after a version. No trace: it is only counted.
-    `quota`: of its day, with this request and those before it."""
+class RequestDecision(Struct, frozen=True):
+    """The result of a request that is not refused: the events of its offer, and the version before them.
+
+    `quota` is that of the day, including this request and those before it."""
 
     request: SingleRequest
     quota: Quota
-    version: int = 0
-    events: Sequence[OfferEvent] = ()
-    trace: Trace | None = None
+    version: int
+    events: Sequence[OfferEvent]
+    trace: Trace
+
+    @property
+    def partner(self) -> str:
+        return self.request.partner
 
     @property
     def images(self) -> Sequence[Image]:
-        """Those that come with the events."""
+        """Images to store with the events."""
         action = self.request.action
         return action.images if self.events and isinstance(action, Put) else ()
 
 
+class CountedRefusal(Struct, frozen=True):
+    """The result of `CountRefusal`. `quota` is that of the day, including this request and those before it."""
+
+    partner: str
+    quota: Quota
+
+
 def decide_requests(
-    requests: Sequence[SingleRequest],
+    requests: Sequence[SingleRequestCommand],
     terms: Mapping[str, PartnerTerms],
     used: Mapping[str, int],
     known: Mapping[UUID, Offer],
     now: datetime,
-) -> list[Decided | Refused]:
-    """In the order of the requests. `terms`, `used`: of today's quota, by partner; `known`: offers by offerUid."""
+) -> list[RequestDecision | CountedRefusal | Refused]:
+    """Returns the results in the order of the requests.
+
+    `terms` and `used` (requests counted today) are by partner, `known` offers by offerUid."""
     group = _Group(terms, used, known, now)
     return [decided_or_refused(group.decide, request) for request in requests]
 
 
 class _Group:
-    """How everything stands after the requests so far."""
+    """State after the requests that are already decided."""
 
     def __init__(
         self,
@@ -59,12 +85,19 @@ class _Group:
         self._terms, self._used, self._offers, self._now = terms, Counter(used), dict(known), now
         self._created = Counter[str]()
 
-    def decide(self, request: SingleRequest) -> Decided:
+    def decide(self, command: SingleRequestCommand) -> RequestDecision | CountedRefusal:
         """Raises Refused."""
-        partner, uid = request.key.partner, request.key.offer_uid
-        quota = self._count(request)
-        if request.action is None:
-            return Decided(request, quota)
+        quota = self._count(command)
+        match command:
+            case SingleRequest():
+                return self._decide(command, quota)
+            case CountRefusal():
+                return CountedRefusal(command.partner, quota)
+            case _:
+                assert_never(command)
+
+    def _decide(self, request: SingleRequest, quota: Quota) -> RequestDecision:
+        partner, uid = request.partner, request.key.offer_uid
         offer = self._offers.get(uid, ABSENT)
         events, outcome = decide(offer, request.key, request.action)
         self._offers[uid] = reduce(offers_of.evolve, events, offer)
@@ -80,15 +113,15 @@ class _Group:
             accepted_at=self._now,
             traceparent=request.traceparent,
         )
-        return Decided(request, quota, offer.version, events, trace)
+        return RequestDecision(request, quota, offer.version, events, trace)
 
-    def _count(self, request: SingleRequest) -> Quota:
-        partner = request.key.partner
+    def _count(self, command: SingleRequestCommand) -> Quota:
+        partner = command.partner
         terms = self._terms.get(partner)
         if terms is None:
             raise UnknownPartner(partner)
-        brought = PartnerTerms(terms.rps, terms.daily_quota, terms.offers + self._created[partner])
-        quota = quota_of(brought, self._used[partner])
-        require_quota(quota, self._now, takes_down=request.takes_down)
+        current_terms = PartnerTerms(terms.rps, terms.daily_quota, terms.offers + self._created[partner])
+        quota = quota_of(current_terms, self._used[partner])
+        require_quota(quota, self._now, is_deletion=command.is_deletion)
         self._used[partner] += 1
         return Quota(quota.limit, self._used[partner])

@@ -1,6 +1,6 @@
-"""How many single requests may a partner make in a UTC day?
+"""Daily quota of a partner's single requests, per UTC day.
 
-A take-down has a small reserve beyond the quota: it is not refused because too much was changed before.
+Deletions have a small reserve beyond the quota, so that earlier changes do not prevent them.
 """
 
 import math
@@ -18,31 +18,31 @@ RESERVE_PERCENT = 5
 
 
 class Quota(Struct, frozen=True):
-    """A day's quota and what is used of it; a limit of 0 is none."""
+    """A day's quota and the number of requests used. A limit of 0 means no limit."""
 
     limit: int
     used: int
 
     @property
     def remaining(self) -> int | None:
-        """Without the reserve; None if there is no limit."""
+        """Requests left, without the reserve; None if there is no limit."""
         return max(self.limit - self.used, 0) if self.limit else None
 
 
 def daily_limit(setting: int | Literal["auto"], offers: int) -> int:
-    """`offers`: how many the partner has brought. 0 is no limit."""
+    """Returns the limit that a setting means for a partner with this number of offers; 0 means no limit."""
     return max(AUTO_AT_LEAST, offers * AUTO_PERCENT // 100) if setting == "auto" else setting
 
 
-def require_quota(quota: Quota, now: datetime, *, takes_down: bool) -> None:
+def require_quota(quota: Quota, now: datetime, *, is_deletion: bool) -> None:
     """Raises DailyQuotaExceeded."""
-    reserve = max(RESERVE_AT_LEAST, math.ceil(quota.limit * RESERVE_PERCENT / 100)) if takes_down else 0
+    reserve = max(RESERVE_AT_LEAST, math.ceil(quota.limit * RESERVE_PERCENT / 100)) if is_deletion else 0
     if quota.limit and quota.used >= quota.limit + reserve:
         raise DailyQuotaExceeded(quota.limit, seconds_to_next_day(now))
 
 
 def day_of(now: datetime) -> int:
-    """Its number, counted from 1970-01-01."""
+    """Returns the number of days since 1970-01-01."""
     return now.toordinal() - datetime(1970, 1, 1, tzinfo=now.tzinfo).toordinal()
 
 
@@ -52,7 +52,7 @@ def seconds_to_next_day(now: datetime) -> int:
 
 
 class PartnerTerms(Struct, frozen=True):
-    """What limits a partner's single requests, and how many offers it has brought on their channel."""
+    """Limits of a partner's single requests, and the number of its offers on the merchant channel."""
 
     rps: int
     daily_quota: int | Literal["auto"]

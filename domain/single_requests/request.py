@@ -1,4 +1,4 @@
-"""What becomes of a request about one offer?"""
+"""Single requests, each about one offer, and the decisions about them."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -16,7 +16,7 @@ from domain.values import OfferKey, Origin, Status
 
 
 class TraceOutcome(StrEnum):
-    """What the request did to the offer."""
+    """Effect of a request on its offer."""
 
     CREATED = "created"
     UPDATED = "updated"
@@ -27,7 +27,7 @@ class TraceOutcome(StrEnum):
 
 
 class Put(Struct, frozen=True):
-    """The offer shall be there with this content; `images` are those that stand outside of it."""
+    """Makes the offer active with this content. `images` are its inline images, which are stored separately."""
 
     content: SentContent
     images: tuple[Image, ...] = ()
@@ -35,23 +35,42 @@ class Put(Struct, frozen=True):
 
 
 class Delete(Struct, frozen=True):
-    """The offer shall be gone."""
+    """Deletes the offer."""
 
 
 class SingleRequest(Struct, frozen=True):
-    """A request about one offer, by its partner. Without `action` it was refused, and only counts."""
+    """A request for an action on one offer, by the offer's partner."""
 
     trace_id: str
     key: OfferKey
     origin: Origin
-    action: Put | Delete | None
-    takes_down: bool = False
+    action: Put | Delete
     traceparent: str | None = None
-    """W3C trace context, as it was sent."""
+    """W3C trace context, as sent."""
+
+    @property
+    def partner(self) -> str:
+        return self.key.partner
+
+    @property
+    def is_deletion(self) -> bool:
+        return isinstance(self.action, Delete)
+
+
+class CountRefusal(Struct, frozen=True):
+    """Counts a request that was refused before it named a valid action.
+
+    It uses the partner's quota and changes no offer."""
+
+    partner: str
+    is_deletion: bool
+
+
+SingleRequestCommand = SingleRequest | CountRefusal
 
 
 class Trace(Struct, frozen=True):
-    """A request that was carried out; `version` is that of the offer after it, 0 for one that was never seen."""
+    """Record of an executed request. `version` is that of the offer afterwards, 0 if the offer does not exist."""
 
     trace_id: str
     partner: str
@@ -65,7 +84,7 @@ class Trace(Struct, frozen=True):
 
 
 def decide(offer: Offer, key: OfferKey, action: Put | Delete) -> tuple[list[OfferEvent], TraceOutcome]:
-    """Doing a thing twice gives no event."""
+    """Returns the events and the outcome of an action. A repeated action has no events."""
     match action:
         case Put(content=content):
             events = offers.put(offer, key, content)

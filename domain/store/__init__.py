@@ -1,1 +1,1 @@
-"""How are facts kept? The recorders of the eventsourcing library, where one transaction is one transaction."""
+"""Stores events and primary records in SQLite or PostgreSQL, behind the recorder interface of the eventsourcing library."""

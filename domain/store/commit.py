@@ -1,4 +1,4 @@
-"""What is told of a commit, and of an event's place in it?"""
+"""Commits: their context, their hash chain, and queries for positions and recorded times."""
 
 import hashlib
 import struct
@@ -16,17 +16,17 @@ LEDGER_NAME_DIGITS = 32
 
 
 class CommitContext(Struct, frozen=True):
-    """Who and what stands behind a commit. The defaults are for commits that nobody makes but the library's tests."""
+    """Cause of a commit: actor, source, and the run or trace. Only the library's own tests use the defaults."""
 
     origin: Origin = Origin("unknown", Source.CLI)
     partner: str | None = None
-    """Whose offers, settings or token it is about; None for what belongs to no partner."""
+    """Partner whose offers, settings or token the commit changes; None if it concerns no partner."""
     run_id: UUID | None = None
     trace_id: str | None = None
     traceparent: str | None = None
 
-    def announced(self) -> dict[str, str | None]:
-        """By column of `commits`."""
+    def as_columns(self) -> dict[str, str | None]:
+        """Returns the context as values by column of `commits`."""
         return {
             "partner": self.partner,
             "actor": self.origin.actor,
@@ -38,7 +38,7 @@ class CommitContext(Struct, frozen=True):
 
 
 class StoredEntry(Struct, frozen=True):
-    """An event as it lies in the ledger, with its place in its commit."""
+    """An event as stored in the ledger, with its position and its ordinal in the commit."""
 
     position: int
     commit_id: int
@@ -48,11 +48,11 @@ class StoredEntry(Struct, frozen=True):
     topic: str
     state: bytes
     recorded_at: int
-    """Of its commit."""
+    """Recorded time of its commit, in microseconds since 1970."""
 
 
 class LedgerHead(Struct, frozen=True):
-    """The newest commit that a transaction sees; position 0 and no time before the first one."""
+    """Last position and recorded time of a commit. An empty ledger has position 0 and no time."""
 
     position: int
     recorded_at: datetime | None
@@ -63,18 +63,18 @@ def current_head(tx: Cursor) -> LedgerHead:
     return LedgerHead(row["position"], from_microseconds(row["recorded_at"]) if row["position"] else None)
 
 
-def head_at_time(tx: Cursor, moment: datetime) -> LedgerHead:
-    """The newest commit that was recorded by then."""
+def head_at_time(tx: Cursor, time: datetime) -> LedgerHead:
+    """Returns the newest commit that was recorded at or before `time`."""
     row = tx.execute(
         "SELECT first_position + event_count - 1 AS position, recorded_at FROM commits WHERE recorded_at <= ?"
         " ORDER BY recorded_at DESC LIMIT 1",
-        (to_microseconds(moment),),
+        (to_microseconds(time),),
     ).fetchone()
     return LedgerHead(row["position"], from_microseconds(row["recorded_at"])) if row else LedgerHead(0, None)
 
 
 def head_at_position(tx: Cursor, position: int) -> LedgerHead:
-    """The same for a position, which may lie inside a commit; one beyond the newest means the newest."""
+    """Returns a position, which may be inside a commit, with its recorded time. Beyond the newest, it returns the newest."""
     row = tx.execute(
         "SELECT first_position + event_count - 1 AS last, recorded_at FROM commits WHERE first_position <= ?"
         " ORDER BY first_position DESC LIMIT 1",
@@ -83,8 +83,8 @@ def head_at_position(tx: Cursor, position: int) -> LedgerHead:
     return LedgerHead(min(position, row["last"]), from_microseconds(row["recorded_at"])) if row else LedgerHead(0, None)
 
 
-def span_of_run(tx: Cursor, run_id: UUID) -> tuple[int, int] | None:
-    """The first and the last position of what a run has recorded; None if it has recorded nothing."""
+def positions_of_run(tx: Cursor, run_id: UUID) -> tuple[int, int] | None:
+    """Returns the first and last position of the events of a run; None if the run has no events."""
     row = tx.execute(
         "SELECT min(first_position) AS first, max(first_position + event_count - 1) AS last FROM commits WHERE run_id = ?",
         (str(run_id),),
@@ -93,13 +93,13 @@ def span_of_run(tx: Cursor, run_id: UUID) -> tuple[int, int] | None:
 
 
 def ledger_name(tx: Cursor) -> str:
-    """What tells a ledger from all others: by what its first commit was sealed. Nothing without one."""
+    """Returns an identifier of the ledger: the start of its first chain hash. Empty if there is no commit."""
     row = tx.execute("SELECT chain FROM commits WHERE first_position = 1").fetchone()
     return row["chain"].hex()[:LEDGER_NAME_DIGITS] if row else ""
 
 
-def changed_since(tx: Cursor, partner: str, position: int) -> set[UUID]:
-    """The streams of which a partner's commits have recorded events after a position."""
+def streams_changed_since(tx: Cursor, partner: str, position: int) -> set[UUID]:
+    """Returns the streams that a partner's commits changed after a position."""
     rows = tx.execute(
         "SELECT DISTINCT s.stream_uid FROM commits c JOIN events e USING (commit_id) JOIN streams s USING (stream_id)"
         " WHERE c.first_position > ? AND c.partner = ?",
@@ -108,22 +108,24 @@ def changed_since(tx: Cursor, partner: str, position: int) -> set[UUID]:
     return {UUID(bytes=row["stream_uid"]) for row in rows}
 
 
-def commit_digest(told: Mapping[str, str | None], events: bytes) -> bytes:
-    """SHA-256 over what is known of a commit before it has its place: `told` as CommitContext has it, and the digest of
-    its events as hex, as a JSON object without null members in the order of their names."""
-    members = {**told, "events": events.hex()}
+def commit_digest(context_columns: Mapping[str, str | None], events: bytes) -> bytes:
+    """Returns the SHA-256 of a commit's context and events, without its position.
+
+    The input is a JSON object: `context_columns` as `CommitContext.as_columns` returns them, and `events`, the hex digest of
+    the events. Members are sorted by name; null members are left out."""
+    members = {**context_columns, "events": events.hex()}
     return hashlib.sha256(
         msgspec.json.encode({n: members[n] for n in sorted(members) if members[n] is not None})
     ).digest()
 
 
 def next_chain_hash(previous: bytes, digest: bytes, first_position: int, event_count: int, recorded_at: int) -> bytes:
-    """SHA-256 that seals a commit in its place, and with it all that came before."""
+    """Returns the SHA-256 over the previous chain hash, the commit's digest and its position: it covers all earlier commits."""
     return hashlib.sha256(previous + digest + struct.pack(">qqq", first_position, event_count, recorded_at)).digest()
 
 
 class EventsDigest:
-    """SHA-256 over a commit's events (ordinal, stream uid, version, topic, state), told in their order."""
+    """SHA-256 over a commit's events (ordinal, stream uid, version, topic, state), added in order."""
 
     def __init__(self) -> None:
         self._sha256 = hashlib.sha256()

@@ -1,6 +1,7 @@
-"""How do commits get into the ledger?
+"""Writes the events of commits, and appends the commits to the ledger.
 
-Their events are written first, as many at a time as their author likes; their places in the ledger are taken at the end.
+A caller writes events in batches of any size. Only `seal` takes the ledger lock and assigns positions: a large commit
+blocks other writers for a short time.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,11 +15,11 @@ from domain.store.commit import CommitContext, EventsDigest, commit_digest, next
 from domain.store.cursor import Cursor
 from domain.values import Clock, to_microseconds
 
-IDS_PER_QUERY = 10_000
+STREAMS_PER_QUERY = 10_000
 
 
 class EventPlace(NamedTuple):
-    """Of an event, before its commit has its place in the ledger."""
+    """Identifies a written event before its commit has a position in the ledger."""
 
     commit_id: int
     ordinal: int
@@ -26,8 +27,7 @@ class EventPlace(NamedTuple):
 
 
 class CommitWriter:
-    """Writes the events of one commit, or of several that follow each other, in one transaction. One that gets no events is
-    none."""
+    """Writes one or more consecutive commits in one transaction. A commit without events is not stored."""
 
     def __init__(self, tx: Cursor, clock: Clock, contexts: Sequence[CommitContext]) -> None:
         self._tx = tx
@@ -36,15 +36,15 @@ class CommitWriter:
         self._commits = [_Commit(commit_id, context) for commit_id, context in zip(ids, contexts, strict=True)]
 
     def append(self, events: Sequence[tuple[int, StoredEvent]]) -> list[EventPlace]:
-        """Writes events after those before, each with the number of its commit among the contexts.
+        """Writes events after those already written. The number beside each event is the index of its commit's context.
 
-        Raises IntegrityError if one is not the next event of its stream."""
+        Raises IntegrityError if an event is not the next one of its stream."""
         stored = [event for _, event in events]
         uids = [_uid(event) for event in stored]
         streams = _streams(self._tx, uids)
         _require_successors(zip(uids, stored, strict=True), streams)
         places = [
-            self._commits[number].take(event, uid, streams[uid].stream_id)
+            self._commits[number].add(event, uid, streams[uid].stream_id)
             for (number, event), uid in zip(events, uids, strict=True)
         ]
         rows = (
@@ -55,7 +55,9 @@ class CommitWriter:
         return places
 
     def seal(self) -> list[int]:
-        """Takes the commits' places at the head of the ledger; answers their first positions. Nobody else writes from here on."""
+        """Takes the ledger lock, appends the commits at the head of the ledger, and returns their first positions.
+
+        The lock is held until the transaction ends."""
         self._tx.dialect.acquire_ledger_lock(self._tx)
         head = self._tx.execute(_HEAD).fetchone()
         position, recorded_at, chain, highest_commit_id, highest_stream_id = tuple(head)
@@ -63,12 +65,13 @@ class CommitWriter:
         for commit in (commit for commit in self._commits if commit.event_count):
             recorded_at = max(recorded_at + 1, now)
             place = (position + 1, commit.event_count, recorded_at)
-            told = commit.context.announced()
-            digest = commit_digest(told, commit.digest.digest())
+            context_columns = commit.context.as_columns()
+            digest = commit_digest(context_columns, commit.digest.digest())
             chain = next_chain_hash(chain, digest, *place)
             highest_commit_id = max(highest_commit_id, commit.commit_id)
             highest_stream_id = max(highest_stream_id, commit.highest_stream_id)
-            rows.append((commit.commit_id, *place, digest, chain, highest_commit_id, highest_stream_id, *told.values()))
+            highest_ids = (highest_commit_id, highest_stream_id)
+            rows.append((commit.commit_id, *place, digest, chain, *highest_ids, *context_columns.values()))
             first_positions.append(position + 1)
             position += commit.event_count
         self._tx.executemany(_INSERT, rows)
@@ -83,19 +86,19 @@ _HEAD = """
 """
 _INSERT = (
     "INSERT INTO commits (commit_id, first_position, event_count, recorded_at, digest, chain, highest_commit_id,"
-    f" highest_stream_id, {', '.join(CommitContext().announced())}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    f" highest_stream_id, {', '.join(CommitContext().as_columns())}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 
 class _Commit:
-    """What has been written of it."""
+    """A commit whose events are being written."""
 
     def __init__(self, commit_id: int, context: CommitContext) -> None:
         self.commit_id, self.context = commit_id, context
         self.digest = EventsDigest()
         self.event_count = self.highest_stream_id = 0
 
-    def take(self, event: StoredEvent, uid: bytes, stream_id: int) -> EventPlace:
+    def add(self, event: StoredEvent, uid: bytes, stream_id: int) -> EventPlace:
         place = EventPlace(self.commit_id, self.event_count, stream_id)
         self.digest.add(place.ordinal, uid, event.originator_version, event.topic, event.state)
         self.event_count += 1
@@ -110,31 +113,33 @@ def _uid(event: StoredEvent) -> bytes:
 class _Stream(NamedTuple):
     stream_id: int
     version: int | None
-    """Of its last event; None before the first one."""
+    """Version of its last event; None if it has no events."""
 
 
 def _streams(tx: Cursor, uids: Iterable[bytes]) -> dict[bytes, _Stream]:
-    """Those that are named; the ones that were never seen get their ids here, in the order of their first event."""
-    named = dict.fromkeys(uids)
-    tx.execute_set("INSERT INTO streams (stream_uid) VALUES (?) ON CONFLICT DO NOTHING", ((uid,) for uid in named))
-    found: dict[bytes, _Stream] = {}
-    remaining = iter(named)
-    while chunk := list(islice(remaining, IDS_PER_QUERY)):
-        among, values = tx.dialect.in_list(chunk)
+    """Returns the streams by uid. New streams are stored, and get their ids in the order of their first events."""
+    unique_uids = dict.fromkeys(uids)
+    tx.execute_set(
+        "INSERT INTO streams (stream_uid) VALUES (?) ON CONFLICT DO NOTHING", ((uid,) for uid in unique_uids)
+    )
+    streams: dict[bytes, _Stream] = {}
+    remaining = iter(unique_uids)
+    while chunk := list(islice(remaining, STREAMS_PER_QUERY)):
+        condition, values = tx.dialect.in_list(chunk)
         rows = tx.execute(
             "SELECT s.stream_uid, s.stream_id, (SELECT max(e.version) FROM events e WHERE e.stream_id = s.stream_id) AS version"
-            f" FROM streams s WHERE s.stream_uid {among}",
+            f" FROM streams s WHERE s.stream_uid {condition}",
             values,
         )
-        found.update((row[0], _Stream(row[1], row[2])) for row in rows)
-    return found
+        streams.update((row[0], _Stream(row[1], row[2])) for row in rows)
+    return streams
 
 
 def _require_successors(events: Iterable[tuple[bytes, StoredEvent]], streams: dict[bytes, _Stream]) -> None:
-    """A stream has no gaps: its first event is of version 0 or 1, every other one follows its predecessor."""
-    last = {uid: stream.version for uid, stream in streams.items()}
+    """Raises IntegrityError for a gap: a stream starts with version 0 or 1, and each version is one more than the last."""
+    last_versions = {uid: stream.version for uid, stream in streams.items()}
     for uid, event in events:
-        version, before = event.originator_version, last[uid]
-        if version != before + 1 if before is not None else version not in {0, 1}:
-            raise IntegrityError(f"Version {version} can't follow version {before} of its stream")
-        last[uid] = version
+        version, previous = event.originator_version, last_versions[uid]
+        if version != previous + 1 if previous is not None else version not in {0, 1}:
+            raise IntegrityError(f"Version {version} can't follow version {previous} of its stream")
+        last_versions[uid] = version

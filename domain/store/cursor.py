@@ -1,4 +1,4 @@
-"""What can be asked of a transaction?"""
+"""Protocols of a cursor in a transaction and of the SQL dialect behind it; comparison of indexes."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ from domain.values import Scope
 
 
 class Cursor(Protocol):
-    """A cursor inside a transaction, as PEP 249 has it; rows are read by the names of columns, or by their places."""
+    """A PEP 249 cursor inside a transaction. Rows are read by column name or by index."""
 
     @property
     def dialect(self) -> Dialect:
-        """What is to be said in the database's own way."""
+        """The operations that differ between the databases."""
 
     def now(self) -> datetime:
-        """By the database's clock, if it has one. A transaction that has held the ledger's lock from its start may tell when
-        that was."""
+        """Returns the time of the database's clock, if it has one, otherwise of this host.
+
+        A transaction that has held the ledger lock from its start may return the time when it got the lock."""
 
     def execute(self, sql: str, parameters: Sequence[Any] = ..., /) -> Self: ...
 
     def executemany(self, sql: str, rows: Iterable[Sequence[Any]], /) -> Self: ...
 
     def execute_set(self, sql: str, rows: Iterable[Sequence[Any]], /) -> Self:
-        """The same where it makes no difference which of the rows comes first: they may be one statement."""
+        """Executes the statement for rows whose order does not matter; all rows may become one statement."""
 
-    def each(self, sql: str, parameters: Sequence[Any] = ..., /) -> Iterator[Any]:
-        """Very many rows, one after the other; until the last one, nothing else is asked of the transaction."""
+    def stream_rows(self, sql: str, parameters: Sequence[Any] = ..., /) -> Iterator[Any]:
+        """Streams a large result row by row. The transaction runs no other statement until the last row is read."""
 
     def fetchone(self) -> Any: ...
 
@@ -41,7 +42,7 @@ class Cursor(Protocol):
 
 
 class Column(NamedTuple):
-    """What is declared of a column of a table."""
+    """Declaration of a table column."""
 
     name: str
     type: str
@@ -49,7 +50,7 @@ class Column(NamedTuple):
 
 
 class Index(NamedTuple):
-    """What an index is, whatever it is called."""
+    """Definition of an index, without its name."""
 
     columns: tuple[str, ...]
     is_unique: bool
@@ -57,53 +58,56 @@ class Index(NamedTuple):
 
 
 class Dialect(Protocol):
-    @property
-    def live(self) -> str:
-        """What stands before the name of a table, to be sure that the live one is meant."""
+    """Operations whose SQL differs between SQLite and PostgreSQL."""
 
     @property
-    def temporary(self) -> str:
-        """The same for the temporary one."""
+    def live_prefix(self) -> str:
+        """Prefix that qualifies a table name as the live table."""
+
+    @property
+    def temporary_prefix(self) -> str:
+        """Prefix that qualifies a table name as a temporary table of this connection."""
 
     def in_list(self, values: Collection[Any]) -> tuple[str, Sequence[Any]]:
-        """What stands behind a column that shall have one of the values, and the parameters of that."""
+        """Returns the SQL condition that follows a column name, and its parameters: the column has one of the values."""
 
     def table_names(self, tx: Cursor) -> set[str]:
-        """Of live tables."""
+        """Returns the names of the live tables."""
 
-    def columns(self, tx: Cursor, place: str, table: str) -> list[Column]:
-        """None of a table that is not there. `place`: `live` or `temporary`."""
+    def columns(self, tx: Cursor, prefix: str, table: str) -> list[Column]:
+        """Returns the columns; an empty list if the table does not exist. `prefix`: `live_prefix` or `temporary_prefix`."""
 
     def index_statements(self, tx: Cursor, table: str) -> list[str]:
-        """Those that have made the indexes of a live table; not what its key is kept by."""
+        """Returns the CREATE INDEX statements of a live table, without those of its constraints."""
 
     def has_index(self, tx: Cursor, name: str) -> bool: ...
 
     def rename_table(self, tx: Cursor, table: str, name: str) -> None:
-        """What speaks of the table, such as a view, speaks of whatever has its name."""
+        """Renames a table. Views that use the old name then use the next table with that name."""
 
     def lock_tables(self, tx: Cursor, tables: Sequence[str]) -> None:
-        """Until the end of the transaction nobody else uses the tables. Raises InUse if somebody reads one for more than a
-        moment: who waits for a table keeps all others from it."""
+        """Locks the tables exclusively until the end of the transaction.
+
+        Raises TableInUse after a short wait if another transaction uses one: a queued lock request blocks all later ones."""
 
     def analyze(self, tx: Cursor, tables: Sequence[str]) -> None:
-        """Of tables that have become large: how to find something in them depends on what is known of them."""
+        """Updates the planner statistics of tables that have become large."""
 
     def acquire_ledger_lock(self, tx: Cursor) -> None:
-        """From here on to its end, a transaction holds the ledger's lock."""
+        """Takes the ledger lock; the transaction holds it until it ends."""
 
     def notify_commit(self, tx: Cursor) -> None:
-        """Whoever listens is told when the transaction has been committed."""
+        """Notifies listening connections when the transaction commits."""
 
-    def busy(self, tx: Cursor, scopes: Collection[Scope]) -> set[Scope]:
-        """Those in which somebody is storing much. In the others, nobody will until the end of the transaction."""
+    def busy_scopes(self, tx: Cursor, scopes: Collection[Scope]) -> set[Scope]:
+        """Returns the scopes in which a bulk write runs, and locks the other scopes against one until the transaction ends."""
 
     def next_commit_ids(self, tx: Cursor, count: int) -> list[int]:
-        """In ascending order."""
+        """Returns unused commit ids in ascending order."""
 
 
-class MissingTable(OperationalError):  # noqa: N818 - it says what is the case
-    """A statement has named a table that is not there."""
+class MissingTable(OperationalError):
+    """A statement uses a table that does not exist."""
 
     def __init__(self, table: str, message: str) -> None:
         super().__init__(message)
@@ -113,16 +117,18 @@ class MissingTable(OperationalError):  # noqa: N818 - it says what is the case
 _INDEX = re.compile(r"CREATE (UNIQUE )?INDEX (\w+)\s+ON (?:ONLY )?\S+ (?:USING \w+ )?\(([^)]*)\)( WHERE )?")
 
 
-def index_of(statement: str) -> tuple[str, Index]:
-    """Its name, and what it is; by the statement that makes it, as either database has it."""
-    found = _INDEX.match(" ".join(statement.replace('"', "").split()))
-    if found is None:
-        raise ValueError(f"No index is made by: {statement}")
-    unique, name, columns, where = found.groups()
+def parse_index(statement: str) -> tuple[str, Index]:
+    """Returns the name and definition of an index from its CREATE INDEX statement, in the form of either database.
+
+    Raises ValueError if it is not a CREATE INDEX statement."""
+    match = _INDEX.match(" ".join(statement.replace('"', "").split()))
+    if match is None:
+        raise ValueError(f"Not a CREATE INDEX statement: {statement}")
+    unique, name, columns, where = match.groups()
     return name, Index(tuple(column.strip() for column in columns.split(",")), bool(unique), bool(where))
 
 
 def missing_indexes(dialect: Dialect, tx: Cursor, table: str, statements: Sequence[str]) -> list[str]:
-    """The names of those that a live table does not have, under whatever names."""
-    there = {index_of(statement)[1] for statement in dialect.index_statements(tx, table)}
-    return [name for name, index in map(index_of, statements) if index not in there]
+    """Returns the names of the indexes that a live table lacks, compared by definition."""
+    existing = {parse_index(statement)[1] for statement in dialect.index_statements(tx, table)}
+    return [name for name, index in map(parse_index, statements) if index not in existing]

@@ -1,4 +1,4 @@
-"""Which database holds the ledger, and how is it opened?"""
+"""Protocol of the database that stores a ledger: its transactions, commit notifications and location."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -10,15 +10,15 @@ from domain.values import Scope
 SQLITE_PREFIX = "sqlite:///"
 POSTGRES_PREFIXES = ("postgresql://", "postgres://")
 DEFAULT_SCHEMA = "offer_ledger"
-DEFAULT_CONNECTIONS, FEWEST_CONNECTIONS = 24, 12
-"""A third of them is for those who write, of whom all but one wait for their turn."""
+DEFAULT_CONNECTIONS, MIN_CONNECTIONS = 24, 12
+"""Per process. One third is for writers, of which all but one wait for the ledger lock."""
 STALLED_SECONDS = 15
 POLL_INTERVAL_SECONDS = 0.1
 
 
 class DatabaseLocation(NamedTuple):
-    """Where a ledger lies. `url`: sqlite:///PATH, or one that libpq understands; the rest is for PostgreSQL: the schema, and how
-    many connections a process has at most."""
+    """Location of a ledger. `url` is sqlite:///PATH or a libpq URL. The other members are for PostgreSQL: the schema, and the
+    maximum number of connections per process."""
 
     url: str
     schema: str = DEFAULT_SCHEMA
@@ -26,61 +26,70 @@ class DatabaseLocation(NamedTuple):
 
 
 class CommitNotifications(Protocol):
-    """When to look whether something has been committed, by whichever process. It is one thread's."""
+    """Notifications of commits by any process. One thread uses an instance."""
 
     def wait(self, is_over: Callable[[], bool]) -> bool:
-        """Returns when something has been committed, when it is time to look all the same, or when it is over, soon after
-        that. Whether all that can be found now is known of: a former call, too, may have had no news to tell."""
+        """Waits for a commit, until the time of the next regular check, or until `is_over` returns true.
 
-    def missed(self) -> None:
-        """Something has been found that the last call did not know of."""
+        Returns False if no notification has arrived. If the caller then finds commits, it calls `report_missed`."""
+
+    def report_missed(self) -> None:
+        """Reports that the caller found commits without a notification; a connection that receives none is dropped."""
 
     def close(self) -> None: ...
 
 
 class Database(Protocol):
-    """Whose transactions the ledger is written and read in. `writing`, `storing`, `alone` and `reading` raise SchemaMismatch if
-    this program does not know the ledger's schema, which then stays what it is until they end."""
+    """A database with one ledger.
+
+    `write`, `bulk_write`, `exclusive_write` and `read` raise SchemaMismatch if the ledger has another schema version than this
+    program. The schema does not change until the transaction ends."""
 
     @property
     def dialect(self) -> Dialect: ...
 
     def create_statements(self, tables: Sequence[str]) -> Sequence[str]:
-        """The statements that make these tables, and what only it has."""
+        """Returns the statements that create these tables, and the objects that only this database needs."""
 
     def write(self, after: Scope | None = None) -> AbstractContextManager[Cursor]:
-        """A transaction that holds the ledger's lock from its start, and commits at its end. With a scope, it waits first,
-        without the lock, for whoever is storing much there; without one, see Dialect.busy."""
+        """Opens a transaction that holds the ledger lock from its start, and commits at its end.
+
+        With a scope, it first waits, without the lock, for a bulk write of that scope. Without one, see Dialect.busy_scopes."""
 
     def bulk_write(self, scope: Scope | None = None) -> AbstractContextManager[Cursor]:
-        """A transaction that is long: until Dialect.take_turn it keeps nobody from writing, if the database can do that.
-        Others do not change the offers of the scope meanwhile."""
+        """Opens a long transaction. On PostgreSQL it does not block other writers before Dialect.acquire_ledger_lock.
+
+        No other transaction changes offers of the scope while it runs."""
 
     def exclusive_write(self) -> AbstractContextManager[Cursor]:
-        """A transaction that holds the lock, while nobody is storing anything anywhere."""
+        """Opens a transaction that waits until no bulk write runs in any scope, and holds the ledger lock."""
 
     def read(self) -> AbstractContextManager[Cursor]:
-        """A transaction that sees one snapshot in all its statements."""
+        """Opens a read-only transaction: all its statements see one snapshot."""
 
     def read_any_schema(self) -> AbstractContextManager[Cursor]:
-        """The same, whatever the database holds."""
+        """Opens a read-only transaction without the check of the schema version."""
 
     def schema_change(self) -> AbstractContextManager[Cursor]:
-        """A transaction of who makes a ledger, or another one of it, whatever the database holds: nobody writes beside it, and
-        nobody sees what is half done."""
+        """Opens a transaction that creates or migrates a ledger, without the check of the schema version.
+
+        It excludes all writers, and readers see its changes only after the commit."""
 
     def heartbeat_write(self) -> AbstractContextManager[Cursor]:
-        """A transaction that waits for no writer, of what need not be kept."""
+        """Opens a transaction for UNLOGGED_TABLES, which does not wait for the writers of the ledger."""
 
     def terminate_scope_writer(self, scope: Scope) -> int:
-        """Ends the connections of those who are storing something in a scope, which is theirs no more; answers how many."""
+        """Terminates the connections that run a bulk write in a scope, after its run has got another owner.
+
+        Returns their number."""
 
     def terminate_stalled_writers(self) -> int:
-        """The same for those who hold the ledger's lock, and have not been heard of for STALLED_SECONDS: a process that stands
-        still must not keep all others from writing."""
+        """Terminates connections that hold the ledger lock and have sent nothing for STALLED_SECONDS. Returns their number.
+
+        Otherwise a stalled process would block all writers."""
 
     def newest_position(self) -> int:
-        """At which everything can be seen that has been committed by now."""
+        """Returns the position of the newest commit."""
 
     def notifications(self) -> CommitNotifications: ...
 

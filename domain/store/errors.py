@@ -1,4 +1,4 @@
-"""What does the library call what a database has refused or could not do? PEP 249 names both alike."""
+"""Storage errors, and the mapping from a driver's PEP 249 errors to the errors of the eventsourcing library."""
 
 from types import ModuleType
 
@@ -6,24 +6,24 @@ from eventsourcing import persistence
 from eventsourcing.persistence import OperationalError, PersistenceError
 
 
-class TransactionRolledBack(OperationalError):  # noqa: N818 - it says what is the case
-    """What has been done so far of a transaction was undone, by no fault of its own: it can be done again at once."""
+class TransactionRolledBack(OperationalError):
+    """The database rolled the transaction back for a reason outside it. The caller can retry at once."""
 
 
 class TableInUse(TransactionRolledBack):
-    """A table that is to be replaced or removed is being read by somebody, who goes on for longer than a moment."""
+    """A table can't be replaced or dropped yet: another transaction is using it."""
 
 
-class LockTimeout(OperationalError):  # noqa: N818 - the same
-    """Others have not come to an end for as long as anybody waits for them."""
+class LockTimeout(OperationalError):
+    """Another transaction held a lock for longer than the lock timeout."""
 
 
-class OutcomeUnknown(OperationalError):  # noqa: N818 - the same
-    """The database was lost while it was told to keep a change: it has kept it, or it has not."""
+class OutcomeUnknown(OperationalError):
+    """The connection was lost during COMMIT: the change was either committed or rolled back."""
 
 
-# The most special first.
-_NAMES = (
+# Most specific first.
+_ERROR_NAMES = (
     "IntegrityError",
     "OperationalError",
     "DataError",
@@ -36,8 +36,8 @@ _NAMES = (
 
 
 def library_error(driver: ModuleType, error: Exception, message: str) -> PersistenceError:
-    """Of an error that a driver, as PEP 249 has it, has raised."""
-    for name in _NAMES:
+    """Returns the library's error that corresponds to an error of a PEP 249 driver."""
+    for name in _ERROR_NAMES:
         if isinstance(error, getattr(driver, name)):
             raised: PersistenceError = getattr(persistence, name)(message)
             return raised

@@ -1,13 +1,12 @@
-"""Opens the database that a URL names."""
+"""Opens the SQLite or PostgreSQL database of a URL."""
 
 from domain.store.database import POSTGRES_PREFIXES, SQLITE_PREFIX, Database, DatabaseLocation
+from domain.store.sqlite.connections import SqliteConnections
 
 
-def open_database(place: DatabaseLocation) -> Database:
-    if place.url.startswith(POSTGRES_PREFIXES):
-        from domain.store.postgres.connections import PostgresConnections  # noqa: PLC0415 - an extra
+def open_database(location: DatabaseLocation) -> Database:
+    if location.url.startswith(POSTGRES_PREFIXES):
+        from domain.store.postgres.connections import PostgresConnections
 
-        return PostgresConnections(place)
-    from domain.store.sqlite.connections import SqliteConnections  # noqa: PLC0415 - the same for all
-
-    return SqliteConnections(place.url.removeprefix(SQLITE_PREFIX))
+        return PostgresConnections(location)
+    return SqliteConnections(location.url.removeprefix(SQLITE_PREFIX))

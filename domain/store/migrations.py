@@ -1,8 +1,7 @@
-"""How does a ledger that an older program has made become one of this program?
+"""Migrates a ledger from an older schema version to this program's version.
 
-Step by step, and each step in one transaction: whoever dies in the midst leaves the ledger as it was before the step. A step adds
-what this program keeps beside the events, or keeps it in another way; no event, and nothing that a commit is sealed by, is ever
-another one after it. Projections are not migrated: they are made from the events again.
+Each step is one transaction: if the process dies, the ledger is as it was before the step. A step adds or changes data beside the
+events. It never changes an event or an input of the hash chain. Projections are not migrated: they are rebuilt from the events.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,20 +15,20 @@ from domain.values import ProgressCallback, no_progress
 
 
 class MigrationStep(Struct, frozen=True):
-    """A ledger of the version before becomes one of `version`.
+    """Migrates a ledger to `version` from the version before.
 
-    A step says by itself what it does, and names no table or statement of this program, which will change: it is always carried
-    out on the tables of its time. SQLite adds a column that is NOT NULL only with a default."""
+    A step contains its own SQL. It must not import table definitions or statements of the program, because these change later
+    and the step runs on the tables of its time. SQLite adds a NOT NULL column only with a default."""
 
     version: int
-    does: str
-    """For who waits for it."""
+    description: str
+    """Shown to the operator."""
     actions: tuple[str | Callable[[Cursor], object], ...]
-    """Statements, and what takes more than a statement."""
+    """SQL statements, and functions for changes that need more than one statement."""
 
 
 def _make_progress(tx: Cursor) -> None:
-    # On SQLite it lies in the database beside, where it is made as soon as somebody needs it.
+    # On SQLite these tables are in the separate leases database, and are created at first use.
     if "heartbeats" in tx.dialect.table_names(tx):
         tx.execute(
             "CREATE UNLOGGED TABLE progress (run_id TEXT PRIMARY KEY, fence INTEGER NOT NULL,"
@@ -40,7 +39,7 @@ def _make_progress(tx: Cursor) -> None:
 STEPS: tuple[MigrationStep, ...] = (
     MigrationStep(
         5,
-        "Commits tell the highest ids of commits and streams so far",
+        "Adds the highest commit and stream ids so far to each commit",
         (
             "ALTER TABLE commits ADD COLUMN highest_commit_id INTEGER NOT NULL DEFAULT 0",
             "ALTER TABLE commits ADD COLUMN highest_stream_id INTEGER NOT NULL DEFAULT 0",
@@ -56,36 +55,38 @@ STEPS: tuple[MigrationStep, ...] = (
             """,
         ),
     ),
-    MigrationStep(6, "Owners of runs tell how far they are", (_make_progress,)),
+    MigrationStep(6, "Adds the progress of runs", (_make_progress,)),
 )
-"""In the order of their versions. Version 4 is the first one that can be migrated."""
+"""All steps, by ascending version. Version 4 is the oldest version that can be migrated."""
 
 
-def found_version(database: Database) -> int | None:
-    """None if the database holds nothing yet. Raises SchemaMismatch if it holds something else than a ledger."""
+def find_schema_version(database: Database) -> int | None:
+    """Returns None for an empty database. Raises SchemaMismatch if it contains something other than a ledger."""
     with database.read_any_schema() as tx:
         return schema_version(tx) if tx.dialect.table_names(tx) else None
 
 
-def steps_from(version: int, steps: Sequence[MigrationStep] = STEPS) -> list[MigrationStep]:
-    """Those that are to be carried out. Raises SchemaMismatch if none lead from there to this program's version."""
-    ahead = [step for step in steps if step.version > version]
-    if [step.version for step in ahead] != list(range(version + 1, SCHEMA_VERSION + 1)):
+def pending_steps(version: int, steps: Sequence[MigrationStep] = STEPS) -> list[MigrationStep]:
+    """Returns the steps after `version`. Raises SchemaMismatch if they do not lead to this program's version."""
+    pending = [step for step in steps if step.version > version]
+    if [step.version for step in pending] != list(range(version + 1, SCHEMA_VERSION + 1)):
         raise SchemaMismatch(
-            f"This ledger has schema {version}; this program knows no way from there to {SCHEMA_VERSION}"
+            f"This ledger has schema {version}; this program can't migrate it to schema {SCHEMA_VERSION}"
         )
-    if not ahead:
+    if not pending:
         require_version(version)
-    return ahead
+    return pending
 
 
-def apply_steps(
+def apply_step(
     database: Database,
     step: MigrationStep,
     watch: ProgressCallback = no_progress,
     before: Callable[[], object] | None = None,
 ) -> bool:
-    """False if somebody else has done it meanwhile. `before`: what to do first, when nobody can write any more."""
+    """Runs one step. Returns False if another process has already done it.
+
+    `before` is called first, when no other process can write any more. `watch` gets the finished and the total actions."""
     with database.schema_change() as tx:
         if schema_version(tx) >= step.version:
             return False

@@ -1,7 +1,7 @@
-"""What is done again, when the database has undone it?
+"""Retries transactions that the database has rolled back.
 
-A connection that was lost before anything was to be kept, transactions that stood in each other's way. Whether something has
-been kept is never unknown here.
+The causes are a connection that was lost before COMMIT, a deadlock, and a serialization failure. A transaction with an
+unknown outcome (OutcomeUnknown) is not retried.
 """
 
 import logging
@@ -24,11 +24,12 @@ _Result = TypeVar("_Result")
 
 
 def retry_transaction(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
-    """For a function that is one transaction: calls it up to TRIES times, after waits that double and are never the same, so
-    that those who were undone together do not come back together. Raises Undone from the last one."""
+    """Decorates a function that runs one transaction: calls it up to TRIES times, with increasing random waits between.
+
+    Random waits keep transactions that collided from colliding again. Raises TransactionRolledBack if the last call does."""
 
     @wraps(function)
-    def trying(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Result:
+    def retrying(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Result:
         for wait in backoff():
             try:
                 return function(*args, **kwargs)
@@ -36,28 +37,30 @@ def retry_transaction(function: Callable[_Parameters, _Result]) -> Callable[_Par
                 time.sleep(wait)
         return function(*args, **kwargs)
 
-    return trying
+    return retrying
 
 
 def backoff() -> Iterator[float]:
-    """How many seconds to wait before each try but the first."""
+    """Yields the seconds to wait before each retry."""
     for number in range(TRIES - 1):
-        yield FIRST_WAIT_SECONDS * 2**number * random.uniform(0.5, 1.5)  # noqa: S311 - chance, not a secret
+        yield FIRST_WAIT_SECONDS * 2**number * random.uniform(0.5, 1.5)  # noqa: S311 - not a secret
 
 
 def retry_until_unlocked(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
-    """The same for what needs a table for itself: calls it until nobody else uses that, and nobody waits for it meanwhile."""
+    """Decorates a function that locks tables exclusively: calls it until the tables are free. Holds no lock between calls."""
 
     @wraps(function)
-    def trying(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Result:
-        is_told = False
+    def retrying(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Result:
+        is_logged = False
         while True:
             try:
                 return function(*args, **kwargs)
             except (TableInUse, LockTimeout) as in_use:
-                if not is_told:
-                    _log.warning("Somebody uses for long what is to be replaced, and is waited for: %s", in_use)
-                is_told = True
+                if not is_logged:
+                    _log.warning(
+                        "Another connection uses a table that must be replaced; waiting until it is free: %s", in_use
+                    )
+                is_logged = True
                 time.sleep(UNLOCK_POLL_SECONDS)
 
-    return trying
+    return retrying

@@ -1,8 +1,9 @@
-"""Which primary records does a ledger hold?
+"""Tables of a ledger's primary records, and the check of the schema version.
 
-The commit is the unit of record: events carry (commit, ordinal), and a position is the commit's first position plus
-the ordinal, so that bulk rows need not know their place in the ledger while they are written. Times are microseconds
-since 1970. `highest_…`: of all commits until this one; ids are given before places are, so they may come in another order.
+The commit is the unit of record. An event row has its commit and ordinal, and its position is the commit's first position
+plus the ordinal. So events can be written before the commit has a position. Times are microseconds since 1970.
+`highest_commit_id` and `highest_stream_id` are the maximum up to and including this commit: ids are assigned before
+positions, so they are not ascending in position order.
 """
 
 from collections.abc import Sequence
@@ -90,7 +91,7 @@ TABLES = (
         position INTEGER,
         problem TEXT
     )""",
-    # Failed runs give their request back.
+    # A failed run does not count: its request can be sent again.
     "CREATE UNIQUE INDEX runs_by_request ON runs (partner, channel, request_key) WHERE state <> 'failed'",
     "CREATE INDEX runs_by_partner ON runs (partner)",
     "CREATE INDEX runs_by_request_id ON runs (concurrency_request_id)",
@@ -166,48 +167,48 @@ UNLOGGED_TABLES = (
         total INTEGER NOT NULL
     )""",
 )
-"""Beside the primary records: which runs have owners that are at work, and how far they are. On SQLite an older program may find
-them, after a backup: no column is ever added to one, there may be another table."""
+"""Leases and progress of running runs: not primary records. On SQLite, after a backup is restored, an older program may open
+these tables. So an existing table never gets a new column; new data goes into a new table."""
 
 
-NEWEST_POSITION = "SELECT position FROM head"
+SELECT_NEWEST_POSITION = "SELECT position FROM head"
 
-VERSIONS = "SELECT version FROM schema_version"
-"""Asked at the start of every transaction: a process that goes on over a migration must not work with what it doesn't know."""
+SELECT_SCHEMA_VERSION = "SELECT version FROM schema_version"
+"""Runs at the start of every transaction: a process that is still open after a migration must not use a newer schema."""
 
 
-class SchemaMismatch(PersistenceError):  # noqa: N818 - names what is the case, as a refusal does
-    """The database holds no ledger of the schema that this program works with."""
+class SchemaMismatch(PersistenceError):
+    """The database does not contain a ledger with this program's schema version."""
 
 
 class OlderLedger(SchemaMismatch):
-    """It holds one that an older program has made."""
+    """The ledger has an older schema version, which `offer-ledger migrate` can update."""
 
 
 def schema_version(tx: Cursor) -> int:
-    """Raises SchemaMismatch if the database does not hold a ledger."""
+    """Returns the stored version. Raises SchemaMismatch if the database does not contain a ledger."""
     if "schema_version" not in tx.dialect.table_names(tx):
-        raise SchemaMismatch("The database holds something else than a ledger")
-    return _only_one(tx.execute(VERSIONS).fetchall())
+        raise SchemaMismatch("The database contains something other than a ledger")
+    return _only_one(tx.execute(SELECT_SCHEMA_VERSION).fetchall())
 
 
 def require_schema(tx: Cursor) -> None:
-    """Raises SchemaMismatch."""
+    """Raises SchemaMismatch unless the database contains a ledger with this program's schema version."""
     require_version(schema_version(tx))
 
 
-def require_versions(rows: Sequence[Sequence[Any]]) -> None:
-    """Raises SchemaMismatch unless the rows that VERSIONS has found say what they should."""
+def require_version_rows(rows: Sequence[Sequence[Any]]) -> None:
+    """Checks the rows of SELECT_SCHEMA_VERSION. Raises SchemaMismatch unless it is one row with this program's version."""
     require_version(_only_one(rows))
 
 
-def require_version(found: int) -> None:
-    """Raises SchemaMismatch."""
-    if found < SCHEMA_VERSION:
-        raise OlderLedger(f"This ledger has schema {found}; this program works with schema {SCHEMA_VERSION}")
-    if found > SCHEMA_VERSION:
+def require_version(version: int) -> None:
+    """Raises OlderLedger for an older version, and SchemaMismatch for a newer one."""
+    if version < SCHEMA_VERSION:
+        raise OlderLedger(f"This ledger has schema {version}; this program works with schema {SCHEMA_VERSION}")
+    if version > SCHEMA_VERSION:
         raise SchemaMismatch(
-            f"This ledger has schema {found}; this program is older, and knows schema {SCHEMA_VERSION}"
+            f"This ledger has schema {version}; this program is older and works with schema {SCHEMA_VERSION}"
         )
 
 

@@ -1,4 +1,4 @@
-"""Which partners are there, and with which settings?"""
+"""The projection `partners`: partners with their present settings. Past settings are read from the events."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -31,7 +31,7 @@ TABLE = """
     )"""
 
 
-# How an event changes it
+# Updates
 
 
 def apply(tx: Cursor, entries: Sequence[Entry]) -> None:
@@ -40,8 +40,9 @@ def apply(tx: Cursor, entries: Sequence[Entry]) -> None:
         match entry.event:
             case PartnerRegistered(partner=name, settings=settings):
                 tx.execute(
-                    "INSERT INTO partners VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?) ON CONFLICT (partner_id) DO UPDATE SET"
-                    " name = excluded.name, synchronize_per_day = excluded.synchronize_per_day,"
+                    "INSERT INTO partners VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)"
+                    " ON CONFLICT (partner_id) DO UPDATE SET name = excluded.name,"
+                    " synchronize_per_day = excluded.synchronize_per_day,"
                     " insert_per_hour = excluded.insert_per_hour, rps = excluded.rps,"
                     " daily_quota = excluded.daily_quota, missing_from_file = excluded.missing_from_file,"
                     " redemption_window_days = excluded.redemption_window_days,"
@@ -87,11 +88,11 @@ PROJECTION = Projection(
 )
 
 
-# How it is asked
+# Queries
 
 
 class PartnerView(Struct, frozen=True, rename="camel"):
-    """A partner as the service shows it; a limit of 0 means unlimited."""
+    """A partner as the API returns it. A limit of 0 means unlimited."""
 
     name: str
     synchronize_per_day: int
@@ -105,7 +106,7 @@ class PartnerView(Struct, frozen=True, rename="camel"):
 
 
 def list_partners(tx: Cursor, name: str | None = None) -> list[PartnerView]:
-    """All partners by name, or the one that is named."""
+    """Returns all partners sorted by name, or only the partner with this name."""
     rows = tx.execute(
         "SELECT p.*, created.recorded_at AS created_at, updated.recorded_at AS updated_at FROM partners p"
         " JOIN commits created ON created.commit_id = p.created_commit"
@@ -130,29 +131,29 @@ def list_partners(tx: Cursor, name: str | None = None) -> list[PartnerView]:
 
 
 def find_terms(tx: Cursor, names: Collection[str]) -> dict[str, PartnerTerms]:
-    """Of those of the partners that there are."""
-    among, values = tx.dialect.in_list(names)
-    rows = tx.execute(f"SELECT name, rps, daily_quota, merchant_offers FROM partners WHERE name {among}", values)
+    """Returns the limits and the offer count per partner name. Unknown names are left out."""
+    in_list, values = tx.dialect.in_list(names)
+    rows = tx.execute(f"SELECT name, rps, daily_quota, merchant_offers FROM partners WHERE name {in_list}", values)
     return {row["name"]: PartnerTerms(row["rps"], _quota(row), row["merchant_offers"]) for row in rows}
 
 
-def window_days_at(tx: Cursor, name: str, moment: datetime) -> int:
-    """How long a partner's redemption windows were at a moment; read from the events themselves."""
-    settings = _settings_then(tx, name, "c.recorded_at <= ?", to_microseconds(moment)) or PartnerSettings()
+def window_days_at(tx: Cursor, name: str, time: datetime) -> int:
+    """Returns the length of a partner's redemption windows, in days, by the settings recorded until that time."""
+    settings = _newest_settings(tx, name, "c.recorded_at <= ?", to_microseconds(time)) or PartnerSettings()
     return settings.redemption_window_days
 
 
-def settings_at(tx: Cursor, name: str, position: int) -> PartnerSettings | None:
-    """A partner's settings as they stood after a position; None before it was created."""
-    return _settings_then(tx, name, "c.first_position + e.ordinal <= ?", position)
+def settings_as_of(tx: Cursor, name: str, position: int) -> PartnerSettings | None:
+    """Returns a partner's settings as of a position; None before the partner was registered."""
+    return _newest_settings(tx, name, "c.first_position + e.ordinal <= ?", position)
 
 
-def _settings_then(tx: Cursor, name: str, condition: str, until: int) -> PartnerSettings | None:
+def _newest_settings(tx: Cursor, name: str, condition: str, last: int) -> PartnerSettings | None:
     row = tx.execute(
         "SELECT e.topic, CAST(e.state AS BLOB) AS state"
         " FROM streams s JOIN events e USING (stream_id) JOIN commits c USING (commit_id)"
         f" WHERE s.stream_uid = ? AND {condition} ORDER BY e.version DESC LIMIT 1",
-        (partner_uid(name).bytes, until),
+        (partner_uid(name).bytes, last),
     ).fetchone()
     event = decode_event(row["topic"], row["state"]) if row else None
     return event.settings if isinstance(event, PartnerEvent) else None

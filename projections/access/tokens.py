@@ -1,4 +1,4 @@
-"""Which tokens are there, and whose is this secret?"""
+"""The projection `tokens`: API tokens with the digests of their secrets. Authentication looks up callers in it."""
 
 from collections.abc import Collection, Sequence
 from typing import Any, get_args
@@ -27,7 +27,7 @@ TABLE = """
     )"""
 
 
-# How an event changes it
+# Updates
 
 
 def apply(tx: Cursor, entries: Sequence[Entry]) -> None:
@@ -66,20 +66,24 @@ PROJECTION = Projection(
 )
 
 
-# How it is asked
+# Queries
 
 
 class Caller(Struct, frozen=True):
-    """Who a secret stands for."""
+    """The holder of a token, as authentication identifies it."""
 
     name: str
     role: Role
     partner: str | None
     requests_per_minute: int
 
+    def sees(self, partner: str | None) -> bool:
+        """Returns whether the caller may read a partner's data; None stands for the data of all partners."""
+        return self.partner in {None, partner}
+
 
 class TokenView(Struct, frozen=True, rename="camel"):
-    """A token as the service shows it: never its secret."""
+    """A token as the API returns it, without its secret."""
 
     name: str
     role: str
@@ -91,11 +95,11 @@ class TokenView(Struct, frozen=True, rename="camel"):
 
 
 def find_callers(tx: Cursor, secrets_sha256: Collection[str], now_microseconds: int) -> dict[str, Caller]:
-    """The callers whose secrets have these digests, unless revoked or expired by now."""
-    among, values = tx.dialect.in_list(secrets_sha256)
+    """Returns callers by the digest of their secret. Unknown, revoked and expired tokens are left out."""
+    in_list, values = tx.dialect.in_list(secrets_sha256)
     rows = tx.execute(
         "SELECT * FROM tokens WHERE revoked_commit IS NULL AND (expires_at IS NULL OR expires_at > ?)"
-        f" AND secret_sha256 {among}",
+        f" AND secret_sha256 {in_list}",
         (now_microseconds, *values),
     )
     return {
@@ -113,27 +117,33 @@ def list_tokens(tx: Cursor) -> list[TokenView]:
     return [_view(row) for row in rows]
 
 
-def tokens_at(tx: Cursor, position: int) -> list[TokenView]:
-    """As they stood after a position; read from the events themselves."""
+def tokens_as_of(tx: Cursor, position: int) -> list[TokenView]:
+    """Returns the tokens as of a position, from their events."""
     rows = tx.execute(
         "SELECT e.stream_id, e.topic, CAST(e.state AS BLOB) AS state, c.recorded_at"
         " FROM tokens t JOIN events e ON e.stream_id = t.token_id JOIN commits c ON c.commit_id = e.commit_id"
         " WHERE c.first_position + e.ordinal <= ? ORDER BY t.name, e.version",
         (position,),
     )
-    found: dict[int, TokenView] = {}
+    views: dict[int, TokenView] = {}
     for row in rows:
-        at = recorded_text(row["recorded_at"])
+        recorded_at = recorded_text(row["recorded_at"])
         match decode_event(row["topic"], row["state"]):
             case TokenCreated() as event:
-                ends = None if event.expires_at is None else recorded_text(event.expires_at)
-                about = (event.name, event.role, event.partner, event.requests_per_minute)
-                found[row["stream_id"]] = TokenView(*about, created_at=at, expires_at=ends, revoked_at=None)
+                views[row["stream_id"]] = TokenView(
+                    event.name,
+                    event.role,
+                    event.partner,
+                    event.requests_per_minute,
+                    created_at=recorded_at,
+                    expires_at=None if event.expires_at is None else recorded_text(event.expires_at),
+                    revoked_at=None,
+                )
             case TokenRevoked():
-                found[row["stream_id"]] = replace(found[row["stream_id"]], revoked_at=at)
+                views[row["stream_id"]] = replace(views[row["stream_id"]], revoked_at=recorded_at)
             case _:
                 pass
-    return list(found.values())
+    return list(views.values())
 
 
 def _view(row: Any) -> TokenView:

@@ -1,1 +1,1 @@
-"""Read models of events and changes."""
+"""Read models of events and of changes between two states."""

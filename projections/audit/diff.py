@@ -1,6 +1,6 @@
-"""What has changed between two positions of the ledger, after all?
+"""The net changes of offers between two positions of the ledger.
 
-The two states are compared offer by offer, but only those offers are looked at that have events in between.
+Two states are compared offer by offer. Only offers with events in between are read.
 """
 
 from collections.abc import Sequence
@@ -15,15 +15,16 @@ from domain.store.mapper import decode_event
 from domain.store.records.contents import find_content
 from domain.values import Status, recorded_text
 from projections.audit.event_item import cause_of, changes_between
-from projections.offers.offer_periods import AT_POSITION
+from projections.offers.offer_periods import VERSION_AS_OF_POSITION
 from projections.projection import MAX_PAGE_BYTES
 
-EVENTS_PER_LOOK, MOST_EVENTS_PER_LOOK = 1_000, 50_000
-"""PostgreSQL puts all changed offers of a commit in their order before it tells the first one."""
+EVENTS_PER_QUERY, MAX_EVENTS_PER_QUERY = 1_000, 50_000
+"""The first query covers few events, and later ones more: PostgreSQL sorts all changed offers of a commit before it
+returns the first one."""
 
 
 class ChangeKind(StrEnum):
-    """What has become of an offer; one can be of several kinds."""
+    """A kind of net change; an offer can have several."""
 
     CREATED = "created"
     UPDATED = "updated"
@@ -32,11 +33,11 @@ class ChangeKind(StrEnum):
     DELETED = "deleted"
     RESTORED = "restored"
     TRANSIENT = "transient"
-    """Created and deleted in between: counted, and not listed."""
+    """Created and deleted in between: counted, but not listed."""
 
 
 class PositionRange(Struct, frozen=True):
-    """Two positions: what came after the one, until the other."""
+    """The events after position `since`, up to and including position `until`."""
 
     since: int
     until: int
@@ -48,7 +49,9 @@ class OfferState(Struct, frozen=True):
 
 
 class CauseView(Struct, frozen=True, rename="camel"):
-    """An event that has led to the later state; `cause`: why, if nobody has named the offer."""
+    """An event that led to the later state.
+
+    `cause` is the reason if no request named the offer, such as its absence from a Synchronize."""
 
     position: int
     version: int
@@ -62,7 +65,8 @@ class CauseView(Struct, frozen=True, rename="camel"):
 
 
 class NetChangeView(Struct, frozen=True, rename="camel"):
-    """An offer whose two states differ; the fields of its changes point into the offer as the service shows it."""
+    """An offer whose two states differ. The fields of its changes are JSON pointers into the offer as the API returns
+    it."""
 
     offer_uid: UUID
     partner: str
@@ -77,34 +81,36 @@ class NetChangeView(Struct, frozen=True, rename="camel"):
 
 
 class NetChangePage(Struct, frozen=True):
-    """In the order in which the offers began to change; fewer than were asked for where contents are large. `next_after`: the
-    position that the following page starts after, if there is one."""
+    """Changed offers, in the order of their first event in the range; fewer than the limit if contents are large.
+
+    `next_after` is the position after which the next page starts; None on the last page."""
 
     items: list[NetChangeView]
     next_after: int | None
 
 
-def count(tx: Cursor, between: PositionRange, partner: str | None) -> dict[ChangeKind, int]:
-    """How many offers are of each kind."""
+def count(tx: Cursor, positions: PositionRange, partner: str | None) -> dict[ChangeKind, int]:
+    """Returns the number of offers per kind of change."""
     sums = ", ".join(f"coalesce(sum({kind}), 0) AS {kind}" for kind in ChangeKind)
     row = tx.execute(
-        f"SELECT {sums} FROM ({_COMPARED}) n", _values(between, partner, between.since, between.until)
+        f"SELECT {sums} FROM ({_COMPARED}) n", _values(positions, partner, positions.since, positions.until)
     ).fetchone()
     return {kind: row[kind] for kind in ChangeKind}
 
 
-def page(tx: Cursor, between: PositionRange, partner: str | None, after: int, limit: int) -> NetChangePage:
-    """After a position that is not before the earlier state."""
+def page(tx: Cursor, positions: PositionRange, partner: str | None, after: int, limit: int) -> NetChangePage:
+    """Returns changed offers whose first event in the range follows the position `after`, which is at least
+    `positions.since`."""
     listed = " OR ".join(f"({condition})" for kind, condition in _IS.items() if kind is not ChangeKind.TRANSIENT)
     rows: list[Any] = []
-    looked_at = EVENTS_PER_LOOK
-    while after < between.until and len(rows) <= limit:
-        last = min(after + looked_at, between.until)
+    events_per_query = EVENTS_PER_QUERY
+    while after < positions.until and len(rows) <= limit:
+        last = min(after + events_per_query, positions.until)
         rows += tx.execute(
             f"{_COMPARED} AND ({listed}) ORDER BY c.first_position, c.commit_id, e.ordinal LIMIT ?",
-            (*_values(between, partner, after, last), limit + 1 - len(rows)),
+            (*_values(positions, partner, after, last), limit + 1 - len(rows)),
         ).fetchall()
-        after, looked_at = last, min(looked_at * 4, MOST_EVENTS_PER_LOOK)
+        after, events_per_query = last, min(events_per_query * 4, MAX_EVENTS_PER_QUERY)
     items: list[NetChangeView] = []
     size = 0
     for row in rows[:limit]:
@@ -127,15 +133,18 @@ _IS = {
 }
 _FLAGS = ", ".join(f"CASE WHEN {condition} THEN 1 ELSE 0 END AS {kind}" for kind, condition in _IS.items())
 _COMPARED = f"""
-    SELECT c.first_position + e.ordinal AS position, i.offer_id, i.partner, i.channel, i.merchant_id, i.external_id, s.stream_uid,
+    SELECT c.first_position + e.ordinal AS position, i.offer_id, i.partner, i.channel, i.merchant_id, i.external_id,
+           s.stream_uid,
            a.status AS status_before, a.version AS version_before, a.content_version AS content_before,
            b.status AS status_after, b.version AS version_after, b.content_version AS content_after,
-           b.status_version AS status_since, ca.content_digest AS digest_before, cb.content_digest AS digest_after, {_FLAGS}
+           b.status_version AS status_since, ca.content_digest AS digest_before, cb.content_digest AS digest_after,
+           {_FLAGS}
     FROM commits c CROSS JOIN events e CROSS JOIN inventory i CROSS JOIN streams s
     LEFT JOIN offer_periods a ON a.offer_id = e.stream_id AND a.version = e.version - 1
     LEFT JOIN commits ac ON ac.commit_id = a.commit_id
     LEFT JOIN offer_periods ca ON ca.offer_id = a.offer_id AND ca.version = a.content_version
-    JOIN offer_periods b ON b.offer_id = i.offer_id AND b.version = {AT_POSITION.format(offer_id="i.offer_id")}
+    JOIN offer_periods b ON b.offer_id = i.offer_id
+        AND b.version = {VERSION_AS_OF_POSITION.format(offer_id="i.offer_id")}
     JOIN offer_periods cb ON cb.offer_id = i.offer_id AND cb.version = b.content_version
     WHERE c.first_position >= (SELECT coalesce(max(f.first_position), 0) FROM commits f WHERE f.first_position <= ?)
     AND c.first_position <= ? AND e.commit_id = c.commit_id
@@ -143,17 +152,19 @@ _COMPARED = f"""
     AND i.offer_id = e.stream_id AND i.partner = coalesce(?, i.partner) AND s.stream_id = e.stream_id
     AND (a.version IS NULL OR ac.first_position + a.ordinal <= ?)
 """
-"""The offers with events in between, each at the first of these: what it was before, is its earlier state. Each with its two
-states and what that means."""
+"""Offers with events in between, each with its two states and flags for the kinds of change.
+
+The row of an offer is that of its first event in between: the period before that event (a) is its earlier state, and
+the period at the end of the range (b) is its later state."""
 
 
-def _values(between: PositionRange, partner: str | None, after: int, last: int) -> tuple[Any, ...]:
-    """The parameters of _COMPARED: of the offers with events after a position, until another one."""
-    return (between.until, after + 1, last, after, last, partner, between.since)
+def _values(positions: PositionRange, partner: str | None, after: int, last: int) -> tuple[Any, ...]:
+    """Returns the parameters of `_COMPARED` for first events after position `after`, up to position `last`."""
+    return (positions.until, after + 1, last, after, last, partner, positions.since)
 
 
 def _contents(tx: Cursor, row: Any) -> list[bytes]:
-    """The former one and the present one, if they differ."""
+    """Returns the earlier and the later content if they differ, otherwise nothing."""
     if row["digest_before"] == row["digest_after"]:
         return []
     return [_content(tx, row["offer_id"], row[column]) for column in ("content_before", "content_after")]
@@ -167,7 +178,7 @@ def _item(tx: Cursor, row: Any, contents: Sequence[bytes]) -> NetChangeView:
     before = None
     if row["status_before"] is not None:
         before = OfferState(row["status_before"], row["version_before"])
-    was, now = Status(row["status_before"] or Status.ABSENT), Status(row["status_after"])
+    earlier, later = Status(row["status_before"] or Status.ABSENT), Status(row["status_after"])
     return NetChangeView(
         offer_uid=UUID(bytes=row["stream_uid"]),
         partner=row["partner"],
@@ -178,12 +189,12 @@ def _item(tx: Cursor, row: Any, contents: Sequence[bytes]) -> NetChangeView:
         before=before,
         after=OfferState(row["status_after"], row["version_after"]),
         causes=_causes(tx, row, has_other_content=bool(contents)),
-        changes=[change._asdict() for change in changes_between(was, now, contents)],
+        changes=[change._asdict() for change in changes_between(earlier, later, contents)],
     )
 
 
 def _causes(tx: Cursor, row: Any, *, has_other_content: bool) -> list[CauseView]:
-    """What has set the status and the content that are other ones now."""
+    """Returns the events that set the later status and content, where these differ from the earlier ones."""
     versions = {row["status_since"]} if row["status_before"] != row["status_after"] else set()
     if has_other_content:
         versions.add(row["content_after"])

@@ -1,4 +1,4 @@
-"""What is told of one event: where it stands, who is behind it, and which fields it has changed?"""
+"""One event as the API and the exports show it: its position, its actor and the fields that it changed."""
 
 from collections.abc import Sequence
 from typing import Any, assert_never
@@ -32,16 +32,20 @@ from domain.offers.content import FieldChange, changed_fields
 from domain.offers.offer import STATUS_AFTER
 from domain.store.cursor import Cursor
 from domain.store.mapper import decode_event
-from domain.store.records.contents import content_in
+from domain.store.records.contents import content_of_event
 from domain.store.records.events import EventState, find_event, small_state
-from domain.store.records.images import whole_text
+from domain.store.records.images import full_text
 from domain.values import Status, recorded_text
 from projections.projection import MAX_PAGE_BYTES
 
 
 class EventView(Struct, frozen=True, rename="camel"):
-    """An event as the service shows it. The fields of its changes point into what it has changed, as the service shows that:
-    an offer, an activation, a partner's settings. `cause`: why, if nobody has named the offer."""
+    """An event as the API returns it.
+
+    The fields of its changes are JSON pointers into the changed thing as the API returns that: an offer, an activation
+    or a partner's settings. `cause` is the reason if no request named the offer, such as its absence from a
+    Synchronize.
+    """
 
     position: int
     version: int
@@ -60,19 +64,20 @@ class EventView(Struct, frozen=True, rename="camel"):
 EVENT_COLUMNS = f"""
     c.first_position + e.ordinal AS position, c.recorded_at, c.partner, c.actor, c.source, c.run_id, c.trace_id,
     e.stream_id, s.stream_uid, e.version, e.topic, {small_state("e")} AS state,
-    b.status AS status_before, b.content_version AS content_before, f.topic AS former_topic, {small_state("f")} AS former_state
+    b.status AS status_before, b.content_version AS content_before,
+    f.topic AS former_topic, {small_state("f")} AS former_state
 """
-JOINED = """
+EVENT_JOINS = """
     JOIN streams s ON s.stream_id = e.stream_id
     LEFT JOIN offer_periods b ON b.offer_id = e.stream_id AND b.version = e.version - 1
     LEFT JOIN events f ON f.stream_id = b.offer_id AND f.version = b.content_version
 """
-"""Of commits `c` and events `e`: what `items_of` needs of a row. Large events themselves are read one by one: many at a time
-would be more than a process can hold."""
+"""The columns and joins that `event_views` needs, for commits `c` and events `e`. The columns leave out large event
+states: `event_views` reads these one by one, because a page of them could exceed the memory of the process."""
 
 
-def items_of(tx: Cursor, rows: Sequence[Any], limit: int) -> list[EventView]:
-    """No more than `limit`, and fewer where contents are large."""
+def event_views(tx: Cursor, rows: Sequence[Any], limit: int) -> list[EventView]:
+    """Returns views of the first `limit` rows; fewer if contents are large."""
     items: list[EventView] = []
     size = 0
     for row in rows[:limit]:
@@ -86,9 +91,11 @@ def items_of(tx: Cursor, rows: Sequence[Any], limit: int) -> list[EventView]:
     return items
 
 
-def _stored(tx: Cursor, row: Any, which: str, version: int) -> EventState:
-    state = row[f"{which}state"]
-    return find_event(tx, row["stream_id"], version) if state is None else EventState(row[f"{which}topic"], state)
+def _stored(tx: Cursor, row: Any, column_prefix: str, version: int) -> EventState:
+    state = row[f"{column_prefix}state"]
+    return (
+        find_event(tx, row["stream_id"], version) if state is None else EventState(row[f"{column_prefix}topic"], state)
+    )
 
 
 def _item(tx: Cursor, row: Any, event: Event, contents: Sequence[bytes]) -> EventView:
@@ -109,7 +116,7 @@ def _item(tx: Cursor, row: Any, event: Event, contents: Sequence[bytes]) -> Even
 
 
 def cause_of(event: Event) -> str | None:
-    """Why it happened, if nobody has named the offer."""
+    """Returns the reason of a pause or deletion if no request named the offer; otherwise None."""
     return event.cause if isinstance(event, OfferPaused | OfferDeleted) else None
 
 
@@ -128,28 +135,30 @@ def _offer_uid(tx: Cursor, row: Any, event: Event) -> UUID | None:
 
 
 def _offer_of_redemption(tx: Cursor, row: Any) -> UUID | None:
-    """Of a reversal: an earlier refusal under the same transactionId may have been of another offer."""
-    found = tx.execute(
+    """Returns the offer of a reversal.
+
+    It comes from the row of the reversal: an earlier refusal of the same transactionId can belong to another offer."""
+    redemption = tx.execute(
         "SELECT s.stream_uid FROM redemptions r JOIN streams s ON s.stream_id = r.offer_id"
         " WHERE r.redemption_id = ? AND r.version = ?",
         (row["stream_id"], row["version"]),
     ).fetchone()
-    return UUID(bytes=found["stream_uid"]) if found else None
+    return UUID(bytes=redemption["stream_uid"]) if redemption else None
 
 
 # Changes
 
 
 ContentEvent = OfferCreated | OfferUpdated | OfferRestored
-"""The events that bring a content."""
+"""The events that set the content of an offer."""
 
 
 def _contents(tx: Cursor, row: Any, event: ContentEvent) -> list[bytes]:
-    """The former one, and the one that was brought."""
+    """Returns the content before the event, and the content that the event set."""
     former, version = b"null", row["content_before"]
     if version:
-        former = bytes(content_in(tx, _stored(tx, row, "former_", version)).text)
-    return [former, whole_text(tx, event.content, event.images)]
+        former = bytes(content_of_event(tx, _stored(tx, row, "former_", version)).text)
+    return [former, full_text(tx, event.content, event.images)]
 
 
 def _changes(tx: Cursor, row: Any, event: Event, contents: Sequence[bytes]) -> list[FieldChange]:
@@ -163,14 +172,16 @@ def _changes(tx: Cursor, row: Any, event: Event, contents: Sequence[bytes]) -> l
         return changed_fields({}, {"partner": event.partner} | _settings(event))
     if isinstance(event, TokenRevoked):
         return [FieldChange("/revokedAt", None, recorded_text(row["recorded_at"]))]
-    return changed_fields({}, _known_as(row, event) | _members(event))
+    return changed_fields({}, _stream_id(row, event) | _members(event))
 
 
 def changes_between(before: Status, after: Status, contents: Sequence[bytes]) -> list[FieldChange]:
-    """What differs in an offer as the service shows it. `contents`: the former one and the present one, unless they are the
-    same; `null` for one that was not there."""
-    former, present = map(msgspec.json.decode, contents or [b"null"] * 2)
-    changes = changed_fields(former, present, "/content")
+    """Returns the changed fields of an offer as the API returns it.
+
+    `contents` has the earlier and the later content as JSON, with `null` for an offer that did not exist. It is empty
+    if the content is unchanged."""
+    earlier, later = map(msgspec.json.decode, contents or [b"null"] * 2)
+    changes = changed_fields(earlier, later, "/content")
     if before is not after:
         changes.insert(0, FieldChange("/status", _shown(before), _shown(after)))
     return changes
@@ -181,22 +192,22 @@ def _shown(status: Status) -> str | None:
 
 
 def _settings(event: PartnerEvent) -> dict[str, Any]:
-    told: dict[str, Any] = msgspec.to_builtins(event.settings)
-    return told
+    settings: dict[str, Any] = msgspec.to_builtins(event.settings)
+    return settings
 
 
-_TOLD_ELSEWHERE = "offerUid"
-"""As the item's own member."""
+_OFFER_UID = "offerUid"
+"""Left out of the changes, because it is a member of the item itself."""
 
 
 def _members(event: Event) -> dict[str, Any]:
-    told: dict[str, Any] = msgspec.to_builtins(event)
-    times = {name: recorded_text(told[name]) for name in event.TIMES if told.get(name) is not None}
-    return {name: value for name, value in (told | times).items() if name not in {_TOLD_ELSEWHERE, *event.SECRET}}
+    members: dict[str, Any] = msgspec.to_builtins(event)
+    times = {name: recorded_text(members[name]) for name in event.TIMES if members.get(name) is not None}
+    return {name: value for name, value in (members | times).items() if name not in {_OFFER_UID, *event.SECRET}}
 
 
-def _known_as(row: Any, event: Event) -> dict[str, Any]:
-    """What has a stream of its own is known by the stream's name."""
+def _stream_id(row: Any, event: Event) -> dict[str, Any]:
+    """Returns the id of an activation or a purchase, which is the UUID of its stream."""
     if isinstance(event, OfferActivated):
         return {"activationId": str(UUID(bytes=row["stream_uid"]))}
     return {"redemptionId": str(UUID(bytes=row["stream_uid"]))} if isinstance(event, RedemptionEvent) else {}

@@ -1,6 +1,6 @@
-"""In which commits are there events of a type?
+"""The projection `event_types`: one row per type of event in a commit.
 
-A row for each type of event in a commit: what is rare is found among millions of others.
+It finds the few events of a rare type among millions of others.
 """
 
 from collections.abc import Sequence
@@ -18,21 +18,22 @@ TABLE = """
         commit_id INTEGER NOT NULL,
         partner TEXT NOT NULL
     )"""
-"""`position`: the commit's first; `partner`: empty for what belongs to none."""
+"""`position` is the first position of the commit. `partner` is empty for commits of no partner."""
 INDEXES = (
-    # Unique, so that SQLite sees that they lead to commits in their order.
+    # Unique, so that SQLite knows that they return commits in order and does not sort.
     "CREATE UNIQUE INDEX event_types_by_position ON event_types (type, position, commit_id)",
     "CREATE UNIQUE INDEX event_types_by_partner ON event_types (partner, type, position, commit_id)",
 )
 
 
 def gather(_tx: Cursor, kinds: CommitKinds) -> list[tuple[str, int]]:
-    return [(kind.TOPIC, commit_id) for commit_id, some in kinds.items() for kind in some]
+    return [(kind.TOPIC, commit_id) for commit_id, types in kinds.items() for kind in types]
 
 
 def seal(tx: Cursor, types: Sequence[Sequence[Any]]) -> None:
     tx.executemany(
-        "INSERT INTO event_types SELECT ?, first_position, commit_id, coalesce(partner, '') FROM commits WHERE commit_id = ?",
+        "INSERT INTO event_types SELECT ?, first_position, commit_id, coalesce(partner, '') FROM commits"
+        " WHERE commit_id = ?",
         types,
     )
 

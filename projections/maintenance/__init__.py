@@ -1,1 +1,1 @@
-"""Rebuild, verify and replay projections."""
+"""Rebuilds, verifies and replays projections."""

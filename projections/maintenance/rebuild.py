@@ -1,7 +1,8 @@
-"""How is a projection made again while everyone goes on reading and writing?
+"""Rebuilds projections from the events while readers and writers continue.
 
-In a shadow table: chunk by chunk, each read without the write lock and written in a short transaction. Then it is compared
-with the live table, and takes its place. Until then the live table is left in peace, whatever happens.
+A rebuild fills shadow tables chunk by chunk: it reads each chunk without the write lock and writes it in a short
+transaction. It then compares each shadow table with the live table and replaces the live table by it. Until then it
+does not change the live table.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,33 +16,40 @@ from domain.store.commit import current_head
 from domain.store.cursor import Cursor
 from domain.store.retry import retry_transaction, retry_until_unlocked
 from domain.values import ProgressCallback, no_progress
-from projections.maintenance.shadow_tables import SHADOW, RenamingCursor, free_index, leftovers, put_in_place
-from projections.maintenance.table_diff import DIFFERENCES_SHOWN, Difference, differing_rows
+from projections.maintenance.shadow_tables import (
+    SHADOW_PREFIX,
+    RenamingCursor,
+    leftover_tables,
+    swap_in,
+    with_free_index_name,
+)
+from projections.maintenance.table_diff import MAX_DIFFERENCES, Difference, differing_rows
 from projections.projection import Projection
 from projections.projector import PROJECTIONS, ProjectionReplay
 
-FENCE = "rebuild_in_progress"
-"""A table with the token of the newest rebuild; every transaction of an older one finds another there, or none."""
-LOOKS = 20
-"""How often a moment is sought in which nothing is written, before writers have to wait."""
+REBUILD_MARKER = "rebuild_in_progress"
+"""A table with the token of the newest rebuild. An older rebuild stops when a transaction finds another token, or
+none."""
+COMPARE_ATTEMPTS = 20
+"""Attempts to compare in a snapshot without commits in between, before the comparison makes writers wait."""
 
 
-class RebuildFailed(Exception):  # noqa: N818 - it says what the rebuild has
-    """Nothing has been changed."""
+class RebuildFailed(Exception):
+    """The rebuild stopped. The live tables are unchanged."""
 
 
 class RebuildOvertaken(RebuildFailed):
     def __init__(self) -> None:
-        super().__init__("Another rebuild has begun since; this one has changed nothing")
+        super().__init__("Another rebuild has started in the meantime; this one has changed nothing")
 
 
 class RebuildIncomplete(RebuildFailed):
-    def __init__(self, name: str, read: str) -> None:
-        super().__init__(f"{name} reads {read}, which has not been built; rebuild both")
+    def __init__(self, name: str, missing: str) -> None:
+        super().__init__(f"{name} reads {missing}, which has no table yet; rebuild both")
 
 
-class Rebuilt(Struct, frozen=True, rename="camel"):
-    """`differences`: up to a bound, where the tables that have been replaced were not what the events say."""
+class RebuildResult(Struct, frozen=True, rename="camel"):
+    """`differences` lists up to `MAX_DIFFERENCES` places where the replaced tables contradicted the events."""
 
     position: int
     rebuilt: list[str]
@@ -49,49 +57,50 @@ class Rebuilt(Struct, frozen=True, rename="camel"):
 
 
 def rebuild(
-    ledger: OfferLedger, watch: ProgressCallback = no_progress, projections: Sequence[Projection] = PROJECTIONS
-) -> Rebuilt:
-    """Makes projections anew from the first event on, and puts them in the place of the live ones.
+    ledger: OfferLedger, on_progress: ProgressCallback = no_progress, projections: Sequence[Projection] = PROJECTIONS
+) -> RebuildResult:
+    """Rebuilds projections from the first event on and replaces the live tables.
 
-    Raises RebuildLacks, and RebuildOvertaken if another rebuild begins meanwhile."""
-    rebuilding = _Rebuilding(ledger, watch, projections)
-    rebuilding.begin()
+    Raises RebuildIncomplete if a projection reads another one that has no table and is not rebuilt with it, and
+    RebuildOvertaken if another rebuild starts in the meantime."""
+    rebuilding = _Rebuilding(ledger, on_progress, projections)
+    rebuilding.start()
     try:
-        rebuilding.follow()
-        rebuilding.make_indexes()
+        rebuilding.catch_up()
+        rebuilding.create_indexes()
         rebuilding.analyze()
-        rebuilding.follow()
+        rebuilding.catch_up()
         differences = rebuilding.compare()
-        return Rebuilt(rebuilding.switch(), [projection.name for projection in projections], differences)
+        return RebuildResult(rebuilding.switch(), [projection.name for projection in projections], differences)
     finally:
         with suppress(RebuildOvertaken, StorageError):
-            rebuilding.clear_away()
+            rebuilding.clean_up()
 
 
 class _Rebuilding:
-    """One rebuild. `_position`: what the shadows show; all of it, when they are caught up."""
+    """One rebuild. `_position` is the position up to which the shadow tables have the events."""
 
-    def __init__(self, ledger: OfferLedger, watch: ProgressCallback, projections: Sequence[Projection]) -> None:
-        self._ledger, self._watch, self._projections = ledger, watch, projections
+    def __init__(self, ledger: OfferLedger, on_progress: ProgressCallback, projections: Sequence[Projection]) -> None:
+        self._ledger, self._on_progress, self._projections = ledger, on_progress, projections
         self._token, self._replay = token_hex(8), ProjectionReplay(projections)
         self._position = 0
 
     @retry_until_unlocked
-    def begin(self) -> None:
+    def start(self) -> None:
         with self._ledger.recorder.write() as tx:
-            self._require_what_is_read(tx)
-            if FENCE in tx.dialect.table_names(tx):
-                tx.dialect.lock_tables(tx, [FENCE])
-                tx.execute(f"DROP TABLE {FENCE}")
-            tx.execute(f"CREATE TABLE {FENCE} (token TEXT NOT NULL)")
-            tx.execute(f"INSERT INTO {FENCE} VALUES (?)", (self._token,))
+            self._require_read_tables(tx)
+            if REBUILD_MARKER in tx.dialect.table_names(tx):
+                tx.dialect.lock_tables(tx, [REBUILD_MARKER])
+                tx.execute(f"DROP TABLE {REBUILD_MARKER}")
+            tx.execute(f"CREATE TABLE {REBUILD_MARKER} (token TEXT NOT NULL)")
+            tx.execute(f"INSERT INTO {REBUILD_MARKER} VALUES (?)", (self._token,))
         self._drop_leftovers()
         with self._writing() as tx:
             for projection in self._projections:
                 self._shadowing(tx).execute(projection.table)
 
-    def follow(self) -> None:
-        """Brings the shadows up to what the ledger shows, but for what is recorded meanwhile."""
+    def catch_up(self) -> None:
+        """Applies recorded events to the shadow tables, up to the newest event of the last read."""
         while True:
             with self._ledger.recorder.read() as tx:
                 entries, position = self._ledger.next_entries(tx, self._position)
@@ -101,75 +110,81 @@ class _Rebuilding:
             with self._writing() as tx:
                 self._replay.project(self._shadowing(tx), entries)
             self._position = position
-            self._watch(position, head)
+            self._on_progress(position, head)
             if position >= head:
                 return
 
-    def make_indexes(self) -> None:
+    def create_indexes(self) -> None:
         for index in (index for projection in self._projections for index in projection.indexes):
             with self._writing() as tx:
-                self._shadowing(tx).execute(free_index(tx, index))
+                self._shadowing(tx).execute(with_free_index_name(tx, index))
 
     @retry_until_unlocked
     def analyze(self) -> None:
-        # As it takes its time, and reads only: not with the ledger's lock.
+        # Without the ledger lock: ANALYZE is slow and only reads.
         with self._ledger.recorder.bulk_write() as tx:
             self._require_token(tx)
-            tx.dialect.analyze(tx, [f"{SHADOW}{projection.name}" for projection in self._projections])
+            tx.dialect.analyze(tx, [f"{SHADOW_PREFIX}{projection.name}" for projection in self._projections])
 
     def compare(self) -> list[Difference]:
-        """At a position that both tables show. It is in a snapshot of the very commit to which the shadows have been brought,
-        and writers go on; only if others commit in between every time, they wait."""
-        for _ in range(LOOKS):
+        """Compares the shadow tables with the live tables at the same position.
+
+        Usually it compares in a snapshot that ends with the commit to which the shadow tables were brought, and writers
+        continue. If other commits intervene in every attempt, it holds the write lock."""
+        for _ in range(COMPARE_ATTEMPTS):
             with self._writing() as tx:
-                self._catch_up(tx)
+                self._complete(tx)
             with self._ledger.recorder.read() as tx:
                 if current_head(tx).position == self._position:
                     self._require_token(tx)
                     return self._differences(tx)
         with self._writing() as tx:
-            self._catch_up(tx)
+            self._complete(tx)
             return self._differences(tx)
 
     @retry_until_unlocked
     def switch(self) -> int:
-        """Answers the position reached."""
-        self.follow()
-        # Whoever is storing a run has begun to write it into the tables that go.
+        """Replaces the live tables by the shadow tables. Returns the position of the ledger."""
+        self.catch_up()
+        # Exclusive: a process that is storing a run has already written to the old tables.
         with self._ledger.recorder.exclusive_write() as tx:
             self._require_token(tx)
-            # Who has begun to read has the head, and would find the new tables as far as they were filled by then.
+            # Locking "head" waits for running readers, which have all read it. Such a reader could otherwise open a new
+            # table and see only the rows that existed when its snapshot was taken.
             names = [projection.name for projection in self._projections]
             replaced = tx.dialect.table_names(tx).intersection(names)
-            tx.dialect.lock_tables(tx, ["head", *sorted(replaced), *(f"{SHADOW}{name}" for name in names)])
-            self._catch_up(tx)
-            put_in_place(tx, self._projections)
-        self._watch(self._position, self._position)
+            tx.dialect.lock_tables(tx, ["head", *sorted(replaced), *(f"{SHADOW_PREFIX}{name}" for name in names)])
+            self._complete(tx)
+            swap_in(tx, self._projections)
+        self._on_progress(self._position, self._position)
         return self._position
 
-    def clear_away(self) -> None:
+    def clean_up(self) -> None:
         self._drop_leftovers()
-        self._drop(FENCE)
+        self._drop(REBUILD_MARKER)
 
-    def _catch_up(self, tx: Cursor) -> None:
+    def _complete(self, tx: Cursor) -> None:
+        """Applies all remaining events and seals the last commit, so that the shadow tables are complete."""
         for entries in self._ledger.entries(tx, self._position):
             self._replay.project(self._shadowing(tx), entries)
         self._replay.seal(self._shadowing(tx))
         self._position = current_head(tx).position
 
     def _differences(self, tx: Cursor) -> list[Difference]:
-        """A table that was not there, or was of another shape, has none."""
-        found: list[Difference] = []
+        """Returns the differences of tables with equal columns. A new or changed table has none."""
+        differences: list[Difference] = []
         for projection in self._projections:
-            shadow = f"{SHADOW}{projection.name}"
+            shadow = f"{SHADOW_PREFIX}{projection.name}"
             dialect = tx.dialect
-            if dialect.columns(tx, dialect.live, projection.name) == dialect.columns(tx, dialect.live, shadow):
-                found.extend(differing_rows(tx, projection, projection.name, shadow))
-        return found[:DIFFERENCES_SHOWN]
+            if dialect.columns(tx, dialect.live_prefix, projection.name) == dialect.columns(
+                tx, dialect.live_prefix, shadow
+            ):
+                differences.extend(differing_rows(tx, projection, projection.name, shadow))
+        return differences[:MAX_DIFFERENCES]
 
     def _drop_leftovers(self) -> None:
         with self._ledger.recorder.read() as tx:
-            names = leftovers(tx)
+            names = leftover_tables(tx)
         for name in names:
             self._drop(name)
 
@@ -188,14 +203,15 @@ class _Rebuilding:
             self._require_token(tx)
             yield tx
 
-    def _require_what_is_read(self, tx: Cursor) -> None:
-        there = tx.dialect.table_names(tx).union(projection.name for projection in self._projections)
+    def _require_read_tables(self, tx: Cursor) -> None:
+        tables = tx.dialect.table_names(tx).union(projection.name for projection in self._projections)
         for projection in self._projections:
-            for read in projection.reads:
-                if read not in there:
-                    raise RebuildIncomplete(projection.name, read)
+            for name in projection.reads:
+                if name not in tables:
+                    raise RebuildIncomplete(projection.name, name)
 
     def _require_token(self, tx: Cursor) -> None:
-        found = tx.execute(f"SELECT token FROM {FENCE}").fetchone() if FENCE in tx.dialect.table_names(tx) else None
-        if found is None or found["token"] != self._token:
+        is_running = REBUILD_MARKER in tx.dialect.table_names(tx)
+        row = tx.execute(f"SELECT token FROM {REBUILD_MARKER}").fetchone() if is_running else None
+        if row is None or row["token"] != self._token:
             raise RebuildOvertaken

@@ -1,7 +1,7 @@
-"""What was the state at a position, by the events alone?
+"""An independent replay: folds the events, one by one, into the state as of a position.
 
-Told without any projection, by folding the events one after the other into a database of its own: for auditors, and as proof
-that the service answers what its events say.
+It uses no code of the projections and has an SQLite database of its own. It is for auditors, and it proves that the
+service's answers follow from its events.
 """
 
 import sqlite3
@@ -37,7 +37,8 @@ from domain.offers.offer import STATUS_AFTER
 from domain.store.commit import LedgerHead, StoredEntry
 from domain.store.cursor import Cursor
 from domain.store.mapper import decode_event
-from domain.store.records.images import whole_text
+from domain.store.records.images import full_text
+from domain.store.stored_events import select_entries
 from domain.values import OfferKey, ProgressCallback, Status, no_progress, recorded_text, to_microseconds
 
 REPLAY_ENTRIES_PER_READ = 2_000
@@ -89,52 +90,54 @@ REPLAY_TABLES = """
         PRIMARY KEY (stream_id, version)
     );
 """
-"""Names and values are those of the service's JSON; times of one spelling compare as text. `chain`: what seals the commit that
-ends at the position, as the ledger has it; none inside of one."""
+"""Names and values are those of the API's JSON. All times have the same form, so they compare as text. `chain` is the
+ledger's chain value of the commit that ends at the position; null for a position inside a commit."""
 
 
 class ReplayDatabase:
-    """Takes one event after the other into the state. Its database is empty at first."""
+    """Applies events, one by one, to the state in a database that is empty at first."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         database.executescript(REPLAY_TABLES)
         self._database = database
         self._position = 0
 
-    def follow(self, ledger: OfferLedger, until: int, watch: ProgressCallback = no_progress) -> None:
-        """Until a position; each bit in a snapshot of its own, for there may be very many."""
+    def replay(self, ledger: OfferLedger, until: int, on_progress: ProgressCallback = no_progress) -> None:
+        """Applies the events up to position `until`. Reads each chunk in its own snapshot, so that no transaction is
+        long."""
         while self._position < until:
             with ledger.recorder.read() as tx:
-                self.follow_in(tx, ledger, min(until, self._position + REPLAY_ENTRIES_PER_READ))
-            watch(self._position, until)
+                self.replay_in(tx, min(until, self._position + REPLAY_ENTRIES_PER_READ))
+            on_progress(self._position, until)
 
-    def follow_in(self, tx: Cursor, ledger: OfferLedger, until: int) -> None:
-        """The same in one snapshot."""
+    def replay_in(self, tx: Cursor, until: int) -> None:
+        """Applies the events up to position `until` in the snapshot of `tx`."""
         while self._position < until:
-            wanted = min(REPLAY_ENTRIES_PER_READ, until - self._position)
-            entries = ledger.recorder.select_entries(tx, self._position, wanted)
+            count = min(REPLAY_ENTRIES_PER_READ, until - self._position)
+            entries = select_entries(tx, self._position, count)
             for stored in entries:
-                self._follow(tx, stored)
-            # Where events were taken away by hand, there are none.
+                self._apply(tx, stored)
+            # There are no entries where a person has deleted the events.
             self._position = entries[-1].position if entries else until
 
-    def end(self, tx: Cursor, head: LedgerHead, moment: datetime) -> None:
-        """Redemption windows are judged at `moment`."""
-        _judge(self._database, recorded_text(to_microseconds(moment)))
+    def finish(self, tx: Cursor, head: LedgerHead, evaluated_at: datetime) -> None:
+        """Computes the states of redemption windows at `evaluated_at`, and describes the replay in the table
+        `about`."""
+        _set_window_states(self._database, recorded_text(to_microseconds(evaluated_at)))
         as_of = recorded_text(to_microseconds(head.recorded_at)) if head.recorded_at else None
-        told = (head.position, as_of, recorded_text(to_microseconds(moment)), _chain(tx, head.position))
-        self._database.execute("INSERT INTO about VALUES (?, ?, ?, ?)", told)
+        about = (head.position, as_of, recorded_text(to_microseconds(evaluated_at)), _chain(tx, head.position))
+        self._database.execute("INSERT INTO about VALUES (?, ?, ?, ?)", about)
         self._database.commit()
 
-    def _follow(self, tx: Cursor, stored: StoredEntry) -> None:
+    def _apply(self, tx: Cursor, stored: StoredEntry) -> None:
         recorded_at = recorded_text(stored.recorded_at)
         event: Event = decode_event(stored.topic, stored.state)
         match event:
             case OfferActivated():
                 self._activated(tx, stored, event)
             case OfferRedeemed():
-                told = (event.activation_id, event.amount, event.currency, recorded_text(event.transacted_at))
-                self._redeemed(stored, (*told, recorded_at))
+                purchase = (event.activation_id, event.amount, event.currency, recorded_text(event.transacted_at))
+                self._redeemed(stored, (*purchase, recorded_at))
             case RedemptionReversed():
                 self._redeemed(stored, (None, f"-{event.amount}", None, None, recorded_at))
             case OfferCreated() | OfferUpdated() | OfferPaused() | OfferResumed() | OfferDeleted() | OfferRestored():
@@ -154,28 +157,32 @@ class ReplayDatabase:
             self._database.execute(
                 "INSERT INTO offers VALUES (?, ?, ?, ?, ?, ?, '', 0, '', '', ?, ?, NULL, NULL, NULL)", row
             )
-        told: dict[str, Any] = {"version": stored.version, "updated_at": recorded_at}
+        changes: dict[str, Any] = {"version": stored.version, "updated_at": recorded_at}
         if status := STATUS_AFTER[type(event)]:
-            told |= {"status": status}
-            told |= {f"{name}_at": recorded_at if status is name else None for name in (Status.PAUSED, Status.DELETED)}
+            changes |= {"status": status}
+            changes |= {
+                f"{name}_at": recorded_at if status is name else None for name in (Status.PAUSED, Status.DELETED)
+            }
         if isinstance(event, OfferCreated | OfferUpdated | OfferRestored):
-            text = whole_text(tx, event.content, event.images).decode()
-            told |= {"content": text, "content_digest": event.content_digest}
-        columns = ", ".join(f"{name} = ?" for name in told)
-        self._database.execute(f"UPDATE offers SET {columns} WHERE stream_id = ?", (*told.values(), stored.stream_id))
+            text = full_text(tx, event.content, event.images).decode()
+            changes |= {"content": text, "content_digest": event.content_digest}
+        columns = ", ".join(f"{name} = ?" for name in changes)
+        self._database.execute(
+            f"UPDATE offers SET {columns} WHERE stream_id = ?", (*changes.values(), stored.stream_id)
+        )
 
     def _activated(self, tx: Cursor, stored: StoredEntry, event: OfferActivated) -> None:
         uid = tx.execute("SELECT stream_uid FROM streams WHERE stream_id = ?", (stored.stream_id,)).fetchone()
         times = (recorded_text(event.activated_at), recorded_text(event.redeemable_until))
-        told = (str(UUID(bytes=uid["stream_uid"])), event.offer_uid, event.customer_id, event.offer_version, *times)
-        self._database.execute("INSERT INTO redemption_windows VALUES (?, ?, ?, ?, ?, ?, NULL, '[]')", told)
+        row = (str(UUID(bytes=uid["stream_uid"])), event.offer_uid, event.customer_id, event.offer_version, *times)
+        self._database.execute("INSERT INTO redemption_windows VALUES (?, ?, ?, ?, ?, ?, NULL, '[]')", row)
 
-    def _redeemed(self, stored: StoredEntry, told: tuple[str | None, ...]) -> None:
+    def _redeemed(self, stored: StoredEntry, columns: tuple[str | None, ...]) -> None:
         place = (stored.stream_id, stored.version, stored.topic)
-        self._database.execute("INSERT INTO redemptions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*place, *told))
+        self._database.execute("INSERT INTO redemptions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*place, *columns))
 
 
-# At the end
+# The end of the replay
 
 
 def _chain(tx: Cursor, position: int) -> str | None:
@@ -187,23 +194,26 @@ def _chain(tx: Cursor, position: int) -> str | None:
     return row["chain"].hex() if row and row["last"] == position else None
 
 
-def _judge(database: sqlite3.Connection, moment: str) -> None:
-    """Windows that have not begun have no state."""
+def _set_window_states(database: sqlite3.Connection, time: str) -> None:
+    """Sets the state and the redeemed totals of each window at a time, and `honoured_until` of each offer.
+
+    Windows that have not started have no state."""
     database.execute(
-        "UPDATE redemption_windows SET state = CASE WHEN activated_at > ?1 THEN NULL WHEN redeemable_until <= ?1 THEN 'expired'"
+        "UPDATE redemption_windows SET state = CASE WHEN activated_at > ?1 THEN NULL"
+        " WHEN redeemable_until <= ?1 THEN 'expired'"
         " WHEN (SELECT o.status FROM offers o WHERE o.offer_uid = redemption_windows.offer_uid) = 'active' THEN 'open'"
         " ELSE 'winding_down' END",
-        (moment,),
+        (time,),
     )
     database.execute(
         "UPDATE offers SET honoured_until = (SELECT max(w.redeemable_until) FROM redemption_windows w"
         " WHERE w.offer_uid = offers.offer_uid AND w.redeemable_until > ?)",
-        (moment,),
+        (time,),
     )
     purchases = database.execute(
         "SELECT p.activation_id, p.currency, r.amount, r.type FROM redemptions p JOIN redemptions r USING (stream_id)"
         " WHERE p.activation_id IS NOT NULL AND p.transacted_at <= ? ORDER BY p.activation_id",
-        (moment,),
+        (time,),
     )
     amounts: defaultdict[str, defaultdict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
     counts: Counter[tuple[str, str]] = Counter()
@@ -212,14 +222,14 @@ def _judge(database: sqlite3.Connection, moment: str) -> None:
         counts[activation_id, currency] += kind == OfferRedeemed.TOPIC
     database.executemany(
         "UPDATE redemption_windows SET redeemed = ? WHERE activation_id = ?",
-        ((_redeemed(activation_id, told, counts), activation_id) for activation_id, told in amounts.items()),
+        ((_redeemed(activation_id, sums, counts), activation_id) for activation_id, sums in amounts.items()),
     )
 
 
 def _redeemed(activation_id: str, amounts: dict[str, Decimal], counts: Counter[tuple[str, str]]) -> str:
-    """As the service shows it, by currency."""
-    told = [
+    """Returns the totals per currency, as the JSON of the API."""
+    totals = [
         {"currency": currency, "amount": str(amount), "redemptions": counts[activation_id, currency]}
         for currency, amount in sorted(amounts.items())
     ]
-    return msgspec.json.encode(told).decode()
+    return msgspec.json.encode(totals).decode()

@@ -1,7 +1,6 @@
-"""How does a projection get into a table that is not called like it?
+"""Shadow tables: tables beside the live ones in the same database, which a rebuild fills.
 
-In a shadow table beside the live one, in the same database. What writes it says the projection's name; a cursor puts the
-shadow's name in its place.
+The functions of a projection use its name in their SQL. `RenamingCursor` replaces it by the name of the shadow table.
 """
 
 import re
@@ -13,18 +12,19 @@ from typing import Any, Self
 from domain.store.cursor import Cursor, Dialect
 from projections.projection import Projection
 
-SHADOW, RETIRED = "rebuilt_", "retired_"
-"""What stands before the projection's name: in a table that is being built, and in one that has been replaced."""
+SHADOW_PREFIX, RETIRED_PREFIX = "rebuilt_", "retired_"
+"""Prefixes of the table's name: of a table that is being built, and of one that has been replaced."""
 _STATEMENTS_KEPT = 256
 
 
 class RenamingCursor:
-    """A cursor for which some tables have other names, wherever these are written as whole words."""
+    """A cursor that replaces the names of projections by those of their shadow tables, wherever they are whole
+    words."""
 
     def __init__(self, tx: Cursor, projections: Iterable[Projection]) -> None:
         names = re.compile(rf"\b({'|'.join(re.escape(projection.name) for projection in projections)})\b")
         self._tx = tx
-        self._renamed = lru_cache(_STATEMENTS_KEPT)(lambda sql: names.sub(rf"{SHADOW}\1", sql))
+        self._renamed = lru_cache(_STATEMENTS_KEPT)(lambda sql: names.sub(rf"{SHADOW_PREFIX}\1", sql))
 
     @property
     def dialect(self) -> Dialect:
@@ -45,8 +45,8 @@ class RenamingCursor:
         self._tx.execute_set(self._renamed(sql), rows)
         return self
 
-    def each(self, sql: str, parameters: Sequence[Any] = (), /) -> Iterator[Any]:
-        return self._tx.each(self._renamed(sql), parameters)
+    def stream_rows(self, sql: str, parameters: Sequence[Any] = (), /) -> Iterator[Any]:
+        return self._tx.stream_rows(self._renamed(sql), parameters)
 
     def fetchone(self) -> Any:
         return self._tx.fetchone()
@@ -58,24 +58,27 @@ class RenamingCursor:
         return iter(self._tx)
 
 
-def free_index(tx: Cursor, statement: str) -> str:
-    """The statement of an index, under whichever of two names is free: the live table's index has the other one, and an
-    index can't be renamed."""
+def with_free_index_name(tx: Cursor, statement: str) -> str:
+    """Returns the statement of an index with a name that is free: its own, or its own with `_again`.
+
+    The index of the live table has the other name, and SQLite cannot rename an index."""
     name = re.search(r"\bINDEX\s+(\w+)", statement)
     if name and tx.dialect.has_index(tx, name[1]):
         return f"{statement[: name.end()]}_again{statement[name.end() :]}"
     return statement
 
 
-def put_in_place(tx: Cursor, projections: Iterable[Projection]) -> None:
-    """Makes each shadow the live table; the one that was live is retired. To drop it would take its time."""
-    there = tx.dialect.table_names(tx)
+def swap_in(tx: Cursor, projections: Iterable[Projection]) -> None:
+    """Renames the live tables to retired ones, and the shadow tables to live ones.
+
+    Dropping the retired tables would take long, so it happens later."""
+    tables = tx.dialect.table_names(tx)
     for name in (projection.name for projection in projections):
-        if name in there:
-            tx.dialect.rename_table(tx, name, f"{RETIRED}{name}")
-        tx.dialect.rename_table(tx, f"{SHADOW}{name}", name)
+        if name in tables:
+            tx.dialect.rename_table(tx, name, f"{RETIRED_PREFIX}{name}")
+        tx.dialect.rename_table(tx, f"{SHADOW_PREFIX}{name}", name)
 
 
-def leftovers(tx: Cursor) -> list[str]:
-    """Tables that are live for nobody."""
-    return sorted(name for name in tx.dialect.table_names(tx) if name.startswith((SHADOW, RETIRED)))
+def leftover_tables(tx: Cursor) -> list[str]:
+    """Returns the names of all shadow and retired tables."""
+    return sorted(name for name in tx.dialect.table_names(tx) if name.startswith((SHADOW_PREFIX, RETIRED_PREFIX)))

@@ -1,7 +1,7 @@
-"""Is the ledger what was recorded, and do the projections say what it says?
+"""Verifies the ledger: commits against the hash chain, images against their digests, projections against the events.
 
-Commits are sealed by a chain of digests. Projections are checked by replaying the events into temporary tables of the
-same names, which hide the real ones from the projection; then the two are compared row by row.
+Projections are checked by replaying the events into temporary tables. These have the names of the live tables and hide
+them from the code of the projection. Then both are compared row by row.
 """
 
 import hashlib
@@ -15,39 +15,41 @@ from domain.ledgers.ledger import Entry, OfferLedger, StorageError
 from domain.store.commit import CommitContext, EventsDigest, commit_digest, current_head, next_chain_hash
 from domain.store.cursor import Column, Cursor, missing_indexes
 from domain.values import ProgressCallback, no_progress
-from projections.maintenance.table_diff import DIFFERENCES_SHOWN, Difference, differing_rows
+from projections.maintenance.table_diff import MAX_DIFFERENCES, Difference, differing_rows
 from projections.projection import Projection
 from projections.projector import PROJECTIONS, ProjectionReplay
 
 
-def verify(ledger: OfferLedger, watch: ProgressCallback = no_progress) -> list[Difference]:
-    """Places, up to a bound, where a commit or a projection is not what was recorded. Writes nothing."""
+def verify(ledger: OfferLedger, on_progress: ProgressCallback = no_progress) -> list[Difference]:
+    """Returns up to `MAX_DIFFERENCES` places where a commit, an image or a projection is wrong. Writes nothing to the
+    ledger."""
     with ledger.recorder.read() as tx:
         broken = _broken_commits(tx)
-        differences = list(itertools.islice(broken, DIFFERENCES_SHOWN))
+        differences = list(itertools.islice(broken, MAX_DIFFERENCES))
         for _ in broken:
-            pass  # nothing else can be asked before all have been looked at
+            pass  # the result must be read to its end before the connection can run another query
         for projection in PROJECTIONS:
             tx.execute(projection.table.replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
         try:
-            referred = _replay(ledger, tx, watch)
+            referred = _replay(ledger, tx, on_progress)
         except StorageError:
             raise
-        except Exception as error:  # noqa: BLE001 - who changes rows by hand may leave anything in them
-            return [*differences, Difference("events", {"unreadable": str(error)}, None)][:DIFFERENCES_SHOWN]
+        except Exception as error:  # noqa: BLE001 - rows changed by hand can hold anything
+            return [*differences, Difference("events", {"unreadable": str(error)}, None)][:MAX_DIFFERENCES]
         differences.extend(_broken_images(tx, referred))
         for projection in PROJECTIONS:
             differences.extend(_wrong_rows(tx, projection))
-        return differences[:DIFFERENCES_SHOWN]
+        return differences[:MAX_DIFFERENCES]
 
 
 # Commits
 
 
 def _broken_commits(tx: Cursor) -> Iterator[Difference]:
-    """Commits that are not as they were recorded, in the place where they were recorded."""
-    before = _Place(0, 0, b"")
-    for commit_id, rows in itertools.groupby(tx.each(_COMMITTED), lambda row: row["commit_id"]):
+    """Yields commits that contradict the hash chain, a `head` that does not match the last commit, and events without a
+    commit."""
+    before = _CommitEnd(0, 0, b"")
+    for commit_id, rows in itertools.groupby(tx.stream_rows(_COMMITTED), lambda row: row["commit_id"]):
         differences, before = _check(f"commit {commit_id}", rows, before)
         yield from differences
     head = tx.execute("SELECT position, recorded_at, chain FROM head").fetchone()
@@ -57,40 +59,40 @@ def _broken_commits(tx: Cursor) -> Iterator[Difference]:
         yield Difference(f"commit {row['commit_id']}", None, {"events": "recorded"})
 
 
-class _Place(NamedTuple):
-    """Where a commit ends, when it was recorded, and how it was sealed."""
+class _CommitEnd(NamedTuple):
+    """The last position, the recorded time and the chain value of a commit."""
 
     position: int
     recorded_at: int
     chain: bytes
 
 
-_NOT_WHAT_WAS_STORED = (TypeError, ValueError, AttributeError, OverflowError, struct.error)
-"""What comes of values whose types were changed by hand."""
+_WRONG_TYPE_ERRORS = (TypeError, ValueError, AttributeError, OverflowError, struct.error)
+"""The errors that values cause if a person has changed their types in the database."""
 
 
-def _check(where: str, rows: Iterator[Any], before: _Place) -> tuple[list[Difference], _Place]:
-    """A commit, by its rows with an event each."""
+def _check(where: str, rows: Iterator[Any], before: _CommitEnd) -> tuple[list[Difference], _CommitEnd]:
+    """Checks a commit, given a row for each of its events. Returns its differences and its end."""
     commit = next(rows)
     place = (commit["first_position"], commit["event_count"], commit["recorded_at"])
-    found: list[Difference] = []
+    differences: list[Difference] = []
     try:
         events = EventsDigest()
         for row in itertools.chain([commit], rows):
             events.add(*tuple(row)[-5:])
-        digest = commit_digest({column: commit[column] for column in _TOLD}, events.digest())
+        digest = commit_digest({column: commit[column] for column in _CONTEXT_COLUMNS}, events.digest())
         if place[0] != before.position + 1:
-            found.append(Difference(where, {"firstPosition": place[0]}, {"firstPosition": before.position + 1}))
+            differences.append(Difference(where, {"firstPosition": place[0]}, {"firstPosition": before.position + 1}))
         if digest != commit["digest"]:
-            found.append(Difference(where, {"digest": digest.hex()}, {"digest": commit["digest"].hex()}))
+            differences.append(Difference(where, {"digest": digest.hex()}, {"digest": commit["digest"].hex()}))
         if (chain := next_chain_hash(before.chain, commit["digest"], *place)) != commit["chain"]:
-            found.append(Difference(where, {"chain": chain.hex()}, {"chain": commit["chain"].hex()}))
-        return found, _Place(place[0] + place[1] - 1, place[2], commit["chain"])
-    except _NOT_WHAT_WAS_STORED as error:
-        return [*found, Difference(where, {"unreadable": str(error)}, None)], before
+            differences.append(Difference(where, {"chain": chain.hex()}, {"chain": commit["chain"].hex()}))
+        return differences, _CommitEnd(place[0] + place[1] - 1, place[2], commit["chain"])
+    except _WRONG_TYPE_ERRORS as error:
+        return [*differences, Difference(where, {"unreadable": str(error)}, None)], before
 
 
-_TOLD = tuple(CommitContext().announced())
+_CONTEXT_COLUMNS = tuple(CommitContext().as_columns())
 _COMMITTED = """
     SELECT c.*, coalesce(e.ordinal, 0) AS ordinal,
            coalesce(s.stream_uid, x'') AS stream_uid, coalesce(e.version, 0) AS version,
@@ -119,13 +121,13 @@ def _images_of(entries: Sequence[Entry]) -> Iterator[str]:
 
 
 def _bytes(value: bytes | str) -> bytes:
-    # Who changes a row by hand may change its type too.
+    # A change by hand can also have changed the type of the value.
     return value.encode() if isinstance(value, str) else value
 
 
 def _broken_images(tx: Cursor, referred: set[str]) -> Iterator[Difference]:
-    """Images that are not what they were, and those that events refer to and that are not there."""
-    for row in tx.each("SELECT digest, literal FROM images"):
+    """Yields images that do not match their digest, and missing images that events refer to."""
+    for row in tx.stream_rows("SELECT digest, literal FROM images"):
         digest = _bytes(row["digest"]).hex()
         if (found := hashlib.sha256(_bytes(row["literal"])).hexdigest()) != digest:
             yield Difference(f"image {digest}", {"digest": found}, {"digest": digest})
@@ -137,8 +139,8 @@ def _broken_images(tx: Cursor, referred: set[str]) -> Iterator[Difference]:
 # Projections
 
 
-def _replay(ledger: OfferLedger, tx: Cursor, watch: ProgressCallback) -> set[str]:
-    """Projects every event of the ledger; answers to which images they refer."""
+def _replay(ledger: OfferLedger, tx: Cursor, on_progress: ProgressCallback) -> set[str]:
+    """Applies every event of the ledger to the projections. Returns the digests of the images that events refer to."""
     referred: set[str] = set()
     done, total = 0, current_head(tx).position
     replay = ProjectionReplay()
@@ -146,23 +148,23 @@ def _replay(ledger: OfferLedger, tx: Cursor, watch: ProgressCallback) -> set[str
         replay.project(tx, entries)
         referred.update(_images_of(entries))
         done += len(entries)
-        watch(done, total)
+        on_progress(done, total)
     replay.seal(tx)
     return referred
 
 
 def _wrong_rows(tx: Cursor, projection: Projection) -> Iterator[Difference]:
     name, dialect = projection.name, tx.dialect
-    found, expected = (dialect.columns(tx, place, name) for place in (dialect.live, dialect.temporary))
+    found, expected = (dialect.columns(tx, prefix, name) for prefix in (dialect.live_prefix, dialect.temporary_prefix))
     if not found:
         yield Difference(name, {"built": False}, {"built": True})
     elif found != expected:
-        yield Difference(name, {"columns": _told(found)}, {"columns": _told(expected)})
+        yield Difference(name, {"columns": _column_texts(found)}, {"columns": _column_texts(expected)})
     else:
-        yield from differing_rows(tx, projection, f"{dialect.live}{name}", f"{dialect.temporary}{name}")
+        yield from differing_rows(tx, projection, f"{dialect.live_prefix}{name}", f"{dialect.temporary_prefix}{name}")
         for index in missing_indexes(dialect, tx, name, projection.indexes):
             yield Difference(name, {"built": False, "index": index}, {"built": True, "index": index})
 
 
-def _told(columns: Sequence[Column]) -> list[str]:
+def _column_texts(columns: Sequence[Column]) -> list[str]:
     return [f"{name} {kind}{' NOT NULL' * is_required}" for name, kind, is_required in columns]

@@ -1,1 +1,1 @@
-"""Read models of offers."""
+"""Read models of offers, as of now and of any past position."""

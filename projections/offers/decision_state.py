@@ -1,4 +1,4 @@
-"""From which offers is a request decided? Asked of the inventory: no contents, only their digests."""
+"""The state of offers that decisions need: status, versions and digests from the inventory, without contents."""
 
 from collections.abc import Collection, Mapping
 from itertools import islice
@@ -9,44 +9,48 @@ from domain.offers.offer import Offer
 from domain.store.cursor import Cursor
 from domain.values import Channel, Status
 
-NAMED_PER_QUERY = 10_000
+IDS_PER_QUERY = 10_000
 
 
 def find_offers(tx: Cursor, offer_uids: Collection[UUID]) -> Mapping[UUID, Offer]:
-    """What single requests are decided from: those of the offers that there are."""
-    found: dict[UUID, Offer] = {}
+    """Returns offers by `offerUid`, for decisions on single requests. Unknown offers are left out."""
+    offers: dict[UUID, Offer] = {}
     remaining = iter(offer_uids)
-    while chunk := [uid.bytes for uid in islice(remaining, NAMED_PER_QUERY)]:
-        among, values = tx.dialect.in_list(chunk)
+    while chunk := [uid.bytes for uid in islice(remaining, IDS_PER_QUERY)]:
+        in_list, values = tx.dialect.in_list(chunk)
         rows = tx.execute(
             "SELECT i.status, i.version, i.content_version, i.content_digest, i.sent_digest, s.stream_uid"
             " FROM streams s JOIN inventory i ON i.offer_id = s.stream_id"
-            f" WHERE s.stream_uid {among}",
+            f" WHERE s.stream_uid {in_list}",
             values,
         )
-        found |= {UUID(bytes=row[5]): _offer(row) for row in rows}
-    return found
+        offers |= {UUID(bytes=row[5]): _offer(row) for row in rows}
+    return offers
 
 
 def known_offers(
     tx: Cursor, partner: str, channel: Channel, external_ids: Collection[str] | None
 ) -> Mapping[Any, Offer]:
-    """What a run is decided from: the offers that are named, or all of the partner's on the channel, the oldest first; by
-    externalId on the custom channel, by (merchantId, externalId) on the merchant channel."""
-    known = f"{_KNOWN} WHERE partner = ? AND channel = ?"
+    """Returns a partner's offers on a channel, for decisions on a run.
+
+    Returns the offers with the given ids, or all of them, oldest first, if `external_ids` is None. The keys are
+    externalIds on the custom channel, and (merchantId, externalId) on the merchant channel."""
+    select = f"{_SELECT} WHERE partner = ? AND channel = ?"
     by_merchant = channel is Channel.MERCHANT
     if external_ids is None:
-        return _offers(tx.execute(f"{known} ORDER BY offer_id", (partner, channel)), by_merchant=by_merchant)
-    found: dict[Any, Offer] = {}
+        return _offers(tx.execute(f"{select} ORDER BY offer_id", (partner, channel)), by_merchant=by_merchant)
+    offers: dict[Any, Offer] = {}
     remaining = iter(external_ids)
-    while chunk := list(islice(remaining, NAMED_PER_QUERY)):
-        among, values = tx.dialect.in_list(chunk)
-        rows = tx.execute(f"{known} AND external_id {among}", (partner, channel, *values))
-        found |= _offers(rows, by_merchant=by_merchant)
-    return found
+    while chunk := list(islice(remaining, IDS_PER_QUERY)):
+        in_list, values = tx.dialect.in_list(chunk)
+        rows = tx.execute(f"{select} AND external_id {in_list}", (partner, channel, *values))
+        offers |= _offers(rows, by_merchant=by_merchant)
+    return offers
 
 
-_KNOWN = "SELECT status, version, content_version, content_digest, sent_digest, external_id, merchant_id FROM inventory"
+_SELECT = (
+    "SELECT status, version, content_version, content_digest, sent_digest, external_id, merchant_id FROM inventory"
+)
 
 
 def _offers(rows: Cursor, *, by_merchant: bool) -> dict[Any, Offer]:
@@ -57,4 +61,4 @@ def _offer(row: Any) -> Offer:
     return Offer(_STATUSES[row[0]], row[1], row[2], row[3], row[4])
 
 
-_STATUSES = {str(status): status for status in Status}  # quicker than to make one
+_STATUSES = {str(status): status for status in Status}  # a lookup is faster than Status(text)

@@ -1,6 +1,6 @@
-"""In what state is every offer now?
+"""The projection `inventory`: the present state of every offer.
 
-Rows refer to the commits that tell the times and to the event that holds the content; nothing is stored twice.
+Rows refer to the commits with the times and to the event with the content, so nothing is stored twice.
 """
 
 from collections.abc import Sequence
@@ -43,18 +43,18 @@ INDEXES = (
     "CREATE INDEX inventory_by_identity ON inventory (partner, channel, external_id)",
     "CREATE INDEX inventory_by_external_id ON inventory (external_id)",
     "CREATE INDEX inventory_by_partner ON inventory (partner)",
-    # Nearly all offers are active, so nearly none of them are in it.
+    # Nearly all offers are active, so this index is small.
     "CREATE INDEX inventory_by_status ON inventory (status) WHERE status <> 'active'",
     "CREATE INDEX inventory_by_merchant ON inventory (merchant_id) WHERE merchant_id IS NOT NULL",
 )
 
 
-# How an event changes it
+# Updates
 
 
 def apply(tx: Cursor, entries: Sequence[Entry]) -> None:
-    for some in in_batches(entries):
-        offers = [(entry, entry.event) for entry in some if isinstance(entry.event, OfferEvent)]
+    for batch in in_batches(entries):
+        offers = [(entry, entry.event) for entry in batch if isinstance(entry.event, OfferEvent)]
         tx.execute_set(
             _INSERT, [_created_row(entry, event) for entry, event in offers if isinstance(event, OfferCreated)]
         )
@@ -101,7 +101,7 @@ def _created_row(entry: Entry, event: OfferCreated) -> tuple[Any, ...]:
 
 
 def _change(entry: Entry, event: OfferEvent) -> tuple[Any, ...]:
-    """The parameters of _UPDATE; None leaves a column as it is."""
+    """Returns the parameters of `_UPDATE`. None leaves a column unchanged."""
     status = STATUS_AFTER[type(event)]
     content: tuple[Any, ...] = (None, None, None, False, None)
     if isinstance(event, OfferUpdated | OfferRestored):
@@ -121,11 +121,11 @@ PROJECTION = Projection(
 )
 
 
-# How it is asked
+# Queries
 
 
 class OfferView(Struct, frozen=True, rename="camel"):
-    """An offer as the service shows it. Times are RFC 3339 text; `updatedAt` is that of the newest event."""
+    """An offer as the API returns it. Times are RFC 3339 text; `updatedAt` is the time of the offer's newest event."""
 
     offer_uid: UUID
     partner: str
@@ -141,12 +141,15 @@ class OfferView(Struct, frozen=True, rename="camel"):
     paused_at: str | None
     deleted_at: str | None
     honoured_until: str | None = None
-    """The latest end of its redemption windows that have not ended."""
+    """The latest end of its redemption windows, if that is in the future."""
 
 
 class OfferFilter(Struct, frozen=True):
-    """Which offers are wanted; None: of any. `q` is sought in externalId, merchantId and the offer's names; redeemable are
-    the active ones, and those with redemption windows that have not ended."""
+    """Selects offers; None in a member selects all.
+
+    `q` is a text in the externalId, the merchantId or the names of the offer. An offer is redeemable if it is active,
+    or if it has a redemption window that has not ended.
+    """
 
     partner: str | None = None
     channel: Channel | None = None
@@ -158,17 +161,18 @@ class OfferFilter(Struct, frozen=True):
 
 
 class OfferPage(Struct, frozen=True):
-    """Offers in the order of their creation; `next_after` leads to the following page, if there is one. It has no more
-    offers than were asked for, and fewer where their contents are large."""
+    """Offers in the order of their creation; fewer than the limit if contents are large.
+
+    `next_after` is the offer id after which the next page starts; None on the last page."""
 
     items: list[OfferView]
     next_after: int | None
     head: LedgerHead
 
 
-def page(tx: Cursor, wanted: OfferFilter, now: datetime, after: int, limit: int) -> OfferPage:
-    """`now`: of redemption windows."""
-    conditions, values = _conditions(wanted, now)
+def page(tx: Cursor, offer_filter: OfferFilter, now: datetime, after: int, limit: int) -> OfferPage:
+    """Returns offers after the offer id `after`. Redemption windows are evaluated at `now`."""
+    conditions, values = _conditions(offer_filter, now)
     rows = tx.execute(
         f"{_SELECT} WHERE {' AND '.join(['i.offer_id > ?', *conditions])} ORDER BY i.offer_id LIMIT ?",
         (after, *values, limit + 1),
@@ -177,7 +181,7 @@ def page(tx: Cursor, wanted: OfferFilter, now: datetime, after: int, limit: int)
 
 
 def page_of(tx: Cursor, rows: Sequence[Any], now: datetime, limit: int, head: LedgerHead) -> OfferPage:
-    """Of offers' rows, one more than the limit if there are more."""
+    """Returns the page for rows of offers. `rows` has one row more than the limit if a next page exists."""
     items: list[OfferView] = []
     size = 0
     for row in rows[:limit]:
@@ -213,39 +217,39 @@ _SELECT = f"""
 """
 
 
-def identity(wanted: OfferFilter) -> tuple[list[str], list[Any]]:
-    """The conditions on what never changes in an offer, and their values."""
-    given = {
-        "i.partner": wanted.partner,
-        "i.channel": wanted.channel,
-        "i.merchant_id": wanted.merchant_id,
-        "i.external_id": wanted.external_id,
+def identity_conditions(offer_filter: OfferFilter) -> tuple[list[str], list[Any]]:
+    """Returns the conditions on members that never change in an offer, and their values."""
+    columns = {
+        "i.partner": offer_filter.partner,
+        "i.channel": offer_filter.channel,
+        "i.merchant_id": offer_filter.merchant_id,
+        "i.external_id": offer_filter.external_id,
     }
-    told = {f"{column} = ?": value for column, value in given.items() if value is not None}
-    return list(told), list(told.values())
+    conditions = {f"{column} = ?": value for column, value in columns.items() if value is not None}
+    return list(conditions), list(conditions.values())
 
 
-def _conditions(wanted: OfferFilter, now: datetime) -> tuple[list[str], list[Any]]:
-    conditions, values = identity(wanted)
-    if wanted.status is not None:
+def _conditions(offer_filter: OfferFilter, now: datetime) -> tuple[list[str], list[Any]]:
+    conditions, values = identity_conditions(offer_filter)
+    if offer_filter.status is not None:
         conditions.append("i.status = ?")
-        values.append(wanted.status)
-    if wanted.status in {Status.PAUSED, Status.DELETED}:
-        conditions.append("i.status <> 'active'")  # lets it use inventory_by_status
-    if wanted.redeemable is not None:
+        values.append(offer_filter.status)
+    if offer_filter.status in {Status.PAUSED, Status.DELETED}:
+        conditions.append("i.status <> 'active'")  # required for the partial index inventory_by_status
+    if offer_filter.redeemable is not None:
         redeemable = f"(i.status = 'active' OR coalesce({_LAST_UNTIL}, 0) > ?)"
-        conditions.append(redeemable if wanted.redeemable else f"NOT {redeemable}")
+        conditions.append(redeemable if offer_filter.redeemable else f"NOT {redeemable}")
         values.append(to_microseconds(now))
-    if wanted.q is not None:
+    if offer_filter.q is not None:
         conditions.append("(instr(i.searched_ids, ?) > 0 OR instr(i.searched_names, ?) > 0)")
-        values += [wanted.q.casefold()] * 2
+        values += [offer_filter.q.casefold()] * 2
     return conditions, values
 
 
 def view_of(tx: Cursor, row: Any, now: datetime) -> OfferView:
-    """An offer, by a row with the columns of the inventory and the times of its commits, judged at a moment."""
+    """Returns an offer for a row with the columns of `_SELECT`. Redemption windows are evaluated at `now`."""
 
-    def moment_if(status: Status) -> str | None:
+    def status_since_if(status: Status) -> str | None:
         return recorded_text(row["status_since"]) if row["status"] == status else None
 
     last_until = row["last_until"]
@@ -262,7 +266,7 @@ def view_of(tx: Cursor, row: Any, now: datetime) -> OfferView:
         content_digest=content.digest,
         created_at=recorded_text(row["created_at"]),
         updated_at=recorded_text(row["updated_at"]),
-        paused_at=moment_if(Status.PAUSED),
-        deleted_at=moment_if(Status.DELETED),
+        paused_at=status_since_if(Status.PAUSED),
+        deleted_at=status_since_if(Status.DELETED),
         honoured_until=recorded_text(last_until) if last_until and last_until > to_microseconds(now) else None,
     )

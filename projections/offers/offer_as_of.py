@@ -1,4 +1,4 @@
-"""How was one offer at a moment, by what was recorded until then?"""
+"""Status and content of one offer as of a recorded time or in a version."""
 
 from datetime import datetime
 from uuid import UUID
@@ -11,19 +11,21 @@ from domain.store.records.contents import find_content
 from domain.values import Status, to_microseconds
 
 
-def offer_as_of(tx: Cursor, offer_uid: UUID, moment: datetime) -> OfferAsOf:
-    """Periods begin with the recorded time of an event, and end before that of the next one."""
+def offer_as_of(tx: Cursor, offer_uid: UUID, time: datetime) -> OfferAsOf:
+    """Returns the status and version of an offer as of a recorded time, or an empty `OfferAsOf` before it was created.
+
+    A period starts at the recorded time of its event and ends before that of the next event."""
     row = tx.execute(
         "SELECT p.version, p.status FROM streams s JOIN offer_periods p ON p.offer_id = s.stream_id"
         " JOIN commits c ON c.commit_id = p.commit_id"
         " WHERE s.stream_uid = ? AND c.recorded_at <= ? ORDER BY p.version DESC LIMIT 1",
-        (offer_uid.bytes, to_microseconds(moment)),
+        (offer_uid.bytes, to_microseconds(time)),
     ).fetchone()
     return OfferAsOf(Status(row["status"]), row["version"]) if row else OfferAsOf()
 
 
-def content_at(tx: Cursor, offer_uid: UUID, version: int) -> msgspec.Raw:
-    """What the offer said in that version, which there is."""
+def content_of_version(tx: Cursor, offer_uid: UUID, version: int) -> msgspec.Raw:
+    """Returns the content of an offer in an existing version."""
     row = tx.execute(
         "SELECT p.offer_id, p.content_version FROM streams s JOIN offer_periods p ON p.offer_id = s.stream_id"
         " WHERE s.stream_uid = ? AND p.version = ?",

@@ -1,7 +1,7 @@
-"""How was every offer, at any position of the ledger?
+"""The projection `offer_periods`: one row per version of an offer, for past states.
 
-A row for each version of an offer: it is that way until its next version. Rows carry (commit, ordinal), so that they can be
-written before their commit has its place.
+A period lasts until the next version of the offer. Rows have the commit and the ordinal of their event instead of its
+position, so they can be written before the commit has a position.
 """
 
 from collections.abc import Sequence
@@ -28,21 +28,21 @@ TABLE = """
         searched_names TEXT,
         PRIMARY KEY (offer_id, version)
     )"""
-"""`status_version`, `content_version`: the versions that set the status and the content; what stands last is told where a
-content was set."""
-# Nearly all periods are active, so nearly none of them are in these.
+"""`status_version` and `content_version` are the versions that set the status and the content. `content_digest` and
+`searched_names` have values only in versions that set a content."""
+# Nearly all periods are active, so these indexes are small.
 INDEXES = (
     "CREATE INDEX offer_periods_inactive ON offer_periods (offer_id) WHERE status <> 'active'",
     "CREATE INDEX offer_periods_rare ON offer_periods (status, offer_id, version, commit_id) WHERE status <> 'active'",
 )
 
 
-# How an event changes it
+# Updates
 
 
 def apply(tx: Cursor, entries: Sequence[Entry]) -> None:
-    for some in in_batches(entries):
-        offers = [(entry, entry.event) for entry in some if isinstance(entry.event, OfferEvent)]
+    for batch in in_batches(entries):
+        offers = [(entry, entry.event) for entry in batch if isinstance(entry.event, OfferEvent)]
         tx.execute_set(_NEW, [_first(entry, event) for entry, event in offers if isinstance(event, OfferCreated)])
         tx.execute_set(_NEXT, [_next(entry, event) for entry, event in offers if not isinstance(event, OfferCreated)])
 
@@ -63,7 +63,7 @@ def _first(entry: Entry, event: OfferCreated) -> tuple[Any, ...]:
 
 
 def _next(entry: Entry, event: OfferEvent) -> tuple[Any, ...]:
-    """None leaves a column as it was."""
+    """Returns the parameters of `_NEXT`. None copies the status or content version of the period before."""
     status = STATUS_AFTER[type(event)]
     content: tuple[Any, ...] = (None, None, None)
     if isinstance(event, OfferUpdated | OfferRestored):
@@ -82,16 +82,16 @@ PROJECTION = Projection(
 )
 
 
-# How it is asked
+# Queries
 
 
-AT_POSITION = """
+VERSION_AS_OF_POSITION = """
     (SELECT q.version FROM offer_periods q JOIN commits qc ON qc.commit_id = q.commit_id
      WHERE q.offer_id = {offer_id} AND qc.first_position + q.ordinal <= ? ORDER BY q.version DESC LIMIT 1)
 """
-"""An offer's version at a position, to be put into a query; null before it was created."""
-STATUS_AT = """
+"""A subquery for the version of an offer as of a position; null before the offer was created."""
+STATUS_AS_OF_TIME = """
     (SELECT q.status FROM offer_periods q JOIN commits qc ON qc.commit_id = q.commit_id
      WHERE q.offer_id = {offer_id} AND qc.recorded_at <= ? ORDER BY q.version DESC LIMIT 1)
 """
-"""The same for its status at a recorded time, in microseconds."""
+"""A subquery for the status of an offer as of a recorded time in microseconds; null before the offer was created."""

@@ -1,4 +1,4 @@
-"""Which names does an offer have, for those who seek it?"""
+"""The names of an offer that the text search reads."""
 
 from typing import Any
 
@@ -7,9 +7,9 @@ from msgspec import Struct
 
 
 def searched_names(content: msgspec.Raw) -> str:
-    """Its names, one a line, in the form in which they are compared."""
-    found = _names(content)
-    names = (found.name, found.headline, found.offer_name)
+    """Returns the names in an offer's content, one per line, case-folded."""
+    members = _decode_names(content)
+    names = (members.name, members.headline, members.offer_name)
     return "\n".join(name for name in names if isinstance(name, str)).casefold()
 
 
@@ -19,4 +19,4 @@ class _Names(Struct, rename="camel", gc=False):
     offer_name: Any = None
 
 
-_names = msgspec.json.Decoder(_Names).decode
+_decode_names = msgspec.json.Decoder(_Names).decode

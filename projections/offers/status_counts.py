@@ -1,6 +1,6 @@
-"""How many offers were in each state, at any position of the ledger?
+"""The projection `status_counts`: the number of offers per status, as of any position.
 
-Running counts: a row for each commit and each number that it changed, so that a count of any moment is one look.
+It has running counts: a commit adds a row for each count that it changes. So a past count is one index lookup.
 """
 
 from collections.abc import Sequence
@@ -24,18 +24,20 @@ TABLE = """
         offers INTEGER NOT NULL,
         PRIMARY KEY (partner, channel, status, position)
     )"""
-"""`position`: that of the last event of the commit that has led to this number."""
-COUNTED = (Status.ACTIVE, Status.PAUSED, Status.DELETED)
+"""`position` is that of the last event of the commit; `offers` is the count after it."""
+COUNTED_STATUSES = (Status.ACTIVE, Status.PAUSED, Status.DELETED)
 
 
-# How a commit changes it
+# Updates
 
 
 def gather(tx: Cursor, kinds: CommitKinds) -> list[Any]:
-    """By how much each number changes: so many rows are looked at before others have to wait."""
+    """Returns by how much each count changes per commit. This reads many rows, so it runs before the ledger lock is
+    taken."""
     remaining, changes = iter(kinds), list[Any]()
-    while some := list(islice(remaining, COMMITS_PER_QUERY)):
-        changes += tx.execute(_CHANGES.format(commits=",".join("?" * len(some))), (*some, ALL_OF_IT)).fetchall()
+    while commit_ids := list(islice(remaining, COMMITS_PER_QUERY)):
+        placeholders = ",".join("?" * len(commit_ids))
+        changes += tx.execute(_CHANGES.format(commits=placeholders), (*commit_ids, WHOLE_COMMIT)).fetchall()
     return changes
 
 
@@ -43,14 +45,15 @@ def seal(tx: Cursor, changes: Sequence[Sequence[Any]]) -> None:
     tx.executemany(_SEAL, [(*key, int(offers), *key, commit_id) for commit_id, *key, offers in changes])
 
 
-ALL_OF_IT = 2**62
+WHOLE_COMMIT = 2**62
 COMMITS_PER_QUERY = 1_000
-# Each offer that a commit has changed leaves the state that it was in before, and comes into the one that it is in after.
+# Each event of an offer subtracts 1 from the count of its status before, and adds 1 to that of its status after.
 _CHANGES = """
     SELECT commit_id, partner, channel, status, sum(offers) AS offers FROM (
-        SELECT e.commit_id, i.partner, i.channel, CASE way.offers WHEN 1 THEN p.status ELSE b.status END AS status, way.offers
+        SELECT e.commit_id, i.partner, i.channel, change.offers,
+               CASE change.offers WHEN 1 THEN p.status ELSE b.status END AS status
         FROM events e
-        CROSS JOIN (SELECT 1 AS offers UNION ALL SELECT -1) way
+        CROSS JOIN (SELECT 1 AS offers UNION ALL SELECT -1) change
         JOIN offer_periods p ON p.offer_id = e.stream_id AND p.version = e.version
         JOIN inventory i ON i.offer_id = e.stream_id
         LEFT JOIN offer_periods b ON b.offer_id = e.stream_id AND b.version = e.version - 1
@@ -77,64 +80,68 @@ PROJECTION = Projection(
 )
 
 
-# How it is asked
+# Queries
 
 
 def counts(tx: Cursor, partner: str | None, channel: Channel | None, head: LedgerHead) -> dict[Status, int]:
-    """By state, of the offers of a partner and a channel, or of all; as of a position, which may lie inside a commit."""
-    partners, channels, whose = _whose(partner, channel)
-    rows = tx.execute(_COUNTS.format(partners=partners, channels=channels), (head.position, *whose)).fetchall()
-    found = dict.fromkeys(COUNTED, 0)
-    for row in (*rows, *_since_the_last_commit(tx, partner, channel, head.position)):
-        found[Status(row["status"])] += row["offers"] or 0
-    return found
+    """Returns the number of offers per status as of a position, which may be inside a commit.
+
+    None as partner or channel counts all of them."""
+    partners, channels, parameters = _scope(partner, channel)
+    rows = tx.execute(_COUNTS.format(partners=partners, channels=channels), (head.position, *parameters)).fetchall()
+    totals = dict.fromkeys(COUNTED_STATUSES, 0)
+    for row in (*rows, *_changes_inside_commit(tx, partner, channel, head.position)):
+        totals[Status(row["status"])] += row["offers"] or 0
+    return totals
 
 
-def counts_over(
-    tx: Cursor, partner: str | None, channel: Channel | None, moments: Sequence[datetime]
+def counts_as_of_times(
+    tx: Cursor, partner: str | None, channel: Channel | None, times: Sequence[datetime]
 ) -> list[dict[Status, int]]:
-    """The same as of many recorded times, by one look."""
-    if not moments:
+    """Returns the number of offers per status as of each of several recorded times, with one query."""
+    if not times:
         return []
-    partners, channels, whose = _whose(partner, channel)
-    times = " UNION ALL ".join(["SELECT CAST(? AS BIGINT) AS number, CAST(? AS BIGINT) AS at"] * len(moments))
-    values = [value for number, moment in enumerate(moments) for value in (number, to_microseconds(moment))]
+    partners, channels, parameters = _scope(partner, channel)
+    times_table = " UNION ALL ".join(["SELECT CAST(? AS BIGINT) AS number, CAST(? AS BIGINT) AS at"] * len(times))
+    values = [value for number, time in enumerate(times) for value in (number, to_microseconds(time))]
     rows = tx.execute(
-        _COUNTS_OVER.format(partners=partners, channels=channels, times=times), (*values, *whose)
+        _COUNTS_AS_OF_TIMES.format(partners=partners, channels=channels, times=times_table), (*values, *parameters)
     ).fetchall()
-    found = [dict.fromkeys(COUNTED, 0) for _ in moments]
+    totals = [dict.fromkeys(COUNTED_STATUSES, 0) for _ in times]
     for row in rows:
-        found[row["number"]][Status(row["status"])] += int(row["offers"] or 0)
-    return found
+        totals[row["number"]][Status(row["status"])] += int(row["offers"] or 0)
+    return totals
 
 
-def _whose(partner: str | None, channel: Channel | None) -> tuple[str, str, list[str]]:
-    """Partners and channels as parts of a query, and the parameters of it."""
-    partners, whose = (_EVERYBODY, []) if partner is None else ("SELECT ? AS partner", [partner])
-    return partners, " UNION ALL ".join(f"SELECT '{c}' AS channel" for c in Channel if channel in {None, c}), whose
+def _scope(partner: str | None, channel: Channel | None) -> tuple[str, str, list[str]]:
+    """Returns a subquery for the partners, one for the channels, and their parameters."""
+    partners, parameters = (_ALL_PARTNERS, []) if partner is None else ("SELECT ? AS partner", [partner])
+    return partners, " UNION ALL ".join(f"SELECT '{c}' AS channel" for c in Channel if channel in {None, c}), parameters
 
 
-# Goes from partner to partner through the key, however many numbers each has had.
-_EVERYBODY = """
+# Steps from partner to partner in the primary key, so the number of rows per partner does not matter.
+_ALL_PARTNERS = """
     WITH RECURSIVE p (partner) AS (
         SELECT min(partner) FROM status_counts
         UNION ALL
-        SELECT (SELECT min(s.partner) FROM status_counts s WHERE s.partner > p.partner) FROM p WHERE p.partner IS NOT NULL
+        SELECT (SELECT min(s.partner) FROM status_counts s WHERE s.partner > p.partner) FROM p
+        WHERE p.partner IS NOT NULL
     )
     SELECT partner FROM p WHERE partner IS NOT NULL
 """
-_STATUSES = " UNION ALL ".join(f"SELECT '{status}' AS status" for status in COUNTED)
-_NUMBER_AT = """(
-        SELECT s.offers FROM status_counts s WHERE s.partner = p.partner AND s.channel = c.channel AND s.status = t.status
+_STATUSES = " UNION ALL ".join(f"SELECT '{status}' AS status" for status in COUNTED_STATUSES)
+_COUNT_AS_OF = """(
+        SELECT s.offers FROM status_counts s
+        WHERE s.partner = p.partner AND s.channel = c.channel AND s.status = t.status
         AND s.position <= {position} ORDER BY s.position DESC LIMIT 1)"""
 _COUNTS = f"""
-    SELECT t.status, {_NUMBER_AT.format(position="?")} AS offers
+    SELECT t.status, {_COUNT_AS_OF.format(position="?")} AS offers
     FROM ({{partners}}) p CROSS JOIN ({{channels}}) c CROSS JOIN ({_STATUSES}) t
 """
 
 
-_COUNTS_OVER = f"""
-    SELECT h.number, t.status, {_NUMBER_AT.format(position="h.position")} AS offers
+_COUNTS_AS_OF_TIMES = f"""
+    SELECT h.number, t.status, {_COUNT_AS_OF.format(position="h.position")} AS offers
     FROM (SELECT m.number, (
         SELECT o.first_position + o.event_count - 1 FROM commits o WHERE o.recorded_at <= m.at
         ORDER BY o.recorded_at DESC LIMIT 1) AS position FROM ({{times}}) m) h
@@ -142,8 +149,8 @@ _COUNTS_OVER = f"""
 """
 
 
-def _since_the_last_commit(tx: Cursor, partner: str | None, channel: Channel | None, position: int) -> list[Any]:
-    """What the part of a commit before a position that lies inside of it has changed."""
+def _changes_inside_commit(tx: Cursor, partner: str | None, channel: Channel | None, position: int) -> list[Any]:
+    """Returns the changes by the first part of a commit, if the position is inside one."""
     commit = tx.execute(
         "SELECT commit_id, first_position, event_count FROM commits WHERE first_position <= ?"
         " ORDER BY first_position DESC LIMIT 1",

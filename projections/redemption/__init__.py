@@ -1,1 +1,1 @@
-"""Read models of redemption windows and redemptions."""
+"""Read models of redemption windows, redemptions and verdicts."""

@@ -1,8 +1,8 @@
-"""On which purchases has the verdict changed, and by which late fact?
+"""Purchases whose verdict changed in a range of recorded time, each with the late fact that changed it.
 
-A verdict changes only when an activation is recorded after the purchase was made or told of: what is valid once stays so,
-on the same activation. So the activations that were recorded in a span lead to the purchases, and what was recorded before
-and after costs nothing.
+A verdict changes only if an activation is recorded after the purchase was made or reported: a valid purchase stays
+valid, on the same activation. So the query starts from the activations recorded in the range, and other events cost
+nothing.
 """
 
 from collections.abc import Iterator
@@ -16,20 +16,20 @@ from domain.redemption.activation import Activation
 from domain.redemption.redemption import Verdict, verdict_on
 from domain.store.cursor import Cursor
 from domain.values import from_microseconds, recorded_text, to_microseconds
-from projections.redemption.redemption_windows import activations
+from projections.redemption.redemption_windows import find_activations
 
 ROWS_PER_QUERY = 100
 
 
 class TimeRange(Struct, frozen=True):
-    """Two recorded times."""
+    """The recorded times after `since`, up to and including `until`."""
 
     since: datetime
     until: datetime
 
 
 class FactPlace(NamedTuple):
-    """The place of a late fact, and of a purchase on which it bears."""
+    """The place of a purchase in the list: its late fact, then its own id. `recorded_at` is in microseconds."""
 
     recorded_at: int
     activation_id: int
@@ -51,7 +51,7 @@ class LateFactView(Struct, frozen=True, rename="camel"):
 
 
 class ChangedVerdictView(Struct, frozen=True, rename="camel"):
-    """What was recorded of a purchase last, and the verdicts on it. Times are RFC 3339 text."""
+    """The newest record of a purchase by the end of the range, and the verdicts on it. Times are RFC 3339 text."""
 
     redemption_id: UUID
     transaction_id: str
@@ -69,16 +69,19 @@ class ChangedVerdictView(Struct, frozen=True, rename="camel"):
 
 
 class ChangedVerdictPage(Struct, frozen=True):
+    """`next_after` is the place after which the next page starts; None on the last page."""
+
     items: list[ChangedVerdictView]
     next_after: FactPlace | None
 
 
-def page(tx: Cursor, span: TimeRange, partner: str | None, after: FactPlace, limit: int) -> ChangedVerdictPage:
-    """In the order of the late facts. Each purchase once: the fact that changed its verdict is one."""
+def page(tx: Cursor, times: TimeRange, partner: str | None, after: FactPlace, limit: int) -> ChangedVerdictPage:
+    """Returns changed verdicts in the order of their late facts. A purchase occurs once, because one fact changed its
+    verdict."""
     items: list[ChangedVerdictView] = []
     place = after
-    for row in _late(tx, span, partner, after):
-        changed = _changed(tx, row, span)
+    for row in _candidates(tx, times, partner, after):
+        changed = _changed_verdict(tx, row, times)
         if changed is None:
             continue
         if len(items) == limit:
@@ -92,29 +95,31 @@ def _place(row: Any) -> FactPlace:
     return FactPlace(row["fact_recorded_at"], row["fact_id"], row["redemption_id"])
 
 
-def _late(tx: Cursor, span: TimeRange, partner: str | None, after: FactPlace) -> Iterator[Any]:
-    """Activations recorded in the span, each with the earlier purchases of that customer on that offer, as told last."""
-    since, until = to_microseconds(span.since), to_microseconds(span.until)
+def _candidates(tx: Cursor, times: TimeRange, partner: str | None, after: FactPlace) -> Iterator[Any]:
+    """Yields the activations recorded in the range, each with the customer's earlier purchases on the offer.
+
+    Of a purchase, the row has its newest record by the end of the range."""
+    since, until = to_microseconds(times.since), to_microseconds(times.until)
     of_partner = " AND i.partner = ?" if partner else ""
     while True:
-        found = tx.execute(
-            f"{_LATE}{of_partner} ORDER BY a.recorded_at, w.activation_id, r.redemption_id LIMIT ?",
+        rows = tx.execute(
+            f"{_CANDIDATES}{of_partner} ORDER BY a.recorded_at, w.activation_id, r.redemption_id LIMIT ?",
             (
                 *(max(since + 1, after.recorded_at), until, *after, until, until),
                 *([partner] if partner else []),
                 ROWS_PER_QUERY,
             ),
         ).fetchall()
-        yield from found
-        if len(found) < ROWS_PER_QUERY:
+        yield from rows
+        if len(rows) < ROWS_PER_QUERY:
             return
-        after = _place(found[-1])
+        after = _place(rows[-1])
 
 
-# The joins are in the order in which they shall be made.
-_LATE = """
+# CROSS JOIN fixes the order of the joins in SQLite.
+_CANDIDATES = """
     SELECT r.*, (SELECT min(d.recorded_at) FROM redemptions n JOIN commits d ON d.commit_id = n.commit_id
-                 WHERE n.redemption_id = r.redemption_id) AS first_told_at,
+                 WHERE n.redemption_id = r.redemption_id) AS first_recorded_at,
            i.partner, o.stream_uid AS offer_uid, s.stream_uid AS redemption_uid, c.recorded_at,
            a.recorded_at AS fact_recorded_at, w.activation_id AS fact_id, w.activated_at AS fact_activated_at,
            f.stream_uid AS fact_uid, a.first_position + e.ordinal AS fact_position, a.actor AS fact_actor
@@ -139,18 +144,18 @@ _LATE = """
 """
 
 
-def _changed(tx: Cursor, row: Any, span: TimeRange) -> ChangedVerdictView | None:
-    """None if this fact has not changed the verdict."""
+def _changed_verdict(tx: Cursor, row: Any, times: TimeRange) -> ChangedVerdictView | None:
+    """Returns the purchase with both verdicts; None if this activation did not change the verdict."""
     offer_uid, transacted_at = UUID(bytes=row["offer_uid"]), from_microseconds(row["transacted_at"])
-    # Before a purchase was made or told of, there is no verdict on it.
-    first = max(span.since, min(transacted_at, from_microseconds(row["first_told_at"])))
-    asked = [(row["customer_id"], offer_uid)]
-    made, told = activations(tx, asked, first), activations(tx, asked, span.until)
-    before, after = verdict_on(made, transacted_at), verdict_on(told, transacted_at)
+    # A purchase has no verdict before it was made or first recorded.
+    known_before = max(times.since, min(transacted_at, from_microseconds(row["first_recorded_at"])))
+    pairs = [(row["customer_id"], offer_uid)]
+    before = verdict_on(find_activations(tx, pairs, known_before), transacted_at)
+    after = verdict_on(find_activations(tx, pairs, times.until), transacted_at)
     if before == after:
         return None
-    cause = after.activation_id if isinstance(after, Activation) else _first_recorded(tx, row)
-    if cause != UUID(bytes=row["fact_uid"]):
+    fact = after.activation_id if isinstance(after, Activation) else _first_recorded_activation(tx, row)
+    if fact != UUID(bytes=row["fact_uid"]):
         return None
     return ChangedVerdictView(
         redemption_id=UUID(bytes=row["redemption_uid"]),
@@ -175,12 +180,12 @@ def _changed(tx: Cursor, row: Any, span: TimeRange) -> ChangedVerdictView | None
     )
 
 
-def _first_recorded(tx: Cursor, row: Any) -> UUID:
-    """What has made a customer that had never activated the offer one that had."""
-    found = tx.execute(
+def _first_recorded_activation(tx: Cursor, row: Any) -> UUID:
+    """Returns the activation that changed the reason of a refusal from "never activated the offer"."""
+    activation = tx.execute(
         "SELECT s.stream_uid FROM redemption_windows w JOIN commits c ON c.commit_id = w.commit_id"
         " JOIN streams s ON s.stream_id = w.activation_id"
         " WHERE w.customer_id = ? AND w.offer_id = ? ORDER BY c.recorded_at LIMIT 1",
         (row["customer_id"], row["offer_id"]),
     ).fetchone()
-    return UUID(bytes=found["stream_uid"])
+    return UUID(bytes=activation["stream_uid"])

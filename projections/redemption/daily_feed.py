@@ -1,4 +1,4 @@
-"""Which redemptions and reversals of a partner's offers were recorded in a span of time?"""
+"""The redemptions and reversals of a partner's offers in a range of recorded time, for the daily feed."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -15,7 +15,7 @@ FEED_ROWS_PER_READ = 1_000
 
 
 class FeedRow(Struct, frozen=True):
-    """`amount` is negative for what was taken back; `redeemed` is the purchase that it belongs to."""
+    """A redemption or a reversal. The `amount` of a reversal is negative; `redeemed` is the purchase."""
 
     merchant_id: str | None
     external_id: str
@@ -24,21 +24,22 @@ class FeedRow(Struct, frozen=True):
 
 
 def rows(ledger: LedgerReader, partner: str, since: datetime, until: datetime) -> Iterator[FeedRow]:
-    """In the order of the ledger, from `since` until before `until`, which has passed. Read bit by bit: there may be millions,
-    and their reader may be slow."""
+    """Yields rows in ledger order, recorded from `since` (inclusive) to `until` (exclusive), which must be past.
+
+    Reads them in chunks: there can be millions, and the client can be slow."""
     ledger.settle(until)
     after = (to_microseconds(since), 0, 0)
     while True:
         with ledger.read() as tx:
             bounds = (partner, after[0], to_microseconds(until), *after, FEED_ROWS_PER_READ)
-            found = tx.execute(_SELECT, bounds).fetchall()
-        yield from map(_row, found)
-        if len(found) < FEED_ROWS_PER_READ:
+            chunk = tx.execute(_SELECT, bounds).fetchall()
+        yield from map(_row, chunk)
+        if len(chunk) < FEED_ROWS_PER_READ:
             return
-        after = tuple(found[-1][column] for column in ("recorded_at", "redemption_id", "version"))
+        after = tuple(chunk[-1][column] for column in ("recorded_at", "redemption_id", "version"))
 
 
-# The joins are in the order in which they shall be made.
+# CROSS JOIN fixes the order of the joins in SQLite.
 _SELECT = """
     SELECT c.recorded_at, r.redemption_id, r.version, r.amount, i.merchant_id, i.external_id,
            CAST(e.state AS BLOB) AS redeemed

@@ -1,4 +1,4 @@
-"""What has a customer been promised, by which activations?"""
+"""The projection `redemption_windows`: one row per activation, with the window that it opened."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -27,16 +27,17 @@ TABLE = """
         late INTEGER NOT NULL
     )"""
 INDEXES = (
-    # The order of lists, within a customer and without.
+    # Both indexes have the order of the lists of windows.
     "CREATE INDEX redemption_windows_by_customer ON redemption_windows (customer_id, offer_id, redeemable_until)",
-    # This ends with what tells whether a window had begun, so that those that had not are passed without a look at their rows.
+    # The last column shows whether a window had started, so windows that had not are skipped without reading their
+    # rows.
     """
     CREATE INDEX redemption_windows_by_offer
     ON redemption_windows (offer_id, redeemable_until, activation_id, activated_at)""",
 )
 
 
-# How an event changes it
+# Updates
 
 
 def apply(tx: Cursor, entries: Sequence[Entry]) -> None:
@@ -73,23 +74,29 @@ PROJECTION = Projection(
 )
 
 
-# How it is asked
+# Queries
 
 
-def activations(tx: Cursor, asked: Collection[tuple[str, UUID]], known: datetime | None = None) -> list[Activation]:
-    """Of customers, each of an offer, by when they were activated; those that had been recorded by `known`, or all."""
-    if not asked:
+def find_activations(
+    tx: Cursor, pairs: Collection[tuple[str, UUID]], known_at: datetime | None = None
+) -> list[Activation]:
+    """Returns the activations of (customer, offer) pairs, in the order of their activation.
+
+    With `known_at`, only activations recorded by that time are returned."""
+    if not pairs:
         return []
-    # The offers' ids are known before: so there is one way to their rows, by customer, also for who knows nothing of the table.
+    # Subqueries resolve the offer ids first. So the database uses the index by customer even without statistics of the
+    # table.
     offer_id = "(SELECT stream_id FROM streams WHERE stream_uid = ?)"
-    given = ", ".join([f"(CAST(? AS TEXT), {offer_id})"] * len(asked))
+    values = ", ".join([f"(CAST(? AS TEXT), {offer_id})"] * len(pairs))
     rows = tx.execute(
-        f"{_COLUMNS} FROM (VALUES {given}) asked CROSS JOIN redemption_windows w ON w.customer_id = asked.column1 AND w.offer_id = asked.column2"
+        f"{_COLUMNS} FROM (VALUES {values}) pair"
+        " CROSS JOIN redemption_windows w ON w.customer_id = pair.column1 AND w.offer_id = pair.column2"
         " CROSS JOIN streams s ON s.stream_id = w.activation_id CROSS JOIN streams o ON o.stream_id = w.offer_id"
         " CROSS JOIN commits c ON c.commit_id = w.commit_id WHERE c.recorded_at <= ? ORDER BY w.activated_at",
         (
-            *(value for customer_id, offer_uid in asked for value in (customer_id, offer_uid.bytes)),
-            to_microseconds(known) if known else 2**62,
+            *(value for customer_id, offer_uid in pairs for value in (customer_id, offer_uid.bytes)),
+            to_microseconds(known_at) if known_at else 2**62,
         ),
     )
     return [_activation(row) for row in rows]
@@ -105,16 +112,16 @@ def count(tx: Cursor) -> int:
 
 
 def offer_terms(tx: Cursor, offer_uids: Collection[UUID]) -> dict[UUID, OfferTerms]:
-    """Of the offers that were ever seen."""
+    """Returns what an activation needs to know of each offer. Unknown offers are left out."""
     if not offer_uids:
         return {}
-    among, values = tx.dialect.in_list([uid.bytes for uid in offer_uids])
+    in_list, values = tx.dialect.in_list([uid.bytes for uid in offer_uids])
     rows = tx.execute(
         "SELECT s.stream_uid, i.partner, i.status, i.version, p.redemption_window_days,"
         " oc.recorded_at AS offer_since, pc.recorded_at AS partner_since"
         " FROM streams s JOIN inventory i ON i.offer_id = s.stream_id JOIN partners p ON p.name = i.partner"
         " JOIN commits oc ON oc.commit_id = i.updated_commit JOIN commits pc ON pc.commit_id = p.updated_commit"
-        f" WHERE s.stream_uid {among}",
+        f" WHERE s.stream_uid {in_list}",
         values,
     )
     return {

@@ -1,6 +1,6 @@
-"""What has been redeemed, refused and taken back?
+"""The projection `redemptions`: one row per event of a purchase: redeemed, refused or reversed.
 
-A row for each event of a purchase. A reversal's amount is negative, so that what is left is a sum.
+The amount of a reversal is negative, so the amount left is a sum.
 """
 
 from collections import Counter, defaultdict
@@ -41,33 +41,33 @@ INDEXES = (
 )
 
 
-# How an event changes it
+# Updates
 
 
 def apply(tx: Cursor, entries: Sequence[Entry]) -> None:
     for entry in entries:
         match entry.event:
             case OfferRedeemed(activation_id=activation_id) as event:
-                tx.execute(_TOLD, _told(entry, event, UUID(activation_id).bytes))
+                tx.execute(_INSERT, _row(entry, event, UUID(activation_id).bytes))
             case RedemptionRefused() as event:
-                tx.execute(_TOLD, _told(entry, event, None))
+                tx.execute(_INSERT, _row(entry, event, None))
             case RedemptionReversed(amount=amount):
                 place = (entry.version, entry.commit_id, entry.event.TOPIC)
-                tx.execute(_REVERSED, (*place, f"-{amount}", entry.stream_id))
+                tx.execute(_INSERT_REVERSAL, (*place, f"-{amount}", entry.stream_id))
             case _:
                 pass
 
 
 _STREAM = "(SELECT stream_id FROM streams WHERE stream_uid = ?)"
-_TOLD = f"INSERT INTO redemptions VALUES (?, ?, ?, ?, ?, ?, coalesce({_STREAM}, 0), ?, {_STREAM}, ?, ?)"
-_REVERSED = """
+_INSERT = f"INSERT INTO redemptions VALUES (?, ?, ?, ?, ?, ?, coalesce({_STREAM}, 0), ?, {_STREAM}, ?, ?)"
+_INSERT_REVERSAL = """
     INSERT INTO redemptions
     SELECT redemption_id, ?, ?, ?, transaction_id, customer_id, offer_id, transacted_at, activation_id, ?, currency
     FROM redemptions WHERE redemption_id = ? AND type = 'OfferRedeemed' ORDER BY version DESC LIMIT 1
 """
 
 
-def _told(entry: Entry, event: OfferRedeemed | RedemptionRefused, activation: bytes | None) -> tuple[Any, ...]:
+def _row(entry: Entry, event: OfferRedeemed | RedemptionRefused, activation: bytes | None) -> tuple[Any, ...]:
     return (
         entry.stream_id,
         entry.version,
@@ -94,24 +94,26 @@ PROJECTION = Projection(
 )
 
 
-# How it is asked
+# Queries
 
 
 class RedeemedTotal(Struct, frozen=True, rename="camel"):
-    """By how many purchases, and what is left of them after reversals; `amount` is a decimal string."""
+    """The number of purchases in a currency, and their total after reversals. `amount` is a decimal string."""
 
     currency: str
     amount: str
     redemptions: int
 
 
-def redeemed_on(tx: Cursor, activation_id: int, at: datetime, known: datetime) -> list[RedeemedTotal]:
-    """By currency: purchases made until `at`, less what had been taken back by then, as far as it was recorded by `known`."""
+def redeemed_totals(tx: Cursor, activation_id: int, effective_at: datetime, known_at: datetime) -> list[RedeemedTotal]:
+    """Returns the total per currency of one activation, sorted by currency.
+
+    Counts purchases made by `effective_at` and recorded by `known_at`, less reversals recorded by both times."""
     rows = tx.execute(
         "SELECT r.currency, r.amount, r.type FROM redemptions r JOIN commits c USING (commit_id)"
         " WHERE r.activation_id = ? AND r.transacted_at <= ? AND c.recorded_at <= ?"
         f" AND (r.type = '{OfferRedeemed.TOPIC}' OR c.recorded_at <= ?)",
-        (activation_id, *map(to_microseconds, (at, known, at))),
+        (activation_id, *map(to_microseconds, (effective_at, known_at, effective_at))),
     )
     amounts: defaultdict[str, Decimal] = defaultdict(Decimal)
     purchases: Counter[str] = Counter()

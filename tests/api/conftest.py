@@ -1,4 +1,4 @@
-"""Who reports what customers do, and an offer that they can activate."""
+"""Fixtures of the API tests: a publisher, and offers that customers can activate."""
 
 import pytest
 
@@ -17,7 +17,7 @@ def publisher(call: Call, token: MakeToken) -> Caller:
 
 @pytest.fixture
 def offer(partner: Caller, service: Service, clock: Clock) -> str:
-    """An offer that has been active for a second."""
+    """The id of an offer that has been active for one second."""
     limit(service)
     assert put(partner).status_code == 202
     clock.move(seconds=1)
@@ -26,7 +26,7 @@ def offer(partner: Caller, service: Service, clock: Clock) -> str:
 
 @pytest.fixture
 def busy(partner: Caller, publisher: Caller, offer: str, clock: Clock) -> str:
-    """An offer of a ledger in which there is something of everything, and whose first day is over."""
+    """The id of an offer in a ledger with events of all kinds, on the second day."""
     assert activate(publisher, offer).status_code == 201
     assert redeem(publisher, offer, clock.now).status_code == 201
     clock.move(days=1)

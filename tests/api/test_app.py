@@ -1,13 +1,15 @@
-"""What is open to all, and how the service describes itself."""
+"""Health checks, and the OpenAPI document."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from api.app import create_app
 from api.http.paths import BATCH_PATH
 from api.http.problems import MEDIA_TYPE
 from api.intake.batch_schemas import BatchItem, BatchRequest, OfferData
+from api.runs.server_runtime import ServerRuntime, server_runtime_of
 from api.service import Service
 from domain.values import Role
 from tests.support.examples import batch, item, offer_data
@@ -19,33 +21,33 @@ REFERENCE = "#/components/schemas/"
 
 @pytest.fixture
 def document(auditor: Caller) -> dict[str, Any]:
-    found: dict[str, Any] = auditor.get(OPENAPI).json()
-    return found
+    parsed: dict[str, Any] = auditor.get(OPENAPI).json()
+    return parsed
 
 
 def references(value: Any) -> Iterator[str]:
     if isinstance(value, dict):
         yield from (value[name] for name in value if name == "$ref")
-        yield from (found for member in value.values() for found in references(member))
+        yield from (name for member in value.values() for name in references(member))
     elif isinstance(value, list):
-        yield from (found for element in value for found in references(element))
+        yield from (name for element in value for name in references(element))
 
 
 # Health
 
 
-def test_a_running_service_is_healthy_without_a_token(call: Call) -> None:
+def test_healthz_needs_no_token(call: Call) -> None:
     reply = call(None).get("/healthz")
     assert (reply.status_code, reply.json()) == (200, {"status": "ok"})
 
 
-def test_a_ready_service_tells_its_position_without_a_token(call: Call, partner: Caller) -> None:
+def test_readyz_reports_the_position_without_a_token(call: Call, partner: Caller) -> None:
     reply = call(None).get("/readyz")
     position = partner.get("/api/v1/offers").json()["position"]
     assert (reply.status_code, reply.json()) == (200, {"status": "ready", "position": position})
 
 
-def test_a_service_whose_ledger_cannot_be_read_is_healthy_but_not_ready(call: Call, service: Service) -> None:
+def test_service_with_unreadable_ledger_is_healthy_but_not_ready(call: Call, service: Service) -> None:
     with service.ledger.recorder.write() as tx:
         tx.execute("DROP TABLE head")
     caller = call(None)
@@ -54,26 +56,32 @@ def test_a_service_whose_ledger_cannot_be_read_is_healthy_but_not_ready(call: Ca
     assert caller.get("/healthz").status_code == 200
 
 
-# The description
+def test_application_state_holds_the_runtime_only(service: Service) -> None:
+    app = create_app(service)
+    assert set(app.state._state) == {"runtime"}
+    assert isinstance(server_runtime_of(app), ServerRuntime)
 
 
-def test_no_documentation_is_open_to_all(call: Call) -> None:
+# OpenAPI
+
+
+def test_documentation_pages_do_not_exist(call: Call) -> None:
     paths = ("/docs", "/redoc", "/openapi.json", "/", "/api/v1")
     assert {call(None).get(path).status_code for path in paths} == {404}
 
 
-def test_the_description_needs_a_token_of_any_role(call: Call, token: MakeToken) -> None:
+def test_openapi_needs_a_token_of_any_role(call: Call, token: MakeToken) -> None:
     assert call(None).get(OPENAPI).status_code == 401
     assert {call(token(role)).get(OPENAPI).status_code for role in Role} == {200}
 
 
-def test_the_description_refers_to_nothing_that_is_not_there(document: dict[str, Any]) -> None:
-    named = set(references(document))
-    assert named
-    assert named <= {REFERENCE + name for name in document["components"]["schemas"]}
+def test_openapi_references_exist(document: dict[str, Any]) -> None:
+    found = set(references(document))
+    assert found
+    assert found <= {REFERENCE + name for name in document["components"]["schemas"]}
 
 
-def test_the_description_has_the_routes(document: dict[str, Any]) -> None:
+def test_openapi_has_the_routes(document: dict[str, Any]) -> None:
     routes = {f"{method} {path}" for path, methods in document["paths"].items() for method in methods}
     assert routes >= {
         f"post {BATCH_PATH}",
@@ -83,11 +91,11 @@ def test_the_description_has_the_routes(document: dict[str, Any]) -> None:
     }
 
 
-def test_the_description_asks_for_a_token_everywhere(document: dict[str, Any]) -> None:
+def test_openapi_requires_a_token_everywhere(document: dict[str, Any]) -> None:
     assert document["security"] == [{"ApiToken": []}, {"Bearer": []}]
 
 
-def test_the_description_of_a_batch_is_that_of_its_schema(document: dict[str, Any]) -> None:
+def test_openapi_has_the_schema_of_a_batch(document: dict[str, Any]) -> None:
     sent = document["paths"][BATCH_PATH]["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert sent == {"$ref": REFERENCE + "BatchRequest"}
     request = document["components"]["schemas"]["BatchRequest"]
@@ -95,24 +103,24 @@ def test_the_description_of_a_batch_is_that_of_its_schema(document: dict[str, An
     assert request["properties"]["operation"]["enum"] == ["Synchronize", "Insert"]
 
 
-def test_the_description_of_an_offer_has_its_required_fields(document: dict[str, Any]) -> None:
+def test_openapi_has_the_required_fields_of_an_offer(document: dict[str, Any]) -> None:
     data = document["components"]["schemas"]["OfferData"]
     assert set(data["required"]) == set(offer_data()) - {"dailyCap"}
     assert set(data["properties"]) == set(OfferData.model_fields)
 
 
 @pytest.mark.parametrize("data", [offer_data(), [offer_data()], offer_data(dailyCap=None, offerEvents=[])])
-def test_the_described_batch_takes_what_partners_send(data: Any) -> None:
+def test_batch_schema_accepts_what_partners_send(data: Any) -> None:
     sent = batch("Insert", [item(), {"externalId": "TP-2", "offerData": data}])
     assert len(BatchRequest.model_validate(sent).offers) == 2
 
 
-def test_the_description_names_every_parameter_of_a_list(document: dict[str, Any]) -> None:
-    named = {parameter["name"] for parameter in document["paths"]["/api/v1/offers"]["get"]["parameters"]}
+def test_openapi_has_every_parameter_of_a_list(document: dict[str, Any]) -> None:
+    parameters = {parameter["name"] for parameter in document["paths"]["/api/v1/offers"]["get"]["parameters"]}
     filters = {"partner", "channel", "merchantId", "externalId", "status", "q", "redeemable"}
-    assert named >= filters | {"cursor", "limit"}
+    assert parameters >= filters | {"cursor", "limit"}
 
 
-def test_an_item_is_described_with_both_forms_of_its_content() -> None:
+def test_item_schema_has_both_forms_of_its_content() -> None:
     forms = BatchItem.model_json_schema()["properties"]["offerData"]["oneOf"]
     assert {form.get("type", "object") for form in forms} == {"array", "object"}

@@ -1,4 +1,4 @@
-"""Whatever is sent is answered as the OpenAPI document says, and never with a 5xx."""
+"""Replies to random requests conform to the OpenAPI document, and are never a 5xx."""
 
 import json
 from http import HTTPStatus
@@ -12,18 +12,18 @@ from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from api.server.shutdown import ShutdownSignal
-from domain.store.records.compression import pack
+from domain.store.records.compression import compress
 from domain.values import Role
 from tests.support.engine import examples
 from tests.support.examples import batch, body, item
 from tests.support.harness import Call, Caller, MakeToken
 
 EXAMPLES = examples(60)
-EXAMPLES_OF_A_CALL = examples(15)
-# A cursor is only good for the list that gave it, which JSON Schema can't say.
-UNSAYABLE = [positive_data_acceptance]
-# 409: the run of a request that nobody waited for may be in progress when the next one comes.
-ANSWERS = {200, 202, 400, 409, 413, 415, 422}
+EXAMPLES_PER_OPERATION = examples(15)
+# A cursor is valid only for the list that returned it, which JSON Schema cannot express.
+EXCLUDED_CHECKS = [positive_data_acceptance]
+# 409: a run may still be in progress, after a request that did not wait for it, when the next request comes.
+STATUSES = {200, 202, 400, 409, 413, 415, 422}
 VENDOR_MEMBERS = {"responseId", "isSuccessful", "responseTitle", "responseType", "messages", "data"}
 PROBLEM_MEMBERS = {"type", "title", "status", "detail", "instance", "errors", "traceId"}
 
@@ -32,21 +32,21 @@ thorough = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=
 
 def operations(caller: Caller) -> list[Any]:
     document = caller.get("/api/v1/openapi.json").json()
-    found = schemathesis.openapi.from_dict(document).get_all_operations()
-    return [operation.ok() for operation in found if isinstance(operation, Ok)]
+    results = schemathesis.openapi.from_dict(document).get_all_operations()
+    return [operation.ok() for operation in results if isinstance(operation, Ok)]
 
 
-def try_out(operation: Any, caller: Caller) -> int:
+def count_tried(operation: Any, caller: Caller) -> int:
     tried = 0
 
-    @settings(thorough, max_examples=EXAMPLES_OF_A_CALL)
+    @settings(thorough, max_examples=EXAMPLES_PER_OPERATION)
     @given(case=operation.as_strategy())
     def try_one(case: Any) -> None:
         nonlocal tried
         tried += 1
         secret = caller.http.headers["Authorization"]
         case.call_and_validate(
-            base_url=str(caller.http.base_url), headers={"Authorization": secret}, excluded_checks=UNSAYABLE
+            base_url=str(caller.http.base_url), headers={"Authorization": secret}, excluded_checks=EXCLUDED_CHECKS
         )
 
     try_one()
@@ -55,24 +55,24 @@ def try_out(operation: Any, caller: Caller) -> int:
 
 @schemathesis.serializer("application/x-ndjson")
 def lines(_context: schemathesis.SerializationContext, value: Any) -> bytes:
-    """The model of a line becomes a body of one."""
+    """Serializes one generated line as a body with this line."""
     return json.dumps(value).encode()
 
 
 @pytest.mark.parametrize("role", [Role.PARTNER, Role.PUBLISHER, Role.OPERATOR])
-def test_every_call_answers_as_its_description_says(
+def test_every_operation_conforms_to_openapi(
     partner: Caller, call: Call, token: MakeToken, role: Role, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Streams that follow the ledger end at once, as when the server does.
+    # Event streams end at once, as when the server shuts down.
     monkeypatch.setattr(ShutdownSignal, "is_set", True)
     partner.send(body(batch("Insert", [item("TP-1"), item("TP-2", name="")])))
     caller = partner if role is Role.PARTNER else call(token(role))
-    found = operations(caller)
-    assert len(found) >= 7
-    assert all(try_out(operation, caller) for operation in found)
+    tested = operations(caller)
+    assert len(tested) >= 7
+    assert all(count_tried(operation, caller) for operation in tested)
 
 
-# Bodies that no description covers
+# Bodies outside the schemas
 
 
 JSON_VALUES: st.SearchStrategy[Any] = st.recursive(
@@ -82,9 +82,9 @@ JSON_VALUES: st.SearchStrategy[Any] = st.recursive(
 )
 
 
-def require_answer(reply: Any) -> None:
+def assert_valid_reply(reply: Any) -> None:
     document = reply.json()
-    assert reply.status_code in ANSWERS, reply.text
+    assert reply.status_code in STATUSES, reply.text
     assert document.keys() >= VENDOR_MEMBERS
     assert document["isSuccessful"] is (reply.status_code < HTTPStatus.BAD_REQUEST)
     if reply.status_code >= HTTPStatus.BAD_REQUEST:
@@ -105,7 +105,7 @@ def broken_batches(draw: st.DrawFn) -> bytes:
 
 @st.composite
 def odd_batches(draw: st.DrawFn) -> bytes:
-    """A batch whose values are of any kind."""
+    """A batch with some values of random types."""
     document = batch("Insert", [item("TP-1")])
     offer = document["offers"][0]
     for holder in draw(st.lists(st.sampled_from([document, offer, offer["offerData"][0]]), min_size=1, max_size=3)):
@@ -118,29 +118,29 @@ def requests(draw: st.DrawFn) -> tuple[bytes, dict[str, str]]:
     sent = draw(st.binary(max_size=60) | broken_batches() | odd_batches())
     coding = draw(st.sampled_from(["identity", "gzip", "zstd", "zstd packed", "br"]))
     if coding == "zstd packed":
-        sent, coding = pack(sent), "zstd"
+        sent, coding = compress(sent), "zstd"
     media_type = draw(st.sampled_from(["application/json", "application/json; charset=utf-8", "text/plain", ""]))
     prefer = draw(st.sampled_from(["", "respond-async", "wait=1", "wait=x", ';,="']))
     return sent, {"Content-Encoding": coding, "Content-Type": media_type, "Prefer": prefer}
 
 
-def test_whatever_is_sent_gets_an_answer_in_both_vocabularies(partner: Caller) -> None:
+def test_any_request_gets_a_reply_in_both_vocabularies(partner: Caller) -> None:
     @thorough
     @example((b"", {}))
     @example((b"[" * 100_000, {}))
     @example((b'{"offers":' + b"[" * 100_000, {}))
     @given(requests())
     def send(sent: tuple[bytes, dict[str, str]]) -> None:
-        require_answer(partner.send(sent[0], **sent[1]))
+        assert_valid_reply(partner.send(sent[0], **sent[1]))
 
     send()
     assert partner.get("/readyz").status_code == HTTPStatus.OK
 
 
-def test_odd_values_get_an_answer_in_both_vocabularies(partner: Caller) -> None:
+def test_odd_values_get_a_reply_in_both_vocabularies(partner: Caller) -> None:
     @thorough
     @given(odd_batches() | broken_batches())
     def send(sent: bytes) -> None:
-        require_answer(partner.send(sent))
+        assert_valid_reply(partner.send(sent))
 
     send()

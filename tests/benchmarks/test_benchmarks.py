@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.reporting.comparison import Compared, in_turn
+from benchmarks.reporting.comparison import Compared, measure_in_turns
 from benchmarks.reporting.report import Report, read, write
 from benchmarks.servers.contenders import RIVALS
 
@@ -20,7 +20,7 @@ def test_both_take_turns_and_who_begins_changes() -> None:
         turns.append(name)
         return float(len(turns))
 
-    found = in_turn(partial(turn, "ours"), partial(turn, "theirs"), pairs=3)
+    found = measure_in_turns(partial(turn, "ours"), partial(turn, "theirs"), pairs=3)
     assert turns == ["ours", "theirs", "theirs", "ours", "ours", "theirs"]
     assert found == ([1, 4, 5], [2, 3, 6])
 
@@ -57,5 +57,5 @@ def test_rivals_come_to_what_the_service_comes_to(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-m", "benchmarks", *arguments], check=True, capture_output=True)
     (report,) = read(found)
     for rival in RIVALS.values():
-        cases = [one.case for one in report.compared if one.heartbeat_write == rival]
+        cases = [one.case for one in report.compared if one.baseline == rival]
         assert cases == ["created", "identical", "half changed", "replaced"]

@@ -1,4 +1,4 @@
-"""A real Chromium, people who look at the console in it, and ledgers to look at."""
+"""Fixtures: a real Chromium, users of the console, and ledgers with data."""
 
 import os
 import shutil
@@ -11,8 +11,8 @@ from playwright.sync_api import Browser, sync_playwright
 from api.service import Service
 from domain.access.partner import SetPartner
 from domain.values import Operation, Role
-from tests.browser.lacking import lacking
 from tests.browser.person import Person
+from tests.browser.requirements import skip_or_fail
 from tests.support.examples import PARTNER
 from tests.support.harness import OPERATOR, Clock, MakeToken
 from tests.support.histories.full_ledger import OTHER, record_everything
@@ -26,51 +26,51 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    # Its sandbox does not take root.
+    # The sandbox of Chromium does not work for root.
     *(["--no-sandbox"] if os.geteuid() == 0 else []),
 ]
 
 People = Callable[..., Person]
-"""Gives somebody with a browser of their own, who has signed in if a secret is given: people(secret, color_scheme="dark")."""
+"""Returns a user with a new browser context, signed in if there is a secret: `people(secret, color_scheme="dark")`."""
 
 
-# It ends with these tests: while it is there, its event loop is that of the thread, and nobody else can run one.
+# Its scope is this package: while it runs, its event loop occupies the thread, and no other test could run one.
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     path = os.environ.get("OFFER_LEDGER_TEST_CHROMIUM") or shutil.which("chromium")
     if path is None:
-        lacking("Chromium")
+        skip_or_fail("Chromium")
     with sync_playwright() as playwright, playwright.chromium.launch(executable_path=path, args=FLAGS) as browser:
         yield browser
 
 
 @pytest.fixture
 def people(chromium: Browser, address: str) -> Iterator[People]:
-    found: list[Person] = []
+    persons: list[Person] = []
 
-    def coming(secret: str | None = None, **options: Any) -> Person:
+    def new_person(secret: str | None = None, **options: Any) -> Person:
         person = Person(chromium.new_context(**options), address)
-        found.append(person)
+        persons.append(person)
         if secret:
             person.sign_in(secret)
         return person
 
-    yield coming
-    complaints = [person.complaints() for person in found]
-    for person in found:
+    yield new_person
+    complaints = [person.complaints() for person in persons]
+    for person in persons:
         person.context.close()
     assert not any(complaints), complaints
 
 
 @pytest.fixture
 def person(people: People) -> Person:
-    """Somebody who has not signed in."""
+    """A user without a session."""
     return people()
 
 
 @pytest.fixture
 def reader(people: People, token: MakeToken) -> Person:
-    """An auditor."""
+    """A signed-in auditor."""
     return people(token(Role.AUDITOR))
 
 
@@ -81,7 +81,7 @@ def operator(people: People, token: MakeToken) -> Person:
 
 @pytest.fixture
 def offers(service: Service, clock: Clock) -> None:
-    """Two of a batch, one of a merchant, and one of another partner; a day later, one of the batch says something else."""
+    """Records two batch offers, a merchant offer and one of another partner. A day later, a batch offer changes."""
     for partner in (PARTNER, OTHER):
         service.ledger.handle(SetPartner(partner), OPERATOR)
     steps = [
@@ -97,5 +97,5 @@ def offers(service: Service, clock: Clock) -> None:
 
 @pytest.fixture
 def full(service: Service, clock: Clock) -> None:
-    """A ledger in which there is something of everything."""
+    """Records at least one event of every type."""
     record_everything(service, clock)

@@ -1,4 +1,4 @@
-"""Which pages are there to look at, on an empty ledger and on one with everything?"""
+"""The paths of all pages that the tests open."""
 
 from api.access.console_sessions import CONSOLE
 from api.console.rendering import COMPARE, DESK, OFFERS, PARTNERS, RUNS, TOKENS
@@ -17,12 +17,12 @@ PAGES = {
     "a search": f"{OFFERS}?q=jar&status=active&channel=custom&redeemable=true",
     "the runs": RUNS,
     "a comparison": f"{COMPARE}?fromPosition=1",
-    "the desk": DESK,
-    "an answer of the desk": f"{PURCHASE}={full_ledger.OFFERS[0].offer_uid}",
+    "the redemption desk": DESK,
+    "a verdict": f"{PURCHASE}={full_ledger.OFFERS[0].offer_uid}",
     "the partners": PARTNERS,
     "the tokens": TOKENS,
 }
-"""For an operator, whatever is in the ledger."""
+"""Pages for an operator that exist in every ledger, also in an empty one."""
 
 PAGES_OF_ONE = {
     "an offer of a batch": f"{OFFERS}/{full_ledger.OFFERS[0].offer_uid}",
@@ -32,28 +32,28 @@ PAGES_OF_ONE = {
     "a run that has failed": f"{RUNS}/failed",
     "a run in progress": f"{RUNS}/accepted",
     "a purchase without a reward": f"{PURCHASE}={full_ledger.OFFERS[9].offer_uid}",
-    "a purchase of one of some offers": f"{PURCHASE}={full_ledger.MERCHANTS[0].external_id}",
+    "a purchase with an ambiguous offer id": f"{PURCHASE}={full_ledger.MERCHANTS[0].external_id}",
     "a partner": f"{PARTNERS}/{PARTNER}",
 }
-"""For an operator, of what is in a ledger with everything. A run is named by its state or by what it is."""
+"""Pages for an operator in a full ledger. A run is named by its state, its operation or `file`."""
 
-REFUSALS = {"a page that is not there": f"{CONSOLE}/nothing", "a parameter that is wrong": f"{OFFERS}?status=lost"}
+REFUSALS = {"a page that does not exist": f"{CONSOLE}/nothing", "an invalid parameter": f"{OFFERS}?status=lost"}
 
 
 def path_of(path: str, service: Service) -> str:
-    """`{RUNS}/failed` becomes the page of the newest run that has; others stay as they are."""
+    """Replaces the name of a run, as in `{RUNS}/failed`, by the id of the newest such run. Keeps other paths."""
     with service.ledger.read() as tx:
         runs = [run for _, run in select_runs(tx, RunFilter(), 0, 100)]
-    named = {
+    ids = {
         f"{RUNS}/{word}": run.run_id
         for run in reversed(runs)
         for word in (run.state, getattr(run.input, "operation", "file"))
     }
-    return f"{RUNS}/{named[path]}" if path in named else path
+    return f"{RUNS}/{ids[path]}" if path in ids else path
 
 
-def just_now(path: str, service: Service) -> str:
-    """The page in the past, of which nothing has changed but that it is past."""
+def as_past(path: str, service: Service) -> str:
+    """Returns the path as of the newest position: a past state with the same data as now."""
     with service.ledger.read() as tx:
         position = current_head(tx).position
     return f"{path}{'&' if '?' in path else '?'}{AS_OF_POSITION}={position}"

@@ -1,4 +1,4 @@
-"""Somebody who looks at the console in a browser of their own. What does the browser complain of meanwhile?"""
+"""A user of the console with a separate browser context, which collects the complaints of the browser."""
 
 from http import HTTPStatus
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from api.console.rendering import SIGN_IN
 
 PATIENCE_MS = 20_000
 expect.set_options(timeout=PATIENCE_MS)
-NOT_THERE = "Failed to load resource"
+FAILED_TO_LOAD = "Failed to load resource"
 COMPLAINTS = ("error", "warning")
 
 
@@ -19,58 +19,64 @@ class Complaint(NamedTuple):
 
 
 class Person:
-    """`context`: a fresh one of the browser's, at the address of the service."""
+    """A user. `context` is a new browser context; `address` is that of the service."""
 
     def __init__(self, context: BrowserContext, address: str) -> None:
         self.context, self.address = context, address
         self.page: Page = context.new_page()
         self.page.set_default_timeout(PATIENCE_MS)
-        self._heard: list[Complaint] = []
-        self._refused: set[str] = set()
-        context.on("console", self._hear)
-        context.on("weberror", self._hear_error)
-        context.on("dialog", self._see_dialog)
-        context.on("request", self._see_request)
-        context.on("response", self._see_response)
+        self._complaints: list[Complaint] = []
+        self._error_pages: set[str] = set()
+        context.on("console", self._on_console)
+        context.on("weberror", self._on_error)
+        context.on("dialog", self._on_dialog)
+        context.on("request", self._on_request)
+        context.on("response", self._on_response)
 
     def sign_in(self, secret: str) -> None:
-        """Without a page: most tests are about what comes then."""
+        """Signs in by a request, without opening the sign-in page."""
         reply = self.context.request.post(f"{self.address}{SIGN_IN}", form={"token": secret}, max_redirects=0)
         assert reply.status == HTTPStatus.SEE_OTHER, reply.text()
 
     def open(self, path: str) -> int:
-        """Gives the status of the page that is there then."""
+        """Opens a page and returns its status."""
         response = self.page.goto(f"{self.address}{path}")
         assert response is not None, path
         return response.status
 
     @property
     def path(self) -> str:
-        """Of the page that is shown, with its query and what stands behind a #."""
+        """The path of the current page, with its query and its fragment."""
         return self.page.url.removeprefix(self.address)
 
     def complaints(self) -> list[str]:
-        """Of the browser since it was last asked, of everything but a page that is itself a refusal: errors of scripts, what the
-        security policy has forbidden, parts that are not there, dialogs, requests to anybody else."""
-        self.page.title()  # whatever was told before it has been heard then
-        heard, self._heard = self._heard, []
-        return [one.text for one in heard if not (one.url in self._refused and one.text.startswith(NOT_THERE))]
+        """Returns the complaints of the browser since the last call.
 
-    def _hear(self, message: ConsoleMessage) -> None:
+        These are script errors, violations of the security policy, missing files, dialogs and requests to other hosts.
+        An error page of the console itself is not a complaint."""
+        self.page.title()  # a round trip, so that all earlier events have arrived
+        complaints, self._complaints = self._complaints, []
+        return [
+            entry.text
+            for entry in complaints
+            if not (entry.url in self._error_pages and entry.text.startswith(FAILED_TO_LOAD))
+        ]
+
+    def _on_console(self, message: ConsoleMessage) -> None:
         if message.type in COMPLAINTS:
-            self._heard.append(Complaint(message.text, message.location["url"]))
+            self._complaints.append(Complaint(message.text, message.location["url"]))
 
-    def _hear_error(self, error: WebError) -> None:
-        self._heard.append(Complaint(str(error.error), ""))
+    def _on_error(self, error: WebError) -> None:
+        self._complaints.append(Complaint(str(error.error), ""))
 
-    def _see_dialog(self, dialog: Dialog) -> None:
-        self._heard.append(Complaint(f"A page has asked: {dialog.message}", ""))
+    def _on_dialog(self, dialog: Dialog) -> None:
+        self._complaints.append(Complaint(f"A page has opened a dialog: {dialog.message}", ""))
         dialog.dismiss()
 
-    def _see_request(self, request: Request) -> None:
+    def _on_request(self, request: Request) -> None:
         if not request.url.startswith(f"{self.address}/"):
-            self._heard.append(Complaint(f"{request.url} is not of the service", ""))
+            self._complaints.append(Complaint(f"{request.url} is not on the service", ""))
 
-    def _see_response(self, response: Response) -> None:
+    def _on_response(self, response: Response) -> None:
         if response.status >= HTTPStatus.BAD_REQUEST and response.request.is_navigation_request():
-            self._refused.add(response.url)
+            self._error_pages.add(response.url)

@@ -1,4 +1,4 @@
-"""Is heard what a browser complains of, and seen what keeps people out? All other tests here rely on it."""
+"""The checks that all other browser tests rely on: collecting complaints, and finding accessibility violations."""
 
 import pytest
 from playwright.sync_api import Error
@@ -22,30 +22,30 @@ COMPLAINTS = {
 }
 
 
-def test_what_a_browser_complains_of_is_heard(person: Person, subtests: pytest.Subtests) -> None:
+def test_complaints_of_the_browser_are_collected(person: Person, subtests: pytest.Subtests) -> None:
     for script, complaint in COMPLAINTS.items():
         with subtests.test(script):
             person.open(SIGN_IN)
-            person.complaints()  # the last ones of the page before
+            person.complaints()  # drops those of the previous page
             person.page.evaluate(f"() => {{ {script} }}")
-            heard: list[str] = []
-            while not heard:
+            complaints: list[str] = []
+            while not complaints:
                 person.page.wait_for_timeout(10)
-                heard = person.complaints()
-            assert complaint in heard[0]
-    with subtests.test("a request to somebody else"):
+                complaints = person.complaints()
+            assert complaint in complaints[0]
+    with subtests.test("a request to another server"):
         with pytest.raises(Error, match="net::ERR"):
             person.page.goto(ELSEWHERE)
-        assert f"{ELSEWHERE} is not of the service" in person.complaints()
+        assert f"{ELSEWHERE} is not on the service" in person.complaints()
 
 
-def test_a_page_that_says_no_is_no_complaint(reader: Person) -> None:
+def test_error_page_is_no_complaint(reader: Person) -> None:
     assert reader.open(f"{OFFERS}?status=lost") == 422
     assert reader.complaints() == []
 
 
-def test_what_keeps_people_out_of_a_page_is_seen(person: Person) -> None:
+def test_accessibility_violation_is_found(person: Person) -> None:
     person.open(SIGN_IN)
     assert violations(person.page) == []
     person.page.evaluate("document.querySelector('label').remove()")
-    assert any('id="token"' in one for one in violations(person.page))
+    assert any('id="token"' in violation for violation in violations(person.page))

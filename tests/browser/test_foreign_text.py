@@ -1,4 +1,4 @@
-"""Is what others have written shown as they wrote it, and does none of it become a part of a page?"""
+"""Text from outside is shown verbatim and never becomes markup or script of a page."""
 
 from urllib.parse import quote
 from uuid import uuid4
@@ -28,7 +28,7 @@ PARTNER, CUSTOMER = f"{IMAGE}{ENDING}", f"C-{SCRIPT}"
 MERCHANT_ID = f"M-{HANDLER}"
 BATCH = OfferKey(PARTNER, Channel.CUSTOM, None, f"TP-{IMAGE}")
 MERCHANT = OfferKey(PARTNER, Channel.MERCHANT, MERCHANT_ID, f"MO-{SCRIPT}")
-ASKED = quote(f"{IMAGE}{HANDLER}{TEMPLATE}")
+QUERY = quote(f"{IMAGE}{HANDLER}{TEMPLATE}")
 
 PAGES = {
     OFFERS: [PARTNER, BATCH.external_id, MERCHANT.external_id, MERCHANT_ID, SCRIPT, TEMPLATE],
@@ -37,25 +37,24 @@ PAGES = {
     RUNS: [PARTNER],
     f"{COMPARE}?fromPosition=0": [PARTNER, BATCH.external_id, SCRIPT],
     f"{DESK}?customerId={quote(CUSTOMER)}&offerUid={BATCH.offer_uid}": [CUSTOMER, SCRIPT],
-    f"{DESK}?customerId=C-1&offerUid={ASKED}": [IMAGE, HANDLER, TEMPLATE],
-    f"{OFFERS}?q={ASKED}&partner={ASKED}": [],
-    f"{OFFERS}?status={ASKED}": [],
-    f"{OFFERS}?asOf={ASKED}": [],
-    f"{PARTNERS}/{ASKED}": [],
-    f"{CONSOLE}/{ASKED}": [],
+    f"{DESK}?customerId=C-1&offerUid={QUERY}": [IMAGE, HANDLER, TEMPLATE],
+    f"{OFFERS}?q={QUERY}&partner={QUERY}": [],
+    f"{OFFERS}?status={QUERY}": [],
+    f"{OFFERS}?asOf={QUERY}": [],
+    f"{PARTNERS}/{QUERY}": [],
+    f"{CONSOLE}/{QUERY}": [],
     PARTNERS: [PARTNER],
     TOKENS: [PARTNER, HANDLER],
 }
-"""What has to be on each."""
-
+"""The texts that each page must show."""
 
 ELEMENTS = ["[onerror]", "[onload]", "[onfocus]", "img:not([loading])", "script:not([src])", "script + script"]
-"""Such as no template has."""
+"""Selectors of elements that no template contains."""
 
 
 @pytest.fixture
 def foreign(service: Service, clock: Clock) -> str:
-    """A ledger full of it; gives the page of a run."""
+    """Fills the ledger with such text and returns the path of a run."""
     service.ledger.handle(SetPartner(PARTNER, missing_from_file=MissingFromFile.DELETE), OPERATOR)
     items = [
         item(BATCH.external_id, headline=SCRIPT, name=IMAGE, offerDetails=HANDLER, shortDescription=ENDING),
@@ -68,25 +67,25 @@ def foreign(service: Service, clock: Clock) -> str:
     return f"{RUNS}/{run.run_id}"
 
 
-def require_as_text(person: Person, written: list[str]) -> None:
-    """It can be read on the page, and the page has the elements of its templates only."""
+def require_as_text(person: Person, expected: list[str]) -> None:
+    """Requires that the page shows these texts, and has only elements of its templates."""
     text = person.page.locator("html").text_content() or ""
-    assert [one for one in written if one not in text] == []
+    assert [part for part in expected if part not in text] == []
     assert person.page.locator(", ".join(ELEMENTS)).count() == 0
 
 
-def test_what_others_have_written_is_text(
+def test_text_from_outside_is_shown_as_text(
     foreign: str, people: People, token: MakeToken, subtests: pytest.Subtests
 ) -> None:
     person = people(token(Role.OPERATOR, name=HANDLER))
-    for path, written in (PAGES | {foreign: [PARTNER, BATCH.external_id, f"TP-{SCRIPT}"]}).items():
+    for path, expected in (PAGES | {foreign: [PARTNER, BATCH.external_id, f"TP-{SCRIPT}"]}).items():
         with subtests.test(path):
             person.open(path)
-            require_as_text(person, [*written, HANDLER])
+            require_as_text(person, [*expected, HANDLER])
             assert person.complaints() == []
 
 
-def test_where_to_go_after_signing_in_is_text_too(person: Person) -> None:
+def test_return_path_of_the_sign_in_page_is_escaped(person: Person) -> None:
     person.open(f"{SIGN_IN}?next={quote(f'{OFFERS}?q={IMAGE}')}")
     require_as_text(person, [])
     assert person.page.locator("input[name=next]").get_attribute("value") == f"{OFFERS}?q={IMAGE}"

@@ -1,4 +1,4 @@
-"""Is a browser without JavaScript enough?"""
+"""The console without JavaScript."""
 
 import pytest
 from playwright.sync_api import expect
@@ -10,7 +10,7 @@ from tests.support.harness import MakeToken
 
 
 @pytest.mark.usefixtures("offers")
-def test_all_of_it_works_without_javascript(people: People, token: MakeToken) -> None:
+def test_console_works_without_javascript(people: People, token: MakeToken) -> None:
     person = people(java_script_enabled=False)
     page = person.page
     person.open(OFFERS)
@@ -25,11 +25,11 @@ def test_all_of_it_works_without_javascript(people: People, token: MakeToken) ->
 
     page.get_by_role("slider").press("Home")
     page.get_by_role("button", name="Go").first.click()
-    expect(page.get_by_role("region", name="Moment that is shown")).to_contain_text("before the first event")
+    expect(page.get_by_role("region", name="Viewed state")).to_contain_text("before the first event")
     page.get_by_role("slider").press("End")
     page.get_by_role("button", name="Go").first.click()
     expect(page.get_by_role("row")).to_have_count(5)
-    expect(page.get_by_text("You are looking at the past")).to_have_count(0)
+    expect(page.get_by_text("You are viewing a past state")).to_have_count(0)
 
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")

@@ -1,4 +1,4 @@
-"""Can people do what they come for?"""
+"""The main tasks of auditors, publishers and operators in a browser."""
 
 import re
 from datetime import timedelta
@@ -15,7 +15,7 @@ from domain.values import Role
 from tests.browser.conftest import People
 from tests.browser.person import Person
 from tests.support.examples import KEY, batch, body, item
-from tests.support.harness import Clock, MakeToken, carry_out, run_ledger
+from tests.support.harness import Clock, MakeToken, execute_run, run_ledger
 from tests.support.histories.runs import accepted_batch
 from tests.support.histories.traffic import PUBLISHER
 
@@ -25,24 +25,24 @@ def heading(page: Page) -> Locator:
 
 
 @pytest.mark.usefixtures("offers")
-def test_somebody_reads_what_has_changed_in_an_offer_and_goes_to_the_time_before(reader: Person) -> None:
+def test_auditor_reads_a_change_and_opens_the_earlier_state(reader: Person) -> None:
     page = reader.page
     reader.open(OFFERS)
     page.get_by_role("link", name="TP-1", exact=True).click()
     expect(heading(page)).to_have_text("Fill a jar")
-    change, beginning = page.get_by_role("list").filter(has=page.get_by_text("event ")).get_by_role("listitem").all()
+    change, creation = page.get_by_role("list").filter(has=page.get_by_text("position ")).get_by_role("listitem").all()
     expect(change.get_by_role("row").nth(1)).to_have_text(re.compile(r"headline\s*Open a jar\s*Fill a jar"))
     expect(change.get_by_role("link", name=re.compile("[0-9a-f]{8}"))).to_have_attribute("href", re.compile(RUNS))
-    beginning.get_by_text(re.compile(r"^\d+ fields")).click()
-    expect(beginning.get_by_role("row").filter(has_text="headline")).to_be_visible()
+    creation.get_by_text(re.compile(r"^\d+ fields")).click()
+    expect(creation.get_by_role("row").filter(has_text="headline")).to_be_visible()
     assert "(local time)" in (change.get_by_role("time").first.get_attribute("title") or "")
 
-    beginning.get_by_role("link", name="all as it was then").click()
+    creation.get_by_role("link", name="view the state as of this event").click()
     expect(heading(page)).to_have_text("Open a jar")
-    expect(page.get_by_text("You are looking at the past")).to_be_visible()
+    expect(page.get_by_text("You are viewing a past state")).to_be_visible()
 
 
-def test_a_run_is_followed_until_it_has_ended(reader: Person, service: Service) -> None:
+def test_run_page_refreshes_until_the_run_finishes(reader: Person, service: Service) -> None:
     runs = run_ledger(service.ledger)
     document = batch("Insert", [item()])
     run = accepted_batch(runs, document, body(document))
@@ -50,20 +50,18 @@ def test_a_run_is_followed_until_it_has_ended(reader: Person, service: Service) 
     reader.open(f"{RUNS}/{run.run_id}")
     state = page.locator("#run").get_by_role("status")
     expect(state).to_have_text("accepted")
-    page.evaluate("window.isStillHere = true")
+    page.evaluate("window.isSamePage = true")
     run = runs.claim(run.run_id)
     expect(state).to_have_text("running")
-    carry_out(runs, run)
+    execute_run(runs, run)
     expect(state).to_have_text("completed")
-    expect(page.get_by_role("heading", name="The difference it made")).to_be_visible()
+    expect(page.get_by_role("heading", name="Changes made by this run")).to_be_visible()
     expect(page.get_by_role("progressbar")).to_have_count(0)
-    assert page.evaluate("window.isStillHere")
+    assert page.evaluate("window.isSamePage")
 
 
 @pytest.mark.usefixtures("offers")
-def test_a_publisher_gets_a_verdict_at_the_desk(
-    service: Service, clock: Clock, people: People, token: MakeToken
-) -> None:
+def test_publisher_gets_a_verdict(service: Service, clock: Clock, people: People, token: MakeToken) -> None:
     service.activations.execute([PendingActivation(PUBLISHER, Activate("C-1", KEY.offer_uid), uuid4())])
     person = people(token(Role.PUBLISHER))
     page = person.page
@@ -71,19 +69,19 @@ def test_a_publisher_gets_a_verdict_at_the_desk(
     page.get_by_role("link", name="TP-1", exact=True).click()
     expect(heading(page)).to_have_text("Redemption desk")
 
-    def ask(customer: str, days: int) -> Locator:
+    def check(customer: str, days: int) -> Locator:
         page.get_by_label("Customer").fill(customer)
-        page.get_by_label("Time of the purchase (UTC)").fill(f"{clock.now + timedelta(days=days):%Y-%m-%dT%H:%M:%S}")
-        page.get_by_role("button", name="Ask").click()
+        page.get_by_label("Purchase time (UTC)").fill(f"{clock.now + timedelta(days=days):%Y-%m-%dT%H:%M:%S}")
+        page.get_by_role("button", name="Check").click()
         page.wait_for_url(f"{person.address}{DESK}?*customerId={customer}*")
         return page.get_by_role("status", name="Verdict")
 
-    expect(ask("C-1", 44)).to_contain_text("Yes: customer C-1 is owed the reward")
-    expect(ask("C-1", 46)).to_contain_text("No: a purchase at")
-    expect(ask("C-2", 1)).to_contain_text("No: customer C-2 had never activated this offer")
+    expect(check("C-1", 44)).to_contain_text("Yes: customer C-1 is owed a reward")
+    expect(check("C-1", 46)).to_contain_text("No: a purchase at")
+    expect(check("C-2", 1)).to_contain_text("No: customer C-2 had not activated this offer")
 
 
-def test_an_operator_makes_a_token_that_is_shown_once_and_revokes_it(operator: Person, people: People) -> None:
+def test_operator_creates_and_revokes_a_token(operator: Person, people: People) -> None:
     page = operator.page
     operator.open(TOKENS)
     page.get_by_label("Name").fill("audra")
@@ -111,22 +109,20 @@ LURE = """
 """
 
 
-def go_elsewhere(person: Person, action: str, secret: str) -> None:
-    """To a page that sends a form to the console."""
+def open_other_site(person: Person, action: str, secret: str) -> None:
+    """Opens a page of another site that submits a form to the console."""
     lure = LURE.format(action=f"{person.address}{action}", secret=secret)
     person.page.route(OTHER_SITE, lambda route: route.fulfill(body=lure, content_type="text/html"))
     person.page.goto(OTHER_SITE, wait_until="commit")
 
 
-def test_a_form_of_another_site_does_nothing_nor_signs_it_somebody_else_in(
-    operator: Person, token: MakeToken, subtests: pytest.Subtests
-) -> None:
+def test_form_of_another_site_has_no_effect(operator: Person, token: MakeToken, subtests: pytest.Subtests) -> None:
     secret = token(Role.AUDITOR, name="elsewhere")
-    # The browser keeps the session's cookie to itself: to the console, the first one comes from nobody.
+    # The browser sends no session cookie from another site: the first form arrives without a session.
     for action, answer in ((TOKENS, "No token yet?"), (SIGN_IN, "The form is from another site.")):
         with subtests.test(action):
-            go_elsewhere(operator, action, secret)
+            open_other_site(operator, action, secret)
             expect(operator.page.get_by_role("main")).to_contain_text(answer)
-            assert operator.complaints() == [f"{OTHER_SITE} is not of the service"]
+            assert operator.complaints() == [f"{OTHER_SITE} is not on the service"]
             operator.open(OFFERS)
             expect(operator.page.get_by_role("banner")).to_contain_text("operator-None")

@@ -1,4 +1,4 @@
-"""Two owners of runs, on one ledger."""
+"""Fixtures for two processes that own runs of the same ledger."""
 
 import pytest
 

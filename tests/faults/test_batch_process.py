@@ -1,4 +1,4 @@
-"""Does a run end as it should when a helper dies or stops, or the server is asked to end?"""
+"""Runs finish exactly once if a worker process is killed or stalls, or if the server is stopped."""
 
 import os
 import signal
@@ -15,13 +15,13 @@ from tests.support.processes.fault_server import (
     OFFERS,
     RUNS,
     SECRET,
-    found,
-    helpers_of,
+    find_runs,
     large_batch,
+    new_ledger_settings,
     position,
-    prepared,
     send_and_forget,
     until,
+    worker_pids,
 )
 from tests.support.processes.shell import RunningServer
 
@@ -30,7 +30,7 @@ LEASE_SECONDS = 2.0
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    return prepared(tmp_path, monkeypatch, LEASE_SECONDS)
+    return new_ledger_settings(tmp_path, monkeypatch, LEASE_SECONDS)
 
 
 @pytest.fixture
@@ -40,32 +40,32 @@ def server(settings: Settings, tmp_path: Path) -> Iterator[RunningServer]:
 
 
 def is_running(caller: Caller, request_id: str) -> bool:
-    runs = found(caller, request_id)
+    runs = find_runs(caller, request_id)
     return [run["state"] for run in runs] == ["running"]
 
 
 def is_completed(caller: Caller, request_id: str) -> bool:
-    return [run["state"] for run in found(caller, request_id)] == ["completed"]
+    return [run["state"] for run in find_runs(caller, request_id)] == ["completed"]
 
 
-def test_a_run_whose_helper_dies_is_finished_by_another(server: RunningServer) -> None:
+def test_run_of_a_killed_worker_is_finished_by_another(server: RunningServer) -> None:
     caller = server.call(SECRET)
-    request_id, sent = large_batch("whose helper dies")
+    request_id, sent = large_batch("killed worker")
     sending = send_and_forget(server.call(SECRET), sent)
     until(lambda: is_running(caller, request_id))
-    for pid in helpers_of(server):
+    for pid in worker_pids(server):
         os.kill(pid, signal.SIGKILL)
     until(lambda: is_completed(caller, request_id))
     sending.join()
     assert position(caller) == OFFERS + 3
 
 
-def test_a_run_whose_helper_stands_still_is_finished_by_another_and_only_once(server: RunningServer) -> None:
+def test_run_of_a_stalled_worker_is_finished_once(server: RunningServer) -> None:
     caller = server.call(SECRET)
-    request_id, sent = large_batch("whose helper stands still")
+    request_id, sent = large_batch("stalled worker")
     sending = send_and_forget(server.call(SECRET), sent)
     until(lambda: is_running(caller, request_id))
-    stopped = helpers_of(server)
+    stopped = worker_pids(server)
     for pid in stopped:
         os.kill(pid, signal.SIGSTOP)
     until(lambda: is_completed(caller, request_id))
@@ -76,17 +76,17 @@ def test_a_run_whose_helper_stands_still_is_finished_by_another_and_only_once(se
             continue
     sending.join()
     time.sleep(1)
-    assert (position(caller), len(found(caller, request_id))) == (OFFERS + 3, 1)
+    assert (position(caller), len(find_runs(caller, request_id))) == (OFFERS + 3, 1)
 
 
-def test_a_server_that_is_asked_to_end_keeps_nobody_waiting_and_leaves_its_run_to_the_next(
+def test_stopped_server_answers_and_leaves_its_run_to_another(
     settings: Settings, tmp_path: Path, server: RunningServer
 ) -> None:
     caller = server.call(SECRET)
-    request_id, sent = large_batch("left behind")
+    request_id, sent = large_batch("left to another server")
     replies: list[Any] = []
     sending = send_and_forget(server.call(SECRET), sent, replies)
-    until(lambda: bool(found(caller, request_id)))
+    until(lambda: bool(find_runs(caller, request_id)))
     started = time.monotonic()
     assert server.end(signal.SIGTERM) in {0, 128 + signal.SIGTERM, -signal.SIGTERM}
     assert time.monotonic() - started < 15
@@ -98,7 +98,7 @@ def test_a_server_that_is_asked_to_end_keeps_nobody_waiting_and_leaves_its_run_t
     assert "Traceback" not in server.log
 
 
-def test_runs_can_be_listed_while_one_is_carried_out(server: RunningServer) -> None:
+def test_runs_are_listed_while_one_is_executed(server: RunningServer) -> None:
     caller = server.call(SECRET)
     _, sent = large_batch("listed")
     sending = send_and_forget(server.call(SECRET), sent)

@@ -1,7 +1,8 @@
-"""What happens when PostgreSQL takes no more: no more connections, or no more rows because its disk is full?
+"""PostgreSQL at its limits: no more connections, or a full disk.
 
-Whoever can't be served is told so, and to come again; nothing that was acknowledged is lost, nothing is there by halves; and
-when there is room again, the service goes on by itself."""
+The service answers 503 with `Retry-After` to requests that it cannot serve. It loses nothing that it has acknowledged
+and stores nothing partially. When PostgreSQL has room again, the service continues without a restart.
+"""
 
 import os
 import subprocess
@@ -28,16 +29,16 @@ from tests.support.engine import only_postgres, postgres_url
 from tests.support.examples import PARTNER, batch, body, item
 from tests.support.harness import OPERATOR, Call, Caller, MakeToken
 from tests.support.histories.single_requests import merchant_key, send
-from tests.support.postgres.private_server import OwnPostgres
+from tests.support.postgres.private_server import PrivatePostgres
 from tests.support.processes.fault_checks import events_by_stream, require_kept
-from tests.support.processes.fault_server import PATIENCE_SECONDS, SECRET, found_offers, prepared_there, until
+from tests.support.processes.fault_server import PATIENCE_SECONDS, SECRET, offer_versions, prepare_ledger, until
 from tests.support.processes.shell import RunningServer
 
 pytestmark = only_postgres
 
 CALLERS = 12
-FEW = 3
-A_WHILE = 2.0
+FEW_CONNECTIONS = 3
+POOL_WAIT_SECONDS = 2.0
 DISK = "192m"
 BATCHES, OFFERS = 100, 400
 LARGE_TEXT = "Noodles. " * 350
@@ -54,7 +55,7 @@ def require_refused(reply: httpx2.Response) -> None:
 
 
 class Role:
-    """Somebody whose connections PostgreSQL counts."""
+    """A database role whose number of connections PostgreSQL limits."""
 
     def __init__(self, administrator: psycopg.Connection[object]) -> None:
         self._administrator = administrator
@@ -65,11 +66,11 @@ class Role:
         url = database._replace(netloc=f"{self.name}:@{database.netloc.partition('@')[2]}").geturl()
         self.settings = Settings(database_url=url, database_schema=self.name)
 
-    def may_have(self, connections: int) -> None:
-        """From now on; those that there are, are ended."""
+    def limit_connections(self, connections: int) -> None:
+        """Sets the connection limit (-1: none) and terminates the existing connections."""
         self._administrator.execute(f"ALTER ROLE {self.name} CONNECTION LIMIT {connections}")
-        told = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s"
-        self._administrator.execute(told, (self.name,))
+        terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s"
+        self._administrator.execute(terminate, (self.name,))
 
     def remove(self) -> None:
         self._administrator.execute(f"DROP OWNED BY {self.name} CASCADE")
@@ -78,11 +79,11 @@ class Role:
 
 @pytest.fixture
 def role(monkeypatch: pytest.MonkeyPatch) -> Iterator[Role]:
-    monkeypatch.setattr("domain.store.postgres.connections.POOL_TIMEOUT_SECONDS", A_WHILE)
+    monkeypatch.setattr("domain.store.postgres.connections.POOL_TIMEOUT_SECONDS", POOL_WAIT_SECONDS)
     with psycopg.connect(postgres_url(), autocommit=True) as administrator:
-        found = Role(administrator)
-        yield found
-        found.remove()
+        limited_role = Role(administrator)
+        yield limited_role
+        limited_role.remove()
 
 
 @pytest.fixture
@@ -94,48 +95,46 @@ def settings(role: Role) -> Settings:
 def callers(service: Service, call: Call, token: MakeToken) -> list[Caller]:
     secret = token()
     service.ledger.handle(SetPartner(PARTNER, rps=0, daily_quota=0), OPERATOR)
-    found = [call(secret) for _ in range(CALLERS)]
-    for caller in found:
+    several = [call(secret) for _ in range(CALLERS)]
+    for caller in several:
         caller.http.timeout = PATIENCE_SECONDS
-    return found
+    return several
 
 
-def test_who_gets_no_connection_waits_and_is_told_to_come_again_and_nobody_else_waits(
+def test_requests_without_a_connection_get_a_503_after_the_timeout(
     role: Role, callers: list[Caller], service: Service
 ) -> None:
     assert send(callers[0], merchant_key("MO-before"), "Open a jar").status_code == 202
-    role.may_have(0)
+    role.limit_connections(0)
 
-    def ask(number: int) -> None:
+    def send_request(number: int) -> None:
         started = time.monotonic()
         if number % 3:
             require_refused(send(callers[number], merchant_key(f"MO-{number}"), "Open a jar"))
         else:
             require_refused(callers[number].get("/api/v1/offers"))
-        assert A_WHILE / 2 < time.monotonic() - started < A_WHILE * CALLERS / 4
+        assert POOL_WAIT_SECONDS / 2 < time.monotonic() - started < POOL_WAIT_SECONDS * CALLERS / 4
 
     with ThreadPoolExecutor(CALLERS) as pool:
-        refused = pool.map(ask, range(1, CALLERS))
-        time.sleep(A_WHILE / 4)
+        refused = pool.map(send_request, range(1, CALLERS))
+        time.sleep(POOL_WAIT_SECONDS / 4)
         started = time.monotonic()
         assert callers[0].get("/healthz").status_code == 200
-        assert time.monotonic() - started < A_WHILE / 4
+        assert time.monotonic() - started < POOL_WAIT_SECONDS / 4
         list(refused)
-    role.may_have(-1)
+    role.limit_connections(-1)
     until(lambda: send(callers[0], merchant_key("MO-after"), "Open a jar").status_code == 202)
     keys = [merchant_key(f"MO-{name}") for name in ("before", "after", *range(1, CALLERS))]
-    assert found_offers(service, keys) == [1, 1] + [0] * (CALLERS - 1)
+    assert offer_versions(service, keys) == [1, 1] + [0] * (CALLERS - 1)
 
 
-def test_with_too_few_connections_some_are_served_and_the_others_told(
-    role: Role, callers: list[Caller], service: Service
-) -> None:
-    role.may_have(FEW)
+def test_requests_beyond_the_connection_limit_get_a_503(role: Role, callers: list[Caller], service: Service) -> None:
+    role.limit_connections(FEW_CONNECTIONS)
     acknowledged: list[OfferKey] = []
     answers: list[httpx2.Response] = []
-    ends = time.monotonic() + A_WHILE
+    ends = time.monotonic() + POOL_WAIT_SECONDS
 
-    def go_on(number: int) -> None:
+    def send_until_end(number: int) -> None:
         count = 0
         while time.monotonic() < ends:
             count += 1
@@ -146,28 +145,28 @@ def test_with_too_few_connections_some_are_served_and_the_others_told(
             answers.append(callers[number].get("/api/v1/offers", limit=1))
 
     with ThreadPoolExecutor(CALLERS) as pool:
-        list(pool.map(go_on, range(CALLERS)))
+        list(pool.map(send_until_end, range(CALLERS)))
     refused = [reply for reply in answers if not reply.is_success]
     for reply in refused:
         require_refused(reply)
     assert len(refused) < len(answers)
-    role.may_have(-1)
+    role.limit_connections(-1)
     until(lambda: send(callers[0], merchant_key("MO-after"), "Open a jar").status_code == 202)
-    assert found_offers(service, acknowledged) == [1] * len(acknowledged)
+    assert offer_versions(service, acknowledged) == [1] * len(acknowledged)
 
 
 # The disk
 
 
 class Disk:
-    """A small one of its own."""
+    """A small file system that a test can fill."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._ballast = folder / "ballast"
 
     def fill(self) -> None:
-        """To the last page."""
+        """Fills the disk to the last page."""
         with self._ballast.open("ab") as ballast:
             for size in (MIB, 4096):
                 try:
@@ -185,17 +184,17 @@ def disk() -> Iterator[Disk]:
     with tempfile.TemporaryDirectory(prefix="olfull") as folder:
         mounting = ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", folder]
         if subprocess.run(mounting, capture_output=True, check=False).returncode:
-            pytest.skip("It needs a small disk, and nothing may be mounted here.")
+            pytest.skip("Needs permission to mount a small file system.")
         yield Disk(Path(folder))
-        subprocess.run(["umount", folder], check=True)  # noqa: S607 - as above
+        subprocess.run(["umount", folder], check=True)  # noqa: S607 - the system's umount
 
 
 @pytest.fixture
-def postgres(disk: Disk) -> Iterator[OwnPostgres]:
-    found = OwnPostgres(disk.folder / "data")
-    yield found
+def postgres(disk: Disk) -> Iterator[PrivatePostgres]:
+    server = PrivatePostgres(disk.folder / "data")
+    yield server
     disk.make_room()
-    found.end()
+    server.stop()
 
 
 def names_of(number: int) -> list[str]:
@@ -207,26 +206,26 @@ def batch_of(number: int) -> bytes:
 
 
 @contextmanager
-def filled_when_half_way(disk: Disk) -> Iterator[None]:
-    """While somebody is writing."""
+def fill_while_writing(disk: Disk) -> Iterator[None]:
+    """Fills the disk in the middle of the block."""
     filling = threading.Timer(0.2, disk.fill)
     filling.start()
     yield
     filling.join()
 
 
-def test_a_full_disk_is_told_and_what_was_acknowledged_is_there_when_there_is_room_again(
-    disk: Disk, postgres: OwnPostgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_full_disk_gives_a_503_and_loses_nothing(
+    disk: Disk, postgres: PrivatePostgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = Settings(database_url=postgres.url)
-    prepared_there(settings, monkeypatch, 2)
+    prepare_ledger(settings, monkeypatch, 2)
     with open_service(settings) as service, service.ledger.recorder.read() as tx:
         expected = events_by_stream(tx)
     batches = [batch_of(number) for number in range(BATCHES)]
     with RunningServer(settings, tmp_path / "serve.log") as server:
         caller = server.call(SECRET)
         caller.http.timeout = PATIENCE_SECONDS
-        with filled_when_half_way(disk):
+        with fill_while_writing(disk):
             replies: list[httpx2.Response] = []
             while not replies or replies[-1].status_code == 200:
                 replies.append(caller.send(batches[len(replies)]))
@@ -235,7 +234,7 @@ def test_a_full_disk_is_told_and_what_was_acknowledged_is_there_when_there_is_ro
         require_refused(send(caller, merchant_key("MO-1"), "Open a jar"))
         assert "No space left on device" in (postgres.folder / "log").read_text()
         disk.make_room()
-        postgres.begin_again()
+        postgres.restart()
         until(lambda: caller.send(batches[len(replies) - 1]).status_code == 200)
     for name in (name for number in range(len(replies)) for name in names_of(number)):
         expected[OfferKey(PARTNER, Channel.CUSTOM, None, name).offer_uid] = ["OfferCreated"]

@@ -1,4 +1,4 @@
-"""Is everyone answered who has been heard, when the server is asked to end?"""
+"""A server that is stopped answers every single request that it has received."""
 
 import signal
 import threading
@@ -23,34 +23,34 @@ from tests.support.examples import PARTNER, body
 from tests.support.harness import OPERATOR, Caller, Clock
 from tests.support.histories.single_requests import merchant_key, merchant_offer, send
 from tests.support.processes.fault_checks import require_no_gap
-from tests.support.processes.fault_server import PATIENCE_SECONDS, SECRET, prepared
+from tests.support.processes.fault_server import PATIENCE_SECONDS, SECRET, new_ledger_settings
 from tests.support.processes.shell import RunningServer
 
 CONNECTIONS = 64
 
 
 class Sent(NamedTuple):
-    """A PUT on its way, of an offer that nobody else touches."""
+    """A PUT that was sent, of an offer that no other connection changes."""
 
     key: OfferKey
     name: str
 
 
 class Answered(NamedTuple):
-    """A PUT that was answered with 202."""
+    """A PUT that the server answered with 202."""
 
     sent: Sent
     trace_id: str
 
 
 class Traffic:
-    """Everyone puts one new offer after the other, over a connection of their own, until the server is gone."""
+    """Many connections, each of which puts one new offer after the other until the server has stopped."""
 
     def __init__(self, server: RunningServer) -> None:
         self.sent: list[Sent] = []
         self.answered: list[Answered] = []
-        self.others: list[httpx2.Response] = []
-        """Answers that should not be."""
+        self.unexpected: list[httpx2.Response] = []
+        """Unexpected replies."""
         self._threads = []
         for number in range(CONNECTIONS):
             caller = server.call(SECRET)
@@ -77,20 +77,20 @@ class Traffic:
             if reply.status_code == 202:
                 self.answered.append(Answered(sent, reply.json()["trace_id"]))
             else:
-                self.others.append(reply)
+                self.unexpected.append(reply)
             count += 1
 
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    prepared_settings = prepared(tmp_path, monkeypatch, 10)
+    prepared_settings = new_ledger_settings(tmp_path, monkeypatch, 10)
     with open_service(prepared_settings) as service:
         service.ledger.handle(SetPartner(PARTNER, rps=0, daily_quota=0), OPERATOR)
     return prepared_settings
 
 
-def require_all_there(service: Service, answered: Sequence[Answered]) -> None:
-    """Each offer whose PUT was acknowledged has its content, and the trace that was told says so."""
+def require_acknowledged(service: Service, answered: Sequence[Answered]) -> None:
+    """Requires the content and the trace of each offer whose PUT was acknowledged."""
     with service.ledger.recorder.read() as tx:
         for (key, name), trace_id in answered:
             view = inventory.find(tx, key.offer_uid, Clock().now)
@@ -102,8 +102,8 @@ def require_all_there(service: Service, answered: Sequence[Answered]) -> None:
             assert (trace.offer_uid, trace.outcome, trace.version) == (key.offer_uid, TraceOutcome.CREATED, 1)
 
 
-def require_nothing_by_halves(service: Service, sent: Sequence[Sent], answered: Sequence[Answered]) -> None:
-    """Every offer has its event, its commit, its trace and its count; none was made that nobody sent."""
+def require_complete_requests(service: Service, sent: Sequence[Sent], answered: Sequence[Answered]) -> None:
+    """Requires event, commit, trace and quota count for each offer, and that each offer was sent."""
     with service.ledger.recorder.read() as tx:
         require_no_gap(tx)
         offers = {row["external_id"] for row in tx.execute("SELECT external_id FROM inventory")}
@@ -111,9 +111,9 @@ def require_nothing_by_halves(service: Service, sent: Sequence[Sent], answered: 
         created = ids(tx.execute("SELECT trace_id FROM traces WHERE outcome = 'created'"))
         traces = tx.execute("SELECT count(*) AS n FROM traces").fetchone()["n"]
         used = tx.execute("SELECT sum(used) AS used FROM quota_use").fetchone()["used"]
-    assert offers <= {one.key.external_id for one in sent}
+    assert offers <= {put.key.external_id for put in sent}
     assert len(answered) <= len(offers) == len(created)
-    assert {one.trace_id for one in answered} <= created == commits
+    assert {put.trace_id for put in answered} <= created == commits
     assert traces == used
     assert verify(service.ledger) == []
 
@@ -122,9 +122,7 @@ def ids(rows: Any) -> set[str]:
     return {row["trace_id"] for row in rows}
 
 
-def test_who_is_being_answered_when_the_server_is_asked_to_end_is_not_forgotten(
-    settings: Settings, tmp_path: Path
-) -> None:
+def test_stopped_server_answers_its_pending_requests(settings: Settings, tmp_path: Path) -> None:
     with RunningServer(settings, tmp_path / "serve.log") as server:
         traffic = Traffic(server)
         traffic.start()
@@ -132,7 +130,7 @@ def test_who_is_being_answered_when_the_server_is_asked_to_end_is_not_forgotten(
         assert server.end(signal.SIGTERM) in {0, 128 + signal.SIGTERM, -signal.SIGTERM}
         traffic.join()
         assert "Traceback" not in server.log
-    assert [reply.text for reply in traffic.others] == []
+    assert [reply.text for reply in traffic.unexpected] == []
     with open_service(settings) as service:
-        require_all_there(service, traffic.answered)
-        require_nothing_by_halves(service, traffic.sent, traffic.answered)
+        require_acknowledged(service, traffic.answered)
+        require_complete_requests(service, traffic.sent, traffic.answered)

@@ -1,7 +1,8 @@
-"""Is everything there that was acknowledged, once, and nothing by halves, whoever dies at any moment?
+"""Everything acknowledged is stored exactly once and completely, whichever process is killed at any time.
 
-Under traffic on all channels, a server on SQLite or its helpers die, a worker, all workers or their helpers on PostgreSQL, or
-PostgreSQL itself. OFFER_LEDGER_TEST_KILLS says how often; OFFER_LEDGER_TEST_SEED repeats a series.
+Under traffic on all channels, the test kills the server or its worker processes on SQLite. On PostgreSQL, it kills one
+server worker, all server workers, their worker processes, or PostgreSQL itself. OFFER_LEDGER_TEST_KILLS sets the number
+of kills; OFFER_LEDGER_TEST_SEED repeats a series.
 """
 
 import os
@@ -24,58 +25,66 @@ from tests.support.engine import IS_POSTGRES
 from tests.support.examples import PARTNER
 from tests.support.harness import OPERATOR, Caller
 from tests.support.histories.single_requests import merchant_key, send
-from tests.support.postgres.private_server import OwnPostgres
+from tests.support.postgres.private_server import PrivatePostgres
 from tests.support.processes.fault_checks import events_by_stream, require_kept
-from tests.support.processes.fault_server import SECRET, children_of, free_port, kill, killed, prepared, prepared_there
-from tests.support.processes.mixed_traffic import Mixed
+from tests.support.processes.fault_server import (
+    SECRET,
+    children_of,
+    free_port,
+    kill,
+    kill_all,
+    new_ledger_settings,
+    prepare_ledger,
+)
+from tests.support.processes.mixed_traffic import MixedTraffic
 from tests.support.processes.shell import RunningServer
 
 KILLS = int(os.environ.get("OFFER_LEDGER_TEST_KILLS", "3"))
 SEED = int(os.environ.get("OFFER_LEDGER_TEST_SEED", str(random.SystemRandom().randrange(10**6))))
 KILLS_PER_LEDGER = 10
 LEASE_SECONDS = 3.0
-"""A helper needs one to begin, when everybody is busy; a run that is taken from it too often is given up."""
-LONGEST_SECONDS = 1.0
-ENDED = {0, 128 + signal.SIGTERM, -signal.SIGTERM}
+"""On a busy machine, a worker process needs about one second to start. A run fails if its lease expires too often."""
+MAX_DELAY_SECONDS = 1.0
+EXIT_CODES = {0, 128 + signal.SIGTERM, -signal.SIGTERM}
 
 
-class House(Protocol):
-    """Who serves a ledger, and may be killed."""
+class System(Protocol):
+    """The processes that serve a ledger and can be killed."""
 
     settings: Settings
     url: str
     victims: tuple[str, ...]
 
-    def strike(self, victim: str, chance: random.Random) -> int:
-        """Kills, and begins again what nobody else begins again. How many have died?"""
+    def kill(self, victim: str, chance: random.Random) -> int:
+        """Kills processes, restarts those that no supervisor restarts, and returns how many were killed."""
 
     def end(self) -> None:
-        """Asks the server to end."""
+        """Stops the server with SIGTERM."""
 
     def close(self) -> None:
-        """Leaves nobody behind."""
+        """Kills all remaining processes."""
 
 
-class OnSqlite:
-    victims: tuple[str, ...] = ("server", "helpers")
+class SqliteSystem:
+    victims: tuple[str, ...] = ("server", "worker processes")
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self._folder = folder
         self._port = free_port()
-        self.settings = prepared(folder, monkeypatch, LEASE_SECONDS)
+        self.settings = new_ledger_settings(folder, monkeypatch, LEASE_SECONDS)
         self._serve()
         self.url = self._server.url
 
-    def strike(self, victim: str, chance: random.Random) -> int:
+    def kill(self, victim: str, chance: random.Random) -> int:
         del chance
-        if victim == "helpers":
-            return killed(children_of(self._server.process.pid))
+        if victim == "worker processes":
+            return kill_all(children_of(self._server.process.pid))
         self.close()
         self._serve()
         return 1
 
     def end(self) -> None:
-        assert self._server.end(signal.SIGTERM) in ENDED
+        assert self._server.end(signal.SIGTERM) in EXIT_CODES
 
     def close(self) -> None:
         kill(self._server)
@@ -87,95 +96,95 @@ class OnSqlite:
         self._server.__enter__()
 
 
-class OnPostgres:
-    victims: tuple[str, ...] = ("worker", "PostgreSQL", "workers", "helpers")
+class PostgresSystem:
+    victims: tuple[str, ...] = ("server worker", "PostgreSQL", "all server workers", "worker processes")
 
-    def __init__(self, folder: Path, postgres: OwnPostgres, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, folder: Path, postgres: PrivatePostgres, monkeypatch: pytest.MonkeyPatch) -> None:
         self._postgres = postgres
         self.settings = Settings(database_url=postgres.url)
-        prepared_there(self.settings, monkeypatch, LEASE_SECONDS)
+        prepare_ledger(self.settings, monkeypatch, LEASE_SECONDS)
         self._server = RunningServer(self.settings, folder / "serve.log", "--workers", "2")
         self.url = self._server.__enter__().url
 
-    def strike(self, victim: str, chance: random.Random) -> int:
+    def kill(self, victim: str, chance: random.Random) -> int:
         workers = [pid for pid in children_of(self._server.process.pid) if b"spawn_main" in _command(pid)]
         match victim:
             case "PostgreSQL":
-                self._postgres.die()
-                self._postgres.begin_again()
+                self._postgres.kill()
+                self._postgres.restart()
                 return 1
-            case "helpers":
-                return killed([helper for worker in workers for helper in children_of(worker)])
-            case "workers":
-                return killed(workers)
+            case "worker processes":
+                return kill_all([pid for worker in workers for pid in children_of(worker)])
+            case "all server workers":
+                return kill_all(workers)
             case _:
-                return killed([chance.choice(workers)])
+                return kill_all([chance.choice(workers)])
 
     def end(self) -> None:
-        assert self._server.end(signal.SIGTERM) in ENDED
+        assert self._server.end(signal.SIGTERM) in EXIT_CODES
 
     def close(self) -> None:
         kill(self._server)
         self._server.__exit__(None, None, None)
-        self._postgres.end()
+        self._postgres.stop()
 
 
 @contextmanager
-def a_house(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+def running_system(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[System]:
     with tempfile.TemporaryDirectory(prefix="olpg") as data:
-        house: House
+        system: System
         if IS_POSTGRES:
-            house = OnPostgres(folder, OwnPostgres(Path(data) / "data"), monkeypatch)
+            system = PostgresSystem(folder, PrivatePostgres(Path(data) / "data"), monkeypatch)
         else:
-            house = OnSqlite(folder, monkeypatch)
+            system = SqliteSystem(folder, monkeypatch)
         try:
-            yield house
+            yield system
         finally:
-            house.close()
+            system.close()
 
 
 # The kills
 
 
-def test_what_was_acknowledged_is_there_once_whoever_dies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_acknowledged_events_are_stored_once_after_any_kill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     print(f"OFFER_LEDGER_TEST_SEED={SEED}")
     chance = random.Random(SEED)
     for first in range(0, KILLS, KILLS_PER_LEDGER):
         folder = tmp_path / str(first)
         folder.mkdir()
-        with a_house(folder, monkeypatch) as house:
-            kill_and_look(house, range(first, min(first + KILLS_PER_LEDGER, KILLS)), chance)
+        with running_system(folder, monkeypatch) as system:
+            kill_and_check(system, range(first, min(first + KILLS_PER_LEDGER, KILLS)), chance)
 
 
-def kill_and_look(house: House, numbers: range, chance: random.Random) -> None:
-    before = made_ready(house)
-    with Mixed(house.url, house.settings, f"{SEED} {numbers}") as traffic:
+def kill_and_check(system: System, numbers: range, chance: random.Random) -> None:
+    before = prepare_system(system)
+    with MixedTraffic(system.url, system.settings, f"{SEED} {numbers}") as traffic:
 
         def acknowledged() -> dict[UUID, list[str]]:
             return before | traffic.acknowledged()
 
         for number in numbers:
-            traffic.goes_on()
-            time.sleep(chance.uniform(0, LONGEST_SECONDS))
-            victim = house.victims[number] if number < len(house.victims) else chance.choice(house.victims)
+            traffic.wait_for_progress()
+            time.sleep(chance.uniform(0, MAX_DELAY_SECONDS))
+            victim = system.victims[number] if number < len(system.victims) else chance.choice(system.victims)
             so_far = sum(map(len, acknowledged().values()))
-            died = house.strike(victim, chance)
-            print(f"{number}: {so_far} events acknowledged; {victim} killed, {died} processes")
-            require_kept(house.settings, acknowledged(), list(traffic.traces), is_all=False)
-        traffic.goes_on()
+            count = system.kill(victim, chance)
+            print(f"{number}: {so_far} events acknowledged; {victim} killed, {count} processes")
+            require_kept(system.settings, acknowledged(), list(traffic.traces), is_all=False)
+        traffic.wait_for_progress()
         traffic.end()
-        house.end()
-        require_kept(house.settings, acknowledged(), list(traffic.traces), is_all=True)
+        system.end()
+        require_kept(system.settings, acknowledged(), list(traffic.traces), is_all=True)
 
 
-def made_ready(house: House) -> dict[UUID, list[str]]:
-    """The offer that customers activate, and a partner without limits. The events that are there then."""
-    with open_service(house.settings) as service:
+def prepare_system(system: System) -> dict[UUID, list[str]]:
+    """Removes the partner's limits and creates the offer that customers activate. Returns the events per stream."""
+    with open_service(system.settings) as service:
         service.ledger.handle(SetPartner(PARTNER, rps=0, daily_quota=0), OPERATOR)
-    caller = Caller(house.url, SECRET)
+    caller = Caller(system.url, SECRET)
     assert send(caller, merchant_key("MO-activated"), "Open a jar").status_code == 202
     caller.http.close()
-    with open_service(house.settings) as service, service.ledger.recorder.read() as tx:
+    with open_service(system.settings) as service, service.ledger.recorder.read() as tx:
         return events_by_stream(tx)
 
 

@@ -1,5 +1,8 @@
-"""Two hosts with one ledger on PostgreSQL: does one of them, stopped at the worst moment, change anything when it wakes? Is what
-holds for one process true for both?"""
+"""Two hosts with one ledger on PostgreSQL.
+
+A host that stalls at the worst time changes nothing when it continues. Limits, tokens and the rule of one active run
+hold for both hosts together.
+"""
 
 import os
 import signal
@@ -34,10 +37,10 @@ from tests.support.processes.fault_server import (
     PATIENCE_SECONDS,
     SECRET,
     children_of,
-    found,
+    find_runs,
     large_batch,
     position,
-    prepared_there,
+    prepare_ledger,
     send_and_forget,
     until,
 )
@@ -50,61 +53,61 @@ QUOTA, SENT = 40, 60
 CALLERS = 8
 
 
-class Locked:
-    """Who holds what in the ledger, as PostgreSQL tells it; and how to stop somebody who does."""
+class LedgerLocks:
+    """Stalls a host while it holds a lock of the ledger."""
 
     def __init__(self, connection: psycopg.Connection[tuple[int]], schema: str) -> None:
         self._connection = connection
         self._schema = schema
         locks = Locks(schema)
-        self._run, self._ledger = locks._of(Scope(PARTNER, Channel.CUSTOM)), locks._ledger
+        self._run, self._ledger = locks._scope_key(Scope(PARTNER, Channel.CUSTOM)), locks._ledger
 
-    def short_of_its_events(self, host: "Host") -> AbstractContextManager[None]:
-        """Whoever stores a run meanwhile gets no further; the host is stopped there."""
-        return self._short_of(f'LOCK TABLE "{self._schema}".events IN SHARE MODE', host, self._run)
+    def stall_while_storing(self, host: "Host") -> AbstractContextManager[None]:
+        """Stalls the host while it stores the events of a run that it starts in the block."""
+        return self._stall(f'LOCK TABLE "{self._schema}".events IN SHARE MODE', host, self._run)
 
-    def short_of_the_head(self, host: "Host") -> AbstractContextManager[None]:
-        """The same for who gives a commit its place, and has the ledger's lock."""
-        return self._short_of(f'SELECT 1 FROM "{self._schema}".head FOR UPDATE', host, self._ledger)
+    def stall_while_sealing(self, host: "Host") -> AbstractContextManager[None]:
+        """Stalls the host while it seals a commit and holds the ledger lock."""
+        return self._stall(f'SELECT 1 FROM "{self._schema}".head FOR UPDATE', host, self._ledger)
 
     @contextmanager
-    def _short_of(self, statement: str, host: "Host", key: int) -> Iterator[None]:
+    def _stall(self, statement: str, host: "Host", key: int) -> Iterator[None]:
         with psycopg.connect(self._connection.info.dsn) as other:
             other.execute(statement.encode())
             yield
-            until(lambda: self._is_there_with(key))
-            host.stop()
+            until(lambda: self._holder_waits(key))
+            host.stall()
 
-    def _is_there_with(self, key: int) -> bool:
-        """Somebody has this lock, and waits for another one."""
-        told = (
+    def _holder_waits(self, key: int) -> bool:
+        """Returns whether a process holds this lock and waits for another one."""
+        query = (
             "SELECT 1 FROM pg_locks l WHERE l.granted AND l.locktype = 'advisory' AND l.mode = 'ExclusiveLock'"
             " AND (l.classid::bigint << 32) | l.objid::bigint = %s"
             " AND EXISTS (SELECT 1 FROM pg_locks w WHERE w.pid = l.pid AND NOT w.granted)"
         )
-        return self._connection.execute(told, (key,)).fetchone() is not None
+        return self._connection.execute(query, (key,)).fetchone() is not None
 
 
 class Host(RunningServer):
-    """One whose processes stand still together."""
+    """A server whose processes can be stalled together."""
 
     def __init__(self, settings: Settings, log: Path) -> None:
         super().__init__(settings, log)
         self._stopped: list[int] = []
 
-    def stop(self) -> None:
+    def stall(self) -> None:
         self._stopped = [self.process.pid, *children_of(self.process.pid)]
-        self._tell(signal.SIGSTOP)
+        self._signal_all(signal.SIGSTOP)
 
     def wake(self) -> None:
-        self._tell(signal.SIGCONT)
+        self._signal_all(signal.SIGCONT)
         self._stopped = []
 
     def kill(self) -> None:
-        self._tell(signal.SIGKILL)
+        self._signal_all(signal.SIGKILL)
         super().kill()
 
-    def _tell(self, number: signal.Signals) -> None:
+    def _signal_all(self, number: signal.Signals) -> None:
         for pid in self._stopped:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
@@ -112,7 +115,7 @@ class Host(RunningServer):
 
 @pytest.fixture
 def settings(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    prepared_there(settings, monkeypatch, LEASE_SECONDS)
+    prepare_ledger(settings, monkeypatch, LEASE_SECONDS)
     return settings
 
 
@@ -123,9 +126,9 @@ def hosts(settings: Settings, tmp_path: Path) -> Iterator[tuple[Host, Host]]:
 
 
 @pytest.fixture
-def locked(settings: Settings) -> Iterator[Locked]:
+def locks(settings: Settings) -> Iterator[LedgerLocks]:
     with psycopg.connect(settings.database_url, autocommit=True) as connection:
-        yield Locked(connection, settings.database_schema)
+        yield LedgerLocks(connection, settings.database_schema)
 
 
 @pytest.fixture
@@ -141,11 +144,11 @@ def patient(host: Host) -> Caller:
 
 
 def is_completed(caller: Caller, request_id: str) -> bool:
-    return [run["state"] for run in found(caller, request_id)] == ["completed"]
+    return [run["state"] for run in find_runs(caller, request_id)] == ["completed"]
 
 
 def require_once(beside: Service, hosts: tuple[Host, Host], request_id: str, events: int) -> None:
-    """The run of OFFERS offers, and so many events besides; and that both hosts serve."""
+    """Requires that the run was executed once, that `events` other events exist, and that both hosts serve."""
     for number, host in enumerate(hosts):
         assert send(patient(host), merchant_key(f"MO-after-{number}"), "Open a jar").status_code == 202
     caller = patient(hosts[1])
@@ -154,16 +157,16 @@ def require_once(beside: Service, hosts: tuple[Host, Host], request_id: str, eve
     assert verify(beside.ledger) == []
 
 
-# Standing still
+# Stalled hosts
 
 
-def test_a_host_that_stood_still_while_it_stored_a_run_can_t_end_it_when_it_wakes(
-    hosts: tuple[Host, Host], locked: Locked, beside: Service
+def test_host_stalled_while_storing_a_run_cannot_finish_it(
+    hosts: tuple[Host, Host], locks: LedgerLocks, beside: Service
 ) -> None:
     one, other = hosts
     request_id, sent = large_batch("stopped")
     replies: list[httpx2.Response] = []
-    with locked.short_of_its_events(one):
+    with locks.stall_while_storing(one):
         sending = send_and_forget(one.call(SECRET), sent, replies)
     until(lambda: is_completed(patient(other), request_id))
     one.wake()
@@ -172,17 +175,17 @@ def test_a_host_that_stood_still_while_it_stored_a_run_can_t_end_it_when_it_wake
     require_once(beside, hosts, request_id, 3)
 
 
-def test_a_host_that_stands_still_with_the_ledgers_lock_loses_it_and_others_go_on(
-    hosts: tuple[Host, Host], locked: Locked, beside: Service
+def test_host_stalled_with_the_ledger_lock_loses_it(
+    hosts: tuple[Host, Host], locks: LedgerLocks, beside: Service
 ) -> None:
     one, other = hosts
     request_id, sent = large_batch("sealing")
     replies: list[httpx2.Response] = []
-    with locked.short_of_the_head(one):
+    with locks.stall_while_sealing(one):
         sending = send_and_forget(one.call(SECRET), sent, replies)
-    began = time.monotonic()
+    started = time.monotonic()
     assert send(patient(other), merchant_key("MO-meanwhile"), "Open a jar").status_code == 202
-    assert time.monotonic() - began > STALLED_SECONDS - 1
+    assert time.monotonic() - started > STALLED_SECONDS - 1
     assert "connections that stood still" in other.log
     until(lambda: is_completed(patient(other), request_id))
     one.wake()
@@ -191,13 +194,13 @@ def test_a_host_that_stands_still_with_the_ledgers_lock_loses_it_and_others_go_o
     require_once(beside, hosts, request_id, 3 + 1)
 
 
-# What holds for both
+# Rules that hold for both hosts
 
 
-def a_partner_has_one_active_run(hosts: tuple[Host, Host], beside: Service) -> None:
+def require_one_active_run(hosts: tuple[Host, Host], beside: Service) -> None:
     request_id, sent = large_batch("the first")
     sending = send_and_forget(hosts[0].call(SECRET), sent)
-    until(lambda: bool(found(patient(hosts[1]), request_id)))
+    until(lambda: bool(find_runs(patient(hosts[1]), request_id)))
     second = body(batch("Insert", [item("TP-second")]))
     reply = patient(hosts[1]).send(second)
     assert (reply.status_code, reply.json()["type"]) == (409, "run-in-progress")
@@ -208,43 +211,43 @@ def a_partner_has_one_active_run(hosts: tuple[Host, Host], beside: Service) -> N
     require_once(beside, hosts, request_id, 3 + 1)
 
 
-def a_quota_is_used_up_exactly(hosts: tuple[Host, Host], beside: Service) -> None:
+def require_exact_quota(hosts: tuple[Host, Host], beside: Service) -> None:
     used = beside.single_requests.terms(PARTNER)[1].used
     beside.ledger.handle(SetPartner(PARTNER, rps=0, daily_quota=QUOTA + used), OPERATOR)
     callers = [patient(hosts[number % 2]) for number in range(CALLERS)]
 
-    def ask(number: int) -> int:
+    def send_offer(number: int) -> int:
         return send(callers[number % CALLERS], merchant_key(f"MO-{number}"), "Open a jar").status_code
 
     with ThreadPoolExecutor(CALLERS) as threads:
-        assert Counter(threads.map(ask, range(SENT))) == {202: QUOTA, 429: SENT - QUOTA}
+        assert Counter(threads.map(send_offer, range(SENT))) == {202: QUOTA, 429: SENT - QUOTA}
 
 
-def a_partners_limits_hold_from_the_next_request_on(hosts: tuple[Host, Host], beside: Service) -> None:
+def require_new_limits_at_once(hosts: tuple[Host, Host], beside: Service) -> None:
     for rps in (100, 50):
         beside.ledger.handle(SetPartner(PARTNER, rps=rps), OPERATOR)
         replies = [send(patient(host), merchant_key("MO-limits"), "Open a jar") for host in hosts]
-        told = [reply.headers["RateLimit-Policy"].split(", ")[0] for reply in replies]
-        assert told == [f'"rps";q={rps};w=1'] * 2
+        policies = [reply.headers["RateLimit-Policy"].split(", ")[0] for reply in replies]
+        assert policies == [f'"rps";q={rps};w=1'] * 2
 
 
-def a_token_is_good_and_then_worthless_at_once(hosts: tuple[Host, Host], beside: Service) -> None:
+def require_immediate_token_changes(hosts: tuple[Host, Host], beside: Service) -> None:
     secret = uuid4().hex
     callers = [host.call(secret) for host in hosts]
 
-    def answers() -> list[int]:
+    def statuses() -> list[int]:
         return [caller.get("/api/v1/offers").status_code for caller in callers]
 
-    assert answers() == [401, 401]
+    assert statuses() == [401, 401]
     beside.ledger.handle(CreateToken("books", Role.AUDITOR, None, digest_secret(secret), 0, None), OPERATOR)
-    assert answers() == [200, 200]
+    assert statuses() == [200, 200]
     beside.ledger.handle(RevokeToken("books"), OPERATOR)
-    assert answers() == [401, 401]
+    assert statuses() == [401, 401]
 
 
-def test_what_holds_for_one_host_holds_for_both(hosts: tuple[Host, Host], beside: Service) -> None:
-    # In one test, as it takes long to begin two hosts.
-    a_partner_has_one_active_run(hosts, beside)
-    a_partners_limits_hold_from_the_next_request_on(hosts, beside)
-    a_token_is_good_and_then_worthless_at_once(hosts, beside)
-    a_quota_is_used_up_exactly(hosts, beside)
+def test_rules_hold_for_both_hosts_together(hosts: tuple[Host, Host], beside: Service) -> None:
+    # In one test, because starting two hosts takes long.
+    require_one_active_run(hosts, beside)
+    require_new_limits_at_once(hosts, beside)
+    require_immediate_token_changes(hosts, beside)
+    require_exact_quota(hosts, beside)

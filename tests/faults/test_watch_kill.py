@@ -1,7 +1,7 @@
-"""Is every dropped file carried out once and in its turn, at whatever moment the watcher dies?
+"""Every dropped file is executed once and in order, even if the watching process is killed at any time.
 
-Several watchers are killed at a time, each over a ledger and a folder of its own: most of their lives they wait.
-`make faults` kills more of them. OFFER_LEDGER_TEST_SEED repeats a series of random moments.
+Several watchers run in parallel, each with its own ledger and folder, because a watcher mostly waits. `make faults`
+kills more of them. OFFER_LEDGER_TEST_SEED repeats a series of random times.
 """
 
 import json
@@ -27,22 +27,22 @@ from domain.runs.run import MAX_ATTEMPTS, OffersFile, RunState
 from projections.maintenance.verification import verify
 from tests.support.calls.merchants import uid_of
 from tests.support.processes.drop_folders import drop, is_empty
-from tests.support.processes.fault_server import prepared
-from tests.support.processes.watch_process import RunningWatch, file_of, lying_in, report_of, runs_of
+from tests.support.processes.fault_server import new_ledger_settings
+from tests.support.processes.watch_process import RunningWatch, file_of, files_by_folder, report_of, runs_of
 
 KILLS = int(os.environ.get("OFFER_LEDGER_TEST_KILLS", "6"))
 SEED = int(os.environ.get("OFFER_LEDGER_TEST_SEED", str(random.SystemRandom().randrange(10**6))))
 LEASE_SECONDS = 0.5
 WATCHERS = 3
 FILES = 3
-"""So many are dropped at a time."""
+"""The number of files that are dropped together."""
 KILLS_PER_DROP = 3
 assert KILLS_PER_DROP < MAX_ATTEMPTS
 SECONDS_PER_FILE = 0.35
-"""So long one takes, more or less."""
+"""About how long one file takes."""
 RECORDS = 2_000
 NEW_RECORDS = 1_000
-"""So many offers each file has that the one of the day before has not; as many of that one it does not have."""
+"""Offers of each file that are not in the file of the day before. The same number of that file's offers is omitted."""
 FIRST_DAY = date(2026, 11, 22)
 
 
@@ -59,57 +59,57 @@ def content_of(day: int) -> bytes:
 
 
 class Series:
-    """A folder into which files are dropped day by day, and its watchers, one after the other."""
+    """A folder into which files are dropped day by day, and the watchers that run one after the other."""
 
     def __init__(self, settings: Settings, directory: Path, seed: str, kills: int) -> None:
         self._settings, self._directory, self._kills = settings, directory, kills
-        self._moments = random.Random(seed)
+        self._chance = random.Random(seed)
         self._days = 0
         directory.mkdir()
 
     def run(self) -> str:
-        """Kills, then has everything done and looks at it; tells how often somebody was killed over its work."""
-        at_work = 0
+        """Kills watchers, lets the last one finish, and checks the result. Returns a summary."""
+        killed_at_work = 0
         for left in range(self._kills, 0, -KILLS_PER_DROP):
             self._drop()
-            at_work += sum(self._kill() for _ in range(min(left, KILLS_PER_DROP)))
+            killed_at_work += sum(self._kill() for _ in range(min(left, KILLS_PER_DROP)))
             with RunningWatch(self._settings, self._directory) as watch:
                 watch.wait_for(lambda: is_empty(self._directory))
-                assert len(watch.heartbeat_write) == 1
-        self._require_one_pass()
-        return f"{self._days} files, {self._kills} killed, {at_work} of them at work"
+                assert len(watch.stderr_lines) == 1
+        self._require_executed_once()
+        return f"{self._days} files, {self._kills} killed, {killed_at_work} of them at work"
 
     def _drop(self) -> None:
         days = list(range(self._days, self._days + FILES))
         self._days += FILES
-        self._moments.shuffle(days)
+        self._chance.shuffle(days)
         for day in days:
             drop(self._directory, file_name(day), content_of(day))
 
     def _kill(self) -> bool:
         left = FILES - self._done % FILES
-        moment = QUIET_SECONDS + self._moments.uniform(0, left * SECONDS_PER_FILE)
+        delay = QUIET_SECONDS + self._chance.uniform(0, left * SECONDS_PER_FILE)
         with RunningWatch(self._settings, self._directory) as watch:
-            if self._moments.choice([True, False]):
-                time.sleep(moment)
+            if self._chance.choice([True, False]):
+                time.sleep(delay)
             else:
-                self._wait_for_a_file_that_is_carried_out_and_not_moved(watch)
+                self._wait_between_commit_and_move(watch)
             watch.kill()
         return not is_empty(self._directory)
 
     @property
     def _done(self) -> int:
-        return len(lying_in(self._directory).get(DONE_FOLDER, []))
+        return len(files_by_folder(self._directory).get(DONE_FOLDER, []))
 
-    def _wait_for_a_file_that_is_carried_out_and_not_moved(self, watch: RunningWatch) -> None:
-        """The shortest of moments, so it is waited for; it may still have passed by then."""
+    def _wait_between_commit_and_move(self, watch: RunningWatch) -> None:
+        """Waits until a file is executed but not yet moved. The interval is short, so it may have passed."""
         with open_service(self._settings) as service:
             before = completed(service)
             watch.wait_for(lambda: completed(service) > before or is_empty(self._directory))
 
-    def _require_one_pass(self) -> None:
+    def _require_executed_once(self) -> None:
         names = [file_name(day) for day in range(self._days)]
-        assert lying_in(self._directory) == {DONE_FOLDER: names}
+        assert files_by_folder(self._directory) == {DONE_FOLDER: names}
         with open_service(self._settings) as service:
             runs = runs_of(service)[::-1]
             assert [run.input for run in runs] == [
@@ -138,36 +138,34 @@ def expected_counts(day: int) -> dict[str, int]:
 
 
 def events(service: Service) -> list[tuple[Any, ...]]:
-    """What was recorded of offers, in the order of the ledger: by which run, of which, what, and the name in it."""
+    """Returns run, stream, version, type and offer name of each offer event, in ledger order."""
     with service.ledger.recorder.read() as tx:
-        found = tx.execute(
+        rows = tx.execute(
             "SELECT run_id, stream, version, type, json_extract(state, '$.content.offerName') FROM ledger"
             " WHERE type LIKE 'Offer%' ORDER BY position"
         )
-        return [tuple(row) for row in found]
+        return [tuple(row) for row in rows]
 
 
 def expected_events(run_ids: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-    """Of the files in the order of their days, each once."""
+    """Yields the events of all files, each executed once, in the order of their days."""
     versions: Counter[str] = Counter()
     for day, run_id in enumerate(run_ids):
         for offer in offers_of(day):
             versions[offer] += 1
-            what = "OfferCreated" if versions[offer] == 1 else "OfferUpdated"
-            yield run_id, str(uid_of(offer=offer)), versions[offer], what, f"Noodles of day {day}"
+            kind = "OfferCreated" if versions[offer] == 1 else "OfferUpdated"
+            yield run_id, str(uid_of(offer=offer)), versions[offer], kind, f"Noodles of day {day}"
 
 
-def test_every_file_is_carried_out_once_and_in_its_turn_whenever_its_watcher_dies(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_files_are_executed_once_and_in_order_after_kills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     print(f"seed {SEED}")
     series = []
     for n in range(min(WATCHERS, KILLS)):
         folder = tmp_path / str(n)
         folder.mkdir()
-        settings = prepared(folder, monkeypatch, LEASE_SECONDS)
+        settings = new_ledger_settings(folder, monkeypatch, LEASE_SECONDS)
         kills = len(range(n, KILLS, WATCHERS))
         series.append(Series(settings, folder / "drop", f"{SEED} {n}", kills))
     with ThreadPoolExecutor(WATCHERS) as pool:
-        for told in pool.map(Series.run, series):
-            print(told)
+        for summary in pool.map(Series.run, series):
+            print(summary)

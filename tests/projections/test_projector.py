@@ -1,4 +1,4 @@
-"""Projections say what the events say, and no change by hand goes unseen."""
+"""Verification finds every change by hand, and the projector skips only projections without a table."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -18,12 +18,12 @@ from projections import projector
 from projections.access import tokens
 from projections.maintenance import verification
 from projections.maintenance.rebuild import rebuild
-from projections.maintenance.table_diff import DIFFERENCES_SHOWN
+from projections.maintenance.table_diff import MAX_DIFFERENCES
 from projections.projector import ProjectionSize, Projector
 from tests.support.engine import only_sqlite
 from tests.support.examples import PARTNER, created, item
 from tests.support.harness import OPERATOR, Clock, record, run_batch
-from tests.support.table_contents import change_by_hand, rows
+from tests.support.table_contents import change_by_hand, projection_rows
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def differences(ledger: OfferLedger) -> Sequence[str]:
     return [difference.where for difference in verification.verify(ledger)]
 
 
-def test_an_untouched_ledger_is_in_order(stocked: OfferLedger) -> None:
+def test_unchanged_ledger_is_valid(stocked: OfferLedger) -> None:
     assert differences(stocked) == []
 
 
@@ -66,9 +66,9 @@ def test_an_untouched_ledger_is_in_order(stocked: OfferLedger) -> None:
         ("DROP INDEX event_types_by_partner", "event_types"),
     ],
 )  # fmt: skip
-def test_a_row_changed_added_or_deleted_by_hand_is_found(stocked: OfferLedger, statement: str, where: str) -> None:
+def test_verification_finds_rows_changed_by_hand(stocked: OfferLedger, statement: str, where: str) -> None:
     change_by_hand(stocked, statement)
-    assert any(found.startswith(where) for found in differences(stocked))
+    assert any(place.startswith(where) for place in differences(stocked))
 
 
 @only_sqlite
@@ -85,9 +85,9 @@ def test_a_row_changed_added_or_deleted_by_hand_is_found(stocked: OfferLedger, s
         ("UPDATE head SET chain = 'abc'", "head"),
     ],
 )  # fmt: skip
-def test_a_value_whose_type_was_changed_by_hand_is_found(stocked: OfferLedger, statement: str, where: str) -> None:
+def test_verification_finds_types_changed_by_hand(stocked: OfferLedger, statement: str, where: str) -> None:
     change_by_hand(stocked, statement)
-    assert any(found.startswith(where) for found in differences(stocked))
+    assert any(place.startswith(where) for place in differences(stocked))
 
 
 @pytest.mark.parametrize(
@@ -100,12 +100,12 @@ def test_a_value_whose_type_was_changed_by_hand_is_found(stocked: OfferLedger, s
         "UPDATE events SET topic = 'OfferVanished' WHERE topic = 'OfferPaused'",
     ],
 )
-def test_an_event_changed_or_deleted_by_hand_is_found(stocked: OfferLedger, statement: str) -> None:
+def test_verification_finds_events_changed_or_deleted_by_hand(stocked: OfferLedger, statement: str) -> None:
     change_by_hand(stocked, statement)
     assert any(where.startswith("commit ") for where in differences(stocked))
 
 
-def test_the_newest_commit_cut_off_by_hand_is_found(stocked: OfferLedger) -> None:
+def test_verification_finds_a_deleted_newest_commit(stocked: OfferLedger) -> None:
     newest = "(SELECT max(commit_id) FROM commits)"
     change_by_hand(
         stocked,
@@ -116,49 +116,49 @@ def test_the_newest_commit_cut_off_by_hand_is_found(stocked: OfferLedger) -> Non
     assert "head" in differences(stocked)
 
 
-def test_many_broken_commits_are_told_up_to_a_bound(ledger: OfferLedger) -> None:
-    for number in range(DIFFERENCES_SHOWN + 10):
+def test_verification_limits_the_reported_commits(ledger: OfferLedger) -> None:
+    for number in range(MAX_DIFFERENCES + 10):
         ledger.handle(SetPartner(f"partner-{number}"), OPERATOR)
-    change_by_hand(ledger, "UPDATE commits SET actor = 'somebody else'")
-    found = verification.verify(ledger)
-    assert [difference.where.split()[0] for difference in found] == ["commit"] * DIFFERENCES_SHOWN
+    change_by_hand(ledger, "UPDATE commits SET actor = 'mallory'")
+    reported = verification.verify(ledger)
+    assert [difference.where.split()[0] for difference in reported] == ["commit"] * MAX_DIFFERENCES
 
 
 @only_sqlite
-def test_many_differences_are_told_up_to_a_bound_and_each_as_it_is(stocked: OfferLedger) -> None:
+def test_verification_limits_the_reported_rows(stocked: OfferLedger) -> None:
     change_by_hand(
         stocked,
         "UPDATE inventory SET status = 'paused' WHERE external_id = 'a'",
         "DELETE FROM inventory WHERE external_id = 'b'",
-        f"INSERT INTO inventory SELECT value + 1000, 'p', 'custom', NULL, 'z' || value, 'active', 1, 1, 'd', NULL, '', '', 1, 1, 1"
-        f" FROM json_each('{list(range(50))}')",
+        f"INSERT INTO inventory SELECT value + 1000, 'p', 'custom', NULL, 'z' || value, 'active', 1, 1, 'd',"
+        f" NULL, '', '', 1, 1, 1 FROM json_each('{list(range(50))}')",
     )
-    found = verification.verify(stocked)
-    assert len(found) == DIFFERENCES_SHOWN
-    kinds = [(difference.found is None, difference.expected is None) for difference in found]
+    reported = verification.verify(stocked)
+    assert len(reported) == MAX_DIFFERENCES
+    kinds = [(difference.found is None, difference.expected is None) for difference in reported]
     assert (kinds.count((False, False)), kinds.count((True, False))) == (1, 1)
 
 
-def test_verifying_changes_nothing(stocked: OfferLedger) -> None:
+def test_verification_changes_nothing(stocked: OfferLedger) -> None:
     change_by_hand(stocked, "UPDATE inventory SET status = 'paused'")
-    before = rows(stocked)
+    before = projection_rows(stocked)
     differences(stocked)
-    assert rows(stocked) == before
+    assert projection_rows(stocked) == before
 
 
-def test_the_status_of_projections_is_that_of_the_ledger(stocked: OfferLedger) -> None:
-    found = projector.status(stocked)
-    assert [size.name for size in found.items] == [projection.name for projection in projector.PROJECTIONS]
-    assert found.position == stocked.recorder.max_notification_id()
-    assert {size.name: size.rows for size in found.items}["inventory"] == 3
+def test_projection_status_has_the_position_of_the_ledger(stocked: OfferLedger) -> None:
+    status = projector.status(stocked)
+    assert [size.name for size in status.items] == [projection.name for projection in projector.PROJECTIONS]
+    assert status.position == stocked.recorder.max_notification_id()
+    assert {size.name: size.rows for size in status.items}["inventory"] == 3
 
 
-# A projection that is not there yet
+# A projection without a table
 
 
 @pytest.fixture
 def lacking(stocked: OfferLedger, settings: Settings, clock: Clock) -> Iterator[OfferLedger]:
-    """Opened when a table was not there."""
+    """A ledger that was opened while the table `tokens` did not exist."""
     change_by_hand(stocked, "DROP TABLE tokens")
     with open_service(settings, clock) as service:
         yield service.ledger
@@ -168,27 +168,23 @@ def create_token(ledger: OfferLedger, name: str) -> None:
     ledger.handle(CreateToken(name, Role.AUDITOR, None, name, 0, None), OPERATOR)
 
 
-def test_a_projection_without_a_table_is_passed_over(lacking: OfferLedger) -> None:
+def test_projection_without_a_table_is_skipped(lacking: OfferLedger) -> None:
     create_token(lacking, "new")
     run_batch(lacking, Operation.SYNCHRONIZE, [item("d")])
     assert differences(lacking) == ["tokens"]
-    assert projector.not_built(lacking) == ["tokens"]
+    assert projector.unbuilt_projections(lacking) == ["tokens"]
     assert ProjectionSize("tokens", None) in projector.status(lacking).items
 
 
-def test_once_it_is_built_it_is_followed_by_those_who_have_missed_it(
-    lacking: OfferLedger, stocked: OfferLedger
-) -> None:
+def test_running_process_updates_a_projection_once_it_is_built(lacking: OfferLedger, stocked: OfferLedger) -> None:
     create_token(lacking, "new")
     rebuild(stocked, projections=[tokens.PROJECTION])
     create_token(lacking, "newer")
     assert differences(lacking) == []
-    assert projector.not_built(lacking) == []
+    assert projector.unbuilt_projections(lacking) == []
 
 
-def test_one_that_is_there_is_never_passed_over_for_want_of_what_it_reads(
-    stocked: OfferLedger, settings: Settings, clock: Clock
-) -> None:
+def test_projection_with_a_table_is_never_skipped(stocked: OfferLedger, settings: Settings, clock: Clock) -> None:
     change_by_hand(stocked, "DROP TABLE inventory")
     with open_service(settings, clock) as service, pytest.raises(StorageError):
         record(service.ledger, OfferKey(PARTNER, Channel.CUSTOM, None, "d"), created())
@@ -196,33 +192,33 @@ def test_one_that_is_there_is_never_passed_over_for_want_of_what_it_reads(
     assert differences(stocked) == []
 
 
-class Listener:
-    """A cursor that keeps what it is asked for."""
+class RecordingCursor:
+    """A cursor that records the executed statements."""
 
     def __init__(self, tx: Cursor) -> None:
-        self.tx, self.asked, self.dialect = tx, list[str](), tx.dialect
+        self.tx, self.executed, self.dialect = tx, list[str](), tx.dialect
 
     def now(self) -> datetime:
         return self.tx.now()
 
     def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Self:
-        self.asked.append(sql)
+        self.executed.append(sql)
         self.tx.execute(sql, parameters)
         return self
 
     def executemany(self, sql: str, rows: Iterable[Sequence[Any]], /) -> Self:
-        self.asked.append(sql)
+        self.executed.append(sql)
         self.tx.executemany(sql, rows)
         return self
 
     def execute_set(self, sql: str, rows: Iterable[Sequence[Any]], /) -> Self:
-        self.asked.append(sql)
+        self.executed.append(sql)
         self.tx.execute_set(sql, rows)
         return self
 
-    def each(self, sql: str, parameters: Sequence[Any] = (), /) -> Iterator[Any]:
-        self.asked.append(sql)
-        return self.tx.each(sql, parameters)
+    def stream_rows(self, sql: str, parameters: Sequence[Any] = (), /) -> Iterator[Any]:
+        self.executed.append(sql)
+        return self.tx.stream_rows(sql, parameters)
 
     def fetchone(self) -> Any:
         return self.tx.fetchone()
@@ -234,21 +230,21 @@ class Listener:
         return iter(self.tx)
 
 
-def looks(followers: Projector, ledger: OfferLedger) -> int:
-    """How often a projector looks which tables there are, when an event comes."""
+def table_queries(tested: Projector, ledger: OfferLedger) -> int:
+    """Returns how often a projector queries the existing tables when it applies an event."""
     with ledger.recorder.write() as tx:
-        listener = Listener(tx)
-        followers.project(listener, [Entry(1, 0, 1, 1, TokenRevoked())])
-    return sum("sqlite_master" in sql or "pg_tables" in sql for sql in listener.asked)
+        recording = RecordingCursor(tx)
+        tested.project(recording, [Entry(1, 0, 1, 1, TokenRevoked())])
+    return sum("sqlite_master" in sql or "pg_tables" in sql for sql in recording.executed)
 
 
-def test_who_has_seen_all_tables_looks_for_none_again(stocked: OfferLedger) -> None:
-    followers = Projector()
-    assert [looks(followers, stocked) for _ in range(3)] == [1, 0, 0]
+def test_projector_stops_checking_once_all_tables_exist(stocked: OfferLedger) -> None:
+    tested = Projector()
+    assert [table_queries(tested, stocked) for _ in range(3)] == [1, 0, 0]
 
 
-def test_who_misses_one_looks_until_it_is_there(lacking: OfferLedger) -> None:
-    followers = Projector()
-    assert [looks(followers, lacking) for _ in range(3)] == [1, 1, 1]
+def test_projector_checks_until_a_missing_table_exists(lacking: OfferLedger) -> None:
+    tested = Projector()
+    assert [table_queries(tested, lacking) for _ in range(3)] == [1, 1, 1]
     rebuild(lacking)
-    assert [looks(followers, lacking) for _ in range(3)] == [1, 0, 0]
+    assert [table_queries(tested, lacking) for _ in range(3)] == [1, 0, 0]

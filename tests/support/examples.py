@@ -1,4 +1,4 @@
-"""Offers, batches and histories that tests speak of."""
+"""Example offers, batches and events for tests."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -63,13 +63,13 @@ def body(document: Mapping[str, Any]) -> bytes:
     return json.dumps(document).encode()
 
 
-def judged(sent: Any, index: int = 0) -> SentItem:
-    """What becomes of an item on its way through the wire, at that place among the offers."""
-    return judged_text(json.dumps(sent), index)
+def validated_item(sent: Any, index: int = 0) -> SentItem:
+    """Returns the item after serialization and validation, at that index among the offers."""
+    return validated_item_text(json.dumps(sent), index)
 
 
-def judged_text(text: str, index: int = 0) -> SentItem:
-    """What becomes of an item that is spelt like this."""
+def validated_item_text(text: str, index: int = 0) -> SentItem:
+    """Returns the validated item of this JSON text."""
     offers = ",".join([*["null"] * index, text])
     whole = body(batch("Insert", ["HERE"])).replace(b'"HERE"', offers.encode())
     return validate_items(lambda: [whole]).items[index]
@@ -79,7 +79,7 @@ def judged_text(text: str, index: int = 0) -> SentItem:
 
 
 def sent_content(content: Content) -> SentContent:
-    """A content as it may come, brought by an item that is not to be known again by its bytes."""
+    """Returns a content as sent, without the digest of the item's bytes."""
     return SentContent(Raw(body(content)), digest(content))
 
 
@@ -132,4 +132,4 @@ REFUSED = RedemptionRefused(**PURCHASE, reason=RefusalReason.NOT_ACTIVATED)
 REVERSED = RedemptionReversed(reversal_id="R-1", amount="2.50")
 
 EVERY_OFFER_EVENT: list[OfferEvent] = [created(), updated(), PAUSED, RESUMED, DELETED, restored()]
-EVERY_EVENT_OF_CUSTOMERS: list[Event] = [ACTIVATED, REDEEMED, REFUSED, REVERSED]
+EVERY_CUSTOMER_EVENT: list[Event] = [ACTIVATED, REDEEMED, REFUSED, REVERSED]

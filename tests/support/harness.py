@@ -1,4 +1,4 @@
-"""A clock that stands where a test puts it, a client of the real server, and doors into the ledger."""
+"""A clock that tests set, a client of the real server, and functions that write to the ledger directly."""
 
 import hashlib
 import sys
@@ -17,7 +17,7 @@ from domain.ledgers.ledger import OfferLedger
 from domain.ledgers.run_ledger import RunLedger
 from domain.runs.run import Batch, ItemOutcome, Outcome, Run, RunRequest
 from domain.store.commit import CommitContext
-from domain.store.records.compression import pack
+from domain.store.records.compression import compress
 from domain.store.records.run_outcomes import select_outcome
 from domain.values import OfferKey, Operation, Origin, ProgressCallback, Source, no_progress
 from tests.support.examples import PARTNER, batch, body
@@ -28,7 +28,7 @@ LEASE = timedelta(minutes=1)
 
 
 class Clock:
-    """Stands still until it is moved."""
+    """A clock that changes only by `move`."""
 
     def __init__(self) -> None:
         self.now = datetime(2026, 11, 22, 12, 30, tzinfo=UTC)
@@ -52,49 +52,49 @@ class Caller:
 
     def send(self, content: bytes, **headers: str) -> httpx2.Response:
         """Posts a body to the batch endpoint."""
-        given = {"Content-Type": "application/json"} | {
+        all_headers = {"Content-Type": "application/json"} | {
             name.replace("_", "-"): value for name, value in headers.items()
         }
-        return self.http.post(BATCH_PATH, content=content, headers=given)
+        return self.http.post(BATCH_PATH, content=content, headers=all_headers)
 
 
 Call = Callable[[str | None], Caller]
-"""Gives a client of the running service with that secret."""
+"""Returns a client of the running service that sends this secret."""
 
 MakeToken = Callable[..., str]
-"""Makes a token and gives its secret."""
+"""Creates a token and returns its secret."""
 
 
 def record(ledger: OfferLedger, key: OfferKey, *events: OfferEvent) -> UUID:
-    """Puts the first events of an offer into the ledger: what has no door of its own yet comes in here."""
+    """Writes the first events of an offer to the ledger, past the channels."""
     with ledger.recorder.write() as tx:
         ledger.commit(tx, CommitContext(OPERATOR), [(key.offer_uid, 0, events)])
     return key.offer_uid
 
 
 def run_ledger(ledger: OfferLedger) -> RunLedger:
-    """The runs of a ledger, in the hands of the test."""
+    """Returns the run ledger of a process named `the test`."""
     assert ledger.recorder.clock is not None
     return RunLedger(ledger, "the test", LEASE)
 
 
 def run_batch(ledger: OfferLedger, operation: Operation, items: Sequence[Any], partner: str = PARTNER) -> Run:
-    """Puts a batch of these items, as they would be sent, through its whole life."""
+    """Sends a batch of these items, executes its run, and returns the finished run."""
     document = batch(operation, items)
     sent = body(document)
     request_id = UUID(document["concurrencyRequestId"])
     request = RunRequest(uuid4(), partner, Batch(operation, request_id), hashlib.sha256(sent).hexdigest(), len(sent))
     runs = run_ledger(ledger)
-    return carry_out(runs, runs.accept(request, FEED, [pack(sent)]).run)
+    return execute_run(runs, runs.accept(request, FEED, [compress(sent)]).run)
 
 
-def carry_out(runs: RunLedger, run: Run, watch: ProgressCallback = no_progress) -> Run:
-    """As an owner does whose images are not bounded."""
+def execute_run(runs: RunLedger, run: Run, watch: ProgressCallback = no_progress) -> Run:
+    """Executes a run without a limit on the images."""
     return execution.execute(runs, run, sys.maxsize, watch)
 
 
 def outcome_of(ledger: OfferLedger, run: Run) -> Outcome:
-    """What became of each offer of a run, and what its sender was told of the whole."""
+    """Returns the stored outcome of a run: its items by outcome, and its messages."""
     outcome = Outcome(messages=run.messages)
     with ledger.recorder.read() as tx:
         for part in select_outcome(tx, run.run_id):

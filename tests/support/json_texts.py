@@ -1,4 +1,4 @@
-"""JSON as it may be written, and as nobody should write it."""
+"""Strategies for JSON texts: usual and unusual spellings, and invalid ones."""
 
 import json
 from typing import Any
@@ -100,11 +100,11 @@ def member(name: str, space: str, value: str) -> str:
 def objects(
     values: st.SearchStrategy[str], names: st.SearchStrategy[str] = NAMES, **bounds: Any
 ) -> st.SearchStrategy[str]:
-    """Names may be given twice."""
+    """Generates objects, also with duplicate names."""
     return lists(st.builds(member, names, SPACE, values), **bounds).map(lambda text: f"{{{text[1:-1]}}}")
 
 
 TEXTS: st.SearchStrategy[str] = st.recursive(
     SCALARS, lambda inner: lists(inner, max_size=4) | objects(inner, max_size=4), max_leaves=12
 )
-"""Texts within the grammar of JSON, with everything in them that may not be stored."""
+"""Texts that are valid JSON, including values that the ledger does not accept."""

@@ -1,4 +1,4 @@
-"""What lies in the tables of the projections, and how somebody with a database shell changes it."""
+"""Reads the tables of the projections, and changes tables with SQL as an operator with a database shell could."""
 
 from domain.ledgers.ledger import OfferLedger
 from projections.projector import PROJECTIONS
@@ -10,7 +10,7 @@ def change_by_hand(ledger: OfferLedger, *statements: str) -> None:
             tx.execute(statement)
 
 
-def rows(ledger: OfferLedger) -> list[tuple[object, ...]]:
+def projection_rows(ledger: OfferLedger) -> list[tuple[object, ...]]:
     with ledger.recorder.read() as tx:
         return [
             tuple(row)

@@ -16,40 +16,44 @@ from api.service import Service
 from api.wiring import open_service
 from domain.runs.run import Batch, Run, RunState
 
-LINES_SHOWN = 20
+MAX_MESSAGES = 20
 
 
 def import_file(
     file: Annotated[
         Path,
         typer.Argument(
-            metavar="FILE", help="A batch, as it would be sent, or an offers file.", exists=True, dir_okay=False
+            metavar="FILE",
+            help="Batch or offers file; its content decides which of the two it is.",
+            exists=True,
+            dir_okay=False,
         ),
     ],
-    partner: Annotated[str, typer.Option(help="Whose offers they are.")],
+    partner: Annotated[str, typer.Option(help="Partner of the offers.")],
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Carry out a batch or an offers file.
+    """Process a batch or an offers file.
 
-    As if its partner had sent it: the same file again changes nothing. A run that is interrupted is finished by the
-    server, or by the same command given again."""
+    The outcome is the same as if the partner had sent the file over HTTP. A file that was accepted before changes
+    nothing: the command prints the first outcome. If the command is interrupted, a server finishes the run; so does
+    the same command, if you repeat it."""
     with open_service() as service:
         require_partner(service, partner)
-        with progress("Storing the request") as watch:
-            accepted = accept_batch_or_file(service, file, partner, watch)
-        with progress("Judging the offers") as watch:
+        with progress("Storing the file") as on_progress:
+            accepted = accept_batch_or_file(service, file, partner, on_progress)
+        with progress("Processing the offers") as on_progress:
             try:
-                run, done_here = execute_locally(service, accepted.run, watch)
+                run, is_new = execute_locally(service, accepted.run, on_progress)
             except RunFailed as failed:
-                exit_with_error(FAILED.detail, f"The cause: {failed.report.strip().splitlines()[-1]}")
+                exit_with_error(FAILED.detail, f"Cause: {failed.report.strip().splitlines()[-1]}")
         if run.state is RunState.FAILED:
             exit_with_error(FAILED.detail)
         document = _document(service, run)
     if as_json:
         print_json(document)
     else:
-        _print(run, document, done_here=done_here)
+        _print(run, document, is_new=is_new)
     if isinstance(run.input, Batch) and run.all_failed:
         exit_with_error(ALL_FAILED)
 
@@ -59,32 +63,32 @@ def _document(service: Service, run: Run) -> dict[str, Any]:
         return finished_reply(tx, run) if isinstance(run.input, Batch) else file_report(tx, run)
 
 
-def _print(run: Run, document: dict[str, Any], *, done_here: bool) -> None:
-    said = "" if done_here else " (it had been accepted before; nothing was done now)"
+def _print(run: Run, document: dict[str, Any], *, is_new: bool) -> None:
+    note = "" if is_new else " (accepted before; nothing was changed)"
     if isinstance(run.input, Batch):
-        print_line(f"Run {run.run_id}, {run.input.operation}{said}")
+        print_line(f"Run {run.run_id}, {run.input.operation}{note}")
         print_line(", ".join(f"{count} {name}" for name, count in document["data"]["counts"].items()))
-        told = list(_batch_lines(document["data"]))
+        rows = list(_batch_rows(document["data"]))
     else:
-        print_line(f"Run {run.run_id}, {run.input.name}{said}")
+        print_line(f"Run {run.run_id}, {run.input.name}{note}")
         print_line(counts_of(run))
-        told = list(_file_lines(document["records"]))
+        rows = list(_file_rows(document["records"]))
     for message in run.messages:
         print_line(message)
-    if told:
+    if rows:
         print()
-        print_table(("offer", "outcome", "message"), told[:LINES_SHOWN])
-    if len(told) > LINES_SHOWN:
-        print_line(f"... and {len(told) - LINES_SHOWN} more messages: --json prints them all")
+        print_table(("offer", "outcome", "message"), rows[:MAX_MESSAGES])
+    if len(rows) > MAX_MESSAGES:
+        print_line(f"... and {len(rows) - MAX_MESSAGES} more messages. --json prints all of them.")
 
 
-def _batch_lines(data: dict[str, Any]) -> Iterable[tuple[str | None, str, str]]:
+def _batch_rows(data: dict[str, Any]) -> Iterable[tuple[str | None, str, str]]:
     for outcome, items in (("updated", data["updatedOffers"]), ("failed", data["failedOffers"])):
         for item in msgspec.json.decode(items):
             yield from ((item["externalId"], outcome, message) for message in item["messages"])
 
 
-def _file_lines(records: Iterable[dict[str, Any]]) -> Iterable[tuple[str | None, str, str]]:
+def _file_rows(records: Iterable[dict[str, Any]]) -> Iterable[tuple[str | None, str, str]]:
     for record in records:
         ids = [record["merchantId"], record["externalId"]]
         offer = " / ".join(filter(None, ids)) or None

@@ -1,24 +1,34 @@
 """offer-ledger inventory, offer-ledger history"""
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
 import typer
 
-from api.cli.option_types import cursor_errors, parse_state
+from api.cli.option_types import AsOfState, PageCursor, RowLimit, cursor_errors
 from api.cli.output import AsJson, exit_with_error, print_json, print_line, print_next_command, print_table
 from api.http.as_of import NOW
 from api.offers.queries import offer_page
 from api.wiring import open_service
 from domain.values import Channel, Status
 from projections.audit import offer_history
+from projections.audit.event_item import EventView
 from projections.offers import inventory as inventories
 from projections.offers.inventory import OfferFilter, OfferView
 
 ALL_VERSIONS = 1_000_000
-SHOWN_CHARACTERS = 60
+MAX_SHOWN_CHARACTERS = 60
+
+
+_Redeemable = Annotated[
+    bool | None,
+    typer.Option(
+        "--redeemable/--not-redeemable",
+        help="Offers that are active or have an open redemption window, or the other offers. Default: all offers.",
+    ),
+]
 
 
 class ShownStatus(StrEnum):
@@ -28,37 +38,34 @@ class ShownStatus(StrEnum):
 
 
 def inventory(
-    partner: Annotated[str | None, typer.Option(help="Only this partner's.")] = None,
-    channel: Annotated[Channel | None, typer.Option(help="Only of this channel.")] = None,
-    merchant_id: Annotated[str | None, typer.Option(help="Only of this merchant.")] = None,
-    external_id: Annotated[str | None, typer.Option(help="Only with this id.")] = None,
-    status: Annotated[ShownStatus | None, typer.Option(help="Only in this state.")] = None,
-    redeemable: Annotated[
-        bool | None, typer.Option("--redeemable/--not-redeemable", help="Only what customers can be owed a reward for.")
+    partner: Annotated[str | None, typer.Option(help="Offers of this partner. Default: all partners.")] = None,
+    channel: Annotated[Channel | None, typer.Option(help="Offers of this channel. Default: both channels.")] = None,
+    merchant_id: Annotated[str | None, typer.Option(help="Offers of this merchant. Default: all merchants.")] = None,
+    external_id: Annotated[str | None, typer.Option(help="Offers with exactly this id. Default: all ids.")] = None,
+    status: Annotated[ShownStatus | None, typer.Option(help="Offers in this state. Default: all states.")] = None,
+    redeemable: _Redeemable = None,
+    query: Annotated[
+        str | None, typer.Option("--query", "-q", help="Text to search for in the ids and names of offers.")
     ] = None,
-    query: Annotated[str | None, typer.Option("--query", "-q", help="Sought in the ids and the offer's names.")] = None,
-    limit: Annotated[int, typer.Option(help="How many at the most.", min=1, max=1000)] = 100,
-    as_of: Annotated[
-        Any,
-        typer.Option(
-            parser=parse_state, metavar="TIME|POSITION", help="As they were by a recorded time, or a position."
-        ),
-    ] = None,
-    cursor: Annotated[str | None, typer.Option(help="nextCursor of the page before.")] = None,
+    limit: RowLimit = 100,
+    as_of: AsOfState = None,
+    cursor: PageCursor = None,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """List offers as they are now, or as they were."""
-    wanted = OfferFilter(
+    """List offers as they are now, or as of the past.
+
+    The list has the offers that match all given filters."""
+    offer_filter = OfferFilter(
         partner, channel, merchant_id, external_id, Status(status) if status else None, query, redeemable
     )
     with open_service() as service, cursor_errors():
-        document = offer_page(service.ledger, wanted, as_of or NOW, cursor, limit)
+        document = offer_page(service.ledger, offer_filter, as_of or NOW, cursor, limit)
     if as_json:
         print_json(document)
         return
     if as_of:
-        print_line(f"As of position {document['position']}{_recorded(document['asOf'])}.")
+        print_line(f"As of position {document['position']}{_recorded_at(document['asOf'])}.")
     print_table(
         ("offerUid", "partner", "channel", "merchantId", "externalId", "status", "version", "updated", "honoured"),
         [_row(offer) for offer in document["items"]],
@@ -67,51 +74,59 @@ def inventory(
     print_next_command(document["nextCursor"])
 
 
-def _recorded(time: str | None) -> str:
+def _recorded_at(time: str | None) -> str:
     return f", recorded at {time}" if time else ""
 
 
 def _row(offer: OfferView) -> tuple[object, ...]:
-    known_as = (offer.offer_uid, offer.partner, offer.channel, offer.merchant_id, offer.external_id)
-    return (*known_as, offer.status, offer.version, offer.updated_at, offer.honoured_until)
+    identity = (offer.offer_uid, offer.partner, offer.channel, offer.merchant_id, offer.external_id)
+    return (*identity, offer.status, offer.version, offer.updated_at, offer.honoured_until)
 
 
 def history(
     offer_uid: Annotated[
-        str | None, typer.Argument(metavar="OFFER_UID", help="The offer; or name it by --external-id.")
+        str | None, typer.Argument(metavar="OFFER_UID", help="UUID of the offer. Use it without --external-id.")
     ] = None,
-    external_id: Annotated[str | None, typer.Option(help="The offer's id as its partner knows it.")] = None,
-    partner: Annotated[str | None, typer.Option(help="With --external-id: whose offer.")] = None,
-    channel: Annotated[Channel | None, typer.Option(help="With --external-id: on which channel.")] = None,
-    merchant_id: Annotated[str | None, typer.Option(help="With --external-id: which merchant's offer.")] = None,
+    external_id: Annotated[str | None, typer.Option(help="Id of the offer at its partner.")] = None,
+    partner: Annotated[str | None, typer.Option(help="With --external-id: partner of the offer.")] = None,
+    channel: Annotated[Channel | None, typer.Option(help="With --external-id: channel of the offer.")] = None,
+    merchant_id: Annotated[str | None, typer.Option(help="With --external-id: merchant of the offer.")] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Tell everything that has happened to one offer, oldest first."""
-    wanted = OfferFilter(partner=partner, channel=channel, merchant_id=merchant_id, external_id=external_id)
-    if (offer_uid is None) == (wanted == OfferFilter()) or (offer_uid is None and external_id is None):
+    """Show all events of one offer, oldest first.
+
+    Name the offer by OFFER_UID or by --external-id. If several offers have that id, add --partner, --channel or
+    --merchant-id."""
+    offer_filter = OfferFilter(partner=partner, channel=channel, merchant_id=merchant_id, external_id=external_id)
+    if (offer_uid is None) == (offer_filter == OfferFilter()) or (offer_uid is None and external_id is None):
         exit_with_error(
-            "Name the offer: by OFFER_UID alone, or by --external-id and what else tells it apart.", exit_code=2
+            "Name one offer: by OFFER_UID alone, or by --external-id with --partner, --channel or --merchant-id.",
+            exit_code=2,
         )
     with open_service() as service, service.ledger.recorder.read() as tx:
         offer = (
             inventories.find(tx, _uid(offer_uid), service.ledger.now(tx))
             if offer_uid is not None
-            else _only(inventories.page(tx, wanted, service.ledger.now(tx), 0, 2).items)
+            else _single(inventories.page(tx, offer_filter, service.ledger.now(tx), 0, 2).items)
         )
         if offer is None:
             exit_with_error("There is no such offer.")
         items = offer_history.page(tx, offer.offer_uid, 0, ALL_VERSIONS).items
     if as_json:
         print_json({"items": items, "nextCursor": None})
-        return
+    else:
+        _print_history(offer, items)
+
+
+def _print_history(offer: OfferView, items: list[EventView]) -> None:
     identity = f"{offer.partner} / {offer.merchant_id or offer.channel} / {offer.external_id}"
     print_line(f"{identity}   {offer.offer_uid}   {offer.status}")
     for item in items:
         print()
-        why = [item.cause, item.run_id and f"run {item.run_id}", item.trace_id and f"trace {item.trace_id}"]
-        said = [f"by {item.actor} ({item.source})", *filter(None, why)]
-        print_line(f"{item.version}. {item.recorded_at}  {item.type}  {', '.join(said)}")
+        reasons = [item.cause, item.run_id and f"run {item.run_id}", item.trace_id and f"trace {item.trace_id}"]
+        notes = [f"by {item.actor} ({item.source})", *filter(None, reasons)]
+        print_line(f"{item.version}. {item.recorded_at}  {item.type}  {', '.join(notes)}")
         rows = [(change["field"], _short(change["before"]), "->", _short(change["after"])) for change in item.changes]
         print_table(("", "", "", ""), rows)
 
@@ -123,14 +138,14 @@ def _uid(text: str) -> UUID:
         exit_with_error("OFFER_UID: must be a UUID.", exit_code=2)
 
 
-def _only(found: list[OfferView]) -> OfferView | None:
-    if len(found) > 1:
+def _single(offers: list[OfferView]) -> OfferView | None:
+    if len(offers) > 1:
         exit_with_error(
-            "Several offers have this id: tell the --partner, --channel or --merchant-id too, or the OFFER_UID."
+            "Several offers have this id. Add --partner, --channel or --merchant-id, or use the OFFER_UID instead."
         )
-    return found[0] if found else None
+    return offers[0] if offers else None
 
 
 def _short(value: object) -> str:
     text = msgspec.json.encode(value).decode()
-    return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 3] + "..."
+    return text if len(text) <= MAX_SHOWN_CHARACTERS else text[: MAX_SHOWN_CHARACTERS - 3] + "..."

@@ -12,71 +12,77 @@ from projections.projection import Projection
 
 projections_app = typer.Typer(
     name="projections",
-    help="The tables that are made from the events.",
+    help="Check and rebuild the tables that are derived from the events.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
 
 
 Only = Annotated[
-    list[str] | None, typer.Option("--only", metavar="NAME", help="Only this projection; may be given several times.")
+    list[str] | None,
+    typer.Option("--only", metavar="NAME", help="Projection to rebuild; may be repeated. Default: all projections."),
 ]
 
 
 @projections_app.command("status")
 def status_command(*, as_json: AsJson = False) -> None:
-    """Show how large every projection is."""
+    """List the projections with their number of rows."""
     with open_service() as service:
-        found = projector.status(service.ledger)
+        status = projector.status(service.ledger)
     if as_json:
-        print_json(found)
+        print_json(status)
         return
-    print_table(("projection", "rows"), [(s.name, "not built" if s.rows is None else s.rows) for s in found.items])
-    print_line(f"The ledger is at position {found.position}.")
+    print_table(("projection", "rows"), [(s.name, "not built" if s.rows is None else s.rows) for s in status.items])
+    print_line(f"The ledger is at position {status.position}.")
 
 
 @projections_app.command("rebuild")
 def rebuild_command(*, only: Only = None, as_json: AsJson = False) -> None:
-    """Make projections again from the first event on, and put them in the place of the present ones; reads and writes go on
-    meanwhile."""
-    chosen = _chosen(only or [])
-    with open_service() as service, progress("Replaying events") as watch:
-        done = rebuild.rebuild(service.ledger, watch, chosen)
+    """Rebuild projections from the events.
+
+    Reads and writes continue during a rebuild. At its end, the new tables replace the old ones. The command prints
+    each row that differed."""
+    chosen = _find_projections(only or [])
+    with open_service() as service, progress("Replaying events") as on_progress:
+        done = rebuild.rebuild(service.ledger, on_progress, chosen)
     if as_json:
         print_json(done)
         return
-    print_differences(done.differences, "mended: ")
-    print_line(f"Rebuilt {_counted(done.rebuilt)} from {done.position} events.")
+    print_differences(done.differences, "corrected: ")
+    print_line(f"Rebuilt {_name_or_count(done.rebuilt)} from {done.position} events.")
 
 
-def _chosen(names: list[str]) -> list[Projection]:
-    """Always in the order of their registration."""
+def _find_projections(names: list[str]) -> list[Projection]:
+    """Returns the named projections, or all of them, in the order of their registration."""
     known = [projection.name for projection in projector.PROJECTIONS]
     for name in names:
         if name not in known:
             exit_with_error(
-                f"--only: there is no projection named {name!r}; there are {', '.join(known)}.", exit_code=2
+                f"--only: there is no projection named {name!r}. Projections: {', '.join(known)}.", exit_code=2
             )
     return [projection for projection in projector.PROJECTIONS if not names or projection.name in names]
 
 
-def _counted(names: list[str]) -> str:
+def _name_or_count(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{len(names)} projections"
 
 
 @projections_app.command("verify")
 def verify_command(*, as_json: AsJson = False) -> None:
-    """Replay all events and compare every commit and every projection with what they say; changes nothing."""
-    with open_service() as service, progress("Replaying events") as watch:
-        differences = verification.verify(service.ledger, watch)
+    """Compare all commits and projections with the events.
+
+    The command recomputes the hash chain and all projections from the events, and prints each difference. It changes
+    nothing. It exits with 1 if there is a difference."""
+    with open_service() as service, progress("Replaying events") as on_progress:
+        differences = verification.verify(service.ledger, on_progress)
     if as_json:
         print_json({"equal": not differences, "differences": differences})
     elif not differences:
-        print_line("Every commit and every projection is what the events say.")
+        print_line("All commits and all projections match the events.")
     else:
         print_differences(differences)
     if differences:
         exit_with_error(
-            "The ledger contradicts itself. A projection is mended by: offer-ledger projections rebuild;"
-            " a commit or an event only by a backup."
+            "The ledger is inconsistent. To correct a projection, run: offer-ledger projections rebuild."
+            " Restore a changed commit or event from a backup."
         )

@@ -18,50 +18,54 @@ from api.app import create_app
 from api.cli.output import exit_with_error
 from api.dependencies.replica import require_replica_of
 from api.http import unbuilt_projections
-from api.runs.supervisor import RunSupervisor
-from api.server.shutdown import ShutdownSignal
+from api.runs.server_runtime import ServerRuntime, server_runtime_of
 from api.service import Service
 from api.settings import Settings
 from api.wiring import open_service
 from projections import projector
 
-SECONDS_TO_END_REQUESTS = 10
+SHUTDOWN_TIMEOUT_SECONDS = 10
 
 logger = logging.getLogger("offer_ledger")
 
 
 def serve(
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The port to listen on.", min=0, max=65535)] = 8000,
-    workers: Annotated[int, typer.Option(help="Processes; more than one needs PostgreSQL.", min=1)] = 1,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on. 0: any free port.", min=0, max=65535)] = 8000,
+    workers: Annotated[
+        int, typer.Option(help="Number of server processes. More than one needs PostgreSQL.", min=1)
+    ] = 1,
 ) -> None:
-    """Serve HTTP until interrupted."""
+    """Serve HTTP until SIGTERM or Ctrl-C.
+
+    After that, open requests have 10 seconds to end. Unfinished runs continue in another process, or after the next
+    start."""
     if workers > 1 and not Settings().is_shared:
-        exit_with_error("SQLite serves one process: --workers above 1 needs a ledger on PostgreSQL.", exit_code=2)
+        exit_with_error("--workers: more than one process needs a ledger on PostgreSQL, not SQLite.", exit_code=2)
     if workers > 1:
-        _serve_by_many(host, port, workers)
+        _serve_with_workers(host, port, workers)
         return
     with open_service() as service:
         require_replica_of(service)
-        _tell_what_is_not_built(service)
+        _warn_about_unbuilt_projections(service)
         app = create_app(service, warm=True)
         config = uvicorn.Config(
-            app, host=host, port=port, server_header=False, timeout_graceful_shutdown=SECONDS_TO_END_REQUESTS
+            app, host=host, port=port, server_header=False, timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_SECONDS
         )
-        server = _Server(config, app.state.desk, app.state.leaving)
-        _spare_what_stays()
-        # uvicorn has codes of its own for what it could not do, and has said what that was.
+        server = _Server(config, server_runtime_of(app))
+        _freeze_live_objects()
+        # uvicorn logs why it could not start, and exits with codes of its own.
         with suppress(KeyboardInterrupt, SystemExit):
             server.run()
         sys.exit(0 if server.started else 1)
 
 
-def _serve_by_many(host: str, port: int, workers: int) -> None:
-    """By processes that share a socket; one that dies, or stands still, is begun again."""
-    # What keeps all of them from beginning is told once.
+def _serve_with_workers(host: str, port: int, workers: int) -> None:
+    """Serves with several processes that share a socket; a process that dies or stalls is replaced."""
+    # An error that prevents every worker from starting is reported once, here.
     with open_service() as service:
         require_replica_of(service)
-        _tell_what_is_not_built(service)
+        _warn_about_unbuilt_projections(service)
     config = uvicorn.Config(
         "api.cli.commands.serve:worker",
         factory=True,
@@ -69,63 +73,66 @@ def _serve_by_many(host: str, port: int, workers: int) -> None:
         host=host,
         port=port,
         server_header=False,
-        timeout_graceful_shutdown=SECONDS_TO_END_REQUESTS,
+        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_SECONDS,
     )
     socket = config.bind_socket()
-    # So nobody is refused while no worker is there: callers wait for the next one.
+    # Connections are queued, not refused, while no worker is running.
     socket.listen(config.backlog)
     Multiprocess(config, [socket]).run()
 
 
-_opened = ExitStack()
-atexit.register(_opened.close)
+_open_resources = ExitStack()
+atexit.register(_open_resources.close)
 
 
 def worker() -> FastAPI:
-    """What one of several processes serves, until it ends."""
-    app = create_app(_opened.enter_context(open_service()), warm=True)
-    _spare_what_stays()
+    """Creates the application of one worker process."""
+    app = create_app(_open_resources.enter_context(open_service()), warm=True)
+    _freeze_live_objects()
     for number in (signal.SIGINT, signal.SIGTERM):
-        _tell_first(app, number)
+        _begin_shutdown_on(app, number)
     return app
 
 
-def _tell_first(app: FastAPI, number: int) -> None:
-    """As _Server does: nobody shall wait any longer when uvicorn begins to end."""
-    uvicorns: Any = signal.getsignal(number)
+def _begin_shutdown_on(app: FastAPI, number: int) -> None:
+    """Ends all waiting requests before uvicorn's own signal handler runs, as `_Server.handle_exit` does."""
+    uvicorn_handler: Any = signal.getsignal(number)
 
     def handle(sig: int, frame: FrameType | None) -> None:
-        app.state.desk.begin_shutdown()
-        app.state.leaving.set()
-        uvicorns(sig, frame)
+        server_runtime_of(app).begin_shutdown()
+        uvicorn_handler(sig, frame)
 
     signal.signal(number, handle)
 
 
-def _tell_what_is_not_built(service: Service) -> None:
-    if names := projector.not_built(service.ledger):
-        told = (", ".join(names), unbuilt_projections.rebuild_command_line(names))
-        logger.warning("Not built yet: %s. Until that is done beside this server, reads of it are refused: %s", *told)
+def _warn_about_unbuilt_projections(service: Service) -> None:
+    if names := projector.unbuilt_projections(service.ledger):
+        logger.warning(
+            "projections not built: %s; requests that read them are refused until you run, beside this server: %s",
+            ", ".join(names),
+            unbuilt_projections.rebuild_command_line(names),
+        )
 
 
-def _spare_what_stays() -> None:
-    """What is there by now stays until the end: the garbage collector would look at all of it every thousand requests or so,
-    while everyone waits."""
+def _freeze_live_objects() -> None:
+    """Excludes all present objects from garbage collection: they live until the process ends.
+
+    Otherwise the collector scans all of them about every thousand requests, and every request waits for it."""
     gc.collect()
     gc.freeze()
 
 
 class _Server(uvicorn.Server):
-    """One that lets nobody wait for a run, for news or for a slow reader, once it has been asked to end: runs go on without them."""
+    """A server whose shutdown ends all waits: for runs, for notifications and for slow readers. The runs continue."""
 
-    def __init__(self, config: uvicorn.Config, desk: RunSupervisor, leaving: ShutdownSignal) -> None:
+    def __init__(self, config: uvicorn.Config, runtime: ServerRuntime) -> None:
         super().__init__(config)
-        self._desk = desk
-        self._leaving = leaving
+        self._runtime = runtime
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self._desk.begin_shutdown()
-        self._leaving.set()
-        super().handle_exit(sig, frame)
-        # uvicorn would raise the signal again at its end; to be asked to end is no failure.
-        self._captured_signals.clear()
+    def handle_exit(self, sig: int, _: FrameType | None) -> None:
+        """Replaces uvicorn's method, which also records the signal and raises it again at the end. A requested stop
+        is not a failure, so this process exits with 0."""
+        self._runtime.begin_shutdown()
+        if self.should_exit and sig == signal.SIGINT:
+            self.force_exit = True
+        self.should_exit = True

@@ -8,8 +8,8 @@ import typer
 from api.access.credentials import (
     DEFAULT_REQUESTS_PER_MINUTE,
     MAX_LIMIT,
-    TOKEN_NAME,
-    TOKEN_PARTNER,
+    NAME_RULE,
+    PARTNER_RULE,
     is_token_name,
     new_secret,
 )
@@ -22,29 +22,47 @@ from domain.values import Role, to_microseconds, utc_text
 from projections.access.tokens import TokenView, list_tokens
 
 tokens_app = typer.Typer(
-    name="tokens", help="Who may call the service, and as what.", no_args_is_help=True, rich_markup_mode=None
+    name="tokens",
+    help="Create, list and revoke the tokens that give access to the service.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 
 @tokens_app.command("create")
 def create_token_command(
-    role: Annotated[Role, typer.Option(help="What the token may do.")],
-    name: Annotated[str, typer.Option(help="Recorded with everything that is done with it; 1 to 64 characters.")],
-    partner: Annotated[str | None, typer.Option(help="Whose token it is; for the role partner only.")] = None,
+    role: Annotated[Role, typer.Option(help="Role of the token: it decides which calls are allowed.")],
+    name: Annotated[
+        str,
+        typer.Option(
+            help="Name of the token, 1 to 64 characters. It is recorded as the actor of all changes by the token."
+        ),
+    ],
+    partner: Annotated[
+        str | None, typer.Option(help="Partner of the token. Required for the role partner, refused for other roles.")
+    ] = None,
     requests_per_minute: Annotated[
-        int, typer.Option(help="Over all calls but those that send offers; 0 = unlimited.", min=0, max=MAX_LIMIT)
+        int,
+        typer.Option(
+            help="Requests per minute, not counting requests that send offers. 0: unlimited.", min=0, max=MAX_LIMIT
+        ),
     ] = DEFAULT_REQUESTS_PER_MINUTE,
     expires_at: Annotated[
-        str | None, typer.Option(metavar="TIME", help="When it ends, as RFC 3339: 2027-01-01T00:00:00Z.")
+        str | None,
+        typer.Option(
+            metavar="TIME", help="End of the token (RFC 3339), such as 2027-01-01T00:00:00Z. Default: no end."
+        ),
     ] = None,
 ) -> None:
-    """Create a token and print it, alone and this once: the ledger keeps only its digest."""
+    """Create a token and print its secret.
+
+    The secret is printed only once: the ledger stores its digest, not the secret."""
     if (role is Role.PARTNER) != (partner is not None):
-        exit_with_error(f"--partner: {TOKEN_PARTNER}.", exit_code=2)
+        exit_with_error(f"--partner: {PARTNER_RULE}.", exit_code=2)
     if not is_token_name(name):
-        exit_with_error(f"--name: {TOKEN_NAME}.", exit_code=2)
+        exit_with_error(f"--name: {NAME_RULE}.", exit_code=2)
     secret = new_secret()
-    command = CreateToken(name, role, partner, digest_secret(secret), requests_per_minute, _moment(expires_at))
+    command = CreateToken(name, role, partner, digest_secret(secret), requests_per_minute, _parse_expiry(expires_at))
     with open_service() as service:
         service.ledger.handle(command, cli_origin())
     print(secret)
@@ -52,49 +70,51 @@ def create_token_command(
 
 @tokens_app.command("list")
 def list_tokens_command(*, as_json: AsJson = False) -> None:
-    """List all tokens; never their secrets."""
+    """List all tokens, without their secrets."""
     with open_service() as service, service.ledger.recorder.read() as tx:
-        found = list_tokens(tx)
+        tokens = list_tokens(tx)
         now = utc_text(service.clock())
     if as_json:
-        print_json({"items": found})
+        print_json({"items": tokens})
     else:
         print_table(
             ("token", "role", "partner", "per minute", "created", "state"),
             [
                 (t.name, t.role, t.partner, t.requests_per_minute or "unlimited", t.created_at, _state(t, now))
-                for t in found
+                for t in tokens
             ],
-            empty="There are no tokens yet. Create one: offer-ledger tokens create --role auditor --name NAME",
+            empty="There are no tokens. To create one, run: offer-ledger tokens create --role auditor --name NAME",
         )
 
 
 @tokens_app.command("revoke")
-def revoke_token_command(name: Annotated[str, typer.Argument(metavar="NAME", help="The token's name.")]) -> None:
-    """End a token, from the next request on."""
+def revoke_token_command(name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the token.")]) -> None:
+    """Revoke a token.
+
+    All servers refuse it from the next request on."""
     with open_service() as service:
         service.ledger.handle(RevokeToken(name), cli_origin())
-    print_line(f"Revoked {name}.")
+    print_line(f"Revoked the token {name}.")
 
 
-def _moment(text: str | None) -> int | None:
+def _parse_expiry(text: str | None) -> int | None:
     if text is None:
         return None
     try:
-        told = datetime.fromisoformat(text)
-        moment = told.astimezone(UTC) if told.tzinfo else None
+        time = datetime.fromisoformat(text)
+        expiry = time.astimezone(UTC) if time.tzinfo else None
     except (ValueError, OverflowError):
-        moment = None
-    if moment is None:
-        exit_with_error("--expires-at: must be a time with its offset, such as 2027-01-01T00:00:00Z.", exit_code=2)
-    if moment <= utc_now():
-        exit_with_error("--expires-at: must lie in the future.", exit_code=2)
-    return to_microseconds(moment)
+        expiry = None
+    if expiry is None:
+        exit_with_error("--expires-at: must be a time with an offset, such as 2027-01-01T00:00:00Z.", exit_code=2)
+    if expiry <= utc_now():
+        exit_with_error("--expires-at: must be in the future.", exit_code=2)
+    return to_microseconds(expiry)
 
 
 def _state(token: TokenView, now: str) -> str:
     if token.revoked_at:
         return f"revoked {token.revoked_at}"
     if token.expires_at:
-        return f"{'expired' if token.expires_at <= now else 'until'} {token.expires_at}"
-    return "in use"
+        return f"{'expired' if token.expires_at <= now else 'valid until'} {token.expires_at}"
+    return "valid"

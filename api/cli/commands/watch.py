@@ -30,80 +30,81 @@ from domain.runs.run import Run, RunState
 from domain.store.schema import SchemaMismatch
 
 FOLDER_POLL_SECONDS = 0.5
-ANOTHER_TIME = (RunInProgress, StorageError, TakenFileChanged, OSError)
-"""What keeps a file waiting: it stays where it is."""
+RETRIED_ERRORS = (RunInProgress, StorageError, TakenFileChanged, OSError)
+"""Errors after which a file stays where it is, to be tried again."""
 
 
-def _directory(text: str) -> Path:
-    """Not what Path makes of it: nothing at all would be the present directory."""
+def _parse_directory(text: str) -> Path:
+    """Parses an existing directory. An empty text is refused: Path would read it as the current directory."""
     if not text or not Path(text).is_dir():
         raise typer.BadParameter(f"Directory {text!r} does not exist.")
     return Path(text)
 
 
-class Processed(Struct, frozen=True):
-    """What became of a file: in a sentence, and in a report on each of its records."""
+class ProcessedFile(Struct, frozen=True):
+    """The outcome of a file: a summary in one line, and a report with each of its records."""
 
     done: bool
-    said: str
+    summary: str
     report: dict[str, Any]
 
 
 def watch(
     directory: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Where offers files are dropped.", parser=_directory)
+        Path, typer.Argument(metavar="DIR", help="Directory where offers files arrive.", parser=_parse_directory)
     ],
-    partner: Annotated[str, typer.Option(help="Whose offers they are.")],
+    partner: Annotated[str, typer.Option(help="Partner of the offers.")],
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Carry out the offers files that are dropped into a directory, until interrupted.
+    """Process the offers files that arrive in a directory.
 
-    A file is taken when it is complete: closed, or renamed into the directory. It ends in done/ or refused/ there, with a
-    report beside it. One at a time, the oldest by the date in its name first."""
+    The command runs until SIGTERM or Ctrl-C. It processes a file when its writer has closed it or has renamed it into
+    the directory. Files are processed one at a time, the oldest date in the name first. A processed file moves to the
+    folder done/ or refused/ of the directory, with a report beside it."""
     with until_interrupted(), open_service() as service:
         require_partner(service, partner)
         settings = service.settings
         if not settings.is_shared and settings.database.parent.resolve() == directory.resolve():
-            exit_with_error("DIR: holds the ledger itself, which is no offers file.", exit_code=2)
-        with ExitStack() as opened:
+            exit_with_error("DIR: contains the database of the ledger. Name another directory.", exit_code=2)
+        with ExitStack() as stack:
             try:
-                folder = opened.enter_context(open_folder(directory, _order))
+                folder = stack.enter_context(open_folder(directory, _sort_key))
             except FolderInUse as error:
                 exit_with_error(str(error))
             except OSError as error:
-                exit_with_error(f"DIR: can't be used: {error.strerror}.")
-            _say_beside(f"Watching {directory} for offers files of {partner}; end it with Ctrl-C.")
+                exit_with_error(f"DIR: cannot be watched: {error.strerror}.")
+            _print_error(f"Watching {directory} for offers files of {partner}. Press Ctrl-C to stop.")
             _watch(service, folder, partner, as_json=as_json)
 
 
-def _order(name: str) -> date:
-    """What is no offers file comes last: it is refused anyway."""
+def _sort_key(name: str) -> date:
+    """Sorts files by the date in their name; files with other names come last, and are refused."""
     parts = parse_file_name(name)
     return parts.dated if parts else date.max
 
 
 def _watch(service: Service, folder: DropFolder, partner: str, *, as_json: bool) -> NoReturn:
-    excuse = ""
+    reason = ""
     while True:
         try:
-            found = _process_next(service, folder, partner)
+            result = _process_next(service, folder, partner)
         except SchemaMismatch:
             raise
-        except ANOTHER_TIME as error:
-            if str(error) != excuse:
-                excuse = str(error)
-                _say_beside(f"Has to wait: {excuse}")
-            found = None
-        if found:
-            excuse = ""
-            _tell(*found, as_json=as_json)
+        except RETRIED_ERRORS as error:
+            if str(error) != reason:
+                reason = str(error)
+                _print_error(f"Waiting: {reason}")
+            result = None
+        if result:
+            reason = ""
+            _print(*result, as_json=as_json)
         else:
             time.sleep(FOLDER_POLL_SECONDS)
 
 
-def _process_next(service: Service, folder: DropFolder, partner: str) -> tuple[Path, Processed] | None:
-    """What became of the next file, and where it lies now. Raises one of ANOTHER_TIME."""
+def _process_next(service: Service, folder: DropFolder, partner: str) -> tuple[Path, ProcessedFile] | None:
+    """Processes the next file and returns its new path and its outcome. Raises one of RETRIED_ERRORS."""
     taken = folder.next()
     if taken is None:
         return None
@@ -112,60 +113,62 @@ def _process_next(service: Service, folder: DropFolder, partner: str) -> tuple[P
     return folder.finish(taken, report, done=processed.done), processed
 
 
-def process(service: Service, file: Path, partner: str) -> Processed:
-    """Carries an offers file out, or finds that it has been: the same file again is answered with its first outcome.
+def process(service: Service, file: Path, partner: str) -> ProcessedFile:
+    """Processes an offers file. A file that was processed before gets its first outcome.
 
-    Raises one of ANOTHER_TIME. Whatever else goes wrong with a file, the next one shall have its turn."""
+    Raises one of RETRIED_ERRORS. Any other error refuses the file, so that the next one can be processed."""
     try:
         run, _ = execute_locally(service, accept_offers_file(service, file, partner).run)
-    except RunInProgress as waited_for:
-        _take_up(service, waited_for.run_id)
+    except RunInProgress as other:
+        _finish_overdue_run(service, other.run_id)
         raise
-    except ANOTHER_TIME:
+    except RETRIED_ERRORS:
         raise
     except RunFailed as failed:
-        _say_beside(f"{file.name}: {failed.report.strip().splitlines()[-1]}")
-        return _of_run(service, service.runs.find(failed.run_id))
-    except Exception as error:  # noqa: BLE001 - it would be the same at every start
+        _print_error(f"{file.name}: {failed.report.strip().splitlines()[-1]}")
+        return _processed(service, service.runs.find(failed.run_id))
+    except Exception as error:  # noqa: BLE001 - a retry would fail in the same way
         problem = problem_of(error)
         if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            _say_beside(f"{file.name}: {traceback.format_exc().strip().splitlines()[-1]}")
-        said = "; ".join(map(str, problem.errors)) or problem.detail
-        return Processed(done=False, said=said, report=refusal_report(partner, _in_json(file.name), problem))
-    return _of_run(service, run)
+            _print_error(f"{file.name}: {traceback.format_exc().strip().splitlines()[-1]}")
+        summary = "; ".join(map(str, problem.errors)) or problem.detail
+        return ProcessedFile(
+            done=False, summary=summary, report=refusal_report(partner, _utf8_name(file.name), problem)
+        )
+    return _processed(service, run)
 
 
-def _take_up(service: Service, run_id: UUID) -> None:
-    """Ends a run that nobody holds any more: there may be no server that would."""
-    for run in service.runs.overdue():
+def _finish_overdue_run(service: Service, run_id: UUID) -> None:
+    """Executes a run whose lease has expired: there may be no server that does."""
+    for run in service.runs.find_overdue():
         if run.run_id == run_id:
             with suppress(RunFailed):
                 execute_locally(service, run)
 
 
-def _of_run(service: Service, run: Run | None) -> Processed:
-    assert run is not None  # noqa: S101 - runs are never removed
+def _processed(service: Service, run: Run | None) -> ProcessedFile:
+    assert run is not None
     if run.state is RunState.COMPLETED:
-        said = counts_of(run)
+        summary = counts_of(run)
     else:
-        said = "the service could not carry the file out; it may be dropped again"
+        summary = "the service could not process the file; you can drop it again"
     with service.ledger.recorder.read() as tx:
-        return Processed(run.state is RunState.COMPLETED, said, file_report(tx, run))
+        return ProcessedFile(run.state is RunState.COMPLETED, summary, file_report(tx, run))
 
 
-def _tell(place: Path, processed: Processed, *, as_json: bool) -> None:
+def _print(path: Path, processed: ProcessedFile, *, as_json: bool) -> None:
     if as_json:
-        told = {name: value for name, value in processed.report.items() if name != "records"}
-        print_json({**told, "file": _in_json(str(place))}, on_one_line=True)
+        members = {name: value for name, value in processed.report.items() if name != "records"}
+        print_json({**members, "file": _utf8_name(str(path))}, on_one_line=True)
     else:
-        print_line(f"{place}: {processed.said}")
+        print_line(f"{path}: {processed.summary}")
     sys.stdout.flush()
 
 
-def _in_json(name: str) -> str:
-    """Bytes of a name that are not UTF-8 are spelt out."""
+def _utf8_name(name: str) -> str:
+    """Returns a file name as valid UTF-8; other bytes become escapes."""
     return os.fsencode(name).decode(errors="backslashreplace")
 
 
-def _say_beside(line: str) -> None:
+def _print_error(line: str) -> None:
     print(as_text(line), file=sys.stderr, flush=True)

@@ -1,1 +1,1 @@
-"""The demo command."""
+"""The command `offer-ledger demo`: an example day, played by callers over HTTP on a temporary ledger."""

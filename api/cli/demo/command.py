@@ -8,7 +8,15 @@ import typer
 from api.cli.demo import redemption_story
 from api.cli.demo.client import Day, UnexpectedReply, batch, merchant_offer, offer, offers_file
 from api.cli.demo.environment import DemoNotPossible, Stage, open_stage
-from api.cli.demo.narration import of_history, of_inventory, of_items, of_offers, tell_console, tell_end, tell_start
+from api.cli.demo.narration import (
+    history_lines,
+    inventory_lines,
+    item_lines,
+    offer_lines,
+    print_console_links,
+    print_end,
+    print_start,
+)
 from api.cli.output import AsJson, exit_with_error, print_json, until_interrupted
 from api.http.paths import MERCHANTS_PATH, RUNS_PATH
 from domain.runs.batch_reconciliation import RESUMED
@@ -17,12 +25,12 @@ from domain.values import Operation, Role
 
 TIDEPOOL, HARBOR, AUDITOR = "Tidepool", "Harbor", "Auditor"
 OFFERS_PATH = "/api/v1/offers"
-VISITORS = (
-    ("an operator, who sees everything and may change settings and tokens", ("operator", Role.OPERATOR, None)),
-    ("Tidepool, which sees its own", ("tidepool-desk", Role.PARTNER, "tidepool")),
-    ("a publisher, who asks what customers are owed", ("publisher-desk", Role.PUBLISHER, None)),
+CONSOLE_TOKENS = (
+    ("Operator: reads everything, changes settings and tokens", ("operator", Role.OPERATOR, None)),
+    ("Tidepool: reads its own offers and runs", ("tidepool-desk", Role.PARTNER, "tidepool")),
+    ("Publisher: checks which purchases are owed a reward", ("publisher-desk", Role.PUBLISHER, None)),
 )
-"""Of the console: who they are, and the tokens that they sign in with."""
+"""Descriptions of the console's users, and the tokens for their sign-in links."""
 
 TP_1 = offer("TP-1", "Save for 900 points")
 TP_1_CHANGED = offer("TP-1", "Save for 1,200 points")
@@ -42,19 +50,25 @@ NO_NAME = merchant_offer("MER-9", "SALAD", "")
 
 
 Serve = Annotated[
-    bool, typer.Option("--serve", help="Then keep the server with all of it, for the console; Ctrl-C ends it.")
+    bool,
+    typer.Option(
+        "--serve", help="Keep the server running after the last step, and print links to the console. Ctrl-C stops it."
+    ),
 ]
 
 
 def demo(*, serve: Serve = False, as_json: AsJson = False) -> None:
-    """Play a day in the ledger's life on a temporary ledger."""
+    """Play an example day on a temporary ledger.
+
+    Two partners, a publisher and an auditor call a real server. The demo explains each step and checks each reply. It
+    ignores all settings and leaves nothing behind."""
     if serve and as_json:
-        exit_with_error("--serve: goes on until it is ended, and can't be given beside --json.", exit_code=2)
+        exit_with_error("--serve: cannot be combined with --json.", exit_code=2)
     try:
         with open_stage() as stage:
-            day = Day(stage, aloud=not as_json)
+            day = Day(stage, is_printed=not as_json)
             if not as_json:
-                tell_start()
+                print_start()
             _play(day)
             if serve:
                 _keep_serving(stage)
@@ -62,40 +76,41 @@ def demo(*, serve: Serve = False, as_json: AsJson = False) -> None:
     except UnexpectedReply as error:
         exit_with_error(f"{error}.")
     except DemoNotPossible as error:
-        exit_with_error(f"The demo can't be played: {error}.")
+        exit_with_error(f"The demo cannot run: {error}.")
     if as_json:
         print_json({"steps": day.steps})
     else:
-        tell_end()
+        print_end()
 
 
 def _keep_serving(stage: Stage) -> None:
-    tell_console([(who, stage.sign_in_link(stage.create_token(*token))) for who, token in VISITORS])
+    links = [(user, stage.sign_in_link(stage.create_token(*token))) for user, token in CONSOLE_TOKENS]
+    print_console_links(links)
     with until_interrupted():
         Event().wait()
 
 
 def _play(day: Day) -> None:
-    _let_in(day)
+    _create_access(day)
     _send_first_offers(day)
-    _synchronize_again(day)
-    _bring_back(day)
-    _send_one_wrong(day)
+    _send_second_synchronize(day)
+    _resume_offer(day)
+    _send_invalid_offer(day)
     request = batch(Operation.INSERT, TP_3_CHANGED)
-    run = _lose_a_reply(day, request)
-    _send_again(day, request, run)
-    _change_one_by_one(day)
-    _send_the_daily_file(day)
+    run = _lose_reply(day, request)
+    _repeat_request(day, request, run)
+    _send_single_offers(day)
+    _send_daily_file(day)
     redemption_story.play(day, HARBOR, (TEA_PATH, "TEA"))
     _audit(day, run)
 
 
-def _let_in(day: Day) -> None:
+def _create_access(day: Day) -> None:
     day.begin(
         "Two partners get a token",
-        "Tidepool, an agency, and Harbor, a card-linked-offer network, may now send offers, and an auditor may read"
-        " everything; whatever they do is recorded under the names of their tokens. (Normally a partner has one"
-        " Synchronize a day and one Insert an hour; 0 lifts these limits.)",
+        "Tidepool is an agency, and Harbor is a card-linked-offer network. Their tokens allow them to send offers. An"
+        " auditor may read everything. The ledger records each change under the name of the token. (By default, a"
+        " partner has one Synchronize per day and one Insert per hour; 0 removes these limits.)",
     )
     for partner in ("tidepool", "harbor"):
         day.set_partner(partner)
@@ -107,92 +122,94 @@ def _let_in(day: Day) -> None:
 def _send_first_offers(day: Day) -> None:
     day.begin(
         "The first offers arrive",
-        'A Synchronize says "these are all my offers", an Insert only "take these too"; each batch becomes a run, and'
-        " each change that it makes an event, stored for good.",
+        "A Synchronize sends all offers of a partner. An Insert sends additional offers. Each batch becomes a run, and"
+        " each change of the run becomes an event that is never changed or removed.",
     )
     day.send(TIDEPOOL, batch(Operation.SYNCHRONIZE, TP_1, TP_2, TP_3), created=["TP-1", "TP-2", "TP-3"])
     day.send(HARBOR, batch(Operation.INSERT, HB_1, HB_2), created=["HB-1", "HB-2"])
 
 
-def _synchronize_again(day: Day) -> None:
+def _send_second_synchronize(day: Day) -> None:
     day.begin(
         "The next Synchronize",
-        "Tidepool changes one headline, repeats one offer and leaves one out: the ledger works out what that means for"
-        " each of them, and Harbor's offers are untouched.",
+        "Tidepool changes one headline, repeats one offer and leaves one out. The ledger updates the first offer,"
+        " leaves the second one unchanged and pauses the third one. Harbor's offers do not change.",
     )
     request = batch(Operation.SYNCHRONIZE, TP_1_CHANGED, TP_2)
     day.send(TIDEPOOL, request, updated=["TP-1"], unchanged=["TP-2"], paused=["TP-3"])
-    page = day.get(HARBOR, OFFERS_PATH, lambda page: of_offers(page["items"]))
+    page = day.get(HARBOR, OFFERS_PATH, lambda page: offer_lines(page["items"]))
     day.require("Harbor's offers", _states(page), {"HB-1": "active, version 1", "HB-2": "active, version 1"})
 
 
-def _bring_back(day: Day) -> None:
+def _resume_offer(day: Day) -> None:
     day.begin(
         "A paused offer comes back",
-        "An Insert that names it resumes it, so that what was left out by mistake is soon live again: as the same"
-        " offer, with its history.",
+        "Tidepool sends the paused offer in an Insert, and the ledger resumes it. It is the same offer, with its whole"
+        " history. So an offer that was left out by mistake is soon live again.",
     )
     data = day.send(TIDEPOOL, batch(Operation.INSERT, TP_3), updated=["TP-3"])
     day.require("the message", data["updatedOffers"][0]["messages"], [RESUMED])
 
 
-def _send_one_wrong(day: Day) -> None:
+def _send_invalid_offer(day: Day) -> None:
     day.begin(
-        "One offer is wrong",
-        "One dailyCap is sent as text: the reply names the field, the other offers go through, and the wrong offer"
-        " stays as it was, neither changed nor paused, so that no mistake takes an offer down.",
+        "One offer is invalid",
+        "One dailyCap is a text instead of a number. The reply names the field, and the other offers are processed. The"
+        " invalid offer stays as it was: it is neither changed nor paused. So a mistake never"
+        " makes an offer unavailable.",
     )
     request = batch(Operation.SYNCHRONIZE, TP_1_WRONG, TP_3, TP_4)
     data = day.send(TIDEPOOL, request, created=["TP-4"], unchanged=["TP-3"], paused=["TP-2"], failed=["TP-1"])
     messages = data["failedOffers"][0]["messages"]
     day.require("the message", messages, ["offerData[0].dailyCap: must be an integer"])
-    page = day.get(TIDEPOOL, f"{OFFERS_PATH}?externalId=TP-1", lambda page: of_offers(page["items"]))
+    page = day.get(TIDEPOOL, f"{OFFERS_PATH}?externalId=TP-1", lambda page: offer_lines(page["items"]))
     day.require("the offer", _states(page), {"TP-1": "active, version 2"})
 
 
-def _lose_a_reply(day: Day, request: dict[str, Any]) -> dict[str, Any]:
+def _lose_reply(day: Day, request: dict[str, Any]) -> dict[str, Any]:
     day.begin(
         "A reply is lost",
-        "Tidepool does not hear what became of its request, and need not guess: it asks for the run by the id that it"
-        " gave the request until the run is completed, and then what became of each offer.",
+        "Tidepool sends a batch, but the connection breaks before the reply. Tidepool queries the run by the id of its"
+        " request until the run is completed. Then it reads the outcome of each offer.",
     )
-    run = day.send_in_vain(TIDEPOOL, request)
+    run = day.send_without_reply(TIDEPOOL, request)
     path = f"{RUNS_PATH}/{run['runId']}/items"
-    items = day.get(TIDEPOOL, path, lambda page: of_items(page["items"]))["items"]
-    told = [(item["externalId"], item["outcome"]) for item in items]
-    day.require("the run's items", told, [("TP-3", "updated")])
+    items = day.get(TIDEPOOL, path, lambda page: item_lines(page["items"]))["items"]
+    outcomes = [(item["externalId"], item["outcome"]) for item in items]
+    day.require("the items of the run", outcomes, [("TP-3", "updated")])
     return run
 
 
-def _send_again(day: Day, request: dict[str, Any], run: dict[str, Any]) -> None:
+def _repeat_request(day: Day, request: dict[str, Any], run: dict[str, Any]) -> None:
     day.begin(
-        "The same request again",
-        "Sending it again would have been as safe: the reply is the stored one, and the ledger is still at the"
-        " position (its number of events) where the run left it, so nothing was done twice.",
+        "The request is repeated",
+        "Tidepool can also repeat the request. The reply is the stored one. The position of the ledger (its number of"
+        " events) is the same as after the run: nothing was done twice.",
     )
-    data = day.send(TIDEPOOL, request, again=True, updated=["TP-3"])
+    data = day.send(TIDEPOOL, request, is_repeated=True, updated=["TP-3"])
     day.require("the run", data["runId"], run["runId"])
     page = day.get(AUDITOR, f"{OFFERS_PATH}?limit=1", lambda page: [f"position {page['position']}"])
     day.require("the position", page["position"], run["position"])
 
 
-def _change_one_by_one(day: Day) -> None:
+def _send_single_offers(day: Day) -> None:
     day.begin(
         "One offer at a time",
-        "Harbor's merchants change often, so it sends each of their offers by itself: as it shall be, or that it shall be"
-        " gone. Every request leaves a trace; one that changes nothing leaves nothing else.",
+        "Harbor's merchants change their offers often, so Harbor sends each offer in a single request: a PUT with the"
+        " new content, or a DELETE. Each request has a trace with its outcome. A request that changes nothing adds no"
+        " event.",
     )
     day.change(HARBOR, "PUT", NOODLES_PATH, NOODLES, TraceOutcome.CREATED)
     day.change(HARBOR, "PUT", NOODLES_PATH, NOODLES, TraceOutcome.UNCHANGED)
     day.change(HARBOR, "DELETE", NOODLES_PATH, None, TraceOutcome.DELETED)
 
 
-def _send_the_daily_file(day: Day) -> None:
+def _send_daily_file(day: Day) -> None:
     day.begin(
         "The daily file",
-        "Once a day Harbor sends all of its merchants' offers in a file. What a record says is checked against what the"
-        " ledger knows: an offer that is deleted comes back, one that the file forgets is told of, and a record that is"
-        " not in order keeps no other from its way. The same file again would change nothing.",
+        "Once a day, Harbor sends all offers of its merchants in a file. The ledger compares each record with its own"
+        " state. It restores a deleted offer, creates a new one, and reports an active offer that is missing from the"
+        " file. An invalid record does not affect the others. Sending the file a second time would change nothing.",
     )
     day.change(HARBOR, "PUT", TEA_PATH, TEA, TraceOutcome.CREATED)
     records = (("UPSERT", NOODLES), ("NEW", DUMPLINGS), ("UPDATED", NO_NAME))
@@ -203,10 +220,10 @@ def _send_the_daily_file(day: Day) -> None:
 def _audit(day: Day, run: dict[str, Any]) -> None:
     day.begin(
         "The audit",
-        "What is live, and how did TP-3 come to be as it is? Every change is there, with its time, its sender, its run"
-        " and the fields before and after; and the ledger proves that it still says what was recorded.",
+        "The auditor lists all offers and reads the history of TP-3. Each change has its time, its sender, its run, and"
+        " the fields before and after. At the end, the operator verifies that the ledger still has what was recorded.",
     )
-    page = day.get(AUDITOR, OFFERS_PATH, lambda page: of_inventory(page["items"]))
+    page = day.get(AUDITOR, OFFERS_PATH, lambda page: inventory_lines(page["items"]))
     expected = {
         "TP-1": "active, version 2",
         "TP-2": "paused, version 2",
@@ -220,10 +237,10 @@ def _audit(day: Day, run: dict[str, Any]) -> None:
     }
     day.require("the inventory", _states(page), expected)
     (uid,) = (offer["offerUid"] for offer in page["items"] if offer["externalId"] == "TP-3")
-    events = day.get(AUDITOR, f"{OFFERS_PATH}/{uid}/history", lambda page: of_history(page["items"]))["items"]
-    told = [event["type"] for event in events]
-    day.require("the history", told, ["OfferCreated", "OfferPaused", "OfferResumed", "OfferUpdated"])
-    day.require("the last change's run", events[-1]["runId"], run["runId"])
+    events = day.get(AUDITOR, f"{OFFERS_PATH}/{uid}/history", lambda page: history_lines(page["items"]))["items"]
+    types = [event["type"] for event in events]
+    day.require("the history", types, ["OfferCreated", "OfferPaused", "OfferResumed", "OfferUpdated"])
+    day.require("the run of the last change", events[-1]["runId"], run["runId"])
     day.verify()
 
 

@@ -1,4 +1,4 @@
-"""Where is the demo played? On a ledger that lasts as long as it does, behind the real server, by callers over HTTP."""
+"""The environment of the demo: a temporary ledger, a real server, and callers over HTTP."""
 
 import json
 import socket
@@ -33,12 +33,12 @@ START_TIMEOUT_SECONDS = 30.0
 START_POLL_SECONDS = 0.01
 
 
-class DemoNotPossible(Exception):  # noqa: N818 - what it says is a sentence
-    """The machine does not give the demo what it needs."""
+class DemoNotPossible(Exception):
+    """The machine lacks something that the demo needs."""
 
 
 class Reply(NamedTuple):
-    """An answer of the server, its body read as JSON."""
+    """A reply of the server, with its body decoded from JSON."""
 
     status: int
     headers: Message
@@ -46,7 +46,7 @@ class Reply(NamedTuple):
 
 
 class StageClock:
-    """The machine's clock, and ahead of it by as many days as the story has skipped."""
+    """A clock that is ahead of the machine's clock by the days that the story has skipped."""
 
     def __init__(self) -> None:
         self._ahead = timedelta()
@@ -59,7 +59,7 @@ class StageClock:
 
 
 class Stage:
-    """The service as it is from within, and its callers, each known by the name of its token."""
+    """The service and its callers; each caller is identified by the name of its token."""
 
     def __init__(self, service: Service, port: int, clock: StageClock) -> None:
         self.service = service
@@ -68,41 +68,41 @@ class Stage:
         self._secrets: dict[str, str] = {}
 
     def set_partner(self, name: str) -> None:
-        """As `offer-ledger partners set` does."""
+        """Registers a partner without limits, as `offer-ledger partners set` does."""
         self.service.ledger.handle(SetPartner(name, synchronize_per_day=0, insert_per_hour=0), cli_origin())
 
     def create_token(self, name: str, role: Role, partner: str | None) -> str:
-        """As `offer-ledger tokens create` does; answers the secret."""
+        """Creates a token, as `offer-ledger tokens create` does, and returns its secret."""
         secret = self._secrets[name] = new_secret()
         command = CreateToken(name, role, partner, digest_secret(secret), DEFAULT_REQUESTS_PER_MINUTE, None)
         self.service.ledger.handle(command, cli_origin())
         return secret
 
     def sign_in_link(self, secret: str) -> str:
-        """To the console; behind the #, a browser keeps the token to itself."""
+        """Returns a link to the console. The token follows the `#`: browsers do not send that part to the server."""
         return f"http://{HOST}:{self._port}{SIGN_IN}#token={secret}"
 
     def get(self, token: str, path: str) -> Reply:
-        with self._asking(token, "GET", path) as connection:
+        with self._open_request(token, "GET", path) as connection:
             return _reply(connection)
 
     def send(self, token: str, batch: dict[str, Any]) -> Reply:
-        with self._asking(token, "POST", BATCH_PATH, batch) as connection:
+        with self._open_request(token, "POST", BATCH_PATH, batch) as connection:
             return _reply(connection)
 
     def change(self, token: str, method: str, path: str, document: object) -> Reply:
-        """Any request with a document, or without."""
-        with self._asking(token, method, path, document) as connection:
+        """Sends any request, with a document or without."""
+        with self._open_request(token, method, path, document) as connection:
             return _reply(connection)
 
     @contextmanager
-    def send_unheard(self, token: str, batch: dict[str, Any]) -> Iterator[None]:
-        """The request goes out; nobody ever reads what comes back."""
-        with self._asking(token, "POST", BATCH_PATH, batch):
+    def send_without_reading(self, token: str, batch: dict[str, Any]) -> Iterator[None]:
+        """Sends a batch and never reads the reply."""
+        with self._open_request(token, "POST", BATCH_PATH, batch):
             yield
 
     @contextmanager
-    def _asking(self, token: str, method: str, path: str, document: object = None) -> Iterator[HTTPConnection]:
+    def _open_request(self, token: str, method: str, path: str, document: object = None) -> Iterator[HTTPConnection]:
         headers = {"Authorization": f"ApiToken {self._secrets[token]}"}
         if document is not None:
             headers["Content-Type"] = "application/json"
@@ -110,7 +110,7 @@ class Stage:
         try:
             connection.request(method, path, None if document is None else json.dumps(document), headers)
         except OSError as error:
-            raise DemoNotPossible(f"the server can't be reached: {error}") from error
+            raise DemoNotPossible(f"cannot connect to the server: {error}") from error
         else:
             yield connection
         finally:
@@ -119,33 +119,33 @@ class Stage:
 
 def _reply(connection: HTTPConnection) -> Reply:
     try:
-        answer = connection.getresponse()
-        return Reply(answer.status, answer.headers, json.loads(answer.read()))
+        response = connection.getresponse()
+        return Reply(response.status, response.headers, json.loads(response.read()))
     except (OSError, HTTPException, ValueError) as error:
-        raise DemoNotPossible(f"the server's answer can't be read: {error}") from error
+        raise DemoNotPossible(f"cannot read the reply of the server: {error}") from error
 
 
 @contextmanager
 def open_stage() -> Iterator[Stage]:
-    """Leaves nothing behind. Raises CantPlay."""
-    with _folder() as folder:
-        # The defaults, whatever the environment says: another ledger's settings are not the demo's.
+    """Opens a temporary ledger with a running server, and removes both at the end. Raises DemoNotPossible."""
+    with _temporary_folder() as folder:
+        # Default settings: the environment's settings belong to another ledger.
         settings = Settings.model_construct(database_url=f"{SQLITE_PREFIX}{folder}/ledger.db")
         clock = StageClock()
         with open_service(settings, clock) as service, _serving(service) as port:
             yield Stage(service, port, clock)
 
 
-def _folder() -> TemporaryDirectory[str]:
+def _temporary_folder() -> TemporaryDirectory[str]:
     try:
         return TemporaryDirectory(prefix="offer-ledger-demo-")
     except OSError as error:
-        raise DemoNotPossible(f"there is no place for a temporary ledger: {error}") from error
+        raise DemoNotPossible(f"cannot create a folder for the temporary ledger: {error}") from error
 
 
 @contextmanager
 def _serving(service: Service) -> Iterator[int]:
-    """The server in a thread, on a free port."""
+    """Runs the server in a thread and gives its port."""
     with _listener() as listener:
         server = uvicorn.Server(uvicorn.Config(create_app(service), lifespan="on", log_level="warning"))
         thread = Thread(target=server.run, kwargs={"sockets": [listener]}, name="server", daemon=True)
@@ -153,7 +153,7 @@ def _serving(service: Service) -> Iterator[int]:
         try:
             while not server.started:
                 if not thread.is_alive():
-                    raise DemoNotPossible("the server does not start")
+                    raise DemoNotPossible("the server did not start")
                 time.sleep(START_POLL_SECONDS)
             yield listener.getsockname()[1]
         finally:
@@ -163,9 +163,9 @@ def _serving(service: Service) -> Iterator[int]:
 
 def _listener() -> socket.socket:
     try:
-        # Told its protocol, asyncio sends small answers at once (TCP_NODELAY).
+        # With an explicit protocol, asyncio sends small replies at once (TCP_NODELAY).
         listener = socket.socket(proto=socket.IPPROTO_TCP)
         listener.bind((HOST, 0))
     except OSError as error:
-        raise DemoNotPossible(f"there is no port at {HOST}: {error}") from error
+        raise DemoNotPossible(f"cannot listen on {HOST}: {error}") from error
     return listener

@@ -1,4 +1,4 @@
-"""What has changed between two moments, and by whose doing?"""
+"""The page Compare: the changes between two states, grouped by their cause."""
 
 from datetime import timedelta
 from typing import Any
@@ -23,59 +23,61 @@ from projections.audit.diff import CauseView, NetChangeView, PositionRange
 
 CHANGES_PER_PAGE = 50
 MOST_COUNTED = 200_000
-"""Events between two moments: of more, it would take longer to count what they have changed than anybody waits for a page."""
-AT_FIRST = timedelta(days=1)
-"""So long before the moment, the comparison begins if nothing else is asked for."""
+"""The changes of more events are listed but not counted: counting would take longer than a reader waits for a page."""
+DEFAULT_SPAN = timedelta(days=1)
+"""Without a chosen start, the comparison starts this long before the viewed state."""
 
 router = APIRouter(include_in_schema=False, route_class=ConsoleRoute)
 
 
-class Group(Struct, frozen=True):
-    """What one cause has brought about; `cause`: the first event of it."""
+class ChangeGroup(Struct, frozen=True):
+    """The changes with one cause. `cause` is the cause of the first of them."""
 
     cause: CauseView
     items: list[NetChangeView]
 
     @property
     def counts(self) -> dict[str, int]:
-        found: dict[str, int] = {}
+        counts: dict[str, int] = {}
         for item in self.items:
             for kind in item.kinds:
-                found[str(kind)] = found.get(str(kind), 0) + 1
-        return found
+                counts[str(kind)] = counts.get(str(kind), 0) + 1
+        return counts
 
 
-class Compared(Struct, frozen=True):
-    """A page of a comparison. `counts`: of all pages, None if that has been told, or there is too much to be counted for a page;
-    `next_after`: the position that the following page starts after, if there is one."""
+class ComparisonPage(Struct, frozen=True):
+    """A page of a comparison.
+
+    `counts` covers all pages. It is None on every page but the first, and if there are too many events to count.
+    `next_after` is the position that the next page starts after."""
 
     counts: dict[str, int] | None
-    groups: list[Group]
+    groups: list[ChangeGroup]
     next_after: int | None
 
 
-def compared(tx: Cursor, between: PositionRange, partner: str | None, after: int, limit: int) -> Compared:
-    """The page after a position; counted on the first one."""
+def compare_states(tx: Cursor, between: PositionRange, partner: str | None, after: int, limit: int) -> ComparisonPage:
+    """Returns the page that starts after a position."""
     counts = None
     if after == between.since and between.until - between.since <= MOST_COUNTED:
         counts = {str(kind): count for kind, count in diff.count(tx, between, partner).items()}
     page = diff.page(tx, between, partner, after, limit)
-    return Compared(counts, by_cause(page.items), page.next_after)
+    return ComparisonPage(counts, group_by_cause(page.items), page.next_after)
 
 
-def by_cause(items: list[NetChangeView]) -> list[Group]:
-    """What was done by one run, or request, or somebody otherwise, stands together; each by what was done to it last."""
-    groups: dict[Any, Group] = {}
+def group_by_cause(items: list[NetChangeView]) -> list[ChangeGroup]:
+    """Groups changes by their last cause: a run, a request, or an action of an actor at one recorded time."""
+    groups: dict[Any, ChangeGroup] = {}
     for item in items:
         if item.causes:
             cause = item.causes[-1]
             key = cause.run_id or cause.trace_id or (cause.actor, cause.recorded_at)
-            groups.setdefault(key, Group(cause, [])).items.append(item)
+            groups.setdefault(key, ChangeGroup(cause, [])).items.append(item)
     return list(groups.values())
 
 
 @router.get(COMPARE)
-def compare(context: AuditPage) -> Response:
+def show_comparison(context: AuditPage) -> Response:
     earlier, later, partner = _earlier(context), _later(context), context.id("partner") or context.partner
     with context.service.ledger.read() as tx:
         first, last = resolve_head(tx, earlier), resolve_head(tx, later)
@@ -83,43 +85,45 @@ def compare(context: AuditPage) -> Response:
             raise validation_error([InvalidField(("query", "to"), "must not be before from")])
         between = PositionRange(first.position, last.position)
         question = ("compare", between, partner)
-        found = Compared({}, [], None)
+        comparison = ComparisonPage({}, [], None)
         if context.sees(partner):
-            after = max(between.since, pagination.decode_cursor(question, context.given("cursor")))
-            found = compared(tx, between, partner, after, CHANGES_PER_PAGE)
-    # All pages are of the same two moments.
+            after = max(between.since, pagination.decode_cursor(question, context.param("cursor")))
+            comparison = compare_states(tx, between, partner, after, CHANGES_PER_PAGE)
+    # All pages compare the same two states, also if events are recorded meanwhile.
     pinned = {"from": "", "to": "", "fromPosition": first.position, "toPosition": last.position}
-    cursor = pagination.encode_cursor(question, found.next_after)
+    cursor = pagination.encode_cursor(question, comparison.next_after)
     return render(
         context,
         "compare.html",
-        "Compare two moments",
-        earlier=_shown(earlier, first),
-        later=_shown(later, last),
+        "Compare two states",
+        earlier=_as_shown(earlier, first),
+        later=_as_shown(later, last),
         partner=partner,
-        found=found,
+        comparison=comparison,
         most_counted=MOST_COUNTED,
-        following=cursor and context.here(**pinned, cursor=cursor),
+        next_page=cursor and context.this_page(**pinned, cursor=cursor),
     )
 
 
 def _earlier(context: PageContext) -> AsOf:
-    found = _asked(context, "from", "fromPosition")
-    return found or AsOf(time=max(EPOCH, context.state.evaluated_at - AT_FIRST))
+    as_of = _requested(context, "from", "fromPosition")
+    return as_of or AsOf(time=max(EPOCH, context.state.evaluated_at - DEFAULT_SPAN))
 
 
 def _later(context: PageContext) -> AsOf:
-    return _asked(context, "to", "toPosition") or context.state.as_of
+    return _requested(context, "to", "toPosition") or context.state.as_of
 
 
-def _asked(context: PageContext, time: str, position: str) -> AsOf | None:
-    """A time takes the place of a position: in the form, that of the page before is kept until one is chosen. Raises Problem 422."""
-    told, place = context.given(time), context.number(position)
-    if told is None and place is None:
+def _requested(context: PageContext, time_name: str, position_name: str) -> AsOf | None:
+    """Returns the requested state; a time wins over a position. Raises Problem 422.
+
+    The form keeps the position of the previous page in a hidden field, until a time is chosen."""
+    time, position = context.param(time_name), context.number(position_name)
+    if time is None and position is None:
         return None
-    return AsOf(time=parse_time_field(told, time)) if told else AsOf(position=place)
+    return AsOf(time=parse_time_field(time, time_name)) if time else AsOf(position=position)
 
 
-def _shown(asked: AsOf, head: LedgerHead) -> dict[str, Any]:
-    chosen = input_value(asked.time) if asked.time else ""
-    return {"position": head.position, "recorded_at": head.recorded_at, "as_of": asked, "chosen": chosen}
+def _as_shown(as_of: AsOf, head: LedgerHead) -> dict[str, Any]:
+    field_value = input_value(as_of.time) if as_of.time else ""
+    return {"position": head.position, "recorded_at": head.recorded_at, "as_of": as_of, "field_value": field_value}

@@ -1,4 +1,4 @@
-"""What is one offer like, how has it become so, and what are customers owed for it?"""
+"""The page of one offer: its content, images, history, redemption windows and flights."""
 
 from http import HTTPStatus
 from typing import Any
@@ -13,6 +13,7 @@ from api.console.pages.offer_windows import chart_of, windows_of
 from api.console.rendering import OFFERS, render, title_of
 from api.console.routing import ConsoleRoute
 from api.console.time_travel import parse_time_field
+from api.dependencies.roles import AUDITORS
 from api.http.problems import not_found
 from api.http.query_params import uid
 from api.offers.queries import find_visible
@@ -20,14 +21,12 @@ from domain.events import FlightScheduled
 from domain.redemption.flight import MAX_FLIGHTS, ScheduleFlight
 from domain.redemption.window import MAX_DAYS, MIN_DAYS
 from domain.store.cursor import Cursor
-from domain.values import Role
 from projections.audit import event_list, offer_history
 from projections.audit.event_list import EventFilter
 from projections.offers.inventory import OfferView
 
 EVENTS_SHOWN = 25
 OFFER = f"{OFFERS}/{{offer_uid}}"
-FLIGHT_READERS = (Role.AUDITOR, Role.OPERATOR)
 
 router = APIRouter(include_in_schema=False, route_class=ConsoleRoute)
 
@@ -38,9 +37,9 @@ def show_offer(context: AuditPage, offer_uid: str) -> Response:
     with context.service.ledger.read() as tx:
         offer = visible_offer(tx, context, offer_uid)
         shown = offer.version if until is None else min(until, offer.version)
-        events = offer_history.page_back(tx, offer.offer_uid, shown + 1, EVENTS_SHOWN)
+        events = offer_history.page_backwards(tx, offer.offer_uid, shown + 1, EVENTS_SHOWN)
         windows = windows_of(tx, context, offer)
-        flights = _flights(tx, context, offer) if context.may(*FLIGHT_READERS) else None
+        flights = _flights(tx, context, offer) if context.has_role(*AUDITORS) else None
     content = msgspec.json.decode(offer.content)
     return render(
         context,
@@ -61,39 +60,39 @@ def show_offer(context: AuditPage, offer_uid: str) -> Response:
 
 @router.post(f"{OFFER}/flights")
 def submit_flight(offer_uid: str, submission: OperatorForm) -> Response:
-    context = submission.page
-    named = uid(offer_uid)
-    if named is None:
+    context = submission.context
+    parsed_uid = uid(offer_uid)
+    if parsed_uid is None:
         raise not_found("offer")
-    starts_at = parse_time_field(submission.given("startsAt") or "", "startsAt")
-    command = ScheduleFlight(named, starts_at, submission.number("redemptionWindowDays", MIN_DAYS, MAX_DAYS))
+    starts_at = parse_time_field(submission.field("startsAt") or "", "startsAt")
+    command = ScheduleFlight(parsed_uid, starts_at, submission.number("redemptionWindowDays", MIN_DAYS, MAX_DAYS))
     context.service.activations.schedule(command, context.origin)
-    return RedirectResponse(f"{OFFERS}/{named}#flights", HTTPStatus.SEE_OTHER)
+    return RedirectResponse(f"{OFFERS}/{parsed_uid}#flights", HTTPStatus.SEE_OTHER)
 
 
 @router.get(f"{OFFER}/images/{{name}}")
 def send_image(context: AuditPage, offer_uid: str, name: str) -> Response:
     with context.service.ledger.read() as tx:
         offer = visible_offer(tx, context, offer_uid)
-    found = image_in(msgspec.json.decode(offer.content), name)
-    if found is None:
+    image = image_in(msgspec.json.decode(offer.content), name)
+    if image is None:
         raise not_found("image")
-    kind, data = found
-    return Response(data, media_type=kind, headers={"Content-Security-Policy": "sandbox; default-src 'none'"})
+    media_type, data = image
+    return Response(data, media_type=media_type, headers={"Content-Security-Policy": "sandbox; default-src 'none'"})
 
 
 def visible_offer(tx: Cursor, context: PageContext, offer_uid: str) -> OfferView:
-    """The offer at the moment. Raises Problem 404, also for what is another partner's."""
-    offer = find_visible(context.service.ledger, tx, context.partner, offer_uid, context.state.as_of)
+    """Returns the offer in the viewed state. Raises Problem 404, also for another partner's offer."""
+    offer = find_visible(context.service.ledger, tx, context.caller, offer_uid, context.state.as_of)
     if offer is None:
-        raise not_found("offer at this moment" if context.state.is_past else "offer")
+        raise not_found("offer in this state" if context.state.is_past else "offer")
     return offer
 
 
 def _flights(tx: Cursor, context: PageContext, offer: OfferView) -> list[dict[str, Any]]:
-    """In the order of their starts."""
-    wanted = EventFilter(offer_uid=offer.offer_uid, type=FlightScheduled.TOPIC)
-    page = event_list.page(tx, wanted, 0, MAX_FLIGHTS, context.state.position)
+    """Returns the flights in the order of their starts."""
+    event_filter = EventFilter(offer_uid=offer.offer_uid, type=FlightScheduled.TOPIC)
+    page = event_list.page(tx, event_filter, 0, MAX_FLIGHTS, context.state.position)
     flights = [
         {change["field"].removeprefix("/"): change["after"] for change in item.changes}
         | {"actor": item.actor, "recordedAt": item.recorded_at}

@@ -1,7 +1,7 @@
-"""Which images are in an offer, and can a browser show them?
+"""The images of an offer.
 
-Those that came inline are sent by the ledger itself; what lies elsewhere is not loaded. Nothing but what begins as a bitmap of
-a known kind is sent as an image, however its sender called it.
+The console sends inline images itself, and never loads images at URLs. It sends only data that starts like a bitmap of
+a known type, whatever media type the partner has declared.
 """
 
 import base64
@@ -21,12 +21,14 @@ IMAGE_SIGNATURES = {
     b"GIF89a": "image/gif",
 }
 WEBP = (b"RIFF", b"WEBP")
-BEGINNING = 64
-"""So many characters of base64 say which kind it is."""
+SIGNATURE_LENGTH = 64
+"""Characters of base64 that are decoded to detect the type."""
 
 
 class ImageIn(Struct, frozen=True):
-    """`url`: where it lies, if it is not inline; `is_shown`: whether a browser can show it."""
+    """An image of an offer.
+
+    `url` is None for an inline image. `is_shown` is True if the console can send it to the browser."""
 
     name: str
     url: str | None
@@ -35,33 +37,32 @@ class ImageIn(Struct, frozen=True):
 
 
 def images_in(content: Mapping[str, Any]) -> list[ImageIn]:
-    """Of both channels, by their names in the content."""
-    found = []
+    """Returns the images of an offer's content, of both channels, under their names there."""
+    images = []
     for name in ASSETS:
         large = _large(content, name)
         text = large.get("content")
         if isinstance(text, str):
-            found.append(
-                ImageIn(name, None, len(text), kind_of(_decoded(text[: _begins(text) + BEGINNING])) is not None)
-            )
+            start = _decode(text[: _data_start(text) + SIGNATURE_LENGTH])
+            images.append(ImageIn(name, None, len(text), media_type_of(start) is not None))
         elif isinstance(large.get("url"), str):
-            found.append(ImageIn(name, large["url"], 0, is_shown=False))
-    return found
+            images.append(ImageIn(name, large["url"], 0, is_shown=False))
+    return images
 
 
 def image_in(content: Mapping[str, Any], name: str) -> tuple[str, bytes] | None:
-    """The inline image of that name, with its media type, if a browser can show it."""
+    """Returns the media type and the bytes of an inline image, or None if it is not a known bitmap."""
     text = _large(content, name).get("content")
-    data = _decoded(text) if isinstance(text, str) else b""
-    kind = kind_of(data)
-    return (kind, data) if kind else None
+    data = _decode(text) if isinstance(text, str) else b""
+    media_type = media_type_of(data)
+    return (media_type, data) if media_type else None
 
 
-def kind_of(data: bytes) -> str | None:
-    """By how it begins."""
+def media_type_of(data: bytes) -> str | None:
+    """Returns the media type that the first bytes belong to, or None."""
     if (data[:4], data[8:12]) == WEBP:
         return "image/webp"
-    return next((kind for sign, kind in IMAGE_SIGNATURES.items() if data.startswith(sign)), None)
+    return next((name for signature, name in IMAGE_SIGNATURES.items() if data.startswith(signature)), None)
 
 
 def _large(content: Any, name: str) -> Mapping[str, Any]:
@@ -70,14 +71,14 @@ def _large(content: Any, name: str) -> Mapping[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _begins(text: str) -> int:
-    """Where the data of a data URL (RFC 2397) begin, or those of plain base64."""
+def _data_start(text: str) -> int:
+    """Returns the index of the first character of the data, in a data URL (RFC 2397) or in plain base64."""
     return text.find(",") + 1 if text[:5].lower() == "data:" else 0
 
 
-def _decoded(text: str) -> bytes:
-    """As far as it is base64, which may be broken into lines."""
-    data = "".join(unquote(text[_begins(text) :]).split())
+def _decode(text: str) -> bytes:
+    """Decodes base64, which can have line breaks; invalid text gives no bytes."""
+    data = "".join(unquote(text[_data_start(text) :]).split())
     data = data[: len(data) // 4 * 4]
     try:
         return base64.b64decode(data, validate=True)

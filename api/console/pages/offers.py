@@ -1,4 +1,4 @@
-"""Which offers are there, and how have their numbers come about?"""
+"""The page Offers: search, filters, a list of offers, and their counts by status now and over time."""
 
 from datetime import datetime
 from http import HTTPStatus
@@ -21,7 +21,7 @@ from projections.offers.inventory import OfferFilter
 
 OFFERS_PER_PAGE = 50
 CHART_POINTS = 40
-STATUSES = tuple(str(status) for status in status_counts.COUNTED)
+STATUSES = tuple(str(status) for status in status_counts.COUNTED_STATUSES)
 CHANNELS = tuple(map(str, Channel))
 
 router = APIRouter(include_in_schema=False, route_class=ConsoleRoute)
@@ -29,36 +29,41 @@ router = APIRouter(include_in_schema=False, route_class=ConsoleRoute)
 
 @router.get(CONSOLE)
 @router.get(f"{CONSOLE}/")
-def begin(request: Request) -> Response:
+def redirect_to_offers(request: Request) -> Response:
     return RedirectResponse(link(OFFERS, request.query_params), HTTPStatus.SEE_OTHER)
 
 
 @router.get(OFFERS)
 def show_offers(context: AnyPage) -> Response:
-    wanted = _wanted(context)
-    visible = context.sees(wanted.partner)
+    offer_filter = _offer_filter(context)
+    visible = context.sees(offer_filter.partner)
     body = offer_page(
-        context.service.ledger, wanted, context.state.as_of, context.given("cursor"), OFFERS_PER_PAGE, visible=visible
+        context.service.ledger,
+        offer_filter,
+        context.state.as_of,
+        context.param("cursor"),
+        OFFERS_PER_PAGE,
+        visible=visible,
     )
-    told: dict[str, Any] = {"counts": None, "chart": None}
-    if context.may_audit and visible:
-        told |= _counts(context, wanted)
-    following = body["nextCursor"] and context.here(cursor=body["nextCursor"])
+    status_variables: dict[str, Any] = {"counts": None, "chart": None}
+    if context.can_audit and visible:
+        status_variables |= _counts(context, offer_filter)
+    next_page = body["nextCursor"] and context.this_page(cursor=body["nextCursor"])
     return render(
         context,
         "inventory.html",
         "Offers",
         items=body["items"],
-        following=following,
-        wanted=wanted,
+        next_page=next_page,
+        filter=offer_filter,
         statuses=STATUSES,
         channels=CHANNELS,
-        is_filtered=wanted != OfferFilter(partner=context.partner),
-        **told,
+        is_filtered=offer_filter != OfferFilter(partner=context.partner),
+        **status_variables,
     )
 
 
-def _wanted(context: PageContext) -> OfferFilter:
+def _offer_filter(context: PageContext) -> OfferFilter:
     """Raises Problem 422."""
     status, channel = context.choice("status", STATUSES), context.choice("channel", CHANNELS)
     redeemable = context.choice("redeemable", ("true", "false"))
@@ -73,21 +78,19 @@ def _wanted(context: PageContext) -> OfferFilter:
     )
 
 
-def _counts(context: PageContext, wanted: OfferFilter) -> dict[str, Any]:
-    """By status at the moment, and on the first page at many before it."""
-    moment = context.state
+def _counts(context: PageContext, offer_filter: OfferFilter) -> dict[str, Any]:
+    """Returns the counts by status in the viewed state, and on the first page of the list their chart over time."""
+    state, partner, channel = context.state, offer_filter.partner, offer_filter.channel
     with context.service.ledger.read() as tx:
-        now = _told(
-            status_counts.counts(tx, wanted.partner, wanted.channel, LedgerHead(moment.position, moment.recorded_at))
-        )
+        now = _by_name(status_counts.counts(tx, partner, channel, LedgerHead(state.position, state.recorded_at)))
         chart: CountsChart | None = None
         first = head_at_position(tx, 1).recorded_at
-        if moment.position and first and not context.given("cursor"):
-            moments = list[datetime](evenly_spaced_times(first, max(first, moment.evaluated_at), CHART_POINTS))
-            before = status_counts.counts_over(tx, wanted.partner, wanted.channel, moments[:-1])
-            chart = counts_chart(moments, [*map(_told, before), now])
+        if state.position and first and not context.param("cursor"):
+            times = list[datetime](evenly_spaced_times(first, max(first, state.evaluated_at), CHART_POINTS))
+            before = status_counts.counts_as_of_times(tx, partner, channel, times[:-1])
+            chart = counts_chart(times, [*map(_by_name, before), now])
     return {"counts": now, "chart": chart}
 
 
-def _told(counts: dict[Status, int]) -> dict[str, int]:
+def _by_name(counts: dict[Status, int]) -> dict[str, int]:
     return {str(status): count for status, count in counts.items()}

@@ -1,4 +1,4 @@
-"""Which partners are there, what may they do, and how is that changed? For operators; a partner sees what is left of its quota."""
+"""The pages Partners and Quota: operators read and change the settings of partners, a partner reads its own quota."""
 
 from http import HTTPStatus
 from typing import Any, Literal
@@ -6,7 +6,7 @@ from typing import Any, Literal
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 
-from api.access.credentials import MAX_LIMIT, PARTNER_NAME, is_partner_name
+from api.access.credentials import MAX_LIMIT, PARTNER_NAME_RULE, is_partner_name
 from api.console.page_context import FormSubmission, OperatorForm, OperatorPage, PageContext, PartnerPage
 from api.console.pages.tokens import tokens_of
 from api.console.rendering import PARTNERS, QUOTA, render
@@ -19,7 +19,7 @@ from domain.redemption.window import MAX_DAYS, MIN_DAYS
 from domain.single_requests.quota import Quota, seconds_to_next_day
 from domain.store.cursor import Cursor
 from domain.values import MissingFromFile, PartnerSettings
-from projections.access.partners import PartnerView, list_partners, settings_at
+from projections.access.partners import PartnerView, list_partners, settings_as_of
 
 BOUNDS = {"most": MAX_LIMIT, "days": (MIN_DAYS, MAX_DAYS)}
 
@@ -32,21 +32,21 @@ def show_partners(context: OperatorPage) -> Response:
         partners = [
             {"name": view.name, "settings": settings, "created_at": view.created_at}
             for view in list_partners(tx)
-            if (settings := settings_at(tx, view.name, context.state.position))
+            if (settings := settings_as_of(tx, view.name, context.state.position))
         ]
         quotas = _quotas(tx, context, [str(partner["name"]) for partner in partners])
     return render(
-        context, "partners.html", "Partners", partners=partners, quotas=quotas, first=PartnerSettings(), **_choices()
+        context, "partners.html", "Partners", partners=partners, quotas=quotas, defaults=PartnerSettings(), **_choices()
     )
 
 
 @router.get(f"{PARTNERS}/{{name}}")
 def show_partner_page(context: OperatorPage, name: str) -> Response:
     with context.service.ledger.read() as tx:
-        view = _known(tx, name)
-        settings = settings_at(tx, name, context.state.position)
+        view = _require_partner(tx, name)
+        settings = settings_as_of(tx, name, context.state.position)
         if settings is None:
-            raise not_found("partner at this moment")
+            raise not_found("partner in this state")
         tokens = tokens_of(tx, context.state)
         quota = _quotas(tx, context, [name]).get(name)
     return render(
@@ -64,12 +64,12 @@ def show_partner_page(context: OperatorPage, name: str) -> Response:
 
 @router.post(PARTNERS)
 def submit_partner(submission: OperatorForm) -> Response:
-    """Creates it, or changes its settings."""
-    name = submission.given("name") or ""
+    """Creates a partner, or changes its settings."""
+    name = submission.field("name") or ""
     if not is_partner_name(name):
-        raise validation_error([InvalidField(("name",), PARTNER_NAME)])
-    if submission.given("new"):
-        _require_new(submission.page, name)
+        raise validation_error([InvalidField(("name",), PARTNER_NAME_RULE)])
+    if submission.field("new"):
+        _require_new(submission.context, name)
     command = SetPartner(
         name,
         submission.number("synchronize_per_day", 0, MAX_LIMIT),
@@ -79,7 +79,7 @@ def submit_partner(submission: OperatorForm) -> Response:
         _missing_from_file(submission),
         submission.number("redemption_window_days", MIN_DAYS, MAX_DAYS),
     )
-    submission.page.service.ledger.handle(command, submission.page.origin)
+    submission.context.service.ledger.handle(command, submission.context.origin)
     return RedirectResponse(link(f"{PARTNERS}/{name}", {"saved": 1}), HTTPStatus.SEE_OTHER)
 
 
@@ -88,44 +88,44 @@ def show_quota(context: PartnerPage) -> Response:
     name = context.partner or ""
     _, quota = context.service.single_requests.terms(name)
     reset = seconds_to_next_day(context.service.clock())
-    return render(context, "quota.html", "Quota of today", quota=quota, reset=reset)
+    return render(context, "quota.html", "Today's quota", quota=quota, reset=reset)
 
 
 def _require_new(context: PageContext, name: str) -> None:
-    """Its settings are not to be lost by a form that has never shown them. Raises Problem 409."""
+    """Raises Problem 409 if the partner exists: the form for new partners would replace settings it has not shown."""
     with context.service.ledger.read() as tx:
         if list_partners(tx, name):
-            detail = "There is such a partner already. Its settings are changed on its own page."
+            detail = "A partner with this name already exists. Change its settings on its own page."
             raise Problem(HTTPStatus.CONFLICT, "partner-exists", detail)
 
 
-def _known(tx: Cursor, name: str) -> PartnerView:
-    found = list_partners(tx, name)
-    if not found:
+def _require_partner(tx: Cursor, name: str) -> PartnerView:
+    partners = list_partners(tx, name)
+    if not partners:
         raise not_found("partner")
-    return found[0]
+    return partners[0]
 
 
 def _quotas(tx: Cursor, context: PageContext, names: list[str]) -> dict[str, Quota]:
-    """Of today: of another day, nothing is told."""
+    """Returns today's quotas; empty in a past state, because the counts of other days are not shown."""
     if context.state.is_past:
         return {}
     return {name: quota for name, (_, quota) in context.service.single_requests.terms_of(tx, names).items()}
 
 
 def _daily_quota(submission: FormSubmission) -> int | Literal["auto"]:
-    if submission.given("daily_quota") == "auto":
+    if submission.field("daily_quota") == "auto":
         return "auto"
     return submission.number("daily_quota", 0, MAX_LIMIT)
 
 
 def _missing_from_file(submission: FormSubmission) -> MissingFromFile:
     try:
-        return MissingFromFile(submission.given("missing_from_file") or "")
+        return MissingFromFile(submission.field("missing_from_file") or "")
     except ValueError:
         words = ", ".join(MissingFromFile)
         raise validation_error([InvalidField(("missing_from_file",), f"must be one of {words}")]) from None
 
 
 def _choices() -> dict[str, Any]:
-    return {"bounds": BOUNDS, "missing_from_file": [str(one) for one in MissingFromFile]}
+    return {"bounds": BOUNDS, "missing_from_file": [str(choice) for choice in MissingFromFile]}

@@ -1,4 +1,4 @@
-"""Is this customer owed a reward for this purchase, on which terms, and until when?"""
+"""The page Redemption desk: the verdict on a purchase, with the activation and the terms that it is based on."""
 
 from datetime import datetime
 from typing import Any
@@ -25,43 +25,44 @@ router = APIRouter(include_in_schema=False, route_class=ConsoleRoute)
 
 @router.get(DESK)
 def show_desk(context: VerdictPage) -> Response:
-    customer, offer, time = context.id("customerId"), context.id("offerUid"), context.given("transactedAt")
+    customer, offer, time = context.id("customerId"), context.id("offerUid"), context.param("transactedAt")
     transacted_at = parse_time_field(time, "transactedAt") if time else context.state.evaluated_at
-    found = _offers(context, offer) if offer else []
+    offers = _find_offers(context, offer) if offer else []
     verdict = None
-    if customer and len(found) == 1:
-        verdict = _verdict(context, customer, found[0].offer_uid, transacted_at)
+    if customer and len(offers) == 1:
+        verdict = _verdict(context, customer, offers[0].offer_uid, transacted_at)
     return render(
         context,
         "desk.html",
         "Redemption desk",
         customer=customer,
         offer=offer,
-        found=found,
-        about=found[0] if len(found) == 1 else None,
+        offers=offers,
+        selected=offers[0] if len(offers) == 1 else None,
         transacted_at=input_value(transacted_at),
         verdict=verdict,
     )
 
 
-def _offers(context: PageContext, named: str) -> list[OfferView]:
-    """The offer of this UID, or those of this id of a partner's, as they were at the moment."""
-    ledger, asked, offer_uid = context.service.ledger, context.state.as_of, uid(named)
+def _find_offers(context: PageContext, text: str) -> list[OfferView]:
+    """Returns the offer with this UID, or the offers to which a partner has given this id, in the viewed state."""
+    ledger, as_of, offer_uid = context.service.ledger, context.state.as_of, uid(text)
     if offer_uid is None:
-        found: list[OfferView] = offer_page(ledger, OfferFilter(external_id=named), asked, None, OFFERS_SHOWN)["items"]
-        return found
+        offers: list[OfferView] = offer_page(ledger, OfferFilter(external_id=text), as_of, None, OFFERS_SHOWN)["items"]
+        return offers
     with ledger.read() as tx:
-        known = find_offer(ledger, tx, offer_uid, asked)
-    return [known] if known else []
+        offer = find_offer(ledger, tx, offer_uid, as_of)
+    return [offer] if offer else []
 
 
 def _verdict(context: PageContext, customer: str, offer_uid: UUID, transacted_at: datetime) -> dict[str, Any] | None:
-    """As known at the moment; None if the offer was not known then."""
-    moment = context.state
-    as_of = (moment.recorded_at or moment.evaluated_at) if moment.is_past else None
+    """Returns the verdict as of the viewed state, or None if the offer did not exist in it."""
+    state = context.state
+    as_of = (state.recorded_at or state.evaluated_at) if state.is_past else None
     try:
-        told = verdict_document(context.service.ledger, customer, offer_uid, transacted_at, as_of)
+        document = verdict_document(context.service.ledger, customer, offer_uid, transacted_at, as_of)
     except UnknownOffer:
         return None
-    content = msgspec.json.decode(told["content"]) if told["content"] else None
-    return told | {"content": content, "title": title_of(content) if content else None, "at": utc_text(transacted_at)}
+    content = msgspec.json.decode(document["content"]) if document["content"] else None
+    title = title_of(content) if content else None
+    return document | {"content": content, "title": title, "at": utc_text(transacted_at)}

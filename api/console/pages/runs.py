@@ -1,4 +1,4 @@
-"""Which runs have there been, what became of each offer in one, and which difference did it make?"""
+"""The pages Runs and one run: state, progress, counts, the changes that the run made, and the outcome of each item."""
 
 from datetime import datetime
 from typing import Any, get_args
@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from api.console.charts import shares
 from api.console.page_context import AuditPage, PageContext
-from api.console.pages.compare import Compared, compared
+from api.console.pages.compare import ComparisonPage, compare_states
 from api.console.pages.offers import CHANNELS
 from api.console.rendering import RUNS, render
 from api.console.routing import ConsoleRoute
@@ -18,7 +18,7 @@ from api.http.query_params import uid
 from api.runs.report import item_page, run_document, run_page
 from api.runs.schemas import OutcomeName
 from domain.runs.run import Run, RunState
-from domain.store.commit import span_of_run
+from domain.store.commit import positions_of_run
 from domain.store.records.runs import RunFilter, find_run
 from domain.values import Channel
 from projections.audit.diff import PositionRange
@@ -34,25 +34,25 @@ router = APIRouter(include_in_schema=False, route_class=ConsoleRoute)
 @router.get(RUNS)
 def show_runs(context: AuditPage) -> Response:
     state, channel = context.choice("state", STATES), context.choice("channel", CHANNELS)
-    wanted = RunFilter(
+    run_filter = RunFilter(
         partner=context.id("partner") or context.partner,
         channel=Channel(channel) if channel else None,
-        # By now, others may have ended.
+        # The stored states are the present ones: they cannot filter the runs of a past state.
         state=RunState(state) if state and not context.state.is_past else None,
         accepted_by=context.state.evaluated_at if context.state.is_past else None,
     )
-    visible = context.sees(wanted.partner)
-    found, cursor = run_page(context.service.ledger, wanted, context.given("cursor"), RUNS_PER_PAGE, visible=visible)
+    visible = context.sees(run_filter.partner)
+    runs, cursor = run_page(context.service.ledger, run_filter, context.param("cursor"), RUNS_PER_PAGE, visible=visible)
     return render(
         context,
         "runs.html",
         "Runs",
-        runs=[_document(context, run) for run in found],
-        following=cursor and context.here(cursor=cursor),
-        wanted=wanted,
+        runs=[_document(context, run) for run in runs],
+        next_page=cursor and context.this_page(cursor=cursor),
+        filter=run_filter,
         states=STATES,
         channels=CHANNELS,
-        is_filtered=wanted != RunFilter(partner=context.partner, accepted_by=wanted.accepted_by),
+        is_filtered=run_filter != RunFilter(partner=context.partner, accepted_by=run_filter.accepted_by),
     )
 
 
@@ -60,19 +60,19 @@ def show_runs(context: AuditPage) -> Response:
 def show_run(context: AuditPage, run_id: str) -> Response:
     outcome = context.choice("outcome", OUTCOME_CHOICES)
     with context.service.ledger.read() as tx:
-        named = uid(run_id)
-        run = find_run(tx, named) if named else None
+        parsed_id = uid(run_id)
+        run = find_run(tx, parsed_id) if parsed_id else None
         if run is None or not context.sees(run.partner) or run.accepted_at > context.state.evaluated_at:
-            raise not_found("run at this moment" if context.state.is_past else "run")
-        run = _then(run, context.state.evaluated_at)
+            raise not_found("run in this state" if context.state.is_past else "run")
+        run = _as_of(run, context.state.evaluated_at)
         items, cursor = list[Any](), None
         if run.is_finished:
-            items, cursor = item_page(tx, run.run_id, outcome, context.given("cursor"), RUNS_PER_PAGE)
-        span = span_of_run(tx, run.run_id) if run.is_finished else None
-        made: Compared | None = None
+            items, cursor = item_page(tx, run.run_id, outcome, context.param("cursor"), RUNS_PER_PAGE)
+        span = positions_of_run(tx, run.run_id) if run.is_finished else None
+        changes: ComparisonPage | None = None
         if span:
-            made = compared(tx, PositionRange(span[0] - 1, span[1]), run.partner, span[0] - 1, CHANGES_SHOWN)
-    # What its owner has told, it has told now.
+            changes = compare_states(tx, PositionRange(span[0] - 1, span[1]), run.partner, span[0] - 1, CHANGES_SHOWN)
+    # Progress is not stored over time, so a past state has none.
     progress = None if run.is_finished or context.state.is_past else context.service.runs.progress(run)
     counts: dict[str, int] = msgspec.to_builtins(run.counts) if run.counts else {}
     return render(
@@ -86,8 +86,8 @@ def show_run(context: AuditPage, run_id: str) -> Response:
         shares=shares(counts),
         items=items,
         outcome=outcome,
-        following=cursor and context.here(cursor=cursor),
-        made=made,
+        next_page=cursor and context.this_page(cursor=cursor),
+        changes=changes,
         span=span,
     )
 
@@ -97,12 +97,13 @@ def _kind(run: Run) -> str:
 
 
 def _document(context: PageContext, run: Run) -> dict[str, Any]:
-    told = run_document(_then(run, context.state.evaluated_at))
-    return told | {"kind": _kind(run), "counts": msgspec.to_builtins(told["counts"]) if told["counts"] else {}}
+    document = run_document(_as_of(run, context.state.evaluated_at))
+    counts = msgspec.to_builtins(document["counts"]) if document["counts"] else {}
+    return document | {"kind": _kind(run), "counts": counts}
 
 
-def _then(run: Run, moment: datetime) -> Run:
-    """As far as it had come."""
-    if run.finished_at is None or run.finished_at <= moment:
+def _as_of(run: Run, time: datetime) -> Run:
+    """Returns the run as it was at this time: unfinished, if it finished later."""
+    if run.finished_at is None or run.finished_at <= time:
         return run
     return replace(run, state=RunState.RUNNING, finished_at=None, counts=None, messages=[], position=None, problem=None)

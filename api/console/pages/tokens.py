@@ -1,4 +1,4 @@
-"""Which tokens are there, and how does one begin and end? For operators."""
+"""The page Tokens: operators list, create and revoke tokens."""
 
 from datetime import datetime
 from http import HTTPStatus
@@ -10,8 +10,8 @@ from fastapi.responses import RedirectResponse
 from api.access.credentials import (
     DEFAULT_REQUESTS_PER_MINUTE,
     MAX_LIMIT,
-    TOKEN_NAME,
-    TOKEN_PARTNER,
+    NAME_RULE,
+    PARTNER_RULE,
     is_token_name,
     new_secret,
 )
@@ -28,7 +28,7 @@ from domain.refusals import Refused
 from domain.store.cursor import Cursor
 from domain.values import Role, to_microseconds, utc_text
 from projections.access.partners import list_partners
-from projections.access.tokens import TokenView, list_tokens, tokens_at
+from projections.access.tokens import TokenView, list_tokens, tokens_as_of
 
 ROLES = tuple(map(str, Role))
 
@@ -42,8 +42,8 @@ def show_tokens(context: OperatorPage) -> Response:
 
 @router.post(TOKENS)
 def submit_token(submission: OperatorForm) -> Response:
-    """Its secret is on the page that answers, and nowhere else."""
-    context, secret = submission.page, new_secret()
+    """Creates a token. The response shows the secret, which is not stored."""
+    context, secret = submission.context, new_secret()
     try:
         command = _command(submission, digest_secret(secret))
         context.service.ledger.handle(command, context.origin)
@@ -55,17 +55,17 @@ def submit_token(submission: OperatorForm) -> Response:
 
 @router.post(f"{TOKENS}/revoked")
 def submit_revocation(submission: OperatorForm) -> Response:
-    submission.page.service.ledger.handle(RevokeToken(submission.given("name") or ""), submission.page.origin)
+    submission.context.service.ledger.handle(RevokeToken(submission.field("name") or ""), submission.context.origin)
     return RedirectResponse(TOKENS, HTTPStatus.SEE_OTHER)
 
 
-def _page(context: PageContext, status: HTTPStatus = HTTPStatus.OK, **told: Any) -> Response:
+def _page(context: PageContext, status: HTTPStatus = HTTPStatus.OK, **variables: Any) -> Response:
     with context.service.ledger.read() as tx:
         tokens = tokens_of(tx, context.state)
         partners = [partner.name for partner in list_partners(tx)]
     rows = [(token, token_state(token, context.state.evaluated_at)) for token in tokens]
-    nothing: dict[str, Any] = {"problem": None, "sent": {}, "created": None, "secret": None}
-    first = {"requests_per_minute": DEFAULT_REQUESTS_PER_MINUTE, "most": MAX_LIMIT}
+    unset: dict[str, Any] = {"problem": None, "sent": {}, "created": None, "secret": None}
+    defaults = {"requests_per_minute": DEFAULT_REQUESTS_PER_MINUTE, "most": MAX_LIMIT}
     return render(
         context,
         "tokens.html",
@@ -74,39 +74,39 @@ def _page(context: PageContext, status: HTTPStatus = HTTPStatus.OK, **told: Any)
         rows=rows,
         partners=partners,
         roles=ROLES,
-        first=first,
-        **nothing | told,
+        defaults=defaults,
+        **unset | variables,
     )
 
 
-def tokens_of(tx: Cursor, moment: ViewedState) -> list[TokenView]:
-    """As they are, or as they were. A token that has just been made is among those that are."""
-    return tokens_at(tx, moment.position) if moment.is_past else list_tokens(tx)
+def tokens_of(tx: Cursor, state: ViewedState) -> list[TokenView]:
+    """Returns the tokens in this state. Now means the current table, which includes a token created just before."""
+    return tokens_as_of(tx, state.position) if state.is_past else list_tokens(tx)
 
 
 def token_state(token: TokenView, at: datetime) -> str:
-    """In a word: in use, revoked or expired."""
+    """Returns "in use", "revoked" or "expired"."""
     if token.revoked_at:
         return "revoked"
     return "expired" if token.expires_at and token.expires_at <= utc_text(at) else "in use"
 
 
 def _command(submission: FormSubmission, secret_sha256: str) -> CreateToken:
-    """Raises Problem 422."""
-    name, partner, role = submission.given("name") or "", submission.given("partner"), submission.given("role")
-    broken = []
+    """Builds the command from the form. Raises Problem 422."""
+    name, partner, role = submission.field("name") or "", submission.field("partner"), submission.field("role")
+    errors = []
     if not is_token_name(name):
-        broken.append(InvalidField(("name",), TOKEN_NAME))
+        errors.append(InvalidField(("name",), NAME_RULE))
     if role not in ROLES:
-        broken.append(InvalidField(("role",), f"must be one of {', '.join(ROLES)}"))
+        errors.append(InvalidField(("role",), f"must be one of {', '.join(ROLES)}"))
     if (role == Role.PARTNER) != (partner is not None):
-        broken.append(InvalidField(("partner",), TOKEN_PARTNER))
-    ends = submission.given("expires_at")
-    expires_at = parse_time_field(ends, "expires_at") if ends else None
-    if expires_at and expires_at <= submission.page.service.clock():
-        broken.append(InvalidField(("expires_at",), "must lie in the future"))
-    if broken:
-        raise validation_error(broken)
+        errors.append(InvalidField(("partner",), PARTNER_RULE))
+    expiry = submission.field("expires_at")
+    expires_at = parse_time_field(expiry, "expires_at") if expiry else None
+    if expires_at and expires_at <= submission.context.service.clock():
+        errors.append(InvalidField(("expires_at",), "must be in the future"))
+    if errors:
+        raise validation_error(errors)
     per_minute = submission.number("requests_per_minute", 0, MAX_LIMIT)
     until = to_microseconds(expires_at) if expires_at else None
     return CreateToken(name, Role(role or ""), partner, secret_sha256, per_minute, until)

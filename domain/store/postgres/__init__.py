@@ -1,1 +1,1 @@
-"""PostgreSQL."""
+"""PostgreSQL as the database of a ledger, with psycopg (extra `postgres`)."""

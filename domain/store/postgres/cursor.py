@@ -1,7 +1,7 @@
-"""How is PostgreSQL asked for something, and told something, inside a transaction? Needs psycopg (extra `postgres`).
+"""Cursor for PostgreSQL that saves round trips. Needs psycopg (extra `postgres`).
 
-Every question costs a way there and back. What is only told, and answered by nothing, waits for the next question, or for the end,
-and goes with it.
+A statement that returns rows costs a round trip. A statement that returns none is queued, and sent in a pipeline with the next
+one that does, or with the COMMIT.
 """
 
 import re
@@ -22,85 +22,88 @@ from domain.store.postgres.dialect import (
     as_bulk_statement,
     has_rows,
     number_parameters,
-    rows_of,
+    row_factory,
     translate_sql,
 )
 
-ANSWERED_BY_NOTHING = re.compile(
+RETURNS_NO_ROWS = re.compile(
     r"\s*(?:(?:INSERT|UPDATE|DELETE)\b(?!.*\bRETURNING\b)|SELECT pg_(?:advisory_xact_lock|notify)\()", re.DOTALL
 )
-FEW_ROWS = 20
-FEW_ROWS_FOR_A_TABLE = 500
-ROWS_PER_MESSAGE = 500
+MIN_ROWS_TO_COPY = 20
+MIN_ROWS_FOR_TEMP_TABLE = 500
+ROWS_PER_BATCH = 500
 
 
 class PostgresCursor:
-    """What is told may fail later than it was told, but not after the end of the transaction."""
+    """Cursor inside a transaction. A queued statement may fail at a later call, at the latest at the COMMIT."""
 
-    def __init__(self, connection: psycopg.Connection[Any], dialect: PostgresDialect, since: datetime | None) -> None:
-        """`since`: when the transaction began to hold the ledger's lock, if it did so at its start."""
+    def __init__(
+        self, connection: psycopg.Connection[Any], dialect: PostgresDialect, locked_at: datetime | None
+    ) -> None:
+        """`locked_at`: when the transaction got the ledger lock, if it took the lock at its start."""
         self.dialect = dialect
-        self._since = since
+        self._locked_at = locked_at
         self._connection = connection
         self._cursor = self._new_cursor()
-        self._told: list[tuple[str, list[Sequence[Any]]]] = []
-        self._givens: dict[str, str] = {}
+        self._queue: list[tuple[str, list[Sequence[Any]]]] = []
+        self._temp_tables: dict[str, str] = {}
         self._known_types: dict[str, list[int]] = {}
-        self._numbers = count(1)
+        self._table_numbers = count(1)
         self._streams: list[Generator[Any]] = []
 
     def now(self) -> datetime:
-        found: datetime = self._since or self.execute("SELECT clock_timestamp() AS now").fetchone()["now"]
-        return found
+        now: datetime = self._locked_at or self.execute("SELECT clock_timestamp() AS now").fetchone()["now"]
+        return now
 
     def execute(self, statement: str, parameters: Sequence[Any] = (), /) -> Self:
-        if ANSWERED_BY_NOTHING.match(statement):
-            self._tell(translate_sql(statement), [parameters])
+        if RETURNS_NO_ROWS.match(statement):
+            self._enqueue(translate_sql(statement), [parameters])
         else:
             if statement.startswith("ROLLBACK TO"):
-                self._givens.clear()
-            self._ask(translate_sql(statement), parameters)
+                self._temp_tables.clear()  # the rollback may have dropped them
+            self._execute(translate_sql(statement), parameters)
         return self
 
     def executemany(self, statement: str, rows: Iterable[Sequence[Any]], /) -> Self:
-        every = iter(rows)
-        while some := list(islice(every, ROWS_PER_MESSAGE)):
-            self._tell(translate_sql(statement), some)
-            if len(some) > FEW_ROWS:
-                self.send()
+        remaining = iter(rows)
+        while batch := list(islice(remaining, ROWS_PER_BATCH)):
+            self._enqueue(translate_sql(statement), batch)
+            if len(batch) > MIN_ROWS_TO_COPY:
+                self.send_queue()
         return self
 
     def execute_set(self, statement: str, rows: Iterable[Sequence[Any]], /) -> Self:
-        """Many rows are copied: into their table, or beside it, if they are not only to be put there."""
+        """Sends many rows with COPY: a plain INSERT into its table, any other statement through a temporary table."""
         insert = PLAIN_INSERT.fullmatch(statement)
-        few = FEW_ROWS if insert else FEW_ROWS_FOR_A_TABLE
+        min_rows = MIN_ROWS_TO_COPY if insert else MIN_ROWS_FOR_TEMP_TABLE
         remaining = iter(rows)
-        first = list(islice(remaining, few))
-        if len(first) < few:
+        first = list(islice(remaining, min_rows))
+        if len(first) < min_rows:
             return self.executemany(statement, first)
-        self.send()
-        every = chain(first, remaining)
+        self.send_queue()
+        all_rows = chain(first, remaining)
         if insert:
-            self._copy(insert[1], self._types(statement), every)
+            self._copy(insert[1], self._types(statement), all_rows)
         else:
-            table = self._given(statement)
-            self._copy(table, self._types(statement), every)
+            table = self._temp_table(statement)
+            self._copy(table, self._types(statement), all_rows)
             self.execute(as_bulk_statement(statement, table))
-            self._tell(f"TRUNCATE {table}", [()])
+            self._enqueue(f"TRUNCATE {table}", [()])
         return self
 
-    def each(self, statement: str, parameters: Sequence[Any] = (), /) -> Iterator[Any]:
-        self.send()
+    def stream_rows(self, statement: str, parameters: Sequence[Any] = (), /) -> Iterator[Any]:
+        self.send_queue()
         stream = cast("Generator[Any]", self._cursor.stream(translate_sql(statement), parameters))
         self._streams.append(stream)
         return stream
 
     def roll_back(self) -> bool:
-        """False if the connection has been lost, which is closed then. Nothing less tells: where a server ends a connection behind
-        the answer to a COMMIT, it does not look closed yet."""
+        """Rolls back. Returns False, and closes the connection, if it is lost.
+
+        Only a statement shows that: if the server terminates a connection after its reply to COMMIT, it does not look closed."""
         try:
             for stream in self._streams:
-                stream.close()  # one that somebody still holds has the connection
+                stream.close()  # an open stream blocks the connection
             self._connection.execute("ROLLBACK")
         except psycopg.Error:
             self._connection.close()
@@ -108,14 +111,14 @@ class PostgresCursor:
         return True
 
     def end(self, statement: str) -> None:
-        """Sends what has been told, and the end of the transaction with it: which it does not come to if something has failed."""
-        self._ask(statement, ())
+        """Sends the queue and COMMIT or ROLLBACK together. If a queued statement fails, the transaction is not committed."""
+        self._execute(statement, ())
 
-    def send(self) -> None:
-        """What has been told and not sent."""
-        if self._told:
+    def send_queue(self) -> None:
+        """Sends the queued statements in one round trip."""
+        if self._queue:
             with pipeline_round_trip(self._connection):
-                self._send_told()
+                self._execute_queue()
 
     def fetchone(self) -> Any:
         return self._cursor.fetchone() if has_rows(self._cursor) else None
@@ -132,63 +135,63 @@ class PostgresCursor:
             for row in rows:
                 copy.write_row(row)
 
-    def _given(self, statement: str) -> str:
-        """A table for the parameters of a statement, until the end of the transaction."""
-        if statement not in self._givens:
+    def _temp_table(self, statement: str) -> str:
+        """Returns a temporary table for the parameters of a statement; it exists until the end of the transaction."""
+        if statement not in self._temp_tables:
             names = (self._connection.adapters.types[kind].name for kind in self._types(statement))
             columns = ", ".join(f"p{number} {name}" for number, name in enumerate(names, start=1))
-            self._givens[statement] = f"given_{next(self._numbers)}"
-            self._cursor.execute(f"CREATE TEMP TABLE {self._givens[statement]} ({columns}) ON COMMIT DROP")
-        return self._givens[statement]
+            self._temp_tables[statement] = f"parameters_{next(self._table_numbers)}"
+            self._cursor.execute(f"CREATE TEMP TABLE {self._temp_tables[statement]} ({columns}) ON COMMIT DROP")
+        return self._temp_tables[statement]
 
     def _types(self, statement: str) -> list[int]:
-        """Those that PostgreSQL takes the parameters of a statement for."""
+        """Returns the type OIDs that PostgreSQL infers for the parameters of a statement."""
         if statement not in self._known_types:
             server = self._connection.pgconn
-            for told in (server.prepare(b"", number_parameters(statement).encode()), server.describe_prepared(b"")):
-                if told.status == ExecStatus.FATAL_ERROR:
-                    raise psycopg.errors.error_from_result(told)
-            self._known_types[statement] = [told.param_type(number) for number in range(told.nparams)]
+            for result in (server.prepare(b"", number_parameters(statement).encode()), server.describe_prepared(b"")):
+                if result.status == ExecStatus.FATAL_ERROR:
+                    raise psycopg.errors.error_from_result(result)
+            self._known_types[statement] = [result.param_type(number) for number in range(result.nparams)]
         return self._known_types[statement]
 
-    def _tell(self, statement: str, rows: list[Sequence[Any]]) -> None:
+    def _enqueue(self, statement: str, rows: list[Sequence[Any]]) -> None:
         self._cursor = self._new_cursor()
         if rows:
-            self._told.append((statement, rows))
+            self._queue.append((statement, rows))
 
-    def _ask(self, statement: str, parameters: Sequence[Any]) -> None:
-        if not self._told:
+    def _execute(self, statement: str, parameters: Sequence[Any]) -> None:
+        if not self._queue:
             self._cursor.execute(statement, parameters)
             return
         with pipeline_round_trip(self._connection):
-            self._send_told()
+            self._execute_queue()
             self._cursor.execute(statement, parameters)
 
-    def _send_told(self) -> None:
-        told, self._told = self._told, []
-        for statement, rows in told:
+    def _execute_queue(self) -> None:
+        queue, self._queue = self._queue, []
+        for statement, rows in queue:
             self._new_cursor().executemany(statement, rows)
 
     def _new_cursor(self) -> psycopg.Cursor[Any]:
-        return self._connection.cursor(row_factory=rows_of)
+        return self._connection.cursor(row_factory=row_factory)
 
 
 @contextmanager
 def pipeline_round_trip(connection: psycopg.Connection[Any]) -> Iterator[None]:
-    """What is sent meanwhile goes together, and what comes back is taken at the end.
+    """Sends the statements of the block together, and reads their results at its end.
 
-    psycopg sends a Flush behind the Sync, and who stands still after that is not ended by idle_in_transaction_session_timeout:
-    PostgreSQL has stopped its clock for the message, and begins it again after a Sync only."""
+    It replaces the end of psycopg's pipeline, which sends a Flush after the Sync. After that Flush, PostgreSQL does not apply
+    idle_in_transaction_session_timeout: it stops the timer at a message and restarts it only after a Sync."""
     with connection.pipeline() as pipeline:
 
         def end() -> PQGen[None]:
             try:
-                pipeline._enqueue_sync()  # noqa: SLF001 - there is no other way to leave the Flush out
-                yield from pipeline._communicate_gen()  # noqa: SLF001
-                # All of it, before anything is waited for: more than the kernel takes at once stays with the client otherwise.
+                pipeline._enqueue_sync()  # noqa: SLF001 - no option omits the Flush; see test_canaries
+                yield from pipeline._communicate_gen()  # noqa: SLF001 - as above
+                # Sends everything before waiting: data beyond the kernel's send buffer would otherwise stay in the client.
                 yield from send(connection.pgconn)
             finally:
-                yield from pipeline._fetch_gen(flush=False)  # noqa: SLF001
+                yield from pipeline._fetch_gen(flush=False)  # noqa: SLF001 - as above
 
-        pipeline._exit_gen = end  # type: ignore[method-assign]  # noqa: SLF001
+        pipeline._exit_gen = end  # type: ignore[method-assign]  # noqa: SLF001 - as above
         yield

@@ -1,4 +1,4 @@
-"""How is a hot standby of the ledger's PostgreSQL read? Needs psycopg (extra `postgres`)."""
+"""Read-only connections to a hot standby of the ledger's PostgreSQL. Needs psycopg (extra `postgres`)."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,38 +12,38 @@ from psycopg_pool import ConnectionPool
 from domain.store.commit import ledger_name
 from domain.store.cursor import Cursor
 from domain.store.database import DatabaseLocation
-from domain.store.postgres.connections import library_errors, prepare
+from domain.store.postgres.connections import configure_connection, translate_postgres_errors
 from domain.store.postgres.cursor import PostgresCursor
 from domain.store.postgres.dialect import PostgresDialect
-from domain.store.postgres.locks import BEGIN_READING, Locks
-from domain.store.schema import VERSIONS, SchemaMismatch, require_versions
+from domain.store.postgres.locks import BEGIN_READ, Locks
+from domain.store.schema import SELECT_SCHEMA_VERSION, SchemaMismatch, require_version_rows
 
 REPLICA_POOL_TIMEOUT_SECONDS = 1.0
-# One that has gone without a word is soon given up; the URL may say otherwise.
-PATIENCE: dict[str, Any] = {
+# Short timeouts, so that an unreachable standby is detected soon. Parameters of the URL override them.
+DEFAULT_OPTIONS: dict[str, Any] = {
     "connect_timeout": 2,
     "tcp_user_timeout": 5_000,
     "keepalives_idle": 5,
     "keepalives_interval": 2,
     "keepalives_count": 2,
 }
-NOT_WRITTEN = {"target_session_attrs": "standby", "autocommit": True}
-# While it replays what takes a table away, the primary answers.
-NOT_WAITING = "SET lock_timeout TO '1s'; SET default_transaction_read_only TO on"
+REQUIRED_OPTIONS = {"target_session_attrs": "standby", "autocommit": True}
+# With a short lock timeout: while the standby replays the drop of a table, reads go to the primary.
+READ_ONLY_SETTINGS = "SET lock_timeout TO '1s'; SET default_transaction_read_only TO on"
 
 
 class ReplicaConnections:
-    """Readers of a copy of the ledger that `name` tells; of nothing else that may be found in its place."""
+    """Connections to a standby of the ledger whose name `expected_name` returns. Any other server is rejected."""
 
-    def __init__(self, place: DatabaseLocation, name: Callable[[], str]) -> None:
-        self._schema, self._name = place.schema, name
-        self._dialect = PostgresDialect(place.schema, Locks(place.schema))
-        self._options = PATIENCE | conninfo_to_dict(place.url) | NOT_WRITTEN
+    def __init__(self, location: DatabaseLocation, expected_name: Callable[[], str]) -> None:
+        self._schema, self._expected_name = location.schema, expected_name
+        self._dialect = PostgresDialect(location.schema, Locks(location.schema))
+        self._options = DEFAULT_OPTIONS | conninfo_to_dict(location.url) | REQUIRED_OPTIONS
         self._pool = ConnectionPool(
             min_size=0,
-            max_size=place.connections,
+            max_size=location.connections,
             kwargs=self._options,
-            configure=self._prepare,
+            configure=self._configure,
             check=_require_recovery,
             open=False,
             name="standby",
@@ -57,47 +57,48 @@ class ReplicaConnections:
     def close(self) -> None:
         self._pool.close()
 
-    def look(self) -> None:
-        """Raises StorageError if it can't be read, and SchemaMismatch if it is a copy of another ledger."""
-        with library_errors(), psycopg.connect(**self._options) as connection:
-            self._prepare(connection)
+    def check(self) -> None:
+        """Opens a connection. Raises StorageError if the standby can't be read, and SchemaMismatch if it has another ledger."""
+        with translate_postgres_errors(), psycopg.connect(**self._options) as connection:
+            self._configure(connection)
 
     @contextmanager
     def read(self) -> Iterator[Cursor]:
-        """A transaction that sees one snapshot. PostgreSQL may end it, if it is long and the primary has done away with what it
-        looks at."""
-        with library_errors(), self._pool.connection() as connection:
-            cursor = PostgresCursor(connection, self._dialect, since=None)
+        """Opens a read-only transaction on one snapshot.
+
+        PostgreSQL may cancel a long one, if the primary has removed rows or tables that its snapshot needs."""
+        with translate_postgres_errors(), self._pool.connection() as connection:
+            cursor = PostgresCursor(connection, self._dialect, locked_at=None)
             try:
-                _require_schema(connection.execute(f"{BEGIN_READING}; {VERSIONS}").set_result(-1).fetchall())
+                _require_schema(connection.execute(f"{BEGIN_READ}; {SELECT_SCHEMA_VERSION}").set_result(-1).fetchall())
                 yield cursor
             finally:
                 cursor.roll_back()
 
-    def _prepare(self, connection: psycopg.Connection[Any]) -> None:
-        prepare(connection, self._schema)
-        connection.execute(NOT_WAITING)
-        with library_errors():
-            _require_schema(connection.execute(VERSIONS).fetchall())
-            found = ledger_name(PostgresCursor(connection, self._dialect, since=None))
-        if not found:
-            raise OperationalError("It has nothing of the ledger yet")
-        # Looked up only now: it has what the standby has.
-        if found != self._name():
-            raise SchemaMismatch("The standby is not one of this ledger")
+    def _configure(self, connection: psycopg.Connection[Any]) -> None:
+        configure_connection(connection, self._schema)
+        connection.execute(READ_ONLY_SETTINGS)
+        with translate_postgres_errors():
+            _require_schema(connection.execute(SELECT_SCHEMA_VERSION).fetchall())
+            name = ledger_name(PostgresCursor(connection, self._dialect, locked_at=None))
+        if not name:
+            raise OperationalError("The standby has no commits of the ledger yet")
+        # Read after the standby's name: the primary has every commit that the standby has.
+        if name != self._expected_name():
+            raise SchemaMismatch("The standby has a copy of another ledger")
 
 
 def _require_schema(versions: Sequence[Sequence[Any]]) -> None:
     try:
-        require_versions(versions)
+        require_version_rows(versions)
     except SchemaMismatch as error:
-        # The primary has the right one, and what it has comes to the standby by itself.
+        # Not a SchemaMismatch: the primary has this schema, and replication will bring it to the standby.
         raise OperationalError(str(error)) from error
 
 
 def _require_recovery(connection: psycopg.Connection[Any]) -> None:
-    """What has been promoted has a history of its own from then on."""
+    """Raises OperationalError if the server was promoted: from then on its history may differ from the primary's."""
     row = connection.execute("SELECT pg_is_in_recovery()").fetchone()
     if not (row and row[0]):
         connection.close()
-        raise psycopg.OperationalError("It is no standby any more")
+        raise psycopg.OperationalError("The server is not a standby any more")

@@ -1,1 +1,1 @@
-"""Primary records, one module per table group."""
+"""Reads and writes primary records: one module per group of tables."""

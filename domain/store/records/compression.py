@@ -1,4 +1,4 @@
-"""How are large records kept small?"""
+"""Compresses large records with Zstandard."""
 
 import sys
 
@@ -14,9 +14,9 @@ ZstdError = zstd.ZstdError
 WINDOW_LOG_MAX = zstd.DecompressionParameter.window_log_max
 
 
-def pack(plain: bytes) -> bytes:
+def compress(plain: bytes) -> bytes:
     return zstd.compress(plain, _FASTEST)
 
 
-def unpack(packed: bytes) -> bytes:
-    return zstd.decompress(packed)
+def decompress(compressed: bytes) -> bytes:
+    return zstd.decompress(compressed)

@@ -1,4 +1,4 @@
-"""What does one event say, and which are the next ones of a commit?"""
+"""Reads one event, and builds the SQL that selects the next events of a commit."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from domain.store.cursor import Cursor
 
 SMALL_STATE_BYTES = 16 * 1024
-"""A page of so large states is nothing that a process could not hold."""
+"""A page of states of up to this size fits into memory."""
 
 
 class EventState(NamedTuple):
@@ -15,7 +15,7 @@ class EventState(NamedTuple):
 
 
 def find_event(tx: Cursor, stream_id: int, version: int) -> EventState:
-    """For an event that is there. Many large ones at a time would be more than a process can hold."""
+    """Returns an existing event. It reads one at a time: many large states might not fit into memory."""
     row = tx.execute(
         "SELECT topic, CAST(state AS BLOB) AS state FROM events WHERE stream_id = ? AND version = ?",
         (stream_id, version),
@@ -24,16 +24,17 @@ def find_event(tx: Cursor, stream_id: int, version: int) -> EventState:
 
 
 def small_state(events: str) -> str:
-    """What tells the state of an event among others, if it is small: a part of SELECT."""
+    """Returns a SELECT expression: the state of an event if it is small, otherwise NULL."""
     return f"CASE WHEN length({events}.state) <= {SMALL_STATE_BYTES} THEN CAST({events}.state AS BLOB) END"
 
 
 def selected_members(
     commits: str, after: int, until: int, limit: int, topics: Sequence[str] = ()
 ) -> tuple[str, list[Any]]:
-    """What events `e` of these commits must be to come after a position, until another one: a condition and its parameters. Of
-    a commit with more events than `limit`, little more than so many are looked at: PostgreSQL puts all that it finds of a commit
-    in their order before it tells the first one."""
+    """Returns a condition and its parameters: events `e` of these commits have positions after `after` and up to `until`.
+
+    In a commit with more than `limit` events, it restricts the range of ordinals to about `limit` events. Without that,
+    PostgreSQL sorts all matching events of a commit before it returns the first one."""
     last = f"? - {commits}.first_position"
     of_topics = f"AND n.topic IN ({','.join('?' * len(topics))})" if topics else ""
     condition = f"""

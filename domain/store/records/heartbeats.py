@@ -1,7 +1,7 @@
-"""Which runs have owners that are at work, and how far are they?
+"""Renewed leases and the progress of running runs.
 
-Told beside the ledger, for whoever stores a large run holds its one lock for longer than a lease lasts, and owners that wait for
-it must still be able to say that they are there. It need not be kept: without it, leases end a little sooner.
+They are stored outside the ledger's locks: storing a large run can hold the ledger lock for longer than a lease, and owners that
+wait for the lock must still renew theirs. The data may be lost: then leases expire a little sooner.
 """
 
 from datetime import datetime
@@ -14,13 +14,13 @@ from domain.values import from_microseconds, to_microseconds
 
 
 class Heartbeats:
-    """Of owners that work on the same database."""
+    """Leases and progress of all owners that use the same database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def beat(self, run: Run, until: datetime, progress: Progress | None) -> None:
-        """Its owner is there, will be until then, and is so far, if it knows."""
+    def renew(self, run: Run, until: datetime, progress: Progress | None) -> None:
+        """Renews the lease of a run's owner, and stores the progress if it is known."""
         with self._database.heartbeat_write() as tx:
             tx.execute(
                 "INSERT INTO heartbeats VALUES (?, ?, ?) ON CONFLICT (run_id) DO UPDATE"
@@ -34,8 +34,8 @@ class Heartbeats:
                     (str(run.run_id), run.lease.fence, progress.done, progress.total),
                 )
 
-    def renewed(self, run: Run) -> Run:
-        """The run with its lease as its owner has renewed it."""
+    def with_renewed_lease(self, run: Run) -> Run:
+        """Returns the run with the lease that its owner has renewed last."""
         with self._database.heartbeat_write() as tx:
             row = tx.execute(
                 "SELECT lease_until FROM heartbeats WHERE run_id = ? AND fence = ?", (str(run.run_id), run.lease.fence)
@@ -45,16 +45,16 @@ class Heartbeats:
         until = max(run.lease.until, from_microseconds(row["lease_until"]))
         return replace(run, lease=replace(run.lease, until=until))
 
-    def progress(self, run: Run) -> Progress | None:
-        """How far its owner is; None where it has not told that."""
+    def find_progress(self, run: Run) -> Progress | None:
+        """Returns the progress that the owner has reported last, or None."""
         with self._database.heartbeat_write() as tx:
             row = tx.execute(
                 "SELECT done, total FROM progress WHERE run_id = ? AND fence = ?", (str(run.run_id), run.lease.fence)
             ).fetchone()
         return Progress(row["done"], row["total"]) if row else None
 
-    def forget(self, run: Run) -> None:
-        """It has ended."""
+    def delete(self, run: Run) -> None:
+        """Deletes the lease and progress of a finished run."""
         with self._database.heartbeat_write() as tx:
             for table in ("heartbeats", "progress"):
                 tx.execute(f"DELETE FROM {table} WHERE run_id = ?", (str(run.run_id),))

@@ -1,4 +1,4 @@
-"""Where are inline images kept? Beside the events, each once, however many offers show it."""
+"""Stores each inline image once, beside the events, even if many offers use it."""
 
 from collections.abc import Iterable, Sequence
 
@@ -11,23 +11,23 @@ from domain.store.cursor import Cursor
 def insert_images(tx: Cursor, images: Iterable[Image]) -> None:
     tx.executemany(
         "INSERT INTO images (digest, literal) VALUES (?, ?) ON CONFLICT DO NOTHING",
-        # In one order, so that no two wait for each other.
+        # All transactions insert in the same order, so that they can't deadlock.
         ((bytes.fromhex(image.digest), image.literal) for image in sorted(images, key=lambda image: image.digest)),
     )
 
 
-def whole_text(tx: Cursor, content: Raw, digests: Sequence[str]) -> bytes:
-    """A content's text as it was sent, with its images in their places."""
+def full_text(tx: Cursor, content: Raw, digests: Sequence[str]) -> bytes:
+    """Returns a content's text as it was sent, with its inline images."""
     text = bytes(content)
     return restore(text, find_images(tx, digests)) if digests else text
 
 
 def find_images(tx: Cursor, digests: Sequence[str]) -> list[Image]:
-    """In the order of the digests. Raises KeyError for one that is not there."""
-    found = {}
+    """Returns the images in the order of the digests. Raises KeyError if one is missing."""
+    images = {}
     for digest in digests:
         row = tx.execute("SELECT literal FROM images WHERE digest = ?", (bytes.fromhex(digest),)).fetchone()
         if row is None:
             raise KeyError(f"image {digest}")
-        found[digest] = Image(digest, bytes(row["literal"]))
-    return [found[digest] for digest in digests]
+        images[digest] = Image(digest, bytes(row["literal"]))
+    return [images[digest] for digest in digests]

@@ -1,6 +1,6 @@
-"""Where is the request of a run while it is not finished? In packed chunks, in the ledger itself.
+"""Stores the request bodies of unfinished runs in the ledger, as compressed chunks.
 
-So it is there for whoever takes the run over, it is part of every backup, and it needs no place of its own.
+So a process that takes over the run can read the body, every backup contains it, and no other storage is needed.
 """
 
 from collections.abc import Sequence
@@ -8,25 +8,25 @@ from datetime import datetime
 from uuid import UUID
 
 from domain.store.cursor import Cursor
-from domain.store.records.compression import unpack
+from domain.store.records.compression import decompress
 from domain.values import to_microseconds
 
 CHUNK_BYTES = 4 * 1024 * 1024
 
 
-def insert_chunks(tx: Cursor, run_id: UUID, first: int, packed: Sequence[bytes], now: datetime) -> None:
-    """Stores chunks of a body, packed, in their order; `first` is how many are there already."""
+def insert_chunks(tx: Cursor, run_id: UUID, first: int, chunks: Sequence[bytes], now: datetime) -> None:
+    """Stores compressed chunks of a body; `first` is the number of the first one, and so of the chunks already stored."""
     stored_at = to_microseconds(now)
     tx.executemany(
         "INSERT INTO run_bodies VALUES (?, ?, ?, ?)",
-        ((str(run_id), chunk, stored_at, some) for chunk, some in enumerate(packed, first)),
+        ((str(run_id), number, stored_at, chunk) for number, chunk in enumerate(chunks, first)),
     )
 
 
 def find_chunk(tx: Cursor, run_id: UUID, chunk: int) -> bytes | None:
-    """The chunk as it was sent, or None beyond the last one."""
+    """Returns the decompressed chunk, or None after the last one."""
     row = tx.execute("SELECT bytes FROM run_bodies WHERE run_id = ? AND chunk = ?", (str(run_id), chunk)).fetchone()
-    return unpack(row["bytes"]) if row else None
+    return decompress(row["bytes"]) if row else None
 
 
 def count_chunks(tx: Cursor, run_id: UUID) -> int:
@@ -39,8 +39,7 @@ def delete_body(tx: Cursor, run_id: UUID) -> None:
 
 
 def delete_abandoned(tx: Cursor, before: datetime) -> int:
-    """Removes bodies to which nothing has come since a time, and which have never become the request of a run; answers
-    how many chunks."""
+    """Deletes bodies that got no chunk since `before` and belong to no run. Returns the number of deleted chunks."""
     deleted = tx.execute(
         "DELETE FROM run_bodies WHERE run_id NOT IN (SELECT run_id FROM runs)"
         " AND run_id IN (SELECT run_id FROM run_bodies GROUP BY run_id HAVING max(stored_at) < ?) RETURNING 1",

@@ -1,4 +1,4 @@
-"""Which runs have there been? Primary records: written with the events of the run, never rebuilt."""
+"""Primary records of runs: written in the transaction of the run's events, and never rebuilt."""
 
 from collections.abc import Iterator
 from datetime import date, datetime
@@ -14,7 +14,7 @@ from domain.values import Channel, Operation, Source, from_microseconds, to_micr
 
 
 class RunFilter(Struct, frozen=True):
-    """Which runs are wanted; None: of any."""
+    """Conditions on runs; None means any value."""
 
     partner: str | None = None
     channel: Channel | None = None
@@ -22,7 +22,7 @@ class RunFilter(Struct, frozen=True):
     state: RunState | None = None
     concurrency_request_id: UUID | None = None
     accepted_by: datetime | None = None
-    """At the latest."""
+    """Latest time of acceptance."""
 
 
 def insert_run(tx: Cursor, run: Run) -> None:
@@ -31,35 +31,35 @@ def insert_run(tx: Cursor, run: Run) -> None:
         "partner": run.partner,
         "channel": run.channel,
         "request_key": request_key(run.input, run.body_digest),
-        **_asked_columns(run.input),
+        **_input_columns(run.input),
         "source": run.source,
         "actor": run.actor,
         "body_digest": run.body_digest,
         "body_bytes": run.body_bytes,
         "accepted_at": to_microseconds(run.accepted_at),
         "accepted_position": run.accepted_position,
-        **_state(run),
+        **_changing_columns(run),
     }
     tx.execute(f"INSERT INTO runs ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", list(row.values()))
 
 
 def update_run(tx: Cursor, run: Run, fence: int) -> bool:
-    """Whether the run was still unfinished and at that fence; nothing is written if not."""
-    row = _state(run)
+    """Updates a run if it is unfinished and has that fencing token. Returns whether it was updated."""
+    row = _changing_columns(run)
     assignments = ", ".join(f"{column} = ?" for column in row)
-    written = tx.execute(
+    updated = tx.execute(
         f"UPDATE runs SET {assignments} WHERE run_id = ? AND fence = ? AND {_UNFINISHED} RETURNING run_seq",
         (*row.values(), str(run.run_id), fence),
     )
-    return written.fetchone() is not None
+    return updated.fetchone() is not None
 
 
-def is_held(tx: Cursor, run: Run) -> bool:
-    """Whether the run is still unfinished and at its fence."""
-    held = tx.execute(
+def is_lease_held(tx: Cursor, run: Run) -> bool:
+    """Returns whether the run is unfinished and its fencing token is still current."""
+    row = tx.execute(
         f"SELECT 1 FROM runs WHERE run_id = ? AND fence = ? AND {_UNFINISHED}", (str(run.run_id), run.lease.fence)
-    )
-    return held.fetchone() is not None
+    ).fetchone()
+    return row is not None
 
 
 def find_run(tx: Cursor, run_id: UUID) -> Run | None:
@@ -68,7 +68,7 @@ def find_run(tx: Cursor, run_id: UUID) -> Run | None:
 
 
 def find_request(tx: Cursor, partner: str, channel: Channel, key: str) -> Run | None:
-    """The run of the request with this key; a failed one has given it back."""
+    """Returns the run of the request with this key. Failed runs do not count: the request can be sent again."""
     row = tx.execute(
         "SELECT * FROM runs WHERE partner = ? AND channel = ? AND request_key = ? AND state <> 'failed'",
         (partner, channel, key),
@@ -84,21 +84,21 @@ def find_unfinished(tx: Cursor, partner: str, channel: Channel) -> Run | None:
 
 
 def overdue_runs(tx: Cursor, now: datetime) -> list[Run]:
-    """Unfinished runs whose leases have run out unless they were renewed, the oldest first."""
+    """Returns unfinished runs whose stored leases have expired, oldest first. Heartbeats may have renewed a lease."""
     rows = tx.execute(
         f"SELECT * FROM runs WHERE {_UNFINISHED} AND lease_until <= ?", (to_microseconds(now),)
     ).fetchall()
-    # There are few of them; sorted by SQLite, it would read all runs to find them.
+    # Sorted here, because there are few: with ORDER BY, SQLite would read all runs to find them.
     return [_run(row) for row in sorted(rows, key=lambda row: row["run_seq"])]
 
 
-def runs_of(tx: Cursor, owner: str) -> list[Run]:
-    """Unfinished runs that an owner holds, or held last."""
+def unfinished_runs_of(tx: Cursor, owner: str) -> list[Run]:
+    """Returns unfinished runs whose current or last lease belongs to an owner."""
     return [_run(row) for row in tx.execute(f"SELECT * FROM runs WHERE {_UNFINISHED} AND owner = ?", (owner,))]
 
 
-def count_slots(tx: Cursor, partner: str, channel: Channel, operation: Operation, since: datetime) -> int:
-    """How many slots the runs accepted at or after `since` have used."""
+def count_used_slots(tx: Cursor, partner: str, channel: Channel, operation: Operation, since: datetime) -> int:
+    """Returns the number of slots that runs accepted at or after `since` have used."""
     row = tx.execute(
         "SELECT count(*) AS used FROM runs"
         " WHERE partner = ? AND channel = ? AND operation = ? AND accepted_at >= ? AND is_counted",
@@ -108,7 +108,7 @@ def count_slots(tx: Cursor, partner: str, channel: Channel, operation: Operation
 
 
 def newest_file_date(tx: Cursor, partner: str) -> date | None:
-    """The latest date in the name of an offers file that has been processed, and had anything in order."""
+    """Returns the latest file-name date of the processed offers files that had a valid record."""
     row = tx.execute(
         "SELECT max(file_date) AS newest FROM runs"
         " WHERE partner = ? AND file_date IS NOT NULL AND state = 'completed' AND is_counted",
@@ -117,22 +117,22 @@ def newest_file_date(tx: Cursor, partner: str) -> date | None:
     return date.fromisoformat(row["newest"]) if row["newest"] else None
 
 
-def select_runs(tx: Cursor, wanted: RunFilter, after: int, limit: int) -> Iterator[tuple[int, Run]]:
-    """Runs with their places in the list, the newest first; `after` is such a place, or 0 for the start."""
-    given = {
-        "partner": wanted.partner,
-        "channel": wanted.channel,
-        "operation": wanted.operation,
-        "state": wanted.state,
-        "concurrency_request_id": wanted.concurrency_request_id and str(wanted.concurrency_request_id),
+def select_runs(tx: Cursor, run_filter: RunFilter, after: int, limit: int) -> Iterator[tuple[int, Run]]:
+    """Yields runs with their list cursors, newest first. `after` is such a cursor, or 0 for the start."""
+    equal = {
+        "partner": run_filter.partner,
+        "channel": run_filter.channel,
+        "operation": run_filter.operation,
+        "state": run_filter.state,
+        "concurrency_request_id": run_filter.concurrency_request_id and str(run_filter.concurrency_request_id),
     }
-    conditions = [f"{column} = ?" for column, value in given.items() if value is not None]
-    values: list[Any] = [value for value in given.values() if value is not None]
-    if wanted.state not in {None, RunState.COMPLETED}:
-        conditions.append("state <> 'completed'")  # lets it use runs_not_completed
-    if wanted.accepted_by is not None:
+    conditions = [f"{column} = ?" for column, value in equal.items() if value is not None]
+    values: list[Any] = [value for value in equal.values() if value is not None]
+    if run_filter.state not in {None, RunState.COMPLETED}:
+        conditions.append("state <> 'completed'")  # so that the index runs_not_completed is used
+    if run_filter.accepted_by is not None:
         conditions.append("accepted_at <= ?")
-        values.append(to_microseconds(wanted.accepted_by))
+        values.append(to_microseconds(run_filter.accepted_by))
     if after:
         conditions.append("run_seq < ?")
         values.append(after)
@@ -144,8 +144,8 @@ def select_runs(tx: Cursor, wanted: RunFilter, after: int, limit: int) -> Iterat
 _UNFINISHED = "state IN ('accepted', 'running')"
 
 
-def _state(run: Run) -> dict[str, Any]:
-    """The columns that change in a run's life."""
+def _changing_columns(run: Run) -> dict[str, Any]:
+    """Returns the columns that change after a run is accepted."""
     return {
         "state": run.state,
         "owner": run.lease.owner,
@@ -162,20 +162,20 @@ def _state(run: Run) -> dict[str, Any]:
     }
 
 
-def _asked_columns(asked: RunInput) -> dict[str, str]:
-    match asked:
+def _input_columns(run_input: RunInput) -> dict[str, str]:
+    match run_input:
         case Batch():
             return {
-                "operation": asked.operation,
-                "concurrency_request_id": str(asked.concurrency_request_id),
+                "operation": run_input.operation,
+                "concurrency_request_id": str(run_input.concurrency_request_id),
             }
         case OffersFile():
-            return {"file_name": asked.name, "file_date": asked.dated.isoformat()}
+            return {"file_name": run_input.name, "file_date": run_input.dated.isoformat()}
         case _:
-            assert_never(asked)
+            assert_never(run_input)
 
 
-def _asked(row: Any) -> RunInput:
+def _run_input(row: Any) -> RunInput:
     if row["file_name"] is not None:
         return OffersFile(row["file_name"], date.fromisoformat(row["file_date"]))
     return Batch(Operation(row["operation"]), UUID(row["concurrency_request_id"]))
@@ -189,7 +189,7 @@ def _run(row: Any) -> Run:
     return Run(
         run_id=UUID(row["run_id"]),
         partner=row["partner"],
-        input=_asked(row),
+        input=_run_input(row),
         source=Source(row["source"]),
         actor=row["actor"],
         body_digest=row["body_digest"],

@@ -1,4 +1,4 @@
-"""Which requests about single offers have there been, and how much of a day's quota do they use? Primary records."""
+"""Primary records of single requests (traces) and of the daily quota that they use."""
 
 from collections.abc import Collection, Iterable, Mapping
 from uuid import UUID
@@ -48,15 +48,15 @@ def find_trace(tx: Cursor, trace_id: str) -> Trace | None:
     )
 
 
-def quota_used(tx: Cursor, partners: Collection[str], day: int) -> dict[str, int]:
-    """By partner; none of a partner that has used nothing."""
-    among, values = tx.dialect.in_list(partners)
-    rows = tx.execute(f"SELECT partner, used FROM quota_use WHERE day = ? AND partner {among}", (day, *values))
+def find_quota_use(tx: Cursor, partners: Collection[str], day: int) -> dict[str, int]:
+    """Returns the used requests of a day by partner; partners without any are left out."""
+    condition, values = tx.dialect.in_list(partners)
+    rows = tx.execute(f"SELECT partner, used FROM quota_use WHERE day = ? AND partner {condition}", (day, *values))
     return {row["partner"]: row["used"] for row in rows}
 
 
-def count_requests(tx: Cursor, day: int, requests: Mapping[str, int]) -> None:
-    """`requests`: how many, by partner."""
+def add_quota_use(tx: Cursor, day: int, requests: Mapping[str, int]) -> None:
+    """Adds the number of requests by partner to the used quota of a day."""
     tx.executemany(
         "INSERT INTO quota_use (partner, day, used) VALUES (?, ?, ?)"
         " ON CONFLICT (partner, day) DO UPDATE SET used = quota_use.used + excluded.used",

@@ -1,1 +1,1 @@
-"""SQLite."""
+"""SQLite as the database of a ledger."""

@@ -1,7 +1,7 @@
-"""How is SQLite spoken to: how are its connections opened, its transactions begun and ended, and what does it say in its own way?
+"""Connections and transactions of a ledger in SQLite.
 
-Not by the library's pool: there a writer that waits for another one makes every reader wait behind it, and closing it
-pulls connections away from threads that are using them.
+It does not use the eventsourcing library's pool. In that pool, a waiting writer blocks all readers, and closing the pool closes
+connections that other threads are using.
 """
 
 import re
@@ -19,7 +19,7 @@ from eventsourcing.persistence import InterfaceError, OperationalError
 from domain.store.cursor import Cursor, MissingTable
 from domain.store.database import POLL_INTERVAL_SECONDS, CommitNotifications
 from domain.store.errors import library_error
-from domain.store.schema import NEWEST_POSITION, UNLOGGED_TABLES, VERSIONS, require_versions
+from domain.store.schema import SELECT_NEWEST_POSITION, SELECT_SCHEMA_VERSION, UNLOGGED_TABLES, require_version_rows
 from domain.store.sqlite.dialect import SQLITE, SQLITE_LEDGER_VIEW
 from domain.values import Scope
 
@@ -31,6 +31,8 @@ LEASES_SUFFIX = "-leases"
 
 
 class SqliteCursor(sqlite3.Cursor):
+    """Cursor of a SQLite connection with the operations of domain.store.cursor.Cursor."""
+
     dialect = SQLITE
 
     def execute_set(self, statement: str, rows: Iterable[Sequence[Any]], /) -> Self:
@@ -39,32 +41,32 @@ class SqliteCursor(sqlite3.Cursor):
     def now(self) -> datetime:
         return datetime.now(UTC)
 
-    def each(self, sql: str, parameters: Sequence[Any] = (), /) -> Iterator[Any]:
+    def stream_rows(self, sql: str, parameters: Sequence[Any] = (), /) -> Iterator[Any]:
         return iter(self.execute(sql, parameters))
 
 
 class PollingNotifications:
-    """Nobody tells anything: it is always time to look."""
+    """Polling instead of notifications, because SQLite has none."""
 
     def wait(self, _is_over: Callable[[], bool]) -> bool:
         sleep(POLL_INTERVAL_SECONDS)
         return True
 
-    def missed(self) -> None:
-        """There is nothing to listen to."""
+    def report_missed(self) -> None:
+        """No-op: the caller polls in any case."""
 
     def close(self) -> None:
-        """There is nothing to close."""
+        """No-op."""
 
 
 class SqliteConnections:
-    """Any number of readers and one writer at a time, of this process; SQLite's lock sees to the other processes."""
+    """Transactions of any number of readers and one writer. A lock orders the writers of this process, and SQLite's those of all."""
 
     dialect = SQLITE
 
     def __init__(self, database: str) -> None:
         self.database = database
-        self._beside: SqliteConnections | None = None
+        self._leases: SqliteConnections | None = None
         self._idle: deque[sqlite3.Connection] = deque()
         self._writer = Lock()
         self._closed = False
@@ -73,16 +75,18 @@ class SqliteConnections:
         return [*tables, SQLITE_LEDGER_VIEW]
 
     @contextmanager
-    def write(self, after: Scope | None = None) -> Iterator[Cursor]:  # noqa: ARG002 - nobody else is storing anything then
+    def write(self, after: Scope | None = None) -> Iterator[Cursor]:  # noqa: ARG002 - the one write lock excludes bulk writes
         with self.schema_change() as tx:
-            require_versions(tx.execute(VERSIONS).fetchall())
+            require_version_rows(tx.execute(SELECT_SCHEMA_VERSION).fetchall())
             yield tx
 
     @contextmanager
     def schema_change(self) -> Iterator[Cursor]:
-        """A transaction that holds the write lock from its start and commits at its end; rolls back on any error."""
+        """Opens a transaction that holds the write lock from its start and commits at its end; rolls back on any error."""
         if not self._writer.acquire(timeout=SQLITE_LOCK_TIMEOUT_SECONDS):
-            raise OperationalError("Other writers have held the ledger for too long")
+            raise OperationalError(
+                f"Other writers have held the ledger lock for {SQLITE_LOCK_TIMEOUT_SECONDS:.0f} seconds"
+            )
         try:
             with self._transaction("BEGIN IMMEDIATE", "COMMIT") as cursor:
                 yield cursor
@@ -90,7 +94,7 @@ class SqliteConnections:
             self._writer.release()
 
     def bulk_write(self, scope: Scope | None = None) -> AbstractContextManager[Cursor]:
-        """There is one lock for all that is written."""
+        """Opens a write transaction: SQLite has only one write lock, so it blocks all other writers from its start."""
         return self.write(scope)
 
     def exclusive_write(self) -> AbstractContextManager[Cursor]:
@@ -99,53 +103,53 @@ class SqliteConnections:
     @contextmanager
     def read(self) -> Iterator[Cursor]:
         with self.read_any_schema() as tx:
-            require_versions(tx.execute(VERSIONS).fetchall())
+            require_version_rows(tx.execute(SELECT_SCHEMA_VERSION).fetchall())
             yield tx
 
     @contextmanager
     def read_any_schema(self) -> Iterator[Cursor]:
-        """A transaction that sees one snapshot and keeps nothing."""
+        """Opens a read-only transaction without the check of the schema version. It is rolled back at its end."""
         with self._transaction("BEGIN", "ROLLBACK") as cursor:
             yield cursor
 
     @contextmanager
     def heartbeat_write(self) -> Iterator[Cursor]:
-        """In a small database of its own (`…-leases`): the ledger has one lock for all that is written to it."""
-        if self._beside is None:
+        """Opens a transaction in a separate small database (`…-leases`), because the ledger has only one write lock."""
+        if self._leases is None:
             leases = SqliteConnections(self.database + LEASES_SUFFIX)
             with leases.schema_change() as tx:
                 for table in UNLOGGED_TABLES:
                     tx.execute(table)
-            self._beside = leases
-        with self._beside.schema_change() as tx:
+            self._leases = leases
+        with self._leases.schema_change() as tx:
             yield tx
 
     def terminate_scope_writer(self, _scope: Scope) -> int:
         return 0
 
     def terminate_stalled_writers(self) -> int:
-        """Processes of one machine: whoever stands still there, is seen there."""
+        """Terminates nothing: all processes run on one machine, where the operator can see a stalled one."""
         return 0
 
     def newest_position(self) -> int:
         with self.read_any_schema() as tx:
-            return int(tx.execute(NEWEST_POSITION).fetchone()["position"])
+            return int(tx.execute(SELECT_NEWEST_POSITION).fetchone()["position"])
 
     def notifications(self) -> CommitNotifications:
         return PollingNotifications()
 
     def close(self) -> None:
-        """Connections that are in use end when they are given back."""
-        if self._beside is not None:
-            self._beside.close()
+        """Closes idle connections; those in use are closed when they are returned."""
+        if self._leases is not None:
+            self._leases.close()
         self._closed = True
         while self._idle:
             self._idle.pop().close()
 
     @contextmanager
     def _transaction(self, begin: str, end: str) -> Iterator[Cursor]:
-        with _library_errors():
-            connection = self._take()
+        with translate_sqlite_errors():
+            connection = self._acquire()
             try:
                 connection.execute(begin)
                 yield connection.cursor(SqliteCursor)
@@ -153,22 +157,22 @@ class SqliteConnections:
             finally:
                 if connection.in_transaction:
                     connection.rollback()
-                self._give_back(connection)
+                self._release(connection)
 
-    def _take(self) -> sqlite3.Connection:
+    def _acquire(self) -> sqlite3.Connection:
         if self._closed:
-            raise InterfaceError("The ledger has been closed")
+            raise InterfaceError("The ledger is closed")
         try:
             return self._idle.pop()
         except IndexError:
             return self._open()
 
-    def _give_back(self, connection: sqlite3.Connection) -> None:
+    def _release(self, connection: sqlite3.Connection) -> None:
         if self._closed or len(self._idle) >= MAX_IDLE:
             connection.close()
             return
         self._idle.append(connection)
-        if self._closed:  # meanwhile
+        if self._closed:  # by another thread, after the check above
             self.close()
 
     def _open(self) -> sqlite3.Connection:
@@ -190,10 +194,11 @@ class SqliteConnections:
 
 
 @contextmanager
-def _library_errors() -> Iterator[None]:
+def translate_sqlite_errors() -> Iterator[None]:
+    """Raises sqlite3's errors as errors of the eventsourcing library."""
     try:
         yield
     except sqlite3.Error as error:
-        if missing := re.match(r"no such table: (?:main\.)?(\w+)", str(error)):
-            raise MissingTable(missing[1], str(error)) from error
+        if match := re.match(r"no such table: (?:main\.)?(\w+)", str(error)):
+            raise MissingTable(match[1], str(error)) from error
         raise library_error(sqlite3, error, str(error)) from error

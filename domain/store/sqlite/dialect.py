@@ -1,4 +1,4 @@
-"""The SQL of SQLite."""
+"""SQL dialect of SQLite. The common SQL text is already in SQLite's form."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -8,7 +8,9 @@ from domain.values import Scope
 
 
 class SqliteDialect:
-    live, temporary = "main.", "temp."
+    """Dialect of SQLite."""
+
+    live_prefix, temporary_prefix = "main.", "temp."
 
     def in_list(self, values: Collection[Any]) -> tuple[str, Sequence[Any]]:
         return f"IN ({','.join('?' * len(values))})", [*values]
@@ -16,18 +18,18 @@ class SqliteDialect:
     def table_names(self, tx: Cursor) -> set[str]:
         return {row["name"] for row in tx.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
 
-    def columns(self, tx: Cursor, place: str, table: str) -> list[Column]:
-        told = 'SELECT name, type, "notnull", pk FROM pragma_table_info(?, ?) ORDER BY cid'
-        rows = tx.execute(told, (table, place.rstrip("."))).fetchall()
+    def columns(self, tx: Cursor, prefix: str, table: str) -> list[Column]:
+        query = 'SELECT name, type, "notnull", pk FROM pragma_table_info(?, ?) ORDER BY cid'
+        rows = tx.execute(query, (table, prefix.rstrip("."))).fetchall()
         return [Column(row["name"], row["type"], bool(row["notnull"] or row["pk"])) for row in rows]
 
     def index_statements(self, tx: Cursor, table: str) -> list[str]:
-        told = "SELECT sql FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL"
-        return [row["sql"] for row in tx.execute(told, (table,)).fetchall()]
+        query = "SELECT sql FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL"
+        return [row["sql"] for row in tx.execute(query, (table,)).fetchall()]
 
     def has_index(self, tx: Cursor, name: str) -> bool:
-        found = tx.execute("SELECT 1 FROM sqlite_master WHERE type = 'index' AND name = ?", (name,)).fetchone()
-        return found is not None
+        row = tx.execute("SELECT 1 FROM sqlite_master WHERE type = 'index' AND name = ?", (name,)).fetchone()
+        return row is not None
 
     def rename_table(self, tx: Cursor, table: str, name: str) -> None:
         tx.execute("PRAGMA legacy_alter_table = ON")
@@ -37,18 +39,18 @@ class SqliteDialect:
             tx.execute("PRAGMA legacy_alter_table = OFF")
 
     def lock_tables(self, _tx: Cursor, _tables: Sequence[str]) -> None:
-        """Readers see what was there when they began."""
+        """No-op: readers keep their snapshots."""
 
     def analyze(self, _tx: Cursor, _tables: Sequence[str]) -> None:
-        """It does without."""
+        """No-op: the query plans do not need statistics."""
 
     def acquire_ledger_lock(self, _tx: Cursor) -> None:
-        """It has been its turn from the start."""
+        """No-op: the transaction has held the write lock from its start."""
 
     def notify_commit(self, _tx: Cursor) -> None:
-        """Nobody can listen."""
+        """No-op: SQLite has no notifications."""
 
-    def busy(self, _tx: Cursor, _scopes: Collection[Scope]) -> set[Scope]:
+    def busy_scopes(self, _tx: Cursor, _scopes: Collection[Scope]) -> set[Scope]:
         return set()
 
     def next_commit_ids(self, tx: Cursor, count: int) -> list[int]:
@@ -68,4 +70,4 @@ SQLITE_LEDGER_VIEW = """
            c.run_id, c.trace_id, CAST(e.state AS TEXT) AS state
     FROM commits c JOIN events e USING (commit_id) JOIN streams s USING (stream_id)
 """
-"""For people with a database shell."""
+"""View for operators with a database shell."""

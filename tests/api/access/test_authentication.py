@@ -1,4 +1,4 @@
-"""Who may call, and how often (contract, sections 6 and 7)."""
+"""Authentication, roles and the limits of tokens (contract, sections 6 and 7)."""
 
 import httpx2
 import pytest
@@ -19,9 +19,9 @@ READS = (OFFERS, OFFER, HISTORY, OPENAPI)
 
 
 def statuses(caller: Caller) -> dict[str, int]:
-    """What every route answers this caller, by path."""
-    sent = caller.send(body(batch("Insert", [item()]))).status_code
-    return {BATCH_PATH: sent} | {path: caller.get(path).status_code for path in READS}
+    """Returns the status of a call of each route, by path."""
+    batch_status = caller.send(body(batch("Insert", [item()]))).status_code
+    return {BATCH_PATH: batch_status} | {path: caller.get(path).status_code for path in READS}
 
 
 def get(call: Call, authorization: str | bytes) -> httpx2.Response:
@@ -29,10 +29,10 @@ def get(call: Call, authorization: str | bytes) -> httpx2.Response:
     return call(None).http.get(OFFERS, headers=[(b"Authorization", value)])
 
 
-# Who
+# Authentication
 
 
-def test_two_tokens_are_none(call: Call, token: MakeToken) -> None:
+def test_two_tokens_are_refused(call: Call, token: MakeToken) -> None:
     one = f"ApiToken {token()}".encode()
     assert call(None).http.get(OFFERS, headers=[(b"Authorization", one), (b"Authorization", one)]).status_code == 401
 
@@ -45,13 +45,13 @@ def test_no_route_is_open_to_an_unknown_token(call: Call) -> None:
     assert set(statuses(call("unknown")).values()) == {401}
 
 
-def test_a_token_is_taken_by_either_scheme(call: Call, token: MakeToken) -> None:
+def test_token_is_accepted_with_both_schemes(call: Call, token: MakeToken) -> None:
     secret = token()
     schemes = ("ApiToken", "Bearer", "apitoken", "BEARER")
     assert {get(call, f"{scheme} {secret}").status_code for scheme in schemes} == {200}
 
 
-def test_a_header_without_a_token_is_401(call: Call, token: MakeToken, subtests: pytest.Subtests) -> None:
+def test_header_without_a_token_is_401(call: Call, token: MakeToken, subtests: pytest.Subtests) -> None:
     secret = token()
     for header in ("", "ApiToken", "Bearer", secret, f"Basic {secret}", f"Token {secret}", f"ApiToken{secret}"):
         with subtests.test(header):
@@ -63,19 +63,19 @@ def test_any_bytes_as_a_token_are_401(call: Call) -> None:
     assert {get(call, b"ApiToken " + secret).status_code for secret in secrets} == {401}
 
 
-def test_a_401_tells_how_to_authenticate(call: Call) -> None:
+def test_401_names_the_authentication_schemes(call: Call) -> None:
     schemes = call(None).get(OFFERS).headers["WWW-Authenticate"]
     assert "ApiToken" in schemes
     assert "Bearer" in schemes
 
 
-def test_a_revoked_token_is_refused_at_once(service: Service, partner: Caller) -> None:
+def test_revoked_token_is_refused_at_once(service: Service, partner: Caller) -> None:
     assert partner.get(OFFERS).status_code == 200
     service.ledger.handle(RevokeToken("partner-tidepool"), OPERATOR)
     assert set(statuses(partner).values()) == {401}
 
 
-def test_a_name_that_is_given_again_does_not_revive_the_old_secret(
+def test_reused_token_name_does_not_restore_the_old_secret(
     call: Call, service: Service, partner: Caller, token: MakeToken
 ) -> None:
     service.ledger.handle(RevokeToken("partner-tidepool"), OPERATOR)
@@ -85,7 +85,7 @@ def test_a_name_that_is_given_again_does_not_revive_the_old_secret(
     assert (partner.get(OFFERS).status_code, call("renewed").get(OFFERS).status_code) == (401, 200)
 
 
-def test_a_token_is_good_until_it_expires(call: Call, token: MakeToken, clock: Clock) -> None:
+def test_token_is_valid_until_it_expires(call: Call, token: MakeToken, clock: Clock) -> None:
     clock.move(hours=1)
     caller = call(token(expires_at=to_microseconds(clock.now)))
     clock.move(microseconds=-1)
@@ -94,7 +94,7 @@ def test_a_token_is_good_until_it_expires(call: Call, token: MakeToken, clock: C
     assert set(statuses(caller).values()) == {401}
 
 
-# What
+# Roles
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_a_token_is_good_until_it_expires(call: Call, token: MakeToken, clock: C
         (Role.OPERATOR, {BATCH_PATH}),
     ],
 )
-def test_a_role_may_call_what_the_contract_gives_it(
+def test_role_may_call_the_routes_of_the_contract(
     partner: Caller, call: Call, token: MakeToken, role: Role, forbidden: set[str]
 ) -> None:
     partner.send(body(batch("Insert", [item()])))
@@ -114,10 +114,10 @@ def test_a_role_may_call_what_the_contract_gives_it(
     assert statuses(call(token(role, name="caller"))) == expected
 
 
-# How often
+# Limits
 
 
-def test_calls_beyond_the_limit_of_a_minute_wait(call: Call, token: MakeToken) -> None:
+def test_calls_over_the_limit_per_minute_are_429(call: Call, token: MakeToken) -> None:
     caller = call(token(requests_per_minute=2))
     replies = [caller.get(path) for path in (OFFERS, OPENAPI, OFFERS)]
     assert [reply.status_code for reply in replies] == [200, 200, 429]
@@ -125,7 +125,7 @@ def test_calls_beyond_the_limit_of_a_minute_wait(call: Call, token: MakeToken) -
     assert 1 <= int(replies[2].headers["Retry-After"]) <= 60
 
 
-def test_a_call_that_finds_nothing_counts_too(call: Call, token: MakeToken) -> None:
+def test_call_that_is_404_counts(call: Call, token: MakeToken) -> None:
     caller = call(token(requests_per_minute=1))
     assert [caller.get(path).status_code for path in (OFFER, OFFERS)] == [404, 429]
 
@@ -138,17 +138,17 @@ def test_batches_are_not_counted(call: Call, token: MakeToken) -> None:
     assert caller.send(body(batch("Insert", [item()]))).status_code == 200
 
 
-def test_every_token_has_a_limit_of_its_own(call: Call, token: MakeToken) -> None:
+def test_each_token_has_its_own_limit(call: Call, token: MakeToken) -> None:
     one, other = (call(token(name=name, requests_per_minute=1)) for name in ("one", "other"))
     assert [caller.get(OFFERS).status_code for caller in (one, one, other)] == [200, 429, 200]
 
 
-def test_a_limit_of_0_is_none(call: Call, token: MakeToken) -> None:
+def test_limit_of_0_means_no_limit(call: Call, token: MakeToken) -> None:
     caller = call(token(requests_per_minute=0))
     assert {caller.get(OFFERS).status_code for _ in range(5)} == {200}
 
 
-def test_a_limit_changes_at_once_with_its_token(call: Call, token: MakeToken, service: Service) -> None:
+def test_new_token_changes_the_limit_at_once(call: Call, token: MakeToken, service: Service) -> None:
     caller = call(token(name="n", requests_per_minute=1))
     assert [caller.get(OFFERS).status_code for _ in range(2)] == [200, 429]
     service.ledger.handle(RevokeToken("n"), OPERATOR)
@@ -157,6 +157,6 @@ def test_a_limit_changes_at_once_with_its_token(call: Call, token: MakeToken, se
     assert caller.get(OFFERS).status_code == 200
 
 
-def test_a_role_is_checked_before_the_limit(call: Call, token: MakeToken) -> None:
+def test_role_is_checked_before_the_limit(call: Call, token: MakeToken) -> None:
     caller = call(token(Role.PUBLISHER, requests_per_minute=1))
     assert [caller.get(path).status_code for path in (OFFERS, OFFERS, HISTORY)] == [200, 429, 403]

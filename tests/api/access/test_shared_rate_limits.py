@@ -1,4 +1,4 @@
-"""Do processes that share a Redis share one count, and does nobody notice when it is not there?"""
+"""Processes with the same Redis share their counts. An outage of Redis fails no request."""
 
 import subprocess
 import sys
@@ -21,15 +21,15 @@ from tests.support.examples import PARTNER
 from tests.support.harness import Call, Caller, MakeToken
 from tests.support.processes.redis_server import RedisServer
 
-PATIENCE_SECONDS = 10.0
+TIMEOUT_SECONDS = 10.0
 SLOW_SECONDS = 2.0
 OFFERS = "/api/v1/offers"
-LOST, BACK = "can't be used", "can be used again"
+LOST, BACK = "is not available", "is available again"
 ANOTHER_PROCESS = """
 import sys
 from api.access.rate_limits import RequestLimiter
 limiter = RequestLimiter(sys.argv[1])
-print([limiter.seconds_to_wait("feed", 5) for _ in range(3)])
+print([limiter.count_token_request("feed", 5) for _ in range(3)])
 """
 
 T = TypeVar("T")
@@ -49,179 +49,182 @@ def settings(tmp_path: Path, redis: RedisServer) -> Settings:
 
 @pytest.fixture
 def limiter(redis: RedisServer) -> Iterator[RequestLimiter]:
-    """One that looks often whether Redis is back."""
-    with closing(RequestLimiter(redis.url, retry_seconds=0.05)) as made:
-        yield made
+    """A limiter that often checks whether Redis is back."""
+    with closing(RequestLimiter(redis.url, retry_seconds=0.05)) as limiter:
+        yield limiter
 
 
-def may_go_on(limiter: RequestLimiter, times: int, per_minute: int) -> int:
-    """How many of so many requests may."""
-    return sum(limiter.seconds_to_wait("feed", per_minute) is None for _ in range(times))
+def count_allowed(limiter: RequestLimiter, times: int, per_minute: int) -> int:
+    """Sends `times` requests. Returns how many are within the limit."""
+    return sum(limiter.count_token_request("feed", per_minute) is None for _ in range(times))
 
 
-def within_a_second(ask: Callable[[], T]) -> T:
-    """What is told of a second holds for no longer."""
+def within_a_second(operation: Callable[[], T]) -> T:
+    """Repeats an operation until it takes less than a second, because counts per second hold no longer than that."""
     while True:
-        began = time.monotonic()
-        answer = ask()
-        if time.monotonic() - began < 0.9:
-            return answer
+        start = time.monotonic()
+        result = operation()
+        if time.monotonic() - start < 0.9:
+            return result
         time.sleep(1)
 
 
-def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [next(word for word in (LOST, BACK) if word in record.message) for record in caplog.records]
 
 
-def await_told(caplog: pytest.LogCaptureFixture, *words: str) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while told(caplog) != list(words):
-        assert time.monotonic() < deadline, told(caplog)
+def await_logged(caplog: pytest.LogCaptureFixture, *words: str) -> None:
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while logged(caplog) != list(words):
+        assert time.monotonic() < deadline, logged(caplog)
         time.sleep(0.02)
 
 
-# One count
+# Shared counts
 
 
-def test_two_processes_share_one_count(redis: RedisServer, limiter: RequestLimiter) -> None:
+def test_two_processes_share_a_count(redis: RedisServer, limiter: RequestLimiter) -> None:
     other = subprocess.run(
         [sys.executable, "-c", ANOTHER_PROCESS, redis.url], capture_output=True, text=True, check=True
     )
     assert (other.stdout, other.stderr) == ("[None, None, None]\n", "")
-    assert may_go_on(limiter, 4, 5) == 2
+    assert count_allowed(limiter, 4, 5) == 2
 
 
-def test_a_refusal_tells_how_long_to_wait(limiter: RequestLimiter) -> None:
-    assert limiter.seconds_to_wait("feed", 1) is None
-    assert limiter.seconds_to_wait("feed", 1) in range(50, 61)
+def test_refusal_has_the_seconds_to_wait(limiter: RequestLimiter) -> None:
+    assert limiter.count_token_request("feed", 1) is None
+    assert limiter.count_token_request("feed", 1) in range(50, 61)
 
 
-def test_the_pace_is_counted_together(redis: RedisServer, limiter: RequestLimiter) -> None:
+def test_partner_requests_are_counted_together(redis: RedisServer, limiter: RequestLimiter) -> None:
     with closing(RequestLimiter(redis.url)) as other:
         limiters = (limiter, other, limiter)
-        paces = within_a_second(lambda: [each.pace("tidepool", 2) for each in limiters])
-    assert paces == [(1, None), (0, None), (0, 1)]
+        rates = within_a_second(lambda: [each.count_partner_request("tidepool", 2) for each in limiters])
+    assert rates == [(1, None), (0, None), (0, 1)]
 
 
-def test_the_count_is_exact_however_many_ask_at_once(redis: RedisServer, limiter: RequestLimiter) -> None:
+def test_shared_count_is_exact_under_concurrency(redis: RedisServer, limiter: RequestLimiter) -> None:
     with closing(RequestLimiter(redis.url)) as other, ThreadPoolExecutor(16) as pool:
-        assert sum(pool.map(lambda n: may_go_on((limiter, other)[n % 2], 5, 50), range(32))) == 50
+        assert sum(pool.map(lambda n: count_allowed((limiter, other)[n % 2], 5, 50), range(32))) == 50
 
 
-def test_the_count_of_one_process_is_exact_too() -> None:
+def test_count_of_one_process_is_exact_under_concurrency() -> None:
     limiter = RequestLimiter()
     with ThreadPoolExecutor(16) as pool:
-        assert sum(pool.map(lambda _: may_go_on(limiter, 50, 500), range(32))) == 500
+        assert sum(pool.map(lambda _: count_allowed(limiter, 50, 500), range(32))) == 500
 
 
-def test_everything_in_redis_has_a_prefix_and_an_end(redis: RedisServer, limiter: RequestLimiter) -> None:
-    limiter.seconds_to_wait("feed", 5)
-    limiter.pace("tidepool", 5)
+def test_redis_keys_have_a_prefix_and_expire(redis: RedisServer, limiter: RequestLimiter) -> None:
+    limiter.count_token_request("feed", 5)
+    limiter.count_partner_request("tidepool", 5)
     with redis_client.Redis.from_url(redis.url, decode_responses=True) as client:
         keys = list(client.scan_iter())
         assert {key.partition(":")[0] for key in keys} == {"offer-ledger"}
         assert all(0 <= client.ttl(key) <= 60 for key in keys)
 
 
-def test_a_unix_socket_serves_as_well(tmp_path: Path) -> None:
+def test_redis_may_use_a_unix_socket(tmp_path: Path) -> None:
     path = tmp_path / "r.sock"
     with RedisServer(unixsocket=str(path)).running():
         limiters = [RequestLimiter(f"unix://{path}") for _ in range(2)]
-        assert [may_go_on(each, 2, 3) for each in limiters] == [2, 1]
+        assert [count_allowed(each, 2, 3) for each in limiters] == [2, 1]
 
 
-# An outage
+# Outages
 
 
-def test_without_redis_a_process_counts_for_itself_and_says_so_once(
+def test_process_counts_on_its_own_and_logs_once(
     redis: RedisServer, limiter: RequestLimiter, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert may_go_on(limiter, 2, 5) == 2
+    assert count_allowed(limiter, 2, 5) == 2
     redis.stop()
-    assert may_go_on(limiter, 9, 5) == 5
-    assert within_a_second(lambda: [limiter.pace("tidepool", 2) for _ in range(2)]) == [(1, None), (0, None)]
-    assert told(caplog) == [LOST]
+    assert count_allowed(limiter, 9, 5) == 5
+    assert within_a_second(lambda: [limiter.count_partner_request("tidepool", 2) for _ in range(2)]) == [
+        (1, None),
+        (0, None),
+    ]
+    assert logged(caplog) == [LOST]
 
 
-def test_a_redis_that_was_never_there_is_the_same(caplog: pytest.LogCaptureFixture) -> None:
+def test_redis_may_be_unavailable_from_the_start(caplog: pytest.LogCaptureFixture) -> None:
     with closing(RequestLimiter(RedisServer().url)) as limiter:
-        assert may_go_on(limiter, 9, 5) == 5
-    assert told(caplog) == [LOST]
+        assert count_allowed(limiter, 9, 5) == 5
+    assert logged(caplog) == [LOST]
 
 
-def test_when_redis_is_back_it_counts_again(
+def test_redis_counts_again_after_an_outage(
     redis: RedisServer, limiter: RequestLimiter, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(2):
         redis.stop()
-        limiter.seconds_to_wait("feed", 100)
+        limiter.count_token_request("feed", 100)
         redis.start()
-        await_told(caplog, LOST, BACK)
+        await_logged(caplog, LOST, BACK)
         with closing(RequestLimiter(redis.url)) as other:
-            assert (may_go_on(limiter, 3, 5), may_go_on(other, 3, 5)) == (3, 2)
+            assert (count_allowed(limiter, 3, 5), count_allowed(other, 3, 5)) == (3, 2)
         caplog.clear()
 
 
-def test_a_restart_between_two_requests_is_no_outage(
+def test_restart_between_two_requests_is_not_an_outage(
     redis: RedisServer, limiter: RequestLimiter, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(2):
-        assert may_go_on(limiter, 5, 3) == 3
+        assert count_allowed(limiter, 5, 3) == 3
         redis.stop()
         redis.start()
-    assert told(caplog) == []
+    assert logged(caplog) == []
 
 
-def test_a_redis_that_hangs_keeps_nobody_waiting(
+def test_hanging_redis_does_not_delay_requests(
     redis: RedisServer, limiter: RequestLimiter, caplog: pytest.LogCaptureFixture
 ) -> None:
-    limiter.seconds_to_wait("feed", 5)
+    limiter.count_token_request("feed", 5)
     with redis.frozen():
-        began = time.monotonic()
-        assert may_go_on(limiter, 1, 5) == 1
-        assert time.monotonic() - began < 2
-        began = time.monotonic()
-        assert may_go_on(limiter, 100, 100) == 100
-        assert time.monotonic() - began < 2
-    await_told(caplog, LOST, BACK)
+        start = time.monotonic()
+        assert count_allowed(limiter, 1, 5) == 1
+        assert time.monotonic() - start < 2
+        start = time.monotonic()
+        assert count_allowed(limiter, 100, 100) == 100
+        assert time.monotonic() - start < 2
+    await_logged(caplog, LOST, BACK)
 
 
 @pytest.mark.parametrize(("name", "value"), [("requirepass", "secret"), ("min-replicas-to-write", "1")])
-def test_a_redis_that_refuses_is_as_good_as_none(
+def test_redis_that_refuses_commands_is_unavailable(
     redis: RedisServer, limiter: RequestLimiter, caplog: pytest.LogCaptureFixture, name: str, value: str
 ) -> None:
     with redis_client.Redis.from_url(redis.url) as client:
         client.config_set(name, value)
-        assert may_go_on(limiter, 9, 5) == 5
+        assert count_allowed(limiter, 9, 5) == 5
         time.sleep(0.3)
-        assert may_go_on(limiter, 9, 5) == 0
-        assert told(caplog) == [LOST]
+        assert count_allowed(limiter, 9, 5) == 0
+        assert logged(caplog) == [LOST]
 
 
-def test_a_name_that_no_host_can_have_fails_no_request(caplog: pytest.LogCaptureFixture) -> None:
+def test_invalid_host_name_fails_no_request(caplog: pytest.LogCaptureFixture) -> None:
     with closing(RequestLimiter("redis://no..host")) as limiter:
-        assert may_go_on(limiter, 9, 5) == 5
-    assert told(caplog) == [LOST]
+        assert count_allowed(limiter, 9, 5) == 5
+    assert logged(caplog) == [LOST]
 
 
 # Over HTTP
 
 
-def statuses(count: int, ask: Callable[[], httpx2.Response]) -> list[int]:
-    return [ask().status_code for _ in range(count)]
+def statuses(count: int, send: Callable[[], httpx2.Response]) -> list[int]:
+    return [send().status_code for _ in range(count)]
 
 
-def test_calls_beyond_the_limit_of_a_minute_wait(
+def test_calls_over_the_limit_per_minute_are_429(
     redis: RedisServer, call: Call, token: MakeToken, limiter: RequestLimiter
 ) -> None:
     caller = call(token(name="feed", requests_per_minute=5))
-    assert may_go_on(limiter, 3, 5) == 3
+    assert count_allowed(limiter, 3, 5) == 3
     assert statuses(3, lambda: caller.get(OFFERS)) == [200, 200, 429]
     redis.stop()
     assert statuses(6, lambda: caller.get(OFFERS)) == [200] * 5 + [429]
 
 
-def test_single_requests_beyond_the_pace_are_refused(partner: Caller, service: Service, redis: RedisServer) -> None:
+def test_merchant_requests_over_the_rate_are_429(partner: Caller, service: Service, redis: RedisServer) -> None:
     limit(service, rps=1)
     replies = [put(partner) for _ in range(10)]
     refused = [reply for reply in replies if reply.status_code == 429]
@@ -231,20 +234,18 @@ def test_single_requests_beyond_the_pace_are_refused(partner: Caller, service: S
     assert {put(partner).status_code for _ in range(10)} == {202, 429}
 
 
-def test_the_limits_that_are_told_are_those_of_all_processes(
-    partner: Caller, service: Service, limiter: RequestLimiter
-) -> None:
+def test_reported_limits_are_those_of_all_processes(partner: Caller, service: Service, limiter: RequestLimiter) -> None:
     limit(service, rps=1000, daily_quota=0)
 
-    def ask() -> list[str]:
+    def reported() -> list[str]:
         for _ in range(10):
-            limiter.pace(PARTNER, 1000)
+            limiter.count_partner_request(PARTNER, 1000)
         return [reply.headers["RateLimit"] for reply in (put(partner), partner.get(QUOTA_PATH))]
 
-    assert within_a_second(ask) == ['"rps";r=989;t=1', '"rps";r=989;t=1']
+    assert within_a_second(reported) == ['"rps";r=989;t=1', '"rps";r=989;t=1']
 
 
-def test_a_redis_that_hangs_holds_up_nobody_who_does_not_need_it(
+def test_hanging_redis_does_not_delay_other_routes(
     partner: Caller, service: Service, redis: RedisServer, call: Call
 ) -> None:
     limit(service, rps=1000)
@@ -252,8 +253,8 @@ def test_a_redis_that_hangs_holds_up_nobody_who_does_not_need_it(
         waiting = pool.submit(put, partner)
         other, longest = call(None), 0.0
         while not waiting.done():
-            began = time.monotonic()
+            start = time.monotonic()
             assert other.get("/healthz").status_code == 200
-            longest = max(longest, time.monotonic() - began)
+            longest = max(longest, time.monotonic() - start)
         assert waiting.result().status_code == 202
         assert longest < SLOW_SECONDS / 2 < waiting.result().elapsed.total_seconds()

@@ -1,4 +1,4 @@
-"""The list of all events, and its streams, over the wire. (Contract, section 6.)"""
+"""Tests of the list of events and its streams over HTTP (contract, section 6)."""
 
 import json
 import threading
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from api.http.row_formats import CLOUD_EVENTS, CSV, LINES
+from api.audit.row_formats import CLOUD_EVENTS, CSV, LINES
 from api.service import Service
 from domain.values import Operation, utc_text
 from tests.support.calls.merchants import delete, merchant_offer, put
@@ -18,8 +18,8 @@ from tests.support.harness import Call, Caller, Clock, MakeToken, run_batch
 EVENTS = "/api/v1/audit/events"
 
 
-def lines(caller: Caller, accept: str = LINES, **wanted: Any) -> list[Any]:
-    reply = caller.get(EVENTS, {"Accept": accept}, **wanted)
+def lines(caller: Caller, accept: str = LINES, **parameters: Any) -> list[Any]:
+    reply = caller.get(EVENTS, {"Accept": accept}, **parameters)
     assert reply.status_code == 200, reply.text
     assert reply.headers["Content-Type"].partition(";")[0] == accept
     return [json.loads(line) for line in reply.text.splitlines()]
@@ -29,47 +29,47 @@ def changes(event: dict[str, Any]) -> dict[str, Any]:
     return {change["field"]: change["after"] for change in event["changes"]}
 
 
-def test_the_list_tells_of_each_event_what_the_history_tells(auditor: Caller, offer: str) -> None:
-    (told,) = items_of(auditor.get(EVENTS, offerUid=offer))
-    assert told == items_of(auditor.get(f"/api/v1/offers/{offer}/history"))[0]
-    assert (told["type"], told["actor"], told["partner"]) == ("OfferCreated", "partner-tidepool", "tidepool")
+def test_events_list_equals_offer_history(auditor: Caller, offer: str) -> None:
+    (event,) = items_of(auditor.get(EVENTS, offerUid=offer))
+    assert event == items_of(auditor.get(f"/api/v1/offers/{offer}/history"))[0]
+    assert (event["type"], event["actor"], event["partner"]) == ("OfferCreated", "partner-tidepool", "tidepool")
 
 
-def test_events_of_an_offer_are_those_of_its_activations_and_redemptions_too(
+def test_events_of_offer_include_its_activations_and_redemptions(
     auditor: Caller, publisher: Caller, offer: str, clock: Clock
 ) -> None:
     activate(publisher, offer)
     clock.move(days=1)
     redeem(publisher, offer, clock.now)
-    told = items_of(auditor.get(EVENTS, offerUid=offer))
-    assert [event["type"] for event in told] == ["OfferCreated", "OfferActivated", "OfferRedeemed"]
-    assert changes(told[2])["/customerId"] == "C-1"
+    events = items_of(auditor.get(EVENTS, offerUid=offer))
+    assert [event["type"] for event in events] == ["OfferCreated", "OfferActivated", "OfferRedeemed"]
+    assert changes(events[2])["/customerId"] == "C-1"
 
 
-def test_a_partner_sees_what_is_its_own_and_its_customers_under_their_pseudonyms(
+def test_partner_sees_only_own_events_with_pseudonyms(
     partner: Caller, publisher: Caller, offer: str, clock: Clock, call: Call, token: MakeToken
 ) -> None:
     activate(publisher, offer)
     clock.move(days=1)
     redeem(publisher, offer, clock.now)
-    told = items_of(partner.get(EVENTS))
-    names = {changes(event)["/customerId"] for event in told if event["type"] in {"OfferActivated", "OfferRedeemed"}}
+    events = items_of(partner.get(EVENTS))
+    names = {changes(event)["/customerId"] for event in events if event["type"] in {"OfferActivated", "OfferRedeemed"}}
     assert len(names) == 1
-    assert "C-1" not in json.dumps(told)
-    assert lines(partner) == told
+    assert "C-1" not in json.dumps(events)
+    assert lines(partner) == events
     harbor = call(token(partner="harbor"))
     assert {event["partner"] for event in items_of(harbor.get(EVENTS))} == {"harbor"}
-    for wanted in ({"partner": "tidepool"}, {"offerUid": offer}):
-        assert items_of(harbor.get(EVENTS, None, **wanted)) == []
-        assert lines(harbor, **wanted) == []
+    for parameters in ({"partner": "tidepool"}, {"offerUid": offer}):
+        assert items_of(harbor.get(EVENTS, None, **parameters)) == []
+        assert lines(harbor, **parameters) == []
 
 
-def test_publishers_do_not_audit(publisher: Caller) -> None:
+def test_publisher_may_not_list_events(publisher: Caller) -> None:
     assert publisher.get(EVENTS).status_code == 403
 
 
 @pytest.mark.parametrize(
-    ("asked", "place"),
+    ("parameters", "pointer"),
     [
         ({"type": "OfferVanished"}, "/query/type"),
         ({"offerUid": "x"}, "/query/offerUid"),
@@ -82,41 +82,39 @@ def test_publishers_do_not_audit(publisher: Caller) -> None:
         ({"colour": "red"}, "/query/colour"),
     ],
 )
-def test_what_is_not_in_order_is_422_and_names_the_parameter(auditor: Caller, asked: Any, place: str) -> None:
+def test_invalid_event_parameter_is_422_with_its_pointer(auditor: Caller, parameters: Any, pointer: str) -> None:
     for accept in ("application/json", LINES):
-        reply = auditor.get(EVENTS, {"Accept": accept}, **asked)
-        assert problem(reply) == (422, "validation-error", [place])
+        reply = auditor.get(EVENTS, {"Accept": accept}, **parameters)
+        assert problem(reply) == (422, "validation-error", [pointer])
 
 
-def test_pages_go_on_where_the_one_before_ended_while_events_arrive(
+def test_pages_continue_without_gaps_while_events_arrive(
     partner: Caller, auditor: Caller, service: Service, offer: str
 ) -> None:
     assert offer
     run_batch(service.ledger, Operation.SYNCHRONIZE, [item(f"TP-{number}") for number in range(5)])
-    told: list[int] = []
+    positions: list[int] = []
     for number, page in enumerate(pages(auditor, EVENTS, limit=2)):
-        told += [event["position"] for event in page]
+        positions += [event["position"] for event in page]
         if number < 3:
             assert put(partner, merchant_offer(offerName=f"name {number}")).status_code == 202
-    assert told == list(range(1, len(told) + 1))
-    assert told[-1] == service.ledger.recorder.max_notification_id()
+    assert positions == list(range(1, len(positions) + 1))
+    assert positions[-1] == service.ledger.recorder.max_notification_id()
 
 
-def test_a_cursor_belongs_to_its_filters(auditor: Caller, offer: str) -> None:
+def test_cursor_of_events_belongs_to_its_filters(auditor: Caller, offer: str) -> None:
     assert offer
     cursor = auditor.get(EVENTS, limit=1).json()["nextCursor"]
     assert problem(auditor.get(EVENTS, type="OfferCreated", cursor=cursor))[2] == ["/query/cursor"]
 
 
-def test_a_span_begins_with_its_first_instant_and_ends_before_its_last(
-    partner: Caller, auditor: Caller, offer: str, clock: Clock
-) -> None:
+def test_time_range_includes_from_and_excludes_to(partner: Caller, auditor: Caller, offer: str, clock: Clock) -> None:
     assert offer
     clock.move(days=1)
     delete(partner)
-    (told,) = items_of(auditor.get(EVENTS, type="OfferDeleted"))
-    at, later = told["recordedAt"], utc_text(clock.now.replace(hour=23))
-    assert items_of(auditor.get(EVENTS, None, type="OfferDeleted", **{"from": at, "to": later})) == [told]
+    (event,) = items_of(auditor.get(EVENTS, type="OfferDeleted"))
+    at, later = event["recordedAt"], utc_text(clock.now.replace(hour=23))
+    assert items_of(auditor.get(EVENTS, None, type="OfferDeleted", **{"from": at, "to": later})) == [event]
     assert items_of(auditor.get(EVENTS, None, type="OfferDeleted", to=at)) == []
 
 
@@ -124,7 +122,7 @@ def test_a_span_begins_with_its_first_instant_and_ends_before_its_last(
 
 
 @pytest.mark.parametrize(
-    ("accept", "form"),
+    ("accept", "media_type"),
     [
         ("text/csv", CSV),
         ("application/x-ndjson, application/json;q=0.9", LINES),
@@ -138,36 +136,36 @@ def test_a_span_begins_with_its_first_instant_and_ends_before_its_last(
         ("", "application/json"),
     ],
 )
-def test_the_form_is_the_one_that_is_wanted_most(auditor: Caller, accept: str, form: str) -> None:
+def test_accept_header_selects_the_media_type(auditor: Caller, accept: str, media_type: str) -> None:
     reply = auditor.get(EVENTS, {"Accept": accept})
-    assert (reply.status_code, reply.headers["Content-Type"].partition(";")[0]) == (200, form)
+    assert (reply.status_code, reply.headers["Content-Type"].partition(";")[0]) == (200, media_type)
 
 
-def test_a_stream_has_no_limit_of_its_own_and_is_resumed_from_a_position(auditor: Caller, service: Service) -> None:
+def test_stream_has_no_default_limit_and_resumes_after_position(auditor: Caller, service: Service) -> None:
     run_batch(service.ledger, Operation.INSERT, [item(f"TP-{number}") for number in range(1200)])
-    told = [event["position"] for event in lines(auditor)]
-    assert told == list(range(1, len(told) + 1))
-    assert [event["position"] for event in lines(auditor, afterPosition=told[1000])] == told[1001:]
-    assert [event["position"] for event in lines(auditor, afterPosition=7, limit=600)] == told[7:607]
+    positions = [event["position"] for event in lines(auditor)]
+    assert positions == list(range(1, len(positions) + 1))
+    assert [event["position"] for event in lines(auditor, afterPosition=positions[1000])] == positions[1001:]
+    assert [event["position"] for event in lines(auditor, afterPosition=7, limit=600)] == positions[7:607]
 
 
-def test_a_stream_goes_on_after_a_page(auditor: Caller, offer: str) -> None:
+def test_stream_continues_after_a_page(auditor: Caller, offer: str) -> None:
     assert offer
     reply = auditor.get(EVENTS, limit=2).json()
     assert reply["items"] + lines(auditor, cursor=reply["nextCursor"]) == lines(auditor)
 
 
-def test_a_cloud_event_says_what_it_has_to(auditor: Caller, offer: str) -> None:
-    (told,) = lines(auditor, CLOUD_EVENTS, offerUid=offer)
+def test_cloud_event_has_the_required_attributes(auditor: Caller, offer: str) -> None:
+    (cloud_event,) = lines(auditor, CLOUD_EVENTS, offerUid=offer)
     (event,) = items_of(auditor.get(EVENTS, offerUid=offer))
     (other,) = lines(auditor, CLOUD_EVENTS, type="PartnerRegistered")
-    assert told["source"] == other["source"]
-    assert len(told["source"].removeprefix("urn:offer-ledger:")) == 32
+    assert cloud_event["source"] == other["source"]
+    assert len(cloud_event["source"].removeprefix("urn:offer-ledger:")) == 32
     assert "subject" not in other
-    assert told == {
+    assert cloud_event == {
         "specversion": "1.0",
         "id": str(event["position"]),
-        "source": told["source"],
+        "source": cloud_event["source"],
         "type": "OfferCreated",
         "subject": offer,
         "time": event["recordedAt"],
@@ -176,7 +174,7 @@ def test_a_cloud_event_says_what_it_has_to(auditor: Caller, offer: str) -> None:
     }
 
 
-def test_streams_and_pages_under_concurrent_writes_have_each_event_once(
+def test_streams_and_pages_have_each_event_once_during_writes(
     partner: Caller, auditor: Caller, service: Service, offer: str
 ) -> None:
     assert offer
@@ -193,23 +191,23 @@ def test_streams_and_pages_under_concurrent_writes_have_each_event_once(
 
     writer = threading.Thread(target=write)
     writer.start()
-    seen: list[int] = []
+    page_counts: list[int] = []
     while not done.is_set():
         streamed = [event["position"] for event in lines(auditor)]
         assert streamed == list(range(1, len(streamed) + 1))
         paged = [event["position"] for page in pages_of(auditor, limit=97) for event in page]
         assert paged == list(range(1, len(paged) + 1))
-        seen.append(len(paged))
+        page_counts.append(len(paged))
     writer.join()
     assert len(written) == 60
-    assert len(seen) > 1
+    assert len(page_counts) > 1
 
 
-def pages_of(caller: Caller, **wanted: Any) -> list[list[Any]]:
-    found, cursor = [], None
+def pages_of(caller: Caller, **parameters: Any) -> list[list[Any]]:
+    found_pages, cursor = [], None
     while True:
-        reply = caller.get(EVENTS, None, **wanted, **({"cursor": cursor} if cursor else {})).json()
-        found.append(reply["items"])
+        reply = caller.get(EVENTS, None, **parameters, **({"cursor": cursor} if cursor else {})).json()
+        found_pages.append(reply["items"])
         cursor = reply["nextCursor"]
         if cursor is None:
-            return found
+            return found_pages

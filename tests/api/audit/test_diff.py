@@ -1,4 +1,4 @@
-"""What has changed between two states, over the wire. (Contract, section 6.)"""
+"""Tests of the diff of two states over HTTP (contract, section 6)."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,8 +17,8 @@ DIFF = "/api/v1/audit/diff"
 
 
 @pytest.fixture
-def begin(partner: Caller, service: Service, clock: Clock) -> datetime:
-    """Two offers of a batch, and one of a merchant, have been there since a day; what follows comes an instant later."""
+def start_time(partner: Caller, service: Service, clock: Clock) -> datetime:
+    """A time one day after two custom offers and a merchant offer were created. The clock is one instant later."""
     limit(service)
     run_batch(service.ledger, Operation.SYNCHRONIZE, [item("TP-1"), item("TP-2")])
     assert put(partner).status_code == 202
@@ -26,23 +26,21 @@ def begin(partner: Caller, service: Service, clock: Clock) -> datetime:
     return clock.now - INSTANT
 
 
-def since(caller: Caller, begin: datetime, **more: Any) -> dict[str, Any]:
-    reply = caller.get(DIFF, None, **{"from": utc_text(begin)}, **more)
+def since(caller: Caller, start_time: datetime, **parameters: Any) -> dict[str, Any]:
+    reply = caller.get(DIFF, None, **{"from": utc_text(start_time)}, **parameters)
     assert reply.status_code == 200, reply.text
-    told: dict[str, Any] = reply.json()
-    return told
+    body: dict[str, Any] = reply.json()
+    return body
 
 
-def named(told: dict[str, Any]) -> dict[str, list[str]]:
-    return {change["externalId"]: change["kinds"] for change in told["items"]}
+def kinds_by_id(body: dict[str, Any]) -> dict[str, list[str]]:
+    return {change["externalId"]: change["kinds"] for change in body["items"]}
 
 
-def test_a_change_is_told_with_its_states_its_cause_and_the_changed_fields(
-    auditor: Caller, service: Service, begin: datetime
-) -> None:
+def test_change_has_states_causes_and_changed_fields(auditor: Caller, service: Service, start_time: datetime) -> None:
     run = run_batch(service.ledger, Operation.INSERT, [item("TP-1", headline="Open two jars")])
-    told = since(auditor, begin)
-    (change,) = told["items"]
+    body = since(auditor, start_time)
+    (change,) = body["items"]
     assert change == {
         "offerUid": change["offerUid"],
         "partner": "tidepool",
@@ -54,10 +52,10 @@ def test_a_change_is_told_with_its_states_its_cause_and_the_changed_fields(
         "after": {"status": "active", "version": 2},
         "causes": [
             {
-                "position": told["to"]["position"],
+                "position": body["to"]["position"],
                 "version": 2,
                 "type": "OfferUpdated",
-                "recordedAt": utc_text(begin + INSTANT),
+                "recordedAt": utc_text(start_time + INSTANT),
                 "actor": "tide-feed",
                 "source": "custom",
                 "runId": str(run.run_id),
@@ -67,77 +65,79 @@ def test_a_change_is_told_with_its_states_its_cause_and_the_changed_fields(
         ],
         "changes": [{"field": "/content/headline", "before": "Open a jar", "after": "Open two jars"}],
     }
-    assert told["counts"] == dict.fromkeys(told["counts"], 0) | {"updated": 1}
+    assert body["counts"] == dict.fromkeys(body["counts"], 0) | {"updated": 1}
 
 
-def test_what_a_synchronize_did_not_name_is_told_apart_from_what_was_taken_down(
-    auditor: Caller, partner: Caller, service: Service, begin: datetime
+def test_causes_distinguish_synchronize_from_deletion_by_request(
+    auditor: Caller, partner: Caller, service: Service, start_time: datetime
 ) -> None:
     run_batch(service.ledger, Operation.SYNCHRONIZE, [item("TP-1")])
     delete(partner)
-    told = since(auditor, begin)
-    causes = {change["externalId"]: change["causes"][0] for change in told["items"]}
-    assert list(named(told).values()) == [["paused"], ["deleted"]]
+    body = since(auditor, start_time)
+    causes = {change["externalId"]: change["causes"][0] for change in body["items"]}
+    assert list(kinds_by_id(body).values()) == [["paused"], ["deleted"]]
     assert [cause["cause"] for cause in causes.values()] == ["absent-from-synchronize", None]
     assert [cause["traceId"] is None for cause in causes.values()] == [True, False]
 
 
-def test_what_is_as_it_was_before_is_not_listed_and_what_came_and_went_is_only_counted(
-    auditor: Caller, partner: Caller, begin: datetime
+def test_restored_content_is_omitted_and_transient_offers_are_counted(
+    auditor: Caller, partner: Caller, start_time: datetime
 ) -> None:
     put(partner, merchant_offer(offerName="two"))
     put(partner)
     put(partner, merchant_offer(offer="OFR-2"), offer="OFR-2")
     delete(partner, offer="OFR-2")
-    told = since(auditor, begin)
-    assert (told["items"], told["counts"]["transient"], told["counts"]["updated"]) == ([], 1, 0)
+    body = since(auditor, start_time)
+    assert (body["items"], body["counts"]["transient"], body["counts"]["updated"]) == ([], 1, 0)
 
 
-def test_an_offer_can_be_of_several_kinds(auditor: Caller, service: Service, begin: datetime, clock: Clock) -> None:
+def test_offer_can_have_several_kinds_of_change(
+    auditor: Caller, service: Service, start_time: datetime, clock: Clock
+) -> None:
     run_batch(service.ledger, Operation.SYNCHRONIZE, [item("TP-2")])
     clock.move(seconds=1)
     paused = clock.now - INSTANT
     run_batch(service.ledger, Operation.INSERT, [item("TP-1", headline="Open two jars")])
-    assert named(since(auditor, paused)) == {"TP-1": ["updated", "resumed"]}
-    assert named(since(auditor, begin)) == {"TP-1": ["updated"]}
+    assert kinds_by_id(since(auditor, paused)) == {"TP-1": ["updated", "resumed"]}
+    assert kinds_by_id(since(auditor, start_time)) == {"TP-1": ["updated"]}
 
 
-def test_states_are_named_by_time_or_by_position(
-    auditor: Caller, partner: Caller, begin: datetime, clock: Clock
+def test_states_are_selected_by_time_or_position(
+    auditor: Caller, partner: Caller, start_time: datetime, clock: Clock
 ) -> None:
     first = position(auditor)
     delete(partner)
     clock.move(seconds=1)
-    by_time = since(auditor, begin, to=utc_text(clock.now))
+    by_time = since(auditor, start_time, to=utc_text(clock.now))
     by_position = auditor.get(DIFF, fromPosition=first, toPosition=first + 1).json()
     assert by_time["items"] == by_position["items"]
     assert [by_position[bound]["position"] for bound in ("from", "to")] == [first, first + 1]
     assert auditor.get(DIFF, fromPosition=first, toPosition=first).json()["items"] == []
-    assert len(auditor.get(DIFF, fromPosition=0).json()["items"]) == 2, "and what was deleted is counted as transient"
+    assert len(auditor.get(DIFF, fromPosition=0).json()["items"]) == 2, "the deleted offer is counted as transient"
 
 
-def test_pages_compare_the_same_two_states(auditor: Caller, service: Service, begin: datetime) -> None:
+def test_pages_compare_the_same_two_states(auditor: Caller, service: Service, start_time: datetime) -> None:
     run_batch(service.ledger, Operation.INSERT, [item("TP-1", headline="two"), item("TP-2", headline="two")])
-    first = since(auditor, begin, limit=1)
+    first = since(auditor, start_time, limit=1)
     run_batch(service.ledger, Operation.INSERT, [item("TP-2"), item("TP-3")])
-    second = since(auditor, begin, limit=1, cursor=first["nextCursor"])
-    assert [*named(first), *named(second)] == ["TP-1", "TP-2"]
+    second = since(auditor, start_time, limit=1, cursor=first["nextCursor"])
+    assert [*kinds_by_id(first), *kinds_by_id(second)] == ["TP-1", "TP-2"]
     assert (second["to"], second["counts"], second["nextCursor"]) == (first["to"], first["counts"], None)
 
 
-def test_a_partner_sees_its_own_changes_only(begin: datetime, partner: Caller, call: Call, token: MakeToken) -> None:
+def test_partner_sees_only_its_own_changes(start_time: datetime, partner: Caller, call: Call, token: MakeToken) -> None:
     delete(partner)
     harbor = call(token(partner="harbor"))
-    assert since(partner, begin)["counts"]["deleted"] == 1
-    for more in ({}, {"partner": "tidepool"}):
-        told = since(harbor, begin, **more)
-        assert (told["items"], sum(told["counts"].values())) == ([], 0)
+    assert since(partner, start_time)["counts"]["deleted"] == 1
+    for parameters in ({}, {"partner": "tidepool"}):
+        body = since(harbor, start_time, **parameters)
+        assert (body["items"], sum(body["counts"].values())) == ([], 0)
     assert call(token(Role.PUBLISHER)).get(DIFF, fromPosition=0).status_code == 403
 
 
-@pytest.mark.usefixtures("begin")
+@pytest.mark.usefixtures("start_time")
 @pytest.mark.parametrize(
-    ("asked", "place"),
+    ("parameters", "pointer"),
     [
         ({}, "/query/from"),
         ({"from": "2026-11-22T12:00:00Z", "fromPosition": "1"}, "/query/fromPosition"),
@@ -151,14 +151,14 @@ def test_a_partner_sees_its_own_changes_only(begin: datetime, partner: Caller, c
         ({"fromPosition": "0", "cursor": "x"}, "/query/cursor"),
     ],
 )
-def test_what_is_not_in_order_is_422_and_names_the_parameter(
-    auditor: Caller, asked: dict[str, Any], place: str
+def test_invalid_diff_parameter_is_422_with_its_pointer(
+    auditor: Caller, parameters: dict[str, Any], pointer: str
 ) -> None:
-    assert problem(auditor.get(DIFF, **asked)) == (422, "validation-error", [place])
+    assert problem(auditor.get(DIFF, **parameters)) == (422, "validation-error", [pointer])
 
 
-def test_a_time_before_the_first_event_is_the_empty_ledger(auditor: Caller, begin: datetime) -> None:
-    told = since(auditor, begin - timedelta(days=400))
-    assert (told["from"], told["counts"]["created"]) == ({"position": 0, "asOf": None}, 3)
-    assert since(auditor, begin - INSTANT)["items"] == []
+def test_time_before_the_first_event_is_the_empty_ledger(auditor: Caller, start_time: datetime) -> None:
+    body = since(auditor, start_time - timedelta(days=400))
+    assert (body["from"], body["counts"]["created"]) == ({"position": 0, "asOf": None}, 3)
+    assert since(auditor, start_time - INSTANT)["items"] == []
     assert len(items_of(auditor.get(DIFF, fromPosition=0, limit=2))) == 2

@@ -1,4 +1,4 @@
-"""Settings from the environment, and databases that are no ledger of this program."""
+"""Settings from the environment, and databases that are not a ledger of this program."""
 
 import sys
 from pathlib import Path
@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 
 from api.settings import Settings
-from domain.store.database import FEWEST_CONNECTIONS
+from domain.store.database import MIN_CONNECTIONS
 from tests.support.engine import IS_POSTGRES, only_sqlite
 from tests.support.processes.shell import (
     DATABASE_URL,
-    Ended,
+    CommandResult,
     Run,
     by_hand,
     change_by_hand,
-    require_done,
     require_refusal,
+    require_success,
     require_usage_sentence,
     run_script,
 )
@@ -29,7 +29,7 @@ BAD_SETTINGS = [
     ("OFFER_LEDGER_DATABASE_URL", "postgresql://localhost/%zz"),
     pytest.param(REPLICA_URL, "postgresql://localhost/ledger", marks=only_sqlite),
     ("OFFER_LEDGER_DATABASE_SCHEMA", "Offers; DROP"),
-    ("OFFER_LEDGER_DATABASE_CONNECTIONS", str(FEWEST_CONNECTIONS - 1)),
+    ("OFFER_LEDGER_DATABASE_CONNECTIONS", str(MIN_CONNECTIONS - 1)),
     ("OFFER_LEDGER_DATABASE_CONNECTIONS", "all"),
     ("OFFER_LEDGER_MAX_ITEMS", "0"),
     ("OFFER_LEDGER_MAX_ITEMS", "1.5"),
@@ -48,7 +48,7 @@ BAD_SETTINGS = [
     (REDIS_URL, "unix://"),
 ]
 BATCH = Path(__file__).parents[3] / "examples" / "batch-insert.json"
-OPENING = [
+LEDGER_COMMANDS = [
     f"import {BATCH} --partner tidepool",
     "inventory",
     "history --external-id TP-1",
@@ -62,10 +62,12 @@ OPENING = [
     "projections rebuild",
     "projections verify",
 ]
-EVERY_OPENING = pytest.mark.parametrize("command", [pytest.param(c, id=c.split(" -")[0][:19]) for c in OPENING])
+EVERY_LEDGER_COMMAND = pytest.mark.parametrize(
+    "command", [pytest.param(c, id=c.split(" -")[0][:19]) for c in LEDGER_COMMANDS]
+)
 
 
-def require_unusable(ended: Ended, *named: str) -> None:
+def require_unusable(ended: CommandResult, *named: str) -> None:
     require_refusal(ended, "ledger", *named)
 
 
@@ -73,7 +75,7 @@ def require_unusable(ended: Ended, *named: str) -> None:
 
 
 @pytest.mark.parametrize(("variable", "value"), BAD_SETTINGS)
-def test_a_bad_setting_is_a_usage_error_that_names_the_variable(
+def test_invalid_setting_is_a_usage_error_that_names_its_variable(
     run: Run, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:
     monkeypatch.setenv(variable, value)
@@ -83,7 +85,7 @@ def test_a_bad_setting_is_a_usage_error_that_names_the_variable(
 @pytest.mark.parametrize(
     "url", ["", "localhost:5432", "sqlite:///ledger.db", "postgresql://me:swordfish@localhost/%zz"]
 )
-def test_a_bad_address_of_the_standby_is_a_usage_error_and_not_repeated(
+def test_invalid_replica_url_is_a_usage_error_without_the_url(
     run: Run, monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
     monkeypatch.setenv(DATABASE_URL, "postgresql://localhost/ledger")
@@ -94,56 +96,52 @@ def test_a_bad_address_of_the_standby_is_a_usage_error_and_not_repeated(
 
 
 @pytest.mark.parametrize("url", ["redis://localhost", "rediss://u:p@localhost:6380/1", "unix:///run/redis.sock?db=1"])
-def test_a_redis_that_no_command_asks_need_not_be_there(run: Run, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+def test_commands_work_without_a_running_redis(run: Run, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv(REDIS_URL, url)
-    require_done(run("partners", "list"))
+    require_success(run("partners", "list"))
 
 
-def test_a_redis_without_its_client_is_a_usage_error(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_redis_url_without_the_redis_package_is_a_usage_error(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "redis", None)
     monkeypatch.setenv(REDIS_URL, "redis://localhost")
     require_usage_sentence(run("partners", "list"), REDIS_URL, "not installed")
 
 
-@EVERY_OPENING
-def test_every_command_that_opens_the_ledger_reads_the_settings(
-    run: Run, monkeypatch: pytest.MonkeyPatch, command: str
-) -> None:
+@EVERY_LEDGER_COMMAND
+def test_every_command_validates_the_settings(run: Run, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     monkeypatch.setenv("OFFER_LEDGER_MAX_ITEMS", "0")
     require_usage_sentence(run(*command.split()), "OFFER_LEDGER_MAX_ITEMS")
 
 
-def test_a_bad_address_of_the_database_is_told_how_a_good_one_looks(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_for_an_invalid_database_url_shows_a_valid_one(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(DATABASE_URL, "ledger.db")
     ended = run("partners", "list")
     require_usage_sentence(ended, DATABASE_URL, "sqlite:///")
     assert "http" not in ended.stderr
 
 
-def test_an_address_with_a_password_is_not_repeated(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_for_an_invalid_database_url_hides_the_password(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(DATABASE_URL, "postgresql://ledger:swordfish@localhost/%zz")
     ended = run("partners", "list")
     require_usage_sentence(ended, DATABASE_URL)
     assert "swordfish" not in ended.stderr
 
 
-def test_a_database_that_does_not_answer_is_told_without_its_password(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_error_for_an_unreachable_database_hides_the_password(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("domain.store.postgres.connections.POOL_TIMEOUT_SECONDS", 0.5)
     monkeypatch.setenv(DATABASE_URL, "postgresql://ledger:swordfish@127.0.0.1:1/ledger")
     ended = run("partners", "list")
     assert (ended.exit_code, ended.stdout) == (1, "")
-    assert "The ledger's storage can't be used" in ended.stderr
+    assert "Cannot use the database of the ledger" in ended.stderr
     assert "swordfish" not in ended.stderr
 
 
-def test_without_any_setting_the_ledger_lies_in_the_present_folder(
+def test_default_ledger_is_a_file_in_the_current_folder(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv(DATABASE_URL)
-    require_done(run("partners", "list"))
+    require_success(run("partners", "list"))
     assert (tmp_path / "offer-ledger.db").exists()
 
 
@@ -151,54 +149,52 @@ def test_without_any_setting_the_ledger_lies_in_the_present_folder(
 
 
 @only_sqlite
-@EVERY_OPENING
-def test_every_command_refuses_a_file_that_is_no_database(run: Run, settings: Settings, command: str) -> None:
-    text = "This is a letter, and by no means a database.\n" * 100
+@EVERY_LEDGER_COMMAND
+def test_every_command_refuses_a_file_that_is_not_a_database(run: Run, settings: Settings, command: str) -> None:
+    text = "This is a letter, not a database.\n" * 100
     settings.database.write_text(text)
     require_unusable(run(*command.split()), "not a database")
     assert settings.database.read_text() == text
 
 
-@EVERY_OPENING
-def test_every_command_refuses_a_ledger_of_another_schema(run: Run, settings: Settings, command: str) -> None:
-    require_done(run("partners", "list"))
+@EVERY_LEDGER_COMMAND
+def test_every_command_refuses_a_ledger_with_an_unknown_schema(run: Run, settings: Settings, command: str) -> None:
+    require_success(run("partners", "list"))
     change_by_hand(settings, "UPDATE schema_version SET version = 999")
     require_unusable(run(*command.split()), "schema 999")
 
 
 @only_sqlite
-def test_the_server_refuses_a_file_that_is_no_database(settings: Settings) -> None:
-    settings.database.write_text("This is a letter, and by no means a database.\n" * 100)
+def test_server_refuses_a_file_that_is_not_a_database(settings: Settings) -> None:
+    settings.database.write_text("This is a letter, not a database.\n" * 100)
     require_unusable(run_script(settings, "serve", "--port", "0"), "not a database")
 
 
-def test_the_server_refuses_a_ledger_of_another_schema(run: Run, settings: Settings) -> None:
-    require_done(run("partners", "list"))
+def test_server_refuses_a_ledger_with_an_unknown_schema(run: Run, settings: Settings) -> None:
+    require_success(run("partners", "list"))
     change_by_hand(settings, "UPDATE schema_version SET version = 999")
     require_unusable(run_script(settings, "serve", "--port", "0"), "schema 999")
 
 
-def test_a_database_in_a_folder_that_is_not_there_is_refused(
-    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_database_in_a_missing_folder_is_refused(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv(DATABASE_URL, f"sqlite:///{tmp_path}/nowhere/ledger.db")
     require_unusable(run("partners", "list"))
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_a_folder_is_refused_as_a_database(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_folder_is_refused_as_a_database(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv(DATABASE_URL, f"sqlite:///{tmp_path}")
     require_unusable(run("partners", "list"))
 
 
 @only_sqlite
-def test_an_empty_file_becomes_a_ledger(run: Run, settings: Settings) -> None:
+def test_empty_file_becomes_a_ledger(run: Run, settings: Settings) -> None:
     settings.database.touch()
-    require_done(run("partners", "set", "tidepool"))
+    require_success(run("partners", "set", "tidepool"))
 
 
-def test_a_database_of_another_program_is_refused_and_left_alone(run: Run, settings: Settings) -> None:
-    """Only an empty database gets the ledger's tables."""
+def test_database_of_another_program_is_refused_and_not_changed(run: Run, settings: Settings) -> None:
+    """Tables are created in an empty database only."""
     with by_hand(settings) as tx:
         if IS_POSTGRES:
             tx.execute(f"CREATE SCHEMA {settings.database_schema}")
@@ -209,7 +205,7 @@ def test_a_database_of_another_program_is_refused_and_left_alone(run: Run, setti
     require_unusable(ended)
 
 
-def test_a_ledger_that_has_lost_its_schema_version_is_refused(run: Run, settings: Settings) -> None:
-    require_done(run("partners", "list"))
+def test_ledger_without_a_schema_version_is_refused(run: Run, settings: Settings) -> None:
+    require_success(run("partners", "list"))
     change_by_hand(settings, "DELETE FROM schema_version")
     require_unusable(run("partners", "list"), "schema")

@@ -1,10 +1,10 @@
-"""--help: every command tells what it does and what it can be given."""
+"""Help texts: every command describes itself, its arguments and its options."""
 
 import re
 
 import pytest
 
-from tests.support.processes.shell import Run, require_done
+from tests.support.processes.shell import Run, require_success
 
 OPTIONS = {
     "serve": ["--host", "--port", "--workers"],
@@ -53,39 +53,40 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize("command", [*OPTIONS, *GROUPS])
-def test_every_command_has_help_and_a_short_name_for_it(run: Run, command: str) -> None:
-    told = require_done(run(*command.split(), "--help"))
-    assert f"Usage: offer-ledger {command} " in told
-    assert require_done(run(*command.split(), "-h")) == told
+def test_every_command_has_help_under_both_names(run: Run, command: str) -> None:
+    printed = require_success(run(*command.split(), "--help"))
+    assert f"Usage: offer-ledger {command} " in printed
+    assert require_success(run(*command.split(), "-h")) == printed
 
 
 @pytest.mark.parametrize(("command", "option"), [(command, o) for command, options in OPTIONS.items() for o in options])
 def test_help_names_each_option_in_full(run: Run, command: str, option: str) -> None:
-    told = require_done(run(*command.split(), "--help"))
-    assert re.search(rf"(?<![\w-]){option}(?![\w…-])", told)
+    printed = require_success(run(*command.split(), "--help"))
+    assert re.search(rf"(?<![\w-]){option}(?![\w…-])", printed)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_the_programs_help_names_each_command(run: Run, command: str) -> None:
-    assert f"\n  {command} " in require_done(run("--help"))
+def test_program_help_names_each_command(run: Run, command: str) -> None:
+    assert f"\n  {command} " in require_success(run("--help"))
 
 
 @pytest.mark.parametrize(("group", "command"), [(group, c) for group, commands in GROUPS.items() for c in commands])
-def test_a_groups_help_names_each_of_its_commands(run: Run, group: str, command: str) -> None:
-    assert f"\n  {command} " in require_done(run(group, "--help"))
+def test_group_help_names_each_of_its_commands(run: Run, group: str, command: str) -> None:
+    assert f"\n  {command} " in require_success(run(group, "--help"))
 
 
-def test_the_programs_help_tells_where_the_ledger_lies(run: Run) -> None:
-    assert "OFFER_LEDGER_DATABASE_URL (sqlite:///offer-ledger.db" in require_done(run("--help"))
+def test_program_help_names_the_database_setting_and_its_default(run: Run) -> None:
+    words = " ".join(require_success(run("--help")).split())
+    assert "OFFER_LEDGER_DATABASE_URL sets the database of the ledger. Default: sqlite:///offer-ledger.db." in words
 
 
-def test_help_needs_no_usable_settings(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_help_works_with_invalid_settings(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OFFER_LEDGER_MAX_ITEMS", "none")
-    require_done(run("import", "--help"))
+    require_success(run("import", "--help"))
 
 
 @pytest.mark.parametrize("command", ["", *GROUPS])
-def test_a_program_or_group_without_a_command_shows_its_help_as_a_usage_error(run: Run, command: str) -> None:
+def test_missing_command_is_a_usage_error_that_prints_the_help(run: Run, command: str) -> None:
     ended = run(*command.split())
     assert ended.exit_code == 2
     assert f"Usage: offer-ledger {command}".strip() in ended.stderr

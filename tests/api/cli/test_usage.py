@@ -1,4 +1,4 @@
-"""What is not understood ends with 2 and names what it is about; nothing is done."""
+"""Usage errors exit with 2, name the argument or option, and change nothing."""
 
 from pathlib import Path
 
@@ -7,9 +7,9 @@ import pytest
 from api.settings import Settings
 from tests.api.cli.test_help import OPTIONS
 from tests.support.engine import only_sqlite
-from tests.support.processes.shell import Run, is_opened, require_usage_error, require_usage_sentence
+from tests.support.processes.shell import Run, database_exists, require_usage_error, require_usage_sentence
 
-NOT_UNDERSTOOD = [
+INVALID_COMMANDS = [
     ("serve --port x", "--port"),
     ("serve --port 65536", "--port"),
     ("serve --workers 0", "--workers"),
@@ -46,50 +46,50 @@ WITHOUT_ARGUMENTS = ["inventory", "partners list", "tokens list", "projections s
 HUGE = 2**63
 
 
-@pytest.mark.parametrize(("command", "named"), NOT_UNDERSTOOD)
-def test_a_wrong_or_missing_value_is_a_usage_error_that_names_it(
+@pytest.mark.parametrize(("command", "named"), INVALID_COMMANDS)
+def test_invalid_or_missing_value_is_named_in_a_usage_error(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, named: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     require_usage_error(run(*command.split()), named)
 
 
-def test_import_needs_a_partner(run: Run, tmp_path: Path) -> None:
+def test_import_requires_a_partner(run: Run, tmp_path: Path) -> None:
     (tmp_path / "offers.json").write_text("{}")
     require_usage_error(run("import", tmp_path / "offers.json"), "--partner")
 
 
 @pytest.mark.parametrize("command", OPTIONS)
-def test_an_unknown_option_is_a_usage_error_that_names_it(run: Run, command: str) -> None:
+def test_unknown_option_is_a_usage_error_that_names_it(run: Run, command: str) -> None:
     require_usage_error(run(*command.split(), "--nonsense"), "--nonsense")
 
 
 @pytest.mark.parametrize("command", WITHOUT_ARGUMENTS)
-def test_an_argument_too_many_is_a_usage_error_that_names_it(run: Run, command: str) -> None:
+def test_surplus_argument_is_a_usage_error_that_names_it(run: Run, command: str) -> None:
     require_usage_error(run(*command.split(), "surplus"), "surplus")
 
 
 @pytest.mark.parametrize("command", ["nonsense", "partners nonsense", "tokens nonsense", "projections nonsense"])
-def test_an_unknown_command_is_a_usage_error_that_names_it(run: Run, command: str) -> None:
+def test_unknown_command_is_a_usage_error_that_names_it(run: Run, command: str) -> None:
     require_usage_error(run(*command.split()), "nonsense")
 
 
-def test_a_usage_error_does_not_even_open_the_ledger(run: Run, settings: Settings) -> None:
+def test_usage_error_does_not_open_the_ledger(run: Run, settings: Settings) -> None:
     require_usage_error(run("partners", "set", "tidepool", "--insert-per-hour", "-1"))
-    assert not is_opened(settings)
+    assert not database_exists(settings)
 
 
 @only_sqlite
-def test_several_workers_are_refused_on_sqlite_and_told_of_postgresql(run: Run) -> None:
+def test_several_workers_on_sqlite_are_a_usage_error(run: Run) -> None:
     require_usage_sentence(run("serve", "--workers", 2), "--workers", "PostgreSQL")
 
 
 @pytest.mark.parametrize("option", ["--synchronize-per-day", "--insert-per-hour"])
-def test_a_limit_that_the_ledger_cant_hold_is_a_usage_error_that_names_it(run: Run, option: str) -> None:
+def test_too_large_run_limit_is_a_usage_error(run: Run, option: str) -> None:
     require_usage_error(run("partners", "set", "tidepool", option, HUGE), option)
 
 
-def test_a_pace_that_the_ledger_cant_hold_is_a_usage_error_that_names_it(run: Run) -> None:
+def test_too_large_request_limit_is_a_usage_error(run: Run) -> None:
     command = ("tokens", "create", "--role", "auditor", "--name", "books", "--requests-per-minute", HUGE)
     require_usage_error(run(*command), "--requests-per-minute")
 
@@ -98,6 +98,6 @@ def test_a_pace_that_the_ledger_cant_hold_is_a_usage_error_that_names_it(run: Ru
     "command",
     ["partners show", "tokens revoke", "history --external-id", "inventory --partner", "inventory -q"],
 )
-def test_an_argument_that_is_no_text_makes_no_traceback(run: Run, command: str) -> None:
-    """What a shell passes is bytes; Python stands for those that are not UTF-8 with lone surrogates."""
+def test_argument_that_is_not_utf8_gives_no_traceback(run: Run, command: str) -> None:
+    """A shell passes bytes. Python represents bytes that are not UTF-8 as lone surrogates."""
     assert run(*command.split(), "\udcff").exit_code in {0, 1, 2}

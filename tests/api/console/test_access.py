@@ -1,4 +1,4 @@
-"""What holds for all pages of the console: who may see them, who may send their forms, and what browsers are told."""
+"""Rules for all pages of the console: roles, forms, past states, error pages and security headers."""
 
 import re
 from http import HTTPStatus
@@ -9,33 +9,33 @@ import pytest
 
 from api.access.console_sessions import CONSOLE
 from api.console.app import PAGE_ROUTERS
-from api.console.page_context import FORM_TOKEN
+from api.console.page_context import CSRF_FIELD
 from api.console.rendering import OFFERS, SIGN_IN, SIGN_OUT, TOKENS
 from api.console.time_travel import AS_OF_POSITION
 from api.service import Service
 from domain.store.commit import current_head
 from domain.values import Role
-from tests.browser.pages import PAGES, PAGES_OF_ONE, just_now, path_of
+from tests.browser.pages import PAGES, PAGES_OF_ONE, as_past, path_of
 from tests.support.calls.console_pages import links
-from tests.support.calls.form_browser import Browsing
+from tests.support.calls.form_browser import FormBrowser
 from tests.support.harness import Call, Clock, MakeToken
 from tests.support.histories.full_ledger import record_everything
 
 UNKNOWN = UUID(int=1)
 FORMS = [
     route.path.format(offer_uid=UNKNOWN)
-    for part in PAGE_ROUTERS
-    for route in part.router.routes
+    for page in PAGE_ROUTERS
+    for route in page.router.routes
     if "POST" in route.methods and route.path != SIGN_IN
 ]
-"""Where something can be sent to by who is signed in."""
+"""The paths of all forms for signed-in callers."""
 WRITES = [path for path in FORMS if path != SIGN_OUT]
 STATIC = f"{CONSOLE}/static"
 
 
 @pytest.fixture
-def operator(call: Call, token: MakeToken) -> Browsing:
-    return Browsing(call, token(Role.OPERATOR))
+def operator(call: Call, token: MakeToken) -> FormBrowser:
+    return FormBrowser(call, token(Role.OPERATOR))
 
 
 def position(service: Service) -> int:
@@ -47,17 +47,17 @@ def position(service: Service) -> int:
 
 
 @pytest.mark.parametrize("path", FORMS)
-def test_a_form_that_is_not_from_a_page_of_the_session_is_refused_and_changes_nothing(
-    path: str, operator: Browsing, call: Call, token: MakeToken, service: Service, subtests: pytest.Subtests
+def test_form_without_a_form_token_of_the_session_is_refused(
+    path: str, operator: FormBrowser, call: Call, token: MakeToken, service: Service, subtests: pytest.Subtests
 ) -> None:
     own = operator.form_token()
-    of_another = Browsing(call, token(Role.OPERATOR, name="another")).form_token()
+    of_another_session = FormBrowser(call, token(Role.OPERATOR, name="another")).form_token()
     of_an_earlier_session = own
     operator.sign_in(token(Role.OPERATOR, name="third"))
     before = position(service)
-    for sent in (None, "", of_another, of_an_earlier_session, f"{operator.form_token()}x", "\N{SNOWMAN}"):
+    for sent in (None, "", of_another_session, of_an_earlier_session, f"{operator.form_token()}x", "\N{SNOWMAN}"):
         with subtests.test(sent):
-            fields = {"name": "operator-None"} | ({} if sent is None else {FORM_TOKEN: sent})
+            fields = {"name": "operator-None"} | ({} if sent is None else {CSRF_FIELD: sent})
             reply = operator.post(path, **fields)
             assert (reply.status_code, position(service)) == (403, before)
             assert "The form is not from a page of this session." in reply.text
@@ -65,10 +65,8 @@ def test_a_form_that_is_not_from_a_page_of_the_session_is_refused_and_changes_no
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
-def test_a_form_of_another_site_is_refused_by_what_browsers_say_of_it(
-    site: str, operator: Browsing, token: MakeToken, service: Service
-) -> None:
-    fields = {FORM_TOKEN: operator.form_token(), "name": "operator-None", "token": token(Role.AUDITOR)}
+def test_form_of_another_site_is_refused(site: str, operator: FormBrowser, token: MakeToken, service: Service) -> None:
+    fields = {CSRF_FIELD: operator.form_token(), "name": "operator-None", "token": token(Role.AUDITOR)}
     before = position(service)
     for path in (*FORMS, SIGN_IN):
         reply = operator.http.post(path, data=fields, headers={"Sec-Fetch-Site": site})
@@ -78,23 +76,23 @@ def test_a_form_of_another_site_is_refused_by_what_browsers_say_of_it(
 
 
 @pytest.mark.parametrize("path", FORMS)
-def test_a_form_of_nobody_leads_to_the_sign_in(path: str, call: Call) -> None:
-    reply = Browsing(call).post(path)
+def test_form_without_a_session_redirects_to_sign_in(path: str, call: Call) -> None:
+    reply = FormBrowser(call).post(path)
     assert (reply.status_code, reply.headers["Location"]) == (303, SIGN_IN)
 
 
 @pytest.mark.parametrize("role", [Role.PARTNER, Role.PUBLISHER, Role.AUDITOR])
-def test_only_operators_change_anything(role: Role, call: Call, token: MakeToken) -> None:
-    browser = Browsing(call, token(role))
+def test_only_operators_can_submit_forms(role: Role, call: Call, token: MakeToken) -> None:
+    browser = FormBrowser(call, token(role))
     assert {path: browser.submit(path).status_code for path in WRITES} == dict.fromkeys(WRITES, 403)
 
 
 @pytest.mark.parametrize("path", WRITES)
-def test_nothing_is_changed_in_the_past(path: str, operator: Browsing, service: Service) -> None:
+def test_form_in_a_past_state_is_refused(path: str, operator: FormBrowser, service: Service) -> None:
     before = position(service)
     reply = operator.submit(f"{path}?asOfPosition=1", name="operator-None")
     assert (reply.status_code, position(service)) == (409, before)
-    assert "Nothing can be changed in the past." in reply.text
+    assert "A past state cannot be changed." in reply.text
 
 
 @pytest.mark.parametrize(
@@ -108,7 +106,9 @@ def test_nothing_is_changed_in_the_past(path: str, operator: Browsing, service: 
         (b"&".join(b"a=1" for _ in range(101)), "application/x-www-form-urlencoded", 422),
     ],
 )
-def test_what_is_no_form_is_refused(operator: Browsing, content: bytes, content_type: str, status: int) -> None:
+def test_invalid_form_is_refused_on_a_page(
+    operator: FormBrowser, content: bytes, content_type: str, status: int
+) -> None:
     for path in (TOKENS, SIGN_IN):
         reply = operator.http.post(path, content=content, headers={"Content-Type": content_type})
         assert (reply.status_code, reply.headers["Content-Type"]) == (status, "text/html; charset=utf-8")
@@ -117,7 +117,7 @@ def test_what_is_no_form_is_refused(operator: Browsing, content: bytes, content_
 # Pages
 
 
-def test_the_console_begins_with_the_offers(operator: Browsing) -> None:
+def test_console_root_redirects_to_the_offers(operator: FormBrowser) -> None:
     for path in (CONSOLE, f"{CONSOLE}/"):
         reply = operator.get(path, asOfPosition=1)
         assert (reply.status_code, reply.headers["Location"]) == (303, f"{OFFERS}?asOfPosition=1")
@@ -146,7 +146,7 @@ REFUSED = {
 }
 
 
-def test_a_refusal_is_a_page_with_the_menu(operator: Browsing, subtests: pytest.Subtests) -> None:
+def test_problem_is_shown_on_a_page_with_the_menu(operator: FormBrowser, subtests: pytest.Subtests) -> None:
     for path, status in REFUSED.items():
         with subtests.test(path):
             reply = operator.get(path)
@@ -154,37 +154,41 @@ def test_a_refusal_is_a_page_with_the_menu(operator: Browsing, subtests: pytest.
             assert "Sign out" in reply.text
 
 
-def test_in_the_past_every_link_keeps_the_moment_and_nothing_can_be_changed(
+def test_past_pages_keep_their_state_and_have_no_forms(
     service: Service, clock: Clock, call: Call, token: MakeToken, subtests: pytest.Subtests
 ) -> None:
     record_everything(service, clock)
-    operator = Browsing(call, token(Role.OPERATOR))
-    writing = 0
+    operator = FormBrowser(call, token(Role.OPERATOR))
+    form_count = 0
     for path in [*PAGES.values(), *(path_of(path, service) for path in PAGES_OF_ONE.values())]:
         with subtests.test(path):
-            writing += len(writers(operator.get(path).text))
-            past = operator.get(just_now(path, service)).text
-            assert writers(past) == []
+            form_count += len(write_forms(operator.get(path).text))
+            past = operator.get(as_past(path, service)).text
+            assert write_forms(past) == []
             lost = [link for link in links(past) if f"{STATIC}/" not in link and AS_OF_POSITION not in link]
-            assert [unquote(link) for link in lost] == [path], "the way back to now"
-    assert writing > 0
+            assert [unquote(link) for link in lost] == [path], "only the link back to now"
+    assert form_count > 0
 
 
-def writers(page: str) -> list[str]:
-    """The forms that change something."""
+def write_forms(page: str) -> list[str]:
+    """Returns the paths of the forms that change data."""
     return [path for path in re.findall('<form[^>]*method="post"[^>]*action="([^"]+)"', page) if path != SIGN_OUT]
 
 
 # Browsers
 
 
-def test_browsers_are_told_to_run_and_load_nothing_from_elsewhere(
-    operator: Browsing, call: Call, subtests: pytest.Subtests
+def test_security_policy_allows_only_files_of_this_server(
+    operator: FormBrowser, call: Call, subtests: pytest.Subtests
 ) -> None:
-    operators = {path: operator.get(path) for path in (OFFERS, f"{CONSOLE}/quota", f"{CONSOLE}/nothing", CONSOLE)}
-    anybodys = {path: Browsing(call).get(path) for path in (SIGN_IN, f"{STATIC}/icon.svg", f"{STATIC}/console.js")}
-    others = {"refused": Browsing(call).sign_in("unknown"), "foreign": operator.post(TOKENS)}
-    for name, reply in (operators | anybodys | others).items():
+    operator_replies = {
+        path: operator.get(path) for path in (OFFERS, f"{CONSOLE}/quota", f"{CONSOLE}/nothing", CONSOLE)
+    }
+    public_replies = {
+        path: FormBrowser(call).get(path) for path in (SIGN_IN, f"{STATIC}/icon.svg", f"{STATIC}/console.js")
+    }
+    refusals = {"refused": FormBrowser(call).sign_in("unknown"), "foreign": operator.post(TOKENS)}
+    for name, reply in (operator_replies | public_replies | refusals).items():
         with subtests.test(name):
             policy = dict(part.strip().split(" ", 1) for part in reply.headers["Content-Security-Policy"].split(";"))
             assert (policy.pop("default-src"), policy.pop("base-uri")) == ("'none'", "'none'")
@@ -194,21 +198,21 @@ def test_browsers_are_told_to_run_and_load_nothing_from_elsewhere(
             assert reply.headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_browsers_keep_no_page(operator: Browsing, call: Call) -> None:
-    replies = [operator.get(OFFERS), operator.get(f"{CONSOLE}/nothing"), Browsing(call).get(SIGN_IN)]
+def test_pages_are_not_cached(operator: FormBrowser, call: Call) -> None:
+    replies = [operator.get(OFFERS), operator.get(f"{CONSOLE}/nothing"), FormBrowser(call).get(SIGN_IN)]
     assert {reply.headers["Cache-Control"] for reply in replies} == {"no-store"}
 
 
-def test_browsers_ask_whether_a_style_has_changed(call: Call) -> None:
-    browser = Browsing(call)
+def test_static_files_are_revalidated(call: Call) -> None:
+    browser = FormBrowser(call)
     reply = browser.get(f"{STATIC}/console.css")
     assert reply.headers["Cache-Control"] == "no-cache"
-    again = browser.http.get(f"{STATIC}/console.css", headers={"If-None-Match": reply.headers["ETag"]})
-    assert again.status_code == HTTPStatus.NOT_MODIFIED
+    revalidation = browser.http.get(f"{STATIC}/console.css", headers={"If-None-Match": reply.headers["ETag"]})
+    assert revalidation.status_code == HTTPStatus.NOT_MODIFIED
 
 
-def test_there_is_nothing_but_static_files_beside_the_pages(call: Call) -> None:
+def test_static_path_serves_no_other_files(call: Call) -> None:
     paths = [
         f"{STATIC}/{name}" for name in ("", "nothing.css", "%2e%2e/console.py", "..%2fconsole.py", "%2fetc/passwd")
     ]
-    assert {Browsing(call).get(path).status_code for path in paths} == {404}
+    assert {FormBrowser(call).get(path).status_code for path in paths} == {404}

@@ -1,4 +1,4 @@
-"""Where points and bars lie."""
+"""The coordinates of the console's charts."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -10,30 +10,30 @@ START = datetime(2026, 11, 1, tzinfo=UTC)
 DAYS = [START + timedelta(days=day) for day in range(3)]
 
 
-def test_an_axis_goes_from_its_first_moment_to_its_last() -> None:
+def test_axis_maps_its_first_and_last_time_to_its_ends() -> None:
     axis = Axis(DAYS[0], DAYS[2])
     assert [axis.x(day) for day in DAYS] == [0, WIDTH / 2, WIDTH]
-    assert axis.x(DAYS[2] + timedelta(days=9)) == WIDTH, "nothing lies outside of it"
+    assert axis.x(DAYS[2] + timedelta(days=9)) == WIDTH, "a time after the end"
 
 
-def test_an_axis_of_one_moment_has_a_place_for_it() -> None:
+def test_axis_of_one_time_maps_it_to_the_start() -> None:
     assert Axis(START, START).x(START) == 0
 
 
-def test_a_number_holds_until_it_changes() -> None:
+def test_count_holds_until_it_changes() -> None:
     chart = counts_chart(DAYS, [{"active": 0}, {"active": 0}, {"active": 4}])
     low, high, middle = HEIGHT - CHART_MARGIN, CHART_MARGIN, WIDTH / 2
     points = [tuple(map(float, point.split(","))) for point in chart.lines[0].points.split()]
-    assert chart.most == 4
+    assert chart.maximum == 4
     assert points == [(0, low), (0, low), (middle, low), (middle, low), (WIDTH, low), (WIDTH, high)]
 
 
-def test_where_there_is_nothing_all_lines_lie_low() -> None:
+def test_lines_without_counts_stay_at_the_bottom() -> None:
     chart = counts_chart(DAYS[:1], [{"active": 0}])
-    assert (chart.most, chart.lines[0].points) == (0, f"0.0,{HEIGHT - CHART_MARGIN}.0 0.0,{HEIGHT - CHART_MARGIN}.0")
+    assert (chart.maximum, chart.lines[0].points) == (0, f"0.0,{HEIGHT - CHART_MARGIN}.0 0.0,{HEIGHT - CHART_MARGIN}.0")
 
 
-def test_bars_lie_below_each_other_and_can_be_seen() -> None:
+def test_bars_are_below_each_other_and_visible() -> None:
     chart = bars_chart(
         Axis(DAYS[0], DAYS[2]), [("open", DAYS[0], DAYS[1], "C-1"), ("expired", DAYS[1], DAYS[1], "C-2")]
     )
@@ -46,12 +46,12 @@ def test_bars_lie_below_each_other_and_can_be_seen() -> None:
 @pytest.mark.parametrize(
     "counts", [{"created": 1, "paused": 3}, {"created": 0, "paused": 7}, {"created": 5, "failed": 5}]
 )
-def test_shares_fill_the_bar_in_their_order(counts: dict[str, int]) -> None:
+def test_shares_fill_the_bar_in_order(counts: dict[str, int]) -> None:
     bars = shares(counts)
     assert [bar.kind for bar in bars] == [kind for kind, count in counts.items() if count]
     assert sum(bar.width for bar in bars) == pytest.approx(WIDTH, abs=1)
     assert bars[0].width / WIDTH == pytest.approx(counts[bars[0].kind] / sum(counts.values()), abs=0.01)
 
 
-def test_of_nothing_there_are_no_shares() -> None:
+def test_zero_counts_give_no_shares() -> None:
     assert shares({"created": 0}) == []

@@ -1,4 +1,4 @@
-"""Who is signed in at the console, for how long, and what does the browser keep of it?"""
+"""Sessions of the console: sign in, cookie, expiry and sign out."""
 
 from http import HTTPStatus
 from urllib.parse import parse_qs, urlsplit
@@ -12,40 +12,40 @@ from api.dependencies.authentication import digest_secret
 from api.service import Service
 from domain.access.token import CreateToken, RevokeToken
 from domain.values import Role, to_microseconds
-from tests.support.calls.form_browser import Browsing
+from tests.support.calls.form_browser import FormBrowser
 from tests.support.harness import OPERATOR, Call, Clock, MakeToken
 
 SIGNED_OUT = "the sign-in page"
 
 
 @pytest.fixture
-def browser(call: Call, token: MakeToken) -> Browsing:
-    """An auditor's."""
-    return Browsing(call, token(Role.AUDITOR))
+def browser(call: Call, token: MakeToken) -> FormBrowser:
+    """A session of an auditor."""
+    return FormBrowser(call, token(Role.AUDITOR))
 
 
-def shown(browser: Browsing, path: str = OFFERS) -> int | str:
-    """The status, or that it leads to the sign-in page."""
+def page_status(browser: FormBrowser, path: str = OFFERS) -> int | str:
+    """Returns the status of a page, or SIGNED_OUT if it redirects to the sign-in page."""
     reply = browser.get(path)
-    leads = reply.status_code == HTTPStatus.SEE_OTHER and urlsplit(reply.headers["Location"]).path == SIGN_IN
-    return SIGNED_OUT if leads else reply.status_code
+    redirects = reply.status_code == HTTPStatus.SEE_OTHER and urlsplit(reply.headers["Location"]).path == SIGN_IN
+    return SIGNED_OUT if redirects else reply.status_code
 
 
-def attributes(reply: httpx2.Response) -> set[str]:
-    """Of the session's cookie."""
-    name, *given = reply.headers["Set-Cookie"].split("; ")
+def cookie_attributes(reply: httpx2.Response) -> set[str]:
+    """Returns the attributes of the session cookie."""
+    name, *attributes = reply.headers["Set-Cookie"].split("; ")
     assert name.startswith(f"{COOKIE}=")
-    return set(given)
+    return set(attributes)
 
 
-# In
+# Sign in
 
 
-def test_a_page_leads_to_the_sign_in_and_that_back_to_the_page(call: Call, token: MakeToken) -> None:
-    asked_for = f"{OFFERS}?q=%26&status=active"
-    leads = Browsing(call).get(asked_for).headers["Location"]
-    assert parse_qs(urlsplit(leads).query) == {"next": [asked_for]}
-    assert Browsing(call).sign_in(token(), asked_for).headers["Location"] == asked_for
+def test_sign_in_returns_to_the_requested_page(call: Call, token: MakeToken) -> None:
+    requested = f"{OFFERS}?q=%26&status=active"
+    redirect = FormBrowser(call).get(requested).headers["Location"]
+    assert parse_qs(urlsplit(redirect).query) == {"next": [requested]}
+    assert FormBrowser(call).sign_in(token(), requested).headers["Location"] == requested
 
 
 ELSEWHERE = [
@@ -62,116 +62,118 @@ ELSEWHERE = [
 ]
 
 
-def test_it_leads_nowhere_else(call: Call, token: MakeToken, subtests: pytest.Subtests) -> None:
+def test_sign_in_redirects_only_to_pages_of_the_console(
+    call: Call, token: MakeToken, subtests: pytest.Subtests
+) -> None:
     secret = token()
     for elsewhere in ELSEWHERE:
         with subtests.test(elsewhere):
-            reply = Browsing(call).sign_in(secret, elsewhere)
+            reply = FormBrowser(call).sign_in(secret, elsewhere)
             assert (reply.status_code, reply.headers["Location"]) == (303, OFFERS)
-            assert f'name="next" value="{OFFERS}"' in Browsing(call).get(SIGN_IN, next=elsewhere).text
+            assert f'name="next" value="{OFFERS}"' in FormBrowser(call).get(SIGN_IN, next=elsewhere).text
 
 
-def test_the_cookie_is_kept_from_scripts_and_from_other_sites_for_an_hour(call: Call, token: MakeToken) -> None:
-    given = attributes(Browsing(call).sign_in(token()))
-    assert given == {"HttpOnly", "SameSite=lax", "Path=/console", "Max-Age=3600"}
+def test_cookie_is_httponly_samesite_and_valid_for_an_hour(call: Call, token: MakeToken) -> None:
+    attributes = cookie_attributes(FormBrowser(call).sign_in(token()))
+    assert attributes == {"HttpOnly", "SameSite=lax", "Path=/console", "Max-Age=3600"}
 
 
-def test_by_https_it_goes_by_nothing_else(call: Call, token: MakeToken) -> None:
+def test_cookie_over_https_is_secure(call: Call, token: MakeToken) -> None:
     proxied = {"X-Forwarded-Proto": "https"}
     reply = call(None).http.post(SIGN_IN, data={"token": token()}, headers=proxied)
-    assert "Secure" in attributes(reply)
+    assert "Secure" in cookie_attributes(reply)
 
 
 @pytest.mark.parametrize("secret", ["unknown", "", "\N{SNOWMAN}", "x" * 5000])
-def test_a_wrong_token_is_401_and_no_session(call: Call, secret: str) -> None:
-    browser = Browsing(call)
+def test_unknown_token_gets_401_and_no_session(call: Call, secret: str) -> None:
+    browser = FormBrowser(call)
     reply = browser.sign_in(secret)
     assert (reply.status_code, browser.cookie) == (401, "")
     assert "This token is unknown, revoked or expired." in reply.text
 
 
-def test_the_cookie_opens_pages_and_no_call(browser: Browsing) -> None:
-    browser.hold(browser.cookie)
+def test_cookie_does_not_authorise_api_calls(browser: FormBrowser) -> None:
+    browser.set_cookie(browser.cookie)
     assert browser.get("/api/v1/offers").status_code == 401
 
 
-# How long
+# Expiry
 
 
-def test_a_session_ends_after_an_hour_without_use(browser: Browsing, clock: Clock) -> None:
+def test_session_ends_after_an_hour_without_use(browser: FormBrowser, clock: Clock) -> None:
     clock.move(hours=1, microseconds=-1)
-    kept = browser.cookie
-    assert shown(browser) == 200
-    browser.hold(kept)
+    old_cookie = browser.cookie
+    assert page_status(browser) == 200
+    browser.set_cookie(old_cookie)
     clock.move(microseconds=1)
-    assert shown(browser) == SIGNED_OUT
+    assert page_status(browser) == SIGNED_OUT
 
 
-def test_a_session_that_is_used_goes_on(browser: Browsing, clock: Clock) -> None:
+def test_session_in_use_is_extended(browser: FormBrowser, clock: Clock) -> None:
     form_token = browser.form_token()
     for _ in range(3):
         clock.move(minutes=59)
-        assert shown(browser) == 200
-    assert browser.form_token() == form_token, "a form of an older page can still be sent"
+        assert page_status(browser) == 200
+    assert browser.form_token() == form_token, "forms of older pages stay valid"
 
 
-def test_the_cookie_is_given_again_after_a_minute_at_the_earliest(browser: Browsing, clock: Clock) -> None:
+def test_cookie_is_renewed_at_most_once_a_minute(browser: FormBrowser, clock: Clock) -> None:
     clock.move(minutes=1, microseconds=-1)
     assert "Set-Cookie" not in browser.get(OFFERS).headers
     clock.move(microseconds=1)
-    assert "Max-Age=3600" in attributes(browser.get(OFFERS))
+    assert "Max-Age=3600" in cookie_attributes(browser.get(OFFERS))
 
 
-def test_with_its_token_a_session_ends_at_once(browser: Browsing, service: Service) -> None:
-    assert shown(browser) == 200
+def test_revoking_the_token_ends_the_session_at_once(browser: FormBrowser, service: Service) -> None:
+    assert page_status(browser) == 200
     service.ledger.handle(RevokeToken("auditor-None"), OPERATOR)
-    assert shown(browser) == SIGNED_OUT
+    assert page_status(browser) == SIGNED_OUT
 
 
-def test_it_ends_when_its_token_expires(call: Call, token: MakeToken, clock: Clock) -> None:
+def test_session_ends_when_its_token_expires(call: Call, token: MakeToken, clock: Clock) -> None:
     clock.move(minutes=5)
-    browser = Browsing(call, token(expires_at=to_microseconds(clock.now) + 1))
-    assert shown(browser) == 200
+    browser = FormBrowser(call, token(expires_at=to_microseconds(clock.now) + 1))
+    assert page_status(browser) == 200
     clock.move(microseconds=1)
-    assert shown(browser) == SIGNED_OUT
+    assert page_status(browser) == SIGNED_OUT
 
 
-def test_a_name_that_is_given_again_does_not_revive_a_session(browser: Browsing, service: Service) -> None:
+def test_new_token_with_the_same_name_revives_no_session(browser: FormBrowser, service: Service) -> None:
     service.ledger.handle(RevokeToken("auditor-None"), OPERATOR)
     renewed = CreateToken("auditor-None", Role.AUDITOR, None, digest_secret("renewed"), 0, None)
     service.ledger.handle(renewed, OPERATOR)
-    assert shown(browser) == SIGNED_OUT
+    assert page_status(browser) == SIGNED_OUT
 
 
-def test_a_cookie_that_was_changed_is_no_session(browser: Browsing, subtests: pytest.Subtests) -> None:
+def test_modified_cookie_gives_no_session(browser: FormBrowser, subtests: pytest.Subtests) -> None:
     cookie = browser.cookie
     payload, signature = cookie.rsplit(".", 1)
     for changed in ("", "x", payload, f"{payload}.", f"x{cookie}", f"{payload}x.{signature}", f"{cookie}x"):
         with subtests.test(changed):
-            browser.hold(changed)
-            assert shown(browser) == SIGNED_OUT
+            browser.set_cookie(changed)
+            assert page_status(browser) == SIGNED_OUT
 
 
-# Out
+# Sign out
 
 
-def test_who_signs_out_is_out(browser: Browsing) -> None:
+def test_sign_out_ends_the_session(browser: FormBrowser) -> None:
     reply = browser.submit(SIGN_OUT)
     assert (reply.status_code, reply.headers["Location"]) == (303, SIGN_IN)
-    assert {"Max-Age=0", "Path=/console"} <= attributes(reply)
-    assert shown(browser) == SIGNED_OUT
+    assert {"Max-Age=0", "Path=/console"} <= cookie_attributes(reply)
+    assert page_status(browser) == SIGNED_OUT
 
 
-def test_nobody_is_signed_out_by_another_page(browser: Browsing) -> None:
+def test_sign_out_without_form_token_is_refused(browser: FormBrowser) -> None:
     assert browser.post(SIGN_OUT).status_code == 403
-    assert shown(browser) == 200
+    assert page_status(browser) == 200
 
 
-# How often
+# Limits
 
 
-def test_pages_count_like_calls_of_the_token(call: Call, token: MakeToken) -> None:
-    browser = Browsing(call, token(Role.AUDITOR, requests_per_minute=2))
+def test_pages_count_against_the_limit_of_the_token(call: Call, token: MakeToken) -> None:
+    browser = FormBrowser(call, token(Role.AUDITOR, requests_per_minute=2))
     replies = [browser.get(OFFERS) for _ in range(3)]
     assert [reply.status_code for reply in replies] == [200, 200, 429]
     assert 1 <= int(replies[2].headers["Retry-After"]) <= 60

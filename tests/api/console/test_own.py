@@ -1,4 +1,4 @@
-"""Does a partner see at the console what is its own, and nothing else? And a publisher no single offer?"""
+"""Visibility in the console: a partner sees only its own data, and a publisher sees no single offer."""
 
 import re
 
@@ -8,7 +8,7 @@ from api.console.rendering import COMPARE, OFFERS, RUNS
 from api.service import Service
 from domain.store.records.runs import RunFilter, select_runs
 from domain.values import Role
-from tests.support.calls.form_browser import Browsing
+from tests.support.calls.form_browser import FormBrowser
 from tests.support.examples import PARTNER
 from tests.support.harness import Call, Clock, MakeToken
 from tests.support.histories import full_ledger
@@ -21,24 +21,24 @@ MAIN = re.compile("<main.*</main>", re.DOTALL)
 
 
 @pytest.fixture
-def other(service: Service, clock: Clock, call: Call, token: MakeToken) -> Browsing:
-    """The partner of whom there is least."""
+def other(service: Service, clock: Clock, call: Call, token: MakeToken) -> FormBrowser:
+    """A session of the partner OTHER, which has the least data."""
     record_everything(service, clock)
-    return Browsing(call, token(Role.PARTNER, OTHER))
+    return FormBrowser(call, token(Role.PARTNER, OTHER))
 
 
 @pytest.fixture
-def auditor(other: Browsing, call: Call, token: MakeToken) -> Browsing:  # noqa: ARG001 - it comes after everything
-    return Browsing(call, token(Role.AUDITOR))
+def auditor(other: FormBrowser, call: Call, token: MakeToken) -> FormBrowser:
+    return FormBrowser(call, token(Role.AUDITOR))
 
 
-def main(browser: Browsing, path: str) -> str:
-    """What a page is about; not what was asked for, which is told elsewhere."""
+def main(browser: FormBrowser, path: str) -> str:
+    """Returns the main element of a page, without the menu and the links that repeat the request."""
     reply = browser.get(path)
     assert reply.status_code == 200
-    found = MAIN.search(reply.text)
-    assert found
-    return found[0]
+    match = MAIN.search(reply.text)
+    assert match
+    return match[0]
 
 
 def run_of(service: Service, partner: str) -> str:
@@ -47,41 +47,41 @@ def run_of(service: Service, partner: str) -> str:
 
 
 @pytest.mark.parametrize("path", LISTS)
-def test_lists_have_what_is_the_partners_own(path: str, other: Browsing, auditor: Browsing) -> None:
-    told = main(auditor, path)
-    assert (PARTNER in told, OTHER in told) == (True, True)
-    told = main(other, path)
-    assert (PARTNER in told, OTHER in told) == (False, True)
+def test_lists_show_only_the_partners_own_data(path: str, other: FormBrowser, auditor: FormBrowser) -> None:
+    text = main(auditor, path)
+    assert (PARTNER in text, OTHER in text) == (True, True)
+    text = main(other, path)
+    assert (PARTNER in text, OTHER in text) == (False, True)
 
 
 @pytest.mark.parametrize("path", LISTS)
-def test_lists_of_another_partner_are_empty(path: str, other: Browsing, auditor: Browsing) -> None:
-    asked_for = f"{path}{'&' if '?' in path else '?'}partner={PARTNER}"
-    assert "<tr" in main(auditor, asked_for)
-    assert "<tr" not in main(other, asked_for)
+def test_lists_of_another_partner_are_empty(path: str, other: FormBrowser, auditor: FormBrowser) -> None:
+    filtered = f"{path}{'&' if '?' in path else '?'}partner={PARTNER}"
+    assert "<tr" in main(auditor, filtered)
+    assert "<tr" not in main(other, filtered)
 
 
-def test_a_search_finds_what_is_the_partners_own(other: Browsing, auditor: Browsing) -> None:
+def test_search_finds_only_the_partners_own_offers(other: FormBrowser, auditor: FormBrowser) -> None:
     for q, own in (("two", 0), ("one", 1)):
         path = f"{OFFERS}?q={q}"
         assert main(auditor, path).count("<tr>") > 1 + own
         assert main(other, path).count("<tr>") == (1 + own if own else 0)
 
 
-def test_what_is_another_partners_is_not_there(other: Browsing, auditor: Browsing, service: Service) -> None:
+def test_pages_of_another_partner_are_not_found(other: FormBrowser, auditor: FormBrowser, service: Service) -> None:
     paths = [f"{OFFERS}/{FOREIGN.offer_uid}", run_of(service, PARTNER)]
     assert [browser.get(path).status_code for browser in (auditor, other) for path in paths] == [200, 200, 404, 404]
     own = [f"{OFFERS}/{OWN.offer_uid}", run_of(service, OTHER)]
     assert [other.get(path).status_code for path in own] == [200, 200]
 
 
-def test_the_same_is_true_of_the_past(other: Browsing, auditor: Browsing) -> None:
+def test_past_pages_of_another_partner_are_not_found(other: FormBrowser, auditor: FormBrowser) -> None:
     path = f"{OFFERS}/{FOREIGN.offer_uid}?asOfPosition=60"
     assert [browser.get(path).status_code for browser in (auditor, other)] == [200, 404]
 
 
-def test_a_publisher_finds_offers_and_sees_no_more_of_them(other: Browsing, call: Call, token: MakeToken) -> None:
-    publisher = Browsing(call, token(Role.PUBLISHER))
+def test_publisher_sees_the_list_but_no_single_offer(other: FormBrowser, call: Call, token: MakeToken) -> None:
+    publisher = FormBrowser(call, token(Role.PUBLISHER))
     assert PARTNER in main(publisher, OFFERS)
     links = set(re.findall(r'href="([^"?]+)', main(publisher, OFFERS)))
     assert links == {"/console/desk"}
@@ -90,13 +90,13 @@ def test_a_publisher_finds_offers_and_sees_no_more_of_them(other: Browsing, call
     assert [other.get(path).status_code for path in closed] == [200, 200, 200, 404]
 
 
-def test_an_image_is_sent_to_whose_offer_it_is(
-    other: Browsing, auditor: Browsing, call: Call, token: MakeToken
+def test_image_is_sent_only_to_roles_that_read_the_offer(
+    other: FormBrowser, auditor: FormBrowser, call: Call, token: MakeToken
 ) -> None:
     deleted = full_ledger.MERCHANTS[1]
     path = f"{OFFERS}/{deleted.offer_uid}/images/logo"
     assert [browser.get(path).status_code for browser in (auditor, other)] == [200, 404]
-    reply = Browsing(call, token()).get(path)
+    reply = FormBrowser(call, token()).get(path)
     assert (reply.status_code, reply.headers["Content-Type"]) == (200, "image/png")
     assert reply.headers["Content-Security-Policy"] == "sandbox; default-src 'none'"
     assert reply.headers["X-Content-Type-Options"] == "nosniff"

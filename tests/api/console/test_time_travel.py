@@ -1,4 +1,4 @@
-"""How a moment is asked for, and how links keep it."""
+"""Parsing requested times, and links that keep the viewed state."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -14,7 +14,7 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("text", "meant"),
+    ("text", "time"),
     [
         ("2026-11-22T12:00", NOON),
         ("2026-11-22T12:00:00", NOON),
@@ -26,32 +26,32 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
         ("2026-11-22", NOON - timedelta(hours=12)),
     ],
 )
-def test_a_time_without_an_offset_is_one_in_utc(text: str, meant: datetime) -> None:
-    assert parse_time_field(text, "asOf") == meant
+def test_time_without_offset_means_utc(text: str, time: datetime) -> None:
+    assert parse_time_field(text, "asOf") == time
 
 
 @pytest.mark.parametrize(
     "text", ["", "now", "2026-11-22T25:00", "2026-13-01", "1969-12-31T00:00", "2026-11-22 12:00", "٢٠٢٦-11-22"]
 )
-def test_what_is_no_time_is_refused_by_its_name(text: str) -> None:
+def test_invalid_time_is_refused_with_the_parameter_name(text: str) -> None:
     with pytest.raises(Problem) as refused:
         parse_time_field(text, "asOf")
     assert str(refused.value.errors[0]).startswith("query.asOf: must be an RFC 3339 time")
 
 
 @given(st.datetimes(min_value=datetime(1970, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001 - hypothesis adds the zone
-def test_a_link_says_a_moment_to_the_microsecond(moment: datetime) -> None:
-    assert parse_time_field(utc_text(moment), "asOf") == moment
+def test_link_keeps_a_time_to_the_microsecond(time: datetime) -> None:
+    assert parse_time_field(utc_text(time), "asOf") == time
 
 
-def test_of_a_parameter_that_is_given_twice_the_later_one_counts_and_an_empty_one_is_left_out() -> None:
+def test_link_keeps_the_last_value_and_omits_empty_ones() -> None:
     assert link("/console/offers", {"q": "a b", "asOf": "x"}, {"asOf": None}, {"status": "active"}) == (
         "/console/offers?q=a+b&status=active"
     )
     assert link("/console/offers", {"q": ""}) == "/console/offers"
 
 
-def test_moments_lie_evenly_from_the_first_to_the_last() -> None:
+def test_times_are_evenly_spaced_and_include_both_ends() -> None:
     hours = list(evenly_spaced_times(NOON, NOON + timedelta(hours=4), 5))
     assert hours == [NOON + timedelta(hours=hour) for hour in range(5)]
     assert list(evenly_spaced_times(NOON, NOON, 3)) == [NOON] * 3

@@ -12,7 +12,7 @@ from api.service import Service
 from domain.values import redemption_uid
 from tests.support.calls.merchants import QUOTA_PATH, delete, put
 from tests.support.calls.offers_files import record, send_file
-from tests.support.calls.positions import ask, position_of, reads, reads_of_requests
+from tests.support.calls.positions import event_paths, get_with_position, position_of, request_paths
 from tests.support.calls.publishers import activate, post, problem, redeem
 from tests.support.examples import batch, body, item
 from tests.support.harness import Call, Caller, Clock, MakeToken
@@ -77,29 +77,29 @@ def test_every_answer_to_a_publisher_who_writes_tells_the_position(
 
 
 def test_every_read_tells_the_position_that_it_has_seen(auditor: Caller, busy: str, service: Service) -> None:
-    for path in (*reads(auditor, busy), *reads_of_requests(auditor)):
-        reply = ask(auditor, path)
+    for path in (*event_paths(auditor, busy), *request_paths(auditor)):
+        reply = get_with_position(auditor, path)
         assert (reply.status_code, position_of(reply)) == (200, newest(service)), path
-        again = ask(auditor, path, position_of(reply))
+        again = get_with_position(auditor, path, position_of(reply))
         assert (again.status_code, again.content) == (200, reply.content), path
 
 
 def test_a_long_answer_tells_the_position_too(auditor: Caller, offer: str, service: Service) -> None:
-    reply = ask(auditor, "/api/v1/audit/events", Accept="text/csv")
+    reply = get_with_position(auditor, "/api/v1/audit/events", Accept="text/csv")
     assert (reply.status_code, position_of(reply)) == (200, newest(service))
     assert offer
 
 
 @pytest.mark.parametrize("sent", ["", "x", "-1", "1.5", "1, 2", "1000000", "9" * 16])
 def test_a_position_that_is_none_or_lies_ahead_is_422_and_named(auditor: Caller, busy: str, sent: str) -> None:
-    for path in (*reads(auditor, busy), *reads_of_requests(auditor)):
-        reply = ask(auditor, path, sent)
+    for path in (*event_paths(auditor, busy), *request_paths(auditor)):
+        reply = get_with_position(auditor, path, sent)
         assert problem(reply) == (422, "validation-error", [f"/header/{LEDGER_POSITION}"]), path
 
 
 def test_two_positions_are_none(auditor: Caller, busy: str, service: Service) -> None:
     told = [(LEDGER_POSITION, str(position)) for position in (1, newest(service))]
-    for path in (*reads(auditor, busy), *reads_of_requests(auditor)):
+    for path in (*event_paths(auditor, busy), *request_paths(auditor)):
         reply = auditor.http.get(path, headers=told)
         assert problem(reply) == (422, "validation-error", [f"/header/{LEDGER_POSITION}"]), path
 

@@ -27,11 +27,11 @@ from domain.store.cursor import Cursor
 from domain.values import Role, utc_text
 from projections.maintenance.rebuild import rebuild
 from tests.support.calls.merchants import merchant_offer, put
-from tests.support.calls.positions import ask, position_of, reads, reads_of_requests
+from tests.support.calls.positions import event_paths, get_with_position, position_of, request_paths
 from tests.support.calls.publishers import activate, problem
 from tests.support.engine import IS_POSTGRES, postgres_url
 from tests.support.harness import OPERATOR, Call, Caller, Clock, MakeToken
-from tests.support.postgres.private_server import OwnPostgres
+from tests.support.postgres.private_server import PrivatePostgres
 from tests.support.processes.fault_server import PATIENCE_SECONDS, until
 from tests.support.processes.shell import by_hand, require_refusal, run_script
 
@@ -61,20 +61,20 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def primary(folder: Path) -> Iterator[OwnPostgres]:
-    found = OwnPostgres(folder / "data")
+def primary(folder: Path) -> Iterator[PrivatePostgres]:
+    found = PrivatePostgres(folder / "data")
     yield found
-    found.end()
+    found.stop()
 
 
 @pytest.fixture(scope="module")
-def standby(primary: OwnPostgres, folder: Path) -> Iterator[OwnPostgres]:
+def standby(primary: PrivatePostgres, folder: Path) -> Iterator[PrivatePostgres]:
     with primary.standby(folder / "copy") as found:
         yield found
 
 
 @pytest.fixture
-def settings(primary: OwnPostgres, standby: OwnPostgres) -> Settings:
+def settings(primary: PrivatePostgres, standby: PrivatePostgres) -> Settings:
     return Settings(database_url=primary.url, replica_url=standby.url, database_schema=f"test_{uuid4().hex}")
 
 
@@ -83,7 +83,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replica, "REPLICA_RETRY_SECONDS", RETRY_SECONDS)
 
 
-def head_there(standby: OwnPostgres, settings: Settings) -> int:
+def head_there(standby: PrivatePostgres, settings: Settings) -> int:
     with suppress(psycopg.errors.UndefinedTable), psycopg.connect(standby.url) as connection:
         row = connection.execute(f"SELECT position FROM {settings.database_schema}.head").fetchone()
         return int(row[0]) if row else 0
@@ -91,7 +91,7 @@ def head_there(standby: OwnPostgres, settings: Settings) -> int:
 
 
 @contextmanager
-def standing_still(standby: OwnPostgres, settings: Settings, position: int) -> Iterator[None]:
+def standing_still(standby: PrivatePostgres, settings: Settings, position: int) -> Iterator[None]:
     """It has replayed up to there, and does not go on."""
     until(lambda: head_there(standby, settings) == position)
     with psycopg.connect(standby.url, autocommit=True) as connection:
@@ -105,7 +105,7 @@ def standing_still(standby: OwnPostgres, settings: Settings, position: int) -> I
 
 def until_answered_by_it(caller: Caller, seen: int) -> None:
     """It stands still there, and the ledger has grown."""
-    until(lambda: position_of(ask(caller, OFFERS, seen)) == seen)
+    until(lambda: position_of(get_with_position(caller, OFFERS, seen)) == seen)
 
 
 def change(partner: Caller) -> int:
@@ -116,28 +116,31 @@ def change(partner: Caller) -> int:
 
 
 def test_what_a_caller_has_seen_is_read_from_the_standby_and_all_else_from_the_primary(
-    standby: OwnPostgres, settings: Settings, partner: Caller, auditor: Caller, busy: str
+    standby: PrivatePostgres, settings: Settings, partner: Caller, auditor: Caller, busy: str
 ) -> None:
-    seen = position_of(ask(auditor, OFFERS))
+    seen = position_of(get_with_position(auditor, OFFERS))
     with standing_still(standby, settings, seen):
         newer = change(partner)
         until_answered_by_it(auditor, seen)
-        for path in reads(auditor, busy):
-            answers = [ask(auditor, path, position) for position in (seen, newer, None)]
+        for path in event_paths(auditor, busy):
+            answers = [get_with_position(auditor, path, position) for position in (seen, newer, None)]
             assert [(answer.status_code, position_of(answer)) for answer in answers] == [
                 (200, seen),
                 (200, newer),
                 (200, newer),
             ], path
-        long = [ask(auditor, EVENTS, position, Accept="application/x-ndjson") for position in (seen, newer, None)]
+        long = [
+            get_with_position(auditor, EVENTS, position, Accept="application/x-ndjson")
+            for position in (seen, newer, None)
+        ]
         assert [len(answer.text.splitlines()) for answer in long] == [seen, newer, newer]
-        assert problem(ask(auditor, OFFERS, newer + 1))[2] == [f"/header/{LEDGER_POSITION}"]
+        assert problem(get_with_position(auditor, OFFERS, newer + 1))[2] == [f"/header/{LEDGER_POSITION}"]
     until(lambda: head_there(standby, settings) == newer)
-    assert ask(auditor, OFFERS, newer).json() == ask(auditor, OFFERS).json()
+    assert get_with_position(auditor, OFFERS, newer).json() == get_with_position(auditor, OFFERS).json()
 
 
 def test_the_past_up_to_where_the_standby_has_it_is_read_there_and_what_may_be_longer_from_the_primary(
-    standby: OwnPostgres, settings: Settings, partner: Caller, auditor: Caller, clock: Clock
+    standby: PrivatePostgres, settings: Settings, partner: Caller, auditor: Caller, clock: Clock
 ) -> None:
     change(partner)
     clock.move(seconds=10)
@@ -149,7 +152,7 @@ def test_the_past_up_to_where_the_standby_has_it_is_read_there_and_what_may_be_l
         until_answered_by_it(auditor, seen)
         for path in PAST:
             there, beyond = (
-                ask(auditor, path.format(time=utc_text(time), position=position), seen)
+                get_with_position(auditor, path.format(time=utc_text(time), position=position), seen)
                 for time, position in ((clock.now - ten, seen), (clock.now, newer))
             )
             assert (there.status_code, position_of(there)) == (200, seen), path
@@ -157,9 +160,9 @@ def test_the_past_up_to_where_the_standby_has_it_is_read_there_and_what_may_be_l
 
 
 def test_the_next_page_of_what_the_standby_does_not_have_yet_is_read_from_the_primary(
-    standby: OwnPostgres, settings: Settings, partner: Caller, publisher: Caller, auditor: Caller, busy: str
+    standby: PrivatePostgres, settings: Settings, partner: Caller, publisher: Caller, auditor: Caller, busy: str
 ) -> None:
-    seen = position_of(ask(auditor, OFFERS))
+    seen = position_of(get_with_position(auditor, OFFERS))
     lists = (
         "/api/v1/audit/diff?fromPosition=0&limit=1",
         "/api/v1/redemption-windows?limit=1",
@@ -171,71 +174,74 @@ def test_the_next_page_of_what_the_standby_does_not_have_yet_is_read_from_the_pr
         assert activate(publisher, busy, "C-2").status_code == 201
         until_answered_by_it(auditor, seen)
         for path in lists:
-            following = ask(auditor, path).links["next"]["url"]
-            expected, found = ask(auditor, following), ask(auditor, following, seen)
+            following = get_with_position(auditor, path).links["next"]["url"]
+            expected, found = get_with_position(auditor, following), get_with_position(auditor, following, seen)
             assert found.json()["items"], path
             assert (found.status_code, found.json()) == (200, expected.json()), path
-        rest = ask(auditor, following, seen, Accept="application/x-ndjson")
+        rest = get_with_position(auditor, following, seen, Accept="application/x-ndjson")
         assert len(rest.text.splitlines()) == len(expected.json()["items"])
 
 
 def test_what_became_of_a_request_is_told_by_the_primary_for_it_changes_without_a_new_position(
-    standby: OwnPostgres, settings: Settings, partner: Caller, auditor: Caller, busy: str
+    standby: PrivatePostgres, settings: Settings, partner: Caller, auditor: Caller, busy: str
 ) -> None:
     assert busy
-    seen = position_of(ask(auditor, OFFERS))
+    seen = position_of(get_with_position(auditor, OFFERS))
     with standing_still(standby, settings, seen):
         same = put(partner)  # it is so already
         assert position_of(same) == seen
         newer = change(partner)
         until_answered_by_it(auditor, seen)
-        for path in (same.headers["Location"], *reads_of_requests(auditor)):
-            answer = ask(auditor, path, seen)
+        for path in (same.headers["Location"], *request_paths(auditor)):
+            answer = get_with_position(auditor, path, seen)
             assert (answer.status_code, position_of(answer)) == (200, newer), path
 
 
 def test_a_feed_that_may_still_grow_there_is_read_from_the_primary(
-    standby: OwnPostgres, settings: Settings, auditor: Caller, offer: str, clock: Clock
+    standby: PrivatePostgres, settings: Settings, auditor: Caller, offer: str, clock: Clock
 ) -> None:
     assert offer
     clock.move(days=1)
-    seen = position_of(ask(auditor, OFFERS))
+    seen = position_of(get_with_position(auditor, OFFERS))
     until(lambda: head_there(standby, settings) == seen)
-    assert ask(auditor, "/api/v1/partner/redemptions?date=2026-11-22&partner=tidepool", seen).status_code == 200
+    assert (
+        get_with_position(auditor, "/api/v1/partner/redemptions?date=2026-11-22&partner=tidepool", seen).status_code
+        == 200
+    )
 
 
 def test_a_token_that_is_revoked_is_worthless_though_the_standby_does_not_know(
-    standby: OwnPostgres, settings: Settings, service: Service, call: Call, token: MakeToken, auditor: Caller
+    standby: PrivatePostgres, settings: Settings, service: Service, call: Call, token: MakeToken, auditor: Caller
 ) -> None:
     books = call(token(Role.AUDITOR, name="books"))
-    seen = position_of(ask(books, OFFERS))
+    seen = position_of(get_with_position(books, OFFERS))
     with standing_still(standby, settings, seen):
         service.ledger.handle(RevokeToken("books"), OPERATOR)
         until_answered_by_it(auditor, seen)
-        assert ask(books, OFFERS, seen).status_code == 401
+        assert get_with_position(books, OFFERS, seen).status_code == 401
 
 
 def test_when_the_standby_dies_nobody_is_refused_or_waits_long_and_it_is_read_again_when_it_is_back(
-    standby: OwnPostgres,
+    standby: PrivatePostgres,
     settings: Settings,
     partner: Caller,
     auditor: Caller,
     busy: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    seen = position_of(ask(auditor, OFFERS))
-    paths = reads(auditor, busy)
+    seen = position_of(get_with_position(auditor, OFFERS))
+    paths = event_paths(auditor, busy)
     with standing_still(standby, settings, seen):
         newer = change(partner)
         until_answered_by_it(auditor, seen)
         caplog.clear()
-        standby.die()
+        standby.kill()
         began = time.monotonic()
-        answers = [ask(auditor, path, seen) for path in paths]
+        answers = [get_with_position(auditor, path, seen) for path in paths]
         assert {(answer.status_code, position_of(answer)) for answer in answers} == {(200, newer)}
         assert time.monotonic() - began < NOT_LONG_SECONDS
         until(lambda: "The standby can't be read" in caplog.text)
-        standby.begin_again()
+        standby.restart()
         until(lambda: "The standby can be read again" in caplog.text)
     until(lambda: head_there(standby, settings) == newer)
     with standing_still(standby, settings, newer):
@@ -265,7 +271,7 @@ def test_a_standby_that_has_never_been_there_is_told_of_once(
 
 
 def test_what_the_standby_breaks_off_is_answered_by_the_primary_from_the_start(
-    primary: OwnPostgres, standby: OwnPostgres, settings: Settings, service: Service
+    primary: PrivatePostgres, standby: PrivatePostgres, settings: Settings, service: Service
 ) -> None:
     seen = service.ledger.recorder.max_notification_id() or 0
     request, begun = Request({"type": "http", "state": {}}), list[RoutedReads]()
@@ -296,7 +302,7 @@ def test_what_the_standby_breaks_off_is_answered_by_the_primary_from_the_start(
 
 
 def test_what_a_rebuild_has_put_in_place_since_is_not_found_by_who_has_begun_to_read_there(
-    standby: OwnPostgres, settings: Settings, service: Service, offer: str
+    standby: PrivatePostgres, settings: Settings, service: Service, offer: str
 ) -> None:
     def count(tx: Cursor) -> int:
         return int(tx.execute("SELECT count(*) FROM inventory").fetchone()[0])
@@ -317,7 +323,7 @@ def test_what_a_rebuild_has_put_in_place_since_is_not_found_by_who_has_begun_to_
             assert count(tx) == 1
 
 
-def is_replayed(service: Service, standby: OwnPostgres, settings: Settings) -> bool:
+def is_replayed(service: Service, standby: PrivatePostgres, settings: Settings) -> bool:
     """Which table the inventory is has been told to the standby."""
     told = "SELECT to_regclass(%s)::oid::bigint"
     name = f"{settings.database_schema}.inventory"
@@ -329,7 +335,7 @@ def is_replayed(service: Service, standby: OwnPostgres, settings: Settings) -> b
 
 
 def test_nobody_waits_long_for_a_table_that_is_being_taken_away_there(
-    primary: OwnPostgres, standby: OwnPostgres, settings: Settings, service: Service
+    primary: PrivatePostgres, standby: PrivatePostgres, settings: Settings, service: Service
 ) -> None:
     until(lambda: head_there(standby, settings) == service.ledger.recorder.max_notification_id())
     with looked_after(service) as found, psycopg.connect(primary.url) as losing, psycopg.connect(standby.url) as there:
@@ -345,7 +351,7 @@ def test_nobody_waits_long_for_a_table_that_is_being_taken_away_there(
 
 
 def test_a_standby_that_has_not_come_to_a_migration_yet_is_not_read_until_it_has(
-    standby: OwnPostgres,
+    standby: PrivatePostgres,
     settings: Settings,
     partner: Caller,
     auditor: Caller,
@@ -360,7 +366,7 @@ def test_a_standby_that_has_not_come_to_a_migration_yet_is_not_read_until_it_has
             tx.execute("UPDATE schema_version SET version = version + 1")
         monkeypatch.setattr(schema, "SCHEMA_VERSION", schema.SCHEMA_VERSION + 1)
         require_its_standby_of(settings)
-        answers = [ask(auditor, OFFERS, seen) for _ in range(3)]
+        answers = [get_with_position(auditor, OFFERS, seen) for _ in range(3)]
         assert [(answer.status_code, position_of(answer)) for answer in answers] == [(200, newer)] * 3
         until(lambda: "The standby can't be read" in caplog.text)
     until(lambda: "The standby can be read again" in caplog.text)
@@ -376,7 +382,7 @@ def require_its_standby_of(settings: Settings) -> None:
 
 
 def test_a_standby_that_has_been_promoted_is_not_read_any_more(
-    primary: OwnPostgres, folder: Path, settings: Settings, clock: Clock, caplog: pytest.LogCaptureFixture
+    primary: PrivatePostgres, folder: Path, settings: Settings, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     with primary.standby(folder / "promoted") as promoted:
         its = settings.model_copy(update={"replica_url": promoted.url})
@@ -394,7 +400,7 @@ def test_a_standby_that_has_been_promoted_is_not_read_any_more(
 
 
 def test_a_copy_of_another_ledger_is_refused_in_a_sentence(
-    standby: OwnPostgres, settings: Settings, service: Service, clock: Clock
+    standby: PrivatePostgres, settings: Settings, service: Service, clock: Clock
 ) -> None:
     until(lambda: head_there(standby, settings) == service.ledger.recorder.max_notification_id())
     require_replica_of(service)
@@ -402,6 +408,6 @@ def test_a_copy_of_another_ledger_is_refused_in_a_sentence(
     with open_service(another, clock) as opened:
         opened.ledger.handle(SetPartner("another"), OPERATOR)
     told = {"OFFER_LEDGER_REPLICA_URL": standby.url}
-    require_refusal(run_script(another, "serve", "--port", "0", env=told), "not one of this ledger")
+    require_refusal(run_script(another, "serve", "--port", "0", env=told), "copy of another ledger")
     with psycopg.connect(postgres_url(), autocommit=True) as connection:
         connection.execute(f"DROP SCHEMA {settings.database_schema} CASCADE")

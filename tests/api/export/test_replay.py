@@ -1,4 +1,5 @@
-"""A state that is replayed from the events alone is what the service answers of it; and it is told where it is not."""
+"""Tests of the replay: a state rebuilt from the events equals the answers of the service, and differences are
+reported."""
 
 import sqlite3
 from contextlib import closing
@@ -24,54 +25,53 @@ from tests.support.histories.single_requests import merchant_key
 from tests.support.histories.traffic import (
     MERCHANTS,
     Step,
-    a_service,
     activating,
     buying,
+    empty_service,
     history,
     putting,
+    reversing,
     steps,
-    taking_back,
 )
 
 
-def replayed(service: Service, asked: AsOf = NOW) -> ReplayResult:
+def replayed(service: Service, as_of: AsOf = NOW) -> ReplayResult:
     with TemporaryDirectory() as folder:
-        return compare_with_replay(service, asked, Path(folder) / "then.db", no_progress)
+        return compare_with_replay(service, as_of, Path(folder) / "replay.db", no_progress)
 
 
 @settings(max_examples=examples(40))
 @given(st.lists(steps, min_size=3, max_size=16), st.data())
-def test_a_replay_equals_what_the_service_answers_at_any_position_and_time(
-    done: list[Step], data: st.DataObject
-) -> None:
-    with a_service() as (service, clock):
-        moments = []
-        for step in done:
+def test_replay_equals_answers_at_any_position_and_time(taken_steps: list[Step], data: st.DataObject) -> None:
+    with empty_service() as (service, clock):
+        times = []
+        for step in taken_steps:
             step(service, clock)
-            moments.append(clock.now)
+            times.append(clock.now)
         for position in data.draw(st.sets(st.integers(0, history(service)[-1].position), max_size=3)):
             assert replayed(service, AsOf(position=position)).differences == []
-        moment = data.draw(st.sampled_from(moments))
-        for asked in (AsOf(time=moment), NOW):
-            found = replayed(service, asked)
-            assert found.differences == []
-            assert set(found.rows) == {"offers", "redemption_windows"}
+        time = data.draw(st.sampled_from(times))
+        for as_of in (AsOf(time=time), NOW):
+            result = replayed(service, as_of)
+            assert result.differences == []
+            assert set(result.rows) == {"offers", "redemption_windows"}
 
 
 @pytest.fixture
 def stocked(service: Service, clock: Clock) -> Service:
-    """Two offers; one of them is activated, a purchase is redeemed and partly taken back, and the offer is deleted."""
+    """A service with two offers. One is activated, a purchase is redeemed and partly reversed, and the offer is
+    deleted."""
     service.ledger.handle(SetPartner(PARTNER, daily_quota=0), OPERATOR)
     one, other = MERCHANTS[0], merchant_key("MO-9")
     for step in (putting(one, "one"), putting(other, "other"), activating(one, "C-1"), buying("T-1", one, "C-1")):
         step(service, clock)
         clock.move(hours=1)
-    for step in (taking_back("T-1", "5"), putting(one, None)):
+    for step in (reversing("T-1", "5"), putting(one, None)):
         step(service, clock)
     return service
 
 
-def test_the_file_tells_the_state_to_anyone(stocked: Service, clock: Clock, tmp_path: Path) -> None:
+def test_replay_file_has_the_state_in_plain_tables(stocked: Service, clock: Clock, tmp_path: Path) -> None:
     compare_with_replay(stocked, NOW, tmp_path / "now.db", no_progress)
     with closing(sqlite3.connect(tmp_path / "now.db")) as database:
         offers = database.execute("SELECT external_id, status, deleted_at IS NULL FROM offers ORDER BY 1").fetchall()
@@ -98,28 +98,29 @@ def test_the_file_tells_the_state_to_anyone(stocked: Service, clock: Clock, tmp_
         ("UPDATE redemptions SET amount = '1' WHERE version = 1", "redemption_windows", (True, True)),
     ],
 )
-def test_what_the_service_answers_otherwise_is_told(
+def test_replay_reports_wrong_rows_of_the_service(
     stocked: Service, statement: str, where: str, kind: tuple[bool, bool]
 ) -> None:
     with stocked.ledger.recorder.write() as tx:
         tx.execute(statement)
-    found = replayed(stocked).differences
-    assert [told for told in found if told.where.startswith(where) and _kind(told) == kind]
+    differences = replayed(stocked).differences
+    assert [one for one in differences if one.where.startswith(where) and _kind(one) == kind]
 
 
-def _kind(told: Difference) -> tuple[bool, bool]:
-    return told.found is not None, told.expected is not None
+def _kind(difference: Difference) -> tuple[bool, bool]:
+    """Returns whether the service has the row, and whether the replay has it."""
+    return difference.found is not None, difference.expected is not None
 
 
-def test_only_what_differs_is_told_of_a_row(stocked: Service) -> None:
+def test_difference_has_only_the_differing_columns(stocked: Service) -> None:
     with stocked.ledger.recorder.write() as tx:
         tx.execute("UPDATE inventory SET external_id = 'MO-7' WHERE external_id = 'MO-9'")
-    told: list[Any] = [(one.found, one.expected) for one in replayed(stocked).differences]
-    # As it is now, and as of now.
-    assert told == [({"external_id": "MO-7"}, {"external_id": "MO-9"})] * 2
+    differences: list[Any] = [(one.found, one.expected) for one in replayed(stocked).differences]
+    # Twice: in the present state, and as of now.
+    assert differences == [({"external_id": "MO-7"}, {"external_id": "MO-9"})] * 2
 
 
-def test_nothing_is_overwritten_and_nothing_is_left_of_what_fails(stocked: Service, tmp_path: Path) -> None:
+def test_replay_overwrites_nothing_and_leaves_no_partial_file(stocked: Service, tmp_path: Path) -> None:
     out = tmp_path / "now.db"
     out.write_text("mine")
     with pytest.raises(OutputExists):

@@ -1,4 +1,4 @@
-"""Which content of an offer is in order, and what its sender is told about the rest (contract, sections 2 and 3)."""
+"""Rules for the content of a batch offer, and the messages for invalid content (contract, sections 2 and 3)."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ import pytest
 from api.intake.batch_schemas import CAP_PER_EVENT, OFFER_CAPS
 from api.parsing.strict_json import NUMBER_RANGE
 from domain.runs.batch_reconciliation import InvalidItem, ValidItem
-from tests.support.examples import item, judged, offer_data
+from tests.support.examples import item, offer_data, validated_item
 
 REQUIRED_TEXTS = ("trackingSystem", "name", "headline", "offerDetails")
 NULLABLE_TEXTS = ("advertiserCampaignName", "shortDescription", "keyPoints", "termsAndDisclaimers")
@@ -26,19 +26,19 @@ URL = "must be an absolute http or https URL"
 
 
 def content(**changes: Any) -> dict[str, Any]:
-    """The content that is stored for an offer with these changes."""
-    found = judged(item(**changes))
-    assert isinstance(found, ValidItem), found
-    stored: dict[str, Any] = json.loads(bytes(found.content.text))
+    """Returns the stored content of a valid offer with these changes."""
+    validated = validated_item(item(**changes))
+    assert isinstance(validated, ValidItem), validated
+    stored: dict[str, Any] = json.loads(bytes(validated.content.text))
     return stored
 
 
 def messages(**changes: Any) -> list[str]:
-    """What is told about an offer with these changes, without the array's place in front."""
-    found = judged(item(**changes))
-    assert isinstance(found, InvalidItem), found
-    assert found.external_id == "TP-1"
-    return [message.removeprefix("offerData[0].") for message in found.messages]
+    """Returns the messages for an invalid offer with these changes, without the leading `offerData[0].`."""
+    validated = validated_item(item(**changes))
+    assert isinstance(validated, InvalidItem), validated
+    assert validated.external_id == "TP-1"
+    return [message.removeprefix("offerData[0].") for message in validated.messages]
 
 
 def event(**changes: Any) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def event(**changes: Any) -> dict[str, Any]:
 
 
 def multi_event(*events: Any, **changes: Any) -> dict[str, Any]:
-    """The changes that make an offer one of several events."""
+    """Returns the changes that make the sample offer a multi-event offer."""
     return {"dailyCap": None, "offerEvents": list(events), **changes}
 
 
@@ -54,47 +54,47 @@ def multi_event(*events: Any, **changes: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", [*REQUIRED_TEXTS, *NULLABLE, "offerLink", "creatives"])
-def test_a_required_key_must_be_there(name: str) -> None:
+def test_required_member_must_be_present(name: str) -> None:
     sent = item()
     del sent["offerData"][0][name]
-    assert judged(sent) == InvalidItem(
+    assert validated_item(sent) == InvalidItem(
         "TP-1", (f"offerData[0].{name}: required",), hashlib.sha256(json.dumps(sent).encode()).hexdigest()
     )
 
 
 @pytest.mark.parametrize("name", [*OFFER_CAPS, "offerEvents"])
-def test_an_optional_key_may_be_null_or_absent(name: str) -> None:
+def test_optional_member_may_be_null_or_absent(name: str) -> None:
     sent = item(**{name: None})
-    assert isinstance(judged(sent), ValidItem)
+    assert isinstance(validated_item(sent), ValidItem)
     del sent["offerData"][0][name]
-    assert isinstance(judged(sent), ValidItem)
+    assert isinstance(validated_item(sent), ValidItem)
 
 
 @pytest.mark.parametrize("name", NULLABLE)
-def test_a_nullable_field_may_be_null(name: str) -> None:
+def test_nullable_field_may_be_null(name: str) -> None:
     assert content(**{name: None})[name] is None
 
 
 @pytest.mark.parametrize(
     ("name", "message"), [*((name, STRING) for name in (*REQUIRED_TEXTS, "offerLink")), ("creatives", ARRAY)]
 )
-def test_other_fields_may_not_be_null(name: str, message: str) -> None:
+def test_other_fields_must_not_be_null(name: str, message: str) -> None:
     assert messages(**{name: None}) == [f"{name}: {message}"]
 
 
 @pytest.mark.parametrize("value", [1, True, [], {}])
 @pytest.mark.parametrize("name", [*REQUIRED_TEXTS, *NULLABLE, "offerLink"])
-def test_a_text_must_be_a_string(name: str, value: Any) -> None:
+def test_text_must_be_a_string(name: str, value: Any) -> None:
     assert messages(**{name: value}) == [f"{name}: {STRING}"]
 
 
 @pytest.mark.parametrize("name", REQUIRED_TEXTS)
-def test_a_required_text_must_not_be_empty(name: str) -> None:
+def test_required_text_must_not_be_empty(name: str) -> None:
     assert messages(**{name: ""}) == [f"{name}: {EMPTY}"]
 
 
 @pytest.mark.parametrize("name", NULLABLE_TEXTS)
-def test_a_nullable_text_may_be_empty(name: str) -> None:
+def test_nullable_text_may_be_empty(name: str) -> None:
     assert content(**{name: ""})[name] == ""
 
 
@@ -107,13 +107,13 @@ def test_a_nullable_text_may_be_empty(name: str) -> None:
     ],
 )
 @pytest.mark.parametrize("cap", OFFER_CAPS)
-def test_a_cap_must_be_an_integer_from_1(cap: str, value: Any, message: str) -> None:
+def test_cap_must_be_an_integer_of_at_least_1(cap: str, value: Any, message: str) -> None:
     assert messages(**{cap: value}) == [f"{cap}: {message}"]
     assert messages(**multi_event(event(**{cap: value}))) == [f"offerEvents[0].{cap}: {message}"]
 
 
 @pytest.mark.parametrize(("sent", "stored"), [(1, "1"), (10.0, "10.0"), (2**53 - 1, "9007199254740991")])
-def test_an_integer_may_be_written_as_a_decimal(sent: float, stored: str) -> None:
+def test_integer_may_be_written_as_a_decimal(sent: float, stored: str) -> None:
     assert repr(content(dailyCap=sent)["dailyCap"]) == stored
 
 
@@ -147,7 +147,7 @@ def url_messages(url: str) -> list[str]:
         "xhttps://a.example",
     ],
 )
-def test_a_url_must_be_absolute_and_of_the_web(url: str) -> None:
+def test_url_must_be_absolute_http_or_https(url: str) -> None:
     fields = ("offerLink", "creativeFileExternalUrl", "creatives[0].url")
     assert url_messages(url) == [f"{field}: {URL}" for field in fields]
 
@@ -165,7 +165,7 @@ def test_a_url_must_be_absolute_and_of_the_web(url: str) -> None:
         "https://a.example/?u=https://b.example/{x}|y",
     ],
 )
-def test_a_url_is_kept_exactly_as_sent(url: str) -> None:
+def test_url_is_kept_as_sent(url: str) -> None:
     stored = content(offerLink=url, creativeFileExternalUrl=url, creatives=[{"order": 0, "url": url}])
     assert [stored["offerLink"], stored["creativeFileExternalUrl"], stored["creatives"][0]["url"]] == [url] * 3
 
@@ -174,7 +174,7 @@ def test_a_url_is_kept_exactly_as_sent(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("creatives", "told"),
+    ("creatives", "expected"),
     [
         ({}, [f"creatives: {ARRAY}"]),
         ("x", [f"creatives: {ARRAY}"]),
@@ -188,17 +188,17 @@ def test_a_url_is_kept_exactly_as_sent(url: str) -> None:
         ([{"order": -1, "url": "https://a.example"}], ["creatives[0].order: must be at least 0"]),
     ],
 )
-def test_a_creative_has_an_order_and_a_url(creatives: Any, told: list[str]) -> None:
-    assert messages(creatives=creatives) == told
+def test_creative_must_have_an_order_and_a_url(creatives: Any, expected: list[str]) -> None:
+    assert messages(creatives=creatives) == expected
 
 
-@pytest.mark.parametrize("again", [0, 0.0])
-def test_a_repeated_order_fails_the_offer(again: float) -> None:
-    creatives = [{"order": order, "url": "https://a.example"} for order in (0, 1, again)]
-    assert messages(creatives=creatives) == ["creatives: each order may be given once"]
+@pytest.mark.parametrize("repeated", [0, 0.0])
+def test_repeated_order_is_refused(repeated: float) -> None:
+    creatives = [{"order": order, "url": "https://a.example"} for order in (0, 1, repeated)]
+    assert messages(creatives=creatives) == ["creatives: each order must occur only once"]
 
 
-def test_an_offer_may_have_no_creatives() -> None:
+def test_offer_may_have_no_creatives() -> None:
     assert content(creatives=[])["creatives"] == []
 
 
@@ -206,18 +206,18 @@ def test_an_offer_may_have_no_creatives() -> None:
 
 
 @pytest.mark.parametrize(
-    ("events", "told"),
+    ("events", "expected"),
     [
         ({}, [f"offerEvents: {ARRAY}"]),
         ([1], [f"offerEvents[0]: {OBJECT}"]),
         ([{}], ["offerEvents[0].eventId: required", "offerEvents[0].name: required"]),
         ([event(eventId=None, name=None)], [f"offerEvents[0].eventId: {STRING}", f"offerEvents[0].name: {STRING}"]),
         ([event(eventId=1)], [f"offerEvents[0].eventId: {STRING}"]),
-        ([event(), event(eventId="e2"), event()], ["offerEvents: each eventId may be given once"]),
+        ([event(), event(eventId="e2"), event()], ["offerEvents: each eventId must occur only once"]),
     ],
 )
-def test_an_event_has_a_name_and_an_id_of_its_own(events: Any, told: list[str]) -> None:
-    assert messages(dailyCap=None, offerEvents=events) == told
+def test_event_must_have_a_name_and_a_unique_id(events: Any, expected: list[str]) -> None:
+    assert messages(dailyCap=None, offerEvents=events) == expected
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_an_event_has_a_name_and_an_id_of_its_own(events: Any, told: list[str]) 
         (EVENT_FLAGS, "true", FLAG),
     ],
 )
-def test_the_fields_of_an_event_are_of_their_types(names: tuple[str, ...], value: Any, message: str) -> None:
+def test_fields_of_an_event_have_their_types(names: tuple[str, ...], value: Any, message: str) -> None:
     for name in names:
         assert messages(**multi_event(event(**{name: value}))) == [f"offerEvents[0].{name}: {message}"]
 
@@ -250,16 +250,16 @@ def test_the_fields_of_an_event_are_of_their_types(names: tuple[str, ...], value
         event(sequenceNumber=-3, revenue=0, reward=2.5),
     ],
 )
-def test_an_event_in_order_is_kept_as_sent(sent: dict[str, Any]) -> None:
+def test_valid_event_is_kept_as_sent(sent: dict[str, Any]) -> None:
     assert content(**multi_event(sent))["offerEvents"] == [sent]
 
 
 @pytest.mark.parametrize("caps", [*((cap,) for cap in OFFER_CAPS), OFFER_CAPS])
-def test_a_multi_event_offer_has_no_caps_of_its_own(caps: tuple[str, ...]) -> None:
+def test_multi_event_offer_must_not_have_caps(caps: tuple[str, ...]) -> None:
     assert messages(**multi_event(event(), **dict.fromkeys(caps, 5))) == [f"{cap}: {CAP_PER_EVENT}" for cap in caps]
 
 
-def test_an_offer_with_an_empty_list_of_events_may_have_caps() -> None:
+def test_offer_with_empty_events_may_have_caps() -> None:
     assert content(offerEvents=[], dailyCap=5)["dailyCap"] == 5
 
 
@@ -272,7 +272,7 @@ def test_unknown_members_are_kept() -> None:
     assert stored == offer_data(**extra, creatives=[{"order": 0, "url": "https://a.example", **extra}])
 
 
-def test_every_broken_rule_is_told() -> None:
+def test_every_broken_rule_is_reported() -> None:
     assert messages(name="", dailyCap=0, creatives=[{"order": 0, "url": "x"}]) == [
         f"name: {EMPTY}",
         f"creatives[0].url: {URL}",
@@ -282,14 +282,14 @@ def test_every_broken_rule_is_told() -> None:
 
 @pytest.mark.parametrize("name", [*offer_data(), "offerEvents"])
 @pytest.mark.parametrize("value", ["s3cret", {"s3cret": "s3cret"}, ["s3cret"], [{"order": "s3cret", "eventId": 5}]])
-def test_no_message_tells_what_was_sent(name: str, value: Any) -> None:
-    match judged(item(**{name: value})):
-        case InvalidItem(messages=told):
-            assert "s3cret" not in "".join(told)
+def test_messages_do_not_contain_sent_values(name: str, value: Any) -> None:
+    match validated_item(item(**{name: value})):
+        case InvalidItem(messages=found):
+            assert "s3cret" not in "".join(found)
         case ValidItem(content=stored):
             assert json.loads(bytes(stored.text))[name] == "s3cret"
 
 
 @pytest.mark.parametrize("name", OFFER_CAPS)
-def test_no_message_tells_a_number_that_was_sent(name: str) -> None:
+def test_messages_do_not_contain_sent_numbers(name: str) -> None:
     assert "-987" not in "".join(messages(**{name: -987}) + messages(**{name: -987.5}) + messages(**{name: -(10**987)}))

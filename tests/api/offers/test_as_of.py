@@ -1,4 +1,4 @@
-"""Offers as they were, over the wire. (Contract, sections 1 and 6.)"""
+"""Tests of past states of offers over HTTP (contract, sections 1 and 6)."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,21 +22,21 @@ OFFERS = "/api/v1/offers"
 
 @pytest.fixture
 def days(partner: Caller, service: Service, clock: Clock) -> list[datetime]:
-    """An offer is created, renamed the next day, and deleted the day after."""
+    """Times at which an offer was created, renamed the next day, and deleted the day after."""
     limit(service)
-    moments = []
+    times = []
     for name in (None, "two", "gone"):
         clock.move(days=1)
         reply = delete(partner) if name == "gone" else put(partner, name and merchant_offer(offerName=name))
         assert reply.status_code == 202
-        moments.append(clock.now)
+        times.append(clock.now)
     clock.move(days=1)
-    return moments
+    return times
 
 
-def test_one_offer_is_shown_as_it_was_and_its_etag_is_that_version(auditor: Caller, days: list[datetime]) -> None:
+def test_offer_as_of_time_has_that_versions_content_and_etag(auditor: Caller, days: list[datetime]) -> None:
     path = f"{OFFERS}/{uid_of()}"
-    replies = [auditor.get(path, asOf=utc_text(moment)) for moment in days]
+    replies = [auditor.get(path, asOf=utc_text(time)) for time in days]
     assert [(r.json()["status"], r.json()["content"]["offerName"], r.headers["ETag"]) for r in replies] == [
         ("active", merchant_offer()["offerName"], '"1"'),
         ("active", "two", '"2"'),
@@ -46,45 +46,45 @@ def test_one_offer_is_shown_as_it_was_and_its_etag_is_that_version(auditor: Call
     assert auditor.get(path, asOf=utc_text(days[2])).json() == auditor.get(path).json()
 
 
-def test_one_offer_that_was_not_there_yet_is_404(auditor: Caller, days: list[datetime]) -> None:
+def test_offer_before_its_creation_is_404(auditor: Caller, days: list[datetime]) -> None:
     path = f"{OFFERS}/{uid_of()}"
     assert problem(auditor.get(path, asOf=utc_text(days[0] - INSTANT)))[:2] == (404, "not-found")
     assert problem(auditor.get(path, asOfPosition=0))[:2] == (404, "not-found")
 
 
-def test_the_reply_tells_the_position_that_pins_it(auditor: Caller, days: list[datetime]) -> None:
-    told = auditor.get(OFFERS, asOf=utc_text(days[1] + timedelta(hours=1))).json()
-    assert told["asOf"] == utc_text(days[1])
-    assert told["position"] < position(auditor)
-    assert auditor.get(OFFERS, asOfPosition=told["position"]).json() == told
+def test_list_as_of_time_reports_position_and_commit_time(auditor: Caller, days: list[datetime]) -> None:
+    body = auditor.get(OFFERS, asOf=utc_text(days[1] + timedelta(hours=1))).json()
+    assert body["asOf"] == utc_text(days[1])
+    assert body["position"] < position(auditor)
+    assert auditor.get(OFFERS, asOfPosition=body["position"]).json() == body
 
 
-def test_the_filters_are_those_of_that_time(auditor: Caller, days: list[datetime]) -> None:
-    def names(moment: datetime, **wanted: Any) -> list[str]:
-        return [o["externalId"] for o in items_of(auditor.get(OFFERS, asOf=utc_text(moment), **wanted))]
+def test_filters_match_the_state_as_of_the_time(auditor: Caller, days: list[datetime]) -> None:
+    def names(time: datetime, **filters: Any) -> list[str]:
+        return [o["externalId"] for o in items_of(auditor.get(OFFERS, asOf=utc_text(time), **filters))]
 
-    assert [len(names(moment, status="active")) for moment in days] == [1, 1, 0]
-    assert [len(names(moment, status="deleted")) for moment in days] == [0, 0, 1]
-    assert [len(names(moment, q="TWO")) for moment in days] == [0, 1, 1]
+    assert [len(names(time, status="active")) for time in days] == [1, 1, 0]
+    assert [len(names(time, status="deleted")) for time in days] == [0, 0, 1]
+    assert [len(names(time, q="TWO")) for time in days] == [0, 1, 1]
 
 
-def test_redeemable_is_judged_at_the_time_by_what_was_known(
+def test_redeemable_filter_uses_windows_known_as_of_the_time(
     auditor: Caller, partner: Caller, publisher: Caller, service: Service, clock: Clock
 ) -> None:
     limit(service)
     put(partner)
     clock.move(days=1)
-    begun = clock.now
+    activated = clock.now
     activate(publisher, str(uid_of()))
     clock.move(days=1)
     deleted = clock.now
     delete(partner)
     clock.move(days=100)
     put(partner, merchant_offer(), offer="OFR-LATER")
-    end = begun + timedelta(days=45)
-    moments = (begun - INSTANT, begun, deleted, end - INSTANT, end)
-    told = [items_of(auditor.get(OFFERS, asOf=utc_text(moment), redeemable="true")) for moment in moments]
-    assert [[offer["honouredUntil"] for offer in page] for page in told] == [
+    end = activated + timedelta(days=45)
+    times = (activated - INSTANT, activated, deleted, end - INSTANT, end)
+    pages_at_times = [items_of(auditor.get(OFFERS, asOf=utc_text(time), redeemable="true")) for time in times]
+    assert [[offer["honouredUntil"] for offer in page] for page in pages_at_times] == [
         [None],
         [utc_text(end)],
         [utc_text(end)],
@@ -93,7 +93,7 @@ def test_redeemable_is_judged_at_the_time_by_what_was_known(
     ]
 
 
-def test_pages_of_a_past_state_stay_of_that_state_while_offers_change(
+def test_pages_show_one_past_state_while_offers_change(
     auditor: Caller, partner: Caller, service: Service, clock: Clock
 ) -> None:
     limit(service)
@@ -101,16 +101,16 @@ def test_pages_of_a_past_state_stay_of_that_state_while_offers_change(
     for offer in ids:
         assert put(partner, merchant_offer(offerId=offer), offer=offer).status_code == 202
     ahead = utc_text(clock.now + timedelta(days=1))
-    following = pages(auditor, OFFERS, asOf=ahead, limit=1)
-    found = next(following)
+    pages_iterator = pages(auditor, OFFERS, asOf=ahead, limit=1)
+    listed = next(pages_iterator)
     clock.move(seconds=1)
     for offer in ("OFR-2", "OFR-4"):
         put(partner, merchant_offer(offerId=offer, offerName="two"), offer=offer)
-    found += [offer for page in following for offer in page]
-    assert [(offer["externalId"], offer["version"]) for offer in found] == [(offer, 1) for offer in ids]
+    listed += [offer for page in pages_iterator for offer in page]
+    assert [(offer["externalId"], offer["version"]) for offer in listed] == [(offer, 1) for offer in ids]
 
 
-def test_a_partner_sees_its_own_past_only(days: list[datetime], call: Call, token: MakeToken) -> None:
+def test_partner_sees_only_its_own_past_offers(days: list[datetime], call: Call, token: MakeToken) -> None:
     harbor = call(token(partner="harbor"))
     at = utc_text(days[0])
     assert items_of(harbor.get(OFFERS, asOf=at)) == []
@@ -119,7 +119,7 @@ def test_a_partner_sees_its_own_past_only(days: list[datetime], call: Call, toke
 
 
 @pytest.mark.parametrize(
-    ("asked", "place"),
+    ("parameters", "pointer"),
     [
         ({"asOf": "yesterday"}, "/query/asOf"),
         ({"asOf": "2026-11-22T12:00:00"}, "/query/asOf"),
@@ -131,36 +131,35 @@ def test_a_partner_sees_its_own_past_only(days: list[datetime], call: Call, toke
         ({"asOf": "2026-11-22T12:00:00Z", "asOfPosition": "1"}, "/query/asOfPosition"),
     ],
 )
-def test_what_is_not_in_order_is_422_and_names_the_parameter(
-    auditor: Caller, days: list[datetime], asked: dict[str, str], place: str
+def test_invalid_as_of_is_422_with_parameter_pointer(
+    auditor: Caller, days: list[datetime], parameters: dict[str, str], pointer: str
 ) -> None:
     assert days
     for path in (OFFERS, f"{OFFERS}/{uid_of()}"):
-        assert problem(auditor.get(path, headers=None, **asked)) == (422, "validation-error", [place])
+        assert problem(auditor.get(path, headers=None, **parameters)) == (422, "validation-error", [pointer])
 
 
-def test_a_cursor_of_the_present_is_none_of_the_past(auditor: Caller, days: list[datetime]) -> None:
+def test_invalid_cursor_of_past_list_is_422(auditor: Caller, days: list[datetime]) -> None:
     at = utc_text(days[0])
     assert problem(auditor.get(OFFERS, asOf=at, cursor="x"))[2] == ["/query/cursor"]
 
 
-def test_publishers_may_list_past_offers_too(call: Call, token: MakeToken, days: list[datetime]) -> None:
+def test_publisher_lists_past_offers(call: Call, token: MakeToken, days: list[datetime]) -> None:
     publisher = call(token(Role.PUBLISHER))
     assert len(items_of(publisher.get(OFFERS, asOf=utc_text(days[0])))) == 1
 
 
-@pytest.mark.parametrize("moment", [2**61, 253_402_300_799_999_999])
-def test_a_cursor_that_was_made_by_hand_is_no_failure_of_the_service(
-    auditor: Caller, days: list[datetime], moment: int
+@pytest.mark.parametrize("microseconds", [2**61, 253_402_300_799_999_999])
+def test_forged_cursor_with_any_time_is_no_server_error(
+    auditor: Caller, days: list[datetime], microseconds: int
 ) -> None:
-    """Whatever time it tells."""
-    asked = AsOf(position=5)
-    cursor = pagination.encode_cursor((OfferFilter(), asked), AsOfCursor(5, moment, 0))
+    as_of = AsOf(position=5)
+    cursor = pagination.encode_cursor((OfferFilter(), as_of), AsOfCursor(5, microseconds, 0))
     assert days
     assert auditor.get(OFFERS, asOfPosition=5, cursor=cursor).status_code in {200, 422}
-    windows = pagination.encode_cursor((WindowFilter(), None), (moment, moment, 0, 0, 0))
+    windows = pagination.encode_cursor((WindowFilter(), None), (microseconds, microseconds, 0, 0, 0))
     assert auditor.get("/api/v1/redemption-windows", cursor=windows).status_code in {200, 422}
-    told = ("2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z")
-    changed = pagination.encode_cursor((None, *told), (moment, 0, 0, 0))
-    asked_for = {"from": told[0], "to": told[1], "cursor": changed}
-    assert auditor.get("/api/v1/audit/changed-verdicts", None, **asked_for).status_code in {200, 422}
+    bounds = ("2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z")
+    changed = pagination.encode_cursor((None, *bounds), (microseconds, 0, 0, 0))
+    parameters = {"from": bounds[0], "to": bounds[1], "cursor": changed}
+    assert auditor.get("/api/v1/audit/changed-verdicts", None, **parameters).status_code in {200, 422}

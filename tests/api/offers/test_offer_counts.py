@@ -1,4 +1,4 @@
-"""How many offers are, or were, in each state, over the wire. (Contract, section 6.)"""
+"""Tests of offer counts by status over HTTP, now and as of past states (contract, section 6)."""
 
 from datetime import timedelta
 from typing import Any
@@ -17,7 +17,8 @@ COUNTS = "/api/v1/offers/counts"
 
 @pytest.fixture
 def stocked(partner: Caller, service: Service, clock: Clock) -> None:
-    """A batch of three, of which a second one names two; a merchant offer that comes and goes; each on a day of its own."""
+    """Runs a batch of three offers and a second one without the third, then creates and deletes a merchant offer.
+    One step per day."""
     limit(service)
     run_batch(service.ledger, Operation.SYNCHRONIZE, [item("TP-1"), item("TP-2"), item("TP-3")])
     clock.move(days=1)
@@ -28,17 +29,17 @@ def stocked(partner: Caller, service: Service, clock: Clock) -> None:
     assert delete(partner).status_code == 202
 
 
-def counted(caller: Caller, **asked: Any) -> tuple[int, ...]:
-    reply = caller.get(COUNTS, **asked)
+def counts_of(caller: Caller, **parameters: Any) -> tuple[int, ...]:
+    reply = caller.get(COUNTS, **parameters)
     assert reply.status_code == 200, reply.text
     return tuple(reply.json()["counts"][status] for status in ("active", "paused", "deleted"))
 
 
 @pytest.mark.usefixtures("stocked")
-def test_offers_are_counted_by_state_now_and_then(auditor: Caller, clock: Clock) -> None:
-    assert counted(auditor) == (2, 1, 1)
+def test_counts_by_status_now_and_as_of_times(auditor: Caller, clock: Clock) -> None:
+    assert counts_of(auditor) == (2, 1, 1)
     evenings = [clock.now + timedelta(days=days, hours=1) for days in (-4, -3, -2, -1, 0)]
-    assert [counted(auditor, asOf=utc_text(evening)) for evening in evenings] == [
+    assert [counts_of(auditor, asOf=utc_text(evening)) for evening in evenings] == [
         (0, 0, 0),
         (3, 0, 0),
         (2, 1, 0),
@@ -48,33 +49,33 @@ def test_offers_are_counted_by_state_now_and_then(auditor: Caller, clock: Clock)
 
 
 @pytest.mark.usefixtures("stocked")
-def test_a_position_inside_a_run_counts_what_stands_before_it(auditor: Caller, service: Service) -> None:
+def test_position_inside_a_run_counts_only_earlier_events(auditor: Caller, service: Service) -> None:
     with service.ledger.recorder.read() as tx:
         first = tx.execute("SELECT min(first_position) FROM commits WHERE event_count = 3").fetchone()[0]
     positions = range(first - 1, first + 3)
-    assert [counted(auditor, asOfPosition=at) for at in positions] == [(n, 0, 0) for n in range(4)]
+    assert [counts_of(auditor, asOfPosition=at) for at in positions] == [(n, 0, 0) for n in range(4)]
 
 
 @pytest.mark.usefixtures("stocked")
-def test_the_counts_are_those_of_a_partner_and_a_channel(auditor: Caller, call: Call, token: MakeToken) -> None:
-    assert counted(auditor, channel="merchant") == (0, 0, 1)
-    assert counted(auditor, channel="custom", partner="tidepool") == (2, 1, 0)
-    assert counted(auditor, partner="harbor") == (0, 0, 0)
+def test_counts_are_filtered_by_partner_and_channel(auditor: Caller, call: Call, token: MakeToken) -> None:
+    assert counts_of(auditor, channel="merchant") == (0, 0, 1)
+    assert counts_of(auditor, channel="custom", partner="tidepool") == (2, 1, 0)
+    assert counts_of(auditor, partner="harbor") == (0, 0, 0)
     harbor = call(token(partner="harbor"))
-    assert counted(harbor) == counted(harbor, partner="tidepool") == (0, 0, 0)
+    assert counts_of(harbor) == counts_of(harbor, partner="tidepool") == (0, 0, 0)
 
 
 @pytest.mark.usefixtures("stocked")
-def test_the_reply_tells_the_position_that_pins_it(auditor: Caller) -> None:
+def test_counts_report_position_and_commit_time(auditor: Caller) -> None:
     now, listed = auditor.get(COUNTS).json(), auditor.get("/api/v1/offers").json()
     assert now == {"counts": {"active": 2, "paused": 1, "deleted": 1}} | {
         name: listed[name] for name in ("position", "asOf")
     }
 
 
-def test_what_is_not_in_order_is_named(auditor: Caller) -> None:
+def test_unknown_parameter_of_counts_is_422(auditor: Caller) -> None:
     assert problem(auditor.get(COUNTS, status="active")) == (422, "validation-error", ["/query/status"])
 
 
-def test_publishers_do_not_count(call: Call, token: MakeToken) -> None:
+def test_publisher_may_not_count_offers(call: Call, token: MakeToken) -> None:
     assert call(token(Role.PUBLISHER)).get(COUNTS).status_code == 403

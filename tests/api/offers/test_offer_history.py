@@ -1,4 +1,4 @@
-"""One offer, and all that has happened to it (contract, section 6)."""
+"""Tests of single offers and their histories over HTTP (contract, section 6)."""
 
 from typing import Any
 from uuid import UUID, uuid4
@@ -32,7 +32,7 @@ def change(field: str, before: Any, after: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def changed(partner: Caller) -> Caller:
+def partner_with_changes(partner: Caller) -> Caller:
     """A partner whose offer was created, updated, paused, and resumed with other content."""
     send(partner, "Insert", item())
     send(partner, "Insert", item(headline="Two"))
@@ -42,8 +42,8 @@ def changed(partner: Caller) -> Caller:
 
 
 @pytest.fixture
-def others(call: Call, token: MakeToken) -> Caller:
-    """Another partner, with an offer of the same externalId."""
+def other_partner(call: Call, token: MakeToken) -> Caller:
+    """Another partner with an offer that has the same externalId."""
     other = call(token(partner="harbor"))
     send(other, "Insert", item())
     return other
@@ -52,39 +52,39 @@ def others(call: Call, token: MakeToken) -> Caller:
 # One offer
 
 
-def test_an_offer_is_found_by_its_uid(changed: Caller) -> None:
-    reply = changed.get(OFFER)
+def test_offer_is_found_by_its_uid(partner_with_changes: Caller) -> None:
+    reply = partner_with_changes.get(OFFER)
     offer = OfferReply.model_validate(reply.json())
     assert (offer.offerUid, offer.externalId, offer.status, offer.version) == (KEY.offer_uid, "TP-1", "active", 5)
     assert offer.content == offer_data(headline="Three")
-    assert reply.json() == changed.get("/api/v1/offers", externalId="TP-1").json()["items"][0]
+    assert reply.json() == partner_with_changes.get("/api/v1/offers", externalId="TP-1").json()["items"][0]
 
 
-def test_the_etag_is_the_version(changed: Caller) -> None:
-    assert changed.get(OFFER).headers["ETag"] == '"5"'
+def test_etag_is_the_version(partner_with_changes: Caller) -> None:
+    assert partner_with_changes.get(OFFER).headers["ETag"] == '"5"'
 
 
-def test_an_offer_that_the_caller_has_is_not_sent_again(changed: Caller, subtests: pytest.Subtests) -> None:
-    for sent in ('"5"', '"1", "5"', 'W/"5"', "*"):
-        with subtests.test(sent):
-            reply = changed.get(OFFER, {"If-None-Match": sent})
+def test_unchanged_offer_is_304(partner_with_changes: Caller, subtests: pytest.Subtests) -> None:
+    for etag in ('"5"', '"1", "5"', 'W/"5"', "*"):
+        with subtests.test(etag):
+            reply = partner_with_changes.get(OFFER, {"If-None-Match": etag})
             assert (reply.status_code, reply.content, reply.headers["ETag"]) == (304, b"", '"5"')
 
 
-def test_an_offer_that_has_changed_is_sent(changed: Caller) -> None:
-    given = ('"4"', '"55"', "5", '""')
-    assert {changed.get(OFFER, {"If-None-Match": sent}).status_code for sent in given} == {200}
+def test_if_none_match_with_other_etag_is_200(partner_with_changes: Caller) -> None:
+    etags = ('"4"', '"55"', "5", '""')
+    assert {partner_with_changes.get(OFFER, {"If-None-Match": etag}).status_code for etag in etags} == {200}
 
 
-def test_the_etag_changes_with_the_offer(changed: Caller) -> None:
-    send(changed, "Synchronize", item("TP-0"))
-    assert changed.get(OFFER, {"If-None-Match": '"5"'}).headers["ETag"] == '"6"'
+def test_etag_changes_with_the_offer(partner_with_changes: Caller) -> None:
+    send(partner_with_changes, "Synchronize", item("TP-0"))
+    assert partner_with_changes.get(OFFER, {"If-None-Match": '"5"'}).headers["ETag"] == '"6"'
 
 
-# Who sees what
+# Visibility
 
 
-def test_an_offer_that_nobody_has_is_404(auditor: Caller, subtests: pytest.Subtests) -> None:
+def test_unknown_offer_is_404(auditor: Caller, subtests: pytest.Subtests) -> None:
     for uid in (str(uuid4()), str(OTHERS_UID), "TP-1", "0", "%00", "%ff", "x" * 5000, f"{KEY.offer_uid}x"):
         for path in (f"/api/v1/offers/{uid}", f"/api/v1/offers/{uid}/history"):
             with subtests.test(path[-60:]):
@@ -93,18 +93,18 @@ def test_an_offer_that_nobody_has_is_404(auditor: Caller, subtests: pytest.Subte
                 assert reply.json()["type"] == "not-found"
 
 
-@pytest.mark.usefixtures("others")
-def test_an_offer_of_another_partner_looks_like_one_that_nobody_has(partner: Caller) -> None:
+@pytest.mark.usefixtures("other_partner")
+def test_other_partners_offer_looks_like_an_unknown_one(partner: Caller) -> None:
     for suffix in ("", "/history"):
-        theirs, nobodys = (partner.get(f"/api/v1/offers/{uid}{suffix}") for uid in (OTHERS_UID, uuid4()))
-        assert theirs.status_code == nobodys.status_code == 404
+        others_reply, unknown_reply = (partner.get(f"/api/v1/offers/{uid}{suffix}") for uid in (OTHERS_UID, uuid4()))
+        assert others_reply.status_code == unknown_reply.status_code == 404
         ignored = {"instance": "", "traceId": ""}
-        assert theirs.json() | ignored == nobodys.json() | ignored
+        assert others_reply.json() | ignored == unknown_reply.json() | ignored
 
 
-@pytest.mark.usefixtures("others")
+@pytest.mark.usefixtures("other_partner")
 @pytest.mark.parametrize("role", [Role.AUDITOR, Role.OPERATOR])
-def test_auditor_and_operator_see_every_partners_offers(call: Call, token: MakeToken, role: Role) -> None:
+def test_auditor_and_operator_see_all_partners_offers(call: Call, token: MakeToken, role: Role) -> None:
     caller = call(token(role))
     assert caller.get(f"/api/v1/offers/{OTHERS_UID}").json()["partner"] == "harbor"
     assert len(caller.get(f"/api/v1/offers/{OTHERS_UID}/history").json()["items"]) == 1
@@ -113,8 +113,8 @@ def test_auditor_and_operator_see_every_partners_offers(call: Call, token: MakeT
 # History
 
 
-def test_history_tells_every_event_in_order(changed: Caller) -> None:
-    assert [(entry["version"], entry["type"]) for entry in history(changed)] == [
+def test_history_lists_all_events_in_order(partner_with_changes: Caller) -> None:
+    assert [(entry["version"], entry["type"]) for entry in history(partner_with_changes)] == [
         (1, "OfferCreated"),
         (2, "OfferUpdated"),
         (3, "OfferPaused"),
@@ -123,12 +123,12 @@ def test_history_tells_every_event_in_order(changed: Caller) -> None:
     ]
 
 
-def test_history_is_of_the_published_schema(changed: Caller) -> None:
-    assert len(HistoryList.model_validate(changed.get(HISTORY).json()).items) == 5
+def test_history_matches_the_published_schema(partner_with_changes: Caller) -> None:
+    assert len(HistoryList.model_validate(partner_with_changes.get(HISTORY).json()).items) == 5
 
 
-def test_history_tells_what_changed(changed: Caller) -> None:
-    assert [entry["changes"] for entry in history(changed)] == [
+def test_history_lists_the_changed_fields(partner_with_changes: Caller) -> None:
+    assert [entry["changes"] for entry in history(partner_with_changes)] == [
         [
             change("/status", None, "active"),
             change("/content", None, offer_data()),
@@ -140,7 +140,7 @@ def test_history_tells_what_changed(changed: Caller) -> None:
     ]
 
 
-def test_history_tells_when_by_whom_and_by_which_run(partner: Caller, clock: Clock) -> None:
+def test_history_has_time_actor_and_run(partner: Caller, clock: Clock) -> None:
     clock.move(days=1)
     run_id = send(partner, "Insert", item("TP-0"), item())["runId"]
     (entry,) = history(partner)
@@ -151,8 +151,8 @@ def test_history_tells_when_by_whom_and_by_which_run(partner: Caller, clock: Clo
     assert (entry["runId"], entry["traceId"]) == (run_id, None)
 
 
-def test_positions_and_times_only_grow(changed: Caller) -> None:
-    entries = history(changed)
+def test_positions_and_times_only_grow(partner_with_changes: Caller) -> None:
+    entries = history(partner_with_changes)
     positions = [entry["position"] for entry in entries]
     times = [entry["recordedAt"] for entry in entries]
     assert positions == sorted(set(positions))
@@ -160,8 +160,8 @@ def test_positions_and_times_only_grow(changed: Caller) -> None:
     assert times[3] == times[4]
 
 
-def test_a_pause_tells_its_cause(changed: Caller) -> None:
-    causes = {entry["type"]: entry["cause"] for entry in history(changed)}
+def test_pause_has_its_cause(partner_with_changes: Caller) -> None:
+    causes = {entry["type"]: entry["cause"] for entry in history(partner_with_changes)}
     assert causes.pop("OfferPaused") == "absent-from-synchronize"
     assert set(causes.values()) == {None}
 
@@ -192,7 +192,7 @@ CHANGES: list[tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]]]] = [
 ]
 
 
-def test_a_changed_field_is_told_by_its_json_pointer(partner: Caller, subtests: pytest.Subtests) -> None:
+def test_changed_field_is_a_json_pointer(partner: Caller, subtests: pytest.Subtests) -> None:
     for before, after, changes in CHANGES:
         with subtests.test(str(after)):
             send(partner, "Insert", item(**before))
@@ -201,7 +201,7 @@ def test_a_changed_field_is_told_by_its_json_pointer(partner: Caller, subtests: 
             assert str(history(partner)[-1]["changes"]) == str(changes)
 
 
-def test_history_of_a_deleted_and_restored_offer_is_told_too(partner: Caller, ledger: OfferLedger) -> None:
+def test_history_includes_deletion_and_restoration(partner: Caller, ledger: OfferLedger) -> None:
     record(ledger, KEY, *EVERY_OFFER_EVENT)
     entries = history(partner)
     assert [entry["type"] for entry in entries][4:] == ["OfferDeleted", "OfferRestored"]
@@ -210,7 +210,7 @@ def test_history_of_a_deleted_and_restored_offer_is_told_too(partner: Caller, le
     assert {(entry["actor"], entry["source"], entry["runId"]) for entry in entries} == {("olga", "cli", None)}
 
 
-def test_a_history_of_another_channel_is_that_of_another_offer(partner: Caller, ledger: OfferLedger) -> None:
+def test_history_excludes_same_external_id_of_other_channel(partner: Caller, ledger: OfferLedger) -> None:
     send(partner, "Insert", item())
     merchant = OfferKey(PARTNER, Channel.MERCHANT, "M-1", "TP-1")
     record(ledger, merchant, created(key=merchant))
@@ -220,45 +220,47 @@ def test_a_history_of_another_channel_is_that_of_another_offer(partner: Caller, 
 # Pages
 
 
-def test_pages_of_history_tell_every_event_once(changed: Caller) -> None:
-    whole, shown = history(changed), []
+def test_history_pages_list_every_event_once(partner_with_changes: Caller) -> None:
+    whole, shown = history(partner_with_changes), []
     path: str | None = f"{HISTORY}?limit=2"
     while path:
-        reply = changed.http.get(path)
+        reply = partner_with_changes.http.get(path)
         shown.append(reply.json()["items"])
         path = reply.headers["Link"][1:].partition(">")[0] if "Link" in reply.headers else None
     assert [len(items) for items in shown] == [2, 2, 1]
     assert [entry for items in shown for entry in items] == whole
 
 
-def test_history_without_further_events_has_no_next_page(changed: Caller) -> None:
-    reply = changed.get(HISTORY, limit=5)
+def test_last_history_page_has_no_next_one(partner_with_changes: Caller) -> None:
+    reply = partner_with_changes.get(HISTORY, limit=5)
     assert (reply.json()["nextCursor"], "Link" in reply.headers) == (None, False)
 
 
-def test_a_cursor_belongs_to_one_history(changed: Caller) -> None:
-    cursor = changed.get(HISTORY, limit=1).json()["nextCursor"]
-    uid = changed.get("/api/v1/offers", externalId="TP-0").json()["items"][0]["offerUid"]
-    assert changed.get(f"/api/v1/offers/{uid}/history", cursor=cursor).status_code == 422
-    assert changed.get("/api/v1/offers", cursor=cursor).status_code == 422
+def test_cursor_belongs_to_one_history(partner_with_changes: Caller) -> None:
+    cursor = partner_with_changes.get(HISTORY, limit=1).json()["nextCursor"]
+    uid = partner_with_changes.get("/api/v1/offers", externalId="TP-0").json()["items"][0]["offerUid"]
+    assert partner_with_changes.get(f"/api/v1/offers/{uid}/history", cursor=cursor).status_code == 422
+    assert partner_with_changes.get("/api/v1/offers", cursor=cursor).status_code == 422
 
 
-def test_a_cursor_beyond_the_end_is_no_failure(changed: Caller, subtests: pytest.Subtests) -> None:
+def test_cursor_beyond_the_end_is_no_server_error(partner_with_changes: Caller, subtests: pytest.Subtests) -> None:
     for after in (5, 6, 2**52, 2**53 - 1):
         with subtests.test(str(after)):
-            reply = changed.get(HISTORY, cursor=pagination.encode_cursor(("history", KEY.offer_uid), after))
+            reply = partner_with_changes.get(
+                HISTORY, cursor=pagination.encode_cursor(("history", KEY.offer_uid), after)
+            )
             assert reply.status_code in {200, 422}
             assert reply.json().get("items", []) == []
 
 
-def test_a_malformed_parameter_of_history_is_422(changed: Caller, subtests: pytest.Subtests) -> None:
+def test_malformed_history_parameter_is_422(partner_with_changes: Caller, subtests: pytest.Subtests) -> None:
     for name, value in (("limit", "0"), ("limit", "1001"), ("limit", "x"), ("cursor", "x"), ("page", "1")):
         with subtests.test(f"{name}={value}"):
-            reply = changed.get(HISTORY, None, **{name: value})
+            reply = partner_with_changes.get(HISTORY, None, **{name: value})
             assert (reply.status_code, reply.json()["errors"][0]["pointer"]) == (422, f"/query/{name}")
 
 
-def test_a_uid_may_be_written_in_capitals(changed: Caller) -> None:
-    assert changed.get(f"/api/v1/offers/{str(KEY.offer_uid).upper()}").json()["offerUid"] == str(
+def test_uid_may_have_capital_letters(partner_with_changes: Caller) -> None:
+    assert partner_with_changes.get(f"/api/v1/offers/{str(KEY.offer_uid).upper()}").json()["offerUid"] == str(
         UUID(str(KEY.offer_uid))
     )

@@ -1,4 +1,4 @@
-"""A large body is taken apart without reading it; nothing that looks like its list is taken for it."""
+"""The splitter finds the list of the envelope and its elements, and is not misled by similar text."""
 
 import json
 import tracemalloc
@@ -12,11 +12,11 @@ from api.parsing.array_splitter import Split, split
 from api.parsing.strict_json import MAX_VALUE_CHARACTERS, NotAnObject, NotJson, TooLargeValue, TooManyElements
 
 NO_BOUND = 10**9
-SEAM = '},{"externalId":"TP-2"'
+SEPARATOR = '},{"externalId":"TP-2"'
 ITEMS = [{"externalId": f"TP-{number}", "offerData": [{"name": "é" * number}]} for number in range(40)]
 
 
-def taken(body: bytes, block_bytes: int = 64, piece: int = 7) -> Split:
+def split_in_blocks(body: bytes, block_bytes: int = 64, piece: int = 7) -> Split:
     blocks = [body[start : start + piece] for start in range(0, len(body), piece)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(array_splitter, "SPLIT_BLOCK_BYTES", block_bytes)
@@ -24,14 +24,14 @@ def taken(body: bytes, block_bytes: int = 64, piece: int = 7) -> Split:
 
 
 def elements(body: bytes, block_bytes: int = 64) -> list[Any]:
-    return [json.loads(bytes(element)) for element in taken(body, block_bytes).elements]
+    return [json.loads(bytes(element)) for element in split_in_blocks(body, block_bytes).elements]
 
 
-# Which list is it?
+# The right list
 
 
 @pytest.mark.parametrize(
-    ("body", "members", "found"),
+    ("body", "members", "expected"),
     [
         (b'{"offers":[],"x":{"offers":[1]}}', {"offers": [], "x": {"offers": [1]}}, []),
         (rb'{"\u006fffers":[],"x":{"offers":[1]}}', {"offers": [], "x": {"offers": [1]}}, []),
@@ -54,14 +54,14 @@ def elements(body: bytes, block_bytes: int = 64) -> list[Any]:
     ],
 )
 @pytest.mark.parametrize("block_bytes", [1, 16, 1024])
-def test_the_list_is_the_one_of_the_envelope(
-    body: bytes, members: dict[str, Any], found: list[Any], block_bytes: int
+def test_list_is_that_of_the_envelope(
+    body: bytes, members: dict[str, Any], expected: list[Any], block_bytes: int
 ) -> None:
-    assert (taken(body, block_bytes).members, elements(body, block_bytes)) == (members, found)
+    assert (split_in_blocks(body, block_bytes).members, elements(body, block_bytes)) == (members, expected)
 
 
 @pytest.mark.parametrize(
-    ("body", "refusal"),
+    ("body", "error"),
     [
         (b'{"offers":[1],"offers":[2]}', NotJson),
         (rb'{"offers":[1],"\u006fffers":[2]}', NotJson),
@@ -89,21 +89,19 @@ def test_the_list_is_the_one_of_the_envelope(
     ],
 )
 @pytest.mark.parametrize("block_bytes", [1, 16, 1024])
-def test_what_is_not_in_order_is_refused_as_it_would_be_as_a_whole(
-    body: bytes, refusal: type[Exception], block_bytes: int
-) -> None:
-    with pytest.raises(refusal):
-        taken(body, block_bytes)
+def test_invalid_body_is_refused(body: bytes, error: type[Exception], block_bytes: int) -> None:
+    with pytest.raises(error):
+        split_in_blocks(body, block_bytes)
 
 
-# Where does an element end?
+# The ends of elements
 
 
 @pytest.mark.parametrize(
     "odd",
     [
-        {"externalId": "TP-1", "offerData": SEAM},
-        {"externalId": SEAM, "offerData": [{"name": SEAM * 20}]},
+        {"externalId": "TP-1", "offerData": SEPARATOR},
+        {"externalId": SEPARATOR, "offerData": [{"name": SEPARATOR * 20}]},
         {"externalId": "TP-1", "offerData": [{"externalId": "TP-2"}] * 20},
         {"externalId": "TP-1", "offerData": [[[{"externalId": "TP-2"}, {"externalId": "TP-2"}]]]},
         {"externalId": "TP-1", "offerData": [{"a": {"externalId": "]"}}, {"externalId": "}"}]},
@@ -114,74 +112,72 @@ def test_what_is_not_in_order_is_refused_as_it_would_be_as_a_whole(
         1,
     ],
 )
-@pytest.mark.parametrize("spelling", [{}, {"separators": (",", ":")}, {"indent": 1}])
+@pytest.mark.parametrize("form", [{}, {"separators": (",", ":")}, {"indent": 1}])
 @pytest.mark.parametrize("block_bytes", [1, 64, 256, 1024])
-def test_what_looks_like_the_seam_of_two_elements_divides_none(
-    odd: Any, spelling: dict[str, Any], block_bytes: int
-) -> None:
+def test_text_like_a_separator_does_not_split_an_element(odd: Any, form: dict[str, Any], block_bytes: int) -> None:
     offers = [*ITEMS[:3], odd, *ITEMS[3:6], odd]
-    assert elements(json.dumps({"offers": offers, "x": [1]}, **spelling).encode(), block_bytes) == offers
+    assert elements(json.dumps({"offers": offers, "x": [1]}, **form).encode(), block_bytes) == offers
 
 
-@pytest.mark.parametrize("spelling", [{}, {"separators": (",", ":")}, {"indent": 1}, {"ensure_ascii": False}])
+@pytest.mark.parametrize("form", [{}, {"separators": (",", ":")}, {"indent": 1}, {"ensure_ascii": False}])
 @pytest.mark.parametrize("others", [{}, {"a": [1, 2], "x": "é"}])
-def test_a_batch_in_order_is_asked_for_its_bytes_only_once(spelling: dict[str, Any], others: dict[str, Any]) -> None:
-    body = json.dumps({**others, "offers": ITEMS, "operation": "Insert"}, **spelling).encode()
-    asked: list[int] = []
+def test_valid_batch_is_read_only_once(form: dict[str, Any], others: dict[str, Any]) -> None:
+    body = json.dumps({**others, "offers": ITEMS, "operation": "Insert"}, **form).encode()
+    reads: list[int] = []
 
     def blocks() -> Iterator[bytes]:
-        asked.append(1)
+        reads.append(1)
         return iter([body[start : start + 100] for start in range(0, len(body), 100)])
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(array_splitter, "SPLIT_BLOCK_BYTES", 512)
-        found = split(blocks, "offers", NO_BOUND)
-    assert [json.loads(bytes(element)) for element in found.elements] == ITEMS
-    assert len(asked) == 1
+        result = split(blocks, "offers", NO_BOUND)
+    assert [json.loads(bytes(element)) for element in result.elements] == ITEMS
+    assert len(reads) == 1
 
 
-def test_elements_may_be_larger_than_the_blocks_in_which_they_come() -> None:
+def test_elements_may_be_larger_than_blocks() -> None:
     large = [{"externalId": f"TP-{number}", "image": "x" * (3000 * (number % 3))} for number in range(20)]
     body = json.dumps({"offers": large}).encode()
-    asked: list[int] = []
+    reads: list[int] = []
 
     def blocks() -> Iterator[bytes]:
-        asked.append(1)
+        reads.append(1)
         return iter([body])
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(array_splitter, "SPLIT_BLOCK_BYTES", 512)
-        found = split(blocks, "offers", NO_BOUND)
-    assert [json.loads(bytes(element)) for element in found.elements] == large
-    assert len(asked) == 1
+        result = split(blocks, "offers", NO_BOUND)
+    assert [json.loads(bytes(element)) for element in result.elements] == large
+    assert len(reads) == 1
 
 
 @pytest.mark.parametrize("others", [[], ["x", "y"]])
-def test_an_element_larger_than_any_value_may_be_is_refused(others: list[str]) -> None:
+def test_element_over_the_size_limit_is_refused(others: list[str]) -> None:
     elements = [{"image": "x" * MAX_VALUE_CHARACTERS}, *({"image": other} for other in others)]
     with pytest.raises(TooLargeValue):
         split(lambda: [json.dumps({"offers": elements}).encode()], "offers", NO_BOUND)
 
 
-def test_a_character_may_be_divided_by_the_border_of_two_blocks() -> None:
+def test_character_may_span_two_blocks() -> None:
     body = '{"offers":[{"a":"é😀"},{"a":"😀é"}]}'.encode()
     for piece in range(1, len(body)):
-        assert [json.loads(bytes(e)) for e in taken(body, 1, piece).elements] == [{"a": "é😀"}, {"a": "😀é"}]
+        assert [json.loads(bytes(e)) for e in split_in_blocks(body, 1, piece).elements] == [{"a": "é😀"}, {"a": "😀é"}]
 
 
-# Bounds
+# Limits
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_as_many_elements_as_are_wanted_are_not_too_many(keep: bool) -> None:  # noqa: FBT001
+def test_limit_of_elements_is_inclusive(keep: bool) -> None:
     body = json.dumps({"offers": ITEMS}).encode()
     assert split(lambda: [body], "offers", len(ITEMS), keep=keep).element_count == len(ITEMS)
     with pytest.raises(TooManyElements):
         split(lambda: [body], "offers", len(ITEMS) - 1, keep=keep)
 
 
-def millions(element: bytes, size: int) -> Iterator[bytes]:
-    """A body of about so many bytes, that never ends to be in order."""
+def many_copies(element: bytes, size: int) -> Iterator[bytes]:
+    """Yields a valid body of about `size` bytes, with copies of one element."""
     yield b'{"offers":[' + element
     block = b"," + element
     block *= 1024 * 1024 // len(block)
@@ -196,9 +192,9 @@ def test_millions_of_tiny_elements_are_refused_in_bounded_memory(element: bytes,
     tracemalloc.start()
     try:
         with pytest.raises(TooManyElements):
-            split(lambda: millions(element, size), "offers", 100_000)
+            split(lambda: many_copies(element, size), "offers", 100_000)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    # The body twice, where it has to be read as a whole, and a block's elements.
+    # Twice the body, if it must be read as a whole, plus the elements of one block.
     assert peak < 2.2 * size + 40 * 1024 * 1024

@@ -1,4 +1,4 @@
-"""A body that is taken apart block by block says what it says when it is read as a whole."""
+"""Laws: splitting a body block by block gives the same result as parsing it as a whole."""
 
 import json
 from itertools import pairwise
@@ -15,43 +15,43 @@ from tests.support.json_texts import ODD_NAMES, SPACE, TEXTS, lists, member, obj
 
 NO_BOUND = 10**9
 WHITE = b" \t\r\n"
-Found = tuple[str, tuple[bytes, ...]] | type[Exception]
+Outcome = tuple[str, tuple[bytes, ...]] | type[Exception]
 
 BLOCK_SIZES = st.sampled_from([1, 16, 64, 256, 4 * 1024 * 1024])
 CUTS = st.lists(st.floats(0, 1), max_size=6)
 
 
-def as_a_whole(body: bytes, max_elements: int) -> Found:
+def parse_whole(body: bytes, max_elements: int) -> Outcome:
     try:
         envelope = split_envelope(body, "offers", max_elements)
-    except (NotJson, NotAnObject, TooManyElements) as refusal:
-        return type(refusal)
+    except (NotJson, NotAnObject, TooManyElements) as error:
+        return type(error)
     return repr(envelope.members), tuple(bytes(element).strip(WHITE) for element in envelope.elements)
 
 
-def by_blocks(body: bytes, max_elements: int, cuts: list[float], block_bytes: int) -> Found:
+def split_in_blocks(body: bytes, max_elements: int, cuts: list[float], block_bytes: int) -> Outcome:
     places = [0, *sorted(int(cut * len(body)) for cut in cuts), len(body)]
     blocks = [body[start:end] for start, end in pairwise(places)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(array_splitter, "SPLIT_BLOCK_BYTES", block_bytes)
         try:
-            found = split(lambda: blocks, "offers", max_elements)
-            counted = split(lambda: iter(blocks), "offers", max_elements, keep=False)
-        except (NotJson, NotAnObject, TooManyElements) as refusal:
-            return type(refusal)
-    assert (counted.members, counted.elements, counted.element_count) == (found.members, [], len(found.elements))
-    assert found.element_count == len(found.elements)
-    return repr(found.members), tuple(bytes(element).strip(WHITE) for element in found.elements)
+            result = split(lambda: blocks, "offers", max_elements)
+            counts = split(lambda: iter(blocks), "offers", max_elements, keep=False)
+        except (NotJson, NotAnObject, TooManyElements) as error:
+            return type(error)
+    assert (counts.members, counts.elements, counts.element_count) == (result.members, [], len(result.elements))
+    assert result.element_count == len(result.elements)
+    return repr(result.members), tuple(bytes(element).strip(WHITE) for element in result.elements)
 
 
-# What is sent
+# Generated bodies
 
 
-def item(external_id: str, spell: dict[str, Any], content: Any) -> str:
-    return json.dumps({"externalId": external_id, "offerData": [content]}, **spell)
+def item(external_id: str, form: dict[str, Any], content: Any) -> str:
+    return json.dumps({"externalId": external_id, "offerData": [content]}, **form)
 
 
-SPELLINGS: list[dict[str, Any]] = [
+JSON_FORMS: list[dict[str, Any]] = [
     {},
     {"separators": (",", ":")},
     {"indent": 2},
@@ -59,7 +59,7 @@ SPELLINGS: list[dict[str, Any]] = [
     {"indent": "\t"},
 ]
 CONTENTS = st.dictionaries(st.text(max_size=5), st.none() | st.integers() | st.text(max_size=20), max_size=3)
-ITEMS = st.builds(item, st.text(max_size=12), st.sampled_from(SPELLINGS), CONTENTS)
+ITEMS = st.builds(item, st.text(max_size=12), st.sampled_from(JSON_FORMS), CONTENTS)
 IDS = st.just('"externalId"')
 ALIKE = objects(TEXTS, IDS, min_size=1, max_size=2)
 OFFERS = (
@@ -82,13 +82,13 @@ BODIES = st.builds(
 
 @st.composite
 def mutated(draw: st.DrawFn) -> bytes:
-    """A body into which something has been put, or from which something was lost or moved."""
+    """A body with random insertions, deletions, repetitions and swaps."""
     body = bytearray(draw(BODIES))
     for _ in range(draw(st.integers(1, 3))):
         start, end = sorted(draw(st.tuples(st.integers(0, len(body)), st.integers(0, len(body)))))
         match draw(st.sampled_from(["insert", "delete one", "delete", "repeat", "swap"])):
             case "insert":
-                body[start:start] = draw(st.sampled_from(INTRUDERS))
+                body[start:start] = draw(st.sampled_from(INSERTIONS))
             case "delete one":
                 del body[start : start + 1]
             case "delete":
@@ -100,7 +100,7 @@ def mutated(draw: st.DrawFn) -> bytes:
     return bytes(body)
 
 
-INTRUDERS = [
+INSERTIONS = [
     *(bytes([byte]) for byte in b'{}[]:,"\\ 1-\x00\xff\xc3\x80\f'),
     *(
         b"NaN",
@@ -118,50 +118,50 @@ INTRUDERS = [
 ]
 
 
-def agree(body: bytes, cuts: list[float], block_bytes: int) -> None:
-    assert by_blocks(body, NO_BOUND, cuts, block_bytes) == as_a_whole(body, NO_BOUND)
+def assert_same_outcome(body: bytes, cuts: list[float], block_bytes: int) -> None:
+    assert split_in_blocks(body, NO_BOUND, cuts, block_bytes) == parse_whole(body, NO_BOUND)
 
 
-# The laws
+# Laws
 
 
 @given(BODIES, CUTS, BLOCK_SIZES)
-def test_a_batch_in_any_blocks_is_read_as_a_whole_one(body: bytes, cuts: list[float], block_bytes: int) -> None:
-    agree(body, cuts, block_bytes)
+def test_blocks_of_a_batch_do_not_change_the_result(body: bytes, cuts: list[float], block_bytes: int) -> None:
+    assert_same_outcome(body, cuts, block_bytes)
 
 
 @given(TEXTS.map(str.encode), CUTS, BLOCK_SIZES)
-def test_any_document_in_any_blocks_is_read_as_a_whole_one(body: bytes, cuts: list[float], block_bytes: int) -> None:
-    agree(body, cuts, block_bytes)
+def test_blocks_of_any_document_do_not_change_the_result(body: bytes, cuts: list[float], block_bytes: int) -> None:
+    assert_same_outcome(body, cuts, block_bytes)
 
 
 @given(mutated(), CUTS, BLOCK_SIZES)
-def test_a_batch_that_has_come_to_harm_is_read_as_a_whole_one(body: bytes, cuts: list[float], block_bytes: int) -> None:
-    agree(body, cuts, block_bytes)
+def test_blocks_of_a_damaged_batch_do_not_change_the_result(body: bytes, cuts: list[float], block_bytes: int) -> None:
+    assert_same_outcome(body, cuts, block_bytes)
 
 
 @given(mutated(), CUTS, BLOCK_SIZES, st.integers(0, 60))
-def test_an_envelope_of_little_room_changes_nothing(
-    body: bytes, cuts: list[float], block_bytes: int, room: int
+def test_small_envelope_limit_does_not_change_the_result(
+    body: bytes, cuts: list[float], block_bytes: int, limit: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(array_splitter, "MAX_ENVELOPE_BYTES", room)
-        patch.setattr(array_splitter, "_SEEN_FOR_A_CUT", room)
-        agree(body, cuts, block_bytes)
+        patch.setattr(array_splitter, "MAX_ENVELOPE_BYTES", limit)
+        patch.setattr(array_splitter, "_CUT_SEARCH_BYTES", limit)
+        assert_same_outcome(body, cuts, block_bytes)
 
 
 @given(BODIES, CUTS, BLOCK_SIZES, st.integers(0, 12))
-def test_a_bound_holds_for_the_list_of_the_envelope(
-    body: bytes, cuts: list[float], block_bytes: int, bound: int
+def test_element_limit_applies_to_the_list_of_the_envelope(
+    body: bytes, cuts: list[float], block_bytes: int, limit: int
 ) -> None:
-    assert by_blocks(body, bound, cuts, block_bytes) == as_a_whole(body, bound)
+    assert split_in_blocks(body, limit, cuts, block_bytes) == parse_whole(body, limit)
 
 
 @given(mutated(), CUTS, BLOCK_SIZES, st.integers(0, 6))
-def test_a_bound_refuses_nothing_else(body: bytes, cuts: list[float], block_bytes: int, bound: int) -> None:
-    expected, found = as_a_whole(body, bound), by_blocks(body, bound, cuts, block_bytes)
-    # Of a body that has both too many elements and no end, either may be told.
-    assert found == expected or {found, expected} == {TooManyElements, NotJson}
+def test_element_limit_refuses_nothing_else(body: bytes, cuts: list[float], block_bytes: int, limit: int) -> None:
+    expected, actual = parse_whole(body, limit), split_in_blocks(body, limit, cuts, block_bytes)
+    # A body with too many elements and without an end may give either error.
+    assert actual == expected or {actual, expected} == {TooManyElements, NotJson}
 
 
 @pytest.mark.parametrize(
@@ -177,6 +177,6 @@ def test_a_bound_refuses_nothing_else(body: bytes, cuts: list[float], block_byte
         b'["offers":[1,2,3]]',
     ],
 )
-def test_only_the_list_of_an_envelope_in_order_can_have_too_many_elements(body: bytes) -> None:
-    found = {by_blocks(body, 2, cuts, size) for cuts in ([], [0.3, 0.6, 0.9]) for size in (1, 16, 1024)}
-    assert found == {as_a_whole(body, 2)}
+def test_element_limit_needs_a_valid_envelope_with_the_list(body: bytes) -> None:
+    outcomes = {split_in_blocks(body, 2, cuts, size) for cuts in ([], [0.3, 0.6, 0.9]) for size in (1, 16, 1024)}
+    assert outcomes == {parse_whole(body, 2)}

@@ -1,4 +1,4 @@
-"""Is a body that is too large refused before it does harm, however small it looks? (413; RFC 9110.)"""
+"""A body over the limit is refused with 413 (RFC 9110) in bounded memory, also if it is small when compressed."""
 
 import gzip
 import http.client
@@ -15,7 +15,7 @@ from api.http.paths import BATCH_PATH
 from api.http.problems import MEDIA_TYPE
 from api.service import Service
 from api.settings import Settings
-from domain.store.records.compression import pack
+from domain.store.records.compression import compress
 from tests.support.examples import batch, body, item
 from tests.support.harness import Caller, MakeToken
 from tests.support.processes.shell import RunningServer
@@ -24,7 +24,7 @@ MIB = 1024 * 1024
 BOMB_BYTES = 300 * MIB
 SMALL_LIMIT = 5_000
 MEMORY_ALLOWED = 64 * MIB
-"""For what passes through: many times the largest pieces, a small part of what a bomb holds."""
+"""Allowed growth of the process: many times the largest piece, but a small part of a decompressed bomb."""
 
 small_limit = pytest.mark.parametrize("settings", [{"max_body_bytes": SMALL_LIMIT}], indirect=True)
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -46,22 +46,22 @@ def gzip_bomb(size: int) -> bytes:
 
 
 def zstd_bomb(size: int) -> bytes:
-    return pack(b" " * size)
+    return compress(b" " * size)
 
 
-CODINGS: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "zstd": pack}
+CODINGS: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "zstd": compress}
 BOMBS = {"gzip": gzip_bomb, "zstd": zstd_bomb}
 either = pytest.mark.parametrize("coding", BOMBS)
 
 
 def stream(caller: Caller, pieces: Iterable[bytes], **headers: str) -> httpx2.Response:
     """Sends a body in chunks, without a Content-Length."""
-    given = {"Content-Type": "application/json"} | {name.replace("_", "-"): value for name, value in headers.items()}
-    return caller.http.post(BATCH_PATH, content=iter(pieces), headers=given)
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return caller.http.post(BATCH_PATH, content=iter(pieces), headers={"Content-Type": "application/json", **named})
 
 
-def fitting(size: int) -> bytes:
-    """A batch of exactly that many bytes."""
+def batch_of_size(size: int) -> bytes:
+    """Returns a valid batch of exactly `size` bytes."""
     return body(batch("Insert", [item()])).ljust(size)
 
 
@@ -76,19 +76,19 @@ def assert_too_large(reply: httpx2.Response) -> None:
 
 
 @small_limit
-def test_a_body_may_be_as_large_as_the_limit(partner: Caller) -> None:
-    assert partner.send(fitting(SMALL_LIMIT)).status_code == 200
-    assert stream(partner, [fitting(SMALL_LIMIT)]).status_code == 200
+def test_body_may_be_as_large_as_the_limit(partner: Caller) -> None:
+    assert partner.send(batch_of_size(SMALL_LIMIT)).status_code == 200
+    assert stream(partner, [batch_of_size(SMALL_LIMIT)]).status_code == 200
 
 
 @small_limit
-def test_a_body_of_one_byte_more_is_refused(partner: Caller) -> None:
-    assert_too_large(partner.send(fitting(SMALL_LIMIT + 1)))
-    assert_too_large(stream(partner, [fitting(SMALL_LIMIT), b" "]))
+def test_body_one_byte_over_the_limit_is_refused(partner: Caller) -> None:
+    assert_too_large(partner.send(batch_of_size(SMALL_LIMIT + 1)))
+    assert_too_large(stream(partner, [batch_of_size(SMALL_LIMIT), b" "]))
 
 
 @small_limit
-def test_a_body_that_is_said_to_be_too_large_is_refused_unread(partner: Caller, token: MakeToken) -> None:
+def test_body_with_too_large_content_length_is_refused_unread(partner: Caller, token: MakeToken) -> None:
     secret = token(name="another token")
     connection = http.client.HTTPConnection(partner.http.base_url.host, partner.http.base_url.port, timeout=30)
     connection.putrequest("POST", BATCH_PATH)
@@ -105,13 +105,13 @@ def test_a_body_that_is_said_to_be_too_large_is_refused_unread(partner: Caller, 
 
 
 @small_limit
-def test_a_caller_whose_body_was_too_large_may_go_on(partner: Caller) -> None:
-    assert_too_large(partner.send(fitting(SMALL_LIMIT + 1)))
-    assert partner.send(fitting(SMALL_LIMIT)).status_code == 200
+def test_caller_may_send_again_after_a_refused_body(partner: Caller) -> None:
+    assert_too_large(partner.send(batch_of_size(SMALL_LIMIT + 1)))
+    assert partner.send(batch_of_size(SMALL_LIMIT)).status_code == 200
 
 
 @pytest.mark.parametrize("settings", [{"max_body_bytes": 6 * MIB}], indirect=True)
-def test_a_large_body_that_is_refused_leaves_nothing_behind(partner: Caller, service: Service) -> None:
+def test_refused_large_body_leaves_nothing_stored(partner: Caller, service: Service) -> None:
     assert_too_large(stream(partner, spaces(7 * MIB)))
     with service.ledger.recorder.read() as tx:
         assert tx.execute("SELECT count(*) AS chunks FROM run_bodies").fetchone()["chunks"] == 0
@@ -123,25 +123,25 @@ def test_a_large_body_that_is_refused_leaves_nothing_behind(partner: Caller, ser
 
 @small_limit
 @either
-def test_what_counts_is_the_size_after_decompression(partner: Caller, coding: str) -> None:
+def test_limit_applies_after_decompression(partner: Caller, coding: str) -> None:
     encode = CODINGS[coding]
-    assert partner.send(encode(fitting(SMALL_LIMIT)), Content_Encoding=coding).status_code == 200
-    assert_too_large(partner.send(encode(fitting(SMALL_LIMIT + 1)), Content_Encoding=coding))
+    assert partner.send(encode(batch_of_size(SMALL_LIMIT)), Content_Encoding=coding).status_code == 200
+    assert_too_large(partner.send(encode(batch_of_size(SMALL_LIMIT + 1)), Content_Encoding=coding))
 
 
 @small_limit
 @either
-def test_and_the_size_before_it_too(partner: Caller, coding: str) -> None:
+def test_limit_applies_before_decompression_too(partner: Caller, coding: str) -> None:
     encode = CODINGS[coding]
-    nothing = encode(b"")
-    pieces = [nothing] * (SMALL_LIMIT // len(nothing) + 1) + [encode(fitting(1_000))]
+    empty = encode(b"")
+    pieces = [empty] * (SMALL_LIMIT // len(empty) + 1) + [encode(batch_of_size(1_000))]
     assert_too_large(partner.send(b"".join(pieces), Content_Encoding=coding))
     assert_too_large(stream(partner, pieces, Content_Encoding=coding))
 
 
 @small_limit
 @either
-def test_a_bomb_is_too_large_for_a_small_limit(partner: Caller, coding: str) -> None:
+def test_compressed_bomb_exceeds_a_small_limit(partner: Caller, coding: str) -> None:
     bomb = BOMBS[coding](4 * MIB)
     assert len(bomb) < SMALL_LIMIT
     assert_too_large(partner.send(bomb, Content_Encoding=coding))
@@ -152,48 +152,48 @@ def test_a_bomb_is_too_large_for_a_small_limit(partner: Caller, coding: str) -> 
 
 @pytest.fixture
 def server(token: MakeToken, settings: Settings, tmp_path: Path) -> Iterator[tuple[int, Caller]]:
-    """The id of a process of its own, and a partner for whom it has carried a first run out."""
+    """The id of a server process, and a partner for whom it has already completed a run."""
     secret = token()
     with RunningServer(settings, tmp_path / "serve.log") as running:
         caller = running.call(secret)
         caller.http.timeout = 60
-        assert caller.send(fitting(2 * MIB)).status_code == 200
+        assert caller.send(batch_of_size(2 * MIB)).status_code == 200
         yield running.process.pid, caller
 
 
-def most_memory(process_id: int) -> int:
-    """How much the process has ever had, in bytes; its helpers count for themselves."""
-    told = Path(f"/proc/{process_id}/status").read_text()
-    found = re.search(r"VmHWM:\s+(\d+) kB", told)
-    assert found
-    return int(found[1]) * 1024
+def peak_memory(process_id: int) -> int:
+    """Returns the peak memory of a process in bytes, without its worker processes."""
+    status = Path(f"/proc/{process_id}/status").read_text()
+    match = re.search(r"VmHWM:\s+(\d+) kB", status)
+    assert match
+    return int(match[1]) * 1024
 
 
 @on_linux
 @either
-def test_a_bomb_is_refused_and_takes_no_memory(server: tuple[int, Caller], coding: str) -> None:
+def test_bomb_is_refused_without_using_memory(server: tuple[int, Caller], coding: str) -> None:
     bomb = BOMBS[coding](BOMB_BYTES)
     assert len(bomb) < MIB
     process_id, caller = server
-    before = most_memory(process_id)
+    before = peak_memory(process_id)
     assert_too_large(caller.send(bomb, Content_Encoding=coding))
-    assert most_memory(process_id) < before + MEMORY_ALLOWED
-    assert caller.send(fitting(1_000)).status_code == 200
+    assert peak_memory(process_id) < before + MEMORY_ALLOWED
+    assert caller.send(batch_of_size(1_000)).status_code == 200
 
 
 @on_linux
 @either
-def test_a_bomb_that_is_within_the_limit_takes_no_memory_of_the_server(server: tuple[int, Caller], coding: str) -> None:
+def test_bomb_within_the_limit_does_not_use_server_memory(server: tuple[int, Caller], coding: str) -> None:
     process_id, caller = server
-    before = most_memory(process_id)
+    before = peak_memory(process_id)
     reply = caller.send(BOMBS[coding](200 * MIB), Content_Encoding=coding)
     assert (reply.status_code, reply.json()["type"]) == (400, "not-json")
-    assert most_memory(process_id) < before + MEMORY_ALLOWED
+    assert peak_memory(process_id) < before + MEMORY_ALLOWED
 
 
 @on_linux
-def test_a_plain_body_that_never_ends_takes_no_memory(server: tuple[int, Caller]) -> None:
+def test_endless_plain_body_does_not_use_memory(server: tuple[int, Caller]) -> None:
     process_id, caller = server
-    before = most_memory(process_id)
+    before = peak_memory(process_id)
     assert_too_large(stream(caller, spaces(257 * MIB)))
-    assert most_memory(process_id) < before + MEMORY_ALLOWED
+    assert peak_memory(process_id) < before + MEMORY_ALLOWED

@@ -1,4 +1,4 @@
-"""The quick way to read an element finds what the thorough way finds, whatever is written there."""
+"""Laws: the fast parser and the strict parser give the same result for every element."""
 
 import json
 
@@ -19,19 +19,16 @@ NESTED = st.builds(
 
 
 def _nested(levels: str, inner: str, beside: str) -> str:
-    """A value at that depth; `beside`: a sibling of the outermost container."""
+    """Returns the text of a nested value. `beside` is a sibling of the outermost container."""
     text = inner
     for opening in reversed(levels):
         text = f"[{text}]" if opening == "[" else f'{{"a":{text}}}'
     return f"[{text},{beside}]" if beside else text
 
 
-thorough = read_strictly
-
-
-def found(read: Element) -> tuple[str, list[str]]:
+def result_of(read: Element) -> tuple[str, list[str]]:
     # As text, because True == 1 and 1 == 1.0 and 0.0 == -0.0.
-    return repr(read.value), [str(flaw) for flaw in read.invalid_values]
+    return repr(read.value), [str(invalid) for invalid in read.invalid_values]
 
 
 @given(TEXTS | NESTED)
@@ -50,33 +47,33 @@ def found(read: Element) -> tuple[str, list[str]]:
 @example(r'"\\u0000"')
 @example(r'["\ud800", "\ud83d\ude00", "\udfff"]')
 @example('{"a":{}, "b":[{"c":[]}]}')
-def test_the_quick_way_finds_what_the_thorough_way_finds(text: str) -> None:
-    assert found(read_element(text.encode())) == found(thorough(text.encode()))
+def test_both_parsers_give_the_same_result(text: str) -> None:
+    assert result_of(read_element(text.encode())) == result_of(read_strictly(text.encode()))
 
 
 @pytest.mark.parametrize("depth", range(MAX_NESTING - 4, MAX_NESTING + 7))
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}"), ('[{"a":', "}]")])
-def test_nesting_is_measured_alike(depth: int, opening: str, closing: str) -> None:
+def test_both_parsers_measure_nesting_alike(depth: int, opening: str, closing: str) -> None:
     levels = depth // 2 if opening.startswith("[{") else depth
     text = (opening * levels + "1" + closing * levels).encode()
-    assert found(read_element(text)) == found(thorough(text))
+    assert result_of(read_element(text)) == result_of(read_strictly(text))
 
 
 @given(TEXTS, st.data())
-def test_what_is_not_json_is_so_both_ways(text: str, data: st.DataObject) -> None:
+def test_both_parsers_refuse_the_same_texts(text: str, data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(text)))
     broken = text[:at] + data.draw(st.sampled_from([*NOT_JSON, ",", ":", "]", "}", '"', "\\", "\f"])) + text[at:]
     try:
-        expected = found(thorough(broken.encode()))
+        expected = result_of(read_strictly(broken.encode()))
     except NotJson:
         with pytest.raises(NotJson):
             read_element(broken.encode())
     else:
-        assert found(read_element(broken.encode())) == expected
+        assert result_of(read_element(broken.encode())) == expected
 
 
 @given(TEXTS)
-def test_a_value_without_flaws_is_what_any_json_reader_finds(text: str) -> None:
+def test_valid_value_is_that_of_the_standard_json_module(text: str) -> None:
     read = read_element(text.encode())
     if not read.invalid_values:
         assert read.value == json.loads(text)
@@ -85,6 +82,6 @@ def test_a_value_without_flaws_is_what_any_json_reader_finds(text: str) -> None:
 @pytest.mark.parametrize(
     "text", [b"\xff", b'"\xff"', b'"\xed\xa0\x80"', b'{"a":"\xc0\xaf"}', b'{"\xe2\x82":1}', b"\xef\xbb\xbf1"]
 )
-def test_an_element_that_is_not_utf8_is_not_json(text: bytes) -> None:
+def test_element_must_be_utf8(text: bytes) -> None:
     with pytest.raises(NotJson):
         read_element(text)

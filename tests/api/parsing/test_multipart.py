@@ -1,4 +1,4 @@
-"""Which multipart bodies hold a file, and is it the file that was sent, however it comes? (RFC 2046, 7578)"""
+"""Files in multipart bodies: parsing in chunks of any size, refusals and file names (RFC 2046, 7578)."""
 
 import json
 import random
@@ -15,8 +15,8 @@ from tests.support.calls.offers_files import (
     BOUNDARY,
     NAME,
     REPLAYED,
-    counted,
     form,
+    nonzero_counts,
     offers_file,
     part,
     record,
@@ -28,14 +28,14 @@ from tests.support.calls.offers_files import (
 from tests.support.examples import body
 from tests.support.harness import Caller
 
-KIND = f"multipart/form-data; boundary={BOUNDARY}"
+CONTENT_TYPE = f"multipart/form-data; boundary={BOUNDARY}"
 FILE = body(offers_file(record("A")))
 
-NOT_ONE = "it must have exactly one part, a file with its filename"
-TOO_SOON = "it ends too soon"
+NOT_ONE_FILE = "it must have exactly one part: a file with a filename"
+INCOMPLETE = "it is incomplete"
 
 
-def named(disposition: str, content: bytes = FILE) -> bytes:
+def form_with(disposition: str, content: bytes = FILE) -> bytes:
     return form(part(content, f"form-data; {disposition}"))
 
 
@@ -47,19 +47,19 @@ def field(name: str) -> bytes:
 
 
 def read(content_type: str, chunks: list[bytes]) -> tuple[str, bytes]:
-    """The name and the bytes of a file that comes like this."""
-    arriving = FilePart(content_type)
-    content = b"".join(arriving.feed(chunk) for chunk in chunks)
-    return arriving.end(), content
+    """Returns the name and the bytes of the file in a body that arrives in these chunks."""
+    file_part = FilePart(content_type)
+    content = b"".join(file_part.feed(chunk) for chunk in chunks)
+    return file_part.end(), content
 
 
 def cut(sent: bytes, places: list[int]) -> list[bytes]:
-    """The same bytes in chunks, empty ones among them."""
+    """Splits bytes into chunks at these places. Some chunks may be empty."""
     ends = [*sorted(place % (len(sent) + 1) for place in places), len(sent)]
     return [sent[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
-# Of letters that may stand in a boundary, those that look like what stands around it come often.
+# Valid boundaries, often with the characters that also occur in the delimiter around them.
 boundaries = st.from_regex(r"[-A-Za-z0-9'()+_,./:=? ]{0,69}[-A-Za-z0-9'()+_,./:=?]", fullmatch=True) | st.text(
     "-B", min_size=1, max_size=4
 )
@@ -67,19 +67,19 @@ boundaries = st.from_regex(r"[-A-Za-z0-9'()+_,./:=? ]{0,69}[-A-Za-z0-9'()+_,./:=
 
 @st.composite
 def contents(draw: st.DrawFn, boundary: str) -> bytes:
-    """Any bytes, with pieces of delimiters, but no whole one at the beginning of a line."""
+    """Any bytes, with parts of delimiters, but without a complete delimiter at the start of a line."""
     delimiter = f"\r\n--{boundary}--\r\n".encode()
     ends = st.integers(0, len(delimiter))
     pieces = st.binary(max_size=8) | st.sampled_from([b"\r", b"\n", b"-", b"\r\n", b"--", boundary.encode()])
-    likely = st.builds(lambda start, end: delimiter[start:end], ends, ends)
-    content = b"".join(draw(st.lists(pieces | likely, max_size=12)))
+    delimiter_parts = st.builds(lambda start, end: delimiter[start:end], ends, ends)
+    content = b"".join(draw(st.lists(pieces | delimiter_parts, max_size=12)))
     assume(f"\r\n--{boundary}".encode() not in b"\r\n" + content)
     return content
 
 
 @st.composite
 def sent_files(draw: st.DrawFn) -> tuple[str, bytes, list[bytes]]:
-    """A content type, the file, and the body around it in chunks."""
+    """A content type, the bytes of a file, and a body with this file, in chunks."""
     boundary = draw(boundaries)
     content = draw(contents(boundary))
     headers = draw(st.sampled_from([[], ["Content-Type: application/json"], ["X: " + "y" * 100, "Z:"]]))
@@ -93,22 +93,22 @@ def sent_files(draw: st.DrawFn) -> tuple[str, bytes, list[bytes]]:
 
 @settings(deadline=None)
 @given(sent_files())
-def test_a_file_is_what_was_sent_however_it_is_cut(sent: tuple[str, bytes, list[bytes]]) -> None:
+def test_file_does_not_depend_on_the_chunks(sent: tuple[str, bytes, list[bytes]]) -> None:
     content_type, content, chunks = sent
     assert read(content_type, chunks) == (NAME, content)
 
 
 @pytest.mark.parametrize("content", [b"", b"--", b"\r\n--7d41", b"\r\n--7d41b838504d", b"\r\n\r\n-", b"\r" * 9, FILE])
-def test_it_is_so_for_every_cut_in_two(content: bytes) -> None:
+def test_file_does_not_depend_on_any_cut_in_two(content: bytes) -> None:
     whole = form(part(content))
     for at in range(len(whole) + 1):
-        assert read(KIND, [whole[:at], whole[at:]]) == (NAME, content)
+        assert read(CONTENT_TYPE, [whole[:at], whole[at:]]) == (NAME, content)
 
 
 def is_refused(chunks: list[bytes]) -> bool:
-    """Whether it is, in the one way that there is."""
+    """Returns whether the body is refused, with the expected problem."""
     try:
-        read(KIND, chunks)
+        read(CONTENT_TYPE, chunks)
     except Problem as problem:
         return (problem.status, problem.kind) == (400, "not-multipart")
     return False
@@ -116,22 +116,22 @@ def is_refused(chunks: list[bytes]) -> bool:
 
 @settings(deadline=None)
 @given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=5))
-def test_bytes_that_are_no_form_are_refused(sent: bytes, places: list[int]) -> None:
+def test_bytes_without_a_form_are_refused(sent: bytes, places: list[int]) -> None:
     assume(b"--" + BOUNDARY.encode() not in sent)
     assert is_refused(cut(sent, places))
 
 
 @settings(deadline=None)
 @given(st.integers(0), st.binary(max_size=3), st.lists(st.integers(0, 1000), max_size=5))
-def test_a_form_with_other_bytes_in_it_is_a_file_or_refused(at: int, other: bytes, places: list[int]) -> None:
+def test_changed_form_is_parsed_or_refused(at: int, other: bytes, places: list[int]) -> None:
     whole = form(part(FILE[:20]))
     at %= len(whole)
     changed = cut(whole[:at] + other + whole[at + len(other) :], places)
-    assert is_refused(changed) or read(KIND, changed)
+    assert is_refused(changed) or read(CONTENT_TYPE, changed)
 
 
-def test_a_file_in_chunks_of_any_size_is_the_one_that_was_sent(partner: Caller) -> None:
-    chance = random.Random(310)
+def test_file_in_random_chunks_equals_the_same_json_body(partner: Caller) -> None:
+    generator = random.Random(310)
     records = [record(f"A-{n}", note="--" + BOUNDARY[: n % 13]) for n in range(2000)]
     content = json.dumps(offers_file(*records), indent=1).replace("\n", "\r\n").encode()
     whole = form(part(content))
@@ -139,22 +139,22 @@ def test_a_file_in_chunks_of_any_size_is_the_one_that_was_sent(partner: Caller) 
     def one_by_one() -> Iterator[bytes]:
         at = 0
         while at < len(whole):
-            size = chance.choice([1, 3, 1000, 70_000, 300_000])
+            size = generator.choice([1, 3, 1000, 70_000, 300_000])
             yield whole[at : at + size]
             at += size
 
     partner.http.timeout = 60
     first = send_bytes(partner, one_by_one())
-    assert counted(first) == {"created": 2000}
-    again = send_json(partner, content)
-    assert (again.content, again.headers[REPLAYED]) == (first.content, "true")
+    assert nonzero_counts(first) == {"created": 2000}
+    repeated = send_json(partner, content)
+    assert (repeated.content, repeated.headers[REPLAYED]) == (first.content, "true")
 
 
 # The boundary
 
 
 @pytest.mark.parametrize(
-    "kind",
+    "content_type",
     [
         "multipart/form-data",
         "multipart/form-data; boundary=",
@@ -162,13 +162,13 @@ def test_a_file_in_chunks_of_any_size_is_the_one_that_was_sent(partner: Caller) 
         "multipart/form-data; charset=utf-8",
     ],
 )
-def test_without_a_boundary_a_form_is_400(partner: Caller, kind: str) -> None:
-    reply = send_bytes(partner, form(part(FILE)), kind)
+def test_form_without_a_boundary_is_400(partner: Caller, content_type: str) -> None:
+    reply = send_bytes(partner, form(part(FILE)), content_type)
     assert refusal(reply, 400) == ("not-multipart", [])
     assert "boundary" in reply.json()["detail"]
 
 
-def test_a_boundary_is_long_or_too_long(partner: Caller) -> None:
+def test_boundary_length_is_limited(partner: Caller) -> None:
     for length, status in ((70, 200), (257, 400), (5000, 400)):
         boundary = "x" * length
         sent = form(part(FILE), boundary=boundary)
@@ -186,36 +186,36 @@ def test_a_boundary_is_long_or_too_long(partner: Caller) -> None:
         form(part(FILE)).replace(b"\r\n", b"\n"),
     ],
 )
-def test_a_body_that_does_not_go_with_its_boundary_is_400(partner: Caller, sent: bytes) -> None:
+def test_body_without_its_boundary_is_400(partner: Caller, sent: bytes) -> None:
     assert refusal(send_bytes(partner, sent), 400) == ("not-multipart", [])
     assert runs(partner) == []
 
 
-# Its parts
+# Parts
 
 
 PARTS: dict[str, tuple[bytes, str]] = {
-    "no part": (form(), NOT_ONE),
-    "two files": (form(part(FILE), part(FILE)), NOT_ONE),
-    "a field before the file": (form(field("day"), part(FILE)), NOT_ONE),
-    "a field after the file": (form(part(FILE), field("day")), NOT_ONE),
-    "a field only": (form(field("file")), NOT_ONE),
-    "no filename": (named('name="file"'), NOT_ONE),
-    "a filename in the extended form only": (named(f"name=\"file\"; filename*=utf-8''{NAME}"), NOT_ONE),
-    "no Content-Disposition": (form(b"\r\nContent-Type: application/json\r\n\r\n" + FILE + b"\r\n"), NOT_ONE),
-    "no headers": (form(b"\r\n\r\n" + FILE + b"\r\n"), NOT_ONE),
-    "no end": (form(part(FILE))[: -len(BOUNDARY) - 8], TOO_SOON),
-    "half an end": (form(part(FILE)).removesuffix(b"-\r\n"), TOO_SOON),
-    "another part begins": (form(part(FILE)).removesuffix(b"--\r\n"), TOO_SOON),
-    "its headers only": (form(part(FILE))[:40], TOO_SOON),
+    "no part": (form(), NOT_ONE_FILE),
+    "two files": (form(part(FILE), part(FILE)), NOT_ONE_FILE),
+    "a field before the file": (form(field("day"), part(FILE)), NOT_ONE_FILE),
+    "a field after the file": (form(part(FILE), field("day")), NOT_ONE_FILE),
+    "a field only": (form(field("file")), NOT_ONE_FILE),
+    "no filename": (form_with('name="file"'), NOT_ONE_FILE),
+    "a filename in the extended form only": (form_with(f"name=\"file\"; filename*=utf-8''{NAME}"), NOT_ONE_FILE),
+    "no Content-Disposition": (form(b"\r\nContent-Type: application/json\r\n\r\n" + FILE + b"\r\n"), NOT_ONE_FILE),
+    "no headers": (form(b"\r\n\r\n" + FILE + b"\r\n"), NOT_ONE_FILE),
+    "no end": (form(part(FILE))[: -len(BOUNDARY) - 8], INCOMPLETE),
+    "half an end": (form(part(FILE)).removesuffix(b"-\r\n"), INCOMPLETE),
+    "another part begins": (form(part(FILE)).removesuffix(b"--\r\n"), INCOMPLETE),
+    "its headers only": (form(part(FILE))[:40], INCOMPLETE),
 }
 
 
-@pytest.mark.parametrize(("sent", "why"), PARTS.values(), ids=PARTS)
-def test_what_is_not_one_file_is_400_and_told_why(partner: Caller, sent: bytes, why: str) -> None:
+@pytest.mark.parametrize(("sent", "reason"), PARTS.values(), ids=PARTS)
+def test_form_without_exactly_one_file_is_400_with_a_reason(partner: Caller, sent: bytes, reason: str) -> None:
     reply = send_bytes(partner, sent)
     assert refusal(reply, 400) == ("not-multipart", [])
-    assert reply.json()["detail"] == f"The body is not a multipart form in order: {why}."
+    assert reply.json()["detail"] == f"The body is not a valid multipart form: {reason}."
     assert runs(partner) == []
 
 
@@ -232,19 +232,19 @@ def test_what_is_not_one_file_is_400_and_told_why(partner: Caller, sent: bytes, 
     ],
     ids=lambda headers: headers[0][:10],
 )
-def test_part_headers_that_nobody_sends_are_400(partner: Caller, headers: list[str]) -> None:
+def test_unusual_part_headers_are_400(partner: Caller, headers: list[str]) -> None:
     sent = form(part(FILE, f'form-data; name="file"; filename="{NAME}"', *headers))
     assert refusal(send_bytes(partner, sent), 400) == ("not-multipart", [])
 
 
-def test_a_part_may_say_more_of_itself(partner: Caller) -> None:
+def test_part_may_have_more_headers_and_parameters(partner: Caller) -> None:
     more = ["Content-Type: text/plain; charset=latin-1", "Content-Length: 5", "X: y"]
     sent = form(part(FILE, f"form-data; name=anything; size=7; filename={NAME}", *more)) + b"an epilogue"
-    assert counted(send_bytes(partner, b"\r\n" + sent)) == {"created": 1}
+    assert nonzero_counts(send_bytes(partner, b"\r\n" + sent)) == {"created": 1}
 
 
-def test_what_is_refused_is_not_told_again(partner: Caller) -> None:
-    """Not even as the number of a character."""
+def test_problem_does_not_repeat_the_refused_character(partner: Caller) -> None:
+    """The detail does not contain the number of the character either."""
     whole = form(part(FILE))
     bad_header = form(part(FILE, "form-data", "a\x00b: x"))
     for sent, number in ((b"~" + whole, 126), (whole.replace(b"--7d", b"--~d", 1), 126), (bad_header, 0)):
@@ -253,11 +253,11 @@ def test_what_is_refused_is_not_told_again(partner: Caller) -> None:
         assert not re.search(rf"\b{number}\b", reply.json()["detail"])
 
 
-# The name of the file
+# The file name
 
 
 @pytest.mark.parametrize(
-    ("told", "name"),
+    ("parameter", "name"),
     [
         (f'filename="{NAME}"', NAME),
         (f"filename={NAME}", NAME),
@@ -271,13 +271,13 @@ def test_what_is_refused_is_not_told_again(partner: Caller) -> None:
         (f'filename="C:\\dumps\\{NAME}"', NAME),
     ],
 )
-def test_a_filename_may_be_written_in_many_ways(partner: Caller, told: str, name: str) -> None:
-    reply = send_bytes(partner, named(f'name="file"; {told}'))
-    assert (counted(reply), reply.json()["fileName"]) == ({"created": 1}, name)
+def test_filename_may_be_written_in_many_ways(partner: Caller, parameter: str, name: str) -> None:
+    reply = send_bytes(partner, form_with(f'name="file"; {parameter}'))
+    assert (nonzero_counts(reply), reply.json()["fileName"]) == ({"created": 1}, name)
 
 
 @pytest.mark.parametrize(
-    "told",
+    "parameter",
     [
         "filename=",
         'filename=""',
@@ -288,10 +288,10 @@ def test_a_filename_may_be_written_in_many_ways(partner: Caller, told: str, name
         f'filename="{NAME}\x01"',
     ],
 )
-def test_a_filename_of_another_form_is_422(partner: Caller, told: str) -> None:
-    assert refusal(send_bytes(partner, named(f'name="file"; {told}')), 422) == ("validation-error", ["/name"])
+def test_invalid_filename_is_422(partner: Caller, parameter: str) -> None:
+    assert refusal(send_bytes(partner, form_with(f'name="file"; {parameter}')), 422) == ("validation-error", ["/name"])
 
 
-def test_a_filename_that_is_not_utf_8_is_refused(partner: Caller) -> None:
-    sent = named('filename="HERE"').replace(b"HERE", b"L\xe4denOffers20261122.json")
+def test_filename_must_be_utf_8(partner: Caller) -> None:
+    sent = form_with('filename="HERE"').replace(b"HERE", b"L\xe4denOffers20261122.json")
     assert refusal(send_bytes(partner, sent), 400) == ("not-multipart", [])

@@ -1,18 +1,18 @@
-"""How large may a form be, and is nothing left of one that is refused? (RFC 7578, 9110)"""
+"""Size limits of multipart bodies, and cleanup after refused ones (RFC 7578, 9110)."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from api.parsing.multipart import SPARE_BYTES
+from api.parsing.multipart import MAX_BYTES_AROUND_FILE
 from api.service import Service
 from api.settings import Settings
 from tests.support.calls.offers_files import (
     NAME,
     REPLAYED,
-    counted,
     form,
+    nonzero_counts,
     offers_file,
     part,
     record,
@@ -23,14 +23,14 @@ from tests.support.calls.offers_files import (
 )
 from tests.support.examples import body
 from tests.support.harness import Caller
-from tests.support.histories.runs import rows
+from tests.support.histories.runs import count_rows
 
 MIB = 1024 * 1024
 MAX_BODY_BYTES = 9 * MIB
-"""Twice what is stored at a time."""
+"""More than two stored chunks."""
 FILE = body(offers_file(record("A")))
 LARGE = FILE.ljust(5 * MIB)
-"""Of this, something is stored before it has ended."""
+"""Large enough that a part of it is stored before the body ends."""
 
 
 @pytest.fixture
@@ -42,41 +42,41 @@ def one_by_one(*pieces: bytes) -> Iterator[bytes]:
     yield from pieces
 
 
-def test_a_file_may_be_as_large_as_the_limit_whatever_stands_around_it(partner: Caller) -> None:
+def test_limit_applies_to_the_file_without_the_form_around_it(partner: Caller) -> None:
     partner.http.timeout = 60
     content = FILE.ljust(MAX_BODY_BYTES)
-    around = ["X: " + "y" * 4_000]
-    sent = form(part(content, f'form-data; name="file"; filename="{NAME}"', *around))
-    assert counted(send_bytes(partner, sent)) == {"created": 1}
+    headers = ["X: " + "y" * 4_000]
+    sent = form(part(content, f'form-data; name="file"; filename="{NAME}"', *headers))
+    assert nonzero_counts(send_bytes(partner, sent)) == {"created": 1}
     assert send_bytes(partner, one_by_one(sent[:MIB], sent[MIB:])).headers[REPLAYED] == "true"
 
 
-def test_a_file_of_one_byte_more_is_413_and_leaves_nothing(partner: Caller, service: Service) -> None:
+def test_file_over_the_limit_is_413_and_leaves_nothing(partner: Caller, service: Service) -> None:
     sent = form(part(FILE.ljust(MAX_BODY_BYTES + 1)))
     for body_sent in (sent, one_by_one(sent), one_by_one(sent[: 5 * MIB], sent[5 * MIB :])):
         assert refusal(send_bytes(partner, body_sent), 413) == ("content-too-large", [])
-    assert (runs(partner), rows(service.ledger, "run_bodies")) == ([], 0)
+    assert (runs(partner), count_rows(service.ledger, "run_bodies")) == ([], 0)
 
 
-def test_so_is_a_body_with_too_much_around_the_file(partner: Caller, service: Service) -> None:
-    sent = form(part(LARGE)) + b" " * (MAX_BODY_BYTES + SPARE_BYTES)
+def test_too_many_bytes_around_the_file_are_413(partner: Caller, service: Service) -> None:
+    sent = form(part(LARGE)) + b" " * (MAX_BODY_BYTES + MAX_BYTES_AROUND_FILE)
     for body_sent in (sent, one_by_one(sent[: 5 * MIB], sent[5 * MIB :])):
         assert refusal(send_bytes(partner, body_sent), 413) == ("content-too-large", [])
-    assert rows(service.ledger, "run_bodies") == 0
+    assert count_rows(service.ledger, "run_bodies") == 0
 
 
 @pytest.mark.parametrize("coding", ["gzip", "zstd", "br", "gzip, gzip"])
-def test_a_form_in_a_content_coding_is_415(partner: Caller, coding: str) -> None:
+def test_form_with_a_content_coding_is_415(partner: Caller, coding: str) -> None:
     reply = send_form(partner, FILE, Content_Encoding=coding)
     assert refusal(reply, 415) == ("unsupported-media-type", [])
     assert reply.headers["Accept-Encoding"] == "identity"
 
 
-def test_a_form_in_no_coding_may_say_so(partner: Caller) -> None:
-    assert counted(send_form(partner, FILE, Content_Encoding="identity")) == {"created": 1}
+def test_form_may_have_identity_coding(partner: Caller) -> None:
+    assert nonzero_counts(send_form(partner, FILE, Content_Encoding="identity")) == {"created": 1}
 
 
-LEFT = {
+REFUSED = {
     "a second part": (form(part(LARGE), part(FILE)), 400),
     "no filename": (form(part(LARGE, 'form-data; name="file"')), 400),
     "no end": (form(part(LARGE))[:-9], 400),
@@ -87,10 +87,8 @@ LEFT = {
 }
 
 
-@pytest.mark.parametrize(("sent", "status"), LEFT.values(), ids=LEFT)
-def test_a_large_file_that_is_refused_leaves_nothing(
-    partner: Caller, service: Service, sent: bytes, status: int
-) -> None:
+@pytest.mark.parametrize(("sent", "status"), REFUSED.values(), ids=REFUSED)
+def test_refused_large_file_leaves_nothing(partner: Caller, service: Service, sent: bytes, status: int) -> None:
     partner.http.timeout = 60
     refusal(send_bytes(partner, sent), status)
-    assert (runs(partner), rows(service.ledger, "run_bodies")) == ([], 0)
+    assert (runs(partner), count_rows(service.ledger, "run_bodies")) == ([], 0)

@@ -1,4 +1,4 @@
-"""What is JSON to the letter, and which of its values may not be stored."""
+"""Strict parsing of JSON, and the values that may not be stored."""
 
 import tracemalloc
 from typing import Any
@@ -21,17 +21,17 @@ from api.parsing.strict_json import (
 )
 from api.validation.field_errors import InvalidField
 
-NAME_FLAW = "member names must not contain U+0000 or lone surrogates"
+INVALID_NAME = "member names must not contain U+0000 or lone surrogates"
 
 
 def read(text: str) -> Element:
-    """The one element of a list that is written like this."""
+    """Parses a text as the only element of a list."""
     (only,) = split_envelope(f'{{"offers":[{text}]}}'.encode(), "offers").elements
     return read_element(bytes(only))
 
 
-def flaws_of(text: str) -> list[tuple[str, str]]:
-    return [(InvalidField(("x", *flaw.place), "").path, flaw.message) for flaw in read(text).invalid_values]
+def invalid_fields(text: str) -> list[tuple[str, str]]:
+    return [(InvalidField(("x", *field.place), "").path, field.message) for field in read(text).invalid_values]
 
 
 def arrays(depth: int) -> str:
@@ -42,7 +42,7 @@ def objects(depth: int) -> str:
     return '{"a":' * (depth - 1) + "{}" + "}" * (depth - 1)
 
 
-# What is not JSON
+# Not JSON
 
 
 @pytest.mark.parametrize(
@@ -83,26 +83,26 @@ def objects(depth: int) -> str:
         b'{"a":"open}',
     ],
 )
-def test_a_text_outside_the_grammar_is_not_json(body: bytes) -> None:
+def test_text_outside_the_grammar_is_not_json(body: bytes) -> None:
     with pytest.raises(NotJson):
         split_envelope(body, "offers")
 
 
 @pytest.mark.parametrize("number", ["01", "-01", "+1", ".5", "1.", "1e", "0x10", "1_000", "-", "٣"])
-def test_a_number_outside_the_grammar_is_not_json(number: str) -> None:
+def test_number_outside_the_grammar_is_not_json(number: str) -> None:
     with pytest.raises(NotJson):
         read(number)
 
 
 @pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity"])
 @pytest.mark.parametrize("document", ['{"offers":[{"a":%s}]}', '{"a":%s}', "[%s]"])
-def test_what_is_no_number_is_not_json(document: str, word: str) -> None:
+def test_nan_and_infinity_are_not_json(document: str, word: str) -> None:
     with pytest.raises(NotJson):
         split_envelope((document % word).encode(), "offers")
 
 
 @pytest.mark.parametrize("space", ["\f", "\v", "\u00a0", "\u2028", "\ufeff"])
-def test_only_the_four_spaces_of_json_may_stand_between_values(space: str) -> None:
+def test_only_json_whitespace_may_separate_values(space: str) -> None:
     with pytest.raises(NotJson):
         split_envelope(f'{{"a":{space}1}}'.encode(), "offers")
 
@@ -121,12 +121,12 @@ def test_only_the_four_spaces_of_json_may_stand_between_values(space: str) -> No
     ],
     ids=["stray byte", "overlong", "surrogate", "beyond unicode", "cut off", "utf-16", "latin-1", "byte order mark"],
 )
-def test_what_is_not_plain_utf8_is_not_json(body: bytes) -> None:
+def test_body_must_be_plain_utf8(body: bytes) -> None:
     with pytest.raises(NotJson):
         split_envelope(body, "offers")
 
 
-def test_no_document_that_was_cut_off_is_json() -> None:
+def test_truncated_document_is_not_json() -> None:
     whole = b'{"operation": "Insert", "offers": [{"a": [1, 2.5e1, "x\\u00e9"]}, {}], "more": {"b": null}}'
     for length in range(len(whole)):
         with pytest.raises(NotJson):
@@ -145,13 +145,13 @@ def test_no_document_that_was_cut_off_is_json() -> None:
         b'{"a":[[{"b":1,"b":2}]]}',
     ],
 )
-def test_a_name_given_twice_in_the_envelope_is_not_json(body: bytes) -> None:
+def test_duplicate_name_in_the_envelope_is_not_json(body: bytes) -> None:
     with pytest.raises(NotJson):
         split_envelope(body, "offers")
 
 
 @pytest.mark.parametrize("nested", [arrays, objects])
-def test_an_envelope_may_nest_64_levels_and_no_more(nested: Any) -> None:
+def test_envelope_may_nest_up_to_64_levels(nested: Any) -> None:
     assert split_envelope(b'{"a":%b}' % nested(MAX_NESTING - 1).encode(), "offers").members["a"]
     with pytest.raises(NotJson):
         split_envelope(b'{"a":%b}' % nested(MAX_NESTING).encode(), "offers")
@@ -159,23 +159,23 @@ def test_an_envelope_may_nest_64_levels_and_no_more(nested: Any) -> None:
 
 @pytest.mark.parametrize("nested", [arrays, objects])
 @pytest.mark.parametrize("document", ['{"offers":[%s]}', '{"offers":%s}', '{"a":%s}', "%s"])
-def test_nesting_without_measure_is_not_json(document: str, nested: Any) -> None:
+def test_unlimited_nesting_is_not_json(document: str, nested: Any) -> None:
     with pytest.raises(NotJson):
         split_envelope((document % nested(100_000)).encode(), "offers")
 
 
-def test_the_reason_gives_the_place_but_not_the_text() -> None:
-    with pytest.raises(NotJson) as refusal:
+def test_error_names_the_place_but_not_the_text() -> None:
+    with pytest.raises(NotJson) as error:
         split_envelope(b'{"offers":\n [confidential]}', "offers")
-    assert "line 2, column 3" in str(refusal.value)
-    assert "confidential" not in str(refusal.value)
+    assert "line 2, column 3" in str(error.value)
+    assert "confidential" not in str(error.value)
 
 
-# What is JSON
+# Valid JSON
 
 
 @pytest.mark.parametrize("body", [b"[]", b'[{"offers":[]}]', b'"offers"', b"1", b" 0.5 ", b"null", b"true", b"1e400"])
-def test_json_that_is_no_object_is_told_apart_from_what_is_not_json(body: bytes) -> None:
+def test_json_that_is_not_an_object_has_its_own_error(body: bytes) -> None:
     with pytest.raises(NotAnObject):
         split_envelope(body, "offers")
 
@@ -191,16 +191,14 @@ def test_json_that_is_no_object_is_told_apart_from_what_is_not_json(body: bytes)
         (b'{"a":{"offers":[1]},"offers":[2]}', {"a": {"offers": [1]}, "offers": []}, [2]),
     ],
 )
-def test_an_envelope_gives_its_members_and_the_elements_of_its_list(
-    body: bytes, members: dict[str, Any], elements: list[Any]
-) -> None:
+def test_envelope_has_the_members_and_the_elements(body: bytes, members: dict[str, Any], elements: list[Any]) -> None:
     envelope = split_envelope(body, "offers")
     values = [read_element(bytes(element)).value for element in envelope.elements]
     assert (envelope.members, values) == (members, elements)
 
 
 @pytest.mark.parametrize(
-    ("sent", "spelt"),
+    ("sent", "canonical"),
     [
         ("10.0", "10"),
         ("1e2", "100"),
@@ -211,11 +209,11 @@ def test_an_envelope_gives_its_members_and_the_elements_of_its_list(
         ("9007199254740991.0", "9007199254740991"),
     ],
 )
-def test_a_number_has_one_spelling(sent: str, spelt: str) -> None:
-    assert repr(read(sent).value) == spelt
+def test_number_has_one_canonical_form(sent: str, canonical: str) -> None:
+    assert repr(read(sent).value) == canonical
 
 
-# What may not be stored
+# Values that may not be stored
 
 
 @pytest.mark.parametrize(
@@ -233,36 +231,36 @@ def test_a_number_has_one_spelling(sent: str, spelt: str) -> None:
     ],
     ids=lambda number: number[:20],
 )
-def test_a_number_out_of_range_is_a_flaw(number: str) -> None:
-    assert flaws_of(number) == [("x", NUMBER_RANGE)]
+def test_number_out_of_range_is_invalid(number: str) -> None:
+    assert invalid_fields(number) == [("x", NUMBER_RANGE)]
 
 
 @pytest.mark.parametrize("number", [MAX_NUMBER, -MAX_NUMBER])
-def test_the_greatest_numbers_are_read_exactly(number: int) -> None:
+def test_largest_numbers_are_exact(number: int) -> None:
     assert read(str(number)).value == number
-    assert flaws_of(str(number)) == []
+    assert invalid_fields(str(number)) == []
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "expected"),
     [
         (r'"\u0000"', [("x", NULL_CHARACTER)]),
         (r'{"a":"end\u0000"}', [("x.a", NULL_CHARACTER)]),
         (r'"\ud800"', [("x", LONE_SURROGATE)]),
         (r'["ok","\udfff"]', [("x[1]", LONE_SURROGATE)]),
         (r'"\ude00\ud83d"', [("x", LONE_SURROGATE)]),
-        (r'{"\u0000":1}', [("x", NAME_FLAW)]),
-        (r'{"a":{"b\ud800":1}}', [("x.a", NAME_FLAW)]),
+        (r'{"\u0000":1}', [("x", INVALID_NAME)]),
+        (r'{"a":{"b\ud800":1}}', [("x.a", INVALID_NAME)]),
         (r'"\ud83d\ude00"', []),
         (r'"\u0001\u007f\uffff"', []),
     ],
 )
-def test_characters_that_cannot_be_stored_are_flaws(text: str, found: list[tuple[str, str]]) -> None:
-    assert flaws_of(text) == found
+def test_characters_that_cannot_be_stored_are_invalid(text: str, expected: list[tuple[str, str]]) -> None:
+    assert invalid_fields(text) == expected
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "expected"),
     [
         ('{"a":1,"a":1}', [("x.a", DUPLICATE_NAME)]),
         (r'{"a":1,"\u0061":2}', [("x.a", DUPLICATE_NAME)]),
@@ -271,23 +269,23 @@ def test_characters_that_cannot_be_stored_are_flaws(text: str, found: list[tuple
         ('[{"a":1},{"a":2}]', []),
     ],
 )
-def test_a_name_given_twice_in_an_element_is_a_flaw(text: str, found: list[tuple[str, str]]) -> None:
-    assert flaws_of(text) == found
+def test_duplicate_name_in_an_element_is_invalid(text: str, expected: list[tuple[str, str]]) -> None:
+    assert invalid_fields(text) == expected
 
 
 @pytest.mark.parametrize("nested", [arrays, objects])
-def test_an_element_may_nest_64_levels_and_no_more(nested: Any) -> None:
-    assert flaws_of(nested(MAX_NESTING)) == []
-    assert [message for _, message in flaws_of(nested(MAX_NESTING + 1))] == [TOO_DEEP]
+def test_element_may_nest_up_to_64_levels(nested: Any) -> None:
+    assert invalid_fields(nested(MAX_NESTING)) == []
+    assert [message for _, message in invalid_fields(nested(MAX_NESTING + 1))] == [TOO_DEEP]
 
 
 @pytest.mark.parametrize(("one", "other"), [("1e400", "2e400"), ('{"a":1,"a":2}', '{"a":1,"a":3}')])
-def test_an_element_keeps_its_spelling(one: str, other: str) -> None:
+def test_element_bytes_are_kept_as_sent(one: str, other: str) -> None:
     elements = split_envelope(f'{{"offers":[{one}, 1, {other}]}}'.encode(), "offers").elements
     assert [bytes(element).decode() for element in elements] == [one, "1", other]
 
 
-def test_names_given_twice_at_every_level_take_memory_in_proportion() -> None:
+def test_duplicate_names_at_every_level_use_proportional_memory() -> None:
     text = "1"
     for _ in range(16):
         text = f'{{"a":1,"a":{text}}}'

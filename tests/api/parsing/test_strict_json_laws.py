@@ -1,4 +1,4 @@
-"""What holds for any body: it is read as every other reader of JSON would, or refused."""
+"""Laws: every body is either parsed as by the standard JSON module, or refused."""
 
 import json
 from contextlib import suppress
@@ -20,23 +20,23 @@ SPACES = st.none() | st.integers(0, 3) | st.sampled_from(["\t", "\r\n"])
 TOKENS = ["{", "}", "[", "]", ":", ",", '"offers"', '"a"', '"\\u', "1", "-", "1e999", "null", "NaN", " ", "\x00", "é"]
 
 
-def _one_spelling(number: str) -> int | float:
+def _canonical_number(number: str) -> int | float:
     value = float(number)
     return int(value) if value.is_integer() else value
 
 
 @given(st.lists(TREES, max_size=4), st.dictionaries(st.text(), TREES, max_size=3), SPACES, st.booleans())
-def test_elements_are_read_as_any_json_reader_would(
+def test_elements_are_parsed_as_by_the_json_module(
     offers: list[Any],
     others: dict[str, Any],
     indent: int | str | None,
-    first: bool,  # noqa: FBT001
+    first: bool,
 ) -> None:
     others.pop("offers", None)
     document = {"offers": offers, **others} if first else {**others, "offers": offers}
     text = json.dumps(document, indent=indent)
     envelope = split_envelope(text.encode(), "offers")
-    expected = json.loads(text, parse_float=_one_spelling)
+    expected = json.loads(text, parse_float=_canonical_number)
     # As text, because True == 1 and 1 == 1.0.
     read = [read_element(bytes(element)).value for element in envelope.elements]
     assert json.dumps(read) == json.dumps(expected["offers"])
@@ -44,6 +44,6 @@ def test_elements_are_read_as_any_json_reader_would(
 
 
 @given(st.binary() | st.lists(st.sampled_from(TOKENS)).map(lambda tokens: "".join(tokens).encode()))
-def test_any_bytes_are_read_or_refused(body: bytes) -> None:
+def test_any_bytes_are_parsed_or_refused(body: bytes) -> None:
     with suppress(NotJson, NotAnObject):
         split_envelope(body, "offers")

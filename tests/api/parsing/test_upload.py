@@ -1,4 +1,4 @@
-"""However a body comes, it is stored in chunks of one size, and as it was sent."""
+"""A body is stored as sent, in chunks of one size, for any sequence of blocks."""
 
 import pytest
 
@@ -10,17 +10,15 @@ BLOCKS = [b"abc", b"", b"d" * 25, b"ef"]
 
 
 @pytest.mark.parametrize("size", [1, 7, 30, 1_000])
-def test_any_blocks_are_stored_in_chunks_of_one_size(
-    service: Service, size: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_upload_stores_chunks_of_one_size(service: Service, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upload, "CHUNK_BYTES", size)
     monkeypatch.setattr(upload, "SMALL_UPLOAD_BYTES", 0)
-    arriving = Upload(service.runs, "identity", 1_000)
+    upload_of_blocks = Upload(service.runs, "identity", 1_000)
     for block in BLOCKS:
-        arriving.write(block)
-    arriving.end()
-    chunks = list(service.runs.body(arriving.run_id))
+        upload_of_blocks.write(block)
+    upload_of_blocks.end()
+    chunks = list(service.runs.body(upload_of_blocks.run_id))
     assert b"".join(chunks) == b"".join(BLOCKS)
     assert all(len(chunk) == size for chunk in chunks[:-1])
     assert 0 < len(chunks[-1]) <= size
-    assert arriving.arrival.stored_chunks == len(chunks)
+    assert upload_of_blocks.arrival.stored_chunks == len(chunks)

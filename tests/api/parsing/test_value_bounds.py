@@ -1,4 +1,4 @@
-"""No single value of a body takes memory without bound, however it is wrapped."""
+"""The memory that a single value of a body can take is bounded."""
 
 import gzip
 import tracemalloc
@@ -8,20 +8,20 @@ import pytest
 from api.parsing import strict_json
 from api.parsing.content_coding import MAX_PARTS
 from api.parsing.strict_json import MAX_VALUE_CHARACTERS, NotJson, TooLargeValue, split_envelope
-from domain.store.records.compression import pack
+from domain.store.records.compression import compress
 from tests.support.examples import batch, body, item
 from tests.support.harness import Caller
 
 LARGE = b"[" + b"[]," * (MAX_VALUE_CHARACTERS // 3) + b"[]]"
 
 
-@pytest.mark.parametrize("around", [b'{"x":%b,"offers":[1]}', b'{"offers":[%b,1]}', b'{"offers":[{"a":[%b]}]}'])
-def test_a_value_that_is_too_large_is_refused(around: bytes) -> None:
+@pytest.mark.parametrize("template", [b'{"x":%b,"offers":[1]}', b'{"offers":[%b,1]}', b'{"offers":[{"a":[%b]}]}'])
+def test_too_large_value_is_refused(template: bytes) -> None:
     with pytest.raises(TooLargeValue):
-        split_envelope(around % LARGE + b" " * MAX_VALUE_CHARACTERS, "offers")
+        split_envelope(template % LARGE + b" " * MAX_VALUE_CHARACTERS, "offers")
 
 
-def test_a_value_that_is_too_large_takes_little_memory() -> None:
+def test_too_large_value_uses_little_memory() -> None:
     sent = b'{"x":' + LARGE[:-1] * 4 + b'],"offers":[1]}'
     tracemalloc.start()
     with pytest.raises((TooLargeValue, NotJson)):
@@ -32,9 +32,7 @@ def test_a_value_that_is_too_large_takes_little_memory() -> None:
 
 @pytest.mark.parametrize("value", [b"12345678901234", b'"a\\u00e9b"', b"[1,2.5e-3]", b"true", b'{"a":{"b":null}}'])
 @pytest.mark.parametrize("padding", range(12))
-def test_a_value_at_the_edge_of_a_window_is_read_whole(
-    value: bytes, padding: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_value_at_the_edge_of_a_window_is_complete(value: bytes, padding: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(strict_json, "_WINDOWS", (4 + padding, 64, 4096))
     sent = b'{"offers":[%b , %b],"x":%b}' % (value, value, value)
     elements = [bytes(element) for element in split_envelope(sent, "offers").elements]
@@ -42,27 +40,25 @@ def test_a_value_at_the_edge_of_a_window_is_read_whole(
 
 
 @pytest.mark.parametrize("broken", [b"tru", b"[1,]", b'{"a"}', b'"\\x"', b"01", b"[1 2]", b'{"a":1,}'])
-def test_what_is_broken_is_told_at_its_place_whatever_the_window(
-    broken: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_windows_do_not_change_the_place_of_an_error(broken: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     sent = b'{"offers":[1,%b]}' % broken + b" " * 200
     with pytest.raises(NotJson) as expected:
         split_envelope(sent, "offers")
     monkeypatch.setattr(strict_json, "_WINDOWS", (8, 40, 100))
-    with pytest.raises(NotJson) as found:
+    with pytest.raises(NotJson) as error:
         split_envelope(sent, "offers")
-    assert str(found.value) == str(expected.value)
+    assert str(error.value) == str(expected.value)
 
 
-def test_a_batch_with_a_value_that_is_too_large_is_413(partner: Caller) -> None:
+def test_batch_with_a_too_large_value_is_413(partner: Caller) -> None:
     sent = body(batch("Insert", [item()]))[:-1] + b',"x":' + LARGE + b" " * 100 + b"}"
     reply = partner.send(sent)
     assert (reply.status_code, reply.json()["type"]) == (413, "content-too-large")
 
 
 @pytest.mark.parametrize(
-    ("coding", "part"), [("gzip", gzip.compress(b"", mtime=0)), ("zstd", pack(b""))], ids=["gzip", "zstd"]
+    ("coding", "part"), [("gzip", gzip.compress(b"", mtime=0)), ("zstd", compress(b""))], ids=["gzip", "zstd"]
 )
-def test_a_body_in_more_parts_than_anybody_needs_is_refused(partner: Caller, coding: str, part: bytes) -> None:
+def test_body_in_too_many_compressed_parts_is_refused(partner: Caller, coding: str, part: bytes) -> None:
     reply = partner.send(part * (MAX_PARTS + 2), Content_Encoding=coding)
     assert (reply.status_code, reply.json()["type"]) == (400, "not-decodable")

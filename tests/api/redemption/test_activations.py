@@ -1,4 +1,4 @@
-"""Activations and flights over the wire. (Contract, section 5.)"""
+"""Tests of activations and flights over HTTP (contract, section 5)."""
 
 from datetime import timedelta
 from typing import Any
@@ -22,12 +22,12 @@ def flights(offer: str) -> str:
     return f"/api/v1/offers/{offer}/flights"
 
 
-def test_an_activation_is_told_with_its_terms(publisher: Caller, offer: str, clock: Clock) -> None:
+def test_activation_is_returned_with_its_terms(publisher: Caller, offer: str, clock: Clock) -> None:
     reply = activate(publisher, offer)
-    told = reply.json()
+    body = reply.json()
     assert reply.status_code == 201
-    assert told == {
-        "activationId": told["activationId"],
+    assert body == {
+        "activationId": body["activationId"],
         "offerUid": offer,
         "customerId": "C-1",
         "offerVersion": 1,
@@ -36,30 +36,32 @@ def test_an_activation_is_told_with_its_terms(publisher: Caller, offer: str, clo
         "redeemableUntil": utc_text(clock.now + timedelta(days=45)),
         "late": False,
     }
-    assert reply.headers["Location"] == f"{ACTIVATIONS_PATH}/{told['activationId']}"
+    assert reply.headers["Location"] == f"{ACTIVATIONS_PATH}/{body['activationId']}"
 
 
-def test_an_offer_can_be_activated_as_soon_as_it_is_there(publisher: Caller, partner: Caller, service: Service) -> None:
-    """Recorded times go on though the clock stands still."""
+def test_offer_can_be_activated_immediately_after_creation(
+    publisher: Caller, partner: Caller, service: Service
+) -> None:
+    """Recorded times increase even if the clock does not advance."""
     limit(service)
     assert put(partner).status_code == 202
     assert activate(publisher, str(uid_of())).status_code == 201
 
 
-def test_the_same_customer_again_is_200_with_the_same_activation(
+def test_repeated_activation_is_200_with_the_same_activation(
     publisher: Caller, offer: str, service: Service, clock: Clock
 ) -> None:
     first = activate(publisher, offer)
     clock.move(days=44)
-    again = activate(publisher, offer)
-    assert (again.status_code, again.json()) == (200, first.json())
+    repeated = activate(publisher, offer)
+    assert (repeated.status_code, repeated.json()) == (200, first.json())
     assert activate(publisher, offer, "C-2").status_code == 201
     clock.move(days=1)
     assert activate(publisher, offer).status_code == 201
     assert verify(service.ledger) == []
 
 
-def test_the_activation_shows_the_offer_as_activated_and_the_state_of_its_window(
+def test_activation_has_activated_content_and_window_state(
     publisher: Caller, partner: Caller, auditor: Caller, offer: str, clock: Clock
 ) -> None:
     path = activate(publisher, offer).headers["Location"]
@@ -69,9 +71,9 @@ def test_the_activation_shows_the_offer_as_activated_and_the_state_of_its_window
     put(partner, merchant_offer(offerName="Another"))
     delete(partner)
     clock.move(seconds=1)
-    told = auditor.get(path).json()
-    assert (told["state"], told["content"], told["offerVersion"]) == ("winding_down", merchant_offer(), 1)
-    assert told["redeemableUntil"] == utc_text(until)
+    body = auditor.get(path).json()
+    assert (body["state"], body["content"], body["offerVersion"]) == ("winding_down", merchant_offer(), 1)
+    assert body["redeemableUntil"] == utc_text(until)
     states = {
         utc_text(at): auditor.get(path, at=utc_text(at)).json()["state"]
         for at in (until - timedelta(days=46), until - timedelta(days=45), until - timedelta(microseconds=1), until)
@@ -79,7 +81,7 @@ def test_the_activation_shows_the_offer_as_activated_and_the_state_of_its_window
     assert list(states.values()) == [None, "open", "winding_down", "expired"]
 
 
-def test_an_offer_must_have_been_active_at_that_instant(
+def test_offer_must_be_active_at_the_activation_time(
     publisher: Caller, partner: Caller, offer: str, clock: Clock
 ) -> None:
     created = clock.now - timedelta(seconds=1)
@@ -100,7 +102,7 @@ def test_an_offer_must_have_been_active_at_that_instant(
             assert problem(reply)[:2] == (409, "offer-not-activatable")
 
 
-def test_the_days_are_those_of_the_flight_then_of_the_partner(
+def test_window_days_come_from_flight_before_partner_setting(
     publisher: Caller, offer: str, service: Service, clock: Clock
 ) -> None:
     service.ledger.handle(SetPartner(PARTNER, redemption_window_days=40), OPERATOR)
@@ -113,7 +115,7 @@ def test_the_days_are_those_of_the_flight_then_of_the_partner(
     assert activate(publisher, offer, "C-3", activatedAt=before).json()["redemptionWindowDays"] == 40
 
 
-def test_a_late_report_gets_the_days_that_were_set_when_it_was_activated(
+def test_late_report_gets_window_days_of_its_activation_time(
     publisher: Caller, offer: str, service: Service, clock: Clock
 ) -> None:
     before = utc_text(clock.now)
@@ -123,7 +125,7 @@ def test_a_late_report_gets_the_days_that_were_set_when_it_was_activated(
     assert activate(publisher, offer, "C-2").json()["redemptionWindowDays"] == 30
 
 
-def test_flights_are_scheduled_once_and_listed_by_their_starts(
+def test_flights_are_scheduled_once_and_listed_by_start(
     publisher: Caller, auditor: Caller, offer: str, clock: Clock
 ) -> None:
     later, sooner = (utc_text(clock.now + timedelta(days=days)) for days in (2, 1))
@@ -135,7 +137,7 @@ def test_flights_are_scheduled_once_and_listed_by_their_starts(
     clock.move(seconds=1)
     assert post(publisher, flights(offer), startsAt=utc_text(clock.now), redemptionWindowDays=30).status_code == 201
     listed = auditor.get(flights(offer)).json()
-    assert [(one["startsAt"], one["redemptionWindowDays"]) for one in listed["items"]] == [
+    assert [(flight["startsAt"], flight["redemptionWindowDays"]) for flight in listed["items"]] == [
         (utc_text(clock.now), 30),
         (sooner, 45),
         (later, 30),
@@ -143,30 +145,30 @@ def test_flights_are_scheduled_once_and_listed_by_their_starts(
     assert listed["nextCursor"] is None
 
 
-def test_flights_come_in_pages(publisher: Caller, auditor: Caller, offer: str) -> None:
+def test_flights_are_listed_in_pages(publisher: Caller, auditor: Caller, offer: str) -> None:
     starts = ["2027-01-01T00:00:00.000000Z", "2300-01-01T00:00:00.000000Z", "9999-12-31T00:00:00.000000Z"]
     for start in starts:
         post(publisher, flights(offer), startsAt=start, redemptionWindowDays=30)
-    found = list(pages(auditor, flights(offer), limit=1))
-    assert [[flight["startsAt"] for flight in page] for page in found] == [[start] for start in starts]
+    flight_pages = list(pages(auditor, flights(offer), limit=1))
+    assert [[flight["startsAt"] for flight in page] for page in flight_pages] == [[start] for start in starts]
     assert problem(auditor.get(flights(offer), cursor="x")) == (422, "validation-error", ["/query/cursor"])
 
 
-def test_what_is_unknown_is_404(publisher: Caller) -> None:
-    nobody = str(uuid4())
+def test_unknown_offer_or_activation_is_404(publisher: Caller) -> None:
+    unknown = str(uuid4())
     replies = [
-        activate(publisher, nobody),
-        post(publisher, flights(nobody), startsAt="2027-01-01T00:00:00Z", redemptionWindowDays=30),
-        publisher.get(flights(nobody)),
+        activate(publisher, unknown),
+        post(publisher, flights(unknown), startsAt="2027-01-01T00:00:00Z", redemptionWindowDays=30),
+        publisher.get(flights(unknown)),
         publisher.get(flights("nothing")),
-        publisher.get(f"{ACTIVATIONS_PATH}/{nobody}"),
+        publisher.get(f"{ACTIVATIONS_PATH}/{unknown}"),
         publisher.get(f"{ACTIVATIONS_PATH}/nothing"),
     ]
     assert {problem(reply)[:2] for reply in replies} == {(404, "not-found")}
 
 
 @pytest.mark.parametrize(
-    ("sent", "place"),
+    ("members", "pointer"),
     [
         ({"customerId": ""}, "/customerId"),
         ({"customerId": 1}, "/customerId"),
@@ -183,33 +185,33 @@ def test_what_is_unknown_is_404(publisher: Caller) -> None:
         ({"more": 1}, "/more"),
     ],
 )
-def test_what_is_not_in_order_is_422_and_names_the_field(
-    publisher: Caller, offer: str, sent: dict[str, Any], place: str
+def test_invalid_activation_is_422_with_field_pointer(
+    publisher: Caller, offer: str, members: dict[str, Any], pointer: str
 ) -> None:
-    reply = post(publisher, ACTIVATIONS_PATH, **({"customerId": "C-1", "offerUid": offer} | sent))
-    assert problem(reply) == (422, "validation-error", [place])
+    reply = post(publisher, ACTIVATIONS_PATH, **({"customerId": "C-1", "offerUid": offer} | members))
+    assert problem(reply) == (422, "validation-error", [pointer])
 
 
-def test_times_are_taken_in_any_offset(publisher: Caller, offer: str) -> None:
-    told = activate(publisher, offer, activatedAt="2026-11-22T14:32:00.5+02:00").json()
-    assert told["activatedAt"] == "2026-11-22T12:32:00.500000Z"
+def test_times_are_accepted_with_any_utc_offset(publisher: Caller, offer: str) -> None:
+    body = activate(publisher, offer, activatedAt="2026-11-22T14:32:00.5+02:00").json()
+    assert body["activatedAt"] == "2026-11-22T12:32:00.500000Z"
 
 
 @pytest.mark.parametrize("days", [29, 46, "30", 30.5, None])
-def test_flights_have_30_to_45_days(publisher: Caller, offer: str, days: Any) -> None:
+def test_flight_window_has_30_to_45_days(publisher: Caller, offer: str, days: Any) -> None:
     reply = post(publisher, flights(offer), startsAt="2027-01-01T00:00:00Z", redemptionWindowDays=days)
     assert problem(reply) == (422, "validation-error", ["/redemptionWindowDays"])
 
 
-def test_a_flight_in_the_past_is_422(publisher: Caller, offer: str) -> None:
+def test_flight_in_the_past_is_422(publisher: Caller, offer: str) -> None:
     reply = post(publisher, flights(offer), startsAt="2026-11-22T12:29:59Z", redemptionWindowDays=30)
     assert problem(reply) == (422, "validation-error", ["/startsAt"])
 
 
-def test_bodies_are_json_and_small(publisher: Caller) -> None:
+def test_activation_body_must_be_small_json(publisher: Caller) -> None:
     def status(content: bytes, **headers: str) -> int:
-        given = {name.replace("_", "-"): value for name, value in headers.items()}
-        return publisher.http.post(ACTIVATIONS_PATH, content=content, headers=JSON | given).status_code
+        sent_headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        return publisher.http.post(ACTIVATIONS_PATH, content=content, headers=JSON | sent_headers).status_code
 
     assert status(b"{") == 400
     assert status(b"[]") == 422
@@ -218,14 +220,14 @@ def test_bodies_are_json_and_small(publisher: Caller) -> None:
     assert status(b"{}", Content_Encoding="gzip") == 415
 
 
-def test_only_publishers_report_and_no_partner_reads(
+def test_only_publishers_activate_and_partners_cannot_read(
     partner: Caller, auditor: Caller, publisher: Caller, call: Call, token: MakeToken, offer: str
 ) -> None:
     operator = call(token(Role.OPERATOR))
     assert [activate(caller, offer).status_code for caller in (partner, auditor, operator)] == [403] * 3
     path = activate(publisher, offer).headers["Location"]
-    told = [caller.get(path).status_code for caller in (partner, auditor, operator, publisher)]
-    assert told == [403, 200, 200, 200]
+    statuses = [caller.get(path).status_code for caller in (partner, auditor, operator, publisher)]
+    assert statuses == [403, 200, 200, 200]
     start = {"startsAt": "2027-01-01T00:00:00Z", "redemptionWindowDays": 30}
     scheduled = [
         post(caller, flights(offer), **start).status_code for caller in (partner, auditor, operator, publisher)
@@ -233,7 +235,7 @@ def test_only_publishers_report_and_no_partner_reads(
     assert scheduled == [403, 403, 201, 200]
 
 
-def test_an_offer_that_is_gone_is_redeemable_to_the_end_of_its_last_window(
+def test_deleted_offer_is_redeemable_until_its_last_window_ends(
     publisher: Caller, partner: Caller, auditor: Caller, offer: str, clock: Clock
 ) -> None:
     activate(publisher, offer)
@@ -242,8 +244,8 @@ def test_an_offer_that_is_gone_is_redeemable_to_the_end_of_its_last_window(
     delete(partner)
     clock.move(days=44, hours=23, minutes=59, seconds=59)
 
-    def redeemable(told: str) -> list[Any]:
-        return [one["honouredUntil"] for one in auditor.get("/api/v1/offers", redeemable=told).json()["items"]]
+    def redeemable(choice: str) -> list[Any]:
+        return [one["honouredUntil"] for one in auditor.get("/api/v1/offers", redeemable=choice).json()["items"]]
 
     assert (redeemable("true"), redeemable("false")) == ([until], [])
     assert auditor.get(f"/api/v1/offers/{offer}").json()["honouredUntil"] == until

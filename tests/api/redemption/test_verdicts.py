@@ -1,4 +1,4 @@
-"""Verdicts on purchases, as known at a time, and those that a late fact has changed. (Contract, sections 5 and 6.)"""
+"""Tests of verdicts on purchases as known at a time, and of changed verdicts (contract, sections 5 and 6)."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,8 +25,8 @@ WINDOW_CLOSED = NOT_ACTIVATED | {"reason": "redemption-window-closed"}
 
 
 @pytest.fixture
-def bought(clock: Clock, offer: str) -> datetime:  # noqa: ARG001 - the offer is there first
-    """When the purchases of a test are made; two days later they are told of."""
+def bought(clock: Clock, offer: str) -> datetime:
+    """The time of a test's purchases. The clock is two days later, when they are reported."""
     at = clock.now
     clock.move(days=2)
     return at
@@ -44,23 +44,25 @@ def redeem(
     return publishers.redeem(caller, offer, at, transactionId=transaction, customerId=customer)
 
 
-def question(offer: str, at: datetime) -> dict[str, Any]:
+def verdict_parameters(offer: str, at: datetime) -> dict[str, Any]:
     return {"customerId": "C-1", "offerUid": offer, "transactedAt": utc_text(at)}
 
 
-def verdict(caller: Caller, offer: str, at: datetime, as_of: datetime | None = None, **more: Any) -> dict[str, Any]:
-    asked = question(offer, at) | ({"asOf": utc_text(as_of)} if as_of else {}) | more
-    reply = caller.get(VERDICT_PATH, **asked)
+def verdict(
+    caller: Caller, offer: str, at: datetime, as_of: datetime | None = None, **parameters: Any
+) -> dict[str, Any]:
+    parameters = verdict_parameters(offer, at) | ({"asOf": utc_text(as_of)} if as_of else {}) | parameters
+    reply = caller.get(VERDICT_PATH, **parameters)
     assert reply.status_code == 200, reply.text
-    told: dict[str, Any] = reply.json()
-    return told
+    document: dict[str, Any] = reply.json()
+    return document
 
 
-def changed(caller: Caller, since: datetime, until: datetime, **more: Any) -> list[dict[str, Any]]:
-    return items_of(caller.get(CHANGED_PATH, **span(since, until), **more))
+def changed_verdict_items(caller: Caller, since: datetime, until: datetime, **parameters: Any) -> list[dict[str, Any]]:
+    return items_of(caller.get(CHANGED_PATH, **time_range(since, until), **parameters))
 
 
-def span(since: datetime, until: datetime) -> dict[str, Any]:
+def time_range(since: datetime, until: datetime) -> dict[str, Any]:
     return {"from": utc_text(since), "to": utc_text(until)}
 
 
@@ -72,10 +74,10 @@ def transactions(items: list[dict[str, Any]]) -> list[str]:
     return [item["transactionId"] for item in items]
 
 
-# One purchase
+# Single verdicts
 
 
-def test_a_verdict_says_on_which_terms_a_purchase_is_owed(
+def test_valid_verdict_has_the_terms_of_the_activation(
     publisher: Caller, partner: Caller, auditor: Caller, offer: str, clock: Clock
 ) -> None:
     activated_at = clock.now
@@ -83,13 +85,13 @@ def test_a_verdict_says_on_which_terms_a_purchase_is_owed(
     put(partner, merchant_offer(offerName="Another"))
     delete(partner)
     clock.move(days=1)
-    told = verdict(auditor, offer, clock.now)
+    document = verdict(auditor, offer, clock.now)
     window = {
         "activationId": activation,
         "activatedAt": utc_text(activated_at),
         "redeemableUntil": utc_text(activated_at + DAYS),
     }
-    assert told == {
+    assert document == {
         **valid(activation),
         **window,
         "customerId": "C-1",
@@ -103,12 +105,12 @@ def test_a_verdict_says_on_which_terms_a_purchase_is_owed(
     }
 
 
-def test_a_verdict_says_why_a_purchase_is_not_owed_and_which_windows_there_are(
+def test_invalid_verdict_has_its_reason_and_the_known_windows(
     publisher: Caller, auditor: Caller, offer: str, clock: Clock
 ) -> None:
     terms = dict.fromkeys(("activatedAt", "redemptionWindowDays", "redeemableUntil", "content"))
-    never = verdict(auditor, offer, clock.now)
-    assert never == never | NOT_ACTIVATED | terms | {"windows": []}
+    not_activated = verdict(auditor, offer, clock.now)
+    assert not_activated == not_activated | NOT_ACTIVATED | terms | {"windows": []}
     activation = activate(publisher, offer, clock.now)
     closed = verdict(auditor, offer, clock.now + DAYS)
     assert closed == closed | WINDOW_CLOSED | terms
@@ -116,77 +118,78 @@ def test_a_verdict_says_why_a_purchase_is_not_owed_and_which_windows_there_are(
     assert verdict(auditor, offer, clock.now, customerId="C-2")["reason"] == "not-activated"
 
 
-def test_a_verdict_is_that_of_the_windows_first_instant_until_before_its_last(
+def test_verdict_window_includes_its_start_and_excludes_its_end(
     publisher: Caller, auditor: Caller, offer: str, clock: Clock
 ) -> None:
-    begin = clock.now
-    activate(publisher, offer, begin)
-    told = [
-        verdict(auditor, offer, at)["valid"] for at in (begin - INSTANT, begin, begin + DAYS - INSTANT, begin + DAYS)
+    start = clock.now
+    activate(publisher, offer, start)
+    answers = [
+        verdict(auditor, offer, at)["valid"] for at in (start - INSTANT, start, start + DAYS - INSTANT, start + DAYS)
     ]
-    assert told == [False, True, True, False]
+    assert answers == [False, True, True, False]
 
 
-def test_a_verdict_is_by_what_had_been_recorded_until_then(
+def test_verdict_uses_facts_recorded_up_to_as_of(
     publisher: Caller, auditor: Caller, offer: str, bought: datetime, clock: Clock
 ) -> None:
-    told = clock.now
+    reported = clock.now
     activation = activate(publisher, offer, bought)
     clock.move(days=1)
-    before, then, now, later = (
-        verdict(auditor, offer, bought, as_of) for as_of in (told - INSTANT, told, None, clock.now + timedelta(days=9))
+    before, at_report, now, later = (
+        verdict(auditor, offer, bought, as_of)
+        for as_of in (reported - INSTANT, reported, None, clock.now + timedelta(days=9))
     )
     assert before == before | NOT_ACTIVATED | {"windows": [], "position": position(auditor) - 1}
-    assert then == then | valid(activation) | {"position": position(auditor), "asOf": utc_text(told)}
-    assert now == later == then
+    assert at_report == at_report | valid(activation) | {"position": position(auditor), "asOf": utc_text(reported)}
+    assert now == later == at_report
 
 
-def test_before_anything_was_recorded_nothing_is_known(
+def test_verdict_before_the_first_event_is_not_activated(
     publisher: Caller, auditor: Caller, offer: str, clock: Clock
 ) -> None:
     activate(publisher, offer, clock.now)
-    told = verdict(auditor, offer, clock.now, clock.now - timedelta(days=1))
-    assert told == told | NOT_ACTIVATED | {"windows": [], "position": 0, "asOf": None}
+    document = verdict(auditor, offer, clock.now, clock.now - timedelta(days=1))
+    assert document == document | NOT_ACTIVATED | {"windows": [], "position": 0, "asOf": None}
 
 
-def test_to_ask_for_a_verdict_leaves_no_trace(publisher: Caller, auditor: Caller, offer: str, clock: Clock) -> None:
+def test_verdict_records_nothing(publisher: Caller, auditor: Caller, offer: str, clock: Clock) -> None:
     before = position(auditor)
     verdict(publisher, offer, clock.now)
     assert position(auditor) == before
 
 
-def test_a_verdict_is_asked_for_by_customer_offer_and_time(auditor: Caller, offer: str, clock: Clock) -> None:
-    asked = question(offer, clock.now)
-    assert auditor.get(VERDICT_PATH, **asked).status_code == 200
-    for name in asked:
-        rest = {other: value for other, value in asked.items() if other != name}
-        for values in (rest, asked | {name: ""}):
+def test_verdict_requires_customer_offer_and_time(auditor: Caller, offer: str, clock: Clock) -> None:
+    parameters = verdict_parameters(offer, clock.now)
+    assert auditor.get(VERDICT_PATH, **parameters).status_code == 200
+    for name in parameters:
+        rest = {other: value for other, value in parameters.items() if other != name}
+        for values in (rest, parameters | {name: ""}):
             assert problem(auditor.get(VERDICT_PATH, **values)) == (422, "validation-error", [f"/query/{name}"])
     for name, value in {"offerUid": "x", "transactedAt": "2026-11-22", "asOf": "now", "at": "x"}.items():
-        reply = auditor.get(VERDICT_PATH, **asked | {name: value})
+        reply = auditor.get(VERDICT_PATH, **parameters | {name: value})
         assert problem(reply) == (422, "validation-error", [f"/query/{name}"])
-    assert problem(auditor.get(VERDICT_PATH, **asked | {"offerUid": str(uuid4())})) == (404, "not-found", [])
+    assert problem(auditor.get(VERDICT_PATH, **parameters | {"offerUid": str(uuid4())})) == (404, "not-found", [])
 
 
-def test_everyone_but_partners_may_ask_for_a_verdict(
+def test_all_roles_except_partner_may_get_verdicts(
     partner: Caller, publisher: Caller, auditor: Caller, call: Call, token: MakeToken, offer: str, clock: Clock
 ) -> None:
-    asked = question(offer, clock.now)
+    parameters = verdict_parameters(offer, clock.now)
     callers = [call(None), partner, publisher, auditor, call(token(Role.OPERATOR))]
-    assert [caller.get(VERDICT_PATH, **asked).status_code for caller in callers] == [401, 403, 200, 200, 200]
+    assert [caller.get(VERDICT_PATH, **parameters).status_code for caller in callers] == [401, 403, 200, 200, 200]
 
 
-# Those that have changed
+# Changed verdicts
 
 
-def test_a_refusal_whose_verdict_has_changed_is_told_with_the_late_fact(
+def test_changed_verdict_on_refusal_has_its_late_fact(
     publisher: Caller, auditor: Caller, offer: str, bought: datetime, clock: Clock
 ) -> None:
     refused = clock.now
     assert redeem(publisher, offer, bought).status_code == 409
     clock.move(days=1)
     activation = activate(publisher, offer, bought - INSTANT)
-    assert changed(auditor, refused, clock.now) == [
+    assert changed_verdict_items(auditor, refused, clock.now) == [
         {
             "redemptionId": str(redemption_uid("T-1")),
             "transactionId": "T-1",
@@ -212,19 +215,19 @@ def test_a_refusal_whose_verdict_has_changed_is_told_with_the_late_fact(
     ]
 
 
-def test_a_redemption_on_a_late_activation_is_told_though_it_was_never_refused(
+def test_redemption_on_late_activation_has_a_changed_verdict(
     publisher: Caller, auditor: Caller, offer: str, bought: datetime, clock: Clock
 ) -> None:
     activation = activate(publisher, offer, bought)
     clock.move(days=1)
     assert redeem(publisher, offer, bought).status_code == 201
-    (told,) = changed(auditor, bought, clock.now)
-    assert (told["type"], told["recordedAt"]) == ("OfferRedeemed", utc_text(clock.now))
-    assert (told["before"], told["after"]) == (NOT_ACTIVATED, valid(activation))
-    assert told["lateFact"]["activationId"] == activation
+    (item,) = changed_verdict_items(auditor, bought, clock.now)
+    assert (item["type"], item["recordedAt"]) == ("OfferRedeemed", utc_text(clock.now))
+    assert (item["before"], item["after"]) == (NOT_ACTIVATED, valid(activation))
+    assert item["lateFact"]["activationId"] == activation
 
 
-def test_a_purchase_is_told_once_as_what_was_last_recorded_of_it_by_then(
+def test_changed_verdicts_have_newest_event_of_each_purchase(
     publisher: Caller, auditor: Caller, offer: str, bought: datetime, clock: Clock
 ) -> None:
     redeem(publisher, offer, bought)
@@ -236,24 +239,24 @@ def test_a_purchase_is_told_once_as_what_was_last_recorded_of_it_by_then(
     sent = body({"reversalId": "R-1", "amount": "1"})
     assert publisher.http.post(f"{path}/reversals", content=sent, headers=JSON).status_code == 201
     redeemed = clock.now - timedelta(days=1)
-    told = [changed(auditor, bought, until) for until in (redeemed - INSTANT, redeemed, clock.now)]
-    assert [[item["type"] for item in items] for items in told] == [
+    lists = [changed_verdict_items(auditor, bought, until) for until in (redeemed - INSTANT, redeemed, clock.now)]
+    assert [[item["type"] for item in items] for items in lists] == [
         ["RedemptionRefused"],
         ["OfferRedeemed"],
         ["OfferRedeemed"],
     ]
 
 
-def test_what_was_known_in_time_has_not_changed(
+def test_activation_known_in_time_changes_no_verdict(
     publisher: Caller, auditor: Caller, offer: str, bought: datetime, clock: Clock
 ) -> None:
     activate(publisher, offer, clock.now)
     clock.move(days=1)
     assert redeem(publisher, offer, clock.now).status_code == 201
-    assert changed(auditor, bought, clock.now) == []
+    assert changed_verdict_items(auditor, bought, clock.now) == []
 
 
-def test_a_refusal_that_still_holds_has_not_changed(
+def test_refusal_that_still_holds_is_no_changed_verdict(
     publisher: Caller, auditor: Caller, offer: str, bought: datetime, clock: Clock
 ) -> None:
     activate(publisher, offer, bought + INSTANT)
@@ -262,32 +265,30 @@ def test_a_refusal_that_still_holds_has_not_changed(
     since = clock.now
     clock.move(days=45)
     activate(publisher, offer, clock.now)
-    assert changed(auditor, since, clock.now) == []
+    assert changed_verdict_items(auditor, since, clock.now) == []
 
 
-def test_what_another_customer_has_activated_changes_nothing(
+def test_another_customers_activation_changes_no_verdict(
     publisher: Caller, auditor: Caller, offer: str, bought: datetime, clock: Clock
 ) -> None:
     assert redeem(publisher, offer, bought).status_code == 409
     clock.move(days=1)
     activate(publisher, offer, bought, "C-2")
-    assert changed(auditor, bought, clock.now) == []
+    assert changed_verdict_items(auditor, bought, clock.now) == []
 
 
-def test_another_reason_is_another_verdict(
+def test_another_reason_is_a_changed_verdict(
     publisher: Caller, auditor: Caller, offer: str, bought: datetime, clock: Clock
 ) -> None:
     redeem(publisher, offer, bought)
     clock.move(days=1)
     activation = activate(publisher, offer, clock.now)
-    (told,) = changed(auditor, bought, clock.now)
-    assert (told["before"], told["after"]) == (NOT_ACTIVATED, WINDOW_CLOSED)
-    assert told["lateFact"]["activationId"] == activation
+    (item,) = changed_verdict_items(auditor, bought, clock.now)
+    assert (item["before"], item["after"]) == (NOT_ACTIVATED, WINDOW_CLOSED)
+    assert item["lateFact"]["activationId"] == activation
 
 
-def test_before_is_not_before_the_purchase_was_made(
-    publisher: Caller, auditor: Caller, offer: str, clock: Clock
-) -> None:
+def test_before_is_not_earlier_than_the_purchase(publisher: Caller, auditor: Caller, offer: str, clock: Clock) -> None:
     long_ago = clock.now
     activate(publisher, offer, clock.now)
     clock.move(days=50)
@@ -295,12 +296,12 @@ def test_before_is_not_before_the_purchase_was_made(
     clock.move(days=1)
     assert redeem(publisher, offer, purchased).status_code == 409
     activation = activate(publisher, offer, purchased)
-    (told,) = changed(auditor, long_ago - timedelta(days=1), clock.now + INSTANT)
-    assert (told["before"], told["after"]) == (WINDOW_CLOSED, valid(activation))
-    assert told["lateFact"]["activationId"] == activation
+    (item,) = changed_verdict_items(auditor, long_ago - timedelta(days=1), clock.now + INSTANT)
+    assert (item["before"], item["after"]) == (WINDOW_CLOSED, valid(activation))
+    assert item["lateFact"]["activationId"] == activation
 
 
-def test_the_late_fact_must_have_been_recorded_after_from_and_not_after_to(
+def test_late_fact_is_recorded_after_from_and_up_to_to(
     publisher: Caller, auditor: Caller, offer: str, bought: datetime, clock: Clock
 ) -> None:
     redeem(publisher, offer, bought)
@@ -308,20 +309,20 @@ def test_the_late_fact_must_have_been_recorded_after_from_and_not_after_to(
     late = clock.now
     activate(publisher, offer, bought)
     spans = [(late - INSTANT, late), (late, late + DAYS), (bought, late - INSTANT), (bought - DAYS, late + DAYS)]
-    assert [len(changed(auditor, *when)) for when in spans] == [1, 0, 0, 1]
+    assert [len(changed_verdict_items(auditor, *bounds)) for bounds in spans] == [1, 0, 0, 1]
 
 
-def test_a_purchase_must_have_been_told_by_to(
+def test_purchase_must_be_reported_by_to(
     publisher: Caller, auditor: Caller, offer: str, bought: datetime, clock: Clock
 ) -> None:
     activate(publisher, offer, bought)
     clock.move(days=1)
     redeem(publisher, offer, bought)
-    told = [len(changed(auditor, bought, until)) for until in (clock.now - INSTANT, clock.now)]
-    assert told == [0, 1]
+    counts = [len(changed_verdict_items(auditor, bought, until)) for until in (clock.now - INSTANT, clock.now)]
+    assert counts == [0, 1]
 
 
-def test_changed_verdicts_come_in_the_order_of_their_late_facts(
+def test_changed_verdicts_are_ordered_by_late_fact(
     publisher: Caller, auditor: Caller, offer: str, bought: datetime, clock: Clock
 ) -> None:
     customers = ("C-1", "C-2", "C-3")
@@ -330,42 +331,42 @@ def test_changed_verdicts_come_in_the_order_of_their_late_facts(
     for customer in reversed(customers):
         activate(publisher, offer, bought, customer)
     clock.move(days=1)
-    assert transactions(changed(auditor, bought, clock.now)) == ["T of C-3", "T of C-2", "T of C-1"]
+    assert transactions(changed_verdict_items(auditor, bought, clock.now)) == ["T of C-3", "T of C-2", "T of C-1"]
 
 
-def test_later_pages_know_no_more_than_the_first_one(
+def test_later_pages_use_only_facts_of_the_first_page(
     publisher: Caller, auditor: Caller, offer: str, bought: datetime, clock: Clock
 ) -> None:
-    """Though `to` lies ahead."""
+    """Also if `to` is in the future."""
     for number in (1, 2):
         redeem(publisher, offer, bought, f"T-{number}")
     activate(publisher, offer, bought)
-    asked = span(bought, clock.now + DAYS) | {"limit": 1}
-    first = auditor.get(CHANGED_PATH, **asked).json()
+    parameters = time_range(bought, clock.now + DAYS) | {"limit": 1}
+    first = auditor.get(CHANGED_PATH, **parameters).json()
     clock.move(seconds=1)
     assert redeem(publisher, offer, bought, "T-1").status_code == 201
     redeem(publisher, offer, bought, "T-3")
-    second = auditor.get(CHANGED_PATH, **asked, cursor=first["nextCursor"]).json()
+    second = auditor.get(CHANGED_PATH, **parameters, cursor=first["nextCursor"]).json()
     assert transactions([*first["items"], *second["items"]]) == ["T-1", "T-2"]
     assert [item["type"] for item in second["items"]] == ["RedemptionRefused"]
     assert (second["position"], second["nextCursor"]) == (first["position"], None)
 
 
-def test_a_purchase_that_was_told_ahead_of_its_time_has_a_verdict_from_then_on(
+def test_purchase_reported_ahead_has_verdicts_from_its_report(
     publisher: Caller, auditor: Caller, offer: str, clock: Clock
 ) -> None:
-    """The clocks of two machines differ by some minutes."""
-    told = clock.now
-    assert redeem(publisher, offer, told + timedelta(minutes=4)).status_code == 409
+    """The clocks of two machines can differ by some minutes."""
+    reported = clock.now
+    assert redeem(publisher, offer, reported + timedelta(minutes=4)).status_code == 409
     clock.move(minutes=1)
     activation = activate(publisher, offer, clock.now)
     for later in (0, 10):
         clock.move(minutes=later, seconds=1)
-        (item,) = changed(auditor, told + timedelta(seconds=1), clock.now)
+        (item,) = changed_verdict_items(auditor, reported + timedelta(seconds=1), clock.now)
         assert (item["before"], item["after"]) == (NOT_ACTIVATED, valid(activation))
 
 
-def test_changed_verdicts_come_in_pages_in_the_order_of_their_transactions(
+def test_changed_verdicts_have_pages_in_order_of_redemptions(
     publisher: Caller,
     auditor: Caller,
     offer: str,
@@ -377,19 +378,19 @@ def test_changed_verdicts_come_in_pages_in_the_order_of_their_transactions(
     names = [f"T-{number}" for number in (3, 1, 4, 2, 5)]
     for name in names:
         redeem(publisher, offer, bought, name, customer="C-1")
-        redeem(publisher, offer, bought, f"{name} of another", customer="C-2")
+        redeem(publisher, offer, bought, f"{name} of C-2", customer="C-2")
     clock.move(days=1)
     activate(publisher, offer, bought)
     for name in names[:3]:
         assert redeem(publisher, offer, bought, name).status_code == 201
     clock.move(days=1)
-    asked = span(bought, clock.now)
+    parameters = time_range(bought, clock.now)
     for size in (1, 2, 5, 100):
-        found = [transactions(page) for page in pages(auditor, CHANGED_PATH, **asked, limit=size)]
-        assert found == [names[start : start + size] for start in range(0, len(names), size)], size
+        listed = [transactions(page) for page in pages(auditor, CHANGED_PATH, **parameters, limit=size)]
+        assert listed == [names[start : start + size] for start in range(0, len(names), size)], size
 
 
-def test_changed_verdicts_can_be_those_on_one_partners_offers(
+def test_changed_verdicts_are_filtered_by_partner(
     publisher: Caller,
     auditor: Caller,
     offer: str,
@@ -402,49 +403,49 @@ def test_changed_verdicts_can_be_those_on_one_partners_offers(
     other = call(token(partner="juniper"))
     limit(service, "juniper")
     assert put(other).status_code == 202
-    theirs = str(uid_of(partner="juniper"))
+    other_offer = str(uid_of(partner="juniper"))
     clock.move(days=1)
     purchased = clock.now
     clock.move(days=1)
-    for name, uid in (("T-1", offer), ("T-2", theirs)):
+    for name, uid in (("T-1", offer), ("T-2", other_offer)):
         redeem(publisher, uid, purchased, name)
         activate(publisher, uid, purchased)
-    told = [
-        transactions(changed(auditor, bought, clock.now + INSTANT * 9, **by))
-        for by in ({}, {"partner": PARTNER}, {"partner": "juniper"}, {"partner": "nobody"})
+    lists = [
+        transactions(changed_verdict_items(auditor, bought, clock.now + INSTANT * 9, **partner_filter))
+        for partner_filter in ({}, {"partner": PARTNER}, {"partner": "juniper"}, {"partner": "nobody"})
     ]
-    assert told == [["T-1", "T-2"], ["T-1"], ["T-2"], []]
+    assert lists == [["T-1", "T-2"], ["T-1"], ["T-2"], []]
 
 
-def test_changed_verdicts_are_asked_for_by_two_times(auditor: Caller, clock: Clock) -> None:
-    assert changed(auditor, clock.now, clock.now) == []
-    backwards = auditor.get(CHANGED_PATH, **span(clock.now, clock.now - INSTANT))
+def test_changed_verdicts_require_two_times(auditor: Caller, clock: Clock) -> None:
+    assert changed_verdict_items(auditor, clock.now, clock.now) == []
+    backwards = auditor.get(CHANGED_PATH, **time_range(clock.now, clock.now - INSTANT))
     assert problem(backwards) == (422, "validation-error", ["/query/to"])
-    asked = span(clock.now, clock.now)
+    parameters = time_range(clock.now, clock.now)
     missing = auditor.get(CHANGED_PATH)
     assert problem(missing) == (422, "validation-error", ["/query/from", "/query/to"])
     for name, value in {"from": "x", "to": "2026-11-22", "limit": "0", "partner": "", "cursor": "x", "at": "x"}.items():
-        reply = auditor.get(CHANGED_PATH, **asked | {name: value})
+        reply = auditor.get(CHANGED_PATH, **parameters | {name: value})
         assert problem(reply) == (422, "validation-error", [f"/query/{name}"]), name
 
 
-def test_a_cursor_belongs_to_its_question(
+def test_cursor_of_changed_verdicts_belongs_to_its_filters(
     publisher: Caller, auditor: Caller, offer: str, bought: datetime, clock: Clock
 ) -> None:
     for name in ("T-1", "T-2"):
         redeem(publisher, offer, bought, name)
     activate(publisher, offer, bought)
-    asked = span(bought, clock.now + DAYS)
-    cursor = auditor.get(CHANGED_PATH, **asked, limit=1).json()["nextCursor"]
-    assert transactions(items_of(auditor.get(CHANGED_PATH, **asked, cursor=cursor))) == ["T-2"]
+    parameters = time_range(bought, clock.now + DAYS)
+    cursor = auditor.get(CHANGED_PATH, **parameters, limit=1).json()["nextCursor"]
+    assert transactions(items_of(auditor.get(CHANGED_PATH, **parameters, cursor=cursor))) == ["T-2"]
     for other in ({"partner": PARTNER}, {"to": utc_text(clock.now)}, {"from": utc_text(clock.now)}):
-        reply = auditor.get(CHANGED_PATH, **asked | other, cursor=cursor)
+        reply = auditor.get(CHANGED_PATH, **parameters | other, cursor=cursor)
         assert problem(reply) == (422, "validation-error", ["/query/cursor"])
 
 
-def test_only_auditors_and_operators_see_which_verdicts_have_changed(
+def test_only_auditors_and_operators_list_changed_verdicts(
     partner: Caller, publisher: Caller, auditor: Caller, call: Call, token: MakeToken, clock: Clock
 ) -> None:
     callers = [call(None), partner, publisher, auditor, call(token(Role.OPERATOR))]
-    asked = span(clock.now, clock.now)
-    assert [caller.get(CHANGED_PATH, **asked).status_code for caller in callers] == [401, 403, 403, 200, 200]
+    parameters = time_range(clock.now, clock.now)
+    assert [caller.get(CHANGED_PATH, **parameters).status_code for caller in callers] == [401, 403, 403, 200, 200]

@@ -26,8 +26,17 @@ from domain.values import Channel, Clock
 from projections.offers import decision_state
 from tests.support import harness
 from tests.support.examples import PARTNER, batch, body, item
-from tests.support.harness import OPERATOR, carry_out
-from tests.support.histories.runs import LEASE, accepted, accepted_batch, effects, offer_versions, opened, rows, topics
+from tests.support.harness import OPERATOR, execute_run
+from tests.support.histories.runs import (
+    LEASE,
+    accepted_batch,
+    accepted_run,
+    count_rows,
+    offer_topics,
+    offer_versions,
+    open_ledger,
+    row_counts,
+)
 
 MAX_ITEMS = 100
 INSERT = batch("Insert", [item("TP-1"), item("TP-2")])
@@ -59,7 +68,7 @@ def two_owners(
 ) -> Iterator[tuple[RunLedger, RunLedger]]:
     """Two processes on one file, as it were; the first one knows offers by `known`."""
     database = tmp_path / "two-owners.db"
-    with opened(database, clock, known) as one, opened(database, clock) as other:
+    with open_ledger(database, clock, known) as one, open_ledger(database, clock) as other:
         yield RunLedger(one, "here", lease), RunLedger(other, "there", lease)
 
 
@@ -80,7 +89,7 @@ def there(owners: tuple[RunLedger, RunLedger]) -> RunLedger:
 
 
 def carried_out(runs: RunLedger, document: Mapping[str, Any], sent: bytes | None = None) -> Run:
-    return carry_out(runs, accepted_batch(runs, document, sent))
+    return execute_run(runs, accepted_batch(runs, document, sent))
 
 
 def corrupt(runs: RunLedger, run: Run) -> None:
@@ -93,7 +102,7 @@ def corrupt(runs: RunLedger, run: Run) -> None:
 
 def test_a_run_is_carried_out_from_its_stored_body(here: RunLedger) -> None:
     run = accepted_batch(here, INSERT)
-    ended = carry_out(here, run)
+    ended = execute_run(here, run)
     assert here.find(run.run_id) == ended
     assert (ended.state, ended.counts) == (RunState.COMPLETED, OutcomeCounts(created=2))
     assert offer_versions(here.ledger) == {"TP-1": 1, "TP-2": 1}
@@ -109,7 +118,7 @@ def test_a_synchronize_pauses_what_its_body_does_not_name(here: RunLedger) -> No
     carried_out(here, INSERT)
     ended = carried_out(here, batch("Synchronize", [item("TP-2")]))
     assert ended.counts == OutcomeCounts(unchanged=1, paused=1)
-    assert topics(here.ledger) == ["OfferCreated", "OfferCreated", "OfferPaused"]
+    assert offer_topics(here.ledger) == ["OfferCreated", "OfferCreated", "OfferPaused"]
 
 
 def test_remarks_on_the_envelope_are_kept_with_the_run(here: RunLedger) -> None:
@@ -118,7 +127,7 @@ def test_remarks_on_the_envelope_are_kept_with_the_run(here: RunLedger) -> None:
 
 def test_who_watches_is_told_how_far_the_work_is(here: RunLedger) -> None:
     seen: list[tuple[int, int]] = []
-    carry_out(here, accepted_batch(here, INSERT), lambda done, total: seen.append((done, total)))
+    execute_run(here, accepted_batch(here, INSERT), lambda done, total: seen.append((done, total)))
     assert (seen[0], seen[-1]) == ((0, 2), (2, 2))
 
 
@@ -127,7 +136,7 @@ def test_a_run_that_was_claimed_from_another_owner_is_carried_out_like_any_other
 ) -> None:
     run = accepted_batch(here, INSERT)
     here.release()
-    ended = carry_out(there, there.claim(run.run_id))
+    ended = execute_run(there, there.claim(run.run_id))
     assert (ended.state, ended.lease.owner) == (RunState.COMPLETED, "there")
 
 
@@ -142,13 +151,13 @@ def test_a_run_that_is_taken_over_midway_leaves_everything_once(
 
     def take_over() -> None:
         clock.move(seconds=LEASE.total_seconds())
-        carry_out(there, there.claim(run.run_id))
-        left.append(effects(there.ledger))
+        execute_run(there, there.claim(run.run_id))
+        left.append(row_counts(there.ledger))
 
     known.first = take_over
     with pytest.raises(LeaseLost):
-        carry_out(here, run)
-    assert [effects(here.ledger)] == left
+        execute_run(here, run)
+    assert [row_counts(here.ledger)] == left
     assert offer_versions(here.ledger) == {"TP-1": 1, "TP-2": 1}
     found = here.find(run.run_id)
     assert found
@@ -167,11 +176,11 @@ def test_a_fault_of_a_former_owner_does_not_end_the_run_of_the_present_one(
 
     known.first = take_over_and_break
     with pytest.raises(LeaseLost):
-        carry_out(here, run)
+        execute_run(here, run)
     found = there.find(run.run_id)
     assert found
     assert (found.state, found.lease.owner) == (RunState.RUNNING, "there")
-    assert carry_out(there, found).state is RunState.COMPLETED
+    assert execute_run(there, found).state is RunState.COMPLETED
 
 
 # Faults
@@ -183,30 +192,30 @@ def break_down() -> None:
 
 def test_a_fault_in_the_work_ends_the_run_as_failed(here: RunLedger, known: Known) -> None:
     run = accepted_batch(here, INSERT)
-    before = effects(here.ledger)
+    before = row_counts(here.ledger)
     known.first = break_down
     with pytest.raises(RunFailed) as failure:
-        carry_out(here, run)
+        execute_run(here, run)
     assert failure.value.run_id == run.run_id
     assert "a pipe has burst" in failure.value.report
     found = here.find(run.run_id)
     assert found
     assert (found.state, found.problem) == (RunState.FAILED, FAILED)
-    assert (effects(here.ledger), rows(here.ledger, "run_bodies")) == (before, 0)
+    assert (row_counts(here.ledger), count_rows(here.ledger, "run_bodies")) == (before, 0)
 
 
 def test_a_stored_body_that_can_not_be_unpacked_any_more_ends_the_run_as_failed(here: RunLedger) -> None:
     run = accepted_batch(here, INSERT)
     corrupt(here, run)
     with pytest.raises(RunFailed):
-        carry_out(here, run)
+        execute_run(here, run)
     found = here.find(run.run_id)
     assert found
     assert (found.state, found.problem) == (RunState.FAILED, FAILED)
 
 
 def test_a_body_that_was_accepted_is_never_a_fault_of_the_service_however_deeply_it_nests(here: RunLedger) -> None:
-    deepest, accepted = sys.getrecursionlimit(), 0
+    deepest, accepted_count = sys.getrecursionlimit(), 0
     for depth in range(deepest - 400, deepest):
         document = batch("Insert", [{"externalId": "TP-1", "offerData": "?"}])
         sent = body(document).replace(b'"?"', b'{"a":' * depth + b"1" + b"}" * depth)
@@ -215,8 +224,8 @@ def test_a_body_that_was_accepted_is_never_a_fault_of_the_service_however_deeply
         except Problem:
             continue
         assert carried_out(here, document, sent).counts == OutcomeCounts(failed=1)
-        accepted += 1
-    assert accepted
+        accepted_count += 1
+    assert accepted_count
 
 
 def test_a_failed_run_may_be_sent_again_with_the_same_id_and_uses_no_slot(here: RunLedger) -> None:
@@ -224,7 +233,7 @@ def test_a_failed_run_may_be_sent_again_with_the_same_id_and_uses_no_slot(here: 
     run = accepted_batch(here, INSERT)
     corrupt(here, run)
     with pytest.raises(RunFailed):
-        carry_out(here, run)
+        execute_run(here, run)
     again = carried_out(here, INSERT)
     assert again.run_id != run.run_id
     assert again.counts == OutcomeCounts(created=2)
@@ -236,7 +245,7 @@ def test_a_run_may_be_begun_so_many_times_and_no_more(here: RunLedger, clock: ha
         clock.move(seconds=LEASE.total_seconds())
         run = here.claim(run.run_id)
     with pytest.raises(RunFailed):
-        carry_out(here, run)
+        execute_run(here, run)
     found = here.find(run.run_id)
     assert found
     assert (found.state, offer_versions(here.ledger)) == (RunState.FAILED, {})
@@ -247,7 +256,7 @@ def test_the_last_attempt_is_carried_out_like_the_first(here: RunLedger, clock: 
     for _ in range(MAX_ATTEMPTS):
         clock.move(seconds=LEASE.total_seconds())
         run = here.claim(run.run_id)
-    assert carry_out(here, run).state is RunState.COMPLETED
+    assert execute_run(here, run).state is RunState.COMPLETED
 
 
 def fail_to_store() -> None:
@@ -260,13 +269,13 @@ def test_a_ledger_that_can_not_be_used_leaves_the_run_to_be_taken_over(
     run = accepted_batch(here, INSERT)
     known.first = fail_to_store
     with pytest.raises(StorageError):
-        carry_out(here, run)
+        execute_run(here, run)
     assert here.find(run.run_id) == run
     with pytest.raises(RunInProgress):
-        accepted(there)
+        accepted_run(there)
     clock.move(seconds=LEASE.total_seconds())
-    assert there.overdue() == [run]
-    assert carry_out(there, there.claim(run.run_id)).counts == OutcomeCounts(created=2)
+    assert there.find_overdue() == [run]
+    assert execute_run(there, there.claim(run.run_id)).counts == OutcomeCounts(created=2)
 
 
 # The lease
@@ -281,17 +290,17 @@ def test_the_lease_is_renewed_while_the_work_goes_on(tmp_path: Path, known: Know
             deadline = time.monotonic() + 2.5
             while time.monotonic() < deadline:
                 time.sleep(0.05)
-                seen.append(there.overdue())
+                seen.append(there.find_overdue())
 
         known.first = take_long
-        assert carry_out(here, run).lease.fence == 1
+        assert execute_run(here, run).lease.fence == 1
         assert all(overdue == [] for overdue in seen)
 
 
 def test_nobody_renews_a_lease_after_the_work(here: RunLedger, known: Known) -> None:
     known.first = fail_to_store
     with pytest.raises(StorageError):
-        carry_out(here, accepted_batch(here, INSERT))
+        execute_run(here, accepted_batch(here, INSERT))
     deadline = time.monotonic() + 5
     while any(thread.name == "lease" for thread in threading.enumerate()) and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -9,10 +9,10 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from api.http.prefer import WaitPreference, parse_wait_preference
+from api.runs.prefer import WaitPreference, parse_wait_preference
 from api.service import Service
 from api.settings import Settings
-from tests.support.calls.stalled_runs import LEASE_SECONDS, obstructed, run_path, slowed, wait_until_finished
+from tests.support.calls.stalled_runs import LEASE_SECONDS, blocked_runs, run_path, slow_runs, wait_until_finished
 from tests.support.examples import batch, body, item
 from tests.support.harness import Call, Caller, Clock, MakeToken
 
@@ -166,7 +166,7 @@ def test_a_replay_of_a_finished_run_heeds_no_preference(partner: Caller) -> None
 
 @pytest.mark.parametrize("prefer", ["wait=0", "wait=1", "respond-async, wait=1"])
 def test_a_run_that_takes_longer_than_a_caller_waits_is_202(partner: Caller, service: Service, prefer: str) -> None:
-    with slowed(service):
+    with slow_runs(service):
         reply = send(partner, batch("Insert", [item()]), prefer)
     assert (reply.status_code, reply.json()["responseType"]) == (202, "Accepted")
     assert reply.headers["Location"] == run_path(reply.json()["data"]["runId"])
@@ -176,7 +176,7 @@ def test_a_run_that_takes_longer_than_a_caller_waits_is_202(partner: Caller, ser
 @pytest.mark.parametrize("settings", [{"wait_seconds": 0.3}], indirect=True)
 @pytest.mark.parametrize("prefer", ["", "wait=20"])
 def test_nobody_waits_longer_than_the_server_lets_them(partner: Caller, service: Service, prefer: str) -> None:
-    with slowed(service):
+    with slow_runs(service):
         reply = send(partner, batch("Insert", [item()]), prefer)
     assert (reply.status_code, reply.headers["Location"]) == (202, run_path(reply.json()["data"]["runId"]))
     assert "Preference-Applied" not in reply.headers
@@ -189,7 +189,7 @@ def test_a_run_that_is_finished_in_time_is_200(partner: Caller) -> None:
 
 def test_a_run_that_was_held_up_is_finished_later(partner: Caller, service: Service, clock: Clock) -> None:
     document = batch("Insert", [item()])
-    with obstructed(service):
+    with blocked_runs(service):
         location = send(partner, document, "wait=0").headers["Location"]
         assert partner.get(location).json()["state"] in {"accepted", "running"}
     clock.move(seconds=LEASE_SECONDS)
@@ -201,6 +201,6 @@ def test_a_run_that_was_held_up_is_finished_later(partner: Caller, service: Serv
 
 def test_all_202s_of_a_run_are_the_same_bytes(partner: Caller, service: Service) -> None:
     document = batch("Insert", [item()], str(uuid4()))
-    with obstructed(service):
+    with blocked_runs(service):
         replies = [send(partner, document, prefer) for prefer in ("wait=0", "respond-async", "", "wait=1")]
     assert {(reply.status_code, reply.content) for reply in replies} == {(202, replies[0].content)}

@@ -18,14 +18,14 @@ from tests.support.calls.stalled_runs import (
     LEASE_SECONDS,
     PATIENCE_SECONDS,
     accept_elsewhere,
+    blocked_runs,
     fail_elsewhere,
-    obstructed,
     other_owner,
     run_path,
     wait_until_finished,
 )
 from tests.support.examples import PARTNER, batch, body, item
-from tests.support.harness import OPERATOR, Call, Caller, Clock, MakeToken, carry_out
+from tests.support.harness import OPERATOR, Call, Caller, Clock, MakeToken, execute_run
 
 REPLAYED = "Idempotency-Replayed"
 
@@ -178,7 +178,7 @@ def test_a_finished_run_has_used_the_slot_of_the_window_that_it_was_accepted_in(
     set_limits(service, 1)
     clock.now = clock.now.replace(minute=59, second=59)
     run = accept_elsewhere(service, document)
-    carry_out(other_owner(service), run)
+    execute_run(other_owner(service), run)
     assert send(partner, batch("Insert", [item()])).status_code == 429
     clock.move(seconds=1)
     assert send(partner, batch("Insert", [item()])).status_code == 200
@@ -272,7 +272,7 @@ def test_what_a_former_owner_still_does_counts_for_nothing(
     wait_until_finished(partner, run_path(active.run_id))
     before = partner.get("/api/v1/offers").json()
     with pytest.raises(LeaseLost):
-        carry_out(other_owner(service), active)
+        execute_run(other_owner(service), active)
     with pytest.raises(LeaseLost):
         fail_elsewhere(service, active)
     assert partner.get("/api/v1/offers").json() == before
@@ -281,7 +281,7 @@ def test_what_a_former_owner_still_does_counts_for_nothing(
 def test_a_run_that_the_storage_keeps_from_ending_is_tried_until_it_ends(
     partner: Caller, service: Service, clock: Clock, document: dict[str, Any]
 ) -> None:
-    with obstructed(service):
+    with blocked_runs(service):
         location = send(partner, document, Prefer="respond-async").headers["Location"]
         for _ in range(3 * MAX_ATTEMPTS):
             clock.move(seconds=LEASE_SECONDS)

@@ -18,8 +18,8 @@ from tests.support.calls.paging import items_of
 from tests.support.calls.stalled_runs import accept_elsewhere, fail_elsewhere, other_owner, run_path
 from tests.support.engine import only_sqlite
 from tests.support.examples import batch, item
-from tests.support.harness import Caller, carry_out
-from tests.support.histories.offers_files import accept, says
+from tests.support.harness import Caller, execute_run
+from tests.support.histories.offers_files import accept, file_with
 from tests.support.histories.runs import accepted_batch
 
 SHORT_LEASE = timedelta(seconds=0.4)
@@ -54,7 +54,7 @@ def told(runs: RunLedger, run: Run) -> Progress:
 
 @pytest.mark.parametrize(
     ("accepted", "total"),
-    [(lambda runs: accepted_batch(runs, INSERT), 2), (lambda runs: accept(runs, says("a")).run, 1)],
+    [(lambda runs: accepted_batch(runs, INSERT), 2), (lambda runs: accept(runs, file_with("a")).run, 1)],
     ids=["a batch", "an offers file"],
 )
 def test_who_carries_a_run_out_tells_everybody_how_far_it_is(
@@ -62,7 +62,7 @@ def test_who_carries_a_run_out_tells_everybody_how_far_it_is(
 ) -> None:
     run = here.claim(accepted(here).run_id)
     seen: list[tuple[Progress, tuple[int, int]]] = []
-    ended = carry_out(here, run, lambda done, of: seen.append((told(there, run), (done, of))))
+    ended = execute_run(here, run, lambda done, of: seen.append((told(there, run), (done, of))))
     # Who watches is told the newest, the others what was told last.
     assert (seen[0], seen[-1][1]) == ((Progress(0, total), (0, total)), (total, total))
     assert there.progress(ended) is None
@@ -83,7 +83,7 @@ def test_who_can_not_tell_how_far_it_is_goes_on_with_the_run(
                 leases.execute("ALTER TABLE mislaid RENAME TO progress")
             seen.append(told(there, run))
 
-    assert carry_out(here, run, lose_it_for_a_while).is_finished
+    assert execute_run(here, run, lose_it_for_a_while).is_finished
     assert seen == [Progress(0, 2)]
 
 

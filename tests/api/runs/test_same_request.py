@@ -13,7 +13,7 @@ from domain.ledgers.ledger import OfferLedger
 from domain.ledgers.run_ledger import RunLedger
 from domain.runs.run import Run
 from tests.support.examples import batch, body, item
-from tests.support.harness import carry_out
+from tests.support.harness import execute_run
 from tests.support.histories.runs import LEASE, PROBLEM, accepted_batch
 
 MAX_ITEMS = 100
@@ -28,7 +28,7 @@ def here(ledger: OfferLedger) -> RunLedger:
 @pytest.fixture(params=["unfinished", "finished"])
 def earlier(here: RunLedger, request: pytest.FixtureRequest) -> Run:
     run = accepted_batch(here, SENT)
-    return run if request.param == "unfinished" else carry_out(here, run)
+    return run if request.param == "unfinished" else execute_run(here, run)
 
 
 def in_memory(sent: bytes) -> Body:
@@ -104,7 +104,7 @@ def test_a_run_that_ends_while_it_is_looked_at_is_judged_by_its_end(here: RunLed
     def sent() -> Iterable[bytes]:
         run = here.find(earlier.run_id)
         if run and not run.is_finished:
-            carry_out(here, run) if ends == "carried out" else here.fail(run, PROBLEM)
+            execute_run(here, run) if ends == "carried out" else here.fail(run, PROBLEM)
         return [body(SENT)]
 
     assert is_same_request(here, earlier, sent) == (ends == "carried out")

@@ -22,6 +22,7 @@ from api.runs.batch_process import WorkerContext
 from api.runs.execution import RunFailed
 from api.runs.supervisor import RunSupervisor, in_worker_process
 from api.runs.upload import SMALL_UPLOAD_BYTES
+from api.server.worker_threads import WorkerThreads
 from api.service import Service
 from api.validation.field_errors import InvalidField
 from domain.ledgers.ledger import StorageError
@@ -108,7 +109,7 @@ def test_a_server_begins_though_its_first_helper_does_not(
     monkeypatch.setattr(batch_process, "warm_up", warm_up)
 
     async def begin() -> None:
-        desk = RunSupervisor(service)
+        desk = RunSupervisor(service, WorkerThreads())
         await desk.open(warm=True)
         await desk.close()
 
@@ -139,7 +140,7 @@ def test_a_helper_that_takes_long_to_begin_is_waited_for(
 def test_runs_are_looked_after_whatever_went_wrong_once(
     partner: Caller, service: Service, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    fail_once(monkeypatch, "overdue", error)
+    fail_once(monkeypatch, "find_overdue", error)
     run = accept_elsewhere(service, batch("Insert", [item()]))
     service.clock.move(hours=1)  # type: ignore[attr-defined]
     until(lambda: partner.get(f"/api/v1/runs/{run.run_id}").json()["state"] == "completed")

@@ -1,4 +1,4 @@
-"""An offers file is carried out once, in its place in time, by what is known of its offers at the last moment."""
+"""Tests of runs of offers files: repeated files, their dates, leases and commits."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -15,24 +15,24 @@ from domain.runs.run import OutcomeCounts, RunState
 from domain.values import MissingFromFile
 from projections.maintenance.verification import verify
 from tests.support.examples import PARTNER, batch, item
-from tests.support.harness import OPERATOR, Clock, carry_out, outcome_of
+from tests.support.harness import OPERATOR, Clock, execute_run, outcome_of
 from tests.support.histories.offers_files import (
     DUMP,
     PICTURE,
     TODAY,
     accept,
+    after_validation,
     document,
+    file_with,
     history_of,
-    once_judged,
-    placed,
+    ids_by_outcome,
     process,
     put,
     record,
-    says,
     set_missing,
 )
-from tests.support.histories.runs import LEASE, PROBLEM, accepted_batch, rows
-from tests.support.histories.single_requests import SHOP, left, merchant_key, set_quota, status
+from tests.support.histories.runs import LEASE, PROBLEM, accepted_batch, count_rows
+from tests.support.histories.single_requests import SHOP, merchant_key, set_quota, status_and_name, stored_rows
 
 ONE, TWO, THREE = merchant_key("MO-1"), merchant_key("MO-2"), merchant_key("MO-1", "M-2")
 YESTERDAY, TOMORROW = TODAY - timedelta(days=1), TODAY + timedelta(days=1)
@@ -40,248 +40,249 @@ OTHER_PARTNER = "kelp"
 
 
 @pytest.fixture
-def traces(service: Service) -> SingleRequestLedger:
+def single_requests(service: Service) -> SingleRequestLedger:
     set_quota(service.ledger, 0)
     return service.single_requests
 
 
 @pytest.fixture(autouse=True)
-def _everything_agrees(service: Service) -> Iterator[None]:
+def _verify_projections(service: Service) -> Iterator[None]:
     yield
     assert verify(service.ledger) == []
 
 
-def everything(ledger: OfferLedger) -> dict[str, int]:
-    """How much there is of all that a file could leave behind."""
-    return {**left(ledger), **{table: rows(ledger, table) for table in ("runs", "run_outcomes", "run_bodies")}}
+def all_rows(ledger: OfferLedger) -> dict[str, int]:
+    """Returns the row counts of all tables that a file can change."""
+    return {
+        **stored_rows(ledger),
+        **{table: count_rows(ledger, table) for table in ("runs", "run_outcomes", "run_bodies")},
+    }
 
 
-# The same request
+# Repeated files
 
 
-def test_the_same_file_again_is_the_same_run(here: RunLedger, there: RunLedger) -> None:
-    first = process(here, says("a"))
-    before = everything(here.ledger)
+def test_repeated_file_returns_the_same_run(here: RunLedger, there: RunLedger) -> None:
+    first = process(here, file_with("a"))
+    before = all_rows(here.ledger)
     for runs in (here, there):
-        again = accept(runs, says("a"))
-        assert (again.run, again.replayed) == (first, True)
-    assert everything(here.ledger) == before
+        repeated = accept(runs, file_with("a"))
+        assert (repeated.run, repeated.replayed) == (first, True)
+    assert all_rows(here.ledger) == before
 
 
-def test_the_same_file_again_is_the_same_run_while_that_goes_on(here: RunLedger, there: RunLedger) -> None:
-    first = accept(here, says("a"))
-    again = accept(there, says("a"))
-    assert (again.run, first.replayed, again.replayed) == (first.run, False, True)
+def test_repeated_file_returns_the_unfinished_run(here: RunLedger, there: RunLedger) -> None:
+    first = accept(here, file_with("a"))
+    repeated = accept(there, file_with("a"))
+    assert (repeated.run, first.replayed, repeated.replayed) == (first.run, False, True)
 
 
-def test_a_file_of_the_same_name_with_other_content_is_another_run(here: RunLedger) -> None:
-    first, second = process(here, says("a")), process(here, says("b"))
+def test_file_with_same_name_and_other_content_is_another_run(here: RunLedger) -> None:
+    first, second = process(here, file_with("a")), process(here, file_with("b"))
     assert first.input == second.input
     assert (first.counts, second.counts) == (OutcomeCounts(created=1), OutcomeCounts(updated=1))
-    assert status(here.ledger, ONE) == ("active", "b")
+    assert status_and_name(here.ledger, ONE) == ("active", "b")
 
 
-def test_an_earlier_file_of_the_same_name_is_answered_and_not_carried_out_again(here: RunLedger) -> None:
-    first = process(here, says("a"))
-    process(here, says("b"))
-    before = everything(here.ledger)
-    assert process(here, says("a")) == first
-    assert everything(here.ledger) == before
-    assert status(here.ledger, ONE) == ("active", "b")
+def test_repeated_earlier_file_is_not_executed_again(here: RunLedger) -> None:
+    first = process(here, file_with("a"))
+    process(here, file_with("b"))
+    before = all_rows(here.ledger)
+    assert process(here, file_with("a")) == first
+    assert all_rows(here.ledger) == before
+    assert status_and_name(here.ledger, ONE) == ("active", "b")
 
 
-def test_the_same_content_under_another_name_is_another_run_that_changes_nothing(here: RunLedger) -> None:
-    first = process(here, says(PICTURE))
-    before = left(here.ledger)
-    second = process(here, says(PICTURE), TOMORROW)
+def test_same_content_with_another_name_is_another_run(here: RunLedger) -> None:
+    first = process(here, file_with(PICTURE))
+    before = stored_rows(here.ledger)
+    second = process(here, file_with(PICTURE), TOMORROW)
     assert (second.run_id != first.run_id, second.counts) == (True, OutcomeCounts(unchanged=1))
-    assert left(here.ledger) == before
+    assert stored_rows(here.ledger) == before
 
 
-def test_the_same_file_of_another_partner_is_another_run(here: RunLedger) -> None:
+def test_same_file_of_another_partner_is_another_run(here: RunLedger) -> None:
     here.ledger.handle(SetPartner(OTHER_PARTNER), OPERATOR)
-    process(here, says("a"))
-    other = process(here, says("a"), YESTERDAY, OTHER_PARTNER)
+    process(here, file_with("a"))
+    other = process(here, file_with("a"), YESTERDAY, OTHER_PARTNER)
     assert other.counts == OutcomeCounts(created=1)
-    assert status(here.ledger, merchant_key(partner=OTHER_PARTNER)) == ("active", "a")
-    assert accept(here, says("a"), YESTERDAY, OTHER_PARTNER).run == other
+    assert status_and_name(here.ledger, merchant_key(partner=OTHER_PARTNER)) == ("active", "a")
+    assert accept(here, file_with("a"), YESTERDAY, OTHER_PARTNER).run == other
 
 
-def test_nothing_of_a_file_of_an_unknown_partner_is_there(here: RunLedger) -> None:
-    before = everything(here.ledger)
+def test_file_of_an_unknown_partner_stores_nothing(here: RunLedger) -> None:
+    before = all_rows(here.ledger)
     with pytest.raises(UnknownPartner):
-        accept(here, says("a"), partner="nobody")
-    assert everything(here.ledger) == before
+        accept(here, file_with("a"), partner="nobody")
+    assert all_rows(here.ledger) == before
 
 
-# Its place in time
+# Dates
 
 
-def test_a_file_older_than_the_newest_is_refused_and_leaves_nothing(here: RunLedger) -> None:
-    process(here, says("a"))
-    before = everything(here.ledger)
+def test_file_older_than_the_newest_stores_nothing(here: RunLedger) -> None:
+    process(here, file_with("a"))
+    before = all_rows(here.ledger)
     with pytest.raises(FileSuperseded):
-        accept(here, says("b"), YESTERDAY)
-    assert everything(here.ledger) == before
+        accept(here, file_with("b"), YESTERDAY)
+    assert all_rows(here.ledger) == before
 
 
-def test_a_file_that_was_refused_is_no_request_that_can_be_answered(here: RunLedger) -> None:
-    process(here, says("a"))
+def test_repeated_refused_file_is_refused(here: RunLedger) -> None:
+    process(here, file_with("a"))
     for _ in range(2):
         with pytest.raises(FileSuperseded):
-            accept(here, says("b"), YESTERDAY)
+            accept(here, file_with("b"), YESTERDAY)
 
 
-def test_files_of_one_day_follow_each_other_without_limit(here: RunLedger) -> None:
-    runs = [process(here, says(name)) for name in "abcd"]
+def test_files_of_one_day_have_no_run_limit(here: RunLedger) -> None:
+    runs = [process(here, file_with(name)) for name in "abcd"]
     assert [run.counts for run in runs] == [OutcomeCounts(created=1)] + [OutcomeCounts(updated=1)] * 3
 
 
-def test_an_old_file_that_was_processed_is_still_answered(here: RunLedger) -> None:
-    old = process(here, says("a"), YESTERDAY)
-    process(here, says("b"))
-    assert process(here, says("a"), YESTERDAY) == old
-    assert status(here.ledger, ONE) == ("active", "b")
+def test_repeated_old_file_returns_its_run(here: RunLedger) -> None:
+    old = process(here, file_with("a"), YESTERDAY)
+    process(here, file_with("b"))
+    assert process(here, file_with("a"), YESTERDAY) == old
+    assert status_and_name(here.ledger, ONE) == ("active", "b")
 
 
-def test_answering_an_old_file_does_not_make_it_the_newest(here: RunLedger) -> None:
-    process(here, says("a"), YESTERDAY)
-    process(here, says("b"))
-    process(here, says("a"), YESTERDAY)
+def test_repeated_old_file_does_not_become_the_newest(here: RunLedger) -> None:
+    process(here, file_with("a"), YESTERDAY)
+    process(here, file_with("b"))
+    process(here, file_with("a"), YESTERDAY)
     with pytest.raises(FileSuperseded):
-        accept(here, says("c"), YESTERDAY)
+        accept(here, file_with("c"), YESTERDAY)
 
 
-def test_a_failed_file_is_not_the_newest(here: RunLedger) -> None:
-    here.fail(accept(here, says("a"), TOMORROW).run, PROBLEM)
-    assert process(here, says("b"), YESTERDAY).counts == OutcomeCounts(created=1)
+def test_failed_file_is_not_the_newest(here: RunLedger) -> None:
+    here.fail(accept(here, file_with("a"), TOMORROW).run, PROBLEM)
+    assert process(here, file_with("b"), YESTERDAY).counts == OutcomeCounts(created=1)
 
 
-def test_a_failed_file_may_be_sent_again(here: RunLedger) -> None:
-    failed = here.fail(accept(here, says("a")).run, PROBLEM)
-    again = accept(here, says("a"))
-    assert (again.replayed, again.run.run_id != failed.run_id) == (False, True)
-    assert carry_out(here, again.run).counts == OutcomeCounts(created=1)
+def test_failed_file_can_be_repeated(here: RunLedger) -> None:
+    failed = here.fail(accept(here, file_with("a")).run, PROBLEM)
+    repeated = accept(here, file_with("a"))
+    assert (repeated.replayed, repeated.run.run_id != failed.run_id) == (False, True)
+    assert execute_run(here, repeated.run).counts == OutcomeCounts(created=1)
     assert here.find(failed.run_id) == failed
 
 
-def test_a_failed_file_may_be_too_old_by_now(here: RunLedger) -> None:
-    here.fail(accept(here, says("a"), YESTERDAY).run, PROBLEM)
-    process(here, says("b"))
+def test_repeated_failed_file_can_be_too_old(here: RunLedger) -> None:
+    here.fail(accept(here, file_with("a"), YESTERDAY).run, PROBLEM)
+    process(here, file_with("b"))
     with pytest.raises(FileSuperseded):
-        accept(here, says("a"), YESTERDAY)
+        accept(here, file_with("a"), YESTERDAY)
 
 
-def test_a_file_whose_records_all_fail_is_answered_as_any_other(here: RunLedger) -> None:
+def test_file_without_valid_records_is_replayed_too(here: RunLedger) -> None:
     sent = document([record(ONE, "NO-SUCH-STATUS")])
     run = process(here, sent)
     assert (run.state, run.counts) == (RunState.COMPLETED, OutcomeCounts(failed=1))
     assert accept(here, sent).run == run
 
 
-def test_a_file_without_a_record_in_order_keeps_no_older_one_out(here: RunLedger) -> None:
+def test_file_without_valid_records_is_not_the_newest(here: RunLedger) -> None:
     process(here, document([record(ONE, "NO-SUCH-STATUS")]), TOMORROW)
-    assert process(here, says("a"), YESTERDAY).counts == OutcomeCounts(created=1)
+    assert process(here, file_with("a"), YESTERDAY).counts == OutcomeCounts(created=1)
 
 
-@pytest.mark.parametrize(("days", "warned"), [(-1, False), (0, False), (1, False), (2, True), (4000, True)])
-def test_a_date_ahead_is_warned_of(here: RunLedger, days: int, warned: bool) -> None:  # noqa: FBT001
-    run = process(here, says("a"), TODAY + timedelta(days=days))
-    assert any("ahead" in message for message in run.messages) is warned
+@pytest.mark.parametrize(("days", "has_warning"), [(-1, False), (0, False), (1, False), (2, True), (4000, True)])
+def test_file_dated_in_the_future_has_a_warning(here: RunLedger, days: int, has_warning: bool) -> None:
+    run = process(here, file_with("a"), TODAY + timedelta(days=days))
+    assert any("ahead" in message for message in run.messages) is has_warning
 
 
-# One run at a time
+# Simultaneous runs
 
 
-def test_a_partner_has_one_unfinished_file(here: RunLedger, there: RunLedger) -> None:
-    run = accept(here, says("a")).run
+def test_partner_has_one_unfinished_file(here: RunLedger, there: RunLedger) -> None:
+    run = accept(here, file_with("a")).run
     for runs, dated in ((here, TODAY), (there, TOMORROW), (there, YESTERDAY)):
         with pytest.raises(RunInProgress) as refused:
-            accept(runs, says("b"), dated)
+            accept(runs, file_with("b"), dated)
         assert refused.value.run_id == run.run_id
-    carry_out(here, run)
-    assert process(there, says("b")).counts == OutcomeCounts(updated=1)
+    execute_run(here, run)
+    assert process(there, file_with("b")).counts == OutcomeCounts(updated=1)
 
 
-def test_a_batch_and_a_file_may_go_together(here: RunLedger) -> None:
-    in_batch = accepted_batch(here, batch("Synchronize", [item("MO-1")]))
-    in_file = accept(here, says("a")).run
-    assert carry_out(here, in_file).counts == OutcomeCounts(created=1)
-    assert carry_out(here, in_batch).counts == OutcomeCounts(created=1)
-    # Each has its own offers: neither has paused or missed one of the other's.
-    again = accepted_batch(here, batch("Synchronize", [item("MO-2")]))
-    assert carry_out(here, again).counts == OutcomeCounts(created=1, paused=1)
+def test_batch_and_file_can_run_simultaneously(here: RunLedger) -> None:
+    batch_run = accepted_batch(here, batch("Synchronize", [item("MO-1")]))
+    file_run = accept(here, file_with("a")).run
+    assert execute_run(here, file_run).counts == OutcomeCounts(created=1)
+    assert execute_run(here, batch_run).counts == OutcomeCounts(created=1)
+    # The channels have separate offers: neither run pauses or misses an offer of the other channel.
+    second_batch = accepted_batch(here, batch("Synchronize", [item("MO-2")]))
+    assert execute_run(here, second_batch).counts == OutcomeCounts(created=1, paused=1)
     assert process(here, document([])).counts == OutcomeCounts(discrepancy=1)
-    assert status(here.ledger, ONE) == ("active", "a")
+    assert status_and_name(here.ledger, ONE) == ("active", "a")
 
 
-# In whose hands it is
+# Leases
 
 
-def test_who_has_lost_a_file_stores_nothing_of_it(here: RunLedger, there: RunLedger, clock: Clock) -> None:
+def test_previous_owner_of_a_file_stores_nothing(here: RunLedger, there: RunLedger, clock: Clock) -> None:
     set_missing(here.ledger, MissingFromFile.DELETE)
-    process(here, says("a", TWO), YESTERDAY)
-    run = accept(here, says(PICTURE, ONE)).run
+    process(here, file_with("a", TWO), YESTERDAY)
+    run = accept(here, file_with(PICTURE, ONE)).run
 
     def take_over() -> None:
         clock.move(seconds=LEASE.total_seconds())
         there.claim(run.run_id)
 
-    before = everything(here.ledger)
+    before = all_rows(here.ledger)
     with pytest.raises(LeaseLost):
-        carry_out(here, run, once_judged(take_over))
-    assert everything(here.ledger) == before
-    taken = there.find(run.run_id)
-    assert taken
-    assert (taken.state, taken.lease.owner, taken.lease.fence) == (RunState.RUNNING, "there", 2)
-    assert carry_out(there, taken).counts == OutcomeCounts(created=1, deleted=1)
+        execute_run(here, run, after_validation(take_over))
+    assert all_rows(here.ledger) == before
+    claimed = there.find(run.run_id)
+    assert claimed
+    assert (claimed.state, claimed.lease.owner, claimed.lease.fence) == (RunState.RUNNING, "there", 2)
+    assert execute_run(there, claimed).counts == OutcomeCounts(created=1, deleted=1)
 
 
-def test_a_file_ends_once(here: RunLedger) -> None:
-    run = accept(here, says("a")).run
-    ended = carry_out(here, run)
-    before = everything(here.ledger)
-    for again in (run, ended):
+def test_file_completes_only_once(here: RunLedger) -> None:
+    run = accept(here, file_with("a")).run
+    finished = execute_run(here, run)
+    before = all_rows(here.ledger)
+    for version in (run, finished):
         with pytest.raises(LeaseLost):
-            here.decide_and_complete(again, lambda *_: pytest.fail("it has been decided"))
-    assert everything(here.ledger) == before
-    assert here.find(run.run_id) == ended
+            here.decide_and_complete(version, lambda *_: pytest.fail("a finished run must not be decided"))
+    assert all_rows(here.ledger) == before
+    assert here.find(run.run_id) == finished
 
 
-# The record
+# Commits
 
 
-def test_the_events_of_a_file_are_one_commit_that_says_who_and_why(
-    here: RunLedger, traces: SingleRequestLedger
-) -> None:
+def test_file_has_one_commit_with_actor_and_cause(here: RunLedger, single_requests: SingleRequestLedger) -> None:
     set_missing(here.ledger, MissingFromFile.DELETE)
-    traces.execute([put(key, "a") for key in (ONE, TWO, THREE)])
+    single_requests.execute([put(key, "a") for key in (ONE, TWO, THREE)])
     run = process(here, document([record(ONE, "UPDATED", "b"), record(TWO, "DELETED")]))
     with here.ledger.recorder.read() as tx:
         (commit,) = tx.execute("SELECT * FROM commits WHERE run_id = ?", (str(run.run_id),)).fetchall()
     assert (commit["partner"], commit["actor"], commit["source"]) == (PARTNER, DUMP.actor, "file")
     assert (commit["event_count"], commit["trace_id"]) == (3, None)
     assert run.position == commit["first_position"] + 2 == here.ledger.recorder.max_notification_id()
-    made = [history_of(here.ledger, key)[-1] for key in (ONE, TWO, THREE)]
-    assert [(event.type, event.version, event.cause) for event in made] == [
+    events = [history_of(here.ledger, key)[-1] for key in (ONE, TWO, THREE)]
+    assert [(event.type, event.version, event.cause) for event in events] == [
         ("OfferUpdated", 2, None),
         ("OfferDeleted", 2, None),
         ("OfferDeleted", 2, "absent-from-file"),
     ]
-    assert {(event.run_id, event.trace_id, event.source) for event in made} == {(str(run.run_id), None, "file")}
+    assert {(event.run_id, event.trace_id, event.source) for event in events} == {(str(run.run_id), None, "file")}
     assert {event.source for event in (history_of(here.ledger, key)[0] for key in (ONE, TWO))} == {SHOP.source}
 
 
-def test_a_file_that_changes_nothing_has_an_outcome_but_no_commit(here: RunLedger) -> None:
-    process(here, says("a", ONE, TWO), YESTERDAY)
-    before = left(here.ledger)
+def test_file_without_changes_has_an_outcome_but_no_commit(here: RunLedger) -> None:
+    process(here, file_with("a", ONE, TWO), YESTERDAY)
+    before = stored_rows(here.ledger)
     run = process(here, document([record(ONE, "NO-CHANGE"), record(THREE, "DELETED"), 7]))
     assert run.counts == OutcomeCounts(unchanged=1, unknown=1, discrepancy=1, failed=1)
-    assert placed(outcome_of(here.ledger, run)) == {
+    assert ids_by_outcome(outcome_of(here.ledger, run)) == {
         "unchanged": [("M-1", "MO-1")],
         "unknown": [("M-2", "MO-1")],
         "discrepancy": [("M-1", "MO-2")],
         "failed": [(None, None)],
     }
-    assert left(here.ledger) == before
-    assert rows(here.ledger, "run_bodies") == 0
+    assert stored_rows(here.ledger) == before
+    assert count_rows(here.ledger, "run_bodies") == 0

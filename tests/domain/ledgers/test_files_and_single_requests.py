@@ -1,4 +1,4 @@
-"""Files and single requests change the same offers: which state counts, and is every image kept once?"""
+"""Tests of offers files and single requests that change the same offers and share images."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -15,32 +15,32 @@ from domain.runs.run import OutcomeCounts, Run, RunState
 from domain.single_requests.request import SingleRequest
 from domain.values import MissingFromFile
 from projections.maintenance.verification import verify
-from tests.support.harness import Clock, carry_out, outcome_of
+from tests.support.harness import Clock, execute_run, outcome_of
 from tests.support.histories.offers_files import (
     PICTURE,
     TODAY,
     accept,
+    after_validation,
     content,
     content_of,
     document,
+    file_with,
     history_of,
-    once_judged,
-    placed,
+    ids_by_outcome,
     process,
     put,
     record,
-    says,
     set_missing,
 )
-from tests.support.histories.runs import LEASE, rows
-from tests.support.histories.single_requests import delete, left, merchant_key, set_quota, status
+from tests.support.histories.runs import LEASE, count_rows
+from tests.support.histories.single_requests import delete, merchant_key, set_quota, status_and_name, stored_rows
 
 ONE, TWO, THREE = merchant_key("MO-1"), merchant_key("MO-2"), merchant_key("MO-1", "M-2")
 YESTERDAY, TOMORROW = TODAY - timedelta(days=1), TODAY + timedelta(days=1)
 
 
 @pytest.fixture
-def traces(service: Service) -> SingleRequestLedger:
+def single_requests(service: Service) -> SingleRequestLedger:
     set_quota(service.ledger, 0)
     return service.single_requests
 
@@ -51,20 +51,20 @@ def here(ledger: OfferLedger) -> RunLedger:
 
 
 @pytest.fixture(autouse=True)
-def _everything_agrees(service: Service) -> Iterator[None]:
+def _verify_projections(service: Service) -> Iterator[None]:
     yield
     assert verify(service.ledger) == []
 
 
-def told_of(ledger: OfferLedger, run: Run, kind: str) -> list[tuple[str, ...]]:
-    return [item.messages for item in getattr(outcome_of(ledger, run), kind)]
+def messages_of(ledger: OfferLedger, run: Run, outcome: str) -> list[tuple[str, ...]]:
+    return [item.messages for item in getattr(outcome_of(ledger, run), outcome)]
 
 
-# Single requests that come while records are judged
+# Single requests during the validation of records
 
 
 @pytest.mark.parametrize(
-    ("between", "sent", "kind", "then"),
+    ("between", "sent", "outcome", "expected"),
     [
         ([put(TWO, "a")], record(TWO, "NEW"), "unchanged", ("active", "a")),
         ([put(TWO, "a")], record(TWO, "NEW", "b"), "updated", ("active", "b")),
@@ -80,119 +80,118 @@ def told_of(ledger: OfferLedger, run: Run, kind: str) -> list[tuple[str, ...]]:
         ([put(ONE, "b"), put(ONE, "a")], record(ONE), "unchanged", ("active", "a")),
     ],
 )
-def test_a_record_is_decided_from_the_newest_state_of_its_offer(
+def test_record_is_decided_from_the_newest_state_of_its_offer(
     here: RunLedger,
-    traces: SingleRequestLedger,
+    single_requests: SingleRequestLedger,
     between: list[SingleRequest],
     sent: dict[str, Any],
-    kind: str,
-    then: tuple[str, str],
+    outcome: str,
+    expected: tuple[str, str],
 ) -> None:
     process(here, document([record(ONE), record(THREE)]), YESTERDAY)
     key = between[0].key
-    watch = once_judged(lambda: traces.execute(between))
+    watch = after_validation(lambda: single_requests.execute(between))
     run = process(here, document([sent, record(THREE)]), watch=watch)
-    assert (key.merchant_id, key.external_id) in placed(outcome_of(here.ledger, run))[kind]
-    assert (run.state, status(here.ledger, key)) == (RunState.COMPLETED, then)
+    assert (key.merchant_id, key.external_id) in ids_by_outcome(outcome_of(here.ledger, run))[outcome]
+    assert (run.state, status_and_name(here.ledger, key)) == (RunState.COMPLETED, expected)
     versions = [event.version for event in history_of(here.ledger, key)]
     assert versions == list(range(1, len(versions) + 1))
 
 
-def test_a_record_that_is_known_by_its_bytes_says_what_it_said_whatever_came_between(
-    here: RunLedger, traces: SingleRequestLedger
-) -> None:
-    sent = says(PICTURE)
+def test_record_with_known_bytes_restores_its_content(here: RunLedger, single_requests: SingleRequestLedger) -> None:
+    sent = file_with(PICTURE)
     process(here, sent, YESTERDAY)
-    watch = once_judged(lambda: traces.execute([put(ONE, "b"), delete(ONE)]))
+    watch = after_validation(lambda: single_requests.execute([put(ONE, "b"), delete(ONE)]))
     assert process(here, sent, watch=watch).counts == OutcomeCounts(restored=1)
     assert content_of(here.ledger, ONE) == content(ONE, PICTURE)
     assert process(here, sent, TOMORROW).counts == OutcomeCounts(unchanged=1)
 
 
 @pytest.mark.parametrize("missing", list(MissingFromFile))
-def test_what_single_requests_touch_meanwhile_is_told_of_and_never_deleted_for_being_missing(
-    here: RunLedger, traces: SingleRequestLedger, missing: MissingFromFile
+def test_missing_offers_changed_by_single_requests_are_only_reported(
+    here: RunLedger, single_requests: SingleRequestLedger, missing: MissingFromFile
 ) -> None:
     set_missing(here.ledger, missing)
-    process(here, says("a", ONE, TWO))
-    watch = once_judged(lambda: traces.execute([delete(TWO), put(THREE, "a")]))
-    run = process(here, says("b"), watch=watch)
-    assert placed(outcome_of(here.ledger, run)) == {"updated": [("M-1", "MO-1")], "discrepancy": [("M-2", "MO-1")]}
-    assert told_of(here.ledger, run, "discrepancy") == [(MISSING,)]
+    process(here, file_with("a", ONE, TWO))
+    watch = after_validation(lambda: single_requests.execute([delete(TWO), put(THREE, "a")]))
+    run = process(here, file_with("b"), watch=watch)
+    assert ids_by_outcome(outcome_of(here.ledger, run)) == {
+        "updated": [("M-1", "MO-1")],
+        "discrepancy": [("M-2", "MO-1")],
+    }
+    assert messages_of(here.ledger, run, "discrepancy") == [(MISSING,)]
     assert [event.cause for event in history_of(here.ledger, TWO)] == [None, None]
 
 
 @pytest.mark.parametrize("missing", list(MissingFromFile))
-def test_what_becomes_of_the_missing_is_what_is_set_at_the_last_moment(
-    here: RunLedger, missing: MissingFromFile
-) -> None:
+def test_missing_offers_follow_the_latest_setting(here: RunLedger, missing: MissingFromFile) -> None:
     other = next(setting for setting in MissingFromFile if setting is not missing)
     set_missing(here.ledger, other)
-    process(here, says("a", ONE, TWO))
-    run = process(here, says("a"), TOMORROW, watch=once_judged(lambda: set_missing(here.ledger, missing)))
-    went = missing is MissingFromFile.DELETE
-    assert run.counts == OutcomeCounts(unchanged=1, deleted=int(went), discrepancy=int(not went))
-    assert status(here.ledger, TWO) == ("deleted" if went else "active", "a")
+    process(here, file_with("a", ONE, TWO))
+    run = process(here, file_with("a"), TOMORROW, watch=after_validation(lambda: set_missing(here.ledger, missing)))
+    is_deleted = missing is MissingFromFile.DELETE
+    assert run.counts == OutcomeCounts(unchanged=1, deleted=int(is_deleted), discrepancy=int(not is_deleted))
+    assert status_and_name(here.ledger, TWO) == ("deleted" if is_deleted else "active", "a")
 
 
-# Its images
+# Images
 
 
-def test_an_image_of_several_records_is_stored_once(here: RunLedger) -> None:
-    process(here, says(PICTURE, ONE, TWO, THREE))
-    assert rows(here.ledger, "images") == 1
+def test_image_of_several_records_is_stored_once(here: RunLedger) -> None:
+    process(here, file_with(PICTURE, ONE, TWO, THREE))
+    assert count_rows(here.ledger, "images") == 1
     assert [content_of(here.ledger, key) for key in (ONE, TWO, THREE)] == [
         content(key, PICTURE) for key in (ONE, TWO, THREE)
     ]
 
 
 @pytest.mark.parametrize("file_first", [True, False])
-def test_an_image_is_shared_by_files_and_single_requests(
-    here: RunLedger, traces: SingleRequestLedger, *, file_first: bool
+def test_files_and_single_requests_share_images(
+    here: RunLedger, single_requests: SingleRequestLedger, *, file_first: bool
 ) -> None:
     if file_first:
-        process(here, says(PICTURE, ONE))
-    traces.execute([put(TWO, PICTURE)])
-    process(here, says(PICTURE, ONE, TWO))
-    assert rows(here.ledger, "images") == 1
+        process(here, file_with(PICTURE, ONE))
+    single_requests.execute([put(TWO, PICTURE)])
+    process(here, file_with(PICTURE, ONE, TWO))
+    assert count_rows(here.ledger, "images") == 1
     assert content_of(here.ledger, ONE) == content(ONE, PICTURE)
     assert content_of(here.ledger, TWO) == content(TWO, PICTURE)
 
 
-def test_what_says_the_same_as_a_single_request_did_changes_nothing(
-    here: RunLedger, traces: SingleRequestLedger
+def test_file_with_content_of_a_single_request_changes_nothing(
+    here: RunLedger, single_requests: SingleRequestLedger
 ) -> None:
-    traces.execute([put(ONE, PICTURE)])
-    before = left(here.ledger)
-    assert process(here, says(PICTURE)).counts == OutcomeCounts(unchanged=1)
-    assert left(here.ledger) == before
+    single_requests.execute([put(ONE, PICTURE)])
+    before = stored_rows(here.ledger)
+    assert process(here, file_with(PICTURE)).counts == OutcomeCounts(unchanged=1)
+    assert stored_rows(here.ledger) == before
 
 
-def test_images_of_records_that_apply_nothing_are_not_stored(here: RunLedger) -> None:
-    process(here, says("a", ONE, TWO), YESTERDAY)
-    kept = record(ONE, "NO-CHANGE", PICTURE)
+def test_images_of_records_without_effect_are_not_stored(here: RunLedger) -> None:
+    process(here, file_with("a", ONE, TWO), YESTERDAY)
+    unchanged = record(ONE, "NO-CHANGE", PICTURE)
     copies = [record(TWO, "UPSERT", PICTURE)] * 2
     broken = {**record(THREE, "UPSERT", PICTURE), "offerName": None}
-    taken_down = {**record(merchant_key("MO-9"), "UPSERT", PICTURE), "offerStatus": "DELETED"}
-    run = process(here, document([kept, *copies, broken, taken_down]))
+    deleted = {**record(merchant_key("MO-9"), "UPSERT", PICTURE), "offerStatus": "DELETED"}
+    run = process(here, document([unchanged, *copies, broken, deleted]))
     assert run.counts == OutcomeCounts(unchanged=1, unknown=1, failed=3)
-    assert told_of(here.ledger, run, "unchanged") == [(CONTENT_KEPT,)]
-    assert rows(here.ledger, "images") == 0
+    assert messages_of(here.ledger, run, "unchanged") == [(CONTENT_KEPT,)]
+    assert count_rows(here.ledger, "images") == 0
 
 
-# Single requests that come before the file is taken up
+# Single requests between acceptance and execution of a file
 
 
 @pytest.mark.parametrize("owner", ["here", "there"])
-def test_what_is_sent_after_the_file_was_accepted_is_never_deleted_for_being_missing(
-    here: RunLedger, traces: SingleRequestLedger, clock: Clock, owner: str
+def test_offers_sent_after_acceptance_are_not_deleted_as_missing(
+    here: RunLedger, single_requests: SingleRequestLedger, clock: Clock, owner: str
 ) -> None:
     set_missing(here.ledger, MissingFromFile.DELETE)
-    process(here, says("a", ONE, TWO), YESTERDAY)
-    run = accept(here, says("a")).run
-    traces.execute([put(THREE, "a")])
+    process(here, file_with("a", ONE, TWO), YESTERDAY)
+    run = accept(here, file_with("a")).run
+    single_requests.execute([put(THREE, "a")])
     clock.move(seconds=LEASE.total_seconds())
     runs = RunLedger(here.ledger, owner, LEASE)
-    ended = carry_out(runs, runs.claim(run.run_id))
-    assert ended.counts == OutcomeCounts(unchanged=1, deleted=1, discrepancy=1)
-    assert [status(here.ledger, key) for key in (TWO, THREE)] == [("deleted", "a"), ("active", "a")]
+    finished = execute_run(runs, runs.claim(run.run_id))
+    assert finished.counts == OutcomeCounts(unchanged=1, deleted=1, discrepancy=1)
+    assert [status_and_name(here.ledger, key) for key in (TWO, THREE)] == [("deleted", "a"), ("active", "a")]

@@ -1,4 +1,4 @@
-"""A batch is recorded once, as a whole, with all that belongs to it."""
+"""Tests of OfferLedger: commands, commits of runs, projections and reading."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 from domain.access.partner import SetPartner
 from domain.access.token import CreateToken, RevokeToken
 from domain.ledgers.ledger import Entry, OfferLedger
-from domain.ledgers.run_ledger import Accepted
+from domain.ledgers.run_ledger import AcceptedRun
 from domain.refusals import IdempotencyKeyReused, RunLimitReached, UnknownPartner
 from domain.runs.batch_reconciliation import InvalidItem, SentItem, ValidItem, reconcile
 from domain.runs.run import Batch, OutcomeCounts, RunRequest
@@ -35,15 +35,15 @@ def run(
     request_id: UUID | None = None,
     body_digest: str = "d",
     partner: str = PARTNER,
-) -> Accepted:
-    """From its request to its outcome, with items as they are after judging."""
+) -> AcceptedRun:
+    """Accepts and completes a run with items that are already validated."""
     runs = run_ledger(ledger)
     request = RunRequest(uuid4(), partner, Batch(operation, request_id or uuid4()), body_digest, body_bytes=1)
     accepted = runs.accept(request, FEED)
     if accepted.replayed:
         return accepted
     plan = reconcile(partner, operation, items, runs.known_offers(accepted.run, None))
-    return Accepted(runs.complete(accepted.run, plan, "d"), replayed=False)
+    return AcceptedRun(runs.complete(accepted.run, plan, "d"), replayed=False)
 
 
 def position(ledger: OfferLedger) -> int:
@@ -54,15 +54,15 @@ def offer_events(ledger: OfferLedger, uid: UUID = KEY.offer_uid) -> list[object]
     return [recorded.event for recorded in ledger.events.get(uid)]  # type: ignore[attr-defined]
 
 
-def test_a_batch_becomes_events_on_the_streams_of_its_offers(ledger: OfferLedger) -> None:
+def test_batch_adds_events_to_the_streams_of_its_offers(ledger: OfferLedger) -> None:
     run(ledger, [VALID])
     run(ledger, [OTHER])
     run(ledger, [CHANGED, OTHER])
     assert offer_events(ledger) == [created(), PAUSED, RESUMED, updated()]
 
 
-def test_the_events_of_a_run_are_one_commit_with_its_actor_source_and_run_id(ledger: OfferLedger) -> None:
-    ran = run(ledger, [VALID, OTHER])
+def test_run_has_one_commit_with_actor_source_and_run_id(ledger: OfferLedger) -> None:
+    accepted = run(ledger, [VALID, OTHER])
     with ledger.recorder.read() as tx:
         row = tx.execute("SELECT * FROM commits ORDER BY first_position DESC").fetchone()
     assert (row["event_count"], row["partner"], row["actor"], row["source"], row["run_id"]) == (
@@ -70,27 +70,27 @@ def test_the_events_of_a_run_are_one_commit_with_its_actor_source_and_run_id(led
         PARTNER,
         "tide-feed",
         "custom",
-        str(ran.run.run_id),
+        str(accepted.run.run_id),
     )
 
 
-def test_a_run_without_events_has_no_commit(ledger: OfferLedger) -> None:
+def test_run_without_events_has_no_commit(ledger: OfferLedger) -> None:
     run(ledger, [VALID])
     before = position(ledger)
     run(ledger, [VALID])
     assert position(ledger) == before
 
 
-def test_the_same_request_is_answered_with_the_run_that_it_was(ledger: OfferLedger) -> None:
+def test_repeated_request_returns_its_run(ledger: OfferLedger) -> None:
     request_id = uuid4()
     first = run(ledger, [VALID], request_id=request_id)
     run(ledger, [CHANGED])
-    again = run(ledger, [VALID], request_id=request_id)
-    assert (again.run, again.replayed, first.replayed) == (first.run, True, False)
+    repeated = run(ledger, [VALID], request_id=request_id)
+    assert (repeated.run, repeated.replayed, first.replayed) == (first.run, True, False)
     assert offer_events(ledger) == [created(), updated()]
 
 
-def test_a_request_id_can_not_be_used_for_something_else(ledger: OfferLedger) -> None:
+def test_request_id_can_not_be_used_for_another_batch(ledger: OfferLedger) -> None:
     request_id = uuid4()
     first = run(ledger, [VALID], request_id=request_id, body_digest="one")
     with pytest.raises(IdempotencyKeyReused) as refused:
@@ -99,19 +99,19 @@ def test_a_request_id_can_not_be_used_for_something_else(ledger: OfferLedger) ->
     assert offer_events(ledger) == [created()]
 
 
-def test_request_ids_of_different_partners_are_different(ledger: OfferLedger) -> None:
+def test_partners_can_use_the_same_request_id(ledger: OfferLedger) -> None:
     request_id = uuid4()
     ledger.handle(SetPartner("harbor"), OPERATOR)
     run(ledger, [VALID], request_id=request_id)
     assert not run(ledger, [VALID], request_id=request_id, partner="harbor").replayed
 
 
-def test_a_partner_that_nobody_has_registered_is_refused(ledger: OfferLedger) -> None:
+def test_run_of_an_unknown_partner_is_refused(ledger: OfferLedger) -> None:
     with pytest.raises(UnknownPartner):
         run(ledger, [VALID], partner="nobody")
 
 
-def test_a_second_run_in_a_window_is_refused_and_one_in_the_next_is_not(ledger: OfferLedger, clock: Clock) -> None:
+def test_run_limit_applies_to_one_calendar_window(ledger: OfferLedger, clock: Clock) -> None:
     ledger.handle(SetPartner(PARTNER, synchronize_per_day=1), OPERATOR)
     run(ledger, [VALID])
     with pytest.raises(RunLimitReached):
@@ -121,37 +121,37 @@ def test_a_second_run_in_a_window_is_refused_and_one_in_the_next_is_not(ledger: 
     assert offer_events(ledger) == [created(), updated()]
 
 
-def test_the_limits_of_the_operations_are_independent(ledger: OfferLedger) -> None:
+def test_operations_have_independent_run_limits(ledger: OfferLedger) -> None:
     ledger.handle(SetPartner(PARTNER, synchronize_per_day=1, insert_per_hour=1), OPERATOR)
     run(ledger, [VALID])
     assert run(ledger, [CHANGED], Operation.INSERT).run.counts == OutcomeCounts(updated=1)
 
 
-def test_a_run_that_could_apply_nothing_gives_its_slot_back(ledger: OfferLedger) -> None:
+def test_run_without_valid_items_does_not_count(ledger: OfferLedger) -> None:
     ledger.handle(SetPartner(PARTNER, synchronize_per_day=1), OPERATOR)
     run(ledger, [INVALID])
     assert run(ledger, [VALID]).run.counts == OutcomeCounts(created=1)
 
 
-def test_a_replay_needs_no_slot(ledger: OfferLedger) -> None:
+def test_replay_does_not_count(ledger: OfferLedger) -> None:
     ledger.handle(SetPartner(PARTNER, synchronize_per_day=1), OPERATOR)
     request_id = uuid4()
     run(ledger, [VALID], request_id=request_id)
     assert run(ledger, [VALID], request_id=request_id).replayed
 
 
-def test_a_token_is_only_made_for_a_partner_that_is_registered(ledger: OfferLedger) -> None:
+def test_token_needs_a_registered_partner(ledger: OfferLedger) -> None:
     with pytest.raises(UnknownPartner):
         ledger.handle(CreateToken("t", Role.PARTNER, "nobody", "00", 0, None), OPERATOR)
 
 
-def test_what_changes_nothing_is_not_recorded(ledger: OfferLedger) -> None:
+def test_command_without_effect_is_not_recorded(ledger: OfferLedger) -> None:
     before = position(ledger)
     assert ledger.handle(SetPartner(PARTNER), OPERATOR) == []
     assert position(ledger) == before
 
 
-def test_settings_and_tokens_are_events_of_the_ledger(ledger: OfferLedger) -> None:
+def test_settings_and_tokens_are_recorded_as_events(ledger: OfferLedger) -> None:
     ledger.handle(CreateToken("t", Role.AUDITOR, None, "00", 0, None), OPERATOR)
     ledger.handle(RevokeToken("t"), OPERATOR)
     with ledger.recorder.read() as tx:
@@ -159,11 +159,11 @@ def test_settings_and_tokens_are_events_of_the_ledger(ledger: OfferLedger) -> No
     assert topics == ["PartnerRegistered", "TokenCreated", "TokenRevoked"]
 
 
-def test_entries_tell_their_places_in_commit_and_stream(ledger: OfferLedger) -> None:
+def test_entries_have_their_ordinals_and_versions(ledger: OfferLedger) -> None:
     run(ledger, [VALID])
     run(ledger, [OTHER])
     with ledger.recorder.read() as tx:
-        entries: list[Entry] = [entry for some in ledger.entries(tx, after=1) for entry in some]
+        entries: list[Entry] = [entry for batch in ledger.entries(tx, after=1) for entry in batch]
     assert [(e.event.TOPIC, e.ordinal, e.version) for e in entries] == [
         ("OfferCreated", 0, 1),
         ("OfferCreated", 0, 1),
@@ -171,7 +171,7 @@ def test_entries_tell_their_places_in_commit_and_stream(ledger: OfferLedger) -> 
     ]
 
 
-def test_a_run_whose_projections_fail_leaves_nothing_behind(tmp_path: Path, clock: Clock) -> None:
+def test_failing_projection_rolls_back_the_run(tmp_path: Path, clock: Clock) -> None:
     class FailForOffers:
         gather, seal = staticmethod(projector.gather), staticmethod(projector.seal)
 
@@ -186,15 +186,15 @@ def test_a_run_whose_projections_fail_leaves_nothing_behind(tmp_path: Path, cloc
     with pytest.raises(RuntimeError):
         run(ledger, [VALID])
     with ledger.recorder.read() as tx:
-        left = [tx.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("inventory", "run_outcomes")]
-        assert (left, current_head(tx).position) == ([0, 0], 1)
+        row_counts = [
+            tx.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("inventory", "run_outcomes")
+        ]
+        assert (row_counts, current_head(tx).position) == ([0, 0], 1)
         assert [tuple(row) for row in tx.execute("SELECT state, counts FROM runs")] == [("accepted", None)]
     ledger.close()
 
 
-def test_what_is_in_the_environment_of_the_process_does_not_reach_the_library(
-    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_library_ignores_environment_variables(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PERSISTENCE_MODULE", "eventsourcing.popo")
     monkeypatch.setenv("OFFER_LEDGER_COMPRESSOR_TOPIC", "eventsourcing.compressor:ZlibCompressor")
     ledger = OfferLedger(
@@ -206,7 +206,7 @@ def test_what_is_in_the_environment_of_the_process_does_not_reach_the_library(
     ledger.close()
 
 
-def test_a_commit_tells_whose_settings_or_token_it_is_about(ledger: OfferLedger) -> None:
+def test_commit_has_the_partner_of_settings_or_token(ledger: OfferLedger) -> None:
     ledger.handle(CreateToken("t", Role.PARTNER, PARTNER, "00", 0, None), OPERATOR)
     ledger.handle(RevokeToken("t"), OPERATOR)
     ledger.handle(CreateToken("books", Role.AUDITOR, None, "01", 0, None), OPERATOR)

@@ -1,4 +1,4 @@
-"""Whatever single requests and offers files follow each other: it comes out as the plainest model says."""
+"""Laws of the merchant channel: any sequence of single requests and files has the effects of a simple model."""
 
 import json
 import tempfile
@@ -24,135 +24,148 @@ from projections.offers import decision_state, inventory
 from projections.offers.inventory import OfferFilter
 from tests.support.engine import examples
 from tests.support.harness import Clock, outcome_of, run_ledger
-from tests.support.histories.merchant_model import Asked, Fate, File, MerchantModel, Said, changes, told_of
-from tests.support.histories.offers_files import PICTURE, TODAY, content, once_judged, process, put, set_missing
-from tests.support.histories.runs import opened, rows
-from tests.support.histories.single_requests import Known, delete, merchant_key, set_quota, told
+from tests.support.histories.merchant_model import (
+    File,
+    FileRecord,
+    ItemResult,
+    MerchantModel,
+    ModelRequest,
+    changes,
+    results_of,
+)
+from tests.support.histories.offers_files import PICTURE, TODAY, after_validation, content, process, put, set_missing
+from tests.support.histories.runs import count_rows, open_ledger
+from tests.support.histories.single_requests import OfferState, delete, merchant_key, outcomes_of, set_quota
 
 KEYS = [merchant_key("MO-1"), merchant_key("MO-2"), merchant_key("MO-1", "M-2")]
 
 
-class Sending(NamedTuple):
-    """A file, and what comes while its records are judged."""
+class NewFile(NamedTuple):
+    """A file, and the single requests during the validation of its records."""
 
-    days_on: int
-    """From the newest one to this one."""
-    said: tuple[Said, ...]
-    between: list[Asked]
+    days_after_newest: int
+    records: tuple[FileRecord, ...]
+    between: list[ModelRequest]
     missing: MissingFromFile
-    """What is set by then."""
+    """Partner setting at the end of the validation."""
 
 
-class Resending(NamedTuple):
-    """A file that was sent before, the last one being 0; if there is one."""
+class RepeatedFile(NamedTuple):
+    """An earlier file, if there is one. Number 0 is the latest one."""
 
-    back: int
+    number: int
 
 
-class Processing(NamedTuple):
-    """A file in its place in time, with what comes in between."""
+class FileStep(NamedTuple):
+    """A file with its date, and the single requests and the setting during its validation."""
 
     file: File
-    between: list[Asked]
+    between: list[ModelRequest]
     missing: MissingFromFile
 
 
-Step = list[Asked] | Sending | Resending
+Step = list[ModelRequest] | NewFile | RepeatedFile
 """A list is a group of single requests."""
 
 keys = st.sampled_from(KEYS)
 names = st.sampled_from(["a", "b", PICTURE])
-asked = st.lists(st.tuples(keys, names | st.none()), min_size=1, max_size=3)
-in_order = st.builds(Said, keys, st.sampled_from([str(status) for status in OfferStatus]), names, st.none())
+request_groups = st.lists(st.tuples(keys, names | st.none()), min_size=1, max_size=3)
+valid_records = st.builds(FileRecord, keys, st.sampled_from([str(status) for status in OfferStatus]), names, st.none())
 flaws = st.sampled_from(["offerStatus", "offerName", "assets", "offerId", "merchantId", "record"])
-broken = st.builds(Said, keys, st.sampled_from(["NEW", "UPSERT"]), names, flaws)
-odd = st.lists(in_order | broken, max_size=4)
-proper = st.lists(in_order, min_size=1, max_size=3, unique_by=lambda said: said.key)
-dumps = (proper | proper | proper | proper | odd).map(tuple)
-sendings = st.builds(
-    Sending, st.sampled_from([0, 1, 1, -1]), dumps, asked | st.just([]), st.sampled_from(MissingFromFile)
+broken_records = st.builds(FileRecord, keys, st.sampled_from(["NEW", "UPSERT"]), names, flaws)
+broken_files = st.lists(valid_records | broken_records, max_size=4)
+valid_files = st.lists(valid_records, min_size=1, max_size=3, unique_by=lambda file_record: file_record.key)
+file_records = (valid_files | valid_files | valid_files | valid_files | broken_files).map(tuple)
+new_files = st.builds(
+    NewFile,
+    st.sampled_from([0, 1, 1, -1]),
+    file_records,
+    request_groups | st.just([]),
+    st.sampled_from(MissingFromFile),
 )
-steps = st.lists(asked | sendings | sendings | st.builds(Resending, st.integers(0, 3)), min_size=10, max_size=20)
+steps = st.lists(
+    request_groups | new_files | new_files | st.builds(RepeatedFile, st.integers(0, 3)), min_size=10, max_size=20
+)
 
 
 class Channel:
-    """A partner's merchant channel, by its real doors."""
+    """A partner's merchant channel, through the ledgers of the service."""
 
     def __init__(self, ledger: OfferLedger) -> None:
         self.ledger = ledger
         self.runs: RunLedger = run_ledger(ledger)
-        self.traces = SingleRequestLedger(ledger, decision_state.find_offers, partners.find_terms)
+        self.single_requests = SingleRequestLedger(ledger, decision_state.find_offers, partners.find_terms)
 
-    def execute(self, asked: Sequence[Asked]) -> list[Any]:
-        """Outcome and version of each single request."""
-        requests = [delete(key) if name is None else put(key, name) for key, name in asked]
-        return told(self.traces.execute(requests))
+    def execute(self, group: Sequence[ModelRequest]) -> list[Any]:
+        """Executes single requests, and returns the outcome and version of each."""
+        requests = [delete(key) if name is None else put(key, name) for key, name in group]
+        return outcomes_of(self.single_requests.execute(requests))
 
     def process(self, file: File, between: Callable[[], object] = lambda: None) -> Run:
-        return process(self.runs, file.sent(), TODAY.replace(day=file.day), watch=once_judged(between))
+        return process(self.runs, file.sent(), TODAY.replace(day=file.day), watch=after_validation(between))
 
-    def told(self, run: Run) -> list[Fate]:
-        return told_of(outcome_of(self.ledger, run))
+    def results_of(self, run: Run) -> list[ItemResult]:
+        return results_of(outcome_of(self.ledger, run))
 
-    def shown(self) -> dict[OfferKey, Known]:
-        """The inventory, in the model's words; every content is exactly what was sent."""
+    def inventory(self) -> dict[OfferKey, OfferState]:
+        """Returns the inventory in the form of the model, and checks that each content is as sent."""
         offers = {}
         with self.ledger.recorder.read() as tx:
             views = inventory.page(tx, OfferFilter(), Clock().now, 0, 1000).items
         for view in views:
             key = merchant_key(view.external_id, str(view.merchant_id), view.partner)
-            shown = json.loads(bytes(view.content))
-            assert shown == content(key, shown["offerName"])
+            stored = json.loads(bytes(view.content))
+            assert stored == content(key, stored["offerName"])
             assert key.offer_uid == view.offer_uid
-            offers[key] = Known(Status(view.status), shown["offerName"], view.version)
+            offers[key] = OfferState(Status(view.status), stored["offerName"], view.version)
         return offers
 
     def events_of(self, run: Run) -> int:
         with self.ledger.recorder.read() as tx:
-            found = tx.execute("SELECT sum(event_count) AS n FROM commits WHERE run_id = ?", (str(run.run_id),))
-            return found.fetchone()["n"] or 0
+            result = tx.execute("SELECT sum(event_count) AS n FROM commits WHERE run_id = ?", (str(run.run_id),))
+            return result.fetchone()["n"] or 0
 
 
 @contextmanager
 def empty_channel() -> Iterator[Channel]:
     clock = Clock()
-    with tempfile.TemporaryDirectory() as folder, opened(Path(folder) / "ledger.db", clock) as ledger:
+    with tempfile.TemporaryDirectory() as folder, open_ledger(Path(folder) / "ledger.db", clock) as ledger:
         set_quota(ledger, 0)
         yield Channel(ledger)
 
 
-def in_place(steps: Sequence[Step]) -> Iterator[list[Asked] | Processing]:
-    """The steps with their files as they are sent."""
+def with_dates(steps: Sequence[Step]) -> Iterator[list[ModelRequest] | FileStep]:
+    """Yields the steps with the dates of their files."""
     files: list[File] = []
     for step in steps:
-        if isinstance(step, Sending):
+        if isinstance(step, NewFile):
             newest = max((file.day for file in files), default=5)
-            files.append(File(newest + step.days_on, step.said))
-            yield Processing(files[-1], step.between, step.missing)
-        elif isinstance(step, Resending):
+            files.append(File(newest + step.days_after_newest, step.records))
+            yield FileStep(files[-1], step.between, step.missing)
+        elif isinstance(step, RepeatedFile):
             if files:
-                yield Processing(files[-1 - step.back % len(files)], [], MissingFromFile.DELETE)
+                yield FileStep(files[-1 - step.number % len(files)], [], MissingFromFile.DELETE)
         else:
             yield step
 
 
-def require_the_same(channel: Channel, model: MerchantModel, step: list[Asked] | Processing) -> None:
-    """The step does and tells what the model says."""
+def compare_step(channel: Channel, model: MerchantModel, step: list[ModelRequest] | FileStep) -> None:
+    """Executes a step, and compares its results with those of the model."""
     if isinstance(step, list):
-        assert channel.execute(step) == [model.execute(*one) for one in step]
+        assert channel.execute(step) == [model.execute(*request) for request in step]
     elif model.is_too_old(step.file):
-        before = rows(channel.ledger, "runs")
+        before = count_rows(channel.ledger, "runs")
         with pytest.raises(FileSuperseded):
             channel.process(step.file)
-        assert rows(channel.ledger, "runs") == before
-    elif (fates := model.answer(step.file)) is not None:
-        run = channel.process(step.file, lambda: pytest.fail("it is carried out again"))
-        assert channel.told(run) == fates
+        assert count_rows(channel.ledger, "runs") == before
+    elif (expected := model.earlier_results(step.file)) is not None:
+        run = channel.process(step.file, lambda: pytest.fail("a repeated file must not be executed"))
+        assert channel.results_of(run) == expected
     else:
-        require_the_same_of_a_file(channel, model, step)
+        compare_file(channel, model, step)
 
 
-def require_the_same_of_a_file(channel: Channel, model: MerchantModel, step: Processing) -> None:
+def compare_file(channel: Channel, model: MerchantModel, step: FileStep) -> None:
     singles: list[Any] = []
     before = dict(model.offers)
 
@@ -161,11 +174,11 @@ def require_the_same_of_a_file(channel: Channel, model: MerchantModel, step: Pro
         set_missing(channel.ledger, step.missing)
 
     run = channel.process(step.file, between)
-    assert singles == [model.execute(*one) for one in step.between]
+    assert singles == [model.execute(*request) for request in step.between]
     model.missing = step.missing
-    fates = model.process(step.file, before)
-    assert (run.state, channel.told(run)) == (RunState.COMPLETED, fates)
-    assert channel.events_of(run) == changes(fates)
+    expected = model.process(step.file, before)
+    assert (run.state, channel.results_of(run)) == (RunState.COMPLETED, expected)
+    assert channel.events_of(run) == changes(expected)
 
 
 ENOUGH = settings(max_examples=examples(50), deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -173,47 +186,48 @@ ENOUGH = settings(max_examples=examples(50), deadline=None, suppress_health_chec
 
 @ENOUGH
 @given(steps)
-def test_single_requests_and_files_do_what_the_model_does(sent: list[Step]) -> None:
+def test_single_requests_and_files_have_the_effects_of_the_model(sent: list[Step]) -> None:
     model = MerchantModel()
     with empty_channel() as channel:
-        for step in in_place(sent):
-            require_the_same(channel, model, step)
-            assert channel.shown() == model.offers
+        for step in with_dates(sent):
+            compare_step(channel, model, step)
+            assert channel.inventory() == model.offers
         assert verify(channel.ledger) == []
 
 
 @ENOUGH
 @given(steps)
-def test_asking_again_at_once_changes_nothing(sent: list[Step]) -> None:
+def test_repeated_requests_and_files_change_nothing(sent: list[Step]) -> None:
     with empty_channel() as channel:
-        for step in in_place(sent):
+        for step in with_dates(sent):
             if isinstance(step, list):
-                for one in step:
-                    require_idle_singles(channel, one)
+                for request in step:
+                    compare_repeated_request(channel, request)
             else:
                 set_missing(channel.ledger, step.missing)
-                require_idle_file(channel, step.file)
+                compare_repeated_file(channel, step.file)
         assert verify(channel.ledger) == []
 
 
-def require_idle_singles(channel: Channel, one: Asked) -> None:
-    ((_, version),) = channel.execute([one])
-    before = channel.shown(), rows(channel.ledger, "events")
-    ((outcome, again),) = channel.execute([one])
-    assert (outcome in {"unchanged", "unknown"}, again) == (True, version)
-    assert (channel.shown(), rows(channel.ledger, "events")) == before
+def compare_repeated_request(channel: Channel, request: ModelRequest) -> None:
+    """Executes a request twice, and checks that the second one changes nothing."""
+    ((_, version),) = channel.execute([request])
+    before = channel.inventory(), count_rows(channel.ledger, "events")
+    ((outcome, second_version),) = channel.execute([request])
+    assert (outcome in {"unchanged", "unknown"}, second_version) == (True, version)
+    assert (channel.inventory(), count_rows(channel.ledger, "events")) == before
 
 
-def require_idle_file(channel: Channel, file: File) -> None:
-    """Be it the very same file, or one that says the same in another spelling."""
+def compare_repeated_file(channel: Channel, file: File) -> None:
+    """Processes a file twice, and once with other bytes, and checks that only the first one changes anything."""
     try:
         run = channel.process(file)
     except FileSuperseded:
         with pytest.raises(FileSuperseded):
             channel.process(file)
         return
-    before = channel.shown(), rows(channel.ledger, "events")
-    respelt = process(channel.runs, file.sent() + b"\n", TODAY.replace(day=file.day))
+    before = channel.inventory(), count_rows(channel.ledger, "events")
+    equivalent = process(channel.runs, file.sent() + b"\n", TODAY.replace(day=file.day))
     assert channel.process(file) == run
-    assert (respelt.run_id != run.run_id, channel.events_of(respelt)) == (True, 0)
-    assert (channel.shown(), rows(channel.ledger, "events")) == before
+    assert (equivalent.run_id != run.run_id, channel.events_of(equivalent)) == (True, 0)
+    assert (channel.inventory(), count_rows(channel.ledger, "events")) == before

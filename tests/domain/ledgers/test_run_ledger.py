@@ -1,4 +1,4 @@
-"""A run is accepted once, is in one owner's hands at a time, and ends once."""
+"""Tests of RunLedger: acceptance, leases and completion of runs."""
 
 from uuid import uuid4
 
@@ -16,21 +16,21 @@ from tests.support.histories.runs import (
     FEED,
     LEASE,
     PROBLEM,
-    accepted,
-    effects,
+    accepted_run,
+    count_rows,
     file_request,
-    ids,
     offer_versions,
     plan,
     request,
     request_id_of,
-    rows,
-    valid,
+    row_counts,
+    run_ids,
+    valid_item,
 )
 
 
-def carry_out(runs: RunLedger, run: Run, *external_ids: str) -> Run:
-    items = [valid(external_id) for external_id in external_ids or ("TP-1",)]
+def complete(runs: RunLedger, run: Run, *external_ids: str) -> Run:
+    items = [valid_item(external_id) for external_id in external_ids or ("TP-1",)]
     return runs.complete(run, plan(runs, run, items), "digest")
 
 
@@ -42,79 +42,79 @@ def taken_over(run: Run, by: RunLedger, clock: Clock) -> Run:
 # Accepting
 
 
-def test_an_accepted_run_is_there_at_once(here: RunLedger, there: RunLedger) -> None:
-    run = accepted(here)
+def test_accepted_run_can_be_found_at_once(here: RunLedger, there: RunLedger) -> None:
+    run = accepted_run(here)
     assert there.find(run.run_id) == run
     assert (run.state, run.lease.owner, run.lease.fence) == (RunState.ACCEPTED, "here", 1)
 
 
-def test_a_run_that_was_never_accepted_is_not_there(here: RunLedger) -> None:
+def test_unknown_run_can_be_neither_found_nor_claimed(here: RunLedger) -> None:
     assert here.find(uuid4()) is None
     with pytest.raises(LeaseLost):
         here.claim(uuid4())
 
 
-def test_nothing_of_a_refused_request_is_there(here: RunLedger) -> None:
+def test_refused_request_stores_nothing(here: RunLedger) -> None:
     unknown = request(partner="nobody")
     with pytest.raises(UnknownPartner):
-        accepted(here, asked=unknown)
+        accepted_run(here, run_request=unknown)
     assert here.find(unknown.run_id) is None
     assert list(here.body(unknown.run_id)) == []
 
 
-def test_the_same_body_under_the_same_id_is_the_same_run(here: RunLedger, there: RunLedger) -> None:
-    run = accepted(here, b"same")
-    again = there.accept(request(b"same", request_id=request_id_of(run)), FEED)
-    assert (again.run, again.replayed) == (run, True)
-    assert rows(here.ledger, "runs") == 1
+def test_repeated_request_returns_the_same_run(here: RunLedger, there: RunLedger) -> None:
+    run = accepted_run(here, b"same")
+    repeated = there.accept(request(b"same", request_id=request_id_of(run)), FEED)
+    assert (repeated.run, repeated.replayed) == (run, True)
+    assert count_rows(here.ledger, "runs") == 1
 
 
-def test_the_same_request_in_other_letters_is_the_same_run(here: RunLedger) -> None:
-    run = accepted(here, b"one")
-    respelt = request(b"other", request_id=request_id_of(run), same_as=run.run_id)
-    assert here.accept(respelt, FEED).replayed
+def test_equivalent_request_returns_the_same_run(here: RunLedger) -> None:
+    run = accepted_run(here, b"one")
+    equivalent = request(b"other", request_id=request_id_of(run), same_as=run.run_id)
+    assert here.accept(equivalent, FEED).replayed
 
 
-def test_a_request_id_can_not_be_used_for_something_else(here: RunLedger) -> None:
-    run = accepted(here, b"one")
+def test_request_id_can_not_be_used_for_another_request(here: RunLedger) -> None:
+    run = accepted_run(here, b"one")
     with pytest.raises(IdempotencyKeyReused) as refused:
-        accepted(here, b"other", request(b"other", request_id=request_id_of(run), same_as=uuid4()))
+        accepted_run(here, b"other", request(b"other", request_id=request_id_of(run), same_as=uuid4()))
     assert refused.value.run_id == run.run_id
 
 
-def test_a_finished_run_is_answered_to_the_same_request_for_ever(here: RunLedger, clock: Clock) -> None:
-    run = accepted(here, b"same")
-    completed = carry_out(here, run)
+def test_repeated_request_returns_the_finished_run_for_ever(here: RunLedger, clock: Clock) -> None:
+    run = accepted_run(here, b"same")
+    completed = complete(here, run)
     clock.move(days=1000)
-    again = here.accept(request(b"same", request_id=request_id_of(run)), FEED)
-    assert (again.run, again.replayed) == (completed, True)
+    repeated = here.accept(request(b"same", request_id=request_id_of(run)), FEED)
+    assert (repeated.run, repeated.replayed) == (completed, True)
 
 
-def test_a_partner_has_one_unfinished_run_on_a_channel(here: RunLedger, there: RunLedger) -> None:
-    run = accepted(here)
+def test_partner_has_one_unfinished_run_on_a_channel(here: RunLedger, there: RunLedger) -> None:
+    run = accepted_run(here)
     for runs in (here, there):
         with pytest.raises(RunInProgress) as refused:
-            accepted(runs)
+            accepted_run(runs)
         assert refused.value.run_id == run.run_id
 
 
-def test_another_partner_or_another_channel_may_have_a_run_at_the_same_time(here: RunLedger) -> None:
+def test_other_partners_and_channels_can_have_simultaneous_runs(here: RunLedger) -> None:
     here.ledger.handle(SetPartner("harbor"), OPERATOR)
-    accepted(here)
-    accepted(here, asked=request(partner="harbor"))
+    accepted_run(here)
+    accepted_run(here, run_request=request(partner="harbor"))
     assert not here.accept(file_request(), FEED).replayed
 
 
-def test_the_next_run_may_start_when_the_one_before_has_ended(here: RunLedger) -> None:
-    carry_out(here, accepted(here))
-    assert accepted(here).state is RunState.ACCEPTED
+def test_next_run_can_start_after_the_previous_one(here: RunLedger) -> None:
+    complete(here, accepted_run(here))
+    assert accepted_run(here).state is RunState.ACCEPTED
 
 
-# Being in somebody's hands
+# Leases
 
 
-def test_a_run_is_taken_over_once_its_lease_has_run_out(here: RunLedger, there: RunLedger, clock: Clock) -> None:
-    run = accepted(here)
+def test_run_can_be_taken_over_after_its_lease_expired(here: RunLedger, there: RunLedger, clock: Clock) -> None:
+    run = accepted_run(here)
     clock.move(seconds=LEASE.total_seconds() - 1e-6)
     with pytest.raises(LeaseLost):
         there.claim(run.run_id)
@@ -124,8 +124,8 @@ def test_a_run_is_taken_over_once_its_lease_has_run_out(here: RunLedger, there: 
     assert here.find(run.run_id) == claimed
 
 
-def test_a_renewed_lease_lasts_another_term_from_now(here: RunLedger, there: RunLedger, clock: Clock) -> None:
-    run = accepted(here)
+def test_renewed_lease_lasts_its_full_duration(here: RunLedger, there: RunLedger, clock: Clock) -> None:
+    run = accepted_run(here)
     clock.move(seconds=9)
     here.renew(run)
     clock.move(seconds=9)
@@ -135,30 +135,30 @@ def test_a_renewed_lease_lasts_another_term_from_now(here: RunLedger, there: Run
     assert there.claim(run.run_id).lease.fence == 2
 
 
-def test_the_former_owner_can_not_complete_a_run(here: RunLedger, there: RunLedger, clock: Clock) -> None:
-    run = accepted(here, b"body")
+def test_previous_owner_can_not_complete_a_run(here: RunLedger, there: RunLedger, clock: Clock) -> None:
+    run = accepted_run(here, b"body")
     claimed = taken_over(run, there, clock)
-    before = effects(here.ledger)
+    before = row_counts(here.ledger)
     with pytest.raises(LeaseLost):
-        carry_out(here, run)
-    assert effects(here.ledger) == before
+        complete(here, run)
+    assert row_counts(here.ledger) == before
     assert here.find(run.run_id) == claimed
     assert list(here.body(run.run_id)) == [b"body"]
 
 
-def test_an_owner_is_heard_while_somebody_else_writes(here: RunLedger, there: RunLedger, clock: Clock) -> None:
-    run = here.claim(accepted(here).run_id)
+def test_owner_can_renew_while_another_process_writes(here: RunLedger, there: RunLedger, clock: Clock) -> None:
+    run = here.claim(accepted_run(here).run_id)
     with here.ledger.recorder.write():
         clock.move(seconds=9)
         here.renew(run)
         clock.move(seconds=9)
-    assert there.overdue() == []
+    assert there.find_overdue() == []
     with pytest.raises(LeaseLost):
         there.claim(run.run_id)
 
 
-def test_the_former_owner_can_not_renew_or_fail_a_run(here: RunLedger, there: RunLedger, clock: Clock) -> None:
-    run = accepted(here, b"body")
+def test_previous_owner_can_not_renew_or_fail_a_run(here: RunLedger, there: RunLedger, clock: Clock) -> None:
+    run = accepted_run(here, b"body")
     claimed = taken_over(run, there, clock)
     with pytest.raises(LeaseLost):
         here.renew(run)
@@ -168,76 +168,74 @@ def test_the_former_owner_can_not_renew_or_fail_a_run(here: RunLedger, there: Ru
     assert list(here.body(run.run_id)) == [b"body"]
 
 
-def test_an_earlier_turn_of_the_same_owner_counts_for_nothing(here: RunLedger, clock: Clock) -> None:
-    run = accepted(here)
-    again = taken_over(run, here, clock)
+def test_earlier_lease_of_the_same_owner_is_invalid(here: RunLedger, clock: Clock) -> None:
+    run = accepted_run(here)
+    reclaimed = taken_over(run, here, clock)
     with pytest.raises(LeaseLost):
-        carry_out(here, run)
-    assert carry_out(here, again).state is RunState.COMPLETED
+        complete(here, run)
+    assert complete(here, reclaimed).state is RunState.COMPLETED
 
 
-def test_who_has_let_a_lease_run_out_may_end_the_run_while_nobody_else_has_taken_it(
-    here: RunLedger, clock: Clock
-) -> None:
-    run = accepted(here)
+def test_owner_can_complete_with_an_expired_lease(here: RunLedger, clock: Clock) -> None:
+    run = accepted_run(here)
     clock.move(days=1)
-    assert carry_out(here, run).state is RunState.COMPLETED
+    assert complete(here, run).state is RunState.COMPLETED
 
 
-def test_overdue_are_the_unfinished_runs_whose_leases_have_run_out(here: RunLedger, clock: Clock) -> None:
+def test_overdue_runs_are_unfinished_with_expired_leases(here: RunLedger, clock: Clock) -> None:
     for partner in ("harbor", "lagoon", "marina"):
         here.ledger.handle(SetPartner(partner), OPERATOR)
-    carry_out(here, accepted(here))
-    here.fail(accepted(here), PROBLEM)
-    first, second = (accepted(here, asked=request(partner=partner)) for partner in ("harbor", "lagoon"))
+    complete(here, accepted_run(here))
+    here.fail(accepted_run(here), PROBLEM)
+    first, second = (accepted_run(here, run_request=request(partner=partner)) for partner in ("harbor", "lagoon"))
     clock.move(seconds=1)
-    held = accepted(here, asked=request(partner="marina"))
-    assert here.overdue() == []
+    held = accepted_run(here, run_request=request(partner="marina"))
+    assert here.find_overdue() == []
     clock.move(seconds=9)
-    assert here.overdue() == [first, second]
+    assert here.find_overdue() == [first, second]
     clock.move(seconds=1)
-    assert here.overdue() == [first, second, held]
+    assert here.find_overdue() == [first, second, held]
 
 
-def test_a_claimed_or_renewed_run_is_not_overdue(here: RunLedger, there: RunLedger, clock: Clock) -> None:
-    run = accepted(here)
+def test_claimed_or_renewed_run_is_not_overdue(here: RunLedger, there: RunLedger, clock: Clock) -> None:
+    run = accepted_run(here)
     claimed = taken_over(run, there, clock)
-    assert here.overdue() == []
+    assert here.find_overdue() == []
     clock.move(seconds=9)
     there.renew(claimed)
     clock.move(seconds=9)
-    assert here.overdue() == []
+    assert here.find_overdue() == []
 
 
-def test_who_goes_lets_others_take_over_at_once(here: RunLedger, there: RunLedger) -> None:
+def test_released_runs_can_be_taken_over_at_once(here: RunLedger, there: RunLedger) -> None:
     here.ledger.handle(SetPartner("harbor"), OPERATOR)
-    mine, theirs = accepted(here), accepted(there, asked=request(partner="harbor"))
+    mine, theirs = accepted_run(here), accepted_run(there, run_request=request(partner="harbor"))
     here.release()
-    assert ids(there.overdue()) == [mine.run_id]
+    assert run_ids(there.find_overdue()) == [mine.run_id]
     assert there.claim(mine.run_id).lease.fence > mine.lease.fence
     with pytest.raises(LeaseLost):
         here.claim(theirs.run_id)
 
 
-def test_who_has_let_go_has_lost_its_right(here: RunLedger) -> None:
-    mine = accepted(here)
+def test_released_lease_can_not_be_renewed(here: RunLedger) -> None:
+    mine = accepted_run(here)
     here.release()
     with pytest.raises(LeaseLost):
         here.renew(mine)
 
 
-def test_letting_go_leaves_finished_runs_as_they_are(here: RunLedger) -> None:
-    completed = carry_out(here, accepted(here))
+def test_release_keeps_finished_runs(here: RunLedger) -> None:
+    completed = complete(here, accepted_run(here))
     here.release()
     assert here.find(completed.run_id) == completed
 
 
-# The end
+# Completion
 
 
-def test_a_completed_run_has_stored_its_events_its_outcome_and_its_state(here: RunLedger, there: RunLedger) -> None:
-    run = accepted(here, b"body")
-    completed = carry_out(here, run, "TP-1", "TP-2")
+def test_completed_run_has_stored_events_outcome_and_state(here: RunLedger, there: RunLedger) -> None:
+    run = accepted_run(here, b"body")
+    completed = complete(here, run, "TP-1", "TP-2")
     assert there.find(run.run_id) == completed
     assert (completed.state, completed.counts) == (RunState.COMPLETED, OutcomeCounts(created=2))
     assert completed.position == here.ledger.recorder.max_notification_id()
@@ -250,44 +248,43 @@ def test_a_completed_run_has_stored_its_events_its_outcome_and_its_state(here: R
 
 
 @pytest.mark.parametrize("state", [RunState.COMPLETED, RunState.FAILED])
-def test_the_body_of_a_finished_run_is_gone(here: RunLedger, state: RunState) -> None:
-    run = accepted(here, b"body")
-    carry_out(here, run) if state is RunState.COMPLETED else here.fail(run, PROBLEM)
+def test_finished_run_has_no_body(here: RunLedger, state: RunState) -> None:
+    run = accepted_run(here, b"body")
+    complete(here, run) if state is RunState.COMPLETED else here.fail(run, PROBLEM)
     assert list(here.body(run.run_id)) == []
-    assert rows(here.ledger, "run_bodies") == 0
+    assert count_rows(here.ledger, "run_bodies") == 0
 
 
-def test_a_run_completes_only_once(here: RunLedger) -> None:
-    run = accepted(here)
-    completed = carry_out(here, run)
-    before = effects(here.ledger)
-    for again in (run, completed):
+def test_run_completes_only_once(here: RunLedger) -> None:
+    run = accepted_run(here)
+    completed = complete(here, run)
+    before = row_counts(here.ledger)
+    for version in (run, completed):
         with pytest.raises(LeaseLost):
-            carry_out(here, again, "TP-2")
+            complete(here, version, "TP-2")
         with pytest.raises(LeaseLost):
-            here.fail(again, PROBLEM)
-    assert effects(here.ledger) == before
+            here.fail(version, PROBLEM)
+    assert row_counts(here.ledger) == before
     assert here.find(run.run_id) == completed
 
 
-def test_a_failed_run_tells_why_and_has_changed_nothing(here: RunLedger) -> None:
-    run = accepted(here)
-    before = effects(here.ledger)
+def test_failed_run_has_a_problem_and_changed_nothing(here: RunLedger) -> None:
+    run = accepted_run(here)
+    before = row_counts(here.ledger)
     failed = here.fail(run, PROBLEM)
     assert (failed.state, failed.problem, here.find(run.run_id)) == (RunState.FAILED, PROBLEM, failed)
-    assert effects(here.ledger) == before
+    assert row_counts(here.ledger) == before
     with pytest.raises(LeaseLost):
-        carry_out(here, run)
+        complete(here, run)
 
 
-def test_a_failed_run_gives_its_request_id_and_its_slot_back(here: RunLedger) -> None:
+def test_failed_run_frees_its_request_id_and_slot(here: RunLedger) -> None:
     here.ledger.handle(SetPartner(PARTNER, synchronize_per_day=1), OPERATOR)
-    asked = request(b"body", Operation.SYNCHRONIZE)
-    first = accepted(here, b"body", asked)
+    first = accepted_run(here, b"body", request(b"body", Operation.SYNCHRONIZE))
     here.fail(first, PROBLEM)
-    again = request(b"body", Operation.SYNCHRONIZE, request_id_of(first))
-    second = accepted(here, b"body", again)
-    assert (second.run_id, second.state) == (again.run_id, RunState.ACCEPTED)
-    carry_out(here, second)
+    repeated = request(b"body", Operation.SYNCHRONIZE, request_id_of(first))
+    second = accepted_run(here, b"body", repeated)
+    assert (second.run_id, second.state) == (repeated.run_id, RunState.ACCEPTED)
+    complete(here, second)
     with pytest.raises(RunLimitReached):
-        accepted(here, asked=request(b"more", Operation.SYNCHRONIZE))
+        accepted_run(here, run_request=request(b"more", Operation.SYNCHRONIZE))

@@ -1,4 +1,4 @@
-"""Whatever two owners do, and however long they sleep meanwhile: a run ends at most once, and has its effects once."""
+"""Laws of run ownership: with two owners and any delays, each run finishes and takes effect at most once."""
 
 import tempfile
 from contextlib import ExitStack
@@ -15,23 +15,35 @@ from domain.refusals import LeaseLost, RunInProgress
 from domain.runs import run as runs
 from domain.runs.run import Run
 from tests.support.harness import Clock
-from tests.support.histories.runs import LEASE, PROBLEM, accepted, ids, offer_versions, opened, plan, rows, valid
+from tests.support.histories.runs import (
+    LEASE,
+    PROBLEM,
+    accepted_run,
+    count_rows,
+    offer_versions,
+    open_ledger,
+    plan,
+    run_ids,
+    valid_item,
+)
 
 OWNERS = st.sampled_from(["here", "there"])
-TURNS = st.integers(min_value=0)
+NUMBERS = st.integers(min_value=0)
 
 
 class TwoOwners(RuleBasedStateMachine):
-    """`turns`: every hold on a run that an owner was ever given, true or stale; `held`: the one that counts."""
+    """State machine with two owners.
+
+    `leased`: every run object that an owner got, valid or stale. `held`: the valid one."""
 
     def __init__(self) -> None:
         super().__init__()
         self.resources = ExitStack()
         folder = self.resources.enter_context(tempfile.TemporaryDirectory())
         self.clock = Clock()
-        self.ledger = self.resources.enter_context(opened(Path(folder) / "ledger.db", self.clock))
+        self.ledger = self.resources.enter_context(open_ledger(Path(folder) / "ledger.db", self.clock))
         self.owners = {name: RunLedger(self.ledger, name, LEASE) for name in ("here", "there")}
-        self.turns: list[Run] = []
+        self.leased: list[Run] = []
         self.held: Run | None = None
         self.until = self.clock()
         self.completed: list[UUID] = []
@@ -40,48 +52,48 @@ class TwoOwners(RuleBasedStateMachine):
         self.resources.close()
 
     @rule(seconds=st.sampled_from([1, 4, 9, 10, 11]))
-    def time_passes(self, seconds: int) -> None:
+    def advance_clock(self, seconds: int) -> None:
         self.clock.move(seconds=seconds)
 
     @rule(owner=OWNERS)
     def accept(self, owner: str) -> None:
         if self.held:
             with pytest.raises(RunInProgress):
-                accepted(self.owners[owner])
+                accepted_run(self.owners[owner])
         else:
-            self._holds(accepted(self.owners[owner]))
+            self._hold(accepted_run(self.owners[owner]))
 
-    @precondition(lambda self: self.turns)
-    @rule(owner=OWNERS, turn=TURNS)
-    def claim(self, owner: str, turn: int) -> None:
-        run = self._turn(turn)
+    @precondition(lambda self: self.leased)
+    @rule(owner=OWNERS, number=NUMBERS)
+    def claim(self, owner: str, number: int) -> None:
+        run = self._leased_run(number)
         is_free = self.clock() >= self.until
         if self.held and self.held.run_id == run.run_id and (is_free or self.held.lease.owner == owner):
             claimed = self.owners[owner].claim(run.run_id)
             assert claimed.lease.fence == self.held.lease.fence + is_free
-            self._holds(claimed)
+            self._hold(claimed)
         else:
             with pytest.raises(LeaseLost):
                 self.owners[owner].claim(run.run_id)
 
-    @precondition(lambda self: self.turns)
-    @rule(turn=TURNS)
-    def renew(self, turn: int) -> None:
-        run = self._turn(turn)
-        if self._counts(run):
+    @precondition(lambda self: self.leased)
+    @rule(number=NUMBERS)
+    def renew(self, number: int) -> None:
+        run = self._leased_run(number)
+        if self._is_valid(run):
             self.owners[run.lease.owner].renew(run)
             self.until = self.clock() + LEASE
         else:
             with pytest.raises(LeaseLost):
                 self.owners[run.lease.owner].renew(run)
 
-    @precondition(lambda self: self.turns)
-    @rule(turn=TURNS)
-    def complete(self, turn: int) -> None:
-        run = self._turn(turn)
+    @precondition(lambda self: self.leased)
+    @rule(number=NUMBERS)
+    def complete(self, number: int) -> None:
+        run = self._leased_run(number)
         runs = self.owners[run.lease.owner]
-        planned = plan(runs, run, [valid(str(run.run_id))])
-        if self._counts(run):
+        planned = plan(runs, run, [valid_item(str(run.run_id))])
+        if self._is_valid(run):
             runs.complete(run, planned, "digest")
             self.completed.append(run.run_id)
             self.held = None
@@ -89,11 +101,11 @@ class TwoOwners(RuleBasedStateMachine):
             with pytest.raises(LeaseLost):
                 runs.complete(run, planned, "digest")
 
-    @precondition(lambda self: self.turns)
-    @rule(turn=TURNS)
-    def fail(self, turn: int) -> None:
-        run = self._turn(turn)
-        if self._counts(run):
+    @precondition(lambda self: self.leased)
+    @rule(number=NUMBERS)
+    def fail(self, number: int) -> None:
+        run = self._leased_run(number)
+        if self._is_valid(run):
             self.owners[run.lease.owner].fail(run, PROBLEM)
             self.held = None
         else:
@@ -101,38 +113,38 @@ class TwoOwners(RuleBasedStateMachine):
                 self.owners[run.lease.owner].fail(run, PROBLEM)
 
     @rule(owner=OWNERS)
-    def let_go(self, owner: str) -> None:
+    def release(self, owner: str) -> None:
         self.owners[owner].release()
         if self.held and self.held.lease.owner == owner:
             self.until = self.clock()
             self.held = runs.release(self.held, self.until)
 
     @invariant()
-    def every_completed_run_has_had_its_effects_once(self) -> None:
+    def each_completed_run_took_effect_once(self) -> None:
         assert offer_versions(self.ledger) == dict.fromkeys(map(str, self.completed), 1)
-        assert rows(self.ledger, "run_outcomes") == len(self.completed)
-        assert rows(self.ledger, "runs WHERE state = 'completed'") == len(self.completed)
+        assert count_rows(self.ledger, "run_outcomes") == len(self.completed)
+        assert count_rows(self.ledger, "runs WHERE state = 'completed'") == len(self.completed)
 
     @invariant()
-    def there_is_at_most_one_unfinished_run_and_only_its_body(self) -> None:
+    def only_an_unfinished_run_has_a_body(self) -> None:
         unfinished = [self.held.run_id] if self.held else []
-        assert rows(self.ledger, "runs WHERE state IN ('accepted', 'running')") == len(unfinished)
-        assert rows(self.ledger, "run_bodies") == len(unfinished)
+        assert count_rows(self.ledger, "runs WHERE state IN ('accepted', 'running')") == len(unfinished)
+        assert count_rows(self.ledger, "run_bodies") == len(unfinished)
         assert all(list(self.owners["here"].body(run_id)) == [b"{}"] for run_id in unfinished)
 
     @invariant()
-    def a_run_is_overdue_when_its_lease_has_run_out(self) -> None:
+    def run_with_an_expired_lease_is_overdue(self) -> None:
         overdue = [self.held.run_id] if self.held and self.clock() >= self.until else []
-        assert ids(self.owners["here"].overdue()) == overdue
+        assert run_ids(self.owners["here"].find_overdue()) == overdue
 
-    def _turn(self, turn: int) -> Run:
-        return self.turns[-1 - turn % len(self.turns)]
+    def _leased_run(self, number: int) -> Run:
+        return self.leased[-1 - number % len(self.leased)]
 
-    def _holds(self, run: Run) -> None:
+    def _hold(self, run: Run) -> None:
         self.held, self.until = run, run.lease.until
-        self.turns.append(run)
+        self.leased.append(run)
 
-    def _counts(self, run: Run) -> bool:
+    def _is_valid(self, run: Run) -> bool:
         held = self.held
         return held is not None and (held.run_id, held.lease.fence) == (run.run_id, run.lease.fence)
 

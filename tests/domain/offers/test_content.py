@@ -1,4 +1,4 @@
-"""When contents are the same, and where they differ."""
+"""Tests of the comparison of contents: canonical form, digests and changed fields."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ contents = st.dictionaries(names, values, max_size=4)
 
 
 def reordered(value: Any) -> Any:
-    """The same JSON value with its members in another order."""
+    """Returns the same JSON value with its members in reverse order."""
     if isinstance(value, dict):
         return {name: reordered(value[name]) for name in reversed(list(value))}
     if isinstance(value, list):
@@ -36,7 +36,7 @@ def reordered(value: Any) -> Any:
 
 @st.composite
 def altered(draw: st.DrawFn, value: Any) -> Any:
-    """Nearly the same value: with another scalar, a member or an element more or less somewhere, or as it is."""
+    """Draws a value that is equal, or differs in one scalar, member or element."""
     if isinstance(value, dict) and value and draw(st.booleans()):
         name = draw(st.sampled_from(sorted(value)))
         return {**value, name: draw(altered(value[name]))}
@@ -54,44 +54,44 @@ pairs = contents.flatmap(lambda content: st.tuples(st.just(content), altered(con
 
 
 @given(values)
-def test_the_canonical_form_is_that_of_rfc_8785_to_the_letter(value: Any) -> None:
+def test_canonical_form_is_that_of_rfc_8785(value: Any) -> None:
     assert canonical(value) == rfc8785.dumps(value)
 
 
 @pytest.mark.parametrize("number", [1e-4, 1e-5, 1.5e-5, -1e-6, 1.25e-6, 9.9e-7, -1e-7, 1.5e-10, 5e-324, 0.1, 2.5])
-def test_tiny_numbers_are_spelt_as_the_rfc_has_them(number: float) -> None:
+def test_canonical_form_spells_tiny_numbers_as_in_rfc_8785(number: float) -> None:
     assert canonical([number, "3e-4"]) == rfc8785.dumps([number, "3e-4"])
 
 
-def test_names_are_ordered_as_the_rfc_has_it() -> None:
+def test_canonical_form_orders_names_as_in_rfc_8785() -> None:
     content = {"\ufb33": 1, "\U0001f600": 2, "e": 3, "\u20ac": 4}
     assert canonical(content) == rfc8785.dumps(content)
 
 
-def test_a_digest_is_the_same_for_ever() -> None:
+def test_digest_never_changes() -> None:
     content = offer_data(revenue=1e-7, offerEvents=[], name="Grüße 😀")
     assert digest(content) == "f752d05afa8666cfe85d1d469e56452fefdbaff63751350322fda3ee3936c7d2"
 
 
 @given(pairs)
-def test_contents_have_one_digest_exactly_when_rfc_8785_spells_them_the_same(pair: tuple[Content, Content]) -> None:
+def test_digests_are_equal_exactly_when_rfc_8785_forms_are(pair: tuple[Content, Content]) -> None:
     one, other = pair
-    same = rfc8785.dumps(normal_form(one)) == rfc8785.dumps(normal_form(other))
-    assert (digest(one) == digest(other)) is same
+    is_same = rfc8785.dumps(normal_form(one)) == rfc8785.dumps(normal_form(other))
+    assert (digest(one) == digest(other)) is is_same
 
 
 @given(contents)
-def test_the_order_of_members_makes_no_difference(content: Content) -> None:
+def test_digest_ignores_the_order_of_members(content: Content) -> None:
     assert digest(reordered(content)) == digest(content)
 
 
 @given(contents)
-def test_a_null_member_is_the_same_as_an_absent_one(content: Content) -> None:
+def test_digest_ignores_null_members(content: Content) -> None:
     assert digest({**content, "absent": None}) == digest({n: v for n, v in content.items() if n != "absent"})
 
 
 @pytest.mark.parametrize("events", [None, []])
-def test_no_events_are_the_same_however_they_are_told(events: Any) -> None:
+def test_digest_ignores_null_and_empty_offer_events(events: Any) -> None:
     assert digest(offer_data(offerEvents=events)) == digest(offer_data())
 
 
@@ -108,12 +108,12 @@ def test_no_events_are_the_same_however_they_are_told(events: Any) -> None:
         ({"creatives": []}, {}),
     ],
 )
-def test_other_contents_have_other_digests(one: Content, other: Content) -> None:
+def test_different_contents_have_different_digests(one: Content, other: Content) -> None:
     assert digest(one) != digest(other)
 
 
 @given(pairs)
-def test_fields_differ_exactly_when_the_digests_do(pair: tuple[Content, Content]) -> None:
+def test_fields_change_if_and_only_if_the_digest_does(pair: tuple[Content, Content]) -> None:
     one, other = pair
     assert (changed_fields(one, other) == []) is (digest(one) == digest(other))
 
@@ -133,11 +133,11 @@ def test_fields_differ_exactly_when_the_digests_do(pair: tuple[Content, Content]
         ({"a": None}, {}, []),
     ],
 )
-def test_differences_are_told_where_they_are(
+def test_changed_fields_have_pointers_to_the_differences(
     before: Content, after: Content, changes: list[tuple[str, Any, Any]]
 ) -> None:
     assert changed_fields(before, after) == [FieldChange(*change) for change in changes]
 
 
-def test_a_content_that_was_not_there_differs_as_a_whole() -> None:
+def test_changed_fields_reports_an_absent_content_as_a_whole() -> None:
     assert changed_fields(None, {"a": None}, "/content") == [FieldChange("/content", None, {"a": None})]

@@ -1,4 +1,4 @@
-"""Inline images stand outside of an offer's text, and come back letter by letter."""
+"""Tests of the separate storage of inline images, and of the exact restoration of texts."""
 
 import hashlib
 import json
@@ -25,7 +25,7 @@ def image(literal: str) -> Image:
 
 
 def offer(logo: str, rectangle: str, *more: str) -> str:
-    """An offer's text with these contents, and more members."""
+    """Returns an offer's text with these image contents and more members."""
     assets = ",".join(
         f'"{name}": {{"type":"IMAGE","value": {{"large":{{"content":{content}}}}}}}'
         for name, content in (("logo", logo), ("largeRectangle", rectangle))
@@ -34,100 +34,100 @@ def offer(logo: str, rectangle: str, *more: str) -> str:
     return f"{{{','.join(members)}}}"
 
 
-def taken_out(text: str) -> tuple[str, tuple[Image, ...]]:
-    """What `extract` makes of a text that is JSON before and after, and can be restored."""
+def extracted(text: str) -> tuple[str, tuple[Image, ...]]:
+    """Returns the result of `extract`, and checks that both texts are JSON and that the original can be restored."""
     json.loads(text)
-    rest, images = extract(text.encode())
-    json.loads(rest)
-    assert restore(rest, images) == text.encode()
-    assert restore(rest, reversed(images)) == text.encode(), "in any order"
-    return rest.decode(), images
+    short, images = extract(text.encode())
+    json.loads(short)
+    assert restore(short, images) == text.encode()
+    assert restore(short, reversed(images)) == text.encode(), "in any order"
+    return short.decode(), images
 
 
-# Sentences
+# Examples
 
 
-def test_a_reference_stands_in_the_place_of_an_image() -> None:
+def test_extract_replaces_images_by_references() -> None:
     other = PNG.replace("i", "j")
-    rest, images = taken_out(offer(PNG, other))
-    assert rest == offer(reference(PNG), reference(other))
+    short, images = extracted(offer(PNG, other))
+    assert short == offer(reference(PNG), reference(other))
     assert images == (image(PNG), image(other))
 
 
-def test_an_image_in_both_places_is_one_image() -> None:
-    assert taken_out(offer(PNG, PNG)) == (offer(reference(PNG), reference(PNG)), (image(PNG),))
+def test_extract_returns_equal_images_once() -> None:
+    assert extracted(offer(PNG, PNG)) == (offer(reference(PNG), reference(PNG)), (image(PNG),))
 
 
-def test_a_literal_is_kept_as_it_was_spelt() -> None:
+def test_extract_keeps_the_spelling_of_a_literal() -> None:
     spellings = [PNG, PNG.replace("w", r"\u0077"), PNG.replace("w", r"\/"), PNG.replace("w", r"\"\\"), f'"😀{PNG[1:]}']
     for literal in spellings:
-        assert taken_out(offer(literal, "null")) == (offer(reference(literal), "null"), (image(literal),))
+        assert extracted(offer(literal, "null")) == (offer(reference(literal), "null"), (image(literal),))
 
 
-def test_a_short_literal_stays() -> None:
+def test_extract_leaves_short_literals() -> None:
     longest = f'"{"A" * (MIN_LITERAL_BYTES - 2)}"'
-    assert taken_out(offer(longest, "null")) == (offer(longest, "null"), ())
+    assert extracted(offer(longest, "null")) == (offer(longest, "null"), ())
     longer = f'"A{longest[1:]}'
-    assert taken_out(offer(longer, "null")) == (offer(reference(longer), "null"), (image(longer),))
+    assert extracted(offer(longer, "null")) == (offer(reference(longer), "null"), (image(longer),))
 
 
-def test_the_names_on_the_way_to_an_image_may_be_spelt_oddly() -> None:
+def test_extract_reads_escaped_member_names() -> None:
     text = offer(PNG, "null").replace('"content"', r'"\u0063ontent"').replace('"assets"', r'"asset\u0073"')
-    assert taken_out(text)[1] == (image(PNG),)
+    assert extracted(text)[1] == (image(PNG),)
 
 
-def test_another_value_that_is_the_same_literal_refers_to_the_image_too() -> None:
-    assert taken_out(offer(PNG, "null", f'"more":[{PNG}]'))[0] == offer(
+def test_extract_replaces_all_values_with_the_same_literal() -> None:
+    assert extracted(offer(PNG, "null", f'"more":[{PNG}]'))[0] == offer(
         reference(PNG), "null", f'"more":[{reference(PNG)}]'
     )
 
 
-def test_a_name_that_is_the_same_literal_stays() -> None:
+def test_extract_leaves_member_names() -> None:
     more = f'"more":{{{PNG} \n:1}}'
-    assert taken_out(offer(PNG, "null", more))[0] == offer(reference(PNG), "null", more)
+    assert extracted(offer(PNG, "null", more))[0] == offer(reference(PNG), "null", more)
 
 
-def test_the_end_of_a_string_that_quotes_the_literal_stays() -> None:
+def test_extract_leaves_strings_that_end_with_the_literal() -> None:
     more = f'"more":["say \\{PNG},"say \\\\\\{PNG}]'
-    assert taken_out(offer(PNG, "null", more))[0] == offer(reference(PNG), "null", more)
+    assert extracted(offer(PNG, "null", more))[0] == offer(reference(PNG), "null", more)
 
 
-def test_a_literal_after_a_string_that_ends_with_a_backslash_is_an_image() -> None:
-    more, to = (f'"more":["\\\\",{value}]' for value in (PNG, reference(PNG)))
-    assert taken_out(offer(PNG, "null", more))[0] == offer(reference(PNG), "null", to)
+def test_extract_replaces_a_literal_after_a_backslash_string() -> None:
+    more, replaced = (f'"more":["\\\\",{value}]' for value in (PNG, reference(PNG)))
+    assert extracted(offer(PNG, "null", more))[0] == offer(reference(PNG), "null", replaced)
 
 
 @pytest.mark.parametrize("between", [f",{' ' * LONG}", f" ,{'1,' * LONG}", f"],[{'1,' * LONG}", f"}},{{{' ' * LONG}"])
-def test_a_literal_that_could_stand_between_two_strings_stays(between: str) -> None:
+def test_extract_leaves_literals_that_look_like_text_between_strings(between: str) -> None:
     text = offer(f'"{between}"', "null", r'"more":[["a"]]')
-    assert taken_out(text) == (text, ())
+    assert extracted(text) == (text, ())
 
 
-def test_what_stands_between_two_strings_is_no_image() -> None:
+def test_extract_leaves_text_between_two_strings() -> None:
     literal = f'",{" " * LONG}"'
     text = offer(literal, "null", f'"more":["a{literal}b"]')
     assert json.loads(text)["more"] == ["a", "b"]
-    assert taken_out(text) == (text, ())
+    assert extracted(text) == (text, ())
 
 
-def test_an_image_whose_reference_the_text_has_already_stays() -> None:
+def test_extract_leaves_an_image_if_its_reference_exists() -> None:
     text = offer(PNG, PNG, f'"more":{reference(PNG)}')
-    assert taken_out(text) == (text, ())
+    assert extracted(text) == (text, ())
 
 
-def test_a_reference_to_another_image_is_no_obstacle_and_no_image() -> None:
+def test_extract_ignores_references_to_other_images() -> None:
     more = f'"more":{reference("another")}'
-    assert taken_out(offer(PNG, "null", more)) == (offer(reference(PNG), "null", more), (image(PNG),))
+    assert extracted(offer(PNG, "null", more)) == (offer(reference(PNG), "null", more), (image(PNG),))
 
 
 @pytest.mark.parametrize(
     "text", ["{}", "[]", '"assets"', '{"assets":[]}', '{"assets":{"logo":null}}', offer(f"[{PNG}]", "7")]
 )
-def test_a_text_of_another_shape_has_no_images(text: str) -> None:
-    assert taken_out(text) == (text, ())
+def test_extract_leaves_texts_of_another_shape(text: str) -> None:
+    assert extracted(text) == (text, ())
 
 
-def test_eight_megabytes_take_no_time() -> None:
+def test_extract_and_restore_are_fast_for_eight_megabytes() -> None:
     large, small, quotes = f'"{"A" * 4_000_000}"', f'"{"B" * LONG}"', '\\"' * 1_000_000
     texts = [
         offer(large, large.replace("A", "B")),
@@ -138,7 +138,7 @@ def test_eight_megabytes_take_no_time() -> None:
     ]
     began = time.perf_counter()
     for text in texts:
-        taken_out(text)
+        extracted(text)
     assert time.perf_counter() - began < 10
 
 
@@ -156,7 +156,7 @@ CONTENTS = st.builds(
 
 @st.composite
 def unknown_values(draw: st.DrawFn, literals: list[str]) -> str:
-    """A value that may look like an image's literal, or have one in an odd place."""
+    """Draws a value that looks like an image's literal, or contains one in an unusual place."""
     literal = draw(st.sampled_from(literals))
     text = draw(
         st.sampled_from(
@@ -180,13 +180,13 @@ def unknown_values(draw: st.DrawFn, literals: list[str]) -> str:
     try:
         json.loads(text)
     except json.JSONDecodeError:
-        return draw(TEXTS)  # Not every literal may stand between two strings.
+        return draw(TEXTS)  # Some literals are not valid JSON inside or between strings.
     return text
 
 
 @st.composite
 def objects(draw: st.DrawFn, members: dict[str, str], unknown: st.SearchStrategy[str]) -> str:
-    """An object with these members in some order, among unknown ones, with white space between."""
+    """Draws an object with these and unknown members, in any order, with white space between them."""
     written = [
         *members.items(),
         *((f"x{index}", value) for index, value in enumerate(draw(st.lists(unknown, max_size=2)))),
@@ -198,7 +198,7 @@ def objects(draw: st.DrawFn, members: dict[str, str], unknown: st.SearchStrategy
 
 @st.composite
 def documents(draw: st.DrawFn) -> tuple[str, list[str]]:
-    """An offer's text, and the literals in the places of its images."""
+    """Draws an offer's text and the literals of its image members."""
     contents = [draw(CONTENTS), draw(CONTENTS)]
     contents = draw(st.sampled_from([contents, contents[:1] * 2]))
     unknown = unknown_values(contents)
@@ -210,8 +210,8 @@ def documents(draw: st.DrawFn) -> tuple[str, list[str]]:
     return draw(objects({"offerId": '"1"', "assets": draw(objects(assets, unknown))}, unknown)), contents
 
 
-def filled_in(text: str, images: tuple[Image, ...]) -> Any:
-    """What a text says, with an image's content wherever one is referred to."""
+def parsed_with_images(text: str, images: tuple[Image, ...]) -> Any:
+    """Parses a text, and replaces references by the contents of the images."""
     contents = {image.digest: json.loads(image.literal) for image in images}
 
     def fill(pairs: list[tuple[str, Any]]) -> Any:
@@ -224,28 +224,28 @@ def filled_in(text: str, images: tuple[Image, ...]) -> Any:
 
 
 @given(documents())
-def test_a_text_comes_back_as_it_was_sent(document: tuple[str, list[str]]) -> None:
+def test_restore_returns_the_original_offer(document: tuple[str, list[str]]) -> None:
     text, _ = document
-    rest, images = taken_out(text)
-    assert filled_in(rest, images) == filled_in(text, images)
-    for found in images:
-        assert found.digest == hashlib.sha256(found.literal).hexdigest()
+    short, images = extracted(text)
+    assert parsed_with_images(short, images) == parsed_with_images(text, images)
+    for extracted_image in images:
+        assert extracted_image.digest == hashlib.sha256(extracted_image.literal).hexdigest()
 
 
 @given(documents())
-def test_every_image_is_taken_out_once_unless_its_reference_is_there(document: tuple[str, list[str]]) -> None:
+def test_extract_returns_each_image_once_unless_its_reference_exists(document: tuple[str, list[str]]) -> None:
     text, contents = document
-    assume(r"\u" not in text.replace(r"\u0041", ""))  # Lone surrogates have been refused before.
+    assume(r"\u" not in text.replace(r"\u0041", ""))  # Texts with lone surrogates never get here.
     expected = [
         literal
         for literal in dict.fromkeys(contents)
         if len(literal.encode()) > MIN_LITERAL_BYTES and literal[1] not in " ,:]}" and reference(literal) not in text
     ]
-    rest, images = taken_out(text)
+    short, images = extracted(text)
     assert list(images) == [image(literal) for literal in expected]
-    assert all(reference(literal) in rest for literal in expected)
+    assert all(reference(literal) in short for literal in expected)
 
 
 @given(TEXTS)
-def test_any_json_comes_back_as_it_was_sent(text: str) -> None:
-    assert taken_out(text) == (text, ())
+def test_restore_returns_any_json_unchanged(text: str) -> None:
+    assert extracted(text) == (text, ())

@@ -1,4 +1,4 @@
-"""Given an offer's events, when a partner sends, leaves out or deletes it, then these events."""
+"""Tests of decisions about offers: given earlier events, a request produces the expected events."""
 
 from collections.abc import Sequence
 from functools import reduce
@@ -36,7 +36,7 @@ def given_events(history: Sequence[OfferEvent]) -> Offer:
 
 
 @pytest.mark.parametrize(
-    ("history", "content", "then"),
+    ("history", "content", "expected"),
     [
         ([], CONTENT, [created()]),
         (ACTIVE_HISTORY, CONTENT, []),
@@ -48,26 +48,28 @@ def given_events(history: Sequence[OfferEvent]) -> Offer:
     ],
     ids=["new", "same", "changed", "paused", "paused and changed", "deleted", "deleted while paused, and changed"],
 )
-def test_an_offer_that_is_sent(history: list[OfferEvent], content: Content, then: list[OfferEvent]) -> None:
-    assert put(given_events(history), KEY, sent_content(content)) == then
+def test_put_makes_an_offer_active_with_the_content(
+    history: list[OfferEvent], content: Content, expected: list[OfferEvent]
+) -> None:
+    assert put(given_events(history), KEY, sent_content(content)) == expected
 
 
 @pytest.mark.parametrize(
-    ("history", "then"),
+    ("history", "expected"),
     [([], []), (ACTIVE_HISTORY, [PAUSED]), (PAUSED_HISTORY, []), (DELETED_HISTORY, [])],
-    ids=["never seen", "active", "paused", "deleted"],
+    ids=["unknown", "active", "paused", "deleted"],
 )
-def test_an_offer_that_is_left_out_of_a_synchronize(history: list[OfferEvent], then: list[OfferEvent]) -> None:
-    assert pause(given_events(history), PauseCause.ABSENT_FROM_SYNCHRONIZE) == then
+def test_pause_pauses_only_an_active_offer(history: list[OfferEvent], expected: list[OfferEvent]) -> None:
+    assert pause(given_events(history), PauseCause.ABSENT_FROM_SYNCHRONIZE) == expected
 
 
 @pytest.mark.parametrize(
-    ("history", "then"),
+    ("history", "expected"),
     [([], []), (ACTIVE_HISTORY, [DELETED]), (PAUSED_HISTORY, [DELETED]), (DELETED_HISTORY, [])],
-    ids=["never seen", "active", "paused", "deleted"],
+    ids=["unknown", "active", "paused", "deleted"],
 )
-def test_an_offer_that_is_deleted(history: list[OfferEvent], then: list[OfferEvent]) -> None:
-    assert delete(given_events(history)) == then
+def test_delete_deletes_an_active_or_paused_offer(history: list[OfferEvent], expected: list[OfferEvent]) -> None:
+    assert delete(given_events(history)) == expected
 
 
 @pytest.mark.parametrize(
@@ -82,7 +84,7 @@ def test_an_offer_that_is_deleted(history: list[OfferEvent], then: list[OfferEve
         ([*PAUSED_HISTORY, updated()], Status.PAUSED),
     ],
 )
-def test_the_status_that_events_lead_to(history: list[OfferEvent], status: Status) -> None:
+def test_events_lead_to_a_status(history: list[OfferEvent], status: Status) -> None:
     assert given_events(history).status is status
 
 
@@ -90,19 +92,19 @@ histories = st.lists(st.sampled_from(EVERY_OFFER_EVENT), max_size=12)
 
 
 @given(histories)
-def test_any_sequence_of_events_leads_to_a_state_that_counts_them(history: list[OfferEvent]) -> None:
+def test_version_counts_the_events_of_any_history(history: list[OfferEvent]) -> None:
     assert given_events(history).version == len(history)
 
 
 @given(histories, st.sampled_from([CONTENT, OTHER_CONTENT]))
-def test_an_offer_that_is_sent_is_then_active_with_that_content(history: list[OfferEvent], content: Content) -> None:
+def test_put_makes_an_offer_active_after_any_history(history: list[OfferEvent], content: Content) -> None:
     before = given_events(history)
     after = reduce(evolve, put(before, KEY, sent_content(content)), before)
     assert (after.status, after.content_digest) == (Status.ACTIVE, digest(content))
 
 
 @given(histories, st.sampled_from([CONTENT, OTHER_CONTENT]))
-def test_sending_an_offer_twice_gives_no_second_event(history: list[OfferEvent], content: Content) -> None:
+def test_repeated_put_produces_no_event(history: list[OfferEvent], content: Content) -> None:
     before = given_events(history)
     after = reduce(evolve, put(before, KEY, sent_content(content)), before)
     assert put(after, KEY, sent_content(content)) == []

@@ -1,4 +1,4 @@
-"""Given what a customer has activated and how the offer was, when an activation is reported, then it is owed, or not."""
+"""Tests of decisions about activations, and of the state of redemption windows."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -33,15 +33,15 @@ OFFER = KEY.offer_uid
 
 def when(
     activated_at: datetime | None = None,
-    made: Sequence[Activation] = (),
-    then: OfferAsOf = ACTIVE,
-    present: Status = Status.ACTIVE,
+    activations: Sequence[Activation] = (),
+    offer: OfferAsOf = ACTIVE,
+    current_status: Status = Status.ACTIVE,
     days: int = 45,
 ) -> Activation | OfferActivated:
-    return activate(Activate("C-1", OFFER, activated_at), made, then, present, days, NOW)
+    return activate(Activate("C-1", OFFER, activated_at), activations, offer, current_status, days, NOW)
 
 
-def made_at(activated_at: datetime, days: int = 45) -> Activation:
+def activation_at(activated_at: datetime, days: int = 45) -> Activation:
     event = OfferActivated(
         customer_id="C-1",
         offer_uid=str(OFFER),
@@ -53,7 +53,7 @@ def made_at(activated_at: datetime, days: int = 45) -> Activation:
     return activation_of(uuid4(), event)
 
 
-def test_an_activation_fixes_the_version_the_days_and_the_end() -> None:
+def test_activation_fixes_version_days_and_end_of_window() -> None:
     event = when(days=31)
     assert event == OfferActivated(
         customer_id="C-1",
@@ -67,61 +67,61 @@ def test_an_activation_fixes_the_version_the_days_and_the_end() -> None:
 
 
 @pytest.mark.parametrize("status", [Status.ABSENT, Status.PAUSED, Status.DELETED])
-def test_what_was_not_active_then_can_not_be_activated(status: Status) -> None:
+def test_offer_not_active_at_that_time_can_not_be_activated(status: Status) -> None:
     with pytest.raises(OfferNotActivatable):
-        when(then=OfferAsOf(status, 3))
+        when(offer=OfferAsOf(status, 3))
 
 
-@pytest.mark.parametrize("present", [Status.PAUSED, Status.DELETED])
-def test_an_offer_that_has_gone_since_is_owed_all_the_same_and_told_as_late(present: Status) -> None:
-    event = when(NOW - timedelta(days=1), present=present)
+@pytest.mark.parametrize("current_status", [Status.PAUSED, Status.DELETED])
+def test_activation_of_an_offer_that_ended_since_is_late(current_status: Status) -> None:
+    event = when(NOW - timedelta(days=1), current_status=current_status)
     assert isinstance(event, OfferActivated)
     assert event.late
 
 
-def test_a_report_is_14_days_late_at_most() -> None:
+def test_activation_can_be_reported_at_most_14_days_late() -> None:
     assert isinstance(when(NOW - MAX_REPORT_DELAY), OfferActivated)
     with pytest.raises(OfferNotActivatable, match="14 days"):
         when(NOW - MAX_REPORT_DELAY - INSTANT)
 
 
-def test_clocks_may_differ_by_five_minutes() -> None:
+def test_activation_can_be_five_minutes_ahead() -> None:
     assert isinstance(when(NOW + CLOCK_TOLERANCE), OfferActivated)
     with pytest.raises(TimeInFuture):
         when(NOW + CLOCK_TOLERANCE + INSTANT)
 
 
-@pytest.mark.parametrize("then", [OfferAsOf(Status.ACTIVE, 9), OfferAsOf(Status.DELETED, 9), OfferAsOf()])
-def test_what_an_earlier_activation_covers_is_that_one_whatever_has_become_of_the_offer(then: OfferAsOf) -> None:
-    earlier = made_at(NOW - timedelta(days=30), 45)
-    assert when(made=[earlier], then=then) == earlier
+@pytest.mark.parametrize("offer", [OfferAsOf(Status.ACTIVE, 9), OfferAsOf(Status.DELETED, 9), OfferAsOf()])
+def test_covering_activation_is_returned_whatever_the_state_of_the_offer(offer: OfferAsOf) -> None:
+    earlier = activation_at(NOW - timedelta(days=30), 45)
+    assert when(activations=[earlier], offer=offer) == earlier
 
 
-def test_a_repeat_long_after_is_still_the_earlier_activation() -> None:
-    """It was reported in time once: that it is told again says nothing new."""
-    earlier = made_at(NOW - timedelta(days=40))
+def test_late_repeat_returns_the_earlier_activation() -> None:
+    """The first report was in time; the delay of a repeat does not matter."""
+    earlier = activation_at(NOW - timedelta(days=40))
     assert when(NOW - timedelta(days=40), [earlier]) == earlier
 
 
-def test_a_window_covers_its_first_instant_and_not_its_last() -> None:
-    begins, ended = made_at(NOW, 30), made_at(NOW - timedelta(days=30), 30)
-    assert when(made=[begins]) == begins
-    assert isinstance(when(made=[ended]), OfferActivated)
+def test_activation_covers_its_start_but_not_its_end() -> None:
+    begins, ended = activation_at(NOW, 30), activation_at(NOW - timedelta(days=30), 30)
+    assert when(activations=[begins]) == begins
+    assert isinstance(when(activations=[ended]), OfferActivated)
     assert when(NOW - INSTANT, [ended]) == ended
 
 
-def test_of_several_windows_the_latest_one_covers() -> None:
-    one, other = made_at(NOW - timedelta(days=3)), made_at(NOW - timedelta(days=1))
-    for made in ([one, other], [other, one]):
-        assert when(made=made) == other
-        assert when(NOW - timedelta(days=2), made) == one
+def test_latest_of_several_activations_covers_a_time() -> None:
+    one, other = activation_at(NOW - timedelta(days=3)), activation_at(NOW - timedelta(days=1))
+    for activations in ([one, other], [other, one]):
+        assert when(activations=activations) == other
+        assert when(NOW - timedelta(days=2), activations) == one
 
 
-moments = st.integers(-60 * 86_400_000_000, 60 * 86_400_000_000).map(lambda n: NOW + n * INSTANT)
+times = st.integers(-60 * 86_400_000_000, 60 * 86_400_000_000).map(lambda n: NOW + n * INSTANT)
 
 
-@given(moments, st.integers(30, 45), st.booleans())
-def test_a_window_is_honoured_exactly_from_its_begin_to_its_end(at: datetime, days: int, is_active: bool) -> None:  # noqa: FBT001
+@given(times, st.integers(30, 45), st.booleans())
+def test_window_is_open_exactly_from_its_start_to_its_end(at: datetime, days: int, is_active: bool) -> None:
     window = redemption_window(NOW, days)
     state = state_at(window, at, is_active=is_active)
     assert (state in {WindowState.OPEN, WindowState.WINDING_DOWN}) is (NOW <= at < NOW + timedelta(days=days))

@@ -1,4 +1,4 @@
-"""Given an offer's flights, when one is scheduled, then it is, or why not; and which one is in force at a moment?"""
+"""Tests of flights: scheduling, and the flight in force at a time."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -32,40 +32,40 @@ def when(starts_at: datetime, days: int, *events: FlightScheduled) -> Sequence[F
 
 
 @pytest.mark.parametrize("days", [30, 45])
-def test_a_flight_may_start_now_or_later(days: int) -> None:
+def test_flight_can_start_now_or_later(days: int) -> None:
     for start in (NOW, NOW + timedelta(days=400)):
         assert when(start, days) == [scheduled(start, days)]
 
 
-def test_a_flight_can_not_start_before_now() -> None:
+def test_flight_can_not_start_in_the_past() -> None:
     with pytest.raises(FlightInThePast):
         when(NOW - INSTANT, 30)
 
 
-def test_the_same_flight_again_is_nothing_new_though_it_has_started() -> None:
+def test_repeated_flight_produces_no_event_even_after_its_start() -> None:
     for start in (NOW - timedelta(days=1), NOW + timedelta(days=1)):
         assert when(start, 30, scheduled(start, 30)) == []
 
 
-def test_a_start_that_is_taken_can_not_get_other_days() -> None:
+def test_flight_conflicts_with_other_days_at_the_same_start() -> None:
     with pytest.raises(FlightConflict):
         when(NOW, 31, scheduled(NOW, 30))
 
 
 @pytest.mark.parametrize("days", [29, 46])
-def test_no_flight_has_shorter_or_longer_windows_than_promised(days: int) -> None:
+def test_flight_rejects_window_days_out_of_bounds(days: int) -> None:
     with pytest.raises(WindowDaysOutOfBounds):
         when(NOW, days)
 
 
-def test_a_flight_is_in_force_from_its_start_until_the_next_one_starts() -> None:
+def test_flight_is_in_force_until_the_next_one_starts() -> None:
     later = NOW + timedelta(days=1)
     flights = given_flights([scheduled(later, 31), scheduled(NOW, 30)])
-    at = [NOW - INSTANT, NOW, later - INSTANT, later, later + timedelta(days=4000)]
-    assert [flights.days_at(moment) for moment in at] == [None, 30, 30, 31, 31]
+    times = [NOW - INSTANT, NOW, later - INSTANT, later, later + timedelta(days=4000)]
+    assert [flights.days_at(time) for time in times] == [None, 30, 30, 31, 31]
 
 
-def test_an_offer_has_five_hundred_flights_at_most_and_those_are_still_known() -> None:
+def test_offer_has_at_most_500_flights_and_accepts_their_repeats() -> None:
     events = [scheduled(NOW + timedelta(days=number), 30) for number in range(MAX_FLIGHTS)]
     assert when(NOW, 30, *events) == []
     with pytest.raises(TooManyFlights):

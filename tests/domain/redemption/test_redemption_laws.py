@@ -1,5 +1,7 @@
-"""Whatever partners do, customers report and clocks show: what is owed comes out as the plainest model says, and no
-window that was promised is ever shortened or lengthened. (Contract, section 5.)"""
+"""Laws of activations and redemptions: a state machine compares the ledger with a simple model.
+
+Partners, customers and clocks act in any order. No redemption window ever changes. (Contract, section 5.)
+"""
 
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -24,7 +26,7 @@ from domain.ledgers.single_request_ledger import SingleRequestLedger
 from domain.redemption.activation import Activate, Activation, WindowState
 from domain.redemption.activation_group import PendingActivation
 from domain.redemption.flight import ScheduleFlight
-from domain.redemption.redemption import Purchase, Reverse, remaining, verdict_on
+from domain.redemption.redemption import Purchase, Reverse, remaining_amount, verdict_on
 from domain.refusals import (
     FlightConflict,
     FlightInThePast,
@@ -37,7 +39,7 @@ from domain.refusals import (
     UnknownOffer,
     UnknownRedemption,
 )
-from domain.single_requests.group import Decided
+from domain.single_requests.group import RequestDecision
 from domain.store.commit import CommitContext, current_head
 from domain.values import Channel, OfferKey, Operation, Origin, Source, Status, redemption_uid, utc_text
 from projections import projector
@@ -53,7 +55,7 @@ from projections.redemption.windows_as_of import FIRST_WINDOW, Viewpoint, Window
 from tests.support.engine import examples
 from tests.support.examples import PARTNER, PAUSED, item
 from tests.support.harness import OPERATOR, Clock, run_batch
-from tests.support.histories.runs import opened
+from tests.support.histories.runs import open_ledger
 from tests.support.histories.single_requests import delete, merchant_key, put
 
 PUBLISHER = Origin("shop-window", Source.PUBLISHER)
@@ -61,41 +63,41 @@ OTHER_PARTNER = "harbor"
 MERCHANT_KEYS = [merchant_key(), merchant_key(partner=OTHER_PARTNER)]
 BATCH_KEYS = [OfferKey(PARTNER, Channel.CUSTOM, None, name) for name in ("TP-1", "TP-2")]
 KEYS = [*MERCHANT_KEYS, *BATCH_KEYS]
-AT_FIRST = KEYS[:-1]
+INITIAL_KEYS = KEYS[:-1]
 UIDS = {key: key.offer_uid for key in KEYS}
 CUSTOMERS = ["C-1", "C-2"]
 INSTANT = timedelta(microseconds=1)
 NOTHING, DAY = timedelta(), timedelta(days=1)
 
 
-class When(NamedTuple):
-    """A time as a caller may tell it: so long after one of the moments at which something happens."""
+class RelativeTime(NamedTuple):
+    """A time as an offset from now, from a change of an offer, or from an edge of a window."""
 
-    of: str
-    which: int
-    after: timedelta
+    reference: str
+    number: int
+    offset: timedelta
 
 
 AROUND_NOW = [NOTHING, timedelta(minutes=5), timedelta(minutes=5) + INSTANT, -INSTANT, -DAY, -13 * DAY]
 LONG_AGO = [-14 * DAY, -14 * DAY - INSTANT, -20 * DAY, -40 * DAY]
 AT_AN_EDGE = [NOTHING, -INSTANT, INSTANT, -5 * DAY]
-whens = st.builds(When, st.just("now"), st.just(0), st.sampled_from(AROUND_NOW + LONG_AGO)) | st.builds(
-    When, st.sampled_from(["change", "begin", "end"]), st.integers(0, 9), st.sampled_from(AT_AN_EDGE)
-)
+relative_times = st.builds(
+    RelativeTime, st.just("now"), st.just(0), st.sampled_from(AROUND_NOW + LONG_AGO)
+) | st.builds(RelativeTime, st.sampled_from(["change", "begin", "end"]), st.integers(0, 9), st.sampled_from(AT_AN_EDGE))
 keys = st.sampled_from(KEYS)
 merchant_keys = st.sampled_from(MERCHANT_KEYS)
 names = st.sampled_from(["a", "b"])
 customers = st.sampled_from(CUSTOMERS)
-reports = st.lists(st.tuples(customers, keys, whens | st.none()), min_size=1, max_size=2)
+reports = st.lists(st.tuples(customers, keys, relative_times | st.none()), min_size=1, max_size=2)
 amounts = st.sampled_from(["10.00", "2.50", "20"])
 parts = st.sampled_from(["2.5", "0.0001", "10"])
 
 
-# What should be there
+# Model
 
 
-class Change(NamedTuple):
-    """An offer from that moment on."""
+class OfferState(NamedTuple):
+    """State of an offer from a time on."""
 
     at: datetime
     status: Status
@@ -104,7 +106,7 @@ class Change(NamedTuple):
 
 
 class Window(NamedTuple):
-    """What a customer was promised."""
+    """Expected activation of a customer."""
 
     activation_id: UUID
     customer: str
@@ -115,8 +117,8 @@ class Window(NamedTuple):
     ends: datetime
     late: bool
 
-    def holds(self, moment: datetime) -> bool:
-        return self.begins <= moment < self.ends
+    def contains(self, time: datetime) -> bool:
+        return self.begins <= time < self.ends
 
 
 class Reversal(NamedTuple):
@@ -124,19 +126,19 @@ class Reversal(NamedTuple):
     amount: Decimal
 
 
-class Bought(NamedTuple):
-    """A purchase that is owed a reward, and what was taken back of it, by reversalId."""
+class RedeemedPurchase(NamedTuple):
+    """A redeemed purchase and its reversals by reversalId."""
 
     purchase: Purchase
     window: Window
     reversals: dict[str, Reversal]
 
-    def left(self) -> Decimal:
+    def remaining(self) -> Decimal:
         return self.purchase.amount - sum((reversal.amount for reversal in self.reversals.values()), Decimal())
 
 
-class Look(NamedTuple):
-    """Which windows are asked for."""
+class WindowQuery(NamedTuple):
+    """Filter of a list of windows."""
 
     key: OfferKey | None = None
     customer: str | None = None
@@ -147,8 +149,8 @@ class Look(NamedTuple):
         return WindowFilter(UIDS[self.key] if self.key else None, self.customer, self.partner, self.state)
 
 
-class Shown(NamedTuple):
-    """A window in a list."""
+class ListedWindow(NamedTuple):
+    """A window as the list shows it."""
 
     window: tuple[UUID, UUID, str, int, str, str]
     state: WindowState
@@ -156,113 +158,115 @@ class Shown(NamedTuple):
 
 
 class Model:
-    """The contract's table, in plain words. `offers` are in the order of their creation."""
+    """Simple implementation of the contract's rules. `offers` are in the order of their creation."""
 
     def __init__(self, clock: Clock, newest: datetime) -> None:
         self.clock = clock
         self.newest = newest
-        self.offers: dict[OfferKey, list[Change]] = {}
+        self.offers: dict[OfferKey, list[OfferState]] = {}
         self.flights: dict[OfferKey, dict[datetime, int]] = {key: {} for key in KEYS}
         self.days = {partner: [(datetime.min.replace(tzinfo=UTC), 45)] for partner in (PARTNER, OTHER_PARTNER)}
-        """Since when a partner has had which setting."""
+        """Redemption window days of each partner, with the times of their changes."""
         self.windows: list[Window] = []
-        self.bought: dict[str, Bought] = {}
+        self.redeemed_purchases: dict[str, RedeemedPurchase] = {}
 
     @property
     def now(self) -> datetime:
         return max(self.clock(), self.newest)
 
     def record(self) -> datetime:
-        """The recorded time of one more commit."""
+        """Returns the recorded time of a new commit."""
         self.newest = max(self.newest + INSTANT, self.clock())
         return self.newest
 
     # Offers
 
-    def offer(self, key: OfferKey, at: datetime | None = None) -> Change:
-        found = [change for change in self.offers.get(key, []) if at is None or change.at <= at]
-        return found[-1] if found else Change(self.now, Status.ABSENT, 0, "")
+    def offer(self, key: OfferKey, at: datetime | None = None) -> OfferState:
+        states = [state for state in self.offers.get(key, []) if at is None or state.at <= at]
+        return states[-1] if states else OfferState(self.now, Status.ABSENT, 0, "")
 
     def change(self, key: OfferKey, at: datetime, status: Status, name: str | None = None, versions: int = 1) -> None:
-        was = self.offer(key)
-        changed = Change(at, status, was.version + versions, was.name if name is None else name)
-        self.offers.setdefault(key, []).append(changed)
+        before = self.offer(key)
+        after = OfferState(at, status, before.version + versions, before.name if name is None else name)
+        self.offers.setdefault(key, []).append(after)
 
     def versions_of_put(self, key: OfferKey, name: str) -> int:
-        """How many more versions the offer has when it has been sent with that name."""
-        was = self.offer(key)
-        resumed, renamed = was.status is Status.PAUSED, was.name != name
-        return resumed + renamed if was.status in {Status.ACTIVE, Status.PAUSED} else 1
+        """Returns the number of versions that a PUT with this name adds."""
+        before = self.offer(key)
+        is_resumed, is_renamed = before.status is Status.PAUSED, before.name != name
+        return is_resumed + is_renamed if before.status in {Status.ACTIVE, Status.PAUSED} else 1
 
-    # What customers do
+    # Customers and publishers
 
-    def made(self, customer: str, offer_uid: UUID) -> list[Window]:
+    def windows_of(self, customer: str, offer_uid: UUID) -> list[Window]:
         return [window for window in self.windows if (window.customer, window.offer_uid) == (customer, offer_uid)]
 
-    def holding(self, customer: str, offer_uid: UUID, moment: datetime) -> Window | None:
-        found = [window for window in self.made(customer, offer_uid) if window.holds(moment)]
-        return max(found, key=lambda window: window.begins, default=None)
+    def covering(self, customer: str, offer_uid: UUID, time: datetime) -> Window | None:
+        windows = [window for window in self.windows_of(customer, offer_uid) if window.contains(time)]
+        return max(windows, key=lambda window: window.begins, default=None)
 
     def activate(
-        self, activation_id: UUID, now: datetime, customer: str, key: OfferKey, told: datetime | None
+        self, activation_id: UUID, now: datetime, customer: str, key: OfferKey, reported_at: datetime | None
     ) -> tuple[Window, bool] | type[Refused]:
-        """The activation and whether it is new, or the refusal. `now`: the same for all in a transaction."""
-        at = told or now
+        """Returns the window and whether it is new, or the refusal. `now` is that of the transaction."""
+        at = reported_at or now
         if key not in self.offers:
             return UnknownOffer
         if at > now + timedelta(minutes=5):
             return TimeInFuture
-        if earlier := self.holding(customer, UIDS[key], at):
+        if earlier := self.covering(customer, UIDS[key], at):
             return earlier, False
-        then = self.offer(key, at)
-        if then.status is not Status.ACTIVE or now - at > 14 * DAY:
+        offer = self.offer(key, at)
+        if offer.status is not Status.ACTIVE or now - at > 14 * DAY:
             return OfferNotActivatable
-        started = [start for start in self.flights[key] if start <= at]
-        set_by_then = [days for since, days in self.days[key.partner] if since <= at]
-        days = self.flights[key][max(started)] if started else set_by_then[-1]
+        starts = [start for start in self.flights[key] if start <= at]
+        settings_by_then = [days for since, days in self.days[key.partner] if since <= at]
+        days = self.flights[key][max(starts)] if starts else settings_by_then[-1]
         late = self.offer(key).status is not Status.ACTIVE
         ends = at + timedelta(days=days)
-        self.windows.append(Window(activation_id, customer, UIDS[key], then.version, days, at, ends, late))
+        self.windows.append(Window(activation_id, customer, UIDS[key], offer.version, days, at, ends, late))
         self.record()
         return self.windows[-1], True
 
     def redeem(self, purchase: Purchase) -> UUID | str | type[Refused]:
-        """The activation on which a reward is owed, the reason why there is none, or the refusal of the report."""
+        """Returns the activation id of an eligible purchase, the reason of a refused one, or a refusal."""
         if not any(UIDS[key] == purchase.offer_uid for key in self.offers):
             return UnknownOffer
-        if known := self.bought.get(purchase.transaction_id):
-            return known.window.activation_id if known.purchase == purchase else TransactionReused
+        if earlier := self.redeemed_purchases.get(purchase.transaction_id):
+            return earlier.window.activation_id if earlier.purchase == purchase else TransactionReused
         if purchase.transacted_at > self.now + timedelta(minutes=5):
             return TimeInFuture
-        if window := self.holding(purchase.customer_id, purchase.offer_uid, purchase.transacted_at):
-            self.bought[purchase.transaction_id] = Bought(purchase, window, {})
+        if window := self.covering(purchase.customer_id, purchase.offer_uid, purchase.transacted_at):
+            self.redeemed_purchases[purchase.transaction_id] = RedeemedPurchase(purchase, window, {})
             return window.activation_id
-        return "redemption-window-closed" if self.made(purchase.customer_id, purchase.offer_uid) else "not-activated"
+        return (
+            "redemption-window-closed" if self.windows_of(purchase.customer_id, purchase.offer_uid) else "not-activated"
+        )
 
     def reverse(self, transaction: str, reversal_id: str, amount: Decimal) -> bool | type[Refused]:
-        """Whether it is new, or the refusal."""
-        bought = self.bought.get(transaction)
-        if bought is None:
+        """Returns whether the reversal is new, or the refusal."""
+        redeemed = self.redeemed_purchases.get(transaction)
+        if redeemed is None:
             return UnknownRedemption
-        if known := bought.reversals.get(reversal_id):
-            return False if known.amount == amount else ReversalReused
-        if amount > bought.left():
+        if earlier := redeemed.reversals.get(reversal_id):
+            return False if earlier.amount == amount else ReversalReused
+        if amount > redeemed.remaining():
             return ReversalExceedsRedemption
-        bought.reversals[reversal_id] = Reversal(self.record(), amount)
+        redeemed.reversals[reversal_id] = Reversal(self.record(), amount)
         return True
 
-    # What is shown
+    # Lists
 
-    def listed(self, look: Look, at: datetime) -> list[Shown]:
-        found = []
+    def listed(self, query: WindowQuery, at: datetime) -> list[ListedWindow]:
+        listed = []
         for key in self.offers:
             windows = [w for w in self.windows if w.offer_uid == UIDS[key] and w.begins <= at]
             for window in sorted(windows, key=lambda w: w.ends):
                 state = self.state(key, window, at)
-                seen = Look(key, window.customer, key.partner, state)
-                if all(asked in {None, there} for asked, there in zip(look, seen, strict=True)):
-                    found.append(Shown(_told(window), state, self.redeemed(window, at)))
-        return found
+                values = WindowQuery(key, window.customer, key.partner, state)
+                if all(wanted in {None, value} for wanted, value in zip(query, values, strict=True)):
+                    listed.append(ListedWindow(_expected_columns(window), state, self.redeemed(window, at)))
+        return listed
 
     def state(self, key: OfferKey, window: Window, at: datetime) -> WindowState:
         if at >= window.ends:
@@ -271,11 +275,13 @@ class Model:
 
     def redeemed(self, window: Window, at: datetime) -> list[tuple[str, Decimal, int]]:
         totals: dict[str, tuple[Decimal, int]] = {}
-        for purchase, of, reversals in self.bought.values():
-            if of == window and purchase.transacted_at <= at:
+        for purchase, redeemed_on, reversals in self.redeemed_purchases.values():
+            if redeemed_on == window and purchase.transacted_at <= at:
                 total, count = totals.get(purchase.currency, (Decimal(), 0))
-                taken = sum((reversal.amount for reversal in reversals.values() if reversal.at <= at), Decimal())
-                totals[purchase.currency] = (total + purchase.amount - taken, count + 1)
+                reversed_amount = sum(
+                    (reversal.amount for reversal in reversals.values() if reversal.at <= at), Decimal()
+                )
+                totals[purchase.currency] = (total + purchase.amount - reversed_amount, count + 1)
         return [(currency, *totals[currency]) for currency in sorted(totals)]
 
     def honoured_until(self, key: OfferKey) -> datetime | None:
@@ -283,15 +289,15 @@ class Model:
         return max((end for end in ends if end > self.now), default=None)
 
 
-def _told(window: Window) -> tuple[UUID, UUID, str, int, str, str]:
+def _expected_columns(window: Window) -> tuple[UUID, UUID, str, int, str, str]:
     times = utc_text(window.begins), utc_text(window.ends)
     return window.activation_id, window.offer_uid, window.customer, window.version, *times
 
 
-def _shown(view: WindowView) -> Shown:
+def _listed_window(view: WindowView) -> ListedWindow:
     redeemed = [(one.currency, Decimal(one.amount), one.redemptions) for one in view.redeemed]
     window = (view.activation_id, view.offer_uid, view.customer_id, view.offer_version)
-    return Shown((*window, view.activated_at, view.redeemable_until), view.state, redeemed)
+    return ListedWindow((*window, view.activated_at, view.redeemable_until), view.state, redeemed)
 
 
 def _window(activation: Activation) -> Window:
@@ -307,42 +313,42 @@ def _window(activation: Activation) -> Window:
     )
 
 
-# What is there
+# The machine
 
 
-LOOKS = [
-    Look(*chosen)
-    for chosen in product(
+QUERIES = [
+    WindowQuery(*values)
+    for values in product(
         [None, *KEYS], [None, *CUSTOMERS], [None, PARTNER, OTHER_PARTNER, "nobody"], [None, *WindowState]
     )
 ]
-LOOKS_PER_STEP = 5
+QUERIES_PER_STEP = 5
 
 
-class Owed(RuleBasedStateMachine):
-    """The doors are those of the service; the clock may be set back too."""
+class RedemptionMachine(RuleBasedStateMachine):
+    """Acts through the ledgers of the service. The clock can also go back."""
 
     def __init__(self) -> None:
         super().__init__()
         self.resources = ExitStack()
         folder = self.resources.enter_context(tempfile.TemporaryDirectory())
         self.clock = Clock()
-        self.ledger = self.resources.enter_context(opened(Path(folder) / "ledger.db", self.clock))
-        ask = ActivationQueries(
-            offer_as_of, redemption_windows.offer_terms, partners.window_days_at, redemption_windows.activations
+        self.ledger = self.resources.enter_context(open_ledger(Path(folder) / "ledger.db", self.clock))
+        queries = ActivationQueries(
+            offer_as_of, redemption_windows.offer_terms, partners.window_days_at, redemption_windows.find_activations
         )
-        self.traces = SingleRequestLedger(self.ledger, decision_state.find_offers, partners.find_terms)
-        self.activations = ActivationLedger(self.ledger, ask)
-        self.redemptions = RedemptionLedger(self.ledger, ask)
+        self.single_requests = SingleRequestLedger(self.ledger, decision_state.find_offers, partners.find_terms)
+        self.activations = ActivationLedger(self.ledger, queries)
+        self.redemptions = RedemptionLedger(self.ledger, queries)
         for partner in (PARTNER, OTHER_PARTNER):
             self.ledger.handle(SetPartner(partner, daily_quota=0), OPERATOR)
         self.model = Model(self.clock, self._newest())
         self.reported: list[Purchase] = []
-        self.looks = cycle(LOOKS)
+        self.queries = cycle(QUERIES)
 
     def teardown(self) -> None:
         try:
-            self._look_everywhere()
+            self._compare_all_queries()
             assert verify(self.ledger) == []
             before = _rows(self.ledger)
             rebuild(self.ledger)
@@ -353,46 +359,46 @@ class Owed(RuleBasedStateMachine):
     # Time
 
     @rule(by=st.sampled_from([INSTANT, timedelta(hours=-1), DAY, DAY, 14 * DAY, 29 * DAY, 31 * DAY]))
-    def time_passes(self, by: timedelta) -> None:
+    def change_clock(self, by: timedelta) -> None:
         self.clock.now += by
 
     @precondition(lambda self: self._edges_ahead())
     @rule(data=st.data())
-    def it_is_time(self, data: st.DataObject) -> None:
+    def set_clock_to_a_window_end(self, data: st.DataObject) -> None:
         self.clock.now = data.draw(st.sampled_from(self._edges_ahead()), "edge")
 
     # Partners and operators
 
-    @initialize(asked=st.lists(st.tuples(customers, st.sampled_from(AT_FIRST), st.none()), min_size=2, max_size=4))
-    def some_offers_and_customers_are_there(self, asked: list[tuple[str, OfferKey, When | None]]) -> None:
+    @initialize(
+        reports=st.lists(st.tuples(customers, st.sampled_from(INITIAL_KEYS), st.none()), min_size=2, max_size=4)
+    )
+    def create_offers_and_activations(self, reports: list[tuple[str, OfferKey, RelativeTime | None]]) -> None:
         for key in MERCHANT_KEYS:
             self.put(key, "a")
         self.synchronize(frozenset(BATCH_KEYS[:1]), "a")
-        self.activate(asked)
+        self.activate(reports)
 
     @rule(key=merchant_keys, name=names)
     def put(self, key: OfferKey, name: str) -> None:
         versions = self.model.versions_of_put(key, name)
-        (done,) = self.traces.execute([put(key, name)])
+        (result,) = self.single_requests.execute([put(key, name)])
         if versions:
             self.model.change(key, self.model.record(), Status.ACTIVE, name, versions)
-        assert isinstance(done, Decided)
-        assert done.trace
-        assert done.trace.version == self.model.offer(key).version
+        assert isinstance(result, RequestDecision)
+        assert result.trace.version == self.model.offer(key).version
 
     @rule(key=merchant_keys)
     def delete(self, key: OfferKey) -> None:
-        (done,) = self.traces.execute([delete(key)])
+        (result,) = self.single_requests.execute([delete(key)])
         if self.model.offer(key).status in {Status.ACTIVE, Status.PAUSED}:
             self.model.change(key, self.model.record(), Status.DELETED)
-        assert isinstance(done, Decided)
-        assert done.trace
-        assert done.trace.version == self.model.offer(key).version
+        assert isinstance(result, RequestDecision)
+        assert result.trace.version == self.model.offer(key).version
 
     @precondition(lambda self: self._active(MERCHANT_KEYS))
     @rule(data=st.data())
     def pause(self, data: st.DataObject) -> None:
-        """A merchant offer: there is no door for that yet."""
+        """Pauses a merchant offer. No request does that yet."""
         key = data.draw(st.sampled_from(self._active(MERCHANT_KEYS)), "offer")
         with self.ledger.recorder.write() as tx:
             stream = (UIDS[key], self.model.offer(key).version, [PAUSED])
@@ -401,7 +407,7 @@ class Owed(RuleBasedStateMachine):
 
     @rule(named=st.frozensets(st.sampled_from(BATCH_KEYS), min_size=1), name=names)
     def synchronize(self, named: frozenset[OfferKey], name: str) -> None:
-        """Pauses what it does not name."""
+        """Pauses the offers that the batch does not name."""
         sent = sorted(named)
         run_batch(self.ledger, Operation.SYNCHRONIZE, [item(key.external_id, headline=name) for key in sent])
         versions = {key: self.model.versions_of_put(key, name) for key in sent}
@@ -439,83 +445,83 @@ class Owed(RuleBasedStateMachine):
 
     # Customers
 
-    @rule(asked=reports)
-    def activate(self, asked: list[tuple[str, OfferKey, When | None]]) -> None:
-        self._activate([(customer, key, self._time(when) if when else None) for customer, key, when in asked])
+    @rule(reports=reports)
+    def activate(self, reports: list[tuple[str, OfferKey, RelativeTime | None]]) -> None:
+        self._activate([(customer, key, self._time(when) if when else None) for customer, key, when in reports])
 
     @rule(customer=customers, offset=st.sampled_from([NOTHING, -INSTANT]), data=st.data())
-    def activate_when_something_changed(self, customer: str, offset: timedelta, data: st.DataObject) -> None:
+    def activate_around_a_change(self, customer: str, offset: timedelta, data: st.DataObject) -> None:
         key = data.draw(st.sampled_from(list(self.model.offers)), "offer")
-        moments = [change.at for change in self.model.offers[key]] + list(self.model.flights[key])
-        moments += [since for since, _ in self.model.days[key.partner][1:]]
-        self._activate([(customer, key, data.draw(st.sampled_from(moments), "moment") + offset)])
+        times = [state.at for state in self.model.offers[key]] + list(self.model.flights[key])
+        times += [since for since, _ in self.model.days[key.partner][1:]]
+        self._activate([(customer, key, data.draw(st.sampled_from(times), "time") + offset)])
 
     @precondition(lambda self: self._active())
-    @rule(customer=customers, when=st.none() | whens, data=st.data())
-    def activate_what_is_active(self, customer: str, when: When | None, data: st.DataObject) -> None:
+    @rule(customer=customers, when=st.none() | relative_times, data=st.data())
+    def activate_an_active_offer(self, customer: str, when: RelativeTime | None, data: st.DataObject) -> None:
         self.activate([(customer, data.draw(st.sampled_from(self._active()), "offer"), when)])
 
-    @rule(customer=customers, key=keys, amount=amounts, when=whens)
-    def redeem(self, customer: str, key: OfferKey, amount: str, when: When) -> None:
+    @rule(customer=customers, key=keys, amount=amounts, when=relative_times)
+    def redeem(self, customer: str, key: OfferKey, amount: str, when: RelativeTime) -> None:
         self._report_new(customer, UIDS[key], amount, self._time(when))
 
     @precondition(lambda self: self.model.windows)
-    @rule(which=st.integers(0, 9), amount=amounts, data=st.data())
-    def redeem_on_a_window(self, which: int, amount: str, data: st.DataObject) -> None:
-        window = self.model.windows[which % len(self.model.windows)]
+    @rule(index=st.integers(0, 9), amount=amounts, data=st.data())
+    def redeem_around_a_window(self, index: int, amount: str, data: st.DataObject) -> None:
+        window = self.model.windows[index % len(self.model.windows)]
         edges = [window.begins, window.ends - INSTANT, self.model.now, window.begins - INSTANT, window.ends]
         at = data.draw(st.sampled_from([edge for edge in edges if edge <= self.model.now]), "at")
         self._report_new(window.customer, window.offer_uid, amount, at)
 
     @precondition(lambda self: self.reported)
-    @rule(which=st.integers(0, 9), amount=st.none() | st.none() | amounts)
-    def redeem_again(self, which: int, amount: str | None) -> None:
-        """The same, which may be owed by now if it was refused; or something else under the same transactionId."""
-        purchase = self.reported[-1 - which % len(self.reported)]
+    @rule(index=st.integers(0, 9), amount=st.none() | st.none() | amounts)
+    def repeat_redemption(self, index: int, amount: str | None) -> None:
+        """Repeats a purchase, which may be eligible by now if it was refused, or reports another amount for it."""
+        purchase = self.reported[-1 - index % len(self.reported)]
         self._report(replace(purchase, amount=Decimal(amount)) if amount else purchase)
 
     @precondition(lambda self: self.reported)
-    @rule(which=st.integers(0, 9), reversal=st.sampled_from(["R-1", "R-2", "R-3"]), amount=parts)
-    def reverse(self, which: int, reversal: str, amount: str) -> None:
-        """What has been redeemed, or else what has been refused."""
-        transactions = list(self.model.bought) or [purchase.transaction_id for purchase in self.reported]
-        transaction = transactions[which % len(transactions)]
-        answer = self._settle(Reverse(redemption_uid(transaction), reversal, Decimal(amount)))
+    @rule(index=st.integers(0, 9), reversal=st.sampled_from(["R-1", "R-2", "R-3"]), amount=parts)
+    def reverse(self, index: int, reversal: str, amount: str) -> None:
+        """Reverses a redeemed purchase, or a refused one if there are none."""
+        transactions = list(self.model.redeemed_purchases) or [purchase.transaction_id for purchase in self.reported]
+        transaction = transactions[index % len(transactions)]
+        answer = self._execute(Reverse(redemption_uid(transaction), reversal, Decimal(amount)))
         expected = self.model.reverse(transaction, reversal, Decimal(amount))
         assert (answer.is_new if isinstance(answer, RedemptionResult) else type(answer)) == expected
 
     # Laws
 
     @invariant()
-    def every_commit_has_the_recorded_time_that_it_should_have(self) -> None:
+    def newest_recorded_time_is_that_of_the_model(self) -> None:
         assert self._newest() == self.model.newest
 
     @invariant()
-    def what_was_promised_stays_as_it_was_promised(self) -> None:
+    def activations_never_change(self) -> None:
         with self.ledger.recorder.read() as tx:
-            found = [find_activation(tx, window.activation_id) for window in self.model.windows]
-        assert [_window(activation) for activation in found if activation] == self.model.windows
+            activations = [find_activation(tx, window.activation_id) for window in self.model.windows]
+        assert [_window(activation) for activation in activations if activation] == self.model.windows
 
     @invariant()
-    def a_window_is_honoured_from_its_first_instant_until_its_end(self) -> None:
+    def verdicts_around_windows_are_those_of_the_model(self) -> None:
         with self.ledger.recorder.read() as tx:
             for window in self.model.windows:
-                made = redemption_windows.activations(tx, [(window.customer, window.offer_uid)])
-                for moment in (window.begins, window.ends - INSTANT, window.begins - INSTANT, window.ends):
-                    holding = self.model.holding(window.customer, window.offer_uid, moment)
-                    verdict = verdict_on(made, moment)
-                    found = verdict.activation_id if isinstance(verdict, Activation) else None
-                    assert found == (holding.activation_id if holding else None)
+                activations = redemption_windows.find_activations(tx, [(window.customer, window.offer_uid)])
+                for time in (window.begins, window.ends - INSTANT, window.begins - INSTANT, window.ends):
+                    covering = self.model.covering(window.customer, window.offer_uid, time)
+                    verdict = verdict_on(activations, time)
+                    activation_id = verdict.activation_id if isinstance(verdict, Activation) else None
+                    assert activation_id == (covering.activation_id if covering else None)
 
     @invariant()
-    def no_more_is_taken_back_than_was_redeemed(self) -> None:
-        for transaction, bought in self.model.bought.items():
+    def remaining_amounts_are_those_of_the_model(self) -> None:
+        for transaction, redeemed in self.model.redeemed_purchases.items():
             with self.redemptions.ledger.read() as tx:
-                left = remaining(self.redemptions.find(tx, redemption_uid(transaction)))
-            assert left == bought.left() >= 0
+                remaining = remaining_amount(self.redemptions.find(tx, redemption_uid(transaction)))
+            assert remaining == redeemed.remaining() >= 0
 
     @invariant()
-    def the_inventory_tells_until_when_offers_are_honoured_and_which_are_redeemable(self) -> None:
+    def inventory_shows_redeemable_offers_and_their_last_window_ends(self) -> None:
         now, model = self.model.now, self.model
         expected = {}
         for key in model.offers:
@@ -530,26 +536,28 @@ class Owed(RuleBasedStateMachine):
         assert shown == expected
 
     @invariant()
-    def the_list_shows_what_the_model_shows(self) -> None:
+    def lists_of_windows_are_those_of_the_model(self) -> None:
         now = self.model.now
         for at in (now, now + 40 * DAY, now - 10 * DAY):
-            self._require_the_same(Look(), at, limit=2)
-        for look in islice(self.looks, LOOKS_PER_STEP):
-            self._require_the_same(look, now, limit=1)
+            self._compare(WindowQuery(), at, limit=2)
+        for query in islice(self.queries, QUERIES_PER_STEP):
+            self._compare(query, now, limit=1)
 
-    # The test's own
+    # Helpers
 
-    def _activate(self, told: Sequence[tuple[str, OfferKey, datetime | None]]) -> None:
-        """In one transaction."""
+    def _activate(self, reports: Sequence[tuple[str, OfferKey, datetime | None]]) -> None:
+        """Executes the reports in one transaction."""
         requests = [
-            PendingActivation(PUBLISHER, Activate(customer, UIDS[key], at), uuid4()) for customer, key, at in told
+            PendingActivation(PUBLISHER, Activate(customer, UIDS[key], at), uuid4()) for customer, key, at in reports
         ]
         answers = [
             type(answer) if isinstance(answer, Refused) else (_window(answer.activation), answer.is_new)
             for answer in self.activations.execute(requests)
         ]
         now = self.model.now
-        expected = [self.model.activate(r.activation_id, now, *one) for r, one in zip(requests, told, strict=True)]
+        expected = [
+            self.model.activate(r.activation_id, now, *report) for r, report in zip(requests, reports, strict=True)
+        ]
         assert answers == expected
 
     def _edges_ahead(self) -> list[datetime]:
@@ -558,41 +566,41 @@ class Owed(RuleBasedStateMachine):
     def _active(self, among: Sequence[OfferKey] = KEYS) -> list[OfferKey]:
         return [key for key in among if self.model.offer(key).status is Status.ACTIVE]
 
-    def _look_everywhere(self) -> None:
+    def _compare_all_queries(self) -> None:
         edges = [edge for window in self.model.windows for edge in (window.begins, window.ends - INSTANT, window.ends)]
-        changes = [change.at for life in self.model.offers.values() for change in life]
-        moments = cycle([*edges, *changes, self.model.now])
-        for look in LOOKS:
-            self._require_the_same(look, next(moments), limit=1)
+        changes = [state.at for states in self.model.offers.values() for state in states]
+        times = cycle([*edges, *changes, self.model.now])
+        for query in QUERIES:
+            self._compare(query, next(times), limit=1)
         for at in {*edges, *changes}:
-            self._require_the_same(Look(), at, limit=100)
+            self._compare(WindowQuery(), at, limit=100)
 
-    def _require_the_same(self, look: Look, at: datetime, limit: int) -> None:
-        listed = [_shown(view) for view in self._listed(look.filter(), at, limit)]
-        assert listed == self.model.listed(look, at)
-        assert all(amount >= 0 for shown in listed for _, amount, _ in shown.redeemed)
+    def _compare(self, query: WindowQuery, at: datetime, limit: int) -> None:
+        listed = [_listed_window(view) for view in self._listed(query.filter(), at, limit)]
+        assert listed == self.model.listed(query, at)
+        assert all(amount >= 0 for window in listed for _, amount, _ in window.redeemed)
 
-    def _listed(self, wanted: WindowFilter, at: datetime, limit: int) -> Iterator[WindowView]:
-        """Page by page."""
-        sight, after = Viewpoint(at, self.model.newest), FIRST_WINDOW
+    def _listed(self, window_filter: WindowFilter, at: datetime, limit: int) -> Iterator[WindowView]:
+        """Yields the windows page by page."""
+        viewpoint, after = Viewpoint(at, self.model.newest), FIRST_WINDOW
         while True:
             with self.ledger.recorder.read() as tx:
-                page = windows_as_of.page(tx, wanted, sight, after, limit)
+                page = windows_as_of.page(tx, window_filter, viewpoint, after, limit)
             assert len(page.items) == limit or page.next_after is None
             yield from page.items
             if page.next_after is None:
                 return
             after = page.next_after
 
-    def _time(self, when: When) -> datetime:
-        """Now, where there is no such moment yet."""
-        moments = {
+    def _time(self, when: RelativeTime) -> datetime:
+        """Returns the time; relative to now if there is no such change or window yet."""
+        times = {
             "now": [self.model.now],
-            "change": [change.at for life in self.model.offers.values() for change in life],
+            "change": [state.at for states in self.model.offers.values() for state in states],
             "begin": [window.begins for window in self.model.windows],
             "end": [window.ends for window in self.model.windows],
-        }[when.of] or [self.model.now]
-        return moments[-1 - when.which % len(moments)] + when.after
+        }[when.reference] or [self.model.now]
+        return times[-1 - when.number % len(times)] + when.offset
 
     def _report_new(self, customer: str, offer_uid: UUID, amount: str, at: datetime) -> None:
         number = len(self.reported)
@@ -602,14 +610,14 @@ class Owed(RuleBasedStateMachine):
 
     def _report(self, purchase: Purchase) -> None:
         before = self._newest()
-        answer = self._settle(purchase)
-        assert _settled(answer) == self.model.redeem(purchase)
+        answer = self._execute(purchase)
+        assert _result_of(answer) == self.model.redeem(purchase)
         if self._newest() != before:
             self.model.record()
         assert (self._newest() != before) == (isinstance(answer, RedemptionResult) and answer.is_new)
 
-    def _settle(self, asked: Purchase | Reverse) -> RedemptionResult | Refused:
-        (answer,) = self.redemptions.execute([PendingRedemption(PUBLISHER, asked)])
+    def _execute(self, command: Purchase | Reverse) -> RedemptionResult | Refused:
+        (answer,) = self.redemptions.execute([PendingRedemption(PUBLISHER, command)])
         return answer
 
     def _newest(self) -> datetime:
@@ -619,7 +627,7 @@ class Owed(RuleBasedStateMachine):
         return newest
 
 
-def _settled(answer: RedemptionResult | Refused) -> UUID | str | type[Refused]:
+def _result_of(answer: RedemptionResult | Refused) -> UUID | str | type[Refused]:
     if isinstance(answer, Refused):
         return type(answer)
     if redeemed := answer.redemption.redeemed:
@@ -636,5 +644,5 @@ def _rows(ledger: OfferLedger) -> dict[str, Sequence[Any]]:
         }
 
 
-TestOwed = Owed.TestCase
-TestOwed.settings = settings(max_examples=examples(50), stateful_step_count=40, deadline=None)
+TestRedemptions = RedemptionMachine.TestCase
+TestRedemptions.settings = settings(max_examples=examples(50), stateful_step_count=40, deadline=None)

@@ -1,4 +1,4 @@
-"""A customer is owed the reward for exactly the days that were promised, from the instant of the activation on."""
+"""Tests of redemption windows: bounds, length and half-open ends."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -14,9 +14,9 @@ INSTANT = timedelta(microseconds=1)
 
 
 @pytest.mark.parametrize("days", [MIN_DAYS, 31, MAX_DAYS])
-def test_a_window_holds_its_first_instant_and_its_last_one_but_not_its_end(days: int) -> None:
+def test_window_contains_its_start_but_not_its_end(days: int) -> None:
     window = redemption_window(NOW, days)
-    assert [window.contains(NOW + moment) for moment in (-INSTANT, timedelta(), timedelta(days=days) - INSTANT)] == [
+    assert [window.contains(NOW + offset) for offset in (-INSTANT, timedelta(), timedelta(days=days) - INSTANT)] == [
         False,
         True,
         True,
@@ -25,17 +25,17 @@ def test_a_window_holds_its_first_instant_and_its_last_one_but_not_its_end(days:
 
 
 @pytest.mark.parametrize("days", [-1, 0, MIN_DAYS - 1, MAX_DAYS + 1, 10**9])
-def test_no_window_is_shorter_or_longer_than_promised(days: int) -> None:
+def test_window_rejects_days_out_of_bounds(days: int) -> None:
     with pytest.raises(WindowDaysOutOfBounds, match="30 to 45 days"):
         redemption_window(NOW, days)
 
 
-def test_a_day_has_24_hours_across_a_leap_day() -> None:
+def test_window_days_have_24_hours_across_a_leap_day() -> None:
     window = redemption_window(datetime(2028, 2, 28, 23, 59, 59, 999_999, tzinfo=UTC), 30)
     assert window.redeemable_until == datetime(2028, 3, 29, 23, 59, 59, 999_999, tzinfo=UTC)
 
 
 @given(st.datetimes(datetime(1970, 1, 1), datetime(9000, 1, 1)), st.integers(MIN_DAYS, MAX_DAYS))  # noqa: DTZ001
-def test_every_window_is_as_long_as_its_days(activated_at: datetime, days: int) -> None:
+def test_window_is_as_long_as_its_days(activated_at: datetime, days: int) -> None:
     window = redemption_window(activated_at.replace(tzinfo=UTC), days)
     assert window.redeemable_until - window.activated_at == timedelta(days=days)

@@ -1,4 +1,4 @@
-"""Given an inventory, when an offers file arrives, then this plan. (The merchant document's daily file.)"""
+"""Tests of the changes that an offers file makes. (The merchant document's daily file.)"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -40,20 +40,20 @@ FOR_BEING_MISSING = OfferDeleted(cause=DeletionCause.ABSENT_FROM_FILE)
 Inventory = Mapping[OfferKey, Offer]
 
 either = pytest.mark.parametrize("missing", list(MissingFromFile))
-any_put = pytest.mark.parametrize("said", [NEW, UPDATED, UPSERT, NO_CHANGE])
+any_put = pytest.mark.parametrize("sent_status", [NEW, UPDATED, UPSERT, NO_CHANGE])
 
 
 def known(name: str = "a", status: Status = ACTIVE, key: OfferKey = ONE, version: int = 1) -> Offer:
     return Offer(status, version, 1, digest(merchant_offer(key, name)))
 
 
-def puts(said: OfferStatus = UPSERT, name: str = "a", key: OfferKey = ONE, **more: Any) -> ValidRecord:
-    """A record with an offer; `more` are its images and what is odd about it."""
+def puts(sent_status: OfferStatus = UPSERT, name: str = "a", key: OfferKey = ONE, **more: Any) -> ValidRecord:
+    """Returns a record with an offer; `more` are its images and warnings."""
     put = Put(sent_content(merchant_offer(key, name)), **more)
-    return ValidRecord(key.merchant_id or "", key.external_id, said, put)
+    return ValidRecord(key.merchant_id or "", key.external_id, sent_status, put)
 
 
-def takes_down(key: OfferKey = ONE) -> ValidRecord:
+def deletes(key: OfferKey = ONE) -> ValidRecord:
     return ValidRecord(key.merchant_id or "", key.external_id, OfferStatus.DELETED)
 
 
@@ -70,145 +70,143 @@ def events_of(plan: Plan) -> dict[OfferKey, list[OfferEvent]]:
     return {change.key: change.events for change in plan.changes}
 
 
-def told(*messages: str, key: OfferKey = ONE) -> list[ItemOutcome]:
+def item_outcomes(*messages: str, key: OfferKey = ONE) -> list[ItemOutcome]:
     return [ItemOutcome(key.external_id, messages, key.merchant_id)]
 
 
-def as_upsert(said: OfferStatus, stands: str) -> str:
-    return f"offerStatus: {said}, but the offer is {stands}; treated as UPSERT"
+def as_upsert(sent_status: OfferStatus, known_as: str) -> str:
+    return f"offerStatus: {sent_status}, but the offer is {known_as}; treated as UPSERT"
 
 
-# What the partner believes is so
+# Records that agree with the ledger
 
 
-@pytest.mark.parametrize("said", [NEW, UPSERT])
-def test_an_unknown_offer_is_created(said: OfferStatus) -> None:
-    plan = when([puts(said)], {})
+@pytest.mark.parametrize("sent_status", [NEW, UPSERT])
+def test_unknown_offer_is_created(sent_status: OfferStatus) -> None:
+    plan = when([puts(sent_status)], {})
     assert events_of(plan) == {ONE: [examples.created(A, ONE)]}
-    assert plan.outcome.created == told()
+    assert plan.outcome.created == item_outcomes()
 
 
-@pytest.mark.parametrize("said", [UPDATED, UPSERT, NO_CHANGE])
-def test_a_known_offer_with_the_same_content_stays_as_it_is(said: OfferStatus) -> None:
-    plan = when([puts(said)], {ONE: known()})
+@pytest.mark.parametrize("sent_status", [UPDATED, UPSERT, NO_CHANGE])
+def test_offer_with_the_same_content_is_unchanged(sent_status: OfferStatus) -> None:
+    plan = when([puts(sent_status)], {ONE: known()})
     assert plan.changes == []
-    assert plan.outcome.unchanged == told()
+    assert plan.outcome.unchanged == item_outcomes()
 
 
-@pytest.mark.parametrize("said", [UPDATED, UPSERT])
-def test_a_known_offer_with_other_content_is_replaced(said: OfferStatus) -> None:
-    plan = when([puts(said, "b")], {ONE: known("a")})
+@pytest.mark.parametrize("sent_status", [UPDATED, UPSERT])
+def test_offer_with_other_content_is_updated(sent_status: OfferStatus) -> None:
+    plan = when([puts(sent_status, "b")], {ONE: known("a")})
     assert events_of(plan) == {ONE: [examples.updated(B)]}
-    assert plan.outcome.updated == told()
+    assert plan.outcome.updated == item_outcomes()
 
 
 @pytest.mark.parametrize("status", [ACTIVE, PAUSED])
-def test_a_known_offer_is_deleted(status: Status) -> None:
-    plan = when([takes_down()], {ONE: known(status=status)})
+def test_deleting_record_deletes_a_known_offer(status: Status) -> None:
+    plan = when([deletes()], {ONE: known(status=status)})
     assert events_of(plan) == {ONE: [DELETED]}
-    assert plan.outcome.deleted == told()
+    assert plan.outcome.deleted == item_outcomes()
 
 
-def test_an_offer_that_is_deleted_already_stays_as_it_is() -> None:
-    plan = when([takes_down()], {ONE: known(status=GONE)})
+def test_deleting_record_keeps_a_deleted_offer() -> None:
+    plan = when([deletes()], {ONE: known(status=GONE)})
     assert plan.changes == []
-    assert plan.outcome.unchanged == told()
+    assert plan.outcome.unchanged == item_outcomes()
 
 
-@pytest.mark.parametrize("said", [UPDATED, UPSERT])
+@pytest.mark.parametrize("sent_status", [UPDATED, UPSERT])
 @pytest.mark.parametrize("name", ["a", "b"])
-def test_a_deleted_offer_that_is_sent_is_restored(said: OfferStatus, name: str) -> None:
-    plan = when([puts(said, name)], {ONE: known("a", GONE)})
+def test_deleted_offer_is_restored(sent_status: OfferStatus, name: str) -> None:
+    plan = when([puts(sent_status, name)], {ONE: known("a", GONE)})
     assert events_of(plan) == {ONE: [examples.restored(merchant_offer(ONE, name))]}
-    assert plan.outcome.restored == told()
+    assert plan.outcome.restored == item_outcomes()
 
 
-@pytest.mark.parametrize("said", [UPDATED, UPSERT])
-def test_a_paused_offer_that_is_sent_is_resumed(said: OfferStatus) -> None:
+@pytest.mark.parametrize("sent_status", [UPDATED, UPSERT])
+def test_paused_offer_is_resumed(sent_status: OfferStatus) -> None:
     inventory = {ONE: known("a", PAUSED)}
-    assert events_of(when([puts(said)], inventory)) == {ONE: [RESUMED]}
-    plan = when([puts(said, "b")], inventory)
+    assert events_of(when([puts(sent_status)], inventory)) == {ONE: [RESUMED]}
+    plan = when([puts(sent_status, "b")], inventory)
     assert events_of(plan) == {ONE: [RESUMED, examples.updated(B)]}
-    assert plan.outcome.updated == told()
+    assert plan.outcome.updated == item_outcomes()
 
 
-# What the partner believes is not so
+# Records that contradict the ledger
 
 
-@pytest.mark.parametrize("said", [UPDATED, NO_CHANGE])
-def test_what_should_be_known_and_is_not_is_created_with_a_warning(said: OfferStatus) -> None:
-    plan = when([puts(said)], {})
+@pytest.mark.parametrize("sent_status", [UPDATED, NO_CHANGE])
+def test_unknown_offer_is_created_with_a_warning(sent_status: OfferStatus) -> None:
+    plan = when([puts(sent_status)], {})
     assert events_of(plan) == {ONE: [examples.created(A, ONE)]}
-    assert plan.outcome.created == told(as_upsert(said, "unknown"))
+    assert plan.outcome.created == item_outcomes(as_upsert(sent_status, "unknown"))
 
 
-def test_what_should_be_new_and_is_known_is_replaced_with_a_warning() -> None:
+def test_new_record_updates_a_known_offer_with_a_warning() -> None:
     plan = when([puts(NEW, "b")], {ONE: known("a")})
     assert events_of(plan) == {ONE: [examples.updated(B)]}
-    assert plan.outcome.updated == told(as_upsert(NEW, "known"))
+    assert plan.outcome.updated == item_outcomes(as_upsert(NEW, "known"))
 
 
-def test_what_should_be_new_and_is_known_as_it_is_stays_so_with_a_warning() -> None:
+def test_new_record_with_same_content_is_unchanged_with_a_warning() -> None:
     plan = when([puts(NEW)], {ONE: known()})
     assert plan.changes == []
-    assert plan.outcome.unchanged == told(as_upsert(NEW, "known"))
+    assert plan.outcome.unchanged == item_outcomes(as_upsert(NEW, "known"))
 
 
-@pytest.mark.parametrize(("said", "stands"), [(NEW, "known"), (NO_CHANGE, "deleted")])
+@pytest.mark.parametrize(("sent_status", "known_as"), [(NEW, "known"), (NO_CHANGE, "deleted")])
 @pytest.mark.parametrize("name", ["a", "b"])
-def test_a_deleted_offer_that_should_not_be_one_is_restored_with_a_warning(
-    said: OfferStatus, stands: str, name: str
-) -> None:
-    plan = when([puts(said, name)], {ONE: known("a", GONE)})
+def test_deleted_offer_is_restored_with_a_warning(sent_status: OfferStatus, known_as: str, name: str) -> None:
+    plan = when([puts(sent_status, name)], {ONE: known("a", GONE)})
     assert events_of(plan) == {ONE: [examples.restored(merchant_offer(ONE, name))]}
-    assert plan.outcome.restored == told(as_upsert(said, stands))
+    assert plan.outcome.restored == item_outcomes(as_upsert(sent_status, known_as))
 
 
 @pytest.mark.parametrize("status", [ACTIVE, PAUSED])
-def test_the_stored_content_is_kept_where_nothing_should_have_changed(status: Status) -> None:
+def test_no_change_record_keeps_the_stored_content(status: Status) -> None:
     plan = when([puts(NO_CHANGE, "b")], {ONE: known("a", status)})
     assert plan.changes == []
-    assert plan.outcome.unchanged == told(CONTENT_KEPT)
+    assert plan.outcome.unchanged == item_outcomes(CONTENT_KEPT)
 
 
-def test_deleting_an_unknown_offer_is_warned_of() -> None:
-    plan = when([takes_down()], {})
+def test_deleting_record_of_an_unknown_offer_has_a_warning() -> None:
+    plan = when([deletes()], {})
     assert plan.changes == []
-    assert plan.outcome.unknown == told(DELETED_UNKNOWN)
+    assert plan.outcome.unknown == item_outcomes(DELETED_UNKNOWN)
 
 
 @any_put
 @pytest.mark.parametrize("inventory", [{}, {ONE: known("a")}, {ONE: known("b")}, {ONE: known("b", GONE)}])
-def test_what_is_odd_about_a_content_is_told_whatever_becomes_of_it(said: OfferStatus, inventory: Inventory) -> None:
-    outcome = when([puts(said, warnings=("odd", "odder"))], inventory).outcome
+def test_content_warnings_are_in_any_outcome(sent_status: OfferStatus, inventory: Inventory) -> None:
+    outcome = when([puts(sent_status, warnings=("first", "second"))], inventory).outcome
     (item,) = (*outcome.created, *outcome.updated, *outcome.restored, *outcome.unchanged)
-    assert item.messages[-2:] == ("odd", "odder")
+    assert item.messages[-2:] == ("first", "second")
 
 
-# What is stored of it
+# Stored versions and images
 
 
-def test_a_change_follows_the_version_that_it_was_decided_from() -> None:
+def test_change_has_the_version_of_the_known_offer() -> None:
     plan = when([puts(name="b"), puts(key=TWO)], {ONE: known("a", version=7)})
     assert {change.key: change.version for change in plan.changes} == {ONE: 7, TWO: 0}
 
 
 @any_put
-def test_images_are_stored_with_what_is_applied_only(said: OfferStatus) -> None:
+def test_images_belong_only_to_applied_changes(sent_status: OfferStatus) -> None:
     images = (Image("00", b'"..."'),)
-    (change,) = when([puts(said, images=images)], {}).changes
+    (change,) = when([puts(sent_status, images=images)], {}).changes
     assert change.images == images
-    assert when([puts(said, images=images)], {ONE: known()}).changes == []
+    assert when([puts(sent_status, images=images)], {ONE: known()}).changes == []
 
 
-# Records that fail
+# Failed records
 
 
 @either
-def test_an_invalid_record_is_passed_over_and_the_others_apply(missing: MissingFromFile) -> None:
+def test_invalid_record_fails_and_the_others_apply(missing: MissingFromFile) -> None:
     plan = when([broken(), puts(name="b", key=TWO)], {ONE: known(), TWO: known(key=TWO)}, missing)
     assert events_of(plan) == {TWO: [examples.updated(merchant_offer(TWO, "b"))]}
-    assert plan.outcome.failed == told("offerName: required")
+    assert plan.outcome.failed == item_outcomes("offerName: required")
     assert (plan.outcome.deleted, plan.outcome.discrepancy) == ([], [])
 
 
@@ -218,85 +216,85 @@ def test_an_invalid_record_is_passed_over_and_the_others_apply(missing: MissingF
     [
         [puts(), puts()],
         [puts(name="b"), puts(name="c")],
-        [puts(NEW), takes_down()],
-        [takes_down(), takes_down()],
-        [takes_down(), puts(NO_CHANGE), puts(UPDATED, "c")],
+        [puts(NEW), deletes()],
+        [deletes(), deletes()],
+        [deletes(), puts(NO_CHANGE), puts(UPDATED, "c")],
     ],
 )
-def test_an_offer_that_is_named_more_than_once_is_refused_each_time(
-    copies: list[Record], missing: MissingFromFile
-) -> None:
+def test_records_with_the_same_ids_all_fail(copies: list[Record], missing: MissingFromFile) -> None:
     plan = when([*copies, puts(key=TWO)], {ONE: known()}, missing)
     assert list(events_of(plan)) == [TWO]
-    message = f"merchantId, offerId: given {len(copies)} times in this file"
-    assert plan.outcome.failed == told(message) * len(copies)
+    message = f"merchantId, offerId: occurs {len(copies)} times in this file"
+    assert plan.outcome.failed == item_outcomes(message) * len(copies)
     assert (plan.outcome.deleted, plan.outcome.discrepancy) == ([], [])
 
 
-@pytest.mark.parametrize("valid", [puts(name="b"), takes_down()])
-def test_a_record_can_not_be_believed_beside_an_invalid_one_of_its_offer(valid: Record) -> None:
+@pytest.mark.parametrize("valid", [puts(name="b"), deletes()])
+def test_valid_record_fails_beside_an_invalid_one_with_its_ids(valid: Record) -> None:
     plan = when([broken(), valid], {ONE: known()}, DELETE)
     assert plan.changes == []
-    assert plan.outcome.failed == told("offerName: required") + told("merchantId, offerId: given 2 times in this file")
+    assert plan.outcome.failed == item_outcomes("offerName: required") + item_outcomes(
+        "merchantId, offerId: occurs 2 times in this file"
+    )
 
 
-def test_offers_of_two_merchants_are_two_offers_whatever_their_ids() -> None:
+def test_offers_of_two_merchants_can_have_the_same_id() -> None:
     plan = when([puts(key=ONE), puts(key=TWO), puts(key=THREE)], {})
     assert set(events_of(plan)) == {ONE, TWO, THREE}
     assert len({change.key.offer_uid for change in plan.changes}) == 3
 
 
-# Offers that no record names
+# Missing offers
 
 
-def test_active_offers_that_are_missing_are_told_of() -> None:
+def test_missing_active_offers_are_reported() -> None:
     plan = when([puts(key=TWO)], {ONE: known(), TWO: known(key=TWO), THREE: known(key=THREE)})
     assert plan.changes == []
-    assert plan.outcome.discrepancy == told(MISSING, key=ONE) + told(MISSING, key=THREE)
+    assert plan.outcome.discrepancy == item_outcomes(MISSING, key=ONE) + item_outcomes(MISSING, key=THREE)
 
 
-def test_active_offers_that_are_missing_are_deleted_if_their_partner_wants_it() -> None:
+def test_missing_active_offers_are_deleted_if_the_setting_says_so() -> None:
     plan = when([puts(key=TWO)], {ONE: known(version=4), TWO: known(key=TWO)}, DELETE)
     assert [(change.key, change.version, change.events) for change in plan.changes] == [(ONE, 4, [FOR_BEING_MISSING])]
-    assert plan.outcome.deleted == told(MISSING)
+    assert plan.outcome.deleted == item_outcomes(MISSING)
     assert (plan.outcome.discrepancy, plan.outcome.messages) == ([], [])
 
 
-def test_what_a_file_deletes_itself_comes_first_and_has_no_cause() -> None:
-    plan = when([takes_down(TWO)], {ONE: known(), TWO: known(key=TWO)}, DELETE)
+def test_deletions_by_record_come_first_and_have_no_cause() -> None:
+    plan = when([deletes(TWO)], {ONE: known(), TWO: known(key=TWO)}, DELETE)
     assert events_of(plan) == {TWO: [DELETED], ONE: [FOR_BEING_MISSING]}
-    assert plan.outcome.deleted == told(key=TWO) + told(MISSING, key=ONE)
+    assert plan.outcome.deleted == item_outcomes(key=TWO) + item_outcomes(MISSING, key=ONE)
 
 
 @either
 @pytest.mark.parametrize("status", [PAUSED, GONE])
-def test_what_is_not_active_can_not_be_missing(status: Status, missing: MissingFromFile) -> None:
+def test_offer_that_is_not_active_can_not_be_missing(status: Status, missing: MissingFromFile) -> None:
     plan = when([puts(key=TWO)], {ONE: known(status=status), TWO: known(key=TWO)}, missing)
     assert plan.changes == []
     assert (plan.outcome.deleted, plan.outcome.discrepancy) == ([], [])
 
 
 @pytest.mark.parametrize("ids", [(None, None), (None, "MO-1"), ("M-1", None)])
-def test_nothing_is_deleted_for_being_missing_when_a_record_has_no_readable_ids(
+def test_missing_offers_are_kept_if_a_record_has_unreadable_ids(
     ids: tuple[str | None, str | None],
 ) -> None:
-    records: list[Record] = [puts(name="b", key=TWO), takes_down(THREE), broken(*ids)]
+    records: list[Record] = [puts(name="b", key=TWO), deletes(THREE), broken(*ids)]
     plan = when(records, {ONE: known(), TWO: known(key=TWO), THREE: known(key=THREE)}, DELETE)
     assert events_of(plan) == {TWO: [examples.updated(merchant_offer(TWO, "b"))], THREE: [DELETED]}
     assert plan.outcome.messages == [NO_IDS]
-    assert plan.outcome.discrepancy == told(MISSING)
+    assert plan.outcome.discrepancy == item_outcomes(MISSING)
 
 
 @pytest.mark.parametrize("records", [[], [broken()], [puts(), puts()], [broken(), broken()]])
-def test_nothing_is_deleted_for_being_missing_when_no_record_is_in_order(records: Sequence[Record]) -> None:
+def test_missing_offers_are_kept_if_no_record_is_valid(records: Sequence[Record]) -> None:
     plan = when([*records], {ONE: known(), TWO: known(key=TWO)}, DELETE)
     assert plan.changes == []
     assert plan.outcome.messages == [NOTHING_VALID]
-    assert told(MISSING, key=TWO)[0] in plan.outcome.discrepancy
+    assert item_outcomes(MISSING, key=TWO)[0] in plan.outcome.discrepancy
 
 
 @pytest.mark.parametrize("records", [[], [broken()], [broken(None, None)], [broken("M-1", None)]])
-def test_where_nothing_would_be_deleted_nothing_is_said_of_it(records: Sequence[Record]) -> None:
+def test_report_setting_adds_no_message_about_deletion(records: Sequence[Record]) -> None:
     plan = when([*records], {ONE: known(), TWO: known(key=TWO)})
     assert plan.outcome.messages == []
-    assert told(MISSING, key=TWO)[0] in plan.outcome.discrepancy
+    assert item_outcomes(MISSING, key=TWO)[0] in plan.outcome.discrepancy

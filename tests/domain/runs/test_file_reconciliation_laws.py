@@ -1,4 +1,4 @@
-"""Whatever an offers file says of whatever inventory: what always holds, for its records, its name and its date."""
+"""Laws of offers files: of their records, names and dates, for any inventory."""
 
 import random
 from datetime import date
@@ -37,12 +37,12 @@ def content_digest(merchant_id: str, external_id: str, name: str) -> str:
     return digest(merchant_offer(merchant_key(external_id, merchant_id), name))
 
 
-def record(ids: tuple[str, str], said: OfferStatus, name: str) -> ValidRecord:
+def record(ids: tuple[str, str], sent_status: OfferStatus, name: str) -> ValidRecord:
     merchant_id, external_id = ids
-    if said is OfferStatus.DELETED:
-        return ValidRecord(merchant_id, external_id, said)
+    if sent_status is OfferStatus.DELETED:
+        return ValidRecord(merchant_id, external_id, sent_status)
     content = merchant_offer(merchant_key(external_id, merchant_id), name)
-    return ValidRecord(merchant_id, external_id, said, Put(sent_content(content)))
+    return ValidRecord(merchant_id, external_id, sent_status, Put(sent_content(content)))
 
 
 def broken(merchant_id: str | None, external_id: str | None) -> InvalidRecord:
@@ -55,7 +55,7 @@ valid_records = st.builds(record, ids, st.sampled_from(OfferStatus), names)
 broken_records = ids.map(lambda named: broken(*named))
 nameless_records = st.sampled_from([broken(None, None), broken("M-1", None), broken(None, "MO-1")])
 files = st.lists(valid_records | valid_records | broken_records | nameless_records, max_size=8)
-in_order = st.lists(valid_records, max_size=6, unique_by=lambda sent: (sent.merchant_id, sent.external_id))
+valid_files = st.lists(valid_records, max_size=6, unique_by=lambda sent: (sent.merchant_id, sent.external_id))
 inventories: st.SearchStrategy[Inventory] = st.dictionaries(
     ids, st.tuples(names, st.sampled_from([Status.ACTIVE, Status.PAUSED, Status.DELETED]), st.integers(1, 9))
 ).map(
@@ -72,7 +72,7 @@ def when(records: list[Record], inventory: Inventory, missing: MissingFromFile) 
 
 
 def after(plan: Plan, inventory: Inventory) -> Inventory:
-    """The inventory with what the plan does."""
+    """Returns the inventory after the plan."""
     offers = dict(inventory)
     for change in plan.changes:
         named = str(change.key.merchant_id), change.key.external_id
@@ -90,21 +90,19 @@ def named_by(records: list[Record]) -> list[tuple[str | None, str | None]]:
     return [(record.merchant_id, record.external_id) for record in records]
 
 
-# What a file does
+# Records
 
 
 @given(files, inventories, settings_of_partners)
-def test_the_same_file_again_gives_no_second_event(
-    records: list[Record], inventory: Inventory, missing: MissingFromFile
-) -> None:
-    once = after(when(records, inventory, missing), inventory)
-    again = when(records, once, missing)
-    assert again.changes == []
-    assert again.outcome.counts.failed == when(records, inventory, missing).outcome.counts.failed
+def test_repeated_file_produces_no_event(records: list[Record], inventory: Inventory, missing: MissingFromFile) -> None:
+    inventory_after = after(when(records, inventory, missing), inventory)
+    repeated = when(records, inventory_after, missing)
+    assert repeated.changes == []
+    assert repeated.outcome.counts.failed == when(records, inventory, missing).outcome.counts.failed
 
 
 @given(files, inventories, settings_of_partners)
-def test_an_offer_that_is_named_by_a_record_that_fails_is_never_touched(
+def test_offers_of_failed_records_never_change(
     records: list[Record], inventory: Inventory, missing: MissingFromFile
 ) -> None:
     plan = when(records, inventory, missing)
@@ -114,17 +112,17 @@ def test_an_offer_that_is_named_by_a_record_that_fails_is_never_touched(
 
 
 @given(files, inventories, settings_of_partners)
-def test_every_record_has_one_outcome_and_so_has_every_missing_offer(
+def test_each_record_and_missing_offer_has_one_outcome(
     records: list[Record], inventory: Inventory, missing: MissingFromFile
 ) -> None:
-    told = [(item.merchant_id, item.external_id) for _, item in items(when(records, inventory, missing))]
+    outcomes = [(item.merchant_id, item.external_id) for _, item in items(when(records, inventory, missing))]
     active = [named for named, offer in inventory.items() if offer.status is Status.ACTIVE]
     expected = named_by(records) + [named for named in active if named not in named_by(records)]
-    assert sorted(told, key=str) == sorted(expected, key=str)
+    assert sorted(outcomes, key=str) == sorted(expected, key=str)
 
 
 @given(files, inventories, settings_of_partners)
-def test_an_offer_changes_exactly_when_its_outcome_says_so_and_once(
+def test_changed_offers_are_those_in_the_outcome(
     records: list[Record], inventory: Inventory, missing: MissingFromFile
 ) -> None:
     plan = when(records, inventory, missing)
@@ -137,7 +135,7 @@ def test_an_offer_changes_exactly_when_its_outcome_says_so_and_once(
 
 
 @given(files, inventories, settings_of_partners, st.randoms(use_true_random=False))
-def test_the_order_of_the_records_makes_no_difference(
+def test_order_of_records_makes_no_difference(
     records: list[Record], inventory: Inventory, missing: MissingFromFile, chance: random.Random
 ) -> None:
     shuffled = list(records)
@@ -148,38 +146,37 @@ def test_the_order_of_the_records_makes_no_difference(
     assert one.outcome.messages == other.outcome.messages
 
 
-@given(in_order, inventories, settings_of_partners)
-def test_what_a_record_in_order_says_is_so_afterwards(
+@given(valid_files, inventories, settings_of_partners)
+def test_valid_records_describe_the_inventory_afterwards(
     records: list[Record], inventory: Inventory, missing: MissingFromFile
 ) -> None:
-    then = after(when(records, inventory, missing), inventory)
+    inventory_after = after(when(records, inventory, missing), inventory)
     for sent in records:
         assert isinstance(sent, ValidRecord)
         named = sent.merchant_id, sent.external_id
         if sent.put is None:
-            assert then.get(named, ABSENT).status in {Status.DELETED, Status.ABSENT}
+            assert inventory_after.get(named, ABSENT).status in {Status.DELETED, Status.ABSENT}
         elif sent.offer_status is not OfferStatus.NO_CHANGE:
-            assert (then[named].status, then[named].content_digest) == (Status.ACTIVE, sent.put.content.digest)
+            assert (inventory_after[named].status, inventory_after[named].content_digest) == (
+                Status.ACTIVE,
+                sent.put.content.digest,
+            )
 
 
-@given(in_order, inventories)
-def test_beside_being_missing_no_offer_is_touched_that_is_not_named(
-    records: list[Record], inventory: Inventory
-) -> None:
+@given(valid_files, inventories)
+def test_unnamed_offers_change_only_by_deletion_as_missing(records: list[Record], inventory: Inventory) -> None:
     reported, deleted = (after(when(records, inventory, missing), inventory) for missing in MissingFromFile)
     for named, offer in inventory.items():
         if named in named_by(records):
             assert reported[named] == deleted[named]
             continue
         assert reported[named] == offer
-        goes = bool(records) and offer.status is Status.ACTIVE
-        assert deleted[named].status is (Status.DELETED if goes else offer.status)
+        is_deleted = bool(records) and offer.status is Status.ACTIVE
+        assert deleted[named].status is (Status.DELETED if is_deleted else offer.status)
 
 
 @given(files, inventories)
-def test_a_file_that_can_not_be_understood_whole_takes_only_down_what_it_names(
-    records: list[Record], inventory: Inventory
-) -> None:
+def test_file_with_unreadable_ids_deletes_only_named_offers(records: list[Record], inventory: Inventory) -> None:
     records = [*records, broken(None, None)]
     reported, deleted = (when(records, inventory, missing) for missing in MissingFromFile)
     assert deleted.changes == reported.changes
@@ -187,7 +184,7 @@ def test_a_file_that_can_not_be_understood_whole_takes_only_down_what_it_names(
     assert len(deleted.outcome.messages) == 1
 
 
-# Its name
+# File names
 
 
 @pytest.mark.parametrize(
@@ -203,7 +200,7 @@ def test_a_file_that_can_not_be_understood_whole_takes_only_down_what_it_names(
         (f"{'T' * 100}Offers20261122.json", "T" * 100, date(2026, 11, 22)),
     ],
 )
-def test_a_name_tells_the_partner_and_the_date(name: str, partner: str, dated: date) -> None:
+def test_file_name_has_partner_and_date(name: str, partner: str, dated: date) -> None:
     assert parse_file_name(name) == FileName(partner, dated)
 
 
@@ -241,27 +238,27 @@ def test_a_name_tells_the_partner_and_the_date(name: str, partner: str, dated: d
         f"{'T' * 101}Offers20261122.json",
     ],
 )
-def test_another_name_is_none_of_an_offers_file(name: str) -> None:
+def test_other_file_names_are_rejected(name: str) -> None:
     assert parse_file_name(name) is None
 
 
 @pytest.mark.parametrize("day", ["20261301", "20260001", "20260431", "20260229", "19000229", "20261100", "00000101"])
-def test_the_date_in_a_name_is_a_day_of_the_calendar(day: str) -> None:
+def test_file_name_must_have_an_existing_date(day: str) -> None:
     assert parse_file_name(f"TidepoolOffers{day}.json") is None
 
 
 @pytest.mark.parametrize("day", ["\uff12\uff10\uff12\uff16\uff11\uff11\uff12\uff12", "2026112\u0662", "2026112\u00b2"])
-def test_the_digits_in_a_name_are_those_of_ascii(day: str) -> None:
+def test_file_name_must_have_ascii_digits(day: str) -> None:
     assert parse_file_name(f"TidepoolOffers{day}.json") is None
 
 
-def test_a_name_that_can_not_be_written_down_is_none() -> None:
-    """As Python has it of a file in a folder, if its name is not UTF-8: it could not be stored."""
+def test_file_name_that_is_not_utf_8_is_rejected() -> None:
+    """Python represents a file name that is not UTF-8 like this. It could not be stored."""
     assert parse_file_name("Tide\udcffpoolOffers20261122.json") is None
 
 
 @given(st.from_regex(r"\A[^/\\\x00-\x1f\x7f\ud800-\udfff]{1,100}\Z"), st.dates())
-def test_every_partner_and_date_can_be_read_from_a_name(partner: str, dated: date) -> None:
+def test_any_partner_and_date_can_be_in_a_file_name(partner: str, dated: date) -> None:
     day = dated.isoformat().replace("-", "")
     assert parse_file_name(f"{partner}Offers{day}.json") == FileName(partner, dated)
 
@@ -272,16 +269,16 @@ NEARLY = st.lists(
 
 
 @given(st.text() | NEARLY.map("".join))
-def test_what_is_read_from_a_name_is_what_stands_in_it(name: str) -> None:
-    found = parse_file_name(name)
-    assert found is None or name == f"{found.partner}Offers{found.dated.isoformat().replace('-', '')}.json"
+def test_parsed_parts_form_the_file_name(name: str) -> None:
+    parts = parse_file_name(name)
+    assert parts is None or name == f"{parts.partner}Offers{parts.dated.isoformat().replace('-', '')}.json"
 
 
-# Its place in time
+# Dates
 
 
 @given(st.dates(), st.none() | st.dates())
-def test_only_what_is_older_than_the_newest_is_refused(dated: date, newest: date | None) -> None:
+def test_only_files_older_than_the_newest_are_refused(dated: date, newest: date | None) -> None:
     if newest is None or dated >= newest:
         require_file_order(dated, newest)
     else:

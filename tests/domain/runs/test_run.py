@@ -1,4 +1,4 @@
-"""Whose turn is it to carry a run out, and how does its life end?"""
+"""Tests of the life cycle of runs: leases, attempts and outcomes."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,27 +22,27 @@ RUNNING = runs.claim(ACCEPTED, "here", NOW, LEASE)
 COMPLETED = runs.complete(RUNNING, Outcome(created=[ItemOutcome("TP-1", ())]), "digest", 7, NOW)
 FAILED = runs.fail(RUNNING, PROBLEM, NOW)
 
-BEFORE_THE_END = NOW + LEASE - timedelta(microseconds=1)
-AT_THE_END = NOW + LEASE
+BEFORE_EXPIRY = NOW + LEASE - timedelta(microseconds=1)
+AT_EXPIRY = NOW + LEASE
 FINISHED = pytest.mark.parametrize("finished", [COMPLETED, FAILED], ids=lambda run: run.state)
 UNFINISHED = pytest.mark.parametrize("unfinished", [ACCEPTED, RUNNING], ids=lambda run: run.state)
 
 
-def apart_from(run: Run, *members: str) -> dict[str, Any]:
+def members_except(run: Run, *members: str) -> dict[str, Any]:
     return {name: value for name, value in asdict(run).items() if name not in members}
 
 
 # Accepting
 
 
-def test_an_accepted_run_tells_what_was_asked_by_whom_and_when() -> None:
-    asked = {name: value for name, value in asdict(REQUEST).items() if name not in {"same_as", "body_chunks"}}
-    assert asdict(ACCEPTED) | asked == asdict(ACCEPTED)
+def test_accepted_run_has_the_members_of_its_request() -> None:
+    members = {name: value for name, value in asdict(REQUEST).items() if name not in {"is_same_as", "body_chunks"}}
+    assert asdict(ACCEPTED) | members == asdict(ACCEPTED)
     assert (ACCEPTED.channel, ACCEPTED.source, ACCEPTED.actor) == (Channel.CUSTOM, Source.CUSTOM, "tide-feed")
     assert ACCEPTED.accepted_at == NOW
 
 
-def test_a_run_is_accepted_before_anything_is_known_of_its_outcome() -> None:
+def test_accepted_run_has_no_outcome() -> None:
     assert (ACCEPTED.state, ACCEPTED.is_finished) == (RunState.ACCEPTED, False)
     unknown = (
         ACCEPTED.request_digest,
@@ -55,7 +55,7 @@ def test_a_run_is_accepted_before_anything_is_known_of_its_outcome() -> None:
     assert unknown == (None, None, None, [], None, None)
 
 
-def test_the_lease_of_an_accepted_run_is_the_one_that_it_was_given() -> None:
+def test_accepted_run_has_the_given_lease() -> None:
     assert ACCEPTED.lease == Lease("here", NOW + LEASE, 1)
 
 
@@ -63,112 +63,114 @@ def test_the_lease_of_an_accepted_run_is_the_one_that_it_was_given() -> None:
 
 
 @UNFINISHED
-@pytest.mark.parametrize("now", [NOW, BEFORE_THE_END])
-def test_the_owner_of_a_run_goes_on_with_it_in_the_same_turn(unfinished: Run, now: datetime) -> None:
+@pytest.mark.parametrize("now", [NOW, BEFORE_EXPIRY])
+def test_owner_claims_its_run_with_the_same_fence(unfinished: Run, now: datetime) -> None:
     claimed = runs.claim(unfinished, "here", now, LEASE)
     assert (claimed.state, claimed.lease) == (RunState.RUNNING, Lease("here", now + LEASE, 1))
 
 
 @UNFINISHED
-@pytest.mark.parametrize("now", [NOW, BEFORE_THE_END])
-def test_nobody_else_may_claim_a_run_while_its_lease_lasts(unfinished: Run, now: datetime) -> None:
+@pytest.mark.parametrize("now", [NOW, BEFORE_EXPIRY])
+def test_another_process_can_not_claim_an_unexpired_lease(unfinished: Run, now: datetime) -> None:
     with pytest.raises(LeaseLost) as refused:
         runs.claim(unfinished, "there", now, LEASE)
     assert refused.value.run_id == unfinished.run_id
 
 
 @UNFINISHED
-@pytest.mark.parametrize("now", [AT_THE_END, AT_THE_END + timedelta(days=3)])
-def test_anybody_may_take_a_run_over_once_its_lease_has_run_out(unfinished: Run, now: datetime) -> None:
+@pytest.mark.parametrize("now", [AT_EXPIRY, AT_EXPIRY + timedelta(days=3)])
+def test_another_process_can_claim_an_expired_lease(unfinished: Run, now: datetime) -> None:
     claimed = runs.claim(unfinished, "there", now, LEASE)
     assert (claimed.state, claimed.lease) == (RunState.RUNNING, Lease("there", now + LEASE, 2))
 
 
 @UNFINISHED
-def test_an_owner_that_has_let_its_lease_run_out_begins_another_turn(unfinished: Run) -> None:
-    assert runs.claim(unfinished, "here", AT_THE_END, LEASE).lease == Lease("here", AT_THE_END + LEASE, 2)
+def test_owner_gets_a_new_fence_after_its_lease_expired(unfinished: Run) -> None:
+    assert runs.claim(unfinished, "here", AT_EXPIRY, LEASE).lease == Lease("here", AT_EXPIRY + LEASE, 2)
 
 
 @FINISHED
 @pytest.mark.parametrize("owner", ["here", "there"])
-@pytest.mark.parametrize("now", [NOW, AT_THE_END])
-def test_a_finished_run_can_not_be_claimed(finished: Run, owner: str, now: datetime) -> None:
+@pytest.mark.parametrize("now", [NOW, AT_EXPIRY])
+def test_finished_run_can_not_be_claimed(finished: Run, owner: str, now: datetime) -> None:
     with pytest.raises(LeaseLost):
         runs.claim(finished, owner, now, LEASE)
 
 
-def test_claiming_changes_nothing_but_the_state_the_lease_and_the_attempts() -> None:
-    claimed = runs.claim(ACCEPTED, "there", AT_THE_END, LEASE)
-    assert apart_from(claimed, "state", "lease", "attempts") == apart_from(ACCEPTED, "state", "lease", "attempts")
+def test_claim_changes_only_state_lease_and_attempts() -> None:
+    claimed = runs.claim(ACCEPTED, "there", AT_EXPIRY, LEASE)
+    assert members_except(claimed, "state", "lease", "attempts") == members_except(
+        ACCEPTED, "state", "lease", "attempts"
+    )
 
 
-def test_each_taking_over_raises_the_fence() -> None:
+def test_each_takeover_increases_the_fence() -> None:
     run, now = ACCEPTED, NOW
-    for turn in range(2, 9):
+    for fence in range(2, 9):
         now += LEASE
-        run = runs.claim(run, "here" if turn % 2 else "there", now, LEASE)
-        assert run.lease.fence == turn
+        run = runs.claim(run, "here" if fence % 2 else "there", now, LEASE)
+        assert run.lease.fence == fence
 
 
 @given(
     st.lists(st.tuples(st.sampled_from(["here", "there", "elsewhere"]), st.integers(0, 15), st.booleans()), max_size=20)
 )
-def test_a_turn_is_told_from_every_other_turn_by_its_fence(steps: list[tuple[str, int, bool]]) -> None:
-    run, now, turns = ACCEPTED, NOW, {1: "here"}
+def test_fence_belongs_to_one_owner(steps: list[tuple[str, int, bool]]) -> None:
+    run, now, owners = ACCEPTED, NOW, {1: "here"}
     for owner, seconds, releases in steps:
         now += timedelta(seconds=seconds)
         if releases:
             run = runs.release(run, now)
-            turns[run.lease.fence] = "nobody"
+            owners[run.lease.fence] = "released"
             continue
         try:
             run = runs.claim(run, owner, now, LEASE)
         except LeaseLost:
             continue
-        assert turns.setdefault(run.lease.fence, owner) == owner
-    assert list(turns) == list(range(1, len(turns) + 1))
+        assert owners.setdefault(run.lease.fence, owner) == owner
+    assert list(owners) == list(range(1, len(owners) + 1))
 
 
 # Releasing
 
 
 @UNFINISHED
-def test_releasing_ends_the_lease_at_once_and_raises_the_fence(unfinished: Run) -> None:
-    released = runs.release(unfinished, BEFORE_THE_END)
-    assert released.lease == Lease("here", BEFORE_THE_END, 2)
-    assert apart_from(released, "lease", "attempts") == apart_from(unfinished, "lease", "attempts")
+def test_release_ends_the_lease_and_increases_the_fence(unfinished: Run) -> None:
+    released = runs.release(unfinished, BEFORE_EXPIRY)
+    assert released.lease == Lease("here", BEFORE_EXPIRY, 2)
+    assert members_except(released, "lease", "attempts") == members_except(unfinished, "lease", "attempts")
 
 
-def test_a_beginning_counts_as_an_attempt_unless_the_run_is_released() -> None:
-    begun = runs.claim(ACCEPTED, "here", BEFORE_THE_END, LEASE)
-    assert (ACCEPTED.attempts, begun.attempts, runs.release(begun, BEFORE_THE_END).attempts) == (0, 1, 0)
+def test_claim_counts_as_an_attempt_unless_the_run_is_released() -> None:
+    started = runs.claim(ACCEPTED, "here", BEFORE_EXPIRY, LEASE)
+    assert (ACCEPTED.attempts, started.attempts, runs.release(started, BEFORE_EXPIRY).attempts) == (0, 1, 0)
 
 
-# The end
+# Finishing
 
 
-def test_a_completed_run_tells_what_it_did_and_as_of_which_position() -> None:
+def test_completed_run_has_outcome_and_position() -> None:
     outcome = Outcome(created=[ItemOutcome("TP-1", ())], failed=[ItemOutcome(None, ())], messages=["a word"])
-    completed = runs.complete(RUNNING, outcome, "digest", 7, AT_THE_END)
-    assert (completed.state, completed.is_finished, completed.finished_at) == (RunState.COMPLETED, True, AT_THE_END)
+    completed = runs.complete(RUNNING, outcome, "digest", 7, AT_EXPIRY)
+    assert (completed.state, completed.is_finished, completed.finished_at) == (RunState.COMPLETED, True, AT_EXPIRY)
     assert (completed.request_digest, completed.position) == ("digest", 7)
     assert (completed.counts, completed.messages) == (OutcomeCounts(created=1, failed=1), ["a word"])
     assert completed.problem is None
 
 
-def test_a_failed_run_tells_its_problem_and_no_outcome() -> None:
-    failed = runs.fail(RUNNING, PROBLEM, AT_THE_END)
-    assert (failed.state, failed.is_finished, failed.finished_at) == (RunState.FAILED, True, AT_THE_END)
+def test_failed_run_has_a_problem_and_no_outcome() -> None:
+    failed = runs.fail(RUNNING, PROBLEM, AT_EXPIRY)
+    assert (failed.state, failed.is_finished, failed.finished_at) == (RunState.FAILED, True, AT_EXPIRY)
     assert (failed.problem, failed.counts, failed.position, failed.request_digest) == (PROBLEM, None, None, None)
 
 
 @FINISHED
-def test_the_end_of_a_run_changes_neither_its_request_nor_its_lease(finished: Run) -> None:
-    ends = ("state", "finished_at", "request_digest", "counts", "messages", "position", "problem")
-    assert apart_from(finished, *ends) == apart_from(RUNNING, *ends)
+def test_finishing_changes_neither_request_nor_lease(finished: Run) -> None:
+    changed = ("state", "finished_at", "request_digest", "counts", "messages", "position", "problem")
+    assert members_except(finished, *changed) == members_except(RUNNING, *changed)
 
 
-# Its slot
+# Run limits
 
 
 @pytest.mark.parametrize(
@@ -186,16 +188,16 @@ def test_the_end_of_a_run_changes_neither_its_request_nor_its_lease(finished: Ru
         (replace(COMPLETED, counts=OutcomeCounts()), False),
     ],
 )
-def test_a_run_uses_a_slot_unless_it_failed_or_could_apply_nothing(run: Run, is_counted: bool) -> None:  # noqa: FBT001
+def test_run_counts_unless_it_failed_or_had_nothing_valid(run: Run, is_counted: bool) -> None:
     assert run.is_counted is is_counted
 
 
-def test_only_what_the_request_names_can_be_in_order() -> None:
+def test_only_outcomes_of_sent_items_count_as_valid() -> None:
     others = {"failed", "paused", "discrepancy"}
     for outcome in OUTCOMES:
         assert OutcomeCounts(**{outcome: 1}).nothing_valid is (outcome in others)
 
 
-def test_everywhere_the_outcomes_are_the_same_in_the_same_order() -> None:
+def test_outcomes_are_the_same_in_all_types() -> None:
     assert Outcome.__struct_fields__ == (*OUTCOMES, "messages")
     assert set(OUTCOMES) >= set(TraceOutcome)

@@ -1,4 +1,4 @@
-"""Which runs a partner may start, at the edges of the calendar."""
+"""Tests of run limits at the edges of calendar windows."""
 
 from datetime import UTC, datetime
 
@@ -24,7 +24,7 @@ def at(text: str) -> datetime:
         (INSERT, "2026-11-22T13:59:59.999999", "2026-11-22T13:00:00"),
     ],
 )
-def test_windows_are_those_of_the_calendar(operation: Operation, now: str, start: str) -> None:
+def test_window_starts_with_the_utc_day_or_hour(operation: Operation, now: str, start: str) -> None:
     assert window_start(operation, at(now)) == at(start)
 
 
@@ -38,12 +38,12 @@ def test_windows_are_those_of_the_calendar(operation: Operation, now: str, start
         (INSERT, "2026-11-22T23:59:59.5", 1),
     ],
 )
-def test_a_used_up_window_says_when_the_next_one_starts(operation: Operation, now: str, seconds: int) -> None:
+def test_refusal_has_the_seconds_to_the_next_window(operation: Operation, now: str, seconds: int) -> None:
     with pytest.raises(RunLimitReached) as refused:
         require_slot(operation, limit=1, used=1, now=at(now))
     assert refused.value.seconds_to_next_window == seconds
 
 
 @pytest.mark.parametrize(("limit", "used"), [(1, 0), (3, 2), (0, 1_000)])
-def test_a_slot_is_free_below_the_limit_and_always_without_one(limit: int, used: int) -> None:
+def test_run_can_start_below_the_limit_or_without_one(limit: int, used: int) -> None:
     require_slot(SYNCHRONIZE, limit, used, at("2026-11-22T12:00:00"))

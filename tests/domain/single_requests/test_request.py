@@ -1,4 +1,4 @@
-"""What a request about one offer does, whatever state the offer is in."""
+"""Tests of decisions about single requests, for all states of the offer."""
 
 from functools import reduce
 
@@ -43,14 +43,14 @@ GONE = after(created(), DELETED)
         (GONE, DELETE, [], UNCHANGED),
     ],
 )
-def test_an_outcome_follows_from_the_offer_and_the_action(
+def test_outcome_depends_on_offer_and_action(
     offer: Offer, action: Put | Delete, types: list[type[EventStruct]], outcome: TraceOutcome
 ) -> None:
-    events, told = decide(offer, KEY, action)
-    assert ([type(event) for event in events], told) == (types, outcome)
+    events, decided_outcome = decide(offer, KEY, action)
+    assert ([type(event) for event in events], decided_outcome) == (types, outcome)
 
 
-def test_a_created_offer_has_its_identity_and_its_content() -> None:
+def test_created_offer_has_its_key_and_content() -> None:
     (event,), _ = decide(ABSENT, KEY, PUT)
     assert isinstance(event, OfferCreated)
     assert (event.partner, event.channel, event.merchant_id, event.external_id) == KEY
@@ -60,7 +60,7 @@ def test_a_created_offer_has_its_identity_and_its_content() -> None:
 ACTIONS = st.sampled_from([PUT, PUT_OTHER, DELETE])
 
 
-def carried_out(actions: list[Put | Delete]) -> tuple[Offer, list[TraceOutcome]]:
+def decided(actions: list[Put | Delete]) -> tuple[Offer, list[TraceOutcome]]:
     offer, outcomes = ABSENT, []
     for action in actions:
         events, outcome = decide(offer, KEY, action)
@@ -71,16 +71,16 @@ def carried_out(actions: list[Put | Delete]) -> tuple[Offer, list[TraceOutcome]]
 
 
 @given(st.lists(ACTIONS), ACTIONS)
-def test_doing_a_thing_twice_changes_nothing(before: list[Put | Delete], action: Put | Delete) -> None:
-    once, _ = carried_out([*before, action])
-    twice, outcomes = carried_out([*before, action, action])
+def test_repeated_action_changes_nothing(before: list[Put | Delete], action: Put | Delete) -> None:
+    once, _ = decided([*before, action])
+    twice, outcomes = decided([*before, action, action])
     assert once == twice
     assert outcomes[-1] in {UNCHANGED, UNKNOWN}
 
 
 @given(st.lists(ACTIONS, min_size=1))
-def test_the_last_action_decides_what_the_offer_is(actions: list[Put | Delete]) -> None:
-    offer, outcomes = carried_out(actions)
+def test_last_action_determines_the_offer(actions: list[Put | Delete]) -> None:
+    offer, outcomes = decided(actions)
     if isinstance(actions[-1], Put):
         assert (offer.status, offer.content_digest) == (Status.ACTIVE, actions[-1].content.digest)
     else:
@@ -89,7 +89,7 @@ def test_the_last_action_decides_what_the_offer_is(actions: list[Put | Delete]) 
 
 
 @given(st.lists(ACTIONS))
-def test_an_offer_is_created_once_and_restored_as_often_as_it_was_deleted(actions: list[Put | Delete]) -> None:
-    _, outcomes = carried_out(actions)
+def test_offer_is_created_once_and_restored_after_deletions(actions: list[Put | Delete]) -> None:
+    _, outcomes = decided(actions)
     assert outcomes.count(CREATED) <= 1
     assert 0 <= outcomes.count(DELETED_NOW) - outcomes.count(RESTORED) <= 1

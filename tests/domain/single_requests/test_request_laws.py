@@ -1,4 +1,4 @@
-"""Whatever is put and taken down, in however large groups: it comes out as if one thing had followed the other."""
+"""Laws of single requests: groups of any size have the same effects as requests one by one."""
 
 import json
 import tempfile
@@ -20,27 +20,27 @@ from projections.maintenance.verification import verify
 from projections.offers import decision_state, inventory
 from projections.offers.inventory import OfferFilter
 from tests.support.harness import Clock
-from tests.support.histories.runs import opened
+from tests.support.histories.runs import open_ledger
 from tests.support.histories.single_requests import (
     EVENT_OF,
-    Known,
-    Model,
+    OfferState,
+    SingleRequestModel,
     delete,
     merchant_key,
     merchant_offer,
+    outcomes_of,
     put,
+    quota_used,
     set_quota,
-    told,
     trace_of,
-    used,
 )
 
-Asked = tuple[OfferKey, str | None]
-"""A name puts the offer with it, None takes it down."""
+Action = tuple[OfferKey, str | None]
+"""A name puts the offer with this name, None deletes it."""
 
 KEYS = [merchant_key("MO-1"), merchant_key("MO-2"), merchant_key("MO-1", "M-2")]
-ASKED = st.tuples(st.sampled_from(KEYS), st.sampled_from(["a", "b", "c", None]))
-SEQUENCES = st.lists(ASKED, max_size=30)
+ACTIONS = st.tuples(st.sampled_from(KEYS), st.sampled_from(["a", "b", "c", None]))
+SEQUENCES = st.lists(ACTIONS, max_size=30)
 SIZES = st.lists(st.integers(1, 8), max_size=30)
 FEW = settings(max_examples=60, deadline=None)
 
@@ -48,31 +48,33 @@ FEW = settings(max_examples=60, deadline=None)
 @contextmanager
 def empty_ledger() -> Iterator[SingleRequestLedger]:
     clock = Clock()
-    with tempfile.TemporaryDirectory() as folder, opened(Path(folder) / "ledger.db", clock) as ledger:
+    with tempfile.TemporaryDirectory() as folder, open_ledger(Path(folder) / "ledger.db", clock) as ledger:
         set_quota(ledger, 0)
         yield SingleRequestLedger(ledger, decision_state.find_offers, partners.find_terms)
 
 
-def requested(asked: Sequence[Asked]) -> list[SingleRequest]:
-    return [delete(key) if name is None else put(key, name) for key, name in asked]
+def requests_for(actions: Sequence[Action]) -> list[SingleRequest]:
+    return [delete(key) if name is None else put(key, name) for key, name in actions]
 
 
 def in_groups(requests: Sequence[SingleRequest], sizes: Sequence[int]) -> Iterator[Sequence[SingleRequest]]:
-    """What is left when there are no more sizes is one group."""
-    at = 0
+    """Yields groups of these sizes. The remaining requests are the last group."""
+    start = 0
     for size in sizes:
-        yield requests[at : at + size]
-        at += size
-    yield requests[at:]
+        yield requests[start : start + size]
+        start += size
+    yield requests[start:]
 
 
-def carried_out(traces: SingleRequestLedger, requests: Sequence[SingleRequest], sizes: Sequence[int]) -> list[Any]:
-    """Outcome and version of each."""
-    return told([result for group in in_groups(requests, sizes) for result in traces.execute(group)])
+def execute_in_groups(
+    single_requests: SingleRequestLedger, requests: Sequence[SingleRequest], sizes: Sequence[int]
+) -> list[Any]:
+    """Executes the requests in groups, and returns the outcome and version of each."""
+    return outcomes_of([result for group in in_groups(requests, sizes) for result in single_requests.execute(group)])
 
 
-def shown(ledger: OfferLedger) -> dict[OfferKey, Known]:
-    """The inventory, in the model's words; every content is exactly what was put."""
+def inventory_of(ledger: OfferLedger) -> dict[OfferKey, OfferState]:
+    """Returns the inventory in the form of the model, and checks that each content is as sent."""
     offers = {}
     with ledger.recorder.read() as tx:
         views = inventory.page(tx, OfferFilter(), Clock().now, 0, 1000).items
@@ -82,73 +84,75 @@ def shown(ledger: OfferLedger) -> dict[OfferKey, Known]:
         assert json.loads(bytes(view.content)) == merchant_offer(key, name)
         assert key.offer_uid == view.offer_uid
         assert (view.deleted_at is not None) == (view.status == Status.DELETED)
-        offers[key] = Known(Status(view.status), name, view.version)
+        offers[key] = OfferState(Status(view.status), name, view.version)
     return offers
 
 
 def require_histories(ledger: OfferLedger, requests: Sequence[SingleRequest], outcomes: Sequence[Any]) -> None:
-    """Every event of an offer is that of a request which says that it made it, and the other way round."""
+    """Checks that each event belongs to a request with the matching outcome, and each such outcome to an event."""
     for key in KEYS:
         with ledger.recorder.read() as tx:
             items = offer_history.page(tx, key.offer_uid, 0, 1000).items
-        made = [
+        expected = [
             (request.trace_id, EVENT_OF[outcome], version)
             for request, (outcome, version) in zip(requests, outcomes, strict=True)
             if request.key == key and outcome in EVENT_OF
         ]
-        assert [(item.trace_id, item.type, item.version) for item in items] == made
+        assert [(item.trace_id, item.type, item.version) for item in items] == expected
 
 
-def require_traces(traces: SingleRequestLedger, requests: Sequence[SingleRequest], outcomes: Sequence[Any]) -> None:
-    found = [trace_of(traces.ledger, request.trace_id) for request in requests]
-    assert told(found) == outcomes
-    assert [(t.offer_uid, t.traceparent) for t in found if isinstance(t, Trace)] == [
+def require_traces(
+    single_requests: SingleRequestLedger, requests: Sequence[SingleRequest], outcomes: Sequence[Any]
+) -> None:
+    stored = [trace_of(single_requests.ledger, request.trace_id) for request in requests]
+    assert outcomes_of(stored) == outcomes
+    assert [(t.offer_uid, t.traceparent) for t in stored if isinstance(t, Trace)] == [
         (request.key.offer_uid, request.traceparent) for request in requests
     ]
 
 
 @FEW
 @given(SEQUENCES, SIZES)
-def test_groups_do_what_the_model_does(asked: list[Asked], sizes: list[int]) -> None:
-    model = Model()
-    expected = [model.execute(key, name) for key, name in asked]
-    requests = requested(asked)
-    with empty_ledger() as traces:
-        assert carried_out(traces, requests, sizes) == expected
-        assert shown(traces.ledger) == model.offers
-        require_histories(traces.ledger, requests, expected)
-        require_traces(traces, requests, expected)
-        assert used(traces) == len(asked)
-        assert verify(traces.ledger) == []
+def test_groups_have_the_effects_of_the_model(actions: list[Action], sizes: list[int]) -> None:
+    model = SingleRequestModel()
+    expected = [model.execute(key, name) for key, name in actions]
+    requests = requests_for(actions)
+    with empty_ledger() as single_requests:
+        assert execute_in_groups(single_requests, requests, sizes) == expected
+        assert inventory_of(single_requests.ledger) == model.offers
+        require_histories(single_requests.ledger, requests, expected)
+        require_traces(single_requests, requests, expected)
+        assert quota_used(single_requests) == len(actions)
+        assert verify(single_requests.ledger) == []
 
 
 @FEW
 @given(SEQUENCES, SIZES)
-def test_groups_do_what_one_by_one_does(asked: list[Asked], sizes: list[int]) -> None:
-    requests = requested(asked)
-    with empty_ledger() as grouped, empty_ledger() as alone:
-        outcomes = carried_out(grouped, requests, sizes)
-        assert outcomes == carried_out(alone, requests, [1] * len(requests))
-        assert recorded(grouped.ledger) == recorded(alone.ledger)
-        assert used(grouped) == used(alone)
+def test_groups_have_the_effects_of_requests_one_by_one(actions: list[Action], sizes: list[int]) -> None:
+    requests = requests_for(actions)
+    with empty_ledger() as grouped, empty_ledger() as single:
+        outcomes = execute_in_groups(grouped, requests, sizes)
+        assert outcomes == execute_in_groups(single, requests, [1] * len(requests))
+        assert recorded(grouped.ledger) == recorded(single.ledger)
+        assert quota_used(grouped) == quota_used(single)
 
 
 @FEW
 @given(SEQUENCES, SIZES)
-def test_asking_again_at_once_changes_nothing(asked: list[Asked], sizes: list[int]) -> None:
-    twice = [each for one in asked for each in (one, one)]
-    with empty_ledger() as traces, empty_ledger() as once:
-        outcomes = carried_out(traces, requested(twice), sizes)
-        first = carried_out(once, requested(asked), sizes)
+def test_repeated_requests_change_nothing(actions: list[Action], sizes: list[int]) -> None:
+    repeated = [each for action in actions for each in (action, action)]
+    with empty_ledger() as single_requests, empty_ledger() as once:
+        outcomes = execute_in_groups(single_requests, requests_for(repeated), sizes)
+        first = execute_in_groups(once, requests_for(actions), sizes)
         assert outcomes[::2] == first
         assert {outcome for outcome, _ in outcomes[1::2]} <= {"unchanged", "unknown"}
         assert [version for _, version in outcomes[1::2]] == [version for _, version in first]
-        assert shown(traces.ledger) == shown(once.ledger)
-        assert verify(traces.ledger) == []
+        assert inventory_of(single_requests.ledger) == inventory_of(once.ledger)
+        assert verify(single_requests.ledger) == []
 
 
 def recorded(ledger: OfferLedger) -> list[tuple[Any, ...]]:
-    """Every commit and event, with all that is sealed."""
+    """Returns the rows of all commits and events, including hashes."""
     with ledger.recorder.read() as tx:
         commits = [tuple(row) for row in tx.execute("SELECT * FROM commits ORDER BY commit_id")]
         return [*commits, *(tuple(row) for row in tx.execute("SELECT * FROM ledger ORDER BY position"))]

@@ -1,7 +1,7 @@
-"""Ledgers that earlier programs have made are migrated to the present schema, and say what they said.
+"""Ledgers of older schema versions are migrated and keep their data.
 
-They lie in golden/, one of each version for each database, and stay as they are for ever; how they were made is told in
-tests/everything.py."""
+They are in golden/, one per version and database, and never change. tests/support/histories/full_ledger.py describes how they
+were created."""
 
 import gzip
 from collections.abc import Iterator
@@ -16,18 +16,18 @@ from api.settings import Settings
 from api.wiring import open_service
 from domain.runs.run import OutcomeCounts, Progress
 from domain.single_requests.request import TraceOutcome
-from domain.store.cursor import Cursor, index_of
+from domain.store.cursor import Cursor, parse_index
 from domain.store.factory import open_database
-from domain.store.migrations import apply_steps, found_version, steps_from
+from domain.store.migrations import apply_step, find_schema_version, pending_steps
 from domain.store.schema import SCHEMA_VERSION, TABLES
 from domain.values import Operation
 from projections.maintenance.verification import verify
-from tests.support.engine import IS_POSTGRES, an_empty_database, postgres_url
+from tests.support.engine import IS_POSTGRES, empty_database, postgres_url
 from tests.support.examples import item
 from tests.support.harness import Clock, run_batch, run_ledger
 from tests.support.histories.full_ledger import MERCHANTS
-from tests.support.histories.runs import accepted, rows
-from tests.support.histories.single_requests import put, told
+from tests.support.histories.runs import accepted_run, count_rows
+from tests.support.histories.single_requests import outcomes_of, put
 
 GOLDEN = Path(__file__).with_name("golden")
 SCHEMA = "golden_ledger"
@@ -50,9 +50,9 @@ def restore(settings: Settings, version: int) -> None:
 
 def migrate(settings: Settings, version: int) -> None:
     database = open_database(settings.database_location)
-    assert found_version(database) == version
-    for step in steps_from(version):
-        assert apply_steps(database, step)
+    assert find_schema_version(database) == version
+    for step in pending_steps(version):
+        assert apply_step(database, step)
     database.close()
 
 
@@ -66,48 +66,50 @@ def migrated(settings: Settings, version: int, clock: Clock) -> Iterator[Service
 
 
 def primary_tables(tx: Cursor) -> dict[str, Any]:
-    """Their columns and indexes."""
+    """Returns the columns and indexes of each primary table."""
     names = [statement.split()[2] for statement in TABLES if statement.split()[:2] == ["CREATE", "TABLE"]]
     return {
         name: (
-            tx.dialect.columns(tx, tx.dialect.live, name),
-            sorted(index_of(statement) for statement in tx.dialect.index_statements(tx, name)),
+            tx.dialect.columns(tx, tx.dialect.live_prefix, name),
+            sorted(parse_index(statement) for statement in tx.dialect.index_statements(tx, name)),
         )
         for name in names
     }
 
 
 @VERSIONS
-def test_it_says_what_it_said_and_goes_on(migrated: Service, version: int) -> None:
-    assert {table: rows(migrated.ledger, table) for table in COUNTS[version]} == COUNTS[version]
+def test_migrated_ledger_keeps_its_data_and_accepts_writes(migrated: Service, version: int) -> None:
+    assert {table: count_rows(migrated.ledger, table) for table in COUNTS[version]} == COUNTS[version]
     assert migrated.ledger.recorder.max_notification_id() == COUNTS[version]["events"]
     assert verify(migrated.ledger) == []
     run = run_batch(migrated.ledger, Operation.SYNCHRONIZE, [item("TP-1", headline="Mend a jar"), item("TP-99")])
     assert run.counts == OutcomeCounts(created=1, updated=1, paused=10)
-    assert told(migrated.single_requests.execute([put(MERCHANTS[2], "three")])) == [(TraceOutcome.RESTORED, 3)]
+    assert outcomes_of(migrated.single_requests.execute([put(MERCHANTS[2], "three")])) == [(TraceOutcome.RESTORED, 3)]
     assert verify(migrated.ledger) == []
 
 
 @VERSIONS
-def test_its_owners_tell_how_far_they_are(migrated: Service) -> None:
+def test_migrated_ledger_stores_run_progress(migrated: Service) -> None:
     runs = run_ledger(migrated.ledger)
-    run = runs.claim(accepted(runs).run_id)
+    run = runs.claim(accepted_run(runs).run_id)
     runs.renew(run, Progress(1, 2))
     assert runs.progress(run) == Progress(1, 2)
 
 
 @VERSIONS
-def test_its_tables_are_those_of_a_new_ledger(migrated: Service, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_migrated_ledger_has_the_tables_of_a_new_one(
+    migrated: Service, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     with (
-        an_empty_database(tmp_path_factory.mktemp("new")) as settings,
+        empty_database(tmp_path_factory.mktemp("new")) as settings,
         open_service(settings) as new,
-        new.ledger.recorder.read() as there,
-        migrated.ledger.recorder.read() as here,
+        new.ledger.recorder.read() as new_tx,
+        migrated.ledger.recorder.read() as migrated_tx,
     ):
-        assert primary_tables(here) == primary_tables(there)
+        assert primary_tables(migrated_tx) == primary_tables(new_tx)
 
 
-def test_all_of_them_are_tried_on_both_databases() -> None:
+def test_golden_ledgers_exist_for_both_databases() -> None:
     assert max(COUNTS) <= SCHEMA_VERSION
     assert {path.name for path in GOLDEN.glob("version-*")} == {
         f"version-{version}.{kind}.gz" for version in COUNTS for kind in ("db", "sql")

@@ -1,7 +1,7 @@
-"""Does a follower see every position, once and in order, however small transactions are interleaved?
+"""Followers see every position once and in order while several writers commit small transactions.
 
-Several write at once: some hold their transaction open before they have a place in the ledger, or after, and some give it up then.
-OFFER_LEDGER_TEST_COMMITS says how many commits; OFFER_LEDGER_TEST_SEED repeats the choices, though not their interleaving.
+Some writers pause before or after their commit is sealed, and some roll back there. OFFER_LEDGER_TEST_COMMITS sets the number of
+commits. OFFER_LEDGER_TEST_SEED repeats the random choices, but not their interleaving.
 """
 
 import hashlib
@@ -21,30 +21,31 @@ from api.settings import Settings
 from domain.store.commit import CommitContext
 from domain.store.factory import open_database
 from domain.store.recorder import LedgerRecorder
+from domain.store.stored_events import select_entries
 from tests.support.engine import only_postgres
 
 COMMITS = int(os.environ.get("OFFER_LEDGER_TEST_COMMITS", "1000"))
 SEED = int(os.environ.get("OFFER_LEDGER_TEST_SEED", str(random.SystemRandom().randrange(10**6))))
 WRITERS, FOLLOWERS = 6, 3
-MOST_EVENTS, MOST_READ = 4, 40
-LONGEST_SECONDS = 0.005
-SELDOM = 0.1
+MAX_EVENTS, MAX_READ = 4, 40
+MAX_PAUSE_SECONDS = 0.005
+PROBABILITY = 0.1
 
 
-class GivenUpError(Exception):
-    """A transaction that is rolled back."""
+class RollbackError(Exception):
+    """Rolls back a transaction on purpose."""
 
 
 class Followed(NamedTuple):
-    """Until where, and a digest of all that was seen."""
+    """The last position that a follower has read, and a digest of all events."""
 
     position: int
     digest: str
 
 
 @contextmanager
-def a_recorder(settings: Settings) -> Iterator[LedgerRecorder]:
-    """With connections of its own, as in a process of its own."""
+def open_recorder(settings: Settings) -> Iterator[LedgerRecorder]:
+    """Opens a recorder with separate connections, like another process."""
     recorder = LedgerRecorder(open_database(settings.database_location))
     recorder.prepare_schema(())
     yield recorder
@@ -52,12 +53,12 @@ def a_recorder(settings: Settings) -> Iterator[LedgerRecorder]:
 
 
 def write(settings: Settings, chance: random.Random, commits: int) -> int:
-    """So many commits, and some that are given up; answers how many events are there by them."""
+    """Writes a number of commits, and rolls some others back. Returns the number of committed events."""
     events, done = 0, 0
-    with a_recorder(settings) as recorder:
+    with open_recorder(settings) as recorder:
         while done < commits:
-            count = chance.randint(1, MOST_EVENTS)
-            with suppress(GivenUpError):
+            count = chance.randint(1, MAX_EVENTS)
+            with suppress(RollbackError):
                 write_one(recorder, chance, count)
                 events += count
                 done += 1
@@ -65,56 +66,56 @@ def write(settings: Settings, chance: random.Random, commits: int) -> int:
 
 
 def write_one(recorder: LedgerRecorder, chance: random.Random, count: int) -> None:
-    """With the ledger's lock from its start, or from where its place is taken."""
+    """Writes one commit, either with the ledger lock from the start or from `seal` on."""
 
-    def hesitate() -> None:
-        if chance.random() < SELDOM:
-            time.sleep(chance.uniform(0, LONGEST_SECONDS))
-        if chance.random() < SELDOM:
-            raise GivenUpError
+    def pause_or_roll_back() -> None:
+        if chance.random() < PROBABILITY:
+            time.sleep(chance.uniform(0, MAX_PAUSE_SECONDS))
+        if chance.random() < PROBABILITY:
+            raise RollbackError
 
     with chance.choice([recorder.write, recorder.bulk_write])() as tx:
         commit = recorder.begin_commits(tx, [CommitContext()])
         commit.append([(0, StoredEvent(uuid4(), 1, "OfferResumed", uuid4().bytes)) for _ in range(count)])
-        hesitate()
+        pause_or_roll_back()
         commit.seal()
-        hesitate()
+        pause_or_roll_back()
 
 
 def follow(settings: Settings, chance: random.Random, is_over: threading.Event) -> Followed:
-    """Until nothing has come since everybody has written. Whoever passes a position, or sees one again, fails here."""
+    """Reads until all writers are done and there is nothing new. Fails if a position is skipped or repeated."""
     digest = hashlib.sha256()
     position = 0
-    with a_recorder(settings) as recorder:
+    with open_recorder(settings) as recorder:
         while True:
-            ends = is_over.is_set()
-            seen = look(recorder, position, chance)
-            assert [place for place, *_ in seen] == list(range(position + 1, position + 1 + len(seen)))
-            for one in seen:
-                digest.update(repr(one).encode())
-            position += len(seen)
-            if ends and not seen:
+            writers_done = is_over.is_set()
+            events = read_next(recorder, position, chance)
+            assert [event[0] for event in events] == list(range(position + 1, position + 1 + len(events)))
+            for event in events:
+                digest.update(repr(event).encode())
+            position += len(events)
+            if writers_done and not events:
                 return Followed(position, digest.hexdigest())
-            if not seen:
-                time.sleep(chance.uniform(0, LONGEST_SECONDS))
+            if not events:
+                time.sleep(chance.uniform(0, MAX_PAUSE_SECONDS))
 
 
-def look(recorder: LedgerRecorder, after: int, chance: random.Random) -> list[tuple[Any, ...]]:
-    """What comes next, read in one of the two ways that there are."""
-    limit = chance.randint(1, MOST_READ)
-    if chance.random() < SELDOM:
-        seen = recorder.select_notifications(after + 1, limit)
-        return [(one.id, one.originator_version, one.topic, one.state) for one in seen]
+def read_next(recorder: LedgerRecorder, after: int, chance: random.Random) -> list[tuple[Any, ...]]:
+    """Returns the next events, read either as notifications or as entries."""
+    limit = chance.randint(1, MAX_READ)
+    if chance.random() < PROBABILITY:
+        notifications = recorder.select_notifications(after + 1, limit)
+        return [(n.id, n.originator_version, n.topic, n.state) for n in notifications]
     with recorder.read() as tx:
-        entries = recorder.select_entries(tx, after, limit)
-    return [(one.position, one.version, one.topic, one.state) for one in entries]
+        entries = select_entries(tx, after, limit)
+    return [(entry.position, entry.version, entry.topic, entry.state) for entry in entries]
 
 
 @only_postgres
-def test_no_follower_skips_a_position_or_sees_one_twice(settings: Settings) -> None:
+def test_followers_see_each_position_once(settings: Settings) -> None:
     print(f"OFFER_LEDGER_TEST_SEED={SEED}")
     is_over = threading.Event()
-    with a_recorder(settings), ThreadPoolExecutor(WRITERS + FOLLOWERS) as pool:
+    with open_recorder(settings), ThreadPoolExecutor(WRITERS + FOLLOWERS) as pool:
         followers = [
             pool.submit(follow, settings, random.Random(f"{SEED} follower {n}"), is_over) for n in range(FOLLOWERS)
         ]

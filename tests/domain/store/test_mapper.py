@@ -1,4 +1,4 @@
-"""What is stored can be read for ever: every shape that was ever stored lies in the golden file beside this one."""
+"""Every event shape that was ever stored can be read; golden/events.jsonl contains all of them."""
 
 import json
 from collections.abc import Mapping
@@ -19,13 +19,13 @@ def stored_state(line: dict[str, Any]) -> bytes:
 
 
 @pytest.mark.parametrize("line", STORED, ids=[line["topic"] for line in STORED])
-def test_every_stored_shape_is_read_as_the_event_that_it_was(line: dict[str, Any]) -> None:
+def test_stored_shape_is_decoded_as_its_event(line: dict[str, Any]) -> None:
     event = decode_event(line["topic"], stored_state(line))
     assert line["topic"] == event.TOPIC
 
 
 @pytest.mark.parametrize("line", STORED, ids=[line["topic"] for line in STORED])
-def test_no_shape_loses_anything_when_it_is_stored_anew(line: dict[str, Any]) -> None:
+def test_event_is_the_same_after_encoding_and_decoding(line: dict[str, Any]) -> None:
     event = decode_event(line["topic"], stored_state(line))
     assert decode_event(line["topic"], encode_event(event)) == event
 
@@ -34,7 +34,7 @@ NEWEST = {line["topic"]: line for line in STORED}
 
 
 @pytest.mark.parametrize("line", NEWEST.values(), ids=NEWEST)
-def test_events_of_today_are_stored_in_the_newest_shape(line: dict[str, Any]) -> None:
+def test_event_is_stored_in_the_newest_shape(line: dict[str, Any]) -> None:
     assert encode_event(decode_event(line["topic"], stored_state(line))) == stored_state(line)
 
 
@@ -42,13 +42,13 @@ def test_every_event_has_a_golden_shape() -> None:
     assert {line["topic"] for line in STORED} == {event.TOPIC for event in EVENT_TYPES}
 
 
-def test_content_can_be_taken_out_of_a_stored_event_as_it_stands() -> None:
+def test_content_of_a_stored_event_is_verbatim() -> None:
     stored = content_of("OfferUpdated", b'{"content":{"a": 1e0},"contentDigest":"d","images":["6d"]}')
     assert (bytes(stored.content), stored.images) == (b'{"a": 1e0}', ("6d",))
 
 
 @pytest.mark.parametrize("event", EVENT_TYPES)
-def test_a_topic_is_the_plain_name_of_its_event(event: type[Event]) -> None:
+def test_topic_is_the_class_name_of_the_event(event: type[Event]) -> None:
     assert event.__name__ == event.TOPIC
 
 
@@ -76,16 +76,16 @@ class Renamed(EventStruct, frozen=True):
 
 
 @pytest.mark.parametrize("line", (GOLDEN / "upcast.jsonl").read_text().splitlines())
-def test_an_old_shape_becomes_the_new_one_when_it_is_read(line: str) -> None:
+def test_old_shape_is_upcast_when_it_is_decoded(line: str) -> None:
     assert decode_as(Renamed, line.encode()) == Renamed(first_name="Ada", last_name="Lovelace", language="en")
 
 
-def test_a_changed_event_is_stored_with_its_version() -> None:
+def test_changed_event_is_stored_with_its_schema_version() -> None:
     event = Renamed(first_name="Ada", last_name="Lovelace", language="en")
     assert encode_event(event) == (GOLDEN / "upcast.jsonl").read_bytes().splitlines()[-1]
 
 
-# What can't be read
+# Unreadable events
 
 
 @pytest.mark.parametrize(
@@ -99,6 +99,6 @@ def test_a_changed_event_is_stored_with_its_version() -> None:
     ],
     ids=["unknown event", "missing field", "unknown value", "not JSON", "from a newer program"],
 )
-def test_what_this_program_does_not_understand_is_refused(topic: str, state: bytes) -> None:
+def test_unreadable_event_is_rejected(topic: str, state: bytes) -> None:
     with pytest.raises(UnreadableEvent):
         decode_event(topic, state)

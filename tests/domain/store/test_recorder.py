@@ -1,4 +1,4 @@
-"""The recorder keeps the library's promises, and those of the ledger."""
+"""The recorder fulfils the library's contract and the ledger's own guarantees."""
 
 import hashlib
 import sqlite3
@@ -21,7 +21,7 @@ from domain.store.factory import open_database
 from domain.store.recorder import LedgerRecorder
 from domain.store.schema import SchemaMismatch
 from domain.values import Origin, Source, to_microseconds
-from tests.support.engine import an_empty_database, only_sqlite
+from tests.support.engine import empty_database, only_sqlite
 
 
 def open_recorder(settings: Settings) -> LedgerRecorder:
@@ -30,12 +30,12 @@ def open_recorder(settings: Settings) -> LedgerRecorder:
     return recorder
 
 
-class TestAsTheLibraryHasIt(ApplicationRecorderTestCase[LedgerRecorder]):
-    """The test case that the library ships for recorders of its own."""
+class TestLibraryContract(ApplicationRecorderTestCase[LedgerRecorder]):
+    """The library's test case for application recorders."""
 
     def create_recorder(self) -> LedgerRecorder:
         folder = self.enterContext(tempfile.TemporaryDirectory())
-        recorder = open_recorder(self.enterContext(an_empty_database(Path(folder))))
+        recorder = open_recorder(self.enterContext(empty_database(Path(folder))))
         self.addCleanup(recorder.close)
         return recorder
 
@@ -55,35 +55,37 @@ def event(uid: UUID, version: int, state: bytes = b"{}") -> StoredEvent:
     return StoredEvent(uid, version, "OfferResumed", state)
 
 
-def test_positions_follow_on_from_commit_to_commit(recorder: LedgerRecorder) -> None:
-    one, other = uuid4(), uuid4()
-    assert list(recorder.insert_events([event(one, 1), event(one, 2)])) == [1, 2]
-    assert list(recorder.insert_events([event(other, 1)])) == [3]
+def test_positions_are_consecutive_across_commits(recorder: LedgerRecorder) -> None:
+    first, second = uuid4(), uuid4()
+    assert list(recorder.insert_events([event(first, 1), event(first, 2)])) == [1, 2]
+    assert list(recorder.insert_events([event(second, 1)])) == [3]
 
 
 @pytest.mark.parametrize("versions", [[2], [1, 3], [1, 1], [2, 1]])
-def test_a_stream_has_no_gaps_and_no_doubles(recorder: LedgerRecorder, versions: list[int]) -> None:
+def test_stream_rejects_version_gaps_and_duplicates(recorder: LedgerRecorder, versions: list[int]) -> None:
     uid = uuid4()
     with pytest.raises(IntegrityError):
         recorder.insert_events([event(uid, version) for version in versions])
 
 
-def test_a_version_can_be_stored_once(recorder: LedgerRecorder) -> None:
+def test_stored_version_is_rejected_in_a_later_commit(recorder: LedgerRecorder) -> None:
     uid = uuid4()
     recorder.insert_events([event(uid, 1), event(uid, 2)])
     with pytest.raises(IntegrityError):
         recorder.insert_events([event(uid, 2)])
 
 
-def test_a_refused_commit_leaves_no_trace(recorder: LedgerRecorder) -> None:
+def test_rejected_commit_stores_nothing(recorder: LedgerRecorder) -> None:
     with pytest.raises(IntegrityError):
         recorder.insert_events([event(uuid4(), 1), event(uuid4(), 7)])
     with recorder.read() as tx:
-        left = [tx.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("streams", "commits", "events")]
-        assert (left, current_head(tx).position) == ([0, 0, 0], 0)
+        counts = [
+            tx.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("streams", "commits", "events")
+        ]
+        assert (counts, current_head(tx).position) == ([0, 0, 0], 0)
 
 
-def test_what_is_written_alongside_is_there_together_with_the_events_or_not_at_all(recorder: LedgerRecorder) -> None:
+def test_other_rows_are_committed_together_with_the_events(recorder: LedgerRecorder) -> None:
     def write(tx: Cursor) -> None:
         recorder.insert_events([event(uuid4(), 1)], transaction=tx)
         tx.execute("INSERT INTO run_bodies VALUES ('alongside', 0, 0, x'')")
@@ -105,7 +107,7 @@ def test_what_is_written_alongside_is_there_together_with_the_events_or_not_at_a
     assert written() == (1, 1)
 
 
-def test_recorded_times_increase_strictly_though_the_clock_stands_still_or_goes_back(recorder: LedgerRecorder) -> None:
+def test_recorded_times_increase_even_if_the_clock_does_not(recorder: LedgerRecorder) -> None:
     times = [datetime(2026, 11, 22, tzinfo=UTC), datetime(2026, 11, 22, tzinfo=UTC), datetime(2020, 1, 1, tzinfo=UTC)]
     readings = iter(times)
     recorder.clock = lambda: next(readings)
@@ -117,7 +119,7 @@ def test_recorded_times_increase_strictly_though_the_clock_stands_still_or_goes_
     assert recorded == [first, first + 1, first + 2]
 
 
-def test_a_moment_that_has_not_come_by_the_ledgers_clock_is_not_settled(recorder: LedgerRecorder) -> None:
+def test_settle_rejects_a_time_ahead_of_the_ledger_clock(recorder: LedgerRecorder) -> None:
     with recorder.read() as tx:
         now = recorder.now(tx)
     recorder.settle(now)
@@ -125,7 +127,7 @@ def test_a_moment_that_has_not_come_by_the_ledgers_clock_is_not_settled(recorder
         recorder.settle(now + timedelta(minutes=1))
 
 
-def test_a_commit_tells_who_stands_behind_it(recorder: LedgerRecorder) -> None:
+def test_commit_stores_its_context(recorder: LedgerRecorder) -> None:
     run_id = uuid4()
     context = CommitContext(Origin("tide-feed", Source.CUSTOM), "tidepool", run_id)
     recorder.insert_events([event(uuid4(), 1)], context=context)
@@ -134,7 +136,7 @@ def test_a_commit_tells_who_stands_behind_it(recorder: LedgerRecorder) -> None:
     assert tuple(row) == ("tidepool", "tide-feed", "custom", str(run_id), None)
 
 
-def test_commits_are_sealed_by_a_chain_of_digests(recorder: LedgerRecorder) -> None:
+def test_commits_form_a_hash_chain(recorder: LedgerRecorder) -> None:
     uid = uuid4()
     recorder.clock = lambda: datetime(1970, 1, 1, 0, 0, 9, tzinfo=UTC)
     for version in (1, 2):
@@ -143,8 +145,8 @@ def test_commits_are_sealed_by_a_chain_of_digests(recorder: LedgerRecorder) -> N
     chain = b""
     for position in (1, 2):
         events = hashlib.sha256(b"0 %b%d OfferResumed 7\n" % (uid.bytes, position) + b'{"a":1}').hexdigest()
-        told = f'{{"actor":"olga","events":"{events}","partner":"tidepool","source":"cli"}}'
-        digest = hashlib.sha256(told.encode()).digest()
+        members = f'{{"actor":"olga","events":"{events}","partner":"tidepool","source":"cli"}}'
+        digest = hashlib.sha256(members.encode()).digest()
         chain = hashlib.sha256(chain + digest + struct.pack(">qqq", position, 1, 9_000_000 + position - 1)).digest()
         with recorder.read() as tx:
             row = tx.execute("SELECT digest, chain FROM commits WHERE first_position = ?", (position,)).fetchone()
@@ -153,7 +155,7 @@ def test_commits_are_sealed_by_a_chain_of_digests(recorder: LedgerRecorder) -> N
         assert tx.execute("SELECT chain FROM head").fetchone()[0] == chain
 
 
-def test_the_middle_of_a_large_commit_can_be_read(recorder: LedgerRecorder) -> None:
+def test_events_inside_a_large_commit_can_be_read(recorder: LedgerRecorder) -> None:
     uid = uuid4()
     recorder.insert_events([event(uid, version) for version in range(1, 101)])
     recorder.insert_events([event(uuid4(), 1)])
@@ -161,7 +163,7 @@ def test_the_middle_of_a_large_commit_can_be_read(recorder: LedgerRecorder) -> N
 
 
 @only_sqlite
-def test_anyone_can_read_the_ledger_with_a_database_shell(recorder: LedgerRecorder, tmp_path: Path) -> None:
+def test_ledger_view_is_readable_with_a_database_shell(recorder: LedgerRecorder, tmp_path: Path) -> None:
     uid = uuid4()
     recorder.clock = lambda: datetime(2026, 11, 22, 12, 30, 0, 42, tzinfo=UTC)
     recorder.insert_events(
@@ -175,7 +177,7 @@ def test_anyone_can_read_the_ledger_with_a_database_shell(recorder: LedgerRecord
     shell.close()
 
 
-def test_a_database_of_another_schema_is_refused(recorder: LedgerRecorder) -> None:
+def test_database_of_another_schema_version_is_rejected(recorder: LedgerRecorder) -> None:
     with recorder.write() as tx:
         tx.execute("UPDATE schema_version SET version = 99")
     with pytest.raises(SchemaMismatch, match="99"):
@@ -193,7 +195,7 @@ def _write(settings: Settings) -> None:
     recorder.close()
 
 
-def test_processes_that_write_at_once_leave_no_gap_and_no_double(settings: Settings) -> None:
+def test_concurrent_processes_get_consecutive_positions(settings: Settings) -> None:
     writers = [get_context("spawn").Process(target=_write, args=(settings,)) for _ in range(3)]
     for writer in writers:
         writer.start()

@@ -1,4 +1,4 @@
-"""The list of all events has each event of the ledger once, whatever is asked and however it is read."""
+"""Tests of the event list: every filter, page and export format returns each matching event exactly once."""
 
 import csv
 import io
@@ -13,16 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.audit.event_reader import read_events
-from api.audit.event_routes import writer
+from api.audit.event_routes import row_writer
 from api.audit.event_schemas import EventItem as EventItemModel
 from api.audit.event_schemas import EventType
-from api.http.row_formats import CLOUD_EVENTS, CSV, LINES, as_lines, columns
+from api.audit.row_formats import CLOUD_EVENTS, CSV, LINES, as_lines, column_names
 from api.service import Service
 from domain.access.token import CreateToken, RevokeToken
 from domain.events import EVENT_TYPES, OfferEvent
 from domain.ledgers.ledger import OfferLedger
 from domain.store.cursor import Cursor
 from domain.store.records.events import SMALL_STATE_BYTES
+from domain.store.stored_events import select_entries
 from domain.values import Operation, Role, recorded_text, redemption_uid
 from projections.audit import diff, event_list, offer_history
 from projections.audit.event_item import EventView
@@ -34,36 +35,36 @@ from tests.support.histories.traffic import (
     KEYS,
     MERCHANTS,
     Step,
-    a_service,
     activating,
     buying,
+    empty_service,
     putting,
+    reversing,
     setting,
     steps,
-    taking_back,
 )
 
 INSTANT = timedelta(microseconds=1)
 ALL = EventFilter()
 
 
-def everything(ledger: OfferLedger, wanted: EventFilter = ALL, after: int = 0) -> list[EventView]:
-    return [item for items in read_events(ledger, wanted, after) for item in items]
+def everything(ledger: OfferLedger, event_filter: EventFilter = ALL, after: int = 0) -> list[EventView]:
+    return [item for items in read_events(ledger, event_filter, after) for item in items]
 
 
-def in_pages(ledger: OfferLedger, wanted: EventFilter, limit: int) -> list[EventView]:
+def in_pages(ledger: OfferLedger, event_filter: EventFilter, limit: int) -> list[EventView]:
     items: list[EventView] = []
     after: int | None = 0
     while after is not None:
         with ledger.recorder.read() as tx:
-            page = event_list.page(tx, wanted, after, limit)
+            page = event_list.page(tx, event_filter, after, limit)
         assert len(page.items) <= limit
         items += page.items
         after = page.next_after
     return items
 
 
-# What should be in it, by the plainest means
+# The expected events, from a plain query
 
 
 class Raw(NamedTuple):
@@ -83,53 +84,54 @@ def raw(service: Service) -> list[Raw]:
     with service.ledger.recorder.read() as tx:
         rows = tx.execute(
             "SELECT c.first_position + e.ordinal, c.recorded_at, c.partner, c.actor, c.run_id, c.trace_id, e.topic,"
-            " e.version, s.stream_uid, e.state FROM commits c JOIN events e USING (commit_id) JOIN streams s USING (stream_id)"
+            " e.version, s.stream_uid, e.state FROM commits c JOIN events e USING (commit_id)"
+            " JOIN streams s USING (stream_id)"
         ).fetchall()
-    told = [Raw(*row[:8], UUID(bytes=row[8]), json.loads(row[9])) for row in rows]  # type: ignore[call-arg]
-    return sorted(told, key=lambda one: one.position)
+    events = [Raw(*row[:8], UUID(bytes=row[8]), json.loads(row[9])) for row in rows]  # type: ignore[call-arg]
+    return sorted(events, key=lambda event: event.position)
 
 
-def offer_of(one: Raw, all_of_them: Sequence[Raw]) -> UUID | None:
-    if "offerUid" in one.state:
-        return UUID(one.state["offerUid"])
-    if one.topic == "RedemptionReversed":
-        redeemed = (told for told in all_of_them if told.topic == "OfferRedeemed" and told.stream_uid == one.stream_uid)
+def offer_of(event: Raw, events: Sequence[Raw]) -> UUID | None:
+    if "offerUid" in event.state:
+        return UUID(event.state["offerUid"])
+    if event.topic == "RedemptionReversed":
+        redeemed = (e for e in events if e.topic == "OfferRedeemed" and e.stream_uid == event.stream_uid)
         return offer_of(next(redeemed), ())
-    return one.stream_uid if one.topic in {event.TOPIC for event in get_args(OfferEvent)} else None
+    return event.stream_uid if event.topic in {kind.TOPIC for kind in get_args(OfferEvent)} else None
 
 
-def matches(one: Raw, wanted: EventFilter, offer: UUID | None) -> bool:
+def matches(event: Raw, event_filter: EventFilter, offer: UUID | None) -> bool:
     return (
-        wanted.partner in {None, one.partner}
-        and wanted.offer_uid in {None, offer}
-        and wanted.type in {None, one.topic}
-        and (wanted.run_id is None or str(wanted.run_id) == one.run_id)
-        and wanted.trace_id in {None, one.trace_id}
-        and wanted.actor in {None, one.actor}
-        and (wanted.since is None or recorded(one) >= wanted.since)
-        and (wanted.before is None or recorded(one) < wanted.before)
+        event_filter.partner in {None, event.partner}
+        and event_filter.offer_uid in {None, offer}
+        and event_filter.type in {None, event.topic}
+        and (event_filter.run_id is None or str(event_filter.run_id) == event.run_id)
+        and event_filter.trace_id in {None, event.trace_id}
+        and event_filter.actor in {None, event.actor}
+        and (event_filter.since is None or recorded_time(event) >= event_filter.since)
+        and (event_filter.before is None or recorded_time(event) < event_filter.before)
     )
 
 
-def recorded(one: Raw) -> datetime:
-    return datetime.fromisoformat(recorded_text(one.recorded_at))
+def recorded_time(event: Raw) -> datetime:
+    return datetime.fromisoformat(recorded_text(event.recorded_at))
 
 
-def filters(told: Sequence[Raw], data: st.DataObject) -> Iterator[EventFilter]:
-    """Each thing alone, and all kinds of them together."""
+def filters(events: Sequence[Raw], data: st.DataObject) -> Iterator[EventFilter]:
+    """Yields filters with one member each, and filters with several."""
     values: dict[str, list[Any]] = {
         "partner": [PARTNER, "harbor", "nobody"],
         "offer_uid": [key.offer_uid for key in KEYS],
         "type": [event.TOPIC for event in EVENT_TYPES],
-        "run_id": [UUID(one.run_id) for one in told if one.run_id] or [UUID(int=0)],
-        "trace_id": [one.trace_id for one in told if one.trace_id] or ["none"],
-        "actor": sorted({one.actor for one in told}),
-        "since": [recorded(one) + by for one in told for by in (-INSTANT, 0 * INSTANT, INSTANT)],
-        "before": [recorded(one) + by for one in told for by in (-INSTANT, 0 * INSTANT, INSTANT)],
+        "run_id": [UUID(event.run_id) for event in events if event.run_id] or [UUID(int=0)],
+        "trace_id": [event.trace_id for event in events if event.trace_id] or ["none"],
+        "actor": sorted({event.actor for event in events}),
+        "since": [recorded_time(event) + by for event in events for by in (-INSTANT, 0 * INSTANT, INSTANT)],
+        "before": [recorded_time(event) + by for event in events for by in (-INSTANT, 0 * INSTANT, INSTANT)],
     }
     yield EventFilter()
-    for name, some in values.items():
-        yield EventFilter(**{name: data.draw(st.sampled_from(some), name)})
+    for name, choices in values.items():
+        yield EventFilter(**{name: data.draw(st.sampled_from(choices), name)})
     for _ in range(6):
         names = data.draw(st.sets(st.sampled_from(sorted(values)), min_size=2, max_size=4))
         yield EventFilter(**{name: data.draw(st.sampled_from(values[name]), name) for name in sorted(names)})
@@ -137,42 +139,40 @@ def filters(told: Sequence[Raw], data: st.DataObject) -> Iterator[EventFilter]:
 
 @settings(max_examples=examples(40))
 @given(st.lists(steps, min_size=3, max_size=14), st.data())
-def test_every_filter_gives_the_events_that_match_in_the_order_of_the_ledger(
-    done: list[Step], data: st.DataObject
-) -> None:
-    with a_service() as (service, clock):
-        for step in done:
+def test_filters_return_the_matching_events_in_ledger_order(history: list[Step], data: st.DataObject) -> None:
+    with empty_service() as (service, clock):
+        for step in history:
             step(service, clock)
-        told = raw(service)
-        for wanted in filters(told, data):
-            expected = [one.position for one in told if matches(one, wanted, offer_of(one, told))]
-            for near in (0, event_list.NEAR):
+        events = raw(service)
+        for event_filter in filters(events, data):
+            expected = [event.position for event in events if matches(event, event_filter, offer_of(event, events))]
+            for scan_limit in (0, event_list.SCAN_LIMIT):
                 with pytest.MonkeyPatch.context() as patch:
-                    patch.setattr(event_list, "NEAR", near)
-                    found = everything(service.ledger, wanted)
-                    assert [item.position for item in found] == expected, wanted
+                    patch.setattr(event_list, "SCAN_LIMIT", scan_limit)
+                    listed = everything(service.ledger, event_filter)
+                    assert [item.position for item in listed] == expected, event_filter
                     for limit in (1, 2, 100):
-                        assert in_pages(service.ledger, wanted, limit) == found
+                        assert in_pages(service.ledger, event_filter, limit) == listed
 
 
 @settings(max_examples=examples(30))
 @given(st.lists(steps, min_size=3, max_size=14), st.data())
-def test_pages_streams_and_histories_tell_the_same_of_each_event(done: list[Step], data: st.DataObject) -> None:
-    with a_service() as (service, clock):
-        for step in done:
+def test_pages_streams_and_histories_agree_on_each_event(history: list[Step], data: st.DataObject) -> None:
+    with empty_service() as (service, clock):
+        for step in history:
             step(service, clock)
-        told = everything(service.ledger)
-        after = data.draw(st.integers(0, len(told)), "after")
-        resumed = [as_json(item) for item in told[after:]]
+        events = everything(service.ledger)
+        after = data.draw(st.integers(0, len(events)), "after")
+        resumed = [as_json(item) for item in events[after:]]
         assert list(as_sent(service, LINES, after)) == resumed
         assert [event["data"] for event in as_sent(service, CLOUD_EVENTS, after)] == resumed
         assert list(as_sent(service, CSV, after)) == [as_cells(item) for item in resumed]
-        for item in told:
+        for item in events:
             EventItemModel.model_validate_json(json.dumps(as_json(item)))
         with service.ledger.recorder.read() as tx:
             for key in KEYS:
                 items = offer_history.page(tx, key.offer_uid, 0, 1000).items
-                assert items == [i for i in told if i.offer_uid == key.offer_uid and i.type in OFFER_EVENTS]
+                assert items == [i for i in events if i.offer_uid == key.offer_uid and i.type in OFFER_EVENTS]
 
 
 OFFER_EVENTS = {event.TOPIC for event in get_args(OfferEvent)}
@@ -180,8 +180,8 @@ OFFER_EVENTS = {event.TOPIC for event in get_args(OfferEvent)}
 
 def as_json(item: EventView) -> dict[str, Any]:
     (line,) = as_lines([[item]])
-    told: dict[str, Any] = json.loads(line)
-    return told
+    members: dict[str, Any] = json.loads(line)
+    return members
 
 
 def as_cells(item: dict[str, Any]) -> dict[str, str]:
@@ -190,8 +190,8 @@ def as_cells(item: dict[str, Any]) -> dict[str, str]:
 
 
 def as_sent(service: Service, form: str, after: int) -> Iterator[Any]:
-    """What a reader of the stream makes of it."""
-    text = b"".join(writer(service.ledger, form)(read_events(service.ledger, ALL, after))).decode()
+    """Yields the rows that a client parses from the streamed answer."""
+    text = b"".join(row_writer(service.ledger, form)(read_events(service.ledger, ALL, after))).decode()
     if form == CSV:
         for row in csv.DictReader(io.StringIO(text, newline="")):
             yield row | {"changes": json.loads(row["changes"])}
@@ -199,10 +199,10 @@ def as_sent(service: Service, form: str, after: int) -> Iterator[Any]:
         yield from map(json.loads, text.splitlines())
 
 
-# What is told of each
+# The content of each event
 
 
-def test_the_types_that_can_be_asked_for_are_those_that_there_are() -> None:
+def test_event_type_parameter_lists_every_event_type() -> None:
     assert list(get_args(EventType)) == [event.TOPIC for event in EVENT_TYPES]
 
 
@@ -223,63 +223,63 @@ def fields(item: EventView) -> dict[str, Any]:
     return {change["field"]: change["after"] for change in item.changes}
 
 
-def test_a_change_of_settings_tells_what_they_were(service: Service, clock: Clock) -> None:
+def test_settings_change_shows_the_previous_values(service: Service, clock: Clock) -> None:
     setting(rps=3)(service, clock)
     assert last(service).changes == [{"field": "/rps", "before": 10, "after": 3}]
     setting(rps=4)(service, clock)
     assert last(service).changes == [{"field": "/rps", "before": 3, "after": 4}]
 
 
-def test_a_large_content_is_told_like_a_small_one(offered: Service, clock: Clock) -> None:
+def test_large_contents_show_changes_like_small_ones(offered: Service, clock: Clock) -> None:
     large = "x" * SMALL_STATE_BYTES
     for name in (large, "three", large):
         putting(MERCHANTS[0], name)(offered, clock)
-    told = [item.changes[-1] for item in everything(offered.ledger)[-3:]]
-    assert [(change["before"], change["after"]) for change in told] == [
+    changes = [item.changes[-1] for item in everything(offered.ledger)[-3:]]
+    assert [(change["before"], change["after"]) for change in changes] == [
         ("one", large),
         (large, "three"),
         ("three", large),
     ]
 
 
-def test_an_activation_tells_its_terms(offered: Service, clock: Clock) -> None:
+def test_activation_event_shows_its_terms(offered: Service, clock: Clock) -> None:
     activating(MERCHANTS[0], "C-1")(offered, clock)
-    told = last(offered)
-    assert (told.type, told.offer_uid, told.partner) == ("OfferActivated", MERCHANTS[0].offer_uid, PARTNER)
-    assert {"/customerId": "C-1", "/offerVersion": 1, "/redemptionWindowDays": 45}.items() <= fields(told).items()
-    assert fields(told)["/activatedAt"] == "2026-11-23T12:30:00.000000Z"
-    assert str(UUID(fields(told)["/activationId"])) == fields(told)["/activationId"]
+    event = last(offered)
+    assert (event.type, event.offer_uid, event.partner) == ("OfferActivated", MERCHANTS[0].offer_uid, PARTNER)
+    assert {"/customerId": "C-1", "/offerVersion": 1, "/redemptionWindowDays": 45}.items() <= fields(event).items()
+    assert fields(event)["/activatedAt"] == "2026-11-23T12:30:00.000000Z"
+    assert str(UUID(fields(event)["/activationId"])) == fields(event)["/activationId"]
 
 
-def test_what_is_taken_back_is_told_of_the_offer_of_its_purchase(offered: Service, clock: Clock) -> None:
+def test_reversal_event_names_the_offer_of_its_purchase(offered: Service, clock: Clock) -> None:
     activating(MERCHANTS[0], "C-1")(offered, clock)
     clock.move(days=1)
     buying("T-1", MERCHANTS[0], "C-1")(offered, clock)
     assert fields(last(offered))["/redemptionId"] == str(redemption_uid("T-1"))
-    taking_back("T-1", "5")(offered, clock)
-    told = last(offered)
-    assert (told.type, told.offer_uid) == ("RedemptionReversed", MERCHANTS[0].offer_uid)
-    assert fields(told) == {"/redemptionId": str(redemption_uid("T-1")), "/reversalId": "5", "/amount": "5"}
+    reversing("T-1", "5")(offered, clock)
+    event = last(offered)
+    assert (event.type, event.offer_uid) == ("RedemptionReversed", MERCHANTS[0].offer_uid)
+    assert fields(event) == {"/redemptionId": str(redemption_uid("T-1")), "/reversalId": "5", "/amount": "5"}
 
 
-def test_each_event_of_a_purchase_is_of_the_offer_that_it_was_tried_on(offered: Service, clock: Clock) -> None:
+def test_each_event_of_a_purchase_names_its_own_offer(offered: Service, clock: Clock) -> None:
     other = MERCHANTS[1]
     for step in (putting(other, "one"), activating(MERCHANTS[0], "C-1")):
         step(offered, clock)
         clock.move(days=1)
-    for step in (buying("T-1", other, "C-1"), buying("T-1", MERCHANTS[0], "C-1"), taking_back("T-1", "5")):
+    for step in (buying("T-1", other, "C-1"), buying("T-1", MERCHANTS[0], "C-1"), reversing("T-1", "5")):
         step(offered, clock)
     refused, redeemed, reversed_ = everything(offered.ledger)[-3:]
     offers = [event.offer_uid for event in (refused, redeemed, reversed_)]
     assert offers == [other.offer_uid, MERCHANTS[0].offer_uid, MERCHANTS[0].offer_uid]
-    for near in (0, event_list.NEAR):
+    for scan_limit in (0, event_list.SCAN_LIMIT):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(event_list, "NEAR", near)
+            patch.setattr(event_list, "SCAN_LIMIT", scan_limit)
             of_other = everything(offered.ledger, EventFilter(offer_uid=other.offer_uid))
         assert [event.type for event in of_other] == ["OfferCreated", "RedemptionRefused"]
 
 
-def test_a_token_is_told_without_its_secret(service: Service, clock: Clock) -> None:
+def test_token_event_omits_the_secret(service: Service, clock: Clock) -> None:
     service.ledger.handle(CreateToken("books", Role.AUDITOR, None, "5ec3e7", 0, None), OPERATOR)
     assert fields(last(service)) == {"/name": "books", "/role": "auditor", "/requestsPerMinute": 0}
     assert "5ec3e7" not in json.dumps([as_json(item) for item in everything(service.ledger)])
@@ -288,23 +288,23 @@ def test_a_token_is_told_without_its_secret(service: Service, clock: Clock) -> N
     assert fields(last(service)) == {"/revokedAt": "2026-11-23T12:30:00.000000Z"}
 
 
-def test_a_stream_ends_at_what_was_the_newest_event_when_it_began(offered: Service, clock: Clock) -> None:
-    some = read_events(offered.ledger, ALL, 0)
+def test_stream_ends_at_the_newest_event_of_its_start(offered: Service, clock: Clock) -> None:
+    chunks = read_events(offered.ledger, ALL, 0)
     newest = offered.ledger.recorder.max_notification_id()
-    told = list(next(some))
+    first_chunk = list(next(chunks))
     putting(MERCHANTS[0], "two")(offered, clock)
-    assert [item.position for items in (told, *some) for item in items][-1] == newest
+    assert [item.position for items in (first_chunk, *chunks) for item in items][-1] == newest
 
 
-def test_the_columns_are_the_members_of_an_item() -> None:
-    assert tuple(EventItemModel.model_fields) == tuple(columns(EventView))
+def test_csv_columns_are_the_members_of_an_item() -> None:
+    assert tuple(EventItemModel.model_fields) == tuple(column_names(EventView))
 
 
-# By which way
+# Query plans
 
 
 class Explained:
-    """A cursor that tells how SQLite goes about the query of the list."""
+    """A cursor that records the steps of SQLite's query plan for the list."""
 
     def __init__(self, tx: Cursor) -> None:
         self._tx, self.steps = tx, list[str]()
@@ -317,7 +317,7 @@ class Explained:
 
 @only_sqlite
 @pytest.mark.parametrize(
-    ("wanted", "index"),
+    ("event_filter", "index"),
     [
         (EventFilter(), "autoindex_commits_1"),
         (EventFilter(partner="p"), "commits_by_partner"),
@@ -329,26 +329,28 @@ class Explained:
         (EventFilter(type="TokenCreated", partner="p"), "event_types_by_partner"),
     ],
 )
-def test_each_filter_leads_to_its_events_in_their_order(ledger: OfferLedger, wanted: EventFilter, index: str) -> None:
+def test_each_filter_reads_events_in_order_by_an_index(
+    ledger: OfferLedger, event_filter: EventFilter, index: str
+) -> None:
     with ledger.recorder.read() as tx:
         explained: Any = Explained(tx)
-        event_list.page(explained, wanted, 5, 10)
+        event_list.page(explained, event_filter, 5, 10)
     _, first, *others = explained.steps
     assert index in first
-    # Sorted is only the page itself.
+    # SQLite sorts only the page itself.
     assert [step for step in others if step.startswith("USE TEMP")] == ["USE TEMP B-TREE FOR ORDER BY"]
 
 
 class Measured:
-    """A cursor that tells how many rows PostgreSQL has come upon at most, at one step of a query about events."""
+    """A cursor that records the largest number of rows that any step of a query on events read in PostgreSQL."""
 
     def __init__(self, tx: Cursor) -> None:
-        self._tx, self.dialect, self.most = tx, tx.dialect, 0.0
+        self._tx, self.dialect, self.max_rows = tx, tx.dialect, 0.0
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> Cursor:
         if " JOIN events " in sql:
-            (told,) = self._tx.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", parameters).fetchone()
-            self.most = max(self.most, *rows_in(told[0]["Plan"]))
+            (explanation,) = self._tx.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", parameters).fetchone()
+            self.max_rows = max(self.max_rows, *rows_in(explanation[0]["Plan"]))
         return self._tx.execute(sql, parameters)
 
 
@@ -358,28 +360,28 @@ def rows_in(plan: dict[str, Any]) -> Iterator[float]:
         yield from rows_in(step)
 
 
-Look = Callable[[OfferLedger, Cursor, int], object]
+Query = Callable[[OfferLedger, Cursor, int], object]
 LARGE = 1_000
 
 
 @only_postgres
 @pytest.mark.parametrize(
-    "look",
+    "query",
     [
         lambda _, tx, after: event_list.page(tx, EventFilter(), after, 10),
         lambda _, tx, after: event_list.page(tx, EventFilter(partner=PARTNER), after, 10),
         lambda _, tx, after: event_list.page(tx, EventFilter(type="OfferCreated", partner=PARTNER), after, 10),
-        lambda ledger, tx, after: ledger.recorder.select_entries(tx, after, 10),
+        lambda _, tx, after: select_entries(tx, after, 10),
         lambda _, tx, after: diff.page(tx, diff.PositionRange(0, LARGE), None, after, 10),
     ],
     ids=["all", "a partner's", "of a type", "entries", "a difference"],
 )
-def test_of_a_large_commit_no_more_is_looked_at_than_is_told(
-    ledger: OfferLedger, look: Look, monkeypatch: pytest.MonkeyPatch
+def test_queries_read_only_the_requested_part_of_a_commit(
+    ledger: OfferLedger, query: Query, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(diff, "EVENTS_PER_LOOK", 20)
+    monkeypatch.setattr(diff, "EVENTS_PER_QUERY", 20)
     run_batch(ledger, Operation.INSERT, [item(f"TP-{number}") for number in range(LARGE)])
     with ledger.recorder.read() as tx:
         measured: Any = Measured(tx)
-        look(ledger, measured, LARGE // 2)
-    assert 10 <= measured.most < LARGE // 10
+        query(ledger, measured, LARGE // 2)
+    assert 10 <= measured.max_rows < LARGE // 10

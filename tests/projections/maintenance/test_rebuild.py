@@ -1,4 +1,5 @@
-"""Projections can be made again beside the live ones: nobody waits, nothing is mixed, and what was wrong is mended and told."""
+"""Rebuilds beside the live tables: writers continue, two rebuilds do not mix, and differences are repaired and
+reported."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -12,20 +13,20 @@ from domain.access.token import CreateToken, RevokeToken
 from domain.events import EVENT_TYPES, Event, FlightScheduled, OfferPaused
 from domain.ledgers.ledger import CommitKinds, Entry, OfferLedger
 from domain.store.commit import CommitContext, current_head
-from domain.store.cursor import Cursor, Index, index_of
+from domain.store.cursor import Cursor, Index, parse_index
 from domain.store.mapper import UnreadableEvent
 from domain.values import Channel, OfferKey, Role
 from projections.maintenance import rebuild as rebuilding
-from projections.maintenance.rebuild import FENCE, RebuildIncomplete, RebuildOvertaken, rebuild
-from projections.maintenance.shadow_tables import RETIRED, SHADOW, RenamingCursor
-from projections.maintenance.table_diff import DIFFERENCES_SHOWN
+from projections.maintenance.rebuild import REBUILD_MARKER, RebuildIncomplete, RebuildOvertaken, rebuild
+from projections.maintenance.shadow_tables import RETIRED_PREFIX, SHADOW_PREFIX, RenamingCursor
+from projections.maintenance.table_diff import MAX_DIFFERENCES
 from projections.maintenance.verification import verify
 from projections.projection import Projection
 from projections.projector import PROJECTIONS, ProjectionReplay
 from tests.support.engine import only_sqlite
 from tests.support.examples import ACTIVATED, EVERY_OFFER_EVENT, PARTNER, REDEEMED, REFUSED, REVERSED
 from tests.support.harness import OPERATOR, record
-from tests.support.table_contents import change_by_hand, rows
+from tests.support.table_contents import change_by_hand, projection_rows
 
 FLIGHT = FlightScheduled(ACTIVATED.offer_uid, ACTIVATED.activated_at, 30)
 BY_NAME = {projection.name: projection for projection in PROJECTIONS}
@@ -33,7 +34,7 @@ BY_NAME = {projection.name: projection for projection in PROJECTIONS}
 
 @pytest.fixture
 def eventful(ledger: OfferLedger, monkeypatch: pytest.MonkeyPatch) -> OfferLedger:
-    """Every kind of event is in it, and it is read in many chunks."""
+    """A ledger with events of every type, which a rebuild reads in many chunks."""
     monkeypatch.setattr("domain.ledgers.ledger.ENTRIES_PER_READ", 7)
     for number in range(5):
         record(ledger, OfferKey(PARTNER, Channel.MERCHANT, "M", f"offer {number}"), *EVERY_OFFER_EVENT)
@@ -52,11 +53,11 @@ def table_names(ledger: OfferLedger) -> list[str]:
 
 
 def indexes(ledger: OfferLedger) -> list[Index]:
-    """What is indexed, whatever the indexes are called."""
+    """Returns the definitions of all indexes, without their names."""
     with ledger.recorder.read() as tx:
         tables = sorted(tx.dialect.table_names(tx))
         return sorted(
-            index_of(statement)[1] for table in tables for statement in tx.dialect.index_statements(tx, table)
+            parse_index(statement)[1] for table in tables for statement in tx.dialect.index_statements(tx, table)
         )
 
 
@@ -65,68 +66,70 @@ def rows_of(ledger: OfferLedger, table: str) -> list[tuple[object, ...]]:
         return [tuple(row) for row in tx.execute(f"SELECT * FROM {table}")]
 
 
-def at_each_step(then: Callable[[int], None]) -> Callable[[int, int], None]:
-    """A Watch that does something after every chunk."""
+def at_each_step(action: Callable[[int], None]) -> Callable[[int, int], None]:
+    """Returns a progress callback that calls `action` with the number of the chunk."""
     steps = count()
-    return lambda _done, _total: then(next(steps))
+    return lambda _done, _total: action(next(steps))
 
 
-def bring_an_offer(ledger: OfferLedger) -> None:
+def record_an_offer(ledger: OfferLedger) -> None:
     record(ledger, OfferKey(PARTNER, Channel.MERCHANT, "M", uuid4().hex), *EVERY_OFFER_EVENT)
 
 
-# What comes out
+# Results
 
 
-def test_these_rebuilds_meet_every_kind_of_event_that_changes_a_projection(eventful: OfferLedger) -> None:
+def test_eventful_ledger_has_every_event_that_changes_projections(eventful: OfferLedger) -> None:
     with eventful.recorder.read() as tx:
-        met = {type(entry.event) for entries in eventful.entries(tx) for entry in entries}
-    assert met >= {kind for projection in PROJECTIONS for kind in projection.events}
+        types = {type(entry.event) for entries in eventful.entries(tx) for entry in entries}
+    assert types >= {kind for projection in PROJECTIONS for kind in projection.events}
 
 
-def test_the_rows_are_the_same_and_nothing_is_left_over(eventful: OfferLedger) -> None:
-    before, tables = rows(eventful), table_names(eventful)
-    done = rebuild(eventful)
-    assert (rows(eventful), table_names(eventful)) == (before, tables)
-    assert (done.rebuilt, done.differences) == (list(BY_NAME), [])
+def test_rebuild_yields_the_same_rows_and_no_leftovers(eventful: OfferLedger) -> None:
+    before, tables = projection_rows(eventful), table_names(eventful)
+    result = rebuild(eventful)
+    assert (projection_rows(eventful), table_names(eventful)) == (before, tables)
+    assert (result.rebuilt, result.differences) == (list(BY_NAME), [])
     assert verify(eventful) == []
 
 
-def test_every_entry_is_replayed_and_it_is_told_how_many(eventful: OfferLedger) -> None:
-    told: list[tuple[int, int]] = []
-    position = rebuild(eventful, lambda done, total: told.append((done, total))).position
-    assert told[-1] == (position, position)
-    assert [done for done, _ in told] == sorted(done for done, _ in told)
+def test_rebuild_replays_every_entry_and_reports_progress(eventful: OfferLedger) -> None:
+    reports: list[tuple[int, int]] = []
+    position = rebuild(eventful, lambda done, total: reports.append((done, total))).position
+    assert reports[-1] == (position, position)
+    assert [done for done, _ in reports] == sorted(done for done, _ in reports)
     assert position == eventful.recorder.max_notification_id()
 
 
-def test_no_projection_reaches_for_a_table_that_is_live(eventful: OfferLedger) -> None:
-    before = rows(eventful)
+def test_rebuild_does_not_use_live_tables(eventful: OfferLedger) -> None:
+    before = projection_rows(eventful)
     change_by_hand(eventful, *(f"DROP TABLE {name}" for name in BY_NAME))
-    done = rebuild(eventful)
-    assert (rows(eventful), done.differences) == (before, [])
+    result = rebuild(eventful)
+    assert (projection_rows(eventful), result.differences) == (before, [])
 
 
 @pytest.mark.parametrize("projection", PROJECTIONS, ids=lambda projection: projection.name)
-def test_a_projections_name_is_not_that_of_a_column(ledger: OfferLedger, projection: Projection) -> None:
+def test_projection_name_is_not_a_column_name(ledger: OfferLedger, projection: Projection) -> None:
     with ledger.recorder.write() as tx:
         RenamingCursor(tx, PROJECTIONS).execute(projection.table)
         dialect = tx.dialect
-        live, shadow = (dialect.columns(tx, dialect.live, f"{prefix}{projection.name}") for prefix in ("", SHADOW))
+        live, shadow = (
+            dialect.columns(tx, dialect.live_prefix, f"{prefix}{projection.name}") for prefix in ("", SHADOW_PREFIX)
+        )
     assert live == shadow
 
 
-def test_what_a_projection_reads_stands_before_it() -> None:
+def test_projection_follows_the_projections_that_it_reads() -> None:
     names = list(BY_NAME)
     for place, projection in enumerate(PROJECTIONS):
         assert set(projection.reads) <= set(names[:place])
 
 
-def test_no_projection_is_called_like_what_is_thrown_away() -> None:
-    assert not [name for name in BY_NAME if name.startswith((SHADOW, RETIRED))]
+def test_projection_names_have_no_prefix_of_temporary_tables() -> None:
+    assert not [name for name in BY_NAME if name.startswith((SHADOW_PREFIX, RETIRED_PREFIX))]
 
 
-def test_after_several_rebuilds_every_index_is_there_once(eventful: OfferLedger) -> None:
+def test_repeated_rebuilds_keep_every_index_once(eventful: OfferLedger) -> None:
     before = indexes(eventful)
     for _ in range(3):
         rebuild(eventful)
@@ -134,7 +137,7 @@ def test_after_several_rebuilds_every_index_is_there_once(eventful: OfferLedger)
 
 
 @only_sqlite
-def test_what_looks_at_a_table_looks_at_the_new_one(eventful: OfferLedger) -> None:
+def test_views_read_the_new_table_after_a_rebuild(eventful: OfferLedger) -> None:
     change_by_hand(
         eventful,
         "CREATE VIEW paused AS SELECT * FROM inventory WHERE status = 'paused'",
@@ -146,27 +149,27 @@ def test_what_looks_at_a_table_looks_at_the_new_one(eventful: OfferLedger) -> No
         assert tx.execute("SELECT * FROM paused").fetchall() == []
 
 
-# Mending
+# Repairs
 
 
-def test_what_was_changed_by_hand_is_mended_and_told(eventful: OfferLedger) -> None:
-    before = rows(eventful)
+def test_rebuild_repairs_and_reports_changes_by_hand(eventful: OfferLedger) -> None:
+    before = projection_rows(eventful)
     change_by_hand(eventful, "DELETE FROM inventory WHERE offer_id = 2", "UPDATE tokens SET role = 'operator'")
-    done = rebuild(eventful)
-    assert rows(eventful) == before
-    assert {difference.where.split()[0] for difference in done.differences} == {"inventory", "tokens"}
-    assert done.differences[0].found is None
-    assert (done.differences[1].found, done.differences[1].expected) == ({"role": "operator"}, {"role": "auditor"})
+    result = rebuild(eventful)
+    assert projection_rows(eventful) == before
+    assert {difference.where.split()[0] for difference in result.differences} == {"inventory", "tokens"}
+    assert result.differences[0].found is None
+    assert (result.differences[1].found, result.differences[1].expected) == ({"role": "operator"}, {"role": "auditor"})
 
 
 @only_sqlite
-def test_differences_are_told_up_to_a_bound(eventful: OfferLedger) -> None:
+def test_rebuild_limits_the_reported_differences(eventful: OfferLedger) -> None:
     change_by_hand(
         eventful,
         "INSERT INTO tokens SELECT value + 1000, 'z' || value, 'auditor', NULL, 'z' || value, 0, NULL, 1, NULL"
         f" FROM json_each('{list(range(50))}')",
     )
-    assert len(rebuild(eventful).differences) == DIFFERENCES_SHOWN
+    assert len(rebuild(eventful).differences) == MAX_DIFFERENCES
     assert verify(eventful) == []
 
 
@@ -174,15 +177,15 @@ def test_differences_are_told_up_to_a_bound(eventful: OfferLedger) -> None:
     "statement",
     ["DROP TABLE tokens", "ALTER TABLE tokens DROP COLUMN revoked_commit", "ALTER TABLE tokens ADD COLUMN more TEXT"],
 )
-def test_a_table_that_is_not_there_or_is_another_is_new(eventful: OfferLedger, statement: str) -> None:
-    before = rows(eventful)
+def test_missing_or_altered_table_has_no_differences(eventful: OfferLedger, statement: str) -> None:
+    before = projection_rows(eventful)
     change_by_hand(eventful, statement)
     assert [difference.where for difference in verify(eventful)] == ["tokens"]
     assert rebuild(eventful).differences == []
-    assert rows(eventful) == before
+    assert projection_rows(eventful) == before
 
 
-def test_an_event_that_was_deleted_by_hand_makes_no_other_count_twice(eventful: OfferLedger) -> None:
+def test_deleted_event_does_not_make_another_count_twice(eventful: OfferLedger) -> None:
     change_by_hand(eventful, "DELETE FROM events WHERE topic = 'TokenRevoked'")
     rebuild(eventful)
     wrong = [difference.where for difference in verify(eventful)]
@@ -190,17 +193,17 @@ def test_an_event_that_was_deleted_by_hand_makes_no_other_count_twice(eventful: 
     assert all(where.startswith("commit ") for where in wrong)
 
 
-# Only some
+# Selected projections
 
 
-def test_only_the_chosen_ones_are_rebuilt(eventful: OfferLedger) -> None:
+def test_only_selected_projections_are_rebuilt(eventful: OfferLedger) -> None:
     change_by_hand(eventful, "DELETE FROM inventory", "DELETE FROM tokens")
-    done = rebuild(eventful, projections=[BY_NAME["tokens"]])
-    assert done.rebuilt == ["tokens"]
+    result = rebuild(eventful, projections=[BY_NAME["tokens"]])
+    assert result.rebuilt == ["tokens"]
     assert {difference.where.split()[0] for difference in verify(eventful)} == {"inventory"}
 
 
-def test_what_is_read_must_be_there(ledger: OfferLedger) -> None:
+def test_rebuild_requires_the_projections_that_it_reads(ledger: OfferLedger) -> None:
     tables = table_names(ledger)
     change_by_hand(ledger, "DROP TABLE inventory")
     with pytest.raises(RebuildIncomplete, match="status_counts reads inventory"):
@@ -227,45 +230,43 @@ PAUSES = Projection(
 )
 
 
-def test_a_projection_may_read_another_that_is_rebuilt_with_it_or_is_live(eventful: OfferLedger) -> None:
+def test_projection_reads_a_live_or_a_rebuilt_projection(eventful: OfferLedger) -> None:
     change_by_hand(eventful, "UPDATE inventory SET partner = 'nobody'")
     rebuild(eventful, projections=[PAUSES])
     assert rows_of(eventful, "pauses") == [("nobody", 5)]
-    done = rebuild(eventful, projections=[BY_NAME["inventory"], PAUSES])
+    result = rebuild(eventful, projections=[BY_NAME["inventory"], PAUSES])
     assert rows_of(eventful, "pauses") == [(PARTNER, 5)]
-    assert {difference.where.split()[0] for difference in done.differences} == {"inventory", "pauses"}
+    assert {difference.where.split()[0] for difference in result.differences} == {"inventory", "pauses"}
 
 
 # While others write
 
 
-def test_what_is_recorded_between_the_chunks_is_in_it(eventful: OfferLedger) -> None:
-    done = rebuild(eventful, at_each_step(lambda step: bring_an_offer(eventful) if step < 3 else None))
+def test_rebuild_includes_events_recorded_between_chunks(eventful: OfferLedger) -> None:
+    result = rebuild(eventful, at_each_step(lambda step: record_an_offer(eventful) if step < 3 else None))
     assert verify(eventful) == []
-    assert (done.position, done.differences) == (eventful.recorder.max_notification_id(), [])
+    assert (result.position, result.differences) == (eventful.recorder.max_notification_id(), [])
 
 
 @contextmanager
-def commits_first(ledger: OfferLedger, reading: Callable[[], AbstractContextManager[Cursor]]) -> Iterator[Cursor]:
-    bring_an_offer(ledger)
+def read_after_commit(ledger: OfferLedger, reading: Callable[[], AbstractContextManager[Cursor]]) -> Iterator[Cursor]:
+    record_an_offer(ledger)
     with reading() as tx:
         yield tx
 
 
-def test_nothing_seems_to_differ_however_much_is_written(
-    eventful: OfferLedger, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_concurrent_writes_cause_no_differences(eventful: OfferLedger, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("domain.ledgers.ledger.ENTRIES_PER_READ", 1000)
     change_by_hand(eventful, "UPDATE tokens SET role = 'operator' WHERE name = 'token 1'")
-    looks: list[int] = []
+    attempts: list[int] = []
     recorder = eventful.recorder
     reading = recorder.read
     compare = rebuilding._Rebuilding.compare
 
     def compare_while_others_write(self: rebuilding._Rebuilding) -> object:
         def read() -> AbstractContextManager[Cursor]:
-            looks.append(1)
-            return commits_first(eventful, reading)
+            attempts.append(1)
+            return read_after_commit(eventful, reading)
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(recorder, "read", read)
@@ -273,12 +274,12 @@ def test_nothing_seems_to_differ_however_much_is_written(
 
     monkeypatch.setattr(rebuilding._Rebuilding, "compare", compare_while_others_write)
     (difference,) = rebuild(eventful).differences
-    assert len(looks) == rebuilding.LOOKS
+    assert len(attempts) == rebuilding.COMPARE_ATTEMPTS
     assert difference.where.startswith("tokens ")
     assert verify(eventful) == []
 
 
-def test_the_write_lock_is_free_between_the_chunks(eventful: OfferLedger) -> None:
+def test_write_lock_is_free_between_chunks(eventful: OfferLedger) -> None:
     positions: list[int] = []
 
     def write(_step: int) -> None:
@@ -289,19 +290,19 @@ def test_the_write_lock_is_free_between_the_chunks(eventful: OfferLedger) -> Non
     assert len(positions) > 5
 
 
-# What goes wrong
+# Failures
 
 
-def test_a_rebuild_that_fails_leaves_everything_as_it_was(eventful: OfferLedger) -> None:
-    before, tables = rows(eventful), table_names(eventful)
+def test_failed_rebuild_changes_nothing(eventful: OfferLedger) -> None:
+    before, tables = projection_rows(eventful), table_names(eventful)
     change_by_hand(eventful, "UPDATE events SET state = 'not JSON' WHERE topic = 'TokenRevoked'")
     with pytest.raises(UnreadableEvent):
         rebuild(eventful)
-    assert (rows(eventful), table_names(eventful)) == (before, tables)
+    assert (projection_rows(eventful), table_names(eventful)) == (before, tables)
 
 
-def test_what_a_dead_rebuild_has_left_is_thrown_away(eventful: OfferLedger, monkeypatch: pytest.MonkeyPatch) -> None:
-    before, tables = rows(eventful), table_names(eventful)
+def test_rebuild_drops_leftovers_of_a_killed_rebuild(eventful: OfferLedger, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, tables = projection_rows(eventful), table_names(eventful)
 
     class Died(BaseException):
         pass
@@ -311,79 +312,81 @@ def test_what_a_dead_rebuild_has_left_is_thrown_away(eventful: OfferLedger, monk
             raise Died
 
     with monkeypatch.context() as patch:
-        patch.setattr(rebuilding._Rebuilding, "clear_away", lambda _: None)
+        patch.setattr(rebuilding._Rebuilding, "clean_up", lambda _: None)
         with pytest.raises(Died):
             rebuild(eventful, at_each_step(die))
         change_by_hand(
-            eventful, f"CREATE TABLE {RETIRED}tokens (x INTEGER)", f"CREATE TABLE {SHADOW}one_of_old (x INTEGER)"
+            eventful,
+            f"CREATE TABLE {RETIRED_PREFIX}tokens (x INTEGER)",
+            f"CREATE TABLE {SHADOW_PREFIX}one_of_old (x INTEGER)",
         )
     assert len(table_names(eventful)) == len(tables) + len(PROJECTIONS) + 3
-    assert (rows(eventful), verify(eventful)) == (before, [])
+    assert (projection_rows(eventful), verify(eventful)) == (before, [])
     rebuild(eventful)
-    assert (rows(eventful), table_names(eventful)) == (before, tables)
+    assert (projection_rows(eventful), table_names(eventful)) == (before, tables)
 
 
-def test_a_rebuild_that_died_after_the_switch_leaves_its_indexes_to_nobody(
+def test_rebuild_killed_after_the_switch_leaves_no_extra_indexes(
     eventful: OfferLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = indexes(eventful)
     with monkeypatch.context() as patch:
-        patch.setattr(rebuilding._Rebuilding, "clear_away", lambda _: None)
+        patch.setattr(rebuilding._Rebuilding, "clean_up", lambda _: None)
         rebuild(eventful)
     rebuild(eventful)
     assert indexes(eventful) == before
 
 
-# Two at once
+# Concurrent rebuilds
 
 
 @pytest.mark.parametrize("step", [0, 1, 5])
-def test_of_two_rebuilds_the_later_one_wins(eventful: OfferLedger, step: int) -> None:
-    before, tables = rows(eventful), table_names(eventful)
-    later: list[rebuilding.Rebuilt] = []
+def test_later_of_two_rebuilds_wins(eventful: OfferLedger, step: int) -> None:
+    before, tables = projection_rows(eventful), table_names(eventful)
+    later: list[rebuilding.RebuildResult] = []
     with pytest.raises(RebuildOvertaken):
-        rebuild(eventful, at_each_step(lambda now: later.append(rebuild(eventful)) if now == step else None))
+        rebuild(eventful, at_each_step(lambda number: later.append(rebuild(eventful)) if number == step else None))
     assert later[0].differences == []
-    assert (rows(eventful), table_names(eventful)) == (before, tables)
+    assert (projection_rows(eventful), table_names(eventful)) == (before, tables)
     assert verify(eventful) == []
 
 
-def test_an_overtaken_rebuild_writes_nothing_into_the_later_ones_tables(eventful: OfferLedger) -> None:
-    before, tables = rows(eventful), table_names(eventful)
+def test_overtaken_rebuild_does_not_write_to_the_newer_tables(eventful: OfferLedger) -> None:
+    before, tables = projection_rows(eventful), table_names(eventful)
     rebuilds = [rebuilding._Rebuilding(eventful, lambda _done, _total: None, PROJECTIONS) for _ in range(2)]
-    for one in rebuilds:
-        one.begin()
+    for each in rebuilds:
+        each.start()
     earlier, later = rebuilds
-    for step in (earlier.follow, earlier.make_indexes, earlier.compare, earlier.switch, earlier.clear_away):
+    for step in (earlier.catch_up, earlier.create_indexes, earlier.compare, earlier.switch, earlier.clean_up):
         with pytest.raises(RebuildOvertaken):
             step()
-    assert list(chain(*(rows_of(eventful, f"{SHADOW}{name}") for name in BY_NAME))) == []
-    later.follow()
+    assert list(chain(*(rows_of(eventful, f"{SHADOW_PREFIX}{name}") for name in BY_NAME))) == []
+    later.catch_up()
     later.switch()
-    later.clear_away()
-    assert (rows(eventful), table_names(eventful)) == (before, tables)
+    later.clean_up()
+    assert (projection_rows(eventful), table_names(eventful)) == (before, tables)
 
 
-def test_a_rebuild_that_has_switched_is_done_whoever_begins_then(
+def test_rebuild_succeeds_if_another_starts_after_its_switch(
     eventful: OfferLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tables = table_names(eventful)
-    clear_away = rebuilding._Rebuilding.clear_away
+    clean_up = rebuilding._Rebuilding.clean_up
 
-    def another_begins(self: rebuilding._Rebuilding) -> None:
+    def start_another(self: rebuilding._Rebuilding) -> None:
         with monkeypatch.context() as patch:
-            patch.setattr(rebuilding._Rebuilding, "clear_away", clear_away)
+            patch.setattr(rebuilding._Rebuilding, "clean_up", clean_up)
             rebuild(eventful)
-        clear_away(self)
+        clean_up(self)
 
-    monkeypatch.setattr(rebuilding._Rebuilding, "clear_away", another_begins)
+    monkeypatch.setattr(rebuilding._Rebuilding, "clean_up", start_another)
     assert rebuild(eventful).differences == []
     assert table_names(eventful) == tables
-    assert FENCE not in tables
+    assert REBUILD_MARKER not in tables
     assert verify(eventful) == []
 
 
-# A projection that is told of entries, and of commits too
+# A projection with both `apply` and `seal`
 
 
 def apply_notes(tx: Cursor, entries: Sequence[Entry]) -> None:
@@ -391,8 +394,8 @@ def apply_notes(tx: Cursor, entries: Sequence[Entry]) -> None:
 
 
 def gather_notes(tx: Cursor, kinds: CommitKinds) -> list[tuple[int, int, int]]:
-    noted = tx.execute("SELECT count(*) FROM notes").fetchone()[0]
-    return [(commit_id, len(some), noted) for commit_id, some in kinds.items()]
+    notes = tx.execute("SELECT count(*) FROM notes").fetchone()[0]
+    return [(commit_id, len(types), notes) for commit_id, types in kinds.items()]
 
 
 def seal_notes(tx: Cursor, gathered: Sequence[Sequence[int]]) -> None:
@@ -413,7 +416,7 @@ NOTES = Projection(
 
 
 @only_sqlite
-def test_entries_and_commits_are_told_in_the_same_order_as_they_were_recorded(ledger: OfferLedger) -> None:
+def test_replay_interleaves_entries_and_seals_as_recorded(ledger: OfferLedger) -> None:
     with ledger.recorder.write() as tx:
         tx.execute(NOTES.table)
         for number in range(3):
@@ -424,8 +427,8 @@ def test_entries_and_commits_are_told_in_the_same_order_as_they_were_recorded(le
         live = [row["note"] for row in tx.execute("SELECT note FROM notes ORDER BY note_id")]
         tx.execute("DELETE FROM notes")
         replay = ProjectionReplay([NOTES])
-        told = [Entry(n, ordinal, 1, ordinal + 1, FLIGHT) for n in range(3) for ordinal in range(n + 1)]
-        for some in (told[:2], told[2:]):
-            replay.project(tx, some)
+        entries = [Entry(n, ordinal, 1, ordinal + 1, FLIGHT) for n in range(3) for ordinal in range(n + 1)]
+        for chunk in (entries[:2], entries[2:]):
+            replay.project(tx, chunk)
         replay.seal(tx)
         assert [row["note"] for row in tx.execute("SELECT note FROM notes ORDER BY note_id")] == live

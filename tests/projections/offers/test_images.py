@@ -1,4 +1,4 @@
-"""An image that was changed, deleted or put in another's place by hand does not go unseen."""
+"""Verification finds images that were changed, deleted or exchanged by hand."""
 
 import hashlib
 
@@ -24,7 +24,7 @@ pytestmark = only_sqlite
 FIRST, SECOND = (hashlib.sha256(f'"{image}"'.encode()).hexdigest() for image in (PNG, OTHER_PNG))
 
 
-def bring(ledger: OfferLedger, offer: str, image: str) -> None:
+def record_offer(ledger: OfferLedger, offer: str, image: str) -> None:
     key, content = OfferKey(PARTNER, Channel.MERCHANT, "m", offer), merchant_offer("m", offer, image)
     text, images = extract(body(content))
     with ledger.recorder.write() as tx:
@@ -36,7 +36,7 @@ def bring(ledger: OfferLedger, offer: str, image: str) -> None:
         external_id=key.external_id,
         content=Raw(text),
         content_digest=digest(content),
-        images=tuple(found.digest for found in images),
+        images=tuple(image.digest for image in images),
     )
     record(ledger, key, event)
 
@@ -45,7 +45,7 @@ def bring(ledger: OfferLedger, offer: str, image: str) -> None:
 def pictured(ledger: OfferLedger) -> OfferLedger:
     """A ledger with three offers and two images."""
     for offer, image in (("one", PNG), ("two", PNG), ("three", OTHER_PNG)):
-        bring(ledger, offer, image)
+        record_offer(ledger, offer, image)
     return ledger
 
 
@@ -54,7 +54,7 @@ def change_by_hand(ledger: OfferLedger, statement: str, image: str = FIRST) -> N
         tx.execute(statement.replace(":digest", f"x'{image}'"))
 
 
-def test_images_that_are_as_they_were_are_in_order(pictured: OfferLedger) -> None:
+def test_unchanged_images_are_valid(pictured: OfferLedger) -> None:
     assert verification.verify(pictured) == []
 
 
@@ -68,7 +68,7 @@ def test_images_that_are_as_they_were_are_in_order(pictured: OfferLedger) -> Non
         "literal = (SELECT literal FROM images WHERE digest <> :digest)",
     ],
 )
-def test_a_changed_image_is_named_with_what_it_should_be(pictured: OfferLedger, change: str) -> None:
+def test_changed_image_is_reported_with_its_expected_digest(pictured: OfferLedger, change: str) -> None:
     change_by_hand(pictured, f"UPDATE images SET {change} WHERE digest = :digest")
     (difference,) = verification.verify(pictured)
     assert difference.where == f"image {FIRST}"
@@ -76,29 +76,29 @@ def test_a_changed_image_is_named_with_what_it_should_be(pictured: OfferLedger, 
     assert difference.found != difference.expected
 
 
-def test_a_deleted_image_is_named_once(pictured: OfferLedger) -> None:
+def test_deleted_image_is_reported_once(pictured: OfferLedger) -> None:
     change_by_hand(pictured, "DELETE FROM images WHERE digest = :digest")
     assert verification.verify(pictured) == [Difference(f"image {FIRST}", None, {"digest": FIRST})]
 
 
-def test_every_image_that_is_gone_is_named(pictured: OfferLedger) -> None:
+def test_every_missing_image_is_reported(pictured: OfferLedger) -> None:
     change_by_hand(pictured, "DELETE FROM images")
     assert {difference.where for difference in verification.verify(pictured)} == {f"image {FIRST}", f"image {SECOND}"}
 
 
-def test_images_in_each_others_places_are_both_named(pictured: OfferLedger) -> None:
+def test_exchanged_images_are_both_reported(pictured: OfferLedger) -> None:
     with pictured.recorder.write() as tx:
         literals = [bytes(row["literal"]) for row in tx.execute("SELECT literal FROM images ORDER BY image_id")]
         tx.executemany("UPDATE images SET literal = ? WHERE image_id = ?", zip(literals, (2, 1), strict=True))
     assert {difference.where for difference in verification.verify(pictured)} == {f"image {FIRST}", f"image {SECOND}"}
 
 
-def test_an_image_under_a_changed_digest_is_found_twice_over(pictured: OfferLedger) -> None:
+def test_image_with_a_changed_digest_is_reported_twice(pictured: OfferLedger) -> None:
     change_by_hand(pictured, "UPDATE images SET digest = x'00' WHERE digest = :digest")
     assert {difference.where for difference in verification.verify(pictured)} == {"image 00", f"image {FIRST}"}
 
 
-def test_a_rebuild_leaves_images_as_they_are(pictured: OfferLedger) -> None:
+def test_rebuild_does_not_change_images(pictured: OfferLedger) -> None:
     change_by_hand(pictured, "DELETE FROM images WHERE digest = :digest", SECOND)
     rebuild(pictured)
     assert [difference.where for difference in verification.verify(pictured)] == [f"image {SECOND}"]

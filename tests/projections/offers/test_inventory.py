@@ -1,4 +1,4 @@
-"""The inventory says what the events say."""
+"""The inventory equals a fold of the events, and its queries return the matching offers."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ from projections.maintenance import verification
 from projections.offers import decision_state, inventory
 from projections.offers.inventory import OfferFilter
 from tests.support.engine import examples
-from tests.support.examples import EVERY_EVENT_OF_CUSTOMERS, EVERY_OFFER_EVENT, PARTNER, created, item, offer_data
+from tests.support.examples import EVERY_CUSTOMER_EVENT, EVERY_OFFER_EVENT, PARTNER, created, item, offer_data
 from tests.support.harness import OPERATOR, Clock, outcome_of, run_batch
 
 Sent = dict[str, Any]
@@ -33,7 +33,7 @@ MANY = 1_000
 
 @contextmanager
 def a_ledger() -> Iterator[OfferLedger]:
-    """For laws, which want a new one for every example."""
+    """Opens a new ledger; property-based tests need one for every example."""
     with TemporaryDirectory() as folder:
         ledger = OfferLedger(
             DatabaseLocation(f"{folder}/ledger.db"), Clock(), projector.Projector(), decision_state.known_offers
@@ -53,7 +53,7 @@ def invalid(external_id: str | None) -> Sent:
 
 
 def folded(ledger: OfferLedger) -> dict[int, Offer]:
-    """Every offer as its events lead to it, by stream."""
+    """Returns the fold of each offer's events by stream id."""
     offers: dict[int, Offer] = {}
     with ledger.recorder.read() as tx:
         for entries in ledger.entries(tx):
@@ -78,7 +78,7 @@ batches = st.tuples(st.sampled_from(Operation), st.lists(items, min_size=1, max_
 
 @settings(max_examples=examples(60), deadline=None)
 @given(st.lists(batches, max_size=6))
-def test_the_inventory_equals_a_fold_of_the_events_after_any_sequence_of_batches(
+def test_inventory_equals_a_fold_of_the_events(
     sent: list[tuple[Operation, list[Sent]]],
 ) -> None:
     with a_ledger() as ledger:
@@ -90,7 +90,7 @@ def test_the_inventory_equals_a_fold_of_the_events_after_any_sequence_of_batches
 
 @settings(max_examples=examples(40), deadline=None)
 @given(st.lists(batches, max_size=3), batches)
-def test_a_batch_applied_twice_changes_nothing(
+def test_repeated_batch_changes_nothing(
     before: list[tuple[Operation, list[Sent]]], last: tuple[Operation, list[Sent]]
 ) -> None:
     with a_ledger() as ledger:
@@ -111,38 +111,38 @@ def statuses(ledger: OfferLedger) -> dict[str, Status]:
 
 @settings(max_examples=examples(40), deadline=None)
 @given(st.lists(batches, max_size=3), st.lists(items, min_size=1, max_size=6))
-def test_after_a_synchronize_exactly_its_offers_are_active_and_failed_ones_are_as_they_were(
+def test_synchronize_leaves_its_offers_active_and_failed_items_unchanged(
     before: list[tuple[Operation, list[Sent]]], last: list[Sent]
 ) -> None:
     with a_ledger() as ledger:
         for operation, batch in before:
             run_batch(ledger, operation, batch)
-        was = statuses(ledger)
+        earlier = statuses(ledger)
         outcome = outcome_of(ledger, run_batch(ledger, Operation.SYNCHRONIZE, last))
-        now = statuses(ledger)
+        later = statuses(ledger)
         failed = {o.external_id for o in outcome.failed}
         applied = {o.external_id for o in (*outcome.created, *outcome.updated, *outcome.unchanged)}
-        assert {external_id: now.get(external_id) for external_id in failed if external_id} == {
-            external_id: was.get(external_id) for external_id in failed if external_id
+        assert {external_id: later.get(external_id) for external_id in failed if external_id} == {
+            external_id: earlier.get(external_id) for external_id in failed if external_id
         }
-        assert all(now[external_id] is Status.ACTIVE for external_id in applied if external_id)
+        assert all(later[external_id] is Status.ACTIVE for external_id in applied if external_id)
         if applied and None not in failed:
-            assert {i for i, status in now.items() if status is Status.ACTIVE} <= applied | failed
+            assert {i for i, status in later.items() if status is Status.ACTIVE} <= applied | failed
 
 
-ANY_EVENT: list[Event] = [*EVERY_OFFER_EVENT, *EVERY_EVENT_OF_CUSTOMERS]
+ANY_EVENT: list[Event] = [*EVERY_OFFER_EVENT, *EVERY_CUSTOMER_EVENT]
 
 
 @settings(max_examples=examples(60), deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 3), st.sampled_from(ANY_EVENT)), max_size=10))
-def test_the_projections_accept_any_sequence_of_events(history: list[tuple[int, Event]]) -> None:
+def test_projections_accept_any_sequence_of_events(history: list[tuple[int, Event]]) -> None:
     with a_ledger() as ledger, ledger.recorder.write() as tx:
         entries = [Entry(1, ordinal, 100 + stream, ordinal, event) for ordinal, (stream, event) in enumerate(history)]
         projector.project(tx, entries)
         projector.seal(tx, projector.gather(tx, {1: {type(entry.event) for entry in entries}}))
 
 
-# How it is asked
+# Queries
 
 
 @pytest.fixture
@@ -156,7 +156,7 @@ def stocked(ledger: OfferLedger) -> OfferLedger:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "found"),
+    ("offer_filter", "expected"),
     [
         (EVERYTHING, ["TP-1", "TP-2", "TP-3", "TP-1"]),
         (OfferFilter(partner="harbor"), ["TP-1"]),
@@ -176,45 +176,50 @@ def stocked(ledger: OfferLedger) -> OfferLedger:
         (OfferFilter(q="L!"), ["TP-1", "TP-2", "TP-3"]),
     ],
 )
-def test_offers_are_found_by_what_is_asked(stocked: OfferLedger, wanted: OfferFilter, found: list[str]) -> None:
+def test_filters_select_offers(stocked: OfferLedger, offer_filter: OfferFilter, expected: list[str]) -> None:
     with stocked.recorder.read() as tx:
-        assert [offer.external_id for offer in inventory.page(tx, wanted, Clock().now, 0, MANY).items] == found
+        assert [offer.external_id for offer in inventory.page(tx, offer_filter, Clock().now, 0, MANY).items] == expected
 
 
-def test_an_offer_shows_when_it_was_created_updated_and_paused(ledger: OfferLedger, clock: Clock) -> None:
+def test_offer_shows_when_it_was_created_updated_and_paused(ledger: OfferLedger, clock: Clock) -> None:
     run_batch(ledger, Operation.SYNCHRONIZE, [valid("a"), valid("b")])
     clock.move(hours=1)
     run_batch(ledger, Operation.SYNCHRONIZE, [valid("a", "two")])
     with ledger.recorder.read() as tx:
         one, other = inventory.page(tx, EVERYTHING, Clock().now, 0, MANY).items
-    then, now = "2026-11-22T12:30:00.000001Z", "2026-11-22T13:30:00.000000Z"
-    assert (one.created_at, one.updated_at, one.paused_at, one.deleted_at) == (then, now, None, None)
-    assert (other.created_at, other.updated_at, other.paused_at, other.deleted_at) == (then, now, now, None)
+    created_at, changed_at = "2026-11-22T12:30:00.000001Z", "2026-11-22T13:30:00.000000Z"
+    assert (one.created_at, one.updated_at, one.paused_at, one.deleted_at) == (created_at, changed_at, None, None)
+    assert (other.created_at, other.updated_at, other.paused_at, other.deleted_at) == (
+        created_at,
+        changed_at,
+        changed_at,
+        None,
+    )
 
 
 Known = Callable[[Cursor], object]
 
 
-def test_a_batch_is_decided_from_the_offers_that_it_names(stocked: OfferLedger) -> None:
+def test_known_offers_returns_the_named_offers(stocked: OfferLedger) -> None:
     with stocked.recorder.read() as tx:
         known = decision_state.known_offers(tx, PARTNER, Channel.CUSTOM, {"TP-1", "TP-3", "TP-9"})
     assert {external_id: offer.status for external_id, offer in known.items()} == {"TP-1": "active", "TP-3": "paused"}
 
 
-def test_a_batch_is_decided_from_all_offers_of_its_partner_and_channel(stocked: OfferLedger) -> None:
+def test_known_offers_returns_all_offers_of_partner_and_channel(stocked: OfferLedger) -> None:
     with stocked.recorder.read() as tx:
         known = decision_state.known_offers(tx, PARTNER, Channel.CUSTOM, None)
     assert list(known) == ["TP-1", "TP-2", "TP-3"]
 
 
-def test_more_offers_are_named_than_fit_into_one_query(ledger: OfferLedger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decision_state, "NAMED_PER_QUERY", 2)
+def test_known_offers_accepts_more_ids_than_fit_one_query(ledger: OfferLedger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decision_state, "IDS_PER_QUERY", 2)
     run_batch(ledger, Operation.INSERT, [valid(name) for name in "abcde"])
     with ledger.recorder.read() as tx:
         assert set(decision_state.known_offers(tx, PARTNER, Channel.CUSTOM, list("abcde"))) == set("abcde")
 
 
-def test_an_offers_digest_is_that_of_its_content(ledger: OfferLedger) -> None:
+def test_offer_digest_is_that_of_its_content(ledger: OfferLedger) -> None:
     run_batch(ledger, Operation.INSERT, [valid("a")])
     with ledger.recorder.read() as tx:
         (offer,) = inventory.page(tx, EVERYTHING, Clock().now, 0, MANY).items

@@ -1,4 +1,4 @@
-"""The inventory as of any position or time is what a replay of the events up to there gives, and stays so."""
+"""The inventory as of any position or time equals a replay of the events up to it, and never changes."""
 
 import json
 from collections import Counter
@@ -26,7 +26,7 @@ from projections.offers.inventory import OfferFilter
 from tests.support.engine import examples
 from tests.support.examples import PARTNER
 from tests.support.harness import OPERATOR, Clock
-from tests.support.histories.traffic import MERCHANTS, Step, Told, a_service, history, putting, steps
+from tests.support.histories.traffic import MERCHANTS, RecordedEvent, Step, empty_service, history, putting, steps
 
 INSTANT = timedelta(microseconds=1)
 EVERYTHING = OfferFilter()
@@ -46,76 +46,78 @@ COUNTED = [
     OfferFilter(partner, channel) for partner in (None, PARTNER, "harbor", "nobody") for channel in (None, *Channel)
 ]
 
-# What a replay gives
+# The expected state, from a replay
 
 
-def replayed(events: Sequence[Told], position: int, moment: datetime) -> list[dict[str, Any]]:
-    """Offers as the service shows them, in the order of their streams."""
+def replayed_offers(events: Sequence[RecordedEvent], position: int, time: datetime) -> list[dict[str, Any]]:
+    """Returns offers as the API returns them, in the order of their streams."""
     offers: dict[int, dict[str, Any]] = {}
     ends: dict[str, list[int]] = {}
-    for told in events:
-        if told.position > position:
+    for recorded in events:
+        if recorded.position > position:
             break
-        if isinstance(told.event, OfferActivated):
-            ends.setdefault(told.event.offer_uid, []).append(told.event.redeemable_until)
-        elif isinstance(told.event, OfferEvent):
-            _follow(offers, told)
+        if isinstance(recorded.event, OfferActivated):
+            ends.setdefault(recorded.event.offer_uid, []).append(recorded.event.redeemable_until)
+        elif isinstance(recorded.event, OfferEvent):
+            _apply(offers, recorded)
     for offer in offers.values():
         last = max(ends.get(offer["offerUid"], [0]))
-        offer["honouredUntil"] = recorded_text(last) if last > to_microseconds(moment) else None
+        offer["honouredUntil"] = recorded_text(last) if last > to_microseconds(time) else None
     return [offers[stream_id] for stream_id in sorted(offers)]
 
 
-def _follow(offers: dict[int, dict[str, Any]], told: Told) -> None:
-    event, when = told.event, recorded_text(told.recorded_at)
+def _apply(offers: dict[int, dict[str, Any]], recorded: RecordedEvent) -> None:
+    event, recorded_at = recorded.event, recorded_text(recorded.recorded_at)
     if isinstance(event, OfferCreated):
         key = OfferKey(event.partner, event.channel, event.merchant_id, event.external_id)
-        offers[told.stream_id] = {
+        offers[recorded.stream_id] = {
             "offerUid": str(key.offer_uid),
             "partner": key.partner,
             "channel": str(key.channel),
             "merchantId": key.merchant_id,
             "externalId": key.external_id,
             "version": 0,
-            "createdAt": when,
+            "createdAt": recorded_at,
         }
-    offer = offers[told.stream_id]
-    offer |= {"version": offer["version"] + 1, "updatedAt": when}
+    offer = offers[recorded.stream_id]
+    offer |= {"version": offer["version"] + 1, "updatedAt": recorded_at}
     if status := STATUS_AFTER[type(event)]:
-        since = {f"{name}At": when if status == name else None for name in ("paused", "deleted")}
+        since = {f"{name}At": recorded_at if status == name else None for name in ("paused", "deleted")}
         offer |= {"status": str(status), **since}
     if isinstance(event, OfferCreated | OfferUpdated | OfferRestored):
         offer |= {"content": json.loads(bytes(event.content)), "contentDigest": event.content_digest}
 
 
-def matching(offers: list[dict[str, Any]], wanted: OfferFilter) -> list[dict[str, Any]]:
+def matching(offers: list[dict[str, Any]], offer_filter: OfferFilter) -> list[dict[str, Any]]:
     def matches(offer: dict[str, Any]) -> bool:
         content = offer["content"]
         names = [offer["externalId"], offer["merchantId"] or ""]
         names += [content.get(name, "") for name in ("name", "headline", "offerName")]
         redeemable = offer["status"] == "active" or offer["honouredUntil"] is not None
         return (
-            wanted.partner in {None, offer["partner"]}
-            and wanted.channel in {None, offer["channel"]}
-            and wanted.merchant_id in {None, offer["merchantId"]}
-            and wanted.external_id in {None, offer["externalId"]}
-            and wanted.status in {None, offer["status"]}
-            and wanted.redeemable in {None, redeemable}
-            and (wanted.q is None or any(wanted.q.casefold() in name.casefold() for name in names))
+            offer_filter.partner in {None, offer["partner"]}
+            and offer_filter.channel in {None, offer["channel"]}
+            and offer_filter.merchant_id in {None, offer["merchantId"]}
+            and offer_filter.external_id in {None, offer["externalId"]}
+            and offer_filter.status in {None, offer["status"]}
+            and offer_filter.redeemable in {None, redeemable}
+            and (offer_filter.q is None or any(offer_filter.q.casefold() in name.casefold() for name in names))
         )
 
     return [offer for offer in offers if matches(offer)]
 
 
-# What the service says
+# The state that the service returns
 
 
-def shown(service: Service, asked: AsOf, wanted: OfferFilter = EVERYTHING, limit: int = 100) -> list[dict[str, Any]]:
-    """All pages of it."""
+def shown(
+    service: Service, as_of: AsOf, offer_filter: OfferFilter = EVERYTHING, limit: int = 100
+) -> list[dict[str, Any]]:
+    """Returns the offers of all pages."""
     items: list[dict[str, Any]] = []
     cursor: str | None = None
     while True:
-        document = offer_page(service.ledger, wanted, asked, cursor, limit)
+        document = offer_page(service.ledger, offer_filter, as_of, cursor, limit)
         items += map(as_json, document["items"])
         cursor = document["nextCursor"]
         if cursor is None:
@@ -125,108 +127,112 @@ def shown(service: Service, asked: AsOf, wanted: OfferFilter = EVERYTHING, limit
 def as_json(view: Any) -> dict[str, Any]:
     members = {name: getattr(view, name) for name in view.__struct_fields__}
     names = {name: "".join(p.capitalize() if i else p for i, p in enumerate(name.split("_"))) for name in members}
-    told = {names[name]: str(value) if isinstance(value, UUID) else value for name, value in members.items()}
-    return told | {"content": json.loads(bytes(view.content))}
+    offer = {names[name]: str(value) if isinstance(value, UUID) else value for name, value in members.items()}
+    return offer | {"content": json.loads(bytes(view.content))}
 
 
 @settings(max_examples=examples(30))
 @given(st.lists(steps, min_size=3, max_size=14))
-def test_as_of_any_position_is_what_a_replay_gives(done: list[Step]) -> None:
-    with a_service() as (service, clock):
-        for step in done:
+def test_state_as_of_any_position_equals_a_replay(steps_taken: list[Step]) -> None:
+    with empty_service() as (service, clock):
+        for step in steps_taken:
             step(service, clock)
         events = history(service)
         for position in range(events[-1].position + 1):
-            moment = next((e.recorded_at for e in reversed(events) if e.position <= position), 0)
-            expected = replayed(events, position, datetime.fromisoformat(recorded_text(moment)))
-            for wanted in FILTERS:
-                assert shown(service, AsOf(position=position), wanted) == matching(expected, wanted), wanted
-            for wanted in COUNTED:
-                told = count_document(service.ledger, wanted.partner, wanted.channel, AsOf(position=position))
-                statuses = Counter(offer["status"] for offer in matching(expected, wanted))
-                assert told["counts"] == {status: statuses[status] for status in told["counts"]}, wanted
+            time = next((e.recorded_at for e in reversed(events) if e.position <= position), 0)
+            expected = replayed_offers(events, position, datetime.fromisoformat(recorded_text(time)))
+            for offer_filter in FILTERS:
+                assert shown(service, AsOf(position=position), offer_filter) == matching(expected, offer_filter), (
+                    offer_filter
+                )
+            for offer_filter in COUNTED:
+                document = count_document(
+                    service.ledger, offer_filter.partner, offer_filter.channel, AsOf(position=position)
+                )
+                statuses = Counter(offer["status"] for offer in matching(expected, offer_filter))
+                assert document["counts"] == {status: statuses[status] for status in document["counts"]}, offer_filter
         assert verify(service.ledger) == []
 
 
 @settings(max_examples=examples(20))
 @given(st.lists(steps, min_size=3, max_size=10))
-def test_a_pinned_answer_never_changes_whatever_is_written_later(done: list[Step]) -> None:
-    with a_service() as (service, clock):
+def test_answer_pinned_to_a_position_never_changes(steps_taken: list[Step]) -> None:
+    with empty_service() as (service, clock):
         pinned: list[tuple[AsOf, list[dict[str, Any]]]] = []
-        for step in done:
+        for step in steps_taken:
             step(service, clock)
             now = shown(service, AsOf())
-            asked = AsOf(position=offer_page(service.ledger, OfferFilter(), AsOf(), None, 1)["position"])
-            then = shown(service, asked)
-            assert [dict(offer, honouredUntil=None) for offer in then] == [dict(o, honouredUntil=None) for o in now]
-            pinned.append((asked, then))
+            as_of = AsOf(position=offer_page(service.ledger, OfferFilter(), AsOf(), None, 1)["position"])
+            past = shown(service, as_of)
+            assert [dict(offer, honouredUntil=None) for offer in past] == [dict(o, honouredUntil=None) for o in now]
+            pinned.append((as_of, past))
             clock.move(seconds=1)
-        for asked, then in pinned:
-            assert [shown(service, asked, limit=limit) for limit in (1, 2, 100)] == [then] * 3
+        for as_of, past in pinned:
+            assert [shown(service, as_of, limit=limit) for limit in (1, 2, 100)] == [past] * 3
 
 
 @settings(max_examples=examples(20))
 @given(st.lists(steps, min_size=3, max_size=10))
-def test_as_of_a_time_is_as_of_the_last_position_by_then_judged_at_that_time(done: list[Step]) -> None:
-    with a_service() as (service, clock):
-        for step in done:
+def test_state_as_of_time_is_that_of_its_last_position(steps_taken: list[Step]) -> None:
+    with empty_service() as (service, clock):
+        for step in steps_taken:
             clock.move(seconds=1)
             step(service, clock)
         events = history(service)
-        for told in events:
-            at = datetime.fromisoformat(recorded_text(told.recorded_at))
-            for moment in (at - INSTANT, at, at + timedelta(milliseconds=500)):
-                last = max((e.position for e in events if e.recorded_at <= to_microseconds(moment)), default=0)
-                assert shown(service, AsOf(time=moment)) == replayed(events, last, moment)
+        for recorded in events:
+            recorded_at = datetime.fromisoformat(recorded_text(recorded.recorded_at))
+            for time in (recorded_at - INSTANT, recorded_at, recorded_at + timedelta(milliseconds=500)):
+                last = max((e.position for e in events if e.recorded_at <= to_microseconds(time)), default=0)
+                assert shown(service, AsOf(time=time)) == replayed_offers(events, last, time)
 
 
 def kinds_of(before: dict[str, Any] | None, after: dict[str, Any]) -> set[str]:
-    """What an offer has become, by its two states."""
-    now = after["status"]
+    """Returns the kinds of change between two states of an offer."""
+    later = after["status"]
     if before is None:
-        return {"transient" if now == "deleted" else "created"}
-    was = before["status"]
-    found = {"updated"} if before["contentDigest"] != after["contentDigest"] else set()
-    if was != now:
+        return {"transient" if later == "deleted" else "created"}
+    earlier = before["status"]
+    kinds = {"updated"} if before["contentDigest"] != after["contentDigest"] else set()
+    if earlier != later:
         by_states = {("active", "paused"): "paused", ("paused", "active"): "resumed"}
-        found.add(by_states.get((was, now), "deleted" if now == "deleted" else "restored"))
-    return found
+        kinds.add(by_states.get((earlier, later), "deleted" if later == "deleted" else "restored"))
+    return kinds
 
 
 @settings(max_examples=examples(30))
 @given(st.lists(steps, min_size=3, max_size=12), st.data())
-def test_the_difference_of_two_positions_is_that_of_the_two_states(done: list[Step], data: st.DataObject) -> None:
-    with a_service() as (service, clock):
-        for step in done:
+def test_diff_of_two_positions_equals_that_of_their_states(steps_taken: list[Step], data: st.DataObject) -> None:
+    with empty_service() as (service, clock):
+        for step in steps_taken:
             step(service, clock)
         last = history(service)[-1].position
         since, until = sorted(data.draw(st.tuples(st.integers(0, last), st.integers(0, last)), "positions"))
         partner = data.draw(st.sampled_from([None, PARTNER, "harbor", "nobody"]), "partner")
-        wanted = OfferFilter(partner=partner)
-        earlier, later = (shown(service, AsOf(position=at), wanted) for at in (since, until))
-        was = {offer["offerUid"]: offer for offer in earlier}
-        kinds = {offer["offerUid"]: kinds_of(was.get(offer["offerUid"]), offer) for offer in later}
+        offer_filter = OfferFilter(partner=partner)
+        earlier, later = (shown(service, AsOf(position=at), offer_filter) for at in (since, until))
+        earlier_by_uid = {offer["offerUid"]: offer for offer in earlier}
+        kinds = {offer["offerUid"]: kinds_of(earlier_by_uid.get(offer["offerUid"]), offer) for offer in later}
         found, counts = differences(service, DiffRequest(AsOf(position=since), AsOf(position=until), partner))
-        listed = {uid: told for uid, told in kinds.items() if told - {"transient"}}
+        listed = {uid: of_offer for uid, of_offer in kinds.items() if of_offer - {"transient"}}
         assert {str(change.offer_uid): set(change.kinds) for change in found} == listed
-        assert counts == {kind: sum(kind in told for told in kinds.values()) for kind in ChangeKind}
+        assert counts == {kind: sum(kind in of_offer for of_offer in kinds.values()) for kind in ChangeKind}
         for change in found:
             before, after = (
-                was.get(str(change.offer_uid)),
+                earlier_by_uid.get(str(change.offer_uid)),
                 next(o for o in later if o["offerUid"] == str(change.offer_uid)),
             )
             expected = changes_between(_state(before), _state(after), _contents(before, after))
-            assert change.changes == [told._asdict() for told in expected]
+            assert change.changes == [field._asdict() for field in expected]
             assert all(since < cause.position <= until for cause in change.causes)
             assert change.causes
 
 
-def differences(service: Service, asking: DiffRequest) -> tuple[list[NetChangeView], dict[str, int]]:
-    """All pages of two."""
+def differences(service: Service, request: DiffRequest) -> tuple[list[NetChangeView], dict[str, int]]:
+    """Returns the changes of all pages of two items, and the counts."""
     items: list[NetChangeView] = []
     cursor: str | None = None
     while True:
-        document = diff_document(service.ledger, asking, cursor, 2)
+        document = diff_document(service.ledger, request, cursor, 2)
         items += document["items"]
         cursor = document["nextCursor"]
         if cursor is None:
@@ -248,40 +254,38 @@ def _contents(before: dict[str, Any] | None, after: dict[str, Any]) -> list[byte
 
 @pytest.fixture
 def changed(service: Service, clock: Clock) -> list[datetime]:
-    """An offer was created, renamed, deleted and restored; each time, a day after the one before."""
+    """Creates, renames, deletes and restores an offer, a day apart. Returns the recorded times."""
     service.ledger.handle(SetPartner(PARTNER, daily_quota=0), OPERATOR)
-    moments = []
+    times = []
     for name in ("one", "two", None, "three"):
         clock.move(days=1)
         putting(MERCHANTS[0], name)(service, clock)
-        moments.append(clock.now)
-    return moments
+        times.append(clock.now)
+    return times
 
 
-def told(service: Service, asked: AsOf) -> tuple[str, int, str] | None:
+def offer_summary(service: Service, as_of: AsOf) -> tuple[str, int, str] | None:
     with service.ledger.recorder.read() as tx:
-        view = find_offer(service.ledger, tx, MERCHANTS[0].offer_uid, asked)
+        view = find_offer(service.ledger, tx, MERCHANTS[0].offer_uid, as_of)
     return (view.status, view.version, json.loads(bytes(view.content))["offerName"]) if view else None
 
 
-def test_an_offer_is_told_as_it_was_from_the_instant_of_a_change_on(service: Service, changed: list[datetime]) -> None:
+def test_past_offer_shows_a_change_from_its_recorded_time(service: Service, changed: list[datetime]) -> None:
     states = [None, ("active", 1, "one"), ("active", 2, "two"), ("deleted", 3, "two"), ("active", 4, "three")]
-    for moment, before, after in zip(changed, states[:-1], states[1:], strict=True):
-        assert [told(service, AsOf(time=at)) for at in (moment - INSTANT, moment)] == [before, after]
+    for time, before, after in zip(changed, states[:-1], states[1:], strict=True):
+        assert [offer_summary(service, AsOf(time=at)) for at in (time - INSTANT, time)] == [before, after]
 
 
-def test_a_time_or_a_position_beyond_the_newest_commit_means_that_one(
-    service: Service, changed: list[datetime]
-) -> None:
+def test_time_or_position_beyond_the_newest_commit_means_it(service: Service, changed: list[datetime]) -> None:
     newest = ("active", 4, "three")
-    assert told(service, AsOf(time=changed[-1] + timedelta(days=9))) == newest
-    assert told(service, AsOf(position=10**12)) == newest
+    assert offer_summary(service, AsOf(time=changed[-1] + timedelta(days=9))) == newest
+    assert offer_summary(service, AsOf(position=10**12)) == newest
     document = offer_page(service.ledger, OfferFilter(), AsOf(position=10**12), None, 10)
     assert (document["position"], document["asOf"]) == (history(service)[-1].position, utc_text(changed[-1]))
 
 
-def test_before_the_first_event_there_is_nothing(service: Service, changed: list[datetime]) -> None:
-    for asked in (AsOf(position=0), AsOf(time=changed[0] - timedelta(days=400))):
-        assert told(service, asked) is None
-        document = offer_page(service.ledger, OfferFilter(), asked, None, 10)
+def test_ledger_is_empty_before_its_first_event(service: Service, changed: list[datetime]) -> None:
+    for as_of in (AsOf(position=0), AsOf(time=changed[0] - timedelta(days=400))):
+        assert offer_summary(service, as_of) is None
+        document = offer_page(service.ledger, OfferFilter(), as_of, None, 10)
         assert (document["items"], document["position"], document["asOf"]) == ([], 0, None)

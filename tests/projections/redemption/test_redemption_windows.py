@@ -1,4 +1,4 @@
-"""Are a customer's windows found where nothing is known yet of how many there are?"""
+"""The query plan for the windows of many customers, without statistics of the table."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,31 +6,31 @@ from uuid import uuid4
 
 from api.service import Service
 from domain.store.cursor import Cursor
-from projections.redemption.redemption_windows import activations
+from projections.redemption.redemption_windows import find_activations
 from tests.support.engine import only_postgres
 
 
-class Listening:
-    """A transaction of which the questions are known."""
+class RecordingCursor:
+    """A cursor that records the executed statements."""
 
     def __init__(self, tx: Cursor) -> None:
         self._tx = tx
-        self.asked: list[tuple[str, Sequence[Any]]] = []
+        self.executed: list[tuple[str, Sequence[Any]]] = []
 
     def execute(self, statement: str, values: Sequence[Any] = ()) -> Any:
-        self.asked.append((statement, values))
+        self.executed.append((statement, values))
         return self._tx.execute(statement, values)
 
 
 @only_postgres
-def test_windows_of_many_customers_are_looked_up_by_customer_whatever_postgresql_knows_of_them(
+def test_windows_of_many_customers_use_the_index_by_customer(
     service: Service,
 ) -> None:
     with service.ledger.read() as tx:
-        listening: Any = Listening(tx)
+        recording: Any = RecordingCursor(tx)
         offer_uid = uuid4()
-        activations(listening, [(f"customer {number}", offer_uid) for number in range(200)])
-        ((statement, values),) = listening.asked
+        find_activations(recording, [(f"customer {number}", offer_uid) for number in range(200)])
+        ((statement, values),) = recording.executed
         plan = "\n".join(row[0] for row in tx.execute(f"EXPLAIN {statement}", values))
     assert "redemption_windows_by_customer" in plan
     assert "redemption_windows_by_offer" not in plan

@@ -1,4 +1,4 @@
-"""Windows are listed as they stand at a moment, by what was known at another, page by page. (Contract, section 5.)"""
+"""Lists of windows at an effective time, by the facts known at a recorded time. (Contract, section 5.)"""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -11,7 +11,7 @@ from api.service import Service
 from domain.access.partner import SetPartner
 from domain.ledgers.redemption_ledger import PendingRedemption, RedemptionResult
 from domain.redemption.activation import Activate, Activation, WindowState
-from domain.redemption.activation_group import Activated, PendingActivation
+from domain.redemption.activation_group import ActivationResult, PendingActivation
 from domain.redemption.redemption import Purchase, Reverse
 from domain.store.commit import CommitContext, current_head
 from domain.values import OfferKey, Operation, Origin, Source, utc_text
@@ -39,7 +39,7 @@ OPEN, WINDING_DOWN, EXPIRED = WindowState.OPEN, WindowState.WINDING_DOWN, Window
 
 
 class Market:
-    """Partners, a publisher and its customers, by the doors of the service. Whatever they do takes them a second."""
+    """Partners, a publisher and its customers, who use the service. Each action moves the clock by a second."""
 
     def __init__(self, service: Service, clock: Clock) -> None:
         self.service = service
@@ -48,14 +48,14 @@ class Market:
         for partner in (PARTNER, "harbor"):
             self.ledger.handle(SetPartner(partner, daily_quota=0, synchronize_per_day=0), OPERATOR)
 
-    # What is done; each answers its recorded time, or what was made
+    # Actions; each returns its recorded time or its result
 
     def put(self, *keys: OfferKey) -> datetime:
         self.clock.now += SECOND_AFTER
         self.service.single_requests.execute([put(key) for key in keys])
         return self._recorded()
 
-    def take_down(self, key: OfferKey) -> datetime:
+    def delete(self, key: OfferKey) -> datetime:
         self.clock.now += SECOND_AFTER
         self.service.single_requests.execute([delete(key)])
         return self._recorded()
@@ -72,73 +72,77 @@ class Market:
         self.clock.now += SECOND_AFTER
         return self.activate_all([(key, customer, at)])[0]
 
-    def activate_all(self, asked: Sequence[tuple[OfferKey, str, datetime | None]]) -> list[Activation]:
-        """All at one instant, but for what the ledger needs to tell them apart."""
+    def activate_all(self, orders: Sequence[tuple[OfferKey, str, datetime | None]]) -> list[Activation]:
+        """Activates several offers at one time; the recorded times differ by the minimum."""
         requests = [
             PendingActivation(PUBLISHER, Activate(customer, key.offer_uid, at or self.clock.now), uuid4())
-            for key, customer, at in asked
+            for key, customer, at in orders
         ]
         answers = self.service.activations.execute(requests)
-        assert all(isinstance(answer, Activated) and answer.is_new for answer in answers)
-        return [answer.activation for answer in answers if isinstance(answer, Activated)]
+        assert all(isinstance(answer, ActivationResult) and answer.is_new for answer in answers)
+        return [answer.activation for answer in answers if isinstance(answer, ActivationResult)]
 
-    def buy(self, made: Activation, amount: str, currency: str = "USD", at: datetime | None = None) -> UUID:
+    def buy(self, activation: Activation, amount: str, currency: str = "USD", at: datetime | None = None) -> UUID:
         self.clock.now += SECOND_AFTER
-        told = (str(uuid4()), made.customer_id, made.offer_uid, Decimal(amount), currency, at or self.clock.now)
-        return self._settle(Purchase(*told))
+        members = (str(uuid4()), activation.customer_id, activation.offer_uid, Decimal(amount), currency)
+        return self._submit(Purchase(*members, at or self.clock.now))
 
-    def give_back(self, redemption_id: UUID, amount: str) -> datetime:
+    def reverse(self, redemption_id: UUID, amount: str) -> datetime:
         self.clock.now += SECOND_AFTER
-        self._settle(Reverse(redemption_id, str(uuid4()), Decimal(amount)))
+        self._submit(Reverse(redemption_id, str(uuid4()), Decimal(amount)))
         return self._recorded()
 
-    # What is seen
+    # Reads
 
-    def sight(self, at: datetime | None = None, known: datetime | None = None) -> Viewpoint:
-        """Of this moment, by all that is known."""
+    def viewpoint(self, at: datetime | None = None, known_at: datetime | None = None) -> Viewpoint:
+        """Returns the viewpoint of now, by all recorded facts, unless other times are given."""
         with self.ledger.recorder.read() as tx:
             newest = current_head(tx).recorded_at
             assert newest
-            return Viewpoint(at or self.ledger.now(tx), known or newest)
+            return Viewpoint(at or self.ledger.now(tx), known_at or newest)
 
     def page(
-        self, wanted: WindowFilter, sight: Viewpoint, after: WindowPlace | None = FIRST_WINDOW, limit: int = 1000
+        self,
+        window_filter: WindowFilter,
+        viewpoint: Viewpoint,
+        after: WindowPlace | None = FIRST_WINDOW,
+        limit: int = 1000,
     ) -> WindowPage:
         assert after
         with self.ledger.recorder.read() as tx:
-            return windows_as_of.page(tx, wanted, sight, after, limit)
+            return windows_as_of.page(tx, window_filter, viewpoint, after, limit)
 
-    def seen(self, at: datetime | None = None, wanted: WindowFilter = EVERYTHING) -> list[WindowView]:
-        return self.page(wanted, self.sight(at)).items
+    def windows(self, at: datetime | None = None, window_filter: WindowFilter = EVERYTHING) -> list[WindowView]:
+        return self.page(window_filter, self.viewpoint(at)).items
 
     def states(self, at: datetime | None = None) -> list[WindowState]:
-        return [view.state for view in self.seen(at)]
+        return [view.state for view in self.windows(at)]
 
-    def redeemed(self, sight: Viewpoint) -> list[tuple[str, str, int]]:
-        """On the only window."""
-        (view,) = self.page(EVERYTHING, sight).items
-        return [(one.currency, one.amount, one.redemptions) for one in view.redeemed]
+    def redeemed(self, viewpoint: Viewpoint) -> list[tuple[str, str, int]]:
+        """Returns the totals of the only window."""
+        (view,) = self.page(EVERYTHING, viewpoint).items
+        return [(total.currency, total.amount, total.redemptions) for total in view.redeemed]
 
-    def walk(self, wanted: WindowFilter, sight: Viewpoint, limit: int) -> Iterator[list[WindowView]]:
+    def walk(self, window_filter: WindowFilter, viewpoint: Viewpoint, limit: int) -> Iterator[list[WindowView]]:
         after: WindowPlace | None = FIRST_WINDOW
         while after:
-            page = self.page(wanted, sight, after, limit)
+            page = self.page(window_filter, viewpoint, after, limit)
             yield page.items
             after = page.next_after
 
-    def _settle(self, asked: Purchase | Reverse) -> UUID:
-        (settled,) = self.service.redemptions.execute([PendingRedemption(PUBLISHER, asked)])
-        assert isinstance(settled, RedemptionResult)
-        assert settled.redemption.redeemed
-        return settled.redemption_id
+    def _submit(self, command: Purchase | Reverse) -> UUID:
+        (result,) = self.service.redemptions.execute([PendingRedemption(PUBLISHER, command)])
+        assert isinstance(result, RedemptionResult)
+        assert result.redemption.redeemed
+        return result.redemption_id
 
     def _recorded(self) -> datetime:
-        return self.sight().known_at
+        return self.viewpoint().known_at
 
 
 @pytest.fixture
 def market(service: Service, clock: Clock) -> Market:
-    """Three offers are there, and one of another partner."""
+    """A market with three offers of one partner and one of another."""
     opened = Market(service, clock)
     opened.put(FIRST, SECOND)
     opened.put(OF_HARBOR)
@@ -147,31 +151,31 @@ def market(service: Service, clock: Clock) -> Market:
 
 
 def named(views: Sequence[WindowView]) -> list[str]:
-    """Whose windows of which offers."""
+    """Returns the offer and the customer of each window."""
     names = {key.offer_uid: key.external_id for key in (FIRST, SECOND, THIRD, OF_HARBOR)}
     return [f"{names[view.offer_uid]} {view.customer_id}" for view in views]
 
 
-# A window
+# One window
 
 
-def test_a_window_is_shown_as_it_was_fixed(market: Market) -> None:
-    made = market.activate(FIRST)
-    assert market.seen() == [
+def test_window_keeps_the_terms_of_its_activation(market: Market) -> None:
+    activation = market.activate(FIRST)
+    assert market.windows() == [
         WindowView(
-            activation_id=made.activation_id,
+            activation_id=activation.activation_id,
             offer_uid=FIRST.offer_uid,
             customer_id="C-1",
             offer_version=1,
-            activated_at=utc_text(made.window.activated_at),
-            redeemable_until=utc_text(made.window.activated_at + 45 * DAY),
+            activated_at=utc_text(activation.window.activated_at),
+            redeemable_until=utc_text(activation.window.activated_at + 45 * DAY),
             state=OPEN,
             redeemed=[],
         )
     ]
 
 
-def test_a_window_is_there_from_its_first_instant_and_has_expired_at_its_end(market: Market) -> None:
+def test_window_is_open_from_its_start_until_its_end(market: Market) -> None:
     window = market.activate(FIRST).window
     assert market.states(window.activated_at - INSTANT) == []
     assert market.states(window.activated_at) == [OPEN]
@@ -180,30 +184,30 @@ def test_a_window_is_there_from_its_first_instant_and_has_expired_at_its_end(mar
     assert market.states(window.redeemable_until + 1000 * DAY) == [EXPIRED]
 
 
-def test_a_window_that_is_winding_down_has_the_same_edges(market: Market) -> None:
+def test_winding_down_window_expires_at_its_end(market: Market) -> None:
     window = market.activate(FIRST).window
-    gone = market.take_down(FIRST)
-    assert market.states(gone) == [WINDING_DOWN]
+    deleted = market.delete(FIRST)
+    assert market.states(deleted) == [WINDING_DOWN]
     assert market.states(window.redeemable_until - INSTANT) == [WINDING_DOWN]
     assert market.states(window.redeemable_until) == [EXPIRED]
 
 
-def test_a_window_that_has_not_begun_is_not_shown(market: Market) -> None:
-    """Clocks may differ: an activation may be told a little ahead."""
-    begins = market.clock.now + timedelta(minutes=4)
-    market.activate(FIRST, at=begins)
+def test_window_is_not_listed_before_its_start(market: Market) -> None:
+    """Clocks differ, so an activation can be slightly in the future."""
+    start = market.clock.now + timedelta(minutes=4)
+    market.activate(FIRST, at=start)
     assert market.states() == []
-    assert market.states(begins - INSTANT) == []
-    assert market.states(begins) == [OPEN]
+    assert market.states(start - INSTANT) == []
+    assert market.states(start) == [OPEN]
 
 
-def test_filters_by_state_have_the_same_edges(market: Market) -> None:
-    """Beside windows that end a second later."""
+def test_state_filters_change_at_the_same_times(market: Market) -> None:
+    """Other windows end a second later."""
     window = market.activate(FIRST).window
     market.activate(SECOND, at=window.activated_at)
     for key in (FIRST, SECOND):
         market.activate_all([(key, "C-2", window.activated_at + SECOND_AFTER)])
-    market.take_down(SECOND)
+    market.delete(SECOND)
     for at, expected in (
         (window.activated_at - INSTANT, {OPEN: [], WINDING_DOWN: [], EXPIRED: []}),
         (window.activated_at, {OPEN: ["MO-1 C-1", "MO-2 C-1"], WINDING_DOWN: [], EXPIRED: []}),
@@ -216,55 +220,55 @@ def test_filters_by_state_have_the_same_edges(market: Market) -> None:
             {OPEN: ["MO-1 C-2"], WINDING_DOWN: ["MO-2 C-2"], EXPIRED: ["MO-1 C-1", "MO-2 C-1"]},
         ),
     ):
-        found = {state: named(market.seen(at, WindowFilter(state=state))) for state in WindowState}
+        found = {state: named(market.windows(at, WindowFilter(state=state))) for state in WindowState}
         assert found == expected, at
 
 
-# The offer at that moment
+# The status of the offer at the effective time
 
 
-def test_a_pause_winds_windows_down_from_its_instant_until_the_offer_is_resumed(market: Market) -> None:
+def test_windows_wind_down_from_a_pause_until_the_resume(market: Market) -> None:
     market.activate(FIRST)
     paused = market.pause(FIRST)
     market.clock.now += DAY
     resumed = market.put(FIRST)
-    moments = (paused - INSTANT, paused, resumed - INSTANT, resumed, resumed + DAY)
-    assert [market.states(at) for at in moments] == [[OPEN], [WINDING_DOWN], [WINDING_DOWN], [OPEN], [OPEN]]
+    times = (paused - INSTANT, paused, resumed - INSTANT, resumed, resumed + DAY)
+    assert [market.states(at) for at in times] == [[OPEN], [WINDING_DOWN], [WINDING_DOWN], [OPEN], [OPEN]]
 
 
-def test_a_deletion_winds_windows_down_from_its_instant_until_the_offer_is_restored(market: Market) -> None:
+def test_windows_wind_down_from_a_deletion_until_the_restore(market: Market) -> None:
     market.activate(FIRST)
-    deleted = market.take_down(FIRST)
+    deleted = market.delete(FIRST)
     market.clock.now += DAY
     restored = market.put(FIRST)
-    moments = (deleted - INSTANT, deleted, restored - INSTANT, restored, restored + DAY)
-    assert [market.states(at) for at in moments] == [[OPEN], [WINDING_DOWN], [WINDING_DOWN], [OPEN], [OPEN]]
+    times = (deleted - INSTANT, deleted, restored - INSTANT, restored, restored + DAY)
+    assert [market.states(at) for at in times] == [[OPEN], [WINDING_DOWN], [WINDING_DOWN], [OPEN], [OPEN]]
 
 
-def test_an_offer_that_is_paused_and_then_deleted_has_not_been_active_for_one_time(market: Market) -> None:
+def test_windows_of_a_paused_and_deleted_offer_keep_winding_down(market: Market) -> None:
     market.activate(FIRST)
-    paused, deleted = market.pause(FIRST), market.take_down(FIRST)
+    paused, deleted = market.pause(FIRST), market.delete(FIRST)
     restored = market.put(FIRST)
     for at in (paused, deleted - INSTANT, deleted, restored - INSTANT):
-        assert [named(market.seen(at, WindowFilter(state=state))) for state in (OPEN, WINDING_DOWN)] == [
+        assert [named(market.windows(at, WindowFilter(state=state))) for state in (OPEN, WINDING_DOWN)] == [
             [],
             ["MO-1 C-1"],
         ]
     assert [market.states(at) for at in (paused - INSTANT, restored)] == [[OPEN], [OPEN]]
 
 
-def test_an_offer_that_goes_again_and_again_is_seen_as_it_was_each_time(market: Market) -> None:
+def test_windows_follow_repeated_status_changes(market: Market) -> None:
     market.activate(FIRST)
-    moments = [
-        moment
+    times = [
+        time
         for _ in range(3)
-        for moment in (market.pause(FIRST), market.put(FIRST), market.take_down(FIRST), market.put(FIRST))
+        for time in (market.pause(FIRST), market.put(FIRST), market.delete(FIRST), market.put(FIRST))
     ]
-    assert [market.states(at) for at in moments] == [[WINDING_DOWN], [OPEN]] * 6
-    assert [len(market.seen(at, WindowFilter(state=WINDING_DOWN))) for at in moments] == [1, 0] * 6
+    assert [market.states(at) for at in times] == [[WINDING_DOWN], [OPEN]] * 6
+    assert [len(market.windows(at, WindowFilter(state=WINDING_DOWN))) for at in times] == [1, 0] * 6
 
 
-def test_a_batch_that_names_an_offer_no_more_winds_its_windows_down(market: Market) -> None:
+def test_windows_wind_down_if_a_synchronize_omits_the_offer(market: Market) -> None:
     run_batch(market.ledger, Operation.SYNCHRONIZE, [item("TP-1"), item("TP-2")])
     market.activate(KEY)
     run_batch(market.ledger, Operation.SYNCHRONIZE, [item("TP-2")])
@@ -273,41 +277,41 @@ def test_a_batch_that_names_an_offer_no_more_winds_its_windows_down(market: Mark
     assert market.states() == [OPEN]
 
 
-def test_of_the_future_it_is_told_what_is_known_now(market: Market) -> None:
+def test_future_states_use_the_present_status(market: Market) -> None:
     market.activate(FIRST)
     market.activate(SECOND)
-    market.take_down(SECOND)
+    market.delete(SECOND)
     assert market.states(market.clock.now + 10 * DAY) == [OPEN, WINDING_DOWN]
 
 
-def test_another_offers_pause_is_of_no_consequence(market: Market) -> None:
+def test_pause_of_another_offer_has_no_effect(market: Market) -> None:
     market.activate(FIRST)
     market.pause(SECOND)
     assert market.states() == [OPEN]
 
 
-# What is known
+# Known facts
 
 
-def test_a_late_report_is_shown_at_the_time_of_which_it_tells_once_it_is_known(market: Market) -> None:
-    then = market.clock.now
+def test_late_report_is_listed_at_its_effective_time_once_known(market: Market) -> None:
+    activated_at = market.clock.now
     market.clock.now += DAY
-    market.activate(FIRST, at=then)
+    market.activate(FIRST, at=activated_at)
     recorded = market.clock.now
-    assert market.states(then) == [OPEN]
-    assert market.page(EVERYTHING, Viewpoint(then, recorded)).items != []
-    assert market.page(EVERYTHING, Viewpoint(then, recorded - INSTANT)).items == []
+    assert market.states(activated_at) == [OPEN]
+    assert market.page(EVERYTHING, Viewpoint(activated_at, recorded)).items != []
+    assert market.page(EVERYTHING, Viewpoint(activated_at, recorded - INSTANT)).items == []
 
 
-def test_what_became_of_an_offer_later_is_not_known(market: Market) -> None:
+def test_later_status_changes_are_not_known(market: Market) -> None:
     market.activate(FIRST)
     paused = market.pause(FIRST)
     resumed = market.put(FIRST)
     ahead = resumed + DAY
     known = (paused - INSTANT, paused, resumed - INSTANT, resumed)
-    found = [market.page(EVERYTHING, Viewpoint(ahead, moment)).items[0].state for moment in known]
+    found = [market.page(EVERYTHING, Viewpoint(ahead, time)).items[0].state for time in known]
     assert found == [OPEN, WINDING_DOWN, WINDING_DOWN, OPEN]
-    assert [len(market.page(WindowFilter(state=WINDING_DOWN), Viewpoint(ahead, moment)).items) for moment in known] == [
+    assert [len(market.page(WindowFilter(state=WINDING_DOWN), Viewpoint(ahead, time)).items) for time in known] == [
         0,
         1,
         1,
@@ -315,52 +319,52 @@ def test_what_became_of_an_offer_later_is_not_known(market: Market) -> None:
     ]
 
 
-# What has been redeemed
+# Redeemed totals
 
 
-def test_purchases_are_added_up_by_currency(market: Market) -> None:
-    made = market.activate(FIRST)
+def test_purchases_are_summed_by_currency(market: Market) -> None:
+    activation = market.activate(FIRST)
     for amount, currency in (("10.00", "USD"), ("2.5", "EUR"), ("0.0001", "USD"), ("1", "CHF")):
-        market.buy(made, amount, currency)
-    assert market.redeemed(market.sight()) == [("CHF", "1", 1), ("EUR", "2.5", 1), ("USD", "10.0001", 2)]
+        market.buy(activation, amount, currency)
+    assert market.redeemed(market.viewpoint()) == [("CHF", "1", 1), ("EUR", "2.5", 1), ("USD", "10.0001", 2)]
 
 
-def test_a_purchase_counts_from_its_own_time_on_however_late_it_is_reported(market: Market) -> None:
-    made = market.activate(FIRST)
+def test_purchase_counts_from_its_effective_time_even_if_late(market: Market) -> None:
+    activation = market.activate(FIRST)
     market.clock.now += DAY
     bought = market.clock.now
     market.clock.now += DAY
-    market.buy(made, "10.00", at=bought)
+    market.buy(activation, "10.00", at=bought)
     reported = market.clock.now
-    assert market.redeemed(market.sight(bought - INSTANT)) == []
-    assert market.redeemed(market.sight(bought)) == [("USD", "10.00", 1)]
+    assert market.redeemed(market.viewpoint(bought - INSTANT)) == []
+    assert market.redeemed(market.viewpoint(bought)) == [("USD", "10.00", 1)]
     assert market.redeemed(Viewpoint(bought, reported - INSTANT)) == []
 
 
-def test_a_reversal_counts_from_when_it_was_recorded(market: Market) -> None:
-    made = market.activate(FIRST)
-    redemption = market.buy(made, "10.00")
+def test_reversal_counts_from_its_recorded_time(market: Market) -> None:
+    activation = market.activate(FIRST)
+    redemption = market.buy(activation, "10.00")
     market.clock.now += DAY
-    part, rest = market.give_back(redemption, "2.50"), market.give_back(redemption, "7.50")
-    assert market.redeemed(market.sight(part - INSTANT)) == [("USD", "10.00", 1)]
-    assert market.redeemed(market.sight(part)) == [("USD", "7.50", 1)]
-    assert market.redeemed(market.sight(rest)) == [("USD", "0.00", 1)]
+    part, rest = market.reverse(redemption, "2.50"), market.reverse(redemption, "7.50")
+    assert market.redeemed(market.viewpoint(part - INSTANT)) == [("USD", "10.00", 1)]
+    assert market.redeemed(market.viewpoint(part)) == [("USD", "7.50", 1)]
+    assert market.redeemed(market.viewpoint(rest)) == [("USD", "0.00", 1)]
     assert market.redeemed(Viewpoint(rest + DAY, rest - INSTANT)) == [("USD", "7.50", 1)]
 
 
-def test_what_is_refused_is_not_redeemed(market: Market) -> None:
-    made = market.activate(FIRST)
-    before = made.window.activated_at - INSTANT
+def test_refused_purchase_does_not_count(market: Market) -> None:
+    activation = market.activate(FIRST)
+    before = activation.window.activated_at - INSTANT
     purchase = Purchase("T-1", "C-1", FIRST.offer_uid, Decimal(10), "USD", before)
     market.service.redemptions.execute([PendingRedemption(PUBLISHER, purchase)])
-    assert market.redeemed(market.sight()) == []
+    assert market.redeemed(market.viewpoint()) == []
 
 
 def test_each_window_has_its_own_purchases(market: Market) -> None:
-    made = [market.activate(key, customer) for key in (FIRST, SECOND) for customer in ("C-1", "C-2")]
-    for number, one in enumerate(made, 1):
-        market.buy(one, f"{number}.00")
-    assert [view.redeemed[0].amount for view in market.seen()] == ["1.00", "2.00", "3.00", "4.00"]
+    activations = [market.activate(key, customer) for key in (FIRST, SECOND) for customer in ("C-1", "C-2")]
+    for number, activation in enumerate(activations, 1):
+        market.buy(activation, f"{number}.00")
+    assert [view.redeemed[0].amount for view in market.windows()] == ["1.00", "2.00", "3.00", "4.00"]
 
 
 # Filters
@@ -368,7 +372,7 @@ def test_each_window_has_its_own_purchases(market: Market) -> None:
 
 @pytest.fixture
 def stocked(market: Market) -> Market:
-    """Two that have expired; two that are open, two that wind down, and one of another partner."""
+    """A market with two expired windows, two open ones, two winding down, and one of another partner."""
     market.ledger.handle(SetPartner(PARTNER, redemption_window_days=30), OPERATOR)
     market.activate(FIRST, "C-1")
     market.activate(SECOND, "C-1")
@@ -378,12 +382,12 @@ def stocked(market: Market) -> Market:
     market.activate(SECOND, "C-2")
     market.activate(SECOND, "C-3")
     market.activate(OF_HARBOR, "C-2")
-    market.take_down(SECOND)
+    market.delete(SECOND)
     return market
 
 
 @pytest.mark.parametrize(
-    ("wanted", "found"),
+    ("window_filter", "expected"),
     [
         (EVERYTHING, ["MO-1 C-1", "MO-1 C-2", "MO-1 C-1", "MO-2 C-1", "MO-2 C-2", "MO-2 C-3", "MO-9 C-2"]),
         (WindowFilter(offer_uid=FIRST.offer_uid), ["MO-1 C-1", "MO-1 C-2", "MO-1 C-1"]),
@@ -413,27 +417,27 @@ def stocked(market: Market) -> Market:
         (WindowFilter(SECOND.offer_uid, "C-3", PARTNER, EXPIRED), []),
     ],
 )
-def test_windows_are_found_by_what_is_asked(stocked: Market, wanted: WindowFilter, found: list[str]) -> None:
+def test_filters_select_windows(stocked: Market, window_filter: WindowFilter, expected: list[str]) -> None:
     for limit in (1, 2, 1000):
-        pages = list(stocked.walk(wanted, stocked.sight(), limit))
-        assert [name for page in pages for name in named(page)] == found
+        pages = list(stocked.walk(window_filter, stocked.viewpoint(), limit))
+        assert [name for page in pages for name in named(page)] == expected
         assert [len(page) for page in pages[:-1]] == [limit] * (len(pages) - 1)
 
 
-def test_filters_hold_at_other_moments_too(stocked: Market) -> None:
+def test_filters_apply_at_past_and_future_times(stocked: Market) -> None:
     before = stocked.clock.now - 2 * DAY
-    assert named(stocked.seen(before)) == ["MO-1 C-1", "MO-2 C-1"]
-    assert named(stocked.seen(before, WindowFilter(state=OPEN))) == ["MO-1 C-1", "MO-2 C-1"]
-    assert named(stocked.seen(before, WindowFilter(state=WINDING_DOWN))) == []
+    assert named(stocked.windows(before)) == ["MO-1 C-1", "MO-2 C-1"]
+    assert named(stocked.windows(before, WindowFilter(state=OPEN))) == ["MO-1 C-1", "MO-2 C-1"]
+    assert named(stocked.windows(before, WindowFilter(state=WINDING_DOWN))) == []
     after = stocked.clock.now + 40 * DAY
-    assert named(stocked.seen(after, WindowFilter(state=OPEN))) == ["MO-9 C-2"]
-    assert named(stocked.seen(after, WindowFilter(state=EXPIRED, partner="harbor"))) == []
+    assert named(stocked.windows(after, WindowFilter(state=OPEN))) == ["MO-9 C-2"]
+    assert named(stocked.windows(after, WindowFilter(state=EXPIRED, partner="harbor"))) == []
 
 
 # Order and pages
 
 
-def test_windows_come_offer_by_offer_and_then_by_their_ends(market: Market) -> None:
+def test_windows_are_sorted_by_offer_and_end(market: Market) -> None:
     start = market.clock.now
     market.clock.now += 10 * DAY
     market.activate(THIRD, "C-1")
@@ -442,56 +446,54 @@ def test_windows_come_offer_by_offer_and_then_by_their_ends(market: Market) -> N
     market.activate(FIRST, "C-2", start + 1 * DAY)
     market.activate(FIRST, "C-3", start + 9 * DAY)
     market.activate(SECOND, "C-1")
-    assert named(market.seen()) == ["MO-1 C-2", "MO-1 C-1", "MO-1 C-3", "MO-2 C-1", "MO-9 C-1", "MO-3 C-1"]
+    assert named(market.windows()) == ["MO-1 C-2", "MO-1 C-1", "MO-1 C-3", "MO-2 C-1", "MO-9 C-1", "MO-3 C-1"]
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3])
-def test_windows_that_end_at_the_same_instant_are_each_shown_once(market: Market, limit: int) -> None:
+def test_windows_with_equal_ends_are_listed_once(market: Market, limit: int) -> None:
     market.activate_all([(key, f"C-{n}", None) for n in range(4) for key in (FIRST, SECOND)])
-    pages = list(market.walk(EVERYTHING, market.sight(), limit))
+    pages = list(market.walk(EVERYTHING, market.viewpoint(), limit))
     assert [name for page in pages for name in named(page)] == [f"MO-{o} C-{n}" for o in (1, 2) for n in range(4)]
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 6, 7])
-def test_a_page_is_full_unless_it_is_the_last_one(market: Market, limit: int) -> None:
+def test_all_pages_but_the_last_are_full(market: Market, limit: int) -> None:
     market.activate_all([(key, f"C-{n}", None) for key in (FIRST, SECOND, THIRD) for n in range(2)])
-    sizes = [len(page) for page in market.walk(EVERYTHING, market.sight(), limit)]
+    sizes = [len(page) for page in market.walk(EVERYTHING, market.viewpoint(), limit)]
     assert sizes[:-1] == [limit] * (len(sizes) - 1)
     assert 1 <= sizes[-1] <= limit
     assert sum(sizes) == 6
 
 
-def test_a_list_of_nothing_is_one_empty_page(market: Market) -> None:
-    assert market.page(EVERYTHING, market.sight()) == WindowPage([], None)
+def test_empty_list_has_one_empty_page(market: Market) -> None:
+    assert market.page(EVERYTHING, market.viewpoint()) == WindowPage([], None)
 
 
-@pytest.mark.parametrize("wanted", [EVERYTHING, WindowFilter(state=OPEN), WindowFilter(customer_id="C-1")])
-def test_later_pages_look_at_the_moment_of_the_first_whatever_happens_in_between(
-    market: Market, wanted: WindowFilter
-) -> None:
-    made = [market.activate(key) for key in (FIRST, SECOND, THIRD)]
-    redemption = market.buy(made[1], "10.00")
-    market.buy(made[2], "3.00")
-    sight = market.sight()
-    expected = market.page(wanted, sight).items
-    pages = market.walk(wanted, sight, 1)
-    seen = [*next(pages)]
-    market.take_down(SECOND)
-    market.give_back(redemption, "1.00")
-    market.activate(SECOND, at=made[1].window.activated_at - INSTANT)
-    seen += next(pages)
+@pytest.mark.parametrize("window_filter", [EVERYTHING, WindowFilter(state=OPEN), WindowFilter(customer_id="C-1")])
+def test_later_pages_keep_the_viewpoint_of_the_first(market: Market, window_filter: WindowFilter) -> None:
+    activations = [market.activate(key) for key in (FIRST, SECOND, THIRD)]
+    redemption = market.buy(activations[1], "10.00")
+    market.buy(activations[2], "3.00")
+    viewpoint = market.viewpoint()
+    expected = market.page(window_filter, viewpoint).items
+    pages = market.walk(window_filter, viewpoint, 1)
+    listed = [*next(pages)]
+    market.delete(SECOND)
+    market.reverse(redemption, "1.00")
+    market.activate(SECOND, at=activations[1].window.activated_at - INSTANT)
+    listed += next(pages)
     market.pause(THIRD)
-    market.buy(made[2], "5.00", at=made[2].window.activated_at)
+    market.buy(activations[2], "5.00", at=activations[2].window.activated_at)
     market.activate(OF_HARBOR)
-    seen += next(pages)
-    assert (seen, list(pages)) == (expected, [])
-    assert [view.activation_id for view in seen] == [one.activation_id for one in made]
+    listed += next(pages)
+    assert (listed, list(pages)) == (expected, [])
+    assert [view.activation_id for view in listed] == [activation.activation_id for activation in activations]
 
 
 # Many offers
 
 
-MANY = 2 * windows_as_of.OFFERS_PER_LOOK + 5
+MANY = 2 * windows_as_of.OFFERS_PER_QUERY + 5
 
 
 def many_keys() -> list[OfferKey]:
@@ -500,8 +502,9 @@ def many_keys() -> list[OfferKey]:
 
 @pytest.fixture
 def crowded(market: Market) -> Market:
-    """Many offers, each with a window of its own customer and one of a customer who activates everything; every other one
-    is paused then."""
+    """A market with many offers, each with a window of its own customer and one of customer C-1.
+
+    Every second offer is paused."""
     items = [item(key.external_id) for key in many_keys()]
     run_batch(market.ledger, Operation.SYNCHRONIZE, items)
     market.clock.now += SECOND_AFTER
@@ -513,7 +516,7 @@ def crowded(market: Market) -> Market:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "found"),
+    ("window_filter", "expected"),
     [
         (EVERYTHING, [(n, customer) for n in range(MANY) for customer in (f"TP-{n}", "C-1")]),
         (WindowFilter(partner=PARTNER, customer_id="C-1"), [(n, "C-1") for n in range(MANY)]),
@@ -521,26 +524,29 @@ def crowded(market: Market) -> Market:
         (WindowFilter(partner=PARTNER), [(n, customer) for n in range(MANY) for customer in (f"TP-{n}", "C-1")]),
         (WindowFilter(state=OPEN), [(n, customer) for n in range(0, MANY, 2) for customer in (f"TP-{n}", "C-1")]),
         (WindowFilter(state=WINDING_DOWN, customer_id="C-1"), [(n, "C-1") for n in range(1, MANY, 2)]),
-        (WindowFilter(state=WINDING_DOWN), [(n, who) for n in range(1, MANY, 2) for who in (f"TP-{n}", "C-1")]),
+        (
+            WindowFilter(state=WINDING_DOWN),
+            [(n, customer) for n in range(1, MANY, 2) for customer in (f"TP-{n}", "C-1")],
+        ),
         (WindowFilter(state=EXPIRED), []),
         (WindowFilter(customer_id=f"TP-{MANY - 1}"), [(MANY - 1, f"TP-{MANY - 1}")]),
     ],
 )
-def test_more_offers_than_are_looked_at_in_one_go_are_all_looked_at(
-    crowded: Market, wanted: WindowFilter, found: list[tuple[int, str]]
+def test_list_spans_more_offers_than_one_query_reads(
+    crowded: Market, window_filter: WindowFilter, expected: list[tuple[int, str]]
 ) -> None:
     keys = many_keys()
-    expected = [(keys[n].offer_uid, customer) for n, customer in found]
+    windows = [(keys[n].offer_uid, customer) for n, customer in expected]
     for limit in (37, 1000):
-        pages = list(crowded.walk(wanted, crowded.sight(), limit))
-        assert [(view.offer_uid, view.customer_id) for page in pages for view in page] == expected
+        pages = list(crowded.walk(window_filter, crowded.viewpoint(), limit))
+        assert [(view.offer_uid, view.customer_id) for page in pages for view in page] == windows
 
 
-def test_many_offers_without_windows_do_not_end_the_list(market: Market) -> None:
+def test_offers_without_windows_do_not_end_the_list(market: Market) -> None:
     run_batch(market.ledger, Operation.INSERT, [item(key.external_id) for key in many_keys()])
     first, last = many_keys()[0], many_keys()[-1]
     market.activate(first)
     market.activate(last)
-    for wanted in (EVERYTHING, WindowFilter(partner=PARTNER), WindowFilter(state=OPEN)):
-        pages = market.walk(wanted, market.sight(), 1)
+    for window_filter in (EVERYTHING, WindowFilter(partner=PARTNER), WindowFilter(state=OPEN)):
+        pages = market.walk(window_filter, market.viewpoint(), 1)
         assert [view.offer_uid for page in pages for view in page] == [first.offer_uid, last.offer_uid]

@@ -1,4 +1,4 @@
-"""Merchant offers as a partner sends them, and what is told of them."""
+"""Calls of the merchant channel: sample offers, PUT and DELETE, and reads of their results."""
 
 import json
 from typing import Any
@@ -29,11 +29,11 @@ SEED_SAMPLE: dict[str, Any] = {
         "largeRectangle": {"type": "IMAGE", "value": {"large": {"content": "<BASE_64_ENCODED_STRING>"}}},
     },
 }
-"""The vendor's own, with its misspelt scheme and its placeholder."""
+"""The vendor's sample, with its misspelt scheme and its placeholder."""
 
 
 def merchant_offer(merchant: str = MERCHANT, offer: str = OFFER, image: str = PNG, **changes: Any) -> dict[str, Any]:
-    """An offer in order, with one image inline and one by its address."""
+    """Returns a valid offer with one inline image and one image at a URL."""
     assets = {"logo": {"content": image}, "largeRectangle": {"url": IMAGE_URL}}
     return {
         "offerId": offer,
@@ -45,8 +45,8 @@ def merchant_offer(merchant: str = MERCHANT, offer: str = OFFER, image: str = PN
 
 
 def offer_path(merchant: str | bytes = MERCHANT, offer: str | bytes = OFFER) -> str:
-    """Every character that means something in a path is escaped; dots too, which clients like to resolve."""
-    ids = (quote(told, safe="").replace(".", "%2E") for told in (merchant, offer))
+    """Returns the path of an offer. It escapes reserved characters, and dots: clients resolve dot segments."""
+    ids = (quote(text, safe="").replace(".", "%2E") for text in (merchant, offer))
     return "{}/{}/offers/{}".format(MERCHANTS_PATH, *ids)
 
 
@@ -58,14 +58,14 @@ def put(
     content_type: str | None = "application/json",
     **headers: str,
 ) -> httpx2.Response:
-    """Puts a document, or bytes as they are; an offer in order if nothing is given."""
+    """Sends a document as JSON, or bytes unchanged; without `sent`, a valid offer."""
     if sent is None:
         sent = merchant_offer(_text(merchant), _text(offer))
     content = sent if isinstance(sent, bytes) else json.dumps(sent).encode()
-    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    header_fields = {name.replace("_", "-"): value for name, value in headers.items()}
     if content_type is not None:
-        given["Content-Type"] = content_type
-    return caller.http.put(offer_path(merchant, offer), content=content, headers=given)
+        header_fields["Content-Type"] = content_type
+    return caller.http.put(offer_path(merchant, offer), content=content, headers=header_fields)
 
 
 def delete(
@@ -75,25 +75,25 @@ def delete(
     content: bytes | None = None,
     **headers: str,
 ) -> httpx2.Response:
-    given = {name.replace("_", "-"): value for name, value in headers.items()}
-    return caller.http.request("DELETE", offer_path(merchant, offer), content=content, headers=given)
+    header_fields = {name.replace("_", "-"): value for name, value in headers.items()}
+    return caller.http.request("DELETE", offer_path(merchant, offer), content=content, headers=header_fields)
 
 
-def _text(told: str | bytes) -> str:
-    return told if isinstance(told, str) else told.decode(errors="replace")
+def _text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode(errors="replace")
 
 
-# What is told
+# Results
 
 
 def trace_of(caller: Caller, reply: httpx2.Response) -> dict[str, Any]:
-    """What became of an accepted request."""
+    """Reads the trace of an accepted request."""
     assert reply.status_code == 202, reply.text
     trace: dict[str, Any] = caller.get(reply.headers["Location"]).json()
     return trace
 
 
-def told(caller: Caller, reply: httpx2.Response) -> tuple[str, int]:
+def outcome_and_version(caller: Caller, reply: httpx2.Response) -> tuple[str, int]:
     trace = trace_of(caller, reply)
     return trace["outcome"], trace["version"]
 
@@ -105,8 +105,8 @@ def uid_of(merchant: str = MERCHANT, offer: str = OFFER, partner: str = PARTNER)
 def offer_of(caller: Caller, merchant: str = MERCHANT, offer: str = OFFER) -> dict[str, Any]:
     reply = caller.get(f"/api/v1/offers/{uid_of(merchant, offer)}")
     assert reply.status_code == 200, reply.text
-    found: dict[str, Any] = reply.json()
-    return found
+    document: dict[str, Any] = reply.json()
+    return document
 
 
 def history_of(caller: Caller, merchant: str = MERCHANT, offer: str = OFFER) -> list[dict[str, Any]]:
@@ -115,7 +115,7 @@ def history_of(caller: Caller, merchant: str = MERCHANT, offer: str = OFFER) -> 
 
 
 def position(caller: Caller) -> int:
-    """How many events there are."""
+    """Returns the newest position of the ledger."""
     return int(caller.get("/api/v1/offers").json()["position"])
 
 
@@ -124,10 +124,10 @@ def quota_of(caller: Caller) -> dict[str, Any]:
     return quota
 
 
-def used(caller: Caller) -> int:
+def used_quota(caller: Caller) -> int:
     return int(quota_of(caller)["used"])
 
 
 def limit(service: Service, partner: str = PARTNER, rps: int = 0, **quota: Any) -> None:
-    """Sets a partner's limits on single requests; without any, it may go as fast as it can."""
+    """Sets a partner's limits on single requests; the default is no limit per second."""
     service.ledger.handle(SetPartner(partner, rps=rps, **quota), OPERATOR)

@@ -1,4 +1,4 @@
-"""Lists that come in pages, as a caller follows them."""
+"""Reads lists page by page."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +15,7 @@ def items_of(reply: httpx2.Response) -> list[Any]:
 
 
 def pages(caller: Caller, path: str, **params: Any) -> Iterator[list[Any]]:
-    """Follows nextCursor, and looks at Link on the way."""
+    """Yields the items of each page. Follows Link, and checks that nextCursor gives the same pages."""
     reply = caller.get(path, **params)
     while True:
         yield items_of(reply)
@@ -24,6 +24,6 @@ def pages(caller: Caller, path: str, **params: Any) -> Iterator[list[Any]]:
         if link is None:
             return
         assert link["url"].startswith(f"{path}?")
-        following = caller.http.get(link["url"])
-        assert following.json() == caller.get(path, **params, cursor=cursor).json()
-        reply = following
+        next_reply = caller.http.get(link["url"])
+        assert next_reply.json() == caller.get(path, **params, cursor=cursor).json()
+        reply = next_reply

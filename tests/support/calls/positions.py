@@ -1,4 +1,4 @@
-"""Where answers stand in the ledger, and all that can be asked of it."""
+"""Reads with Ledger-Position, and the paths of all reads."""
 
 import httpx2
 
@@ -12,14 +12,14 @@ def position_of(reply: httpx2.Response) -> int:
     return int(reply.headers[LEDGER_POSITION])
 
 
-def ask(caller: Caller, path: str, seen: int | str | None = None, **headers: str) -> httpx2.Response:
-    """A path with its query; `seen`: the position that the caller says it has seen."""
-    told = {} if seen is None else {LEDGER_POSITION: str(seen)}
-    return caller.http.get(path, headers=told | headers)
+def get_with_position(caller: Caller, path: str, position: int | str | None = None, **headers: str) -> httpx2.Response:
+    """Reads a path with its query; `position` is the position that the caller has seen."""
+    header = {} if position is None else {LEDGER_POSITION: str(position)}
+    return caller.http.get(path, headers=header | headers)
 
 
-def reads(auditor: Caller, offer: str) -> list[str]:
-    """Of every kind that is made from the events; what they name is there."""
+def event_paths(auditor: Caller, offer: str) -> list[str]:
+    """Returns a path of every read that depends only on events. All ids in the paths exist."""
     activation = auditor.get("/api/v1/redemption-windows").json()["items"][0]["activationId"]
     verdict = f"customerId=C-1&offerUid={offer}&transactedAt=2026-11-22T12:30:02Z"
     return [
@@ -40,9 +40,11 @@ def reads(auditor: Caller, offer: str) -> list[str]:
     ]
 
 
-def reads_of_requests(auditor: Caller) -> list[str]:
-    """What became of runs and single requests, which changes without events too."""
-    created = ask(auditor, "/api/v1/audit/events?type=OfferCreated&actor=partner-tidepool").json()["items"][0]
+def request_paths(auditor: Caller) -> list[str]:
+    """Returns the paths of reads of runs and single requests, whose records also change without events."""
+    created = get_with_position(auditor, "/api/v1/audit/events?type=OfferCreated&actor=partner-tidepool").json()[
+        "items"
+    ][0]
     run = auditor.get("/api/v1/runs").json()["items"][0]["runId"]
     return [
         "/api/v1/runs",

@@ -1,4 +1,4 @@
-"""What publishers send, and how a refusal is read."""
+"""Calls of publishers: activations and purchases, and their problems."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -40,6 +40,6 @@ def redeem(caller: Caller, offer: str, at: datetime, **changes: Any) -> httpx2.R
 
 
 def problem(reply: httpx2.Response) -> tuple[int, str, list[str]]:
-    """Its status, its type and the places that it names."""
-    told = reply.json()
-    return reply.status_code, told["type"], [error["pointer"] for error in told["errors"]]
+    """Returns the status and type of a problem, and the pointers of its errors."""
+    document = reply.json()
+    return reply.status_code, document["type"], [error["pointer"] for error in document["errors"]]

@@ -1,4 +1,4 @@
-"""Runs that the server doesn't finish, or not soon: another owner holds them, or the ledger stands in the way."""
+"""Runs that stay unfinished: another process owns them, or their outcomes cannot be stored, or only slowly."""
 
 import hashlib
 import time
@@ -12,7 +12,7 @@ from api.runs.execution import FAILED
 from api.service import Service
 from domain.ledgers.run_ledger import RunLedger
 from domain.runs.run import Batch, Run, RunRequest
-from domain.store.records.compression import pack
+from domain.store.records.compression import compress
 from domain.values import Operation, Origin, Source
 from tests.support.examples import PARTNER, body
 from tests.support.harness import Caller
@@ -23,12 +23,12 @@ SLOW_STEPS = 9_000_000
 
 
 def other_owner(service: Service) -> RunLedger:
-    """Another process, as far as the ledger can tell."""
+    """Returns a run ledger with another owner name, as if it belonged to another process."""
     return RunLedger(service.ledger, "another process", timedelta(seconds=LEASE_SECONDS))
 
 
 def accept_elsewhere(service: Service, document: Mapping[str, Any], partner: str = PARTNER) -> Run:
-    """Makes a batch a run that another owner holds; it stays unfinished while the clock stands still."""
+    """Accepts a batch as a run of another process. It stays unfinished as long as the test does not move the clock."""
     sent = body(document)
     request = RunRequest(
         run_id=uuid4(),
@@ -38,25 +38,25 @@ def accept_elsewhere(service: Service, document: Mapping[str, Any], partner: str
         body_bytes=len(sent),
     )
     origin = Origin("erin", Source.CUSTOM)
-    return other_owner(service).accept(request, origin, [pack(sent)]).run
+    return other_owner(service).accept(request, origin, [compress(sent)]).run
 
 
 def fail_elsewhere(service: Service, run: Run) -> Run:
-    """Its owner gives the run up."""
+    """Ends the run as failed, as its owner."""
     return other_owner(service).fail(run, FAILED)
 
 
 @contextmanager
-def obstructed(service: Service) -> Iterator[None]:
-    """Runs are accepted, but can't be finished: their outcomes have no place."""
+def blocked_runs(service: Service) -> Iterator[None]:
+    """Lets runs be accepted but not finish: the table of their outcomes is missing."""
     _execute(service, "ALTER TABLE run_outcomes RENAME TO mislaid")
     yield
     _execute(service, "ALTER TABLE mislaid RENAME TO run_outcomes")
 
 
 @contextmanager
-def slowed(service: Service) -> Iterator[None]:
-    """Runs take some two seconds to store their outcomes; ends when the one at work has ended."""
+def slow_runs(service: Service) -> Iterator[None]:
+    """Makes runs take about two seconds to store their outcomes. On exit it waits for the run that is being stored."""
     counting = f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {SLOW_STEPS}) SELECT i FROM n"
     slow = f"CREATE TRIGGER slow BEFORE INSERT ON run_outcomes BEGIN SELECT count(*) FROM ({counting}); END"
     _execute(service, slow)
@@ -74,7 +74,7 @@ def run_path(run_id: object) -> str:
 
 
 def wait_until_finished(caller: Caller, path: str) -> dict[str, Any]:
-    """Polls a run until it has ended."""
+    """Polls a run until it has finished."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         run: dict[str, Any] = caller.get(path).json()

@@ -1,4 +1,4 @@
-"""What should become of single requests and offers files of one partner, in the plainest words."""
+"""Simple model of the expected effects of one partner's single requests and offers files."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -7,24 +7,24 @@ from typing import Any, NamedTuple
 from domain.runs.run import OUTCOMES, Outcome
 from domain.values import MissingFromFile, OfferKey, Status
 from tests.support.histories.offers_files import document, record
-from tests.support.histories.single_requests import Known, Model
+from tests.support.histories.single_requests import OfferState, SingleRequestModel
 
-Asked = tuple[OfferKey, str | None]
-"""A single request: a name puts the offer with it, None takes it down."""
+ModelRequest = tuple[OfferKey, str | None]
+"""A single request: a name puts the offer, None deletes it."""
 
 Ids = tuple[str | None, str | None]
 
 
-class Fate(NamedTuple):
-    """What is told of a record, or of an offer that is missing."""
+class ItemResult(NamedTuple):
+    """Outcome of a record, or of an offer that is missing from the file."""
 
     kind: str
     ids: Ids
     warned: bool
 
 
-class Said(NamedTuple):
-    """A record. Its flaw, if it has one, is that this member can't be read; `record`: nothing of it can."""
+class FileRecord(NamedTuple):
+    """A record of an offers file. `flaw` names an invalid member, or is `record` if the whole record is invalid."""
 
     key: OfferKey
     offer_status: str
@@ -33,10 +33,10 @@ class Said(NamedTuple):
 
     @property
     def ids(self) -> Ids:
-        """As far as they can be read."""
+        """Merchant and offer id; None if the flaw makes it unreadable."""
         merchant, offer = self.key.merchant_id, self.key.external_id
-        unreadable = {"record": (None, None), "merchantId": (None, offer), "offerId": (merchant, None)}
-        return unreadable.get(self.flaw or "", (merchant, offer))
+        ids_by_flaw = {"record": (None, None), "merchantId": (None, offer), "offerId": (merchant, None)}
+        return ids_by_flaw.get(self.flaw or "", (merchant, offer))
 
     def document(self) -> Any:
         sent = record(self.key, self.offer_status, self.name)
@@ -46,81 +46,81 @@ class Said(NamedTuple):
 
 
 class File(NamedTuple):
-    """An offers file, made on that day of the month."""
+    """An offers file of a day of the month."""
 
     day: int
-    said: tuple[Said, ...]
+    records: tuple[FileRecord, ...]
 
     def sent(self) -> bytes:
-        """Not every day's files are spelt alike."""
-        return document([said.document() for said in self.said], indent=self.day % 2 or None)
+        """Returns the file's bytes. The spelling differs between days."""
+        return document([file_record.document() for file_record in self.records], indent=self.day % 2 or None)
 
 
-class MerchantModel(Model):
+class MerchantModel(SingleRequestModel):
     """A partner's offers on the merchant channel, and the files that have been processed."""
 
     def __init__(self) -> None:
         super().__init__()
         self.missing = MissingFromFile.REPORT
-        self.answers: dict[tuple[int, bytes], list[Fate]] = {}
-        """By the day and the bytes of a file."""
+        self.results: dict[tuple[int, bytes], list[ItemResult]] = {}
+        """Results of processed files, by day and bytes."""
         self.newest_day = 0
 
-    def answer(self, file: File) -> list[Fate] | None:
-        """What was told of it, if it has been processed before."""
-        return self.answers.get((file.day, file.sent()))
+    def earlier_results(self, file: File) -> list[ItemResult] | None:
+        """Returns the results of the same file if it has been processed before."""
+        return self.results.get((file.day, file.sent()))
 
     def is_too_old(self, file: File) -> bool:
-        return self.answer(file) is None and self.newest_day > file.day
+        return self.earlier_results(file) is None and self.newest_day > file.day
 
-    def process(self, file: File, before: Mapping[OfferKey, Known]) -> list[Fate]:
-        """`before`: the offers as they were when the file was taken up."""
-        copies = Counter(said.ids for said in file.said)
-        fates = [self._fate(said, copies[said.ids]) for said in file.said]
-        understood = all(None not in ids for ids in copies) and any(fate.kind != "failed" for fate in fates)
+    def process(self, file: File, before: Mapping[OfferKey, OfferState]) -> list[ItemResult]:
+        """Processes a file. `before` are the offers as of the start of processing."""
+        copies = Counter(file_record.ids for file_record in file.records)
+        results = [self._process_record(file_record, copies[file_record.ids]) for file_record in file.records]
+        can_delete = all(None not in ids for ids in copies) and any(result.kind != "failed" for result in results)
         for key, known in list(self.offers.items()):
             ids = key.merchant_id, key.external_id
             if known.status is Status.ACTIVE and ids not in copies:
-                if self.missing is MissingFromFile.DELETE and understood and before.get(key) == known:
+                if self.missing is MissingFromFile.DELETE and can_delete and before.get(key) == known:
                     self.execute(key, None)
-                    fates.append(Fate("deleted", ids, warned=True))
+                    results.append(ItemResult("deleted", ids, warned=True))
                 else:
-                    fates.append(Fate("discrepancy", ids, warned=True))
-        if any(fate.kind != "failed" for fate in fates[: len(file.said)]):
+                    results.append(ItemResult("discrepancy", ids, warned=True))
+        if any(result.kind != "failed" for result in results[: len(file.records)]):
             self.newest_day = max(self.newest_day, file.day)
-        fates.sort(key=str)
-        self.answers[file.day, file.sent()] = fates
-        return fates
+        results.sort(key=str)
+        self.results[file.day, file.sent()] = results
+        return results
 
-    def _fate(self, said: Said, copies: int) -> Fate:
-        if said.flaw or copies > 1:
-            return Fate("failed", said.ids, warned=True)
-        known = self.offers.get(said.key)
+    def _process_record(self, file_record: FileRecord, copies: int) -> ItemResult:
+        if file_record.flaw or copies > 1:
+            return ItemResult("failed", file_record.ids, warned=True)
+        known = self.offers.get(file_record.key)
         is_active = known is not None and known.status is Status.ACTIVE
-        differs = known is not None and known.name != said.name
+        differs = known is not None and known.name != file_record.name
         warned = {
             "NEW": known is not None,
             "UPDATED": known is None,
             "UPSERT": False,
             "NO-CHANGE": not is_active or differs,
             "DELETED": known is None,
-        }[said.offer_status]
-        if said.offer_status == "NO-CHANGE" and is_active and differs:
-            return Fate("unchanged", said.ids, warned)
-        outcome, _ = self.execute(said.key, None if said.offer_status == "DELETED" else said.name)
-        return Fate(str(outcome), said.ids, warned)
+        }[file_record.offer_status]
+        if file_record.offer_status == "NO-CHANGE" and is_active and differs:
+            return ItemResult("unchanged", file_record.ids, warned)
+        outcome, _ = self.execute(file_record.key, None if file_record.offer_status == "DELETED" else file_record.name)
+        return ItemResult(str(outcome), file_record.ids, warned)
 
 
-def told_of(outcome: Outcome) -> list[Fate]:
-    """What is told of a file in fact, in the model's words."""
-    fates = [
-        Fate(kind, (item.merchant_id, item.external_id), bool(item.messages))
+def results_of(outcome: Outcome) -> list[ItemResult]:
+    """Returns the stored outcome of a file in the model's form."""
+    results = [
+        ItemResult(kind, (item.merchant_id, item.external_id), bool(item.messages))
         for kind in OUTCOMES
         for item in getattr(outcome, kind)
     ]
-    return sorted(fates, key=str)
+    return sorted(results, key=str)
 
 
-def changes(fates: Sequence[Fate]) -> int:
-    """How many offers have changed, each by one event."""
-    return sum(fate.kind in {"created", "updated", "restored", "deleted"} for fate in fates)
+def changes(results: Sequence[ItemResult]) -> int:
+    """Returns the number of changed offers; each change is one event."""
+    return sum(result.kind in {"created", "updated", "restored", "deleted"} for result in results)

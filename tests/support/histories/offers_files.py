@@ -1,4 +1,4 @@
-"""Offers files that tests speak of: what stands in them, how they come into the ledger, and what is told of them."""
+"""Example offers files: their content, their processing, and their outcomes."""
 
 import json
 import sys
@@ -9,7 +9,7 @@ from typing import Any
 from api.intake.merchant_offer import read_offer
 from domain.access.partner import SetPartner
 from domain.ledgers.ledger import OfferLedger
-from domain.ledgers.run_ledger import Accepted, RunLedger
+from domain.ledgers.run_ledger import AcceptedRun, RunLedger
 from domain.offers.content import Content
 from domain.runs.run import OUTCOMES, Outcome, Run
 from domain.single_requests.request import SingleRequest
@@ -18,9 +18,9 @@ from projections.audit import offer_history
 from projections.audit.event_item import EventView
 from projections.offers import inventory
 from tests.support.examples import PARTNER
-from tests.support.harness import OPERATOR, Clock, carry_out
+from tests.support.harness import OPERATOR, Clock, execute_run
 from tests.support.histories.runs import file_request, in_chunks
-from tests.support.histories.single_requests import asking, merchant_key, merchant_offer
+from tests.support.histories.single_requests import merchant_key, merchant_offer, single_request
 
 DUMP = Origin("tide-dump", Source.FILE)
 TODAY = date(2026, 11, 22)
@@ -29,11 +29,11 @@ PICTURE = "picture"
 """The name of an offer whose logo is inline."""
 
 
-# What stands in them
+# Content
 
 
 def content(key: OfferKey, name: str) -> Content:
-    """An offer of that name, as a partner sends it."""
+    """Returns an offer with this name, as a partner sends it."""
     return merchant_offer(key, name, {"content": PNG} if name == PICTURE else None)
 
 
@@ -44,33 +44,33 @@ def record(key: OfferKey, offer_status: str = "UPSERT", name: str = "a") -> dict
 
 
 def document(records: Sequence[Any], indent: int | None = None) -> bytes:
-    """A whole file."""
+    """Returns a complete file with these records."""
     header = {"fileDescription": "Daily dump", "fileCreationDate": "2026-11-22", "offerRecordCount": len(records)}
     return json.dumps({"header": header, "offers": list(records)}, indent=indent).encode()
 
 
-def says(name: str, *keys: OfferKey) -> bytes:
-    """A whole file in which these offers have the same name; none: only the first one."""
+def file_with(name: str, *keys: OfferKey) -> bytes:
+    """Returns a complete file in which these offers, or the first merchant offer, have this name."""
     return document([record(key, name=name) for key in keys or (merchant_key(),)])
 
 
-# How they come into the ledger
+# Processing
 
 
-def accept(runs: RunLedger, sent: bytes, dated: date = TODAY, partner: str = PARTNER) -> Accepted:
+def accept(runs: RunLedger, sent: bytes, dated: date = TODAY, partner: str = PARTNER) -> AcceptedRun:
     return runs.accept(file_request(sent, dated, partner), DUMP, in_chunks(sent))
 
 
 def process(
     runs: RunLedger, sent: bytes, dated: date = TODAY, partner: str = PARTNER, watch: ProgressCallback = no_progress
 ) -> Run:
-    """The run of a file, as it ended; one that has ended before is not begun again."""
+    """Accepts and executes a file, and returns its finished run; a finished run is not executed again."""
     run = accept(runs, sent, dated, partner).run
-    return run if run.is_finished else carry_out(runs, run, watch)
+    return run if run.is_finished else execute_run(runs, run, watch)
 
 
-def once_judged(do: Callable[[], object]) -> ProgressCallback:
-    """Does something when all records have been judged, and nothing has been decided."""
+def after_validation(do: Callable[[], object]) -> ProgressCallback:
+    """Returns a callback that calls `do` after the validation of all records, before any decision."""
 
     def watch(done: int, total: int) -> None:
         if done == total:
@@ -80,19 +80,19 @@ def once_judged(do: Callable[[], object]) -> ProgressCallback:
 
 
 def put(key: OfferKey, name: str) -> SingleRequest:
-    """The same offer as in a record, as it comes by itself."""
-    return asking(key, read_offer(json.dumps(content(key, name)).encode(), key, sys.maxsize))
+    """Returns a single request with the same offer as a record."""
+    return single_request(key, read_offer(json.dumps(content(key, name)).encode(), key, sys.maxsize))
 
 
 def set_missing(ledger: OfferLedger, missing: MissingFromFile) -> None:
     ledger.handle(SetPartner(PARTNER, missing_from_file=missing), OPERATOR)
 
 
-# What is told of them
+# Outcomes
 
 
-def placed(outcome: Outcome) -> Mapping[str, list[tuple[str | None, str | None]]]:
-    """By what became of them: the ids of the records, and of offers that are missing."""
+def ids_by_outcome(outcome: Outcome) -> Mapping[str, list[tuple[str | None, str | None]]]:
+    """Returns merchant and offer ids by outcome, of records and of missing offers."""
     return {
         kind: [(item.merchant_id, item.external_id) for item in getattr(outcome, kind)]
         for kind in OUTCOMES
@@ -106,7 +106,7 @@ def history_of(ledger: OfferLedger, key: OfferKey) -> list[EventView]:
 
 
 def content_of(ledger: OfferLedger, key: OfferKey) -> Content | None:
-    """An offer as it is shown, with its images in their places."""
+    """Returns an offer's content in the inventory, with its inline images."""
     with ledger.recorder.read() as tx:
         view = inventory.find(tx, key.offer_uid, Clock().now)
     return json.loads(bytes(view.content)) if view else None

@@ -1,4 +1,4 @@
-"""Runs that tests speak of: their requests, their owners, and what has become of them in the ledger."""
+"""Example runs: their requests, their owners, and their effects in the ledger."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ from domain.runs.plan import Plan
 from domain.runs.run import Batch, OffersFile, Run, RunProblem, RunRequest
 from domain.store.database import DatabaseLocation
 from domain.store.records import run_bodies
-from domain.store.records.compression import pack
+from domain.store.records.compression import compress
 from domain.values import Clock, Operation, Origin, Source
 from projections import projector
 from projections.offers.decision_state import known_offers as all_known
@@ -53,33 +53,33 @@ def request(
 def file_request(
     sent: bytes = b"{}", dated: date = date(2026, 11, 22), partner: str = PARTNER, prefix: str = "Tidepool"
 ) -> RunRequest:
-    """An offers file that was made on that day."""
+    """Returns the request of an offers file of that day."""
     file = OffersFile(f"{prefix}Offers{dated:%Y%m%d}.json", dated)
     return RunRequest(uuid4(), partner, file, hashlib.sha256(sent).hexdigest(), len(sent))
 
 
 def in_chunks(sent: bytes) -> list[bytes]:
     size = run_bodies.CHUNK_BYTES
-    return [pack(sent[at : at + size]) for at in range(0, len(sent), size)]
+    return [compress(sent[start : start + size]) for start in range(0, len(sent), size)]
 
 
-def accepted(runs: RunLedger, sent: bytes = b"{}", asked: RunRequest | None = None) -> Run:
-    """A run that this owner holds, with its body."""
-    return runs.accept(asked or request(sent), FEED, in_chunks(sent)).run
+def accepted_run(runs: RunLedger, sent: bytes = b"{}", run_request: RunRequest | None = None) -> Run:
+    """Accepts a run with its body, owned by `runs`."""
+    return runs.accept(run_request or request(sent), FEED, in_chunks(sent)).run
 
 
 def accepted_batch(runs: RunLedger, batch: Mapping[str, Any], sent: bytes | None = None) -> Run:
-    """A run of a batch as it comes in by the wire; `sent`: its spelling, if it is to be another than usual."""
+    """Accepts the run of a batch; `sent` is its JSON text if that differs from the default."""
     sent = sent or body(batch)
-    asked = request(sent, Operation(batch["operation"]), UUID(batch["concurrencyRequestId"]))
-    return accepted(runs, sent, asked)
+    run_request = request(sent, Operation(batch["operation"]), UUID(batch["concurrencyRequestId"]))
+    return accepted_run(runs, sent, run_request)
 
 
-def packed(*blocks: bytes) -> list[bytes]:
-    return [pack(block) for block in blocks]
+def compressed_blocks(*blocks: bytes) -> list[bytes]:
+    return [compress(block) for block in blocks]
 
 
-def valid(external_id: str, **changes: Any) -> ValidItem:
+def valid_item(external_id: str, **changes: Any) -> ValidItem:
     content = offer_data(**changes)
     return ValidItem(external_id, SentContent(Raw(json.dumps(content).encode()), digest(content)))
 
@@ -90,8 +90,8 @@ def plan(runs: RunLedger, run: Run, items: Sequence[SentItem]) -> Plan:
 
 
 @contextmanager
-def opened(database: Path, clock: Clock, known_offers: KnownOffersQuery = all_known) -> Iterator[OfferLedger]:
-    """A ledger with one partner, whose runs are not limited."""
+def open_ledger(database: Path, clock: Clock, known_offers: KnownOffersQuery = all_known) -> Iterator[OfferLedger]:
+    """Opens a ledger with one partner, whose number of runs is not limited."""
     ledger = OfferLedger(DatabaseLocation(str(database)), clock, projector.Projector(), known_offers)
     try:
         ledger.recorder.prepare_schema(projector.tables())
@@ -101,31 +101,31 @@ def opened(database: Path, clock: Clock, known_offers: KnownOffersQuery = all_kn
         ledger.close()
 
 
-# What is there
+# Stored data
 
 
-def rows(ledger: OfferLedger, table: str) -> int:
+def count_rows(ledger: OfferLedger, table: str) -> int:
     with ledger.recorder.read() as tx:
         return int(tx.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
 
 
-def effects(ledger: OfferLedger) -> dict[str, int]:
-    """How much runs have left in the ledger."""
-    return {table: rows(ledger, table) for table in ("events", "commits", "inventory", "run_outcomes")}
+def row_counts(ledger: OfferLedger) -> dict[str, int]:
+    """Returns the row counts of the tables that runs write to."""
+    return {table: count_rows(ledger, table) for table in ("events", "commits", "inventory", "run_outcomes")}
 
 
 def offer_versions(ledger: OfferLedger) -> dict[str, int]:
-    """Each offer in the inventory, and how many events it has had."""
+    """Returns the version of each offer in the inventory, by external id."""
     with ledger.recorder.read() as tx:
         return {row["external_id"]: row["version"] for row in tx.execute("SELECT external_id, version FROM inventory")}
 
 
-def topics(ledger: OfferLedger) -> list[str]:
-    """Every event of an offer, in the order of the ledger."""
+def offer_topics(ledger: OfferLedger) -> list[str]:
+    """Returns the topics of all offer events, in the order of the ledger."""
     with ledger.recorder.read() as tx:
-        entries = [entry for some in ledger.entries(tx) for entry in some]
+        entries = [entry for page in ledger.entries(tx) for entry in page]
     return [entry.event.TOPIC for entry in entries if entry.event.TOPIC.startswith("Offer")]
 
 
-def ids(found: Iterable[Run]) -> list[UUID]:
-    return [run.run_id for run in found]
+def run_ids(runs: Iterable[Run]) -> list[UUID]:
+    return [run.run_id for run in runs]

@@ -1,4 +1,4 @@
-"""Requests about single offers of a merchant, and a plain model of what becomes of them."""
+"""Single requests for merchant offers, and a simple model of their expected effects."""
 
 import json
 from collections.abc import Sequence
@@ -14,14 +14,14 @@ from domain.events import OfferCreated, OfferDeleted, OfferRestored, OfferUpdate
 from domain.ledgers.ledger import OfferLedger
 from domain.ledgers.single_request_ledger import Busy, SingleRequestLedger, SingleRequestResult
 from domain.offers.content import Content
-from domain.single_requests.group import Decided
+from domain.single_requests.group import RequestDecision
 from domain.single_requests.request import Delete, Put, SingleRequest, Trace, TraceOutcome
 from domain.store.records.traces import find_trace
 from domain.values import Channel, OfferKey, Origin, Source, Status
 from projections.offers import inventory
 from tests.support.examples import PARTNER, body, sent_content
 from tests.support.harness import OPERATOR, Caller, Clock
-from tests.support.histories.runs import rows
+from tests.support.histories.runs import count_rows
 
 SHOP = Origin("tide-shop", Source.MERCHANT)
 URL = "https://cdn.example/logo.png"
@@ -40,7 +40,7 @@ def merchant_key(external_id: str = "MO-1", merchant_id: str = "M-1", partner: s
 
 
 def merchant_offer(key: OfferKey, name: str, logo: Any = None) -> Content:
-    """A valid offer, as a partner sends it; `logo` is what `large` says of it."""
+    """Returns a valid offer, as a partner sends it; `logo` is the value of the member `large`."""
     url = {"url": URL}
     return {
         "offerId": key.external_id,
@@ -54,18 +54,18 @@ def merchant_offer(key: OfferKey, name: str, logo: Any = None) -> Content:
 
 
 def put(key: OfferKey, name: str = "Open a jar", **more: Any) -> SingleRequest:
-    """The offer shall say this name; `more` are members of the request."""
-    return asking(key, Put(sent_content(merchant_offer(key, name))), **more)
+    """Returns a request that puts an offer with this name; `more` are members of the request."""
+    return single_request(key, Put(sent_content(merchant_offer(key, name))), **more)
 
 
 def path_of(key: OfferKey) -> str:
-    """Where the offer is put and taken down."""
-    merchant, offer = (quote(told, safe="") for told in (key.merchant_id or "", key.external_id))
+    """Returns the path of the offer's PUT and DELETE."""
+    merchant, offer = (quote(part, safe="") for part in (key.merchant_id or "", key.external_id))
     return f"{MERCHANTS_PATH}/{merchant}/offers/{offer}"
 
 
 def send(caller: Caller, key: OfferKey, name: str | None) -> httpx2.Response:
-    """Over the wire: a name puts the offer with it, None takes it down."""
+    """Sends a PUT with this name, or a DELETE if it is None."""
     if name is None:
         return caller.http.delete(path_of(key))
     headers = {"Content-Type": "application/json"}
@@ -73,32 +73,32 @@ def send(caller: Caller, key: OfferKey, name: str | None) -> httpx2.Response:
 
 
 def delete(key: OfferKey, **more: Any) -> SingleRequest:
-    return asking(key, Delete(), takes_down=True, **more)
+    return single_request(key, Delete(), **more)
 
 
-def asking(key: OfferKey, action: Put | Delete | None, **more: Any) -> SingleRequest:
-    """A request with ids of its own; without an action it only counts."""
-    given = {"trace_id": f"req-{uuid4().hex}", "traceparent": f"00-{uuid4().hex}-{uuid4().hex[:16]}-01", **more}
-    return SingleRequest(key=key, origin=SHOP, action=action, **given)
+def single_request(key: OfferKey, action: Put | Delete, **more: Any) -> SingleRequest:
+    """Returns a request with new ids."""
+    members = {"trace_id": f"req-{uuid4().hex}", "traceparent": f"00-{uuid4().hex}-{uuid4().hex[:16]}-01", **more}
+    return SingleRequest(key=key, origin=SHOP, action=action, **members)
 
 
-# What is there
+# Stored data
 
 
-def told(results: Sequence[SingleRequestResult | Busy | Trace | None]) -> list[Any]:
-    """Outcome and version of what was carried out; the type of a refusal, or that of None for what only counts."""
-    traces = [result.trace if isinstance(result, Decided) else result for result in results]
+def outcomes_of(results: Sequence[SingleRequestResult | Busy | Trace | None]) -> list[Any]:
+    """Returns outcome and version of each executed request, and the type of every other result."""
+    traces = [result.trace if isinstance(result, RequestDecision) else result for result in results]
     return [(trace.outcome, trace.version) if isinstance(trace, Trace) else type(trace) for trace in traces]
 
 
-def used(traces: SingleRequestLedger, partner: str = PARTNER) -> int:
+def quota_used(traces: SingleRequestLedger, partner: str = PARTNER) -> int:
     return traces.terms(partner)[1].used
 
 
-def left(ledger: OfferLedger) -> dict[str, int]:
-    """How much requests have left in the ledger, beside their count."""
+def stored_rows(ledger: OfferLedger) -> dict[str, int]:
+    """Returns the row counts of the tables that requests write to, without the quota."""
     tables = ("events", "commits", "inventory", "traces", "images", "streams")
-    return {table: rows(ledger, table) for table in tables}
+    return {table: count_rows(ledger, table) for table in tables}
 
 
 def trace_of(ledger: OfferLedger, trace_id: str) -> Trace | None:
@@ -106,8 +106,8 @@ def trace_of(ledger: OfferLedger, trace_id: str) -> Trace | None:
         return find_trace(tx, trace_id)
 
 
-def status(ledger: OfferLedger, key: OfferKey) -> tuple[str, str] | None:
-    """Of an offer: its status, and what it says."""
+def status_and_name(ledger: OfferLedger, key: OfferKey) -> tuple[str, str] | None:
+    """Returns an offer's status and name."""
     with ledger.recorder.read() as tx:
         view = inventory.find(tx, key.offer_uid, Clock().now)
     return (view.status, json.loads(bytes(view.content))["offerName"]) if view else None
@@ -117,25 +117,25 @@ def set_quota(ledger: OfferLedger, limit: int, partner: str = PARTNER) -> None:
     ledger.handle(SetPartner(partner, daily_quota=limit), OPERATOR)
 
 
-# What should be there
+# Expected data
 
 
-class Known(NamedTuple):
-    """What the model knows of an offer."""
+class OfferState(NamedTuple):
+    """State of an offer in the model."""
 
     status: Status
     name: str
     version: int
 
 
-class Model:
-    """What should become of requests, in the plainest words: a name puts an offer, None takes it down."""
+class SingleRequestModel:
+    """Simple model of single requests: a name puts an offer, None deletes it."""
 
     def __init__(self) -> None:
-        self.offers: dict[OfferKey, Known] = {}
+        self.offers: dict[OfferKey, OfferState] = {}
 
     def execute(self, key: OfferKey, name: str | None) -> tuple[TraceOutcome, int]:
-        """The outcome, and the offer's version after it."""
+        """Returns the outcome, and the offer's version after it."""
         known = self.offers.get(key)
         if name is None:
             outcome = self._deletion(known)
@@ -148,11 +148,11 @@ class Model:
         version = (known.version if known else 0) + (outcome in EVENT_OF)
         if outcome in EVENT_OF:
             status = Status.DELETED if name is None else Status.ACTIVE
-            self.offers[key] = Known(status, name or (known.name if known else ""), version)
+            self.offers[key] = OfferState(status, name or (known.name if known else ""), version)
         return outcome, version
 
     @staticmethod
-    def _deletion(known: Known | None) -> TraceOutcome:
+    def _deletion(known: OfferState | None) -> TraceOutcome:
         if known is None:
             return TraceOutcome.UNKNOWN
         return TraceOutcome.DELETED if known.status is Status.ACTIVE else TraceOutcome.UNCHANGED

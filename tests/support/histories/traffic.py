@@ -1,4 +1,4 @@
-"""Traffic on all channels, as step after step, and the events that it has left: what laws about the past are tried on."""
+"""Random traffic on all channels as a list of steps, and the events that it records. Property tests use it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -21,7 +21,7 @@ from domain.redemption.flight import ScheduleFlight
 from domain.redemption.redemption import Purchase, Reverse
 from domain.refusals import Refused
 from domain.values import Channel, OfferKey, Operation, Origin, Role, Source, redemption_uid
-from tests.support.engine import an_empty_database
+from tests.support.engine import empty_database
 from tests.support.examples import PARTNER, item
 from tests.support.harness import OPERATOR, Clock, run_batch, run_ledger
 from tests.support.histories.offers_files import document, process, record
@@ -39,11 +39,11 @@ Step = Callable[[Service, Clock], object]
 
 
 @contextmanager
-def a_service() -> Iterator[tuple[Service, Clock]]:
+def empty_service() -> Iterator[tuple[Service, Clock]]:
     clock = Clock()
     with (
         TemporaryDirectory() as folder,
-        an_empty_database(Path(folder)) as settings,
+        empty_database(Path(folder)) as settings,
         open_service(settings, clock) as service,
     ):
         for partner in (PARTNER, "harbor"):
@@ -64,7 +64,7 @@ def sending(operation: Operation, ids: Sequence[str], headline: str) -> Step:
 
 
 def activating(key: OfferKey, customer: str | None = None) -> Step:
-    """By somebody new, if nobody is named."""
+    """Activates an offer for a customer, or for a new one if it is None."""
 
     def step(service: Service, _clock: Clock) -> None:
         activate = Activate(customer or str(uuid4()), key.offer_uid)
@@ -77,8 +77,8 @@ def waiting(days: int) -> Step:
     return lambda _service, clock: clock.move(days=days)
 
 
-def filing(keys: Sequence[OfferKey], name: str) -> Step:
-    """An offers file; the partner's settings say what becomes of what it does not name."""
+def sending_file(keys: Sequence[OfferKey], name: str) -> Step:
+    """Processes an offers file; the partner's settings decide about missing offers."""
     sent = document([record(key, name=name) for key in keys])
     return lambda service, clock: process(run_ledger(service.ledger), sent, clock.now.date())
 
@@ -99,7 +99,7 @@ def buying(transaction: str, key: OfferKey, customer: str) -> Step:
     return step
 
 
-def taking_back(transaction: str, amount: str) -> Step:
+def reversing(transaction: str, amount: str) -> Step:
     reverse = Reverse(redemption_uid(transaction), amount, Decimal(amount))
     return lambda service, _clock: service.redemptions.execute([PendingRedemption(PUBLISHER, reverse)])
 
@@ -108,8 +108,8 @@ def setting(**settings: Any) -> Step:
     return lambda service, _clock: service.ledger.handle(SetPartner(PARTNER, **settings), OPERATOR)
 
 
-def minting(name: str) -> Step:
-    """A token is made, or the one of that name revoked."""
+def switching_token(name: str) -> Step:
+    """Creates a token, or revokes it if the name exists."""
 
     def step(service: Service, _clock: Clock) -> None:
         try:
@@ -129,23 +129,23 @@ steps: st.SearchStrategy[Step] = st.one_of(
         st.sampled_from(["one", "two"]),
     ),
     st.builds(
-        filing, st.lists(st.sampled_from(MERCHANTS[:2]), min_size=1, unique=True), st.sampled_from(["one", "Two"])
+        sending_file, st.lists(st.sampled_from(MERCHANTS[:2]), min_size=1, unique=True), st.sampled_from(["one", "Two"])
     ),
     st.builds(activating, st.sampled_from(KEYS), st.sampled_from(CUSTOMERS)),
     st.builds(scheduling, st.sampled_from(KEYS), st.integers(30, 45)),
     st.builds(buying, st.sampled_from(TRANSACTIONS), st.sampled_from(KEYS), st.sampled_from(CUSTOMERS)),
-    st.builds(taking_back, st.sampled_from(TRANSACTIONS), st.sampled_from(["5", "7.5"])),
+    st.builds(reversing, st.sampled_from(TRANSACTIONS), st.sampled_from(["5", "7.5"])),
     st.builds(setting, rps=st.integers(1, 3), missing_from_file=st.sampled_from(["report", "delete"])),
-    st.builds(minting, st.sampled_from(TOKENS)),
+    st.builds(switching_token, st.sampled_from(TOKENS)),
     st.builds(waiting, st.sampled_from([0, 1, 30, 46])),
 )
 
 
-# What it has left
+# Recorded events
 
 
-class Told(NamedTuple):
-    """An event with its place."""
+class RecordedEvent(NamedTuple):
+    """An event with its position and recorded time."""
 
     position: int
     recorded_at: int
@@ -153,9 +153,13 @@ class Told(NamedTuple):
     event: Any
 
 
-def history(service: Service) -> list[Told]:
+def history(service: Service) -> list[RecordedEvent]:
     with service.ledger.recorder.read() as tx:
-        entries = [entry for some in service.ledger.entries(tx) for entry in some]
+        entries = [entry for page in service.ledger.entries(tx) for entry in page]
         rows = tx.execute("SELECT commit_id, first_position, recorded_at FROM commits").fetchall()
-    places = {row["commit_id"]: (row["first_position"], row["recorded_at"]) for row in rows}
-    return [Told(places[e.commit_id][0] + e.ordinal, places[e.commit_id][1], e.stream_id, e.event) for e in entries]
+    commits = {row["commit_id"]: (row["first_position"], row["recorded_at"]) for row in rows}
+    events = []
+    for entry in entries:
+        first_position, recorded_at = commits[entry.commit_id]
+        events.append(RecordedEvent(first_position + entry.ordinal, recorded_at, entry.stream_id, entry.event))
+    return events

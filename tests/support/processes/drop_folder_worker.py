@@ -1,6 +1,8 @@
-"""Processes the files of a drop folder, slowly, until there are none; kills itself at a moment that it is given.
+"""Processes the files of a drop folder slowly until it is empty, or until it kills itself.
 
-Before the n-th file that it opens, renames or removes, to be exact: nothing else changes what lies there."""
+It kills itself before the n-th time that it opens, renames or removes a file, because only these operations change the
+folder.
+"""
 
 import hashlib
 import json
@@ -11,13 +13,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.support.processes.drop_folders import LOOK_SECONDS, is_empty, opened
+from tests.support.processes.drop_folders import LOOK_SECONDS, is_empty, open_quick_folder
 
 SLOW_SECONDS = 0.01
 
 
 class Fuse:
-    """Burns down by every touch of a file."""
+    """An audit hook that kills the process at the n-th file operation."""
 
     def __init__(self, touches: int) -> None:
         self._left = touches
@@ -30,19 +32,19 @@ class Fuse:
 
 
 def main(directory: Path, touches: int) -> None:
-    with opened(directory) as folder:
+    with open_quick_folder(directory) as folder:
         sys.addaudithook(Fuse(touches))
         while not is_empty(directory):
-            taken = folder.next()
-            if taken is None:
+            file = folder.next()
+            if file is None:
                 time.sleep(LOOK_SECONDS)
                 continue
             digest = hashlib.sha256()
-            for line in taken.read_bytes().splitlines(keepends=True):
+            for line in file.read_bytes().splitlines(keepends=True):
                 digest.update(line)
                 time.sleep(SLOW_SECONDS)
             report = json.dumps({"sha256": digest.hexdigest()}).encode()
-            folder.finish(taken, report, done="bad" not in taken.name)
+            folder.finish(file, report, done="bad" not in file.name)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A drop folder, and the others who put files into it."""
+"""Drop folders for tests, and other processes that write files into them."""
 
 import hashlib
 import json
@@ -28,25 +28,25 @@ with open(sys.argv[1], sys.argv[2], buffering=0) as opened:
 """
 
 
-def opened(directory: Path) -> AbstractContextManager[DropFolder]:
-    """The folder, with little patience."""
+def open_quick_folder(directory: Path) -> AbstractContextManager[DropFolder]:
+    """Opens a drop folder with short quiet periods."""
     return open_folder(directory, day_of, quiet_seconds=QUIET_SECONDS, unseen_quiet_seconds=UNSEEN_QUIET_SECONDS)
 
 
 def day_of(name: str) -> str:
-    """The last eight characters before the suffix."""
+    """Returns the last eight characters before the suffix."""
     return Path(name).stem[-8:]
 
 
 def drop(directory: Path, name: str, content: bytes = b"offers") -> Path:
-    """As a careful partner does it: written with another name, then renamed."""
+    """Writes a file under another name and then renames it, as the documentation advises."""
     unfinished = directory / ".upload"
     unfinished.write_bytes(content)
     return unfinished.replace(directory / name)
 
 
-def taken_from(folder: DropFolder) -> Path:
-    """What is taken next, before long."""
+def take_next_file(folder: DropFolder) -> Path:
+    """Waits for the next file that the folder takes, and returns its path."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while (taken := folder.next()) is None:
         assert time.monotonic() < deadline
@@ -66,39 +66,39 @@ def report_on(path: Path) -> bytes:
 
 
 def finish_next(folder: DropFolder) -> Path:
-    """Processes a file; those that have "bad" in their names are refused."""
-    taken = taken_from(folder)
+    """Finishes the next file: as refused if its name contains "bad", otherwise as done."""
+    taken = take_next_file(folder)
     return folder.finish(taken, report_on(taken), done="bad" not in taken.name)
 
 
 def is_empty(directory: Path) -> bool:
-    """Whether no file waits or is taken."""
-    lying = [*directory.iterdir(), *(directory / TAKEN_FOLDER).iterdir()]
-    return all(path.is_dir() or path.name.startswith(".") for path in lying)
+    """Returns whether no file waits or is taken."""
+    paths = [*directory.iterdir(), *(directory / TAKEN_FOLDER).iterdir()]
+    return all(path.is_dir() or path.name.startswith(".") for path in paths)
 
 
 def require_each_finished_once(directory: Path, dropped: Iterable[bytes]) -> None:
-    """Every content that was dropped lies in one place, with a report of its own; and there is nothing else."""
+    """Requires each dropped content in exactly one folder, with its own report, and no other file."""
     assert sorted(path.name for path in directory.iterdir()) == sorted([TAKEN_FOLDER, DONE_FOLDER, REFUSED_FOLDER])
     assert [path.name for path in (directory / TAKEN_FOLDER).iterdir()] == [".lock"]
-    lying = [path for folder in (DONE_FOLDER, REFUSED_FOLDER) for path in (directory / folder).iterdir()]
-    files = [path for path in lying if not path.name.endswith(REPORT_SUFFIX)]
-    assert len(lying) == 2 * len(files)
+    finished = [path for folder in (DONE_FOLDER, REFUSED_FOLDER) for path in (directory / folder).iterdir()]
+    files = [path for path in finished if not path.name.endswith(REPORT_SUFFIX)]
+    assert len(finished) == 2 * len(files)
     assert sorted(path.read_bytes() for path in files) == sorted(dropped)
     for path in files:
         assert path.with_name(path.name + REPORT_SUFFIX).read_bytes() == report_on(path)
         assert ("bad" in path.name) == (path.parent.name == REFUSED_FOLDER)
 
 
-class Other:
-    """Another process, running until the block ends."""
+class ChildProcess:
+    """A Python process that runs until the block ends."""
 
     def __init__(self, code: str, *arguments: str | Path) -> None:
         command = [sys.executable, "-c", code, *map(str, arguments)]
         self.process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def say(self, line: bytes = b"") -> None:
-        """Gives it a line, and waits until it has answered one."""
+        """Sends a line, and waits for a line of output."""
         stdin, stdout = self.process.stdin, self.process.stdout
         assert stdin
         assert stdout
@@ -120,6 +120,6 @@ class Other:
             assert self.process.wait(PATIENCE_SECONDS) in (0, -9)
 
 
-def writing(path: Path, mode: str = "wb") -> Other:
-    """Somebody who has the file open for writing, and writes what is said."""
-    return Other(WRITER, path, mode)
+def open_for_writing(path: Path, mode: str = "wb") -> ChildProcess:
+    """Starts a process that has the file open for writing and writes the lines that it receives."""
+    return ChildProcess(WRITER, path, mode)

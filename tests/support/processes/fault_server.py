@@ -1,4 +1,4 @@
-"""A server with a partner who sends large batches, and ways to do it harm."""
+"""A server with a partner that sends large batches, and functions that kill its processes."""
 
 import os
 import signal
@@ -28,61 +28,61 @@ from tests.support.processes.shell import RunningServer
 
 OFFERS = 10_000
 SECRET = "secret of the partner"
-PUBLISHERS_SECRET = "secret of the publisher"
+PUBLISHER_SECRET = "secret of the publisher"
 RUNS = "/api/v1/runs"
 PATIENCE_SECONDS = 60.0
 
 
-def prepared(folder: Path, monkeypatch: pytest.MonkeyPatch, lease_seconds: float) -> Settings:
-    """A ledger that knows the partner, its token and a publisher's; its position is 3."""
+def new_ledger_settings(folder: Path, monkeypatch: pytest.MonkeyPatch, lease_seconds: float) -> Settings:
+    """Creates an SQLite ledger with a partner, its token and a publisher's token. Its position is 3."""
     settings = Settings(database_url=f"sqlite:///{folder}/ledger.db")
-    prepared_there(settings, monkeypatch, lease_seconds)
+    prepare_ledger(settings, monkeypatch, lease_seconds)
     return settings
 
 
-def prepared_there(settings: Settings, monkeypatch: pytest.MonkeyPatch, lease_seconds: float) -> None:
+def prepare_ledger(settings: Settings, monkeypatch: pytest.MonkeyPatch, lease_seconds: float) -> None:
     monkeypatch.setenv("OFFER_LEDGER_LEASE_SECONDS", str(lease_seconds))
     with open_service(settings) as service:
         service.ledger.handle(SetPartner(PARTNER, synchronize_per_day=0, insert_per_hour=0), OPERATOR)
         token = CreateToken("partner", Role.PARTNER, PARTNER, digest_secret(SECRET), 0, None)
         service.ledger.handle(token, OPERATOR)
-        publishers = CreateToken("publisher", Role.PUBLISHER, None, digest_secret(PUBLISHERS_SECRET), 0, None)
+        publishers = CreateToken("publisher", Role.PUBLISHER, None, digest_secret(PUBLISHER_SECRET), 0, None)
         service.ledger.handle(publishers, OPERATOR)
 
 
 def large_batch(mark: str) -> tuple[str, bytes]:
-    """A request id, and a batch of OFFERS offers that say something else for every mark."""
+    """Returns a request id, and a batch of `OFFERS` offers whose contents differ for each mark."""
     request_id = str(uuid4())
     items = [item(f"TP-{n}", headline=f"Open jar {n} {mark}") for n in range(OFFERS)]
     return request_id, body(batch("Synchronize", items, request_id))
 
 
 def children_of(pid: int) -> list[int]:
-    """None of one that is no longer there."""
+    """Returns the ids of the child processes; an empty list if the process has ended."""
     with suppress(OSError):
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     return []
 
 
-def helpers_of(server: RunningServer) -> list[int]:
+def worker_pids(server: RunningServer) -> list[int]:
     return children_of(server.process.pid)
 
 
-def killed(pids: Iterable[int]) -> int:
-    """How many of them have been there to be killed."""
-    number = 0
+def kill_all(pids: Iterable[int]) -> int:
+    """Kills processes and returns how many of them still existed."""
+    count = 0
     for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-            number += 1
-    return number
+            count += 1
+    return count
 
 
 def kill(server: RunningServer) -> None:
-    """The server and its helpers, so that nobody is left to finish anything."""
-    helpers = helpers_of(server)
+    """Kills the server and its worker processes, so that no process is left to finish a run."""
+    pids = worker_pids(server)
     server.kill()
-    killed(helpers)
+    kill_all(pids)
 
 
 def free_port() -> int:
@@ -91,12 +91,12 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-class GoingOn:
-    """Some who go on, each in a thread of its own, until it is enough."""
+class BackgroundWork:
+    """Tasks that run in threads until the block ends. A task stops when `is_stopping` is true."""
 
-    def __init__(self, *works: Callable[[], None]) -> None:
-        self._enough = threading.Event()
-        self._threads = [threading.Thread(target=work) for work in works]
+    def __init__(self, *tasks: Callable[[], None]) -> None:
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=task) for task in tasks]
 
     def __enter__(self) -> Self:
         for thread in self._threads:
@@ -104,17 +104,17 @@ class GoingOn:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._enough.set()
+        self._stop.set()
         for thread in self._threads:
             thread.join()
 
     @property
-    def is_enough(self) -> bool:
-        return self._enough.is_set()
+    def is_stopping(self) -> bool:
+        return self._stop.is_set()
 
 
 def send_and_forget(caller: Caller, sent: bytes, replies: list[Any] | None = None) -> threading.Thread:
-    """Sends in a thread of its own; no reply is no error."""
+    """Sends a batch in a new thread, which ignores transport errors."""
 
     def send() -> None:
         try:
@@ -130,7 +130,7 @@ def send_and_forget(caller: Caller, sent: bytes, replies: list[Any] | None = Non
     return thread
 
 
-def found(caller: Caller, request_id: str) -> list[dict[str, Any]]:
+def find_runs(caller: Caller, request_id: str) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = caller.get(RUNS, concurrencyRequestId=request_id).json()["items"]
     return items
 
@@ -139,8 +139,8 @@ def position(caller: Caller) -> int:
     return int(caller.get("/api/v1/offers", limit=1).json()["position"])
 
 
-def found_offers(service: Service, keys: Iterable[OfferKey]) -> list[int]:
-    """The version of each, 0 where there is none."""
+def offer_versions(service: Service, keys: Iterable[OfferKey]) -> list[int]:
+    """Returns the version of each offer, or 0 if it does not exist."""
     with service.ledger.recorder.read() as tx:
         views = [inventory.find(tx, key.offer_uid, Clock().now) for key in keys]
     return [view.version if view else 0 for view in views]

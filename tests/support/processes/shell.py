@@ -1,4 +1,4 @@
-"""What a command leaves behind, and the installed command in processes of its own."""
+"""Runs `offer-ledger` commands in their own processes, and checks their results."""
 
 import json
 import os
@@ -27,8 +27,8 @@ PATIENCE_SECONDS = 30.0
 DATABASE_URL, SCHEMA = "OFFER_LEDGER_DATABASE_URL", "OFFER_LEDGER_DATABASE_SCHEMA"
 
 
-class Ended(NamedTuple):
-    """A command that has ended."""
+class CommandResult(NamedTuple):
+    """The exit code and the output of a finished command."""
 
     exit_code: int
     stdout: str
@@ -40,33 +40,33 @@ class Ended(NamedTuple):
         return json.loads(self.stdout)
 
 
-Run = Callable[..., Ended]
-"""Carries a command out in this process, as a shell would: run("partners", "set", "tidepool")."""
+Run = Callable[..., CommandResult]
+"""Runs a command in this process, as a shell would: run("partners", "set", "tidepool")."""
 
 WriteBatch = Callable[..., Path]
 """Writes a batch into a file: write_batch("Insert", ["TP-1", "TP-2"])."""
 
 
-def require_done(ended: Ended) -> str:
-    """Done, and nothing to complain about; answers what it printed."""
+def require_success(ended: CommandResult) -> str:
+    """Requires exit code 0 and no error output. Returns the standard output."""
     assert (ended.exit_code, ended.stderr) == (0, "")
     return ended.stdout
 
 
-def require_refusal(ended: Ended, *named: str) -> None:
-    """Refused in one sentence that names what it is about."""
+def require_refusal(ended: CommandResult, *named: str) -> None:
+    """Requires exit code 1 and one line of error output with all these texts."""
     assert (ended.exit_code, ended.stdout) == (1, "")
     _require_sentence(ended.stderr, named)
 
 
-def require_usage_error(ended: Ended, *named: str) -> None:
-    """Not understood, and told which option or argument is wrong."""
+def require_usage_error(ended: CommandResult, *named: str) -> None:
+    """Requires exit code 2 and error output with all these texts, such as the wrong option."""
     assert (ended.exit_code, ended.stdout) == (2, "")
     _require_named(ended.stderr, named)
 
 
-def require_usage_sentence(ended: Ended, *named: str) -> None:
-    """As above, in one sentence."""
+def require_usage_sentence(ended: CommandResult, *named: str) -> None:
+    """Requires exit code 2 and one line of error output with all these texts."""
     assert (ended.exit_code, ended.stdout) == (2, "")
     _require_sentence(ended.stderr, named)
 
@@ -83,30 +83,30 @@ def _require_named(stderr: str, named: Iterable[str]) -> None:
 
 
 def control_characters(text: str) -> set[str]:
-    """What would not be shown but obeyed by a terminal."""
+    """Returns the characters that a terminal would execute instead of showing."""
     return {character for character in text if not (character.isprintable() or character == "\n")}
 
 
 def position(run: Run) -> int:
-    """How many events the ledger has."""
+    """Returns the position of the ledger."""
     return int(run("inventory", "--json").json["position"])
 
 
 def change_by_hand(settings: Settings, statement: str) -> None:
-    """Behind the ledger's back, as only somebody with the database can."""
+    """Executes a statement in the database without the ledger."""
     with by_hand(settings) as tx:
         tx.execute(statement)
 
 
 @contextmanager
 def by_hand(settings: Settings) -> Iterator[Cursor]:
-    """A transaction of somebody's with the database; nobody else writes meanwhile."""
+    """Opens a transaction in the database without the ledger, while no other process writes."""
     with closing(open_database(settings.database_location)) as database, database.schema_change() as tx:
         yield tx
 
 
-def is_opened(settings: Settings) -> bool:
-    """Has a command made its tables, or so much as a file?"""
+def database_exists(settings: Settings) -> bool:
+    """Returns whether a command has created the database file or, on PostgreSQL, any table."""
     if not settings.is_shared:
         return settings.database.exists()
     with by_hand(settings) as tx:
@@ -114,13 +114,13 @@ def is_opened(settings: Settings) -> bool:
 
 
 def send(caller: Caller, operation: str, *external_ids: str) -> int:
-    """Sends a batch over HTTP and answers the status of the reply."""
+    """Sends a batch over HTTP and returns the status of the reply."""
     reply = caller.send(body(batch(operation, [item(external_id) for external_id in external_ids])))
     return int(reply.status_code)
 
 
 def record_merchant_offer(service: Service, merchant_id: str, external_id: str, *later: Any) -> UUID:
-    """Offers of merchants have no door of their own yet; `later` are the events that follow their creation."""
+    """Records a merchant's offer directly. `later` are the events after its creation."""
     key = OfferKey(PARTNER, Channel.MERCHANT, merchant_id, external_id)
     return record(service.ledger, key, created(key=key), *later)
 
@@ -139,7 +139,7 @@ def environment(settings: Settings, more: Mapping[str, str] | None = None) -> di
 
 
 class Program(NamedTuple):
-    """The program, and where its modules lie, if that is not where this process has them from."""
+    """The command to run. `folder` has its modules, if they are not those of this process."""
 
     command: tuple[str | Path, ...] = (SCRIPT,)
     folder: Path | None = None
@@ -150,8 +150,8 @@ INSTALLED = Program()
 
 def run_script(
     settings: Settings, *arguments: str, env: Mapping[str, str] | None = None, program: Program = INSTALLED
-) -> Ended:
-    """The installed command, in a process of its own."""
+) -> CommandResult:
+    """Runs the installed command in its own process."""
     ended = subprocess.run(
         [*program.command, *arguments],
         cwd=program.folder,
@@ -161,11 +161,11 @@ def run_script(
         timeout=PATIENCE_SECONDS,
         check=False,
     )
-    return Ended(ended.returncode, ended.stdout, ended.stderr)
+    return CommandResult(ended.returncode, ended.stdout, ended.stderr)
 
 
 class RunningServer:
-    """`offer-ledger serve` in a process of its own, on a port that the system picks; killed at the end."""
+    """`offer-ledger serve` in its own process, on a free port; killed when the block ends."""
 
     def __init__(self, settings: Settings, log: Path, *arguments: str, program: Program = INSTALLED) -> None:
         self._log = log
@@ -181,7 +181,7 @@ class RunningServer:
     def __enter__(self) -> Self:
         try:
             self.url = self._wait_for_url()
-            # With several workers it listens before the first of them is there.
+            # With several workers, the port is open before the first worker has started.
             caller = self.call(None)
             caller.http.timeout = PATIENCE_SECONDS
             assert caller.get("/healthz").status_code == 200
@@ -204,20 +204,20 @@ class RunningServer:
         return self._callers[-1]
 
     def kill(self) -> None:
-        """SIGKILL: the process can't do anything about it."""
+        """Sends SIGKILL and waits for the end of the process."""
         self.process.kill()
         self.process.wait()
 
     def end(self, by: signal.Signals) -> int:
-        """Asks it to end and answers its exit code."""
+        """Sends a signal to stop the server, and returns its exit code."""
         self.process.send_signal(by)
         return self.process.wait(PATIENCE_SECONDS)
 
     def _wait_for_url(self) -> str:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
-            if told := re.search(r"running on (http://[\d.]+:\d+)", self.log):
-                return told[1]
+            if match := re.search(r"running on (http://[\d.]+:\d+)", self.log):
+                return match[1]
             assert self.process.poll() is None, self.log
             time.sleep(0.02)
         raise AssertionError(self.log)

@@ -1,4 +1,4 @@
-"""`offer-ledger watch` in a process of its own, and the offers files that a partner drops for it."""
+"""`offer-ledger watch` in its own process, and the offers files that a partner drops for it."""
 
 import json
 import signal
@@ -22,28 +22,28 @@ from tests.support.processes.drop_folders import drop
 from tests.support.processes.shell import PATIENCE_SECONDS, SCRIPT, environment
 
 LARGE = 8_000
-"""As many records take a second or two."""
+"""A file with this number of records takes one or two seconds."""
 
 
 def file_name(day: int) -> str:
-    """That of the file of a day of November."""
+    """Returns the name of the file for a day of November."""
     return f"TidepoolOffers202611{day:02}.json"
 
 
 def file_record(offer: str, status: str = "UPSERT", **changes: Any) -> dict[str, Any]:
-    """A record in order, without inline images."""
+    """Returns a valid record without inline images."""
     logo = {"type": "IMAGE", "value": {"large": {"url": IMAGE_URL}}}
     offered = merchant_offer(offer=offer, **changes)
     return {**offered, "assets": dict.fromkeys(offered["assets"], logo), "offerStatus": status}
 
 
 def offers_file(records: Sequence[Any], day: int = 22, **header: Any) -> bytes:
-    told = {"fileDescription": "All offers", "fileCreationDate": f"2026-11-{day}", "offerRecordCount": len(records)}
-    return body({"header": told | header, "offers": list(records)})
+    defaults = {"fileDescription": "All offers", "fileCreationDate": f"2026-11-{day}", "offerRecordCount": len(records)}
+    return body({"header": defaults | header, "offers": list(records)})
 
 
 def file_of(*offers: str, day: int = 22, **changes: Any) -> bytes:
-    """A file of a day that has these offers."""
+    """Returns the file of a day with these offers."""
     return offers_file([file_record(offer, **changes) for offer in offers], day)
 
 
@@ -56,7 +56,7 @@ def drop_day(directory: Path, day: int, content: bytes) -> Path:
 
 
 class RunningWatch:
-    """The command for the partner of the tests, until it is ended; killed when the block ends."""
+    """The command for the partner of the tests; killed when the block ends."""
 
     def __init__(
         self, settings: Settings, directory: Path, *options: str, env: Mapping[str, str] | None = None
@@ -70,29 +70,29 @@ class RunningWatch:
 
     @property
     def lines(self) -> list[str]:
-        """What it has printed so far, by whole lines."""
+        """Returns the complete lines on standard output so far."""
         return self._out.read_text().split("\n")[:-1]
 
     @property
-    def heartbeat_write(self) -> list[str]:
-        """What it has said on standard error so far."""
+    def stderr_lines(self) -> list[str]:
+        """Returns the complete lines on standard error so far."""
         return self._err.read_text().split("\n")[:-1]
 
     def wait_for(self, true: Callable[[], object]) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not true():
-            assert self.process.poll() is None, self.heartbeat_write
-            assert time.monotonic() < deadline, (self.lines, self.heartbeat_write)
+            assert self.process.poll() is None, self.stderr_lines
+            assert time.monotonic() < deadline, (self.lines, self.stderr_lines)
             time.sleep(0.01)
 
-    def told(self, files: int) -> list[str]:
-        """A line for each of so many files, when they are processed."""
+    def wait_for_lines(self, files: int) -> list[str]:
+        """Waits until N files are processed, and returns the line of each."""
         self.wait_for(lambda: len(self.lines) >= files)
         assert len(self.lines) == files
         return self.lines
 
     def end(self, by: signal.Signals = signal.SIGTERM) -> int:
-        """Asks it to end and answers its exit code."""
+        """Sends a signal to stop the command, and returns its exit code."""
         self.process.send_signal(by)
         return self.process.wait(PATIENCE_SECONDS)
 
@@ -102,7 +102,7 @@ class RunningWatch:
 
     def __enter__(self) -> Self:
         try:
-            self.wait_for(lambda: self.heartbeat_write)
+            self.wait_for(lambda: self.stderr_lines)
         except BaseException:
             self.kill()
             raise
@@ -117,12 +117,12 @@ def report_of(place: Path) -> dict[str, Any]:
     return report
 
 
-def lying_in(directory: Path) -> dict[str, list[str]]:
-    """Which files lie where, those that wait under "."; what is done or refused has its report beside it."""
-    lying = {place: _files(directory / place) for place in (".", TAKEN_FOLDER, DONE_FOLDER, REFUSED_FOLDER)}
+def files_by_folder(directory: Path) -> dict[str, list[str]]:
+    """Returns the names of files per folder; "." has the waiting ones. Requires a report for each finished file."""
+    names_by_folder = {place: _files(directory / place) for place in (".", TAKEN_FOLDER, DONE_FOLDER, REFUSED_FOLDER)}
     for place in (DONE_FOLDER, REFUSED_FOLDER):
-        assert all(report_of(directory / place / name) for name in lying[place])
-    return {place: names for place, names in lying.items() if names}
+        assert all(report_of(directory / place / name) for name in names_by_folder[place])
+    return {place: names for place, names in names_by_folder.items() if names}
 
 
 def _files(folder: Path) -> list[str]:
@@ -130,17 +130,17 @@ def _files(folder: Path) -> list[str]:
     return sorted(name for name in names if not name.startswith(".") and not name.endswith(REPORT_SUFFIX))
 
 
-# What is in the ledger
+# The contents of the ledger
 
 
 def runs_of(service: Service) -> list[Run]:
-    """The newest first."""
+    """Returns all runs, newest first."""
     with service.ledger.recorder.read() as tx:
         return [run for _, run in select_runs(tx, RunFilter(), 0, 1000)]
 
 
-def require_carried_out_once(settings: Settings, created: int) -> None:
-    """One run only, and one event for each of its offers."""
+def require_executed_once(settings: Settings, created: int) -> None:
+    """Requires exactly one run, with one event for each of its offers."""
     with open_service(settings) as service, service.ledger.recorder.read() as tx:
         (run,) = runs_of(service)
         assert run.state is RunState.COMPLETED

@@ -12,19 +12,19 @@ from api.intake.batch import validate_items
 from api.parsing.strict_json import DUPLICATE_NAME, LONE_SURROGATE, MAX_NESTING, NULL_CHARACTER, NUMBER_RANGE, TOO_DEEP
 from domain.runs.batch_reconciliation import InvalidItem, SentItem, ValidItem
 from tests.support import examples
-from tests.support.examples import batch, body, item, judged_text, offer_data
+from tests.support.examples import batch, body, item, offer_data, validated_item_text
 
 OBJECT = "must be an object"
 NAME_FLAW = "member names must not contain U+0000 or lone surrogates"
 
 
 def judged(element: Any) -> SentItem:
-    return examples.judged(element, index=7)
+    return examples.validated_item(element, index=7)
 
 
 def failed(text: str) -> tuple[str | None, list[str]]:
     """The externalId and the messages of an item that is spelt like this, which is out of order."""
-    found = judged_text(text, index=7)
+    found = validated_item_text(text, index=7)
     assert isinstance(found, InvalidItem), found
     assert found.sent_digest == hashlib.sha256(text.encode()).hexdigest()
     return found.external_id, list(found.messages)
@@ -159,8 +159,8 @@ def test_a_value_that_cannot_be_stored_fails_its_item(text: str, place: str, mes
 
 
 @pytest.mark.parametrize(("brackets", "fails"), [(MAX_NESTING - 3, False), (MAX_NESTING - 2, True), (900, True)])
-def test_nesting_is_counted_from_the_item(brackets: int, fails: bool) -> None:  # noqa: FBT001
-    found = judged_text(with_member("[" * brackets + "]" * brackets))
+def test_nesting_is_counted_from_the_item(brackets: int, fails: bool) -> None:
+    found = validated_item_text(with_member("[" * brackets + "]" * brackets))
     assert isinstance(found, InvalidItem) is fails
     if isinstance(found, InvalidItem):
         assert [message.rpartition(": ")[2] for message in found.messages] == [TOO_DEEP]

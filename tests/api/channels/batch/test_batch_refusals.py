@@ -124,7 +124,7 @@ def test_an_envelope_that_breaks_a_rule_is_422(refused: Refuse, subtests: pytest
 def test_json_that_is_no_object_is_422(refused: Refuse, subtests: pytest.Subtests) -> None:
     for content in (b"[]", b"null", b'"Insert"', b"[" + envelope() + b"]"):
         with subtests.test(content[:10].decode()):
-            assert refused(422, content)["messages"] == ["the body must be an object"]
+            assert refused(422, content)["messages"] == ["the body must be a JSON object"]
 
 
 def test_a_text_that_no_store_can_keep_is_422(refused: Refuse, subtests: pytest.Subtests) -> None:

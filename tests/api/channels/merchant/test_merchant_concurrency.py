@@ -18,8 +18,8 @@ from domain.values import OfferKey
 from projections.maintenance.verification import verify
 from tests.support.examples import PARTNER
 from tests.support.harness import OPERATOR, Call, Caller, MakeToken
-from tests.support.histories.runs import rows
-from tests.support.histories.single_requests import EVENT_OF, Model, merchant_key, send, used
+from tests.support.histories.runs import count_rows
+from tests.support.histories.single_requests import EVENT_OF, SingleRequestModel, merchant_key, quota_used, send
 
 CALLERS = 8
 REQUESTS_EACH = 30
@@ -92,7 +92,7 @@ def in_some_order(requests: Sequence[Acknowledged]) -> list[Acknowledged]:
 
 def require_explained(caller: Caller, key: OfferKey, requests: Sequence[Acknowledged]) -> None:
     """One order of the requests explains what each was told, the history, and how the offer stands in the end."""
-    model, ordered = Model(), in_some_order(requests)
+    model, ordered = SingleRequestModel(), in_some_order(requests)
     for request in ordered:
         assert model.execute(key, request.name) == (request.outcome, request.version)
     events = [request for request in ordered if request.has_event]
@@ -121,7 +121,7 @@ def test_some_order_of_the_requests_explains_the_offer(callers: list[Caller], se
     requests = ask_at_once(callers, [KEY], seed)
     require_explained(callers[0], KEY, requests)
     require_in_time(requests)
-    assert used(service.single_requests) == len(requests) == CALLERS * REQUESTS_EACH
+    assert quota_used(service.single_requests) == len(requests) == CALLERS * REQUESTS_EACH
     assert verify(service.ledger) == []
 
 
@@ -189,4 +189,4 @@ def test_a_quota_is_used_up_exactly_however_many_come_at_once(callers: list[Call
     remaining = [re.findall('"daily";r=([0-9]+);', reply.headers["RateLimit"]) for reply in replies if reply.is_success]
     assert sorted(int(told) for (told,) in remaining) == [*range(quota)]
     assert all('"daily";r=0;' in reply.headers["RateLimit"] for reply in replies if reply.status_code == 429)
-    assert (used(service.single_requests), rows(service.ledger, "inventory")) == (quota, quota)
+    assert (quota_used(service.single_requests), count_rows(service.ledger, "inventory")) == (quota, quota)

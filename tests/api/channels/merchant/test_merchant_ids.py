@@ -16,11 +16,11 @@ from tests.support.calls.merchants import (
     merchant_offer,
     offer_of,
     offer_path,
+    outcome_and_version,
     position,
     put,
-    told,
     uid_of,
-    used,
+    used_quota,
 )
 from tests.support.harness import Caller
 
@@ -70,25 +70,25 @@ ODD_IDS = [
 
 @pytest.mark.parametrize("told_id", ODD_IDS, ids=ascii)
 def test_any_text_is_an_id(partner: Caller, told_id: str) -> None:
-    assert told(partner, put(partner, merchant=told_id)) == ("created", 1)
-    assert told(partner, put(partner, offer=told_id)) == ("created", 1)
+    assert outcome_and_version(partner, put(partner, merchant=told_id)) == ("created", 1)
+    assert outcome_and_version(partner, put(partner, offer=told_id)) == ("created", 1)
     for merchant, offer in ((told_id, OFFER), (MERCHANT, told_id)):
         found = offer_of(partner, merchant, offer)
         assert (found["merchantId"], found["externalId"]) == (merchant, offer)
-        assert told(partner, delete(partner, merchant, offer)) == ("deleted", 2)
+        assert outcome_and_version(partner, delete(partner, merchant, offer)) == ("deleted", 2)
 
 
 def test_different_ids_are_different_offers(partner: Caller) -> None:
     ids = [told_id for told_id in ODD_IDS if "\n" not in told_id]
     before = position(partner)
     for told_id in ids:
-        assert told(partner, put(partner, merchant=told_id)) == ("created", 1)
+        assert outcome_and_version(partner, put(partner, merchant=told_id)) == ("created", 1)
     assert position(partner) == before + len(ids)
 
 
 def test_a_slash_in_an_id_does_not_move_the_border_between_them(partner: Caller) -> None:
     pairs = [("a/offers/b", "c"), ("a", "b/offers/c"), ("a/offers", "b/c"), ("a", "offers"), ("offers", "a")]
-    assert {told(partner, put(partner, None, *pair)) for pair in pairs} == {("created", 1)}
+    assert {outcome_and_version(partner, put(partner, None, *pair)) for pair in pairs} == {("created", 1)}
     for one, other in permutations(pairs, 2):
         assert uid_of(*one) != uid_of(*other)
 
@@ -105,7 +105,7 @@ def test_small_letters_in_an_escape_make_no_difference(partner: Caller) -> None:
     content = json.dumps(merchant_offer("a/b")).encode()
     path = offer_path("a/b").replace("%2F", "%2f")
     reply = partner.http.put(path, content=content, headers={"Content-Type": "application/json"})
-    assert told(partner, reply) == ("created", 1)
+    assert outcome_and_version(partner, reply) == ("created", 1)
 
 
 @pytest.mark.parametrize(("merchant", "offer"), [(".", "x"), ("..", "x"), ("x", "."), ("x", "..")])
@@ -129,12 +129,12 @@ NO_IDS: list[str | bytes] = ["", "x" * 257, "😀" * 257, b"\xff", b"\xc3", b"\x
 @pytest.mark.parametrize("send", [put, delete])
 @pytest.mark.parametrize("place", ["merchant", "offer"])
 def test_what_can_be_no_id_is_refused_and_counts(partner: Caller, no_id: str | bytes, send: object, place: str) -> None:
-    before, events = used(partner), position(partner)
+    before, events = used_quota(partner), position(partner)
     reply = send(partner, **{place: no_id})  # type: ignore[operator]
     problem = reply.json()
     assert (reply.status_code, problem["type"]) == (400, "validation-error")
     assert [error["pointer"] for error in problem["errors"]] == ["/path"]
-    assert (used(partner), position(partner)) == (before + 1, events)
+    assert (used_quota(partner), position(partner)) == (before + 1, events)
 
 
 @pytest.mark.parametrize("path", ["a/b/offers/c", "a/offers/b/c", "a/offers/b/", "/a/offers/b", "a/offers/b/offers/c"])
@@ -166,5 +166,5 @@ def test_ids_in_path_and_body_must_be_equal(partner: Caller, sent: object, point
 def test_ids_are_compared_letter_by_letter(partner: Caller) -> None:
     composed, decomposed = "caf\u00e9", "cafe\u0301"
     assert put(partner, merchant_offer(composed), merchant=decomposed).status_code == 400
-    assert told(partner, put(partner, merchant=composed)) == ("created", 1)
-    assert told(partner, put(partner, merchant=decomposed)) == ("created", 1)
+    assert outcome_and_version(partner, put(partner, merchant=composed)) == ("created", 1)
+    assert outcome_and_version(partner, put(partner, merchant=decomposed)) == ("created", 1)

@@ -20,11 +20,11 @@ from tests.support.calls.merchants import (
     limit,
     merchant_offer,
     offer_of,
+    outcome_and_version,
     position,
     put,
-    told,
     uid_of,
-    used,
+    used_quota,
 )
 from tests.support.harness import Caller
 
@@ -113,7 +113,7 @@ def test_an_object_like_a_placeholder_comes_back_as_it_was(partner: Caller, subt
 def test_an_image_is_kept_once_for_all_offers(partner: Caller, service: Service) -> None:
     names = [f"OFR-{n}" for n in range(12)]
     for name in names:
-        assert told(partner, put(partner, offer=name)) == ("created", 1)
+        assert outcome_and_version(partner, put(partner, offer=name)) == ("created", 1)
     assert images(service) == 1
     assert {str(offer_of(partner, offer=name)["content"]["assets"]["logo"]["value"]) for name in names} == {
         str({"large": {"content": PNG}})
@@ -176,16 +176,16 @@ class TestLimits:
     def test_a_body_at_the_limit_is_taken_and_a_larger_one_is_413(self, partner: Caller) -> None:
         text = json.dumps(merchant_offer()).encode()
         assert put(partner, text.ljust(self.MAX_OFFER_BYTES)).status_code == 202
-        before = position(partner), used(partner)
+        before = position(partner), used_quota(partner)
         reply = put(partner, text.replace(b"Juniper", b"Laurel").ljust(self.MAX_OFFER_BYTES + 1))
         assert (reply.status_code, reply.json()["type"]) == (413, "content-too-large")
-        assert (position(partner), used(partner)) == (before[0], before[1] + 1)
+        assert (position(partner), used_quota(partner)) == (before[0], before[1] + 1)
 
     def test_an_image_at_the_limit_is_taken_and_a_larger_one_is_refused(
         self, partner: Caller, service: Service
     ) -> None:
         largest = "A" * self.MAX_IMAGE_BYTES
-        assert told(partner, put(partner, merchant_offer(image=largest))) == ("created", 1)
+        assert outcome_and_version(partner, put(partner, merchant_offer(image=largest))) == ("created", 1)
         reply = put(partner, merchant_offer(image=f"{largest}A"))
         assert (reply.status_code, reply.json()["errors"][0]["pointer"]) == (400, "/assets/logo/value/large/content")
         assert offer_of(partner)["content"] == merchant_offer(image=largest)
@@ -206,5 +206,5 @@ def two_large_images() -> dict[str, Any]:
 @pytest.mark.parametrize("colon", [":", ": ", " : "])
 def test_two_images_of_the_largest_size_are_taken_however_they_are_spelt(partner: Caller, colon: str) -> None:
     text = json.dumps(two_large_images(), separators=(",", colon))
-    assert told(partner, put(partner, text.encode())) == ("created", 1)
+    assert outcome_and_version(partner, put(partner, text.encode())) == ("created", 1)
     assert text.encode() in text_of(partner)

@@ -10,7 +10,7 @@ import pytest
 from api.channels.merchant_routes import TRACES_PATH
 from api.service import Service
 from domain.values import Role
-from tests.support.calls.merchants import QUOTA_PATH, delete, limit, offer_path, put, quota_of, trace_of, used
+from tests.support.calls.merchants import QUOTA_PATH, delete, limit, offer_path, put, quota_of, trace_of, used_quota
 from tests.support.harness import Call, Caller, MakeToken
 
 CLIENTS = 16
@@ -47,7 +47,7 @@ def test_a_put_that_breaks_off_counts(partner: Caller) -> None:
         connection.sendall(f"{head}Content-Type: application/json\r\nContent-Length: 99\r\n\r\n{{".encode())
         time.sleep(0.2)
     deadline = time.monotonic() + 5
-    while used(partner) == 0:
+    while used_quota(partner) == 0:
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
@@ -79,7 +79,7 @@ def test_the_quota_is_the_partners_business(call: Call, token: MakeToken, role: 
 def test_each_partner_is_told_its_own_quota(partner: Caller, call: Call, token: MakeToken) -> None:
     other = call(token(partner="harbor"))
     put(partner)
-    assert (used(partner), used(other)) == (1, 0)
+    assert (used_quota(partner), used_quota(other)) == (1, 0)
 
 
 def test_an_unknown_parameter_of_a_question_is_refused(partner: Caller) -> None:
@@ -126,7 +126,7 @@ def test_the_daily_quota_is_exact_however_many_ask_at_once(
     statuses = [reply.status_code for reply in all_at_once(call, token, 8 * CLIENTS)]
     assert set(statuses) == {202, 400, 429}
     assert sum(status != 429 for status in statuses) == 50
-    assert used(partner) == 50
+    assert used_quota(partner) == 50
     assert len(partner.get("/api/v1/offers").json()["items"]) == statuses.count(202)
 
 
@@ -138,7 +138,7 @@ def test_the_reserve_is_exact_however_many_take_down_at_once(
     with ThreadPoolExecutor(CLIENTS) as pool:
         statuses = [reply.status_code for reply in pool.map(delete, clients * 4)]
     assert (statuses.count(202), statuses.count(429)) == (30, 4 * CLIENTS - 30)
-    assert used(partner) == 30
+    assert used_quota(partner) == 30
 
 
 def test_every_accepted_request_has_a_trace_however_many_ask_at_once(

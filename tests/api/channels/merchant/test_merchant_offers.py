@@ -22,9 +22,9 @@ from tests.support.calls.merchants import (
     merchant_offer,
     offer_of,
     offer_path,
+    outcome_and_version,
     position,
     put,
-    told,
     trace_of,
     uid_of,
 )
@@ -91,7 +91,7 @@ def test_an_offer_and_its_trace_are_durable_when_the_put_has_been_answered(
 def test_an_offers_life_is_told_by_its_traces(partner: Caller) -> None:
     requests = [None, OFFERED, OFFERED, RENAMED, None, None, RENAMED, None, OFFERED]
     replies = [delete(partner) if content is None else put(partner, content) for content in requests]
-    assert [told(partner, reply) for reply in replies] == [
+    assert [outcome_and_version(partner, reply) for reply in replies] == [
         ("unknown", 0),
         ("created", 1),
         ("unchanged", 1),
@@ -158,7 +158,7 @@ def test_a_body_and_a_content_type_on_a_delete_are_ignored(partner: Caller, subt
     for content, kind in ((b"{", "application/json"), (b"\xff" * 1000, "text/plain"), (b"", ""), (b"[]", "x")):
         with subtests.test(kind):
             put(partner)
-            assert told(partner, delete(partner, content=content, Content_Type=kind))[0] == "deleted"
+            assert outcome_and_version(partner, delete(partner, content=content, Content_Type=kind))[0] == "deleted"
 
 
 # The same content
@@ -181,7 +181,7 @@ def test_the_same_content_in_another_spelling_changes_nothing(partner: Caller, s
     }
     for name, spelling in spellings.items():
         with subtests.test(name):
-            assert told(partner, put(partner, spelling.encode())) == ("unchanged", 1)
+            assert outcome_and_version(partner, put(partner, spelling.encode())) == ("unchanged", 1)
     assert position(partner) == before
     assert offer_of(partner)["content"] == sent
 
@@ -196,14 +196,14 @@ def test_other_content_is_an_update(partner: Caller, subtests: pytest.Subtests) 
     ]
     for version, content in enumerate(contents, 2):
         with subtests.test(version=version):
-            assert told(partner, put(partner, content)) == ("updated", version)
+            assert outcome_and_version(partner, put(partner, content)) == ("updated", version)
 
 
 def test_equal_puts_at_once_make_one_offer(partner: Caller) -> None:
     before = position(partner)
     with ThreadPoolExecutor(16) as pool:
         replies = list(pool.map(lambda _: put(partner), range(32)))
-    outcomes = sorted(told(partner, reply) for reply in replies)
+    outcomes = sorted(outcome_and_version(partner, reply) for reply in replies)
     assert outcomes == [("created", 1), *[("unchanged", 1)] * 31]
     assert position(partner) == before + 1
 
@@ -211,7 +211,7 @@ def test_equal_puts_at_once_make_one_offer(partner: Caller) -> None:
 def test_different_puts_at_once_are_versions_one_after_the_other(partner: Caller) -> None:
     with ThreadPoolExecutor(16) as pool:
         replies = list(pool.map(lambda n: put(partner, merchant_offer(note=n)), range(32)))
-    assert sorted(told(partner, reply)[1] for reply in replies) == list(range(1, 33))
+    assert sorted(outcome_and_version(partner, reply)[1] for reply in replies) == list(range(1, 33))
     assert [event["version"] for event in history_of(partner)] == list(range(1, 33))
 
 
@@ -241,8 +241,8 @@ def test_what_is_odd_is_told_again_when_nothing_changes(partner: Caller) -> None
 
 def test_a_custom_offer_of_the_same_id_is_another_offer(partner: Caller) -> None:
     assert partner.send(body(batch("Insert", [item(OFFER)]))).status_code == 200
-    assert told(partner, put(partner)) == ("created", 1)
-    assert told(partner, delete(partner)) == ("deleted", 2)
+    assert outcome_and_version(partner, put(partner)) == ("created", 1)
+    assert outcome_and_version(partner, delete(partner)) == ("deleted", 2)
     items = partner.get("/api/v1/offers", externalId=OFFER).json()["items"]
     assert [(one["channel"], one["merchantId"], one["status"]) for one in items] == [
         ("custom", None, "active"),
@@ -259,8 +259,8 @@ def test_a_synchronize_leaves_merchant_offers_alone(partner: Caller) -> None:
 def test_another_partners_offer_of_the_same_ids_is_another_offer(partner: Caller, call: Call, token: MakeToken) -> None:
     other = call(token(partner="harbor"))
     put(partner)
-    assert told(other, delete(other)) == ("unknown", 0)
-    assert told(other, put(other, RENAMED)) == ("created", 1)
+    assert outcome_and_version(other, delete(other)) == ("unknown", 0)
+    assert outcome_and_version(other, put(other, RENAMED)) == ("created", 1)
     assert offer_of(partner)["content"] == merchant_offer()
     assert other.get(f"/api/v1/offers/{uid_of()}").status_code == 404
 

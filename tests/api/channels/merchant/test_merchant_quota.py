@@ -12,21 +12,21 @@ from api.service import Service
 from api.settings import Settings
 from api.wiring import open_service
 from domain.events import OfferCreated
-from domain.single_requests.group import Decided
-from domain.single_requests.request import Delete, SingleRequest
+from domain.single_requests.group import CountedRefusal
+from domain.single_requests.request import CountRefusal
 from domain.store.commit import CommitContext
-from domain.values import Channel, OfferKey, Origin, Role, Source
+from domain.values import Channel, OfferKey, Role
 from tests.support.calls.merchants import (
     QUOTA_PATH,
     delete,
     limit,
     merchant_offer,
+    outcome_and_version,
     position,
     put,
     quota_of,
-    told,
     uid_of,
-    used,
+    used_quota,
 )
 from tests.support.examples import PARTNER, batch, body, created, item
 from tests.support.harness import OPERATOR, Call, Caller, Clock, MakeToken
@@ -75,14 +75,14 @@ def test_every_request_that_is_judged_counts(partner: Caller, subtests: pytest.S
     for count, (status, ask) in enumerate(COUNTED, 1):
         with subtests.test(status=status, count=count):
             assert ask(partner).status_code == status
-            assert used(partner) == count
+            assert used_quota(partner) == count
 
 
 def test_who_may_not_ask_is_not_counted(partner: Caller, call: Call, token: MakeToken) -> None:
     for other in (call(None), call("unknown"), *(call(token(role)) for role in set(Role) - {Role.PARTNER})):
         put(other)
         delete(other)
-    assert used(partner) == 0
+    assert used_quota(partner) == 0
 
 
 def test_reading_is_free(partner: Caller, auditor: Caller) -> None:
@@ -90,14 +90,14 @@ def test_reading_is_free(partner: Caller, auditor: Caller) -> None:
     for caller in (partner, auditor):
         for path in (location, QUOTA_PATH, f"/api/v1/offers/{uid_of()}", "/api/v1/offers"):
             caller.get(path)
-    assert used(partner) == 1
+    assert used_quota(partner) == 1
 
 
 def test_batches_and_other_partners_have_nothing_to_do_with_it(partner: Caller, call: Call, token: MakeToken) -> None:
     other = call(token(partner="harbor"))
     assert partner.send(body(batch("Insert", [item()]))).status_code == 200
     put(other)
-    assert (used(partner), used(other)) == (0, 1)
+    assert (used_quota(partner), used_quota(other)) == (0, 1)
 
 
 def test_a_refusal_for_the_quota_is_not_counted_and_changes_nothing(partner: Caller, service: Service) -> None:
@@ -106,7 +106,7 @@ def test_a_refusal_for_the_quota_is_not_counted_and_changes_nothing(partner: Cal
     before = position(partner)
     for _ in range(3):
         require_refused(put(partner, merchant_offer(offerName="Other")), "daily")
-    assert (used(partner), position(partner)) == (1, before)
+    assert (used_quota(partner), position(partner)) == (1, before)
 
 
 # The day
@@ -130,7 +130,7 @@ def test_requests_over_the_daily_quota_are_refused_until_midnight(
 def test_a_take_down_has_a_reserve_beyond_the_quota(partner: Caller, service: Service) -> None:
     limit(service, daily_quota=2)
     assert [put(partner).status_code for _ in range(3)] == [202, 202, 429]
-    assert told(partner, delete(partner)) == ("deleted", 2)
+    assert outcome_and_version(partner, delete(partner)) == ("deleted", 2)
     assert put(partner).status_code == 429
     assert [delete(partner).status_code for _ in range(10)] == [202] * 9 + [429]
     require_refused(delete(partner), "daily")
@@ -198,14 +198,12 @@ def test_what_is_used_is_durable(partner: Caller, service: Service, clock: Clock
 
 
 def test_the_quota_outlives_the_service(settings: Settings, clock: Clock) -> None:
-    key = OfferKey(PARTNER, Channel.MERCHANT, "m", "o")
     for used_before in range(3):
         with open_service(settings, clock) as service:
             limit(service, daily_quota=2)
             assert service.single_requests.terms(PARTNER)[1].used == used_before
-            request = SingleRequest(f"req-{used_before}", key, Origin("a", Source.MERCHANT), Delete())
-            (result,) = service.single_requests.execute([request])
-            assert isinstance(result, Decided) is (used_before < 2)
+            (result,) = service.single_requests.execute([CountRefusal(PARTNER, is_deletion=False)])
+            assert isinstance(result, CountedRefusal) is (used_before < 2)
 
 
 # The second
@@ -219,7 +217,7 @@ def test_requests_over_the_pace_are_refused_and_not_counted(partner: Caller, ser
     for reply in refused:
         require_refused(reply, "rps")
         assert reply.headers["Retry-After"] == "1"
-    assert used(partner) == len(replies) - len(refused)
+    assert used_quota(partner) == len(replies) - len(refused)
 
 
 def test_a_malformed_request_counts_for_the_pace(partner: Caller, service: Service) -> None:

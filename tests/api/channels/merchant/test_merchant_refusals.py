@@ -20,7 +20,7 @@ from tests.support.calls.merchants import (
     offer_path,
     position,
     put,
-    used,
+    used_quota,
 )
 from tests.support.harness import Call, Caller, MakeToken
 
@@ -53,11 +53,11 @@ def require_both_vocabularies(reply: httpx2.Response, status: int) -> dict[str, 
 
 def refused(caller: Caller, status: int, sent: Any, **more: Any) -> dict[str, Any]:
     """Puts, and requires that it is refused and nothing is stored but the count."""
-    before = position(caller), used(caller), rows(caller)
+    before = position(caller), used_quota(caller), rows(caller)
     reply = put(caller, sent, **more)
     problem = require_both_vocabularies(reply, status)
     assert "Location" not in reply.headers
-    assert (position(caller), used(caller), rows(caller)) == (before[0], before[1] + 1, before[2])
+    assert (position(caller), used_quota(caller), rows(caller)) == (before[0], before[1] + 1, before[2])
     return problem
 
 
@@ -151,7 +151,7 @@ def test_a_body_that_is_not_json_is_400(partner: Caller, subtests: pytest.Subtes
 
 @pytest.mark.parametrize("sent", [b"[]", b"null", b'"offer"', b"7", json.dumps([merchant_offer()]).encode()])
 def test_json_that_is_no_object_is_400(partner: Caller, sent: bytes) -> None:
-    assert refused(partner, 400, sent)["message"] == "the body must be an object"
+    assert refused(partner, 400, sent)["message"] == "the body must be a JSON object"
 
 
 def test_another_media_type_is_415(partner: Caller, subtests: pytest.Subtests) -> None:
@@ -224,10 +224,10 @@ def test_a_callers_trace_id_is_told_in_both_vocabularies(partner: Caller) -> Non
 
 
 def test_a_parameter_behind_the_question_mark_is_told_of_and_counts(partner: Caller) -> None:
-    before = used(partner)
+    before = used_quota(partner)
     reply = partner.http.delete(f"{offer_path()}?a=1&a=2")
     require_both_vocabularies(reply, 400)
-    assert used(partner) == before + 1
+    assert used_quota(partner) == before + 1
 
 
 # Who, and the order of checks

@@ -20,15 +20,15 @@ from api.channels.drop_folder import (
 )
 from tests.support.processes.drop_folders import (
     QUIET_SECONDS,
-    Other,
+    ChildProcess,
     drop,
     finish_next,
-    opened,
+    open_for_writing,
+    open_quick_folder,
     report_on,
     require_each_finished_once,
     require_nothing_taken,
-    taken_from,
-    writing,
+    take_next_file,
 )
 
 WATCHER = """
@@ -47,7 +47,7 @@ def directory(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def folder(directory: Path) -> Iterator[DropFolder]:
-    with opened(directory) as folder:
+    with open_quick_folder(directory) as folder:
         yield folder
 
 
@@ -57,7 +57,7 @@ def lying_in(folder: Path) -> dict[str, bytes]:
 
 def test_a_file_renamed_into_place_is_taken_and_finished_beside_its_report(directory: Path, folder: DropFolder) -> None:
     drop(directory, "offers-20261122.csv")
-    taken = taken_from(folder)
+    taken = take_next_file(folder)
     assert (taken.parent, taken.name) == (directory / TAKEN_FOLDER, "offers-20261122.csv")
     assert folder.finish(taken, b"{}", done=True) == directory / DONE_FOLDER / "offers-20261122.csv"
     expected = {"offers-20261122.csv": b"offers", "offers-20261122.csv.report.json": b"{}"}
@@ -87,15 +87,15 @@ def test_a_file_that_is_still_written_holds_up_those_of_later_days(
     directory: Path, folder: DropFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     later = drop(directory, "TidepoolOffers20261122.json")
-    with writing(directory / "TidepoolOffers20261121.json"):
+    with open_for_writing(directory / "TidepoolOffers20261121.json"):
         require_nothing_taken(folder)
         monkeypatch.setattr(drop_folder, "HELD_BACK_SECONDS", 0)
-        assert taken_from(folder).name == later.name
+        assert take_next_file(folder).name == later.name
 
 
 def test_a_taken_file_is_answered_until_it_is_finished(directory: Path, folder: DropFolder) -> None:
     drop(directory, "20261123.csv")
-    taken = taken_from(folder)
+    taken = take_next_file(folder)
     drop(directory, "20261122.csv")
     time.sleep(QUIET_SECONDS)
     assert [folder.next() for _ in range(3)] == [taken] * 3
@@ -103,47 +103,50 @@ def test_a_taken_file_is_answered_until_it_is_finished(directory: Path, folder: 
 
 
 def test_what_a_predecessor_has_taken_comes_first(directory: Path) -> None:
-    with opened(directory) as first:
+    with open_quick_folder(directory) as first:
         drop(directory, "20261123.csv")
-        taken = taken_from(first)
+        taken = take_next_file(first)
     drop(directory, "20261122.csv")
-    with opened(directory) as second:
-        assert taken_from(second) == taken
+    with open_quick_folder(directory) as second:
+        assert take_next_file(second) == taken
         assert [finish_next(second).name for _ in range(2)] == ["20261123.csv", "20261122.csv"]
 
 
 def test_a_taken_file_that_somebody_writes_is_answered_when_they_have_closed_it(directory: Path) -> None:
-    with opened(directory) as first:
+    with open_quick_folder(directory) as first:
         drop(directory, "20261123.csv", b"one\n")
-        taken = taken_from(first)
+        taken = take_next_file(first)
         # Opened before it was taken, or under the name that it has now: for the system that is the same.
-        with writing(taken, "ab") as writer:
+        with open_for_writing(taken, "ab") as writer:
             require_nothing_taken(first)
             drop(directory, "20261122.csv")
             with pytest.raises(TakenFileChanged):
                 first.finish(taken, b"{}", done=True)
-        assert taken_from(first) == taken
-        with writing(taken, "ab") as writer:
+        assert take_next_file(first) == taken
+        with open_for_writing(taken, "ab") as writer:
             first.next()
             writer.say(b"two")
-    with opened(directory) as second, writing(taken, "ab"):
+    with open_quick_folder(directory) as second, open_for_writing(taken, "ab"):
         require_nothing_taken(second)
-    with opened(directory) as second:
+    with open_quick_folder(directory) as second:
         assert finish_next(second).read_bytes() == b"one\ntwo\n"
         assert finish_next(second).name == "20261122.csv"
 
 
 def test_a_second_watcher_is_refused_until_the_first_one_has_gone(directory: Path) -> None:
-    with Other(WATCHER, directory) as watcher:
-        with pytest.raises(FolderInUse, match=r"is watched by another process already\.$"), opened(directory):
+    with ChildProcess(WATCHER, directory) as watcher:
+        with (
+            pytest.raises(FolderInUse, match=r"is watched by another process already\.$"),
+            open_quick_folder(directory),
+        ):
             pass
         watcher.process.kill()
         watcher.process.wait()
-    with opened(directory):
-        with pytest.raises(FolderInUse), opened(directory):
+    with open_quick_folder(directory):
+        with pytest.raises(FolderInUse), open_quick_folder(directory):
             pass
         (directory / ".link").symlink_to(directory)
-        with pytest.raises(FolderInUse), opened(directory / ".link"):
+        with pytest.raises(FolderInUse), open_quick_folder(directory / ".link"):
             pass
 
 
@@ -152,7 +155,7 @@ def test_a_second_watcher_is_refused_until_the_first_one_has_gone(directory: Pat
 
 def test_a_new_upload_of_a_file_that_is_being_processed_is_processed_too(directory: Path, folder: DropFolder) -> None:
     drop(directory, "offers.csv", b"morning")
-    taken = taken_from(folder)
+    taken = take_next_file(folder)
     drop(directory, "offers.csv", b"evening")
     assert taken.read_bytes() == b"morning"
     assert folder.finish(taken, report_on(taken), done=True).name == "offers.csv"
@@ -193,7 +196,7 @@ def test_no_report_takes_the_place_of_a_file(directory: Path, folder: DropFolder
 
 def test_a_file_that_was_changed_while_it_was_processed_is_not_finished(directory: Path, folder: DropFolder) -> None:
     drop(directory, "offers.csv", b"one")
-    taken = taken_from(folder)
+    taken = take_next_file(folder)
     taken.write_bytes(b"two")
     with pytest.raises(TakenFileChanged, match="changed or removed"):
         folder.finish(taken, b"{}", done=True)
@@ -203,7 +206,7 @@ def test_a_file_that_was_changed_while_it_was_processed_is_not_finished(director
 
 def test_a_file_that_was_removed_while_it_was_processed_is_not_finished(directory: Path, folder: DropFolder) -> None:
     drop(directory, "offers.csv")
-    taken = taken_from(folder)
+    taken = take_next_file(folder)
     taken.unlink()
     with pytest.raises(TakenFileChanged):
         folder.finish(taken, b"{}", done=True)
@@ -215,7 +218,7 @@ def test_only_what_was_answered_is_finished(directory: Path, folder: DropFolder)
     waiting = drop(directory, "offers.csv")
     with pytest.raises(TakenFileChanged):
         folder.finish(waiting, b"{}", done=True)
-    taken = taken_from(folder)
+    taken = take_next_file(folder)
     folder.finish(taken, b"{}", done=True)
     with pytest.raises(TakenFileChanged):
         folder.finish(taken, b"{}", done=True)
@@ -252,10 +255,10 @@ def test_a_folder_over_two_file_systems_is_refused(directory: Path) -> None:
         pytest.skip("there is only one file system")
     with tempfile.TemporaryDirectory(dir=shared_memory) as elsewhere:
         (directory / DONE_FOLDER).symlink_to(elsewhere)
-        with pytest.raises(OSError, match="done"), opened(directory):
+        with pytest.raises(OSError, match="done"), open_quick_folder(directory):
             pass
 
 
 def test_a_directory_that_is_not_there_is_the_callers_business(directory: Path) -> None:
-    with pytest.raises(FileNotFoundError), opened(directory / "nowhere"):
+    with pytest.raises(FileNotFoundError), open_quick_folder(directory / "nowhere"):
         pass

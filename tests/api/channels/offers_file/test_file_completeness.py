@@ -14,16 +14,16 @@ from tests.support.processes.drop_folders import (
     LOOK_SECONDS,
     QUIET_SECONDS,
     UNSEEN_QUIET_SECONDS,
-    Other,
+    ChildProcess,
     drop,
     finish_next,
     is_empty,
-    opened,
+    open_for_writing,
+    open_quick_folder,
     report_on,
     require_each_finished_once,
     require_nothing_taken,
-    taken_from,
-    writing,
+    take_next_file,
 )
 
 MEDDLER = """
@@ -91,16 +91,16 @@ def directory(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def folder(directory: Path) -> Iterator[DropFolder]:
-    with opened(directory) as folder:
+    with open_quick_folder(directory) as folder:
         yield folder
 
 
 def test_a_file_that_somebody_writes_is_taken_when_they_have_closed_it(directory: Path, folder: DropFolder) -> None:
-    with writing(directory / "offers.csv") as writer:
+    with open_for_writing(directory / "offers.csv") as writer:
         for line in (b"one", b"two"):
             writer.say(line)
             require_nothing_taken(folder)
-    assert taken_from(folder).read_bytes() == b"one\ntwo\n"
+    assert take_next_file(folder).read_bytes() == b"one\ntwo\n"
 
 
 def test_a_file_that_keeps_growing_is_not_complete_while_closed(directory: Path, folder: DropFolder) -> None:
@@ -108,14 +108,14 @@ def test_a_file_that_keeps_growing_is_not_complete_while_closed(directory: Path,
         with (directory / "offers.csv").open("ab") as growing:
             growing.write(b"another\n")
         require_nothing_taken(folder, QUIET_SECONDS / 2)
-    assert taken_from(folder).read_bytes() == 8 * b"another\n"
+    assert take_next_file(folder).read_bytes() == 8 * b"another\n"
 
 
 def test_a_file_that_is_replaced_by_a_younger_one_has_to_be_quiet_again(directory: Path, folder: DropFolder) -> None:
     for number in range(8):
         drop(directory, "offers.csv", b"%d" % number)
         require_nothing_taken(folder, QUIET_SECONDS / 2)
-    assert taken_from(folder).read_bytes() == b"7"
+    assert take_next_file(folder).read_bytes() == b"7"
 
 
 @pytest.mark.parametrize("suffix", [".tmp", ".part", ".partial", ".filepart", ".CRDOWNLOAD", "~"])
@@ -141,7 +141,7 @@ def test_what_is_no_regular_file_is_left_alone(directory: Path, folder: DropFold
 
 
 def test_files_that_come_and_go_between_two_looks_do_no_harm(directory: Path, folder: DropFolder) -> None:
-    with Other(MEDDLER, directory):
+    with ChildProcess(MEDDLER, directory):
         deadline = time.monotonic() + 20 * QUIET_SECONDS
         while time.monotonic() < deadline:
             folder.next()
@@ -153,8 +153,8 @@ def test_files_that_come_and_go_between_two_looks_do_no_harm(directory: Path, fo
 
 def test_who_opens_a_file_while_it_is_looked_at_does_not_kill_the_watcher(directory: Path, folder: DropFolder) -> None:
     drop(directory, "offers.csv")
-    taken = taken_from(folder)
-    with Other(OPENER, taken):
+    taken = take_next_file(folder)
+    with ChildProcess(OPENER, taken):
         answers = [folder.next() for _ in range(3_000)]
     assert set(answers) == {taken, None}
 
@@ -167,10 +167,10 @@ def test_what_happens_between_look_and_grip_is_seen(directory: Path, moment: str
     (directory / ".secret").write_bytes(b"offers")
     os.mkfifo(directory / ".pipe")
     drop(directory, "offers.csv")
-    with Other(AT_A_MOMENT, directory, moment, act):
+    with ChildProcess(AT_A_MOMENT, directory, moment, act):
         pass
     expected = {"open": [b"offers"], "change": [b"others"], "replace": [b"others"]}.get(act, [])
-    with opened(directory) as folder:
+    with open_quick_folder(directory) as folder:
         finished = [finish_next(folder).read_bytes() for _ in expected]
         require_nothing_taken(folder)
     assert finished == expected
@@ -201,17 +201,17 @@ def drop_as_root(directory: Path, mode: int) -> None:
 
 
 def test_a_file_of_another_user_has_to_be_quiet_for_longer() -> None:
-    with somebody_elses_folder() as directory, opened(directory) as folder:
+    with somebody_elses_folder() as directory, open_quick_folder(directory) as folder:
         drop_as_root(directory, 0o644)
         started = time.monotonic()
-        taken = taken_from(folder)
+        taken = take_next_file(folder)
         assert time.monotonic() - started >= UNSEEN_QUIET_SECONDS
         folder.finish(taken, report_on(taken), done=True)
         require_each_finished_once(directory, [b"offers"])
 
 
 def test_a_file_that_cannot_be_read_is_told_of_once_and_taken_when_it_can(caplog: pytest.LogCaptureFixture) -> None:
-    with somebody_elses_folder() as directory, opened(directory) as folder:
+    with somebody_elses_folder() as directory, open_quick_folder(directory) as folder:
         drop_as_root(directory, 0o600)
         require_nothing_taken(folder)
         assert [record.getMessage() for record in caplog.records] == [

@@ -7,17 +7,17 @@ import pytest
 from api.service import Service
 from api.settings import Settings
 from domain.values import Role
-from tests.support.calls.merchants import delete, limit, offer_of, position, put, told
+from tests.support.calls.merchants import delete, limit, offer_of, outcome_and_version, position, put
 from tests.support.calls.offers_files import (
     DAY_BEFORE,
     NAME,
     NEXT_DAY,
     REPLAYED,
     accept_file_elsewhere,
+    completed_report,
     content,
-    counted,
-    done,
     inventory,
+    nonzero_counts,
     offers_file,
     record,
     refusal,
@@ -34,7 +34,7 @@ from tests.support.calls.stalled_runs import (
     wait_until_finished,
 )
 from tests.support.examples import batch, body, item
-from tests.support.harness import Call, Caller, Clock, MakeToken, carry_out
+from tests.support.harness import Call, Caller, Clock, MakeToken, execute_run
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_another_file_is_refused_while_one_is_in_progress(partner: Caller, servi
         assert reply.headers["Link"] == f'<{run_path(active.run_id)}>; rel="related"'
     assert (len(runs(partner)), inventory(partner)) == (1, {})
     fail_elsewhere(service, active)
-    assert counted(send_file(partner, record("B"))) == {"created": 1}
+    assert nonzero_counts(send_file(partner, record("B"))) == {"created": 1}
 
 
 def test_the_same_file_is_not_refused_but_told_of_its_run(partner: Caller, service: Service) -> None:
@@ -80,9 +80,12 @@ def test_batches_and_single_offers_go_on_beside_a_file(
 ) -> None:
     active = accept_file_elsewhere(service, offers_file(record("A"), record("B", "NEW")))
     assert partner.send(body(batch("Synchronize", [item("TP-1")]))).status_code == 200
-    assert told(partner, put(partner, content(record("A", offerName="Another")), offer="A")) == ("created", 1)
-    assert told(partner, put(partner, content(record("B")), offer="B")) == ("created", 1)
-    assert counted(send_file(harbor, record("A"))) == {"created": 1}
+    assert outcome_and_version(partner, put(partner, content(record("A", offerName="Another")), offer="A")) == (
+        "created",
+        1,
+    )
+    assert outcome_and_version(partner, put(partner, content(record("B")), offer="B")) == ("created", 1)
+    assert nonzero_counts(send_file(harbor, record("A"))) == {"created": 1}
     clock.move(seconds=LEASE_SECONDS)
     run = wait_until_finished(partner, run_path(active.run_id))
     assert {name: count for name, count in run["counts"].items() if count} == {"updated": 1, "unchanged": 1}
@@ -103,7 +106,7 @@ def test_a_file_is_decided_by_what_was_put_while_its_records_were_judged(partner
             replies += [delete(partner, offer=name) for name in ("B", "D")]
             meanwhile.extend(reply.status_code for reply in replies)
 
-    ended = carry_out(other_owner(service), run, change)
+    ended = execute_run(other_owner(service), run, change)
     assert meanwhile == [202] * 6
     items = partner.get(f"{run_path(ended.run_id)}/items").json()["items"]
     assert [(one["externalId"], one["outcome"]) for one in items] == [
@@ -120,7 +123,7 @@ def test_a_file_is_decided_by_what_was_put_while_its_records_were_judged(partner
 
 def test_a_file_is_not_refused_for_a_batch_in_progress(partner: Caller, service: Service) -> None:
     accept_elsewhere(service, batch("Insert", [item()]))
-    assert counted(send_file(partner, record("A"))) == {"created": 1}
+    assert nonzero_counts(send_file(partner, record("A"))) == {"created": 1}
 
 
 # In the order of the days
@@ -146,20 +149,20 @@ def test_the_day_of_the_header_and_other_partners_files_do_not_count(partner: Ca
         send_json(partner, offers_file(record("A"), fileCreationDate="2027-11-22"), DAY_BEFORE),
         send_json(partner, offers_file(record("A"), fileCreationDate="2020-11-22"), NAME),
     ]
-    assert [counted(reply) for reply in replies] == [{"created": 1}, {"unchanged": 1}]
+    assert [nonzero_counts(reply) for reply in replies] == [{"created": 1}, {"unchanged": 1}]
 
 
 def test_a_file_that_was_refused_or_given_up_supersedes_nothing(partner: Caller, service: Service) -> None:
     assert send_json(partner, offers_file(record("A"), offerRecordCount=2), NEXT_DAY).status_code == 422
     fail_elsewhere(service, accept_file_elsewhere(service, offers_file(record("A")), NEXT_DAY))
-    assert counted(send_file(partner, record("A"))) == {"created": 1}
+    assert nonzero_counts(send_file(partner, record("A"))) == {"created": 1}
 
 
 def test_a_file_that_was_given_up_may_be_sent_again(partner: Caller, service: Service) -> None:
     document = offers_file(record("A"))
     fail_elsewhere(service, accept_file_elsewhere(service, document))
     reply = send_json(partner, document)
-    assert (counted(reply), REPLAYED in reply.headers) == ({"created": 1}, False)
+    assert (nonzero_counts(reply), REPLAYED in reply.headers) == ({"created": 1}, False)
     assert [run["state"] for run in runs(partner)] == ["completed", "failed"]
 
 
@@ -177,7 +180,7 @@ def test_a_file_is_counted_neither_as_requests_nor_by_the_token(call: Call, toke
 
 
 def test_who_reads_runs_reads_those_of_files_too(partner: Caller, call: Call, token: MakeToken) -> None:
-    run_id = done(send_file(partner, record("A")))["runId"]
+    run_id = completed_report(send_file(partner, record("A")))["runId"]
     for role, reads in ((Role.AUDITOR, 200), (Role.OPERATOR, 200), (Role.PUBLISHER, 403)):
         other = call(token(role))
         assert other.get(run_path(run_id)).status_code == other.get(f"{run_path(run_id)}/items").status_code == reads

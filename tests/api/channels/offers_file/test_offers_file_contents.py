@@ -19,8 +19,8 @@ from tests.support.calls.merchants import (
     history_of,
     limit,
     offer_of,
+    outcome_and_version,
     put,
-    told,
     trace_of,
     uid_of,
 )
@@ -28,8 +28,8 @@ from tests.support.calls.offers_files import (
     NAME,
     NEXT_DAY,
     content,
-    counted,
     messages,
+    nonzero_counts,
     offers_file,
     outcomes,
     record,
@@ -39,7 +39,7 @@ from tests.support.calls.offers_files import (
 )
 from tests.support.examples import body
 from tests.support.harness import Caller
-from tests.support.histories.runs import rows
+from tests.support.histories.runs import count_rows
 
 MEBIBYTE = 1024 * 1024
 STATUSES = ("NEW", "UPDATED", "UPSERT", "NO-CHANGE")
@@ -85,7 +85,7 @@ def test_a_file_changes_nothing_of_what_was_put(partner: Caller, status: str) ->
 @pytest.mark.parametrize("status", STATUSES)
 def test_a_put_changes_nothing_of_what_came_in_a_file(partner: Caller, status: str) -> None:
     send_file(partner, record("A", status))
-    assert told(partner, put(partner, content(record("A")), offer="A")) == ("unchanged", 1)
+    assert outcome_and_version(partner, put(partner, content(record("A")), offer="A")) == ("unchanged", 1)
 
 
 def test_the_same_content_in_another_spelling_changes_nothing(partner: Caller) -> None:
@@ -122,7 +122,7 @@ def test_what_came_back_to_the_same_bytes_is_content_like_any_other(partner: Cal
 
 def test_a_status_that_does_not_fit_is_told_of_the_same_bytes_too(partner: Caller) -> None:
     replies = [send_file(partner, record("A", "NEW"), name=name) for name in (NAME, NEXT_DAY)]
-    assert [counted(reply) for reply in replies] == [{"created": 1}, {"unchanged": 1}]
+    assert [nonzero_counts(reply) for reply in replies] == [{"created": 1}, {"unchanged": 1}]
     assert messages(replies[1]) == {"A": ["offerStatus: NEW, but the offer is known; treated as UPSERT"]}
 
 
@@ -140,7 +140,7 @@ def test_values_come_back_letter_by_letter_and_the_status_does_not(partner: Call
     }
     for n, (name, value) in enumerate(values.items()):
         sent = json.dumps(record(f"A-{n}", note="HERE"), ensure_ascii=False).replace('"HERE"', value)
-        assert counted(send_json(partner, file_around(sent)))["created"] == 1, name
+        assert nonzero_counts(send_json(partner, file_around(sent)))["created"] == 1, name
         assert f'"note":{value}'.encode() in text_of(partner, f"A-{n}"), name
         assert "offerStatus" not in offer_of(partner, offer=f"A-{n}")["content"]
 
@@ -174,11 +174,11 @@ def test_an_image_with_escapes_comes_back_letter_by_letter(partner: Caller) -> N
 
 def test_an_image_is_kept_once_for_records_and_puts(partner: Caller, service: Service) -> None:
     put(partner, content(with_image("A", PNG)), offer="A")
-    assert counted(send_file(partner, *(with_image(f"B-{n}", PNG) for n in range(5))))["created"] == 5
-    assert rows(service.ledger, "images") == 1
+    assert nonzero_counts(send_file(partner, *(with_image(f"B-{n}", PNG) for n in range(5))))["created"] == 5
+    assert count_rows(service.ledger, "images") == 1
     send_file(partner, with_image("C", OTHER_PNG), with_image("B-0", OTHER_PNG))
     put(partner, content(with_image("D", OTHER_PNG)), offer="D")
-    assert rows(service.ledger, "images") == 2
+    assert count_rows(service.ledger, "images") == 2
     assert offer_of(partner, offer="B-0")["content"] == content(with_image("B-0", OTHER_PNG))
     assert offer_of(partner, offer="B-1")["content"] == content(with_image("B-1", PNG))
 
@@ -187,8 +187,8 @@ def test_an_image_of_a_record_that_changes_nothing_is_not_kept(partner: Caller, 
     put(partner, content(record("A", assets=SEED_SAMPLE["assets"])), offer="A")
     broken = with_image("B", OTHER_PNG) | {"offerName": ""}
     reply = send_file(partner, with_image("A", PNG, "NO-CHANGE"), broken, with_image("C", PNG, "DELETED"))
-    assert counted(reply) == {"unchanged": 1, "failed": 1, "unknown": 1}
-    assert rows(service.ledger, "images") == 0
+    assert nonzero_counts(reply) == {"unchanged": 1, "failed": 1, "unknown": 1}
+    assert count_rows(service.ledger, "images") == 0
 
 
 def test_offers_of_a_file_are_the_same_after_a_rebuild(partner: Caller, service: Service) -> None:
@@ -206,14 +206,14 @@ def test_an_image_that_is_too_large_fails_its_record_alone(partner: Caller, serv
     reply = send_file(partner, with_image("A", "A" * 5_000), with_image("B", "A" * 5_001), record("C"))
     assert outcomes(reply) == {"created": ["A", "C"], "failed": ["B"]}
     assert messages(reply) == {"B": ["assets.logo.value.large.content: must have at most 5000 characters"]}
-    assert rows(service.ledger, "images") == 2
+    assert count_rows(service.ledger, "images") == 2
 
 
 def test_a_record_may_have_two_images_of_the_largest_size_as_a_put_may(partner: Caller) -> None:
     sent = record("A")
     for asset, letter in (("logo", "A"), ("largeRectangle", "B")):
         sent["assets"][asset]["value"]["large"] = {"content": letter * (3 * MEBIBYTE - 4)}
-    assert told(partner, put(partner, content(sent), offer="A")) == ("created", 1)
+    assert outcome_and_version(partner, put(partner, content(sent), offer="A")) == ("created", 1)
     assert outcomes(send_file(partner, sent, record("B"))) == {"created": ["B"], "unchanged": ["A"]}
 
 
@@ -227,7 +227,7 @@ ODD_PLACES = ["assets.logo.value.large.url", "assets.largeRectangle.value.large.
 def test_what_is_odd_about_a_record_is_told_every_time(partner: Caller) -> None:
     names = ("TidepoolOffers20261122.json", "TidepoolOffers20261123.json", "TidepoolOffers20261124.json")
     replies = [send_file(partner, ODD, name=name) for name in names]
-    assert [counted(reply) for reply in replies] == [{"created": 1}, {"unchanged": 1}, {"unchanged": 1}]
+    assert [nonzero_counts(reply) for reply in replies] == [{"created": 1}, {"unchanged": 1}, {"unchanged": 1}]
     for reply in replies:
         (said,) = messages(reply).values()
         assert [one.partition(":")[0] for one in said] == ODD_PLACES
@@ -245,5 +245,5 @@ def test_an_odd_record_that_is_put_in_order_is_not_warned_of_any_more(partner: C
     send_file(partner, ODD)
     mended = ODD | {"assets": record("A")["assets"]}
     reply = send_file(partner, mended, name=NEXT_DAY)
-    assert (counted(reply), messages(reply)) == ({"updated": 1}, {})
+    assert (nonzero_counts(reply), messages(reply)) == ({"updated": 1}, {})
     assert IMAGE_URL in str(offer_of(partner, "2121", "323232"))

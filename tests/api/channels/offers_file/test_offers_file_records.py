@@ -8,9 +8,9 @@ from api.service import Service
 from tests.support.calls.merchants import MERCHANT, limit, position, put
 from tests.support.calls.offers_files import (
     content,
-    counted,
     inventory,
     messages,
+    nonzero_counts,
     offers_file,
     outcomes,
     record,
@@ -38,7 +38,7 @@ def test_records_of_the_same_offer_are_all_refused(known: Caller) -> None:
     copies = [record("ACTIVE", offerName="Another"), record("ACTIVE", "DELETED"), record("FRESH"), record("FRESH")]
     reply = send_file(known, *copies, record("B"))
     assert outcomes(reply) == {"created": ["B"], "failed": ["ACTIVE", "ACTIVE", "FRESH", "FRESH"]}
-    assert messages(reply)["FRESH"] == ["merchantId, offerId: given 2 times in this file"]
+    assert messages(reply)["FRESH"] == ["merchantId, offerId: occurs 2 times in this file"]
     assert inventory(known) == {"ACTIVE": ("active", 1), "B": ("active", 1)}
 
 
@@ -96,7 +96,7 @@ def test_a_record_with_a_name_given_twice_fails(partner: Caller) -> None:
     twice = body(offers_file(record("A"), record("F"))).replace(
         b'"offerName": "Offer F"', b'"offerName": "1", "offerName": "2"'
     )
-    assert messages(send_json(partner, twice)) == {"F": ["offerName: member name given more than once"]}
+    assert messages(send_json(partner, twice)) == {"F": ["offerName: duplicate member name"]}
 
 
 def test_a_record_without_one_of_the_five_statuses_fails_and_is_told_all_five(partner: Caller) -> None:
@@ -110,7 +110,7 @@ def test_a_record_without_one_of_the_five_statuses_fails_and_is_told_all_five(pa
 def test_a_file_whose_records_all_fail_is_done_and_has_changed_nothing(known: Caller) -> None:
     before = position(known)
     reply = send_file(known, record("ACTIVE", offerName=""), 5)
-    assert counted(reply) == {"failed": 2}
+    assert nonzero_counts(reply) == {"failed": 2}
     assert position(known) == before
 
 

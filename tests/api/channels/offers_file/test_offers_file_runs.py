@@ -16,10 +16,10 @@ from tests.support.calls.offers_files import (
     NEXT_DAY,
     REPLAYED,
     accept_file_elsewhere,
+    completed_report,
     content,
-    counted,
-    done,
     inventory,
+    nonzero_counts,
     offers_file,
     outcomes,
     record,
@@ -33,9 +33,9 @@ from tests.support.calls.paging import items_of
 from tests.support.calls.stalled_runs import (
     LEASE_SECONDS,
     PATIENCE_SECONDS,
-    obstructed,
+    blocked_runs,
     run_path,
-    slowed,
+    slow_runs,
     wait_until_finished,
 )
 from tests.support.examples import batch, body, item
@@ -63,7 +63,7 @@ def harbor(call: Call, token: MakeToken) -> Caller:
 
 def test_a_run_of_a_file_is_listed_on_the_merchant_channel(partner: Caller, auditor: Caller, harbor: Caller) -> None:
     partner.send(body(batch("Insert", [item()])))
-    report = without(done(send_file(partner, record("A"))), "records")
+    report = without(completed_report(send_file(partner, record("A"))), "records")
     assert runs(partner, channel="merchant") == runs(auditor, partner="tidepool", channel="merchant") == [report]
     assert [run["fileName"] for run in runs(partner)] == [NAME, None]
     assert [run["fileName"] for run in runs(partner, channel="custom")] == [None]
@@ -89,7 +89,7 @@ def every_outcome(caller: Caller) -> httpx2.Response:
 
 
 def test_items_are_listed_by_what_became_of_them(partner: Caller) -> None:
-    report = done(every_outcome(partner))
+    report = completed_report(every_outcome(partner))
     path = f"{run_path(report['runId'])}/items"
     by_outcome = {name: items_of(partner.get(path, outcome=name)) for name in OUTCOMES}
     assert {name: [one["externalId"] for one in found] for name, found in by_outcome.items()} == {
@@ -108,7 +108,7 @@ def test_items_are_listed_by_what_became_of_them(partner: Caller) -> None:
 
 
 def test_the_history_tells_the_file_of_each_change(partner: Caller) -> None:
-    report = done(every_outcome(partner))
+    report = completed_report(every_outcome(partner))
     types = {"C": "OfferCreated", "U": "OfferUpdated", "R": "OfferRestored", "D": "OfferDeleted"}
     for name, kind in types.items():
         last = history_of(partner, offer=name)[-1]
@@ -135,7 +135,7 @@ def test_the_same_file_again_is_the_reply_of_the_first_time_and_does_nothing(par
 
 
 def test_the_same_name_with_other_content_is_a_new_full_dump(partner: Caller) -> None:
-    first = done(send_file(partner, record("A"), record("B")))
+    first = completed_report(send_file(partner, record("A"), record("B")))
     second = send_file(partner, record("A", offerName="Another"))
     assert outcomes(second) == {"updated": ["A"], "discrepancy": ["B"]}
     assert (second.json()["runId"] != first["runId"], REPLAYED in second.headers) == (True, False)
@@ -143,13 +143,13 @@ def test_the_same_name_with_other_content_is_a_new_full_dump(partner: Caller) ->
 
 def test_the_same_content_under_another_name_is_a_new_file(partner: Caller) -> None:
     replies = [send_file(partner, record("A"), name=name) for name in (NAME, NEXT_DAY)]
-    assert [counted(reply) for reply in replies] == [{"created": 1}, {"unchanged": 1}]
+    assert [nonzero_counts(reply) for reply in replies] == [{"created": 1}, {"unchanged": 1}]
     assert REPLAYED not in replies[1].headers
 
 
 def test_partners_may_send_the_same_file(partner: Caller, harbor: Caller) -> None:
     replies = [send_file(caller, record("A"), name="DayOffers20261122.json") for caller in (partner, harbor)]
-    assert [(counted(reply), REPLAYED in reply.headers) for reply in replies] == [({"created": 1}, False)] * 2
+    assert [(nonzero_counts(reply), REPLAYED in reply.headers) for reply in replies] == [({"created": 1}, False)] * 2
 
 
 def test_a_file_of_another_partner_does_not_touch_mine(partner: Caller, harbor: Caller) -> None:
@@ -194,18 +194,18 @@ def test_its_replay_is_the_reply_that_a_waiting_caller_gets(partner: Caller, har
     run = wait_until_finished(partner, accepted.headers["Location"])
     replay, waited = send_form(partner, document, name), send_form(harbor, document, name)
     assert (replay.headers[REPLAYED], "Location" in replay.headers) == ("true", False)
-    report = done(replay)
+    report = completed_report(replay)
     assert without(report, "records") == without(run, "progress")
     same = {"partner", "actor", "runId", "position"}
     assert {k: v for k, v in report.items() if k not in same} == {
-        k: v for k, v in done(waited).items() if k not in same
+        k: v for k, v in completed_report(waited).items() if k not in same
     }
 
 
 @pytest.mark.parametrize("send", [send_form, send_json])
 def test_a_file_that_takes_longer_than_its_caller_waits_is_202(partner: Caller, service: Service, send: Any) -> None:
     document = offers_file(record("A"))
-    with slowed(service):
+    with slow_runs(service):
         reply = send(partner, document, Prefer="wait=0")
     assert (reply.status_code, reply.headers["Preference-Applied"]) == (202, "wait=0")
     assert wait_until_finished(partner, reply.headers["Location"])["state"] == "completed"
@@ -214,11 +214,11 @@ def test_a_file_that_takes_longer_than_its_caller_waits_is_202(partner: Caller, 
 
 def test_a_file_that_is_done_in_time_is_200(partner: Caller) -> None:
     reply = send_file(partner, record("A"), Prefer="wait=20")
-    assert (counted(reply), reply.headers["Preference-Applied"]) == ({"created": 1}, "wait=20")
+    assert (nonzero_counts(reply), reply.headers["Preference-Applied"]) == ({"created": 1}, "wait=20")
 
 
 def test_a_file_that_was_held_up_is_finished_later(partner: Caller, service: Service, clock: Clock) -> None:
-    with obstructed(service):
+    with blocked_runs(service):
         location = send_file(partner, record("A"), Prefer="wait=0").headers["Location"]
     clock.move(seconds=LEASE_SECONDS)
     assert wait_until_finished(partner, location)["counts"]["created"] == 1

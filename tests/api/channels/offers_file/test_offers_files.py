@@ -12,27 +12,27 @@ from domain.values import MissingFromFile
 from tests.support.calls.merchants import MERCHANT, delete, history_of, limit, offer_of, position, put
 from tests.support.calls.offers_files import (
     NAME,
+    completed_report,
     content,
-    counted,
-    done,
     inventory,
     messages,
-    missing_is,
+    nonzero_counts,
     offers_file,
     outcomes,
     record,
     send_file,
     send_form,
     send_json,
+    set_missing_from_file,
 )
 from tests.support.examples import PARTNER, body
 from tests.support.harness import Call, Caller, MakeToken
 
 MOMENT = "2026-11-22T12:30:00.000000Z"
 MISSING = "active, but missing from the file"
-OTHERS_NAME = "name: does not begin with the name of the partner"
-OTHER_DATE = "header.fileCreationDate: is not the date in the file's name, which is the one that counts"
-NOTHING_DELETED = "No offer has been deleted for being missing"
+OTHERS_NAME = "name: does not start with the partner's name"
+OTHER_DATE = "header.fileCreationDate: differs from the date in the file name, which is used instead"
+NOTHING_DELETED = "No missing offer has been deleted"
 
 
 @pytest.fixture(autouse=True)
@@ -71,8 +71,8 @@ def test_a_file_as_a_form_and_as_json_is_the_same_run(partner: Caller) -> None:
 
 def test_a_file_as_a_form_is_told_and_does_what_it_does_as_json(partner: Caller, harbor: Caller) -> None:
     document = offers_file(record("A"), record("B", offerName=""), record("C", "DELETED"), fileCreationDate="?")
-    reports = [done(send_json(partner, document, "DayOffers20261122.json"))]
-    reports.append(done(send_form(harbor, document, "DayOffers20261122.json")))
+    reports = [completed_report(send_json(partner, document, "DayOffers20261122.json"))]
+    reports.append(completed_report(send_form(harbor, document, "DayOffers20261122.json")))
     for report in reports:
         assert [report.pop(name) for name in ("runId", "partner", "actor", "position")]
     assert reports[0] == reports[1]
@@ -81,7 +81,7 @@ def test_a_file_as_a_form_is_told_and_does_what_it_does_as_json(partner: Caller,
 
 def test_the_report_tells_everything_of_the_run_and_each_record(known: Caller) -> None:
     reply = send_file(known, record("NEW", "NEW"), record("BAD", assets={}))
-    report = done(reply)
+    report = completed_report(reply)
     assert reply.headers["Content-Type"] == "application/json"
     assert report == {
         "runId": report["runId"],
@@ -158,8 +158,8 @@ def test_a_record_is_carried_out_as_its_status_and_the_ledger_say(
     offer = sent["offerId"]
     before = inventory(known)
     reply = send_file(known, sent)
-    assert told(offer, outcome, *said) in done(reply)["records"]
-    assert counted(reply) == {outcome: 1} | ({} if offer == "ACTIVE" else {"discrepancy": 1})
+    assert told(offer, outcome, *said) in completed_report(reply)["records"]
+    assert nonzero_counts(reply) == {outcome: 1} | ({} if offer == "ACTIVE" else {"discrepancy": 1})
     assert inventory(known) == before | ({offer: found} if found else {})
     if outcome in {"created", "updated", "restored"}:
         assert offer_of(known, offer=offer)["content"] == content(sent)
@@ -181,7 +181,7 @@ def test_a_deleted_record_needs_its_two_ids_only(known: Caller) -> None:
 
 def test_the_same_offer_id_at_two_merchants_is_two_offers(partner: Caller) -> None:
     reply = send_file(partner, record("A"), record("A", merchantId="MER-311"))
-    assert [(one["merchantId"], one["outcome"]) for one in done(reply)["records"]] == [
+    assert [(one["merchantId"], one["outcome"]) for one in completed_report(reply)["records"]] == [
         (MERCHANT, "created"),
         ("MER-311", "created"),
     ]
@@ -200,14 +200,14 @@ def missing_from(caller: Caller) -> httpx2.Response:
 
 def test_an_active_offer_missing_from_the_file_is_left_alone_and_listed(partner: Caller) -> None:
     reply = missing_from(partner)
-    assert (counted(reply), messages(reply)) == ({"unchanged": 1, "discrepancy": 1}, {"B": [MISSING]})
+    assert (nonzero_counts(reply), messages(reply)) == ({"unchanged": 1, "discrepancy": 1}, {"B": [MISSING]})
     assert inventory(partner) == {"A": ("active", 1), "B": ("active", 1), "C": ("deleted", 2)}
 
 
 def test_or_deleted_where_that_is_set_for_the_partner(partner: Caller, service: Service) -> None:
-    missing_is(service, MissingFromFile.DELETE)
+    set_missing_from_file(service, MissingFromFile.DELETE)
     reply = missing_from(partner)
-    assert (counted(reply), messages(reply)) == ({"unchanged": 1, "deleted": 1}, {"B": [MISSING]})
+    assert (nonzero_counts(reply), messages(reply)) == ({"unchanged": 1, "deleted": 1}, {"B": [MISSING]})
     assert inventory(partner) == {"A": ("active", 1), "B": ("deleted", 2), "C": ("deleted", 2)}
     last = history_of(partner, offer="B")[-1]
     assert (last["type"], last["cause"], last["source"]) == ("OfferDeleted", "absent-from-file", "file")
@@ -215,8 +215,8 @@ def test_or_deleted_where_that_is_set_for_the_partner(partner: Caller, service: 
 
 
 def test_an_offer_whose_record_fails_is_not_missing(known: Caller, service: Service) -> None:
-    missing_is(service, MissingFromFile.DELETE)
-    assert counted(send_file(known, record("ACTIVE", offerName=""), record("B"))) == {"created": 1, "failed": 1}
+    set_missing_from_file(service, MissingFromFile.DELETE)
+    assert nonzero_counts(send_file(known, record("ACTIVE", offerName=""), record("B"))) == {"created": 1, "failed": 1}
     assert inventory(known)["ACTIVE"] == ("active", 1)
 
 
@@ -226,10 +226,10 @@ def test_an_offer_whose_record_fails_is_not_missing(known: Caller, service: Serv
 def test_a_file_that_can_not_be_believed_deletes_nothing_for_being_missing(
     known: Caller, service: Service, records: list[Any]
 ) -> None:
-    missing_is(service, MissingFromFile.DELETE)
+    set_missing_from_file(service, MissingFromFile.DELETE)
     reply = send_file(known, *records)
-    assert counted(reply)["discrepancy"] == 1
-    assert [said.partition(":")[0] for said in done(reply)["messages"]] == [NOTHING_DELETED]
+    assert nonzero_counts(reply)["discrepancy"] == 1
+    assert [said.partition(":")[0] for said in completed_report(reply)["messages"]] == [NOTHING_DELETED]
     assert inventory(known)["ACTIVE"] == ("active", 1)
 
 
@@ -256,9 +256,9 @@ def test_what_does_not_fit_the_name_is_a_warning(
     partner: Caller, name: str, header: dict[str, Any], said: list[str]
 ) -> None:
     reply = send_json(partner, offers_file(record("A"), **header), name)
-    assert (done(reply)["messages"], counted(reply)) == (said, {"created": 1})
+    assert (completed_report(reply)["messages"], nonzero_counts(reply)) == (said, {"created": 1})
 
 
 def test_members_beside_header_and_offers_are_ignored_with_a_warning(partner: Caller) -> None:
     reply = send_json(partner, offers_file(record("A")) | {"trailer": {"checksum": "x"}})
-    assert done(reply)["messages"] == ["trailer: ignored, not a member of an offers file"]
+    assert completed_report(reply)["messages"] == ["trailer: ignored, not a member of an offers file"]

@@ -1,4 +1,4 @@
-"""offer-ledger export: the rows of a state, whole, in files that other programs read."""
+"""`offer-ledger export` writes all rows of a state to files that other programs can read."""
 
 import csv
 import json
@@ -23,18 +23,18 @@ from tests.support.processes.shell import (
     SCRIPT,
     Run,
     environment,
-    require_done,
     require_refusal,
+    require_success,
     require_usage_sentence,
 )
 
-README = Path(__file__).parents[4] / "README.md"
-WHATS = ["events", "inventory", "windows"]
+PAGE = Path(__file__).parents[4] / "docs" / "exports.md"
+DATASETS = ["events", "inventory", "windows"]
 
 
 @pytest.fixture
 def clock() -> Clock:
-    """Three days ago: the command line has its own clock, which is the real one."""
+    """A clock that starts three days ago: the command line reads the real clock."""
     clock = Clock()
     clock.now = datetime.now(UTC).replace(hour=12) - timedelta(days=3)
     return clock
@@ -42,7 +42,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def days(partner: Caller, publisher: Caller, service: Service, offer: str, clock: Clock) -> list[str]:
-    """Traffic of three days; the end of each."""
+    """The end times of three days with traffic."""
     ends = []
     for day in range(3):
         run_batch(service.ledger, Operation.SYNCHRONIZE, [item(f"TP-{day}"), item("TP", headline=f'"Two",\nday {day}')])
@@ -61,9 +61,9 @@ def lines(path: Path) -> list[Any]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def rows_in(path: Path, form: str) -> list[Any]:
-    """What another program reads, as text where it has no JSON."""
-    if form == "csv":
+def rows_in(path: Path, file_format: str) -> list[Any]:
+    """Returns the rows as another program reads them."""
+    if file_format == "csv":
         with path.open(newline="") as file:
             return list(csv.DictReader(file))
     source = f"{path}/*/*.parquet" if path.is_dir() else str(path)
@@ -72,7 +72,7 @@ def rows_in(path: Path, form: str) -> list[Any]:
 
 
 def plain(row: dict[str, Any]) -> dict[str, str]:
-    """As text, whatever it was read from; times without what tells how they are spelt."""
+    """Returns the values of a row as text, so that rows of all formats can be compared."""
 
     def text(value: Any) -> str:
         if isinstance(value, datetime):
@@ -81,79 +81,81 @@ def plain(row: dict[str, Any]) -> dict[str, str]:
             return json.dumps(value)
         return "" if value is None else str(value)
 
-    def told(name: str, value: Any) -> str:
+    def cell(name: str, value: Any) -> str:
         return (
             json.dumps(json.loads(value))
             if name in {"changes", "content", "redeemed"} and isinstance(value, str)
             else text(value)
         )
 
-    return {name: told(name, value) for name, value in row.items()}
+    return {name: cell(name, value) for name, value in row.items()}
 
 
-def by_http(caller: Caller, what: str, at: str) -> list[Any]:
-    path, asked = {
+def by_http(caller: Caller, dataset: str, at: str) -> list[Any]:
+    path, parameters = {
         "events": ("audit/events", {"to": utc_text(datetime.fromisoformat(at) + timedelta(microseconds=1))}),
         "inventory": ("offers", {"asOf": at}),
         "windows": ("redemption-windows", {"at": at}),
-    }[what]
-    return list(caller.get(f"/api/v1/{path}", None, limit=1000, **asked).json()["items"])
+    }[dataset]
+    return list(caller.get(f"/api/v1/{path}", None, limit=1000, **parameters).json()["items"])
 
 
-@pytest.mark.parametrize("what", WHATS)
-def test_lines_of_any_moment_are_what_the_service_answers_of_it(
-    run: Run, auditor: Caller, days: list[str], what: str, tmp_path: Path
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_exported_lines_of_past_states_equal_the_http_replies(
+    run: Run, auditor: Caller, days: list[str], dataset: str, tmp_path: Path
 ) -> None:
     for number, at in enumerate(days):
         out = tmp_path / f"{number}.jsonl"
-        told = run("export", what, "--as-of", at, "--out", out, "--json").json
-        assert lines(out) == by_http(auditor, what, at)
-        assert told["rows"] == len(lines(out)) > 0
+        summary = run("export", dataset, "--as-of", at, "--out", out, "--json").json
+        assert lines(out) == by_http(auditor, dataset, at)
+        assert summary["rows"] == len(lines(out)) > 0
 
 
-@pytest.mark.parametrize("form", ["csv", "parquet"])
-@pytest.mark.parametrize("what", WHATS)
-def test_each_form_says_the_same(run: Run, days: list[str], what: str, form: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("file_format", ["csv", "parquet"])
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_all_formats_have_the_same_rows(
+    run: Run, days: list[str], dataset: str, file_format: str, tmp_path: Path
+) -> None:
     out, other = tmp_path / "lines", tmp_path / "other"
-    for path, told in ((out, "jsonl"), (other, form)):
-        require_done(run("export", what, "--as-of", days[1], "--format", told, "--out", path))
-    assert [plain(row) for row in rows_in(other, form)] == [plain(row) for row in lines(out)]
+    for path, option in ((out, "jsonl"), (other, file_format)):
+        require_success(run("export", dataset, "--as-of", days[1], "--format", option, "--out", path))
+    assert [plain(row) for row in rows_in(other, file_format)] == [plain(row) for row in lines(out)]
 
 
-def test_without_a_moment_it_is_the_present(run: Run, auditor: Caller, days: list[str], tmp_path: Path) -> None:
+def test_default_export_has_the_present_state(run: Run, auditor: Caller, days: list[str], tmp_path: Path) -> None:
     assert days
     out = tmp_path / "now"
-    require_done(run("export", "inventory", "--out", out))
+    require_success(run("export", "inventory", "--out", out))
     assert lines(out) == auditor.get("/api/v1/offers").json()["items"]
 
 
-def test_a_position_may_lie_inside_a_run(run: Run, auditor: Caller, days: list[str], tmp_path: Path) -> None:
+def test_export_accepts_a_position_inside_a_run(run: Run, auditor: Caller, days: list[str], tmp_path: Path) -> None:
     assert days
     runs = [event for event in auditor.get("/api/v1/audit/events").json()["items"] if event["runId"]]
     inside = runs[0]["position"]
     out = tmp_path / "then"
-    require_done(run("export", "inventory", "--as-of", inside, "--out", out))
+    require_success(run("export", "inventory", "--as-of", inside, "--out", out))
     assert lines(out) == auditor.get("/api/v1/offers", asOfPosition=inside).json()["items"]
 
 
-def test_only_a_partners(run: Run, days: list[str], tmp_path: Path) -> None:
+def test_export_of_one_partner_has_only_its_rows(run: Run, days: list[str], tmp_path: Path) -> None:
     assert days
-    for what in WHATS:
-        for partner, is_there in ((PARTNER, True), ("harbor", False)):
-            require_done(run("partners", "set", partner))
-            out = tmp_path / f"{what} of {partner}"
-            require_done(run("export", what, "--partner", partner, "--out", out))
+    for dataset in DATASETS:
+        for partner, has_rows in ((PARTNER, True), ("harbor", False)):
+            require_success(run("partners", "set", partner))
+            out = tmp_path / f"{dataset} of {partner}"
+            require_success(run("export", dataset, "--partner", partner, "--out", out))
             assert {row.get("partner", partner) for row in lines(out)} == ({partner} if lines(out) else set())
-            assert is_there <= bool(lines(out))
+            assert has_rows <= bool(lines(out))
     require_refusal(run("export", "events", "--partner", "nobody"), "nobody")
 
 
 # Parquet
 
 
-def test_events_lie_in_a_folder_for_each_day(run: Run, auditor: Caller, days: list[str], tmp_path: Path) -> None:
+def test_parquet_events_have_a_folder_for_each_day(run: Run, auditor: Caller, days: list[str], tmp_path: Path) -> None:
     out = tmp_path / "events"
-    require_done(run("export", "events", "--format", "parquet", "--out", out, "--as-of", days[-1]))
+    require_success(run("export", "events", "--format", "parquet", "--out", out, "--as-of", days[-1]))
     recorded = {event["recordedAt"][:10] for event in by_http(auditor, "events", days[-1])}
     assert {path.parent.name for path in out.glob("*/*.parquet")} == {f"day={day}" for day in recorded}
 
@@ -161,16 +163,16 @@ def test_events_lie_in_a_folder_for_each_day(run: Run, auditor: Caller, days: li
 PARQUET = ("export", "events", "--format", "parquet", "--out")
 
 
-def test_a_later_export_goes_on_in_the_same_folder(run: Run, days: list[str], tmp_path: Path) -> None:
+def test_later_export_continues_in_the_same_folder(run: Run, days: list[str], tmp_path: Path) -> None:
     out, at_once = tmp_path / "events", tmp_path / "at once"
     position = run(*PARQUET, out, "--as-of", days[1], "--json").json["position"]
-    require_done(run(*PARQUET, out, "--after-position", position))
-    require_done(run(*PARQUET, at_once))
+    require_success(run(*PARQUET, out, "--after-position", position))
+    require_success(run(*PARQUET, at_once))
     assert sorted(rows_in(out, "parquet"), key=str) == sorted(rows_in(at_once, "parquet"), key=str)
-    require_refusal(run(*PARQUET, out), "is there already")
+    require_refusal(run(*PARQUET, out), "already exists")
 
 
-def test_nothing_is_missing_or_told_twice_in_a_folder(run: Run, days: list[str], tmp_path: Path) -> None:
+def test_export_that_leaves_a_gap_or_overlaps_is_refused(run: Run, days: list[str], tmp_path: Path) -> None:
     out = tmp_path / "events"
     position = run(*PARQUET, out, "--as-of", days[1], "--json").json["position"]
     before = rows_in(out, "parquet")
@@ -181,33 +183,33 @@ def test_nothing_is_missing_or_told_twice_in_a_folder(run: Run, days: list[str],
     assert rows_in(out, "parquet") == before
 
 
-def test_what_an_export_that_was_cut_off_has_left_is_made_again(run: Run, days: list[str], tmp_path: Path) -> None:
+def test_export_replaces_the_remains_of_an_interrupted_export(run: Run, days: list[str], tmp_path: Path) -> None:
     out, at_once = tmp_path / "events", tmp_path / "at once"
     position = run(*PARQUET, out, "--as-of", days[0], "--json").json["position"]
     record = (out / "_exported.json").read_text()
-    require_done(run(*PARQUET, out, "--after-position", position, "--as-of", days[1]))
+    require_success(run(*PARQUET, out, "--after-position", position, "--as-of", days[1]))
     (out / "_exported.json").write_text(record)
-    require_done(run(*PARQUET, out, "--after-position", position))
-    require_done(run(*PARQUET, at_once))
+    require_success(run(*PARQUET, out, "--after-position", position))
+    require_success(run(*PARQUET, at_once))
     assert sorted(rows_in(out, "parquet"), key=str) == sorted(rows_in(at_once, "parquet"), key=str)
 
 
-def test_the_folder_one_stands_in_can_be_filled(
+def test_export_can_write_to_the_current_folder(
     run: Run, days: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert days
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    require_done(run(*PARQUET, "."))
+    require_success(run(*PARQUET, "."))
     assert rows_in(tmp_path / "here", "parquet")
 
 
-def test_the_query_in_the_readme_is_answered(
+def test_query_of_the_exports_page_is_answered(
     run: Run, days: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    query = README.read_text().partition("```sql\n")[2].partition("```")[0]
+    query = PAGE.read_text().partition("```sql\n")[2].partition("```")[0]
     monkeypatch.chdir(tmp_path)
-    require_done(run("export", "events", "--format", "parquet", "--out", "events"))
+    require_success(run("export", "events", "--format", "parquet", "--out", "events"))
     day = days[0][:10]
     found = duckdb.execute(query.replace("2026-11-22", day)).fetchall()
     # The first day: a batch and a merchant offer, which is changed, and a customer who activates and redeems it.
@@ -217,24 +219,24 @@ def test_the_query_in_the_readme_is_answered(
 # Files
 
 
-def test_rows_go_to_standard_output_if_no_file_is_named(run: Run, days: list[str]) -> None:
-    told = require_done(run("export", "inventory", "--as-of", days[0]))
-    assert [json.loads(line)["status"] for line in told.splitlines()] == ["active"] * 3
+def test_rows_go_to_standard_output_by_default(run: Run, days: list[str]) -> None:
+    printed = require_success(run("export", "inventory", "--as-of", days[0]))
+    assert [json.loads(line)["status"] for line in printed.splitlines()] == ["active"] * 3
 
 
-def test_a_file_that_is_there_is_left_alone(run: Run, days: list[str], tmp_path: Path) -> None:
+def test_export_does_not_overwrite_a_file(run: Run, days: list[str], tmp_path: Path) -> None:
     assert days
     out = tmp_path / "precious"
     out.write_text("mine")
-    for form in ("jsonl", "csv", "parquet"):
-        require_refusal(run("export", "inventory", "--format", form, "--out", out), "--out", "is there already")
+    for file_format in ("jsonl", "csv", "parquet"):
+        require_refusal(run("export", "inventory", "--format", file_format, "--out", out), "--out", "already exists")
     assert out.read_text() == "mine"
     assert [path.name for path in tmp_path.glob("precious*")] == ["precious"]
 
 
-def test_a_folder_that_is_not_there_is_named(run: Run, days: list[str], tmp_path: Path) -> None:
+def test_export_to_a_missing_folder_is_refused(run: Run, days: list[str], tmp_path: Path) -> None:
     assert days
-    require_refusal(run("export", "inventory", "--out", tmp_path / "none" / "file"), "can't be written")
+    require_refusal(run("export", "inventory", "--out", tmp_path / "none" / "file"), "cannot write")
 
 
 @pytest.mark.parametrize(
@@ -246,11 +248,11 @@ def test_a_folder_that_is_not_there_is_named(run: Run, days: list[str], tmp_path
         (("inventory", "--after-position", "7"), "--after-position"),
     ],
 )
-def test_what_makes_no_sense_is_said(run: Run, arguments: tuple[str, ...], named: str) -> None:
+def test_contradictory_options_are_a_usage_error(run: Run, arguments: tuple[str, ...], named: str) -> None:
     require_usage_sentence(run("export", *arguments), named)
 
 
-def test_an_export_that_is_asked_to_end_leaves_nothing_behind(
+def test_terminated_command_leaves_no_unfinished_file(
     run: Run, days: list[str], settings: Settings, tmp_path: Path
 ) -> None:
     assert days
@@ -264,4 +266,4 @@ def test_an_export_that_is_asked_to_end_leaves_nothing_behind(
     process.terminate()
     assert process.wait() in {0, 128 + signal.SIGTERM}
     assert [path.name for path in folder.iterdir() if path.suffix == ".part"] == []
-    assert require_done(run("projections", "verify"))
+    assert require_success(run("projections", "verify"))

@@ -1,4 +1,4 @@
-"""offer-ledger projections: what they show, that they can be made again, and that a change by hand is found."""
+"""`offer-ledger projections`: status, rebuild, and the detection of rows that were changed by hand."""
 
 import pytest
 
@@ -6,7 +6,14 @@ from api.settings import Settings
 from projections.projector import PROJECTIONS
 from tests.support.engine import IS_POSTGRES
 from tests.support.examples import PARTNER
-from tests.support.processes.shell import Ended, Run, WriteBatch, change_by_hand, require_done, require_usage_sentence
+from tests.support.processes.shell import (
+    CommandResult,
+    Run,
+    WriteBatch,
+    change_by_hand,
+    require_success,
+    require_usage_sentence,
+)
 
 ADD_AN_OFFER = (
     "INSERT INTO inventory (offer_id, partner, channel, external_id, status, version, content_version, content_digest,"
@@ -36,17 +43,17 @@ EVERY_CHANGE = pytest.mark.parametrize(
 
 
 @pytest.fixture
-def kept(partnered: Run, write_batch: WriteBatch) -> Run:
-    """`run`, with one partner, one token and two offers."""
-    require_done(partnered("tokens", "create", "--role", "auditor", "--name", "books"))
-    require_done(partnered("import", write_batch("Insert", ["TP-1", "TP-2"]), "--partner", PARTNER))
+def stocked(partnered: Run, write_batch: WriteBatch) -> Run:
+    """Returns `run` on a ledger with one partner, one token and two offers."""
+    require_success(partnered("tokens", "create", "--role", "auditor", "--name", "books"))
+    require_success(partnered("import", write_batch("Insert", ["TP-1", "TP-2"]), "--partner", PARTNER))
     return partnered
 
 
-def require_contradiction(ended: Ended, *named: str) -> None:
+def require_inconsistent(ended: CommandResult, *named: str) -> None:
     assert ended.exit_code == 1
     assert len(ended.stderr.splitlines()) == 1
-    assert "contradicts" in ended.stderr
+    assert "inconsistent" in ended.stderr
     for name in named:
         assert name in ended.stdout
 
@@ -54,159 +61,163 @@ def require_contradiction(ended: Ended, *named: str) -> None:
 # status
 
 
-def test_status_tells_the_rows_of_each_projection_and_the_position_of_all(kept: Run) -> None:
-    told = kept("projections", "status", "--json").json
-    assert [item["name"] for item in told["items"]] == [projection.name for projection in PROJECTIONS]
-    assert (told["items"][0], told["position"]) == ({"name": "inventory", "rows": 2}, 4)
+def test_json_of_the_status_has_row_counts_and_the_position(stocked: Run) -> None:
+    document = stocked("projections", "status", "--json").json
+    assert [item["name"] for item in document["items"]] == [projection.name for projection in PROJECTIONS]
+    assert (document["items"][0], document["position"]) == ({"name": "inventory", "rows": 2}, 4)
 
 
-def test_status_is_a_table_with_one_line_for_each_projection(kept: Run) -> None:
-    head, first, *others, last = require_done(kept("projections", "status")).splitlines()
+def test_status_has_one_line_for_each_projection(stocked: Run) -> None:
+    head, first, *others, last = require_success(stocked("projections", "status")).splitlines()
     assert [head.split(), first.split()] == [["projection", "rows"], ["inventory", "2"]]
     assert len(others) == len(PROJECTIONS) - 1
     assert last == "The ledger is at position 4."
 
 
-def test_a_projection_whose_table_is_missing_is_told_with_its_remedy(kept: Run, settings: Settings) -> None:
+def test_error_for_a_missing_table_names_the_rebuild_command(stocked: Run, settings: Settings) -> None:
     change_by_hand(settings, "DROP TABLE inventory")
-    ended = kept("inventory")
+    ended = stocked("inventory")
     assert ended.exit_code == 1
     assert ended.stderr.endswith(" offer-ledger projections rebuild --only inventory\n")
-    require_done(kept("projections", "rebuild", "--only", "inventory"))
-    require_done(kept("projections", "verify"))
+    require_success(stocked("projections", "rebuild", "--only", "inventory"))
+    require_success(stocked("projections", "verify"))
 
 
-def test_a_projection_whose_table_is_missing_is_not_built(kept: Run, settings: Settings) -> None:
+def test_projection_without_a_table_is_not_built(stocked: Run, settings: Settings) -> None:
     change_by_hand(settings, "DROP TABLE tokens")
-    assert ["tokens", "not", "built"] in [line.split() for line in kept("projections", "status").stdout.splitlines()]
-    items = kept("projections", "status", "--json").json["items"]
+    assert ["tokens", "not", "built"] in [line.split() for line in stocked("projections", "status").stdout.splitlines()]
+    items = stocked("projections", "status", "--json").json["items"]
     assert {"name": "tokens", "rows": None} in items
-    require_contradiction(kept("projections", "verify"), 'tokens: found {"built":false}, expected {"built":true}')
+    require_inconsistent(stocked("projections", "verify"), 'tokens: found {"built":false}, expected {"built":true}')
 
 
 # verify
 
 
-def test_a_good_ledger_is_said_to_be_good(kept: Run) -> None:
-    assert require_done(kept("projections", "verify")) == "Every commit and every projection is what the events say.\n"
+def test_verify_confirms_a_consistent_ledger(stocked: Run) -> None:
+    assert require_success(stocked("projections", "verify")) == "All commits and all projections match the events.\n"
 
 
-def test_json_of_a_good_ledger_has_no_differences(kept: Run) -> None:
-    assert kept("projections", "verify", "--json").json == {"equal": True, "differences": []}
+def test_json_of_a_consistent_ledger_has_no_differences(stocked: Run) -> None:
+    assert stocked("projections", "verify", "--json").json == {"equal": True, "differences": []}
 
 
-def test_an_empty_ledger_is_good(run: Run) -> None:
-    require_done(run("projections", "verify"))
+def test_empty_ledger_is_consistent(run: Run) -> None:
+    require_success(run("projections", "verify"))
 
 
 @EVERY_CHANGE
-def test_a_row_that_was_changed_by_hand_is_named(
-    kept: Run, settings: Settings, statement: str, projection: str, name: str
+def test_verify_names_a_row_changed_by_hand(
+    stocked: Run, settings: Settings, statement: str, projection: str, name: str
 ) -> None:
     change_by_hand(settings, statement)
-    require_contradiction(kept("projections", "verify"), f"{projection} ", name)
+    require_inconsistent(stocked("projections", "verify"), f"{projection} ", name)
 
 
-def test_a_commit_whose_event_was_changed_by_hand_is_named(kept: Run, settings: Settings) -> None:
+def test_verify_names_the_commit_of_an_event_changed_by_hand(stocked: Run, settings: Settings) -> None:
     change_by_hand(settings, CHANGE_AN_EVENT)
-    require_contradiction(kept("projections", "verify"), "commit 3")
+    require_inconsistent(stocked("projections", "verify"), "commit 3")
 
 
-def test_an_event_that_can_no_longer_be_read_is_a_contradiction(kept: Run, settings: Settings) -> None:
+def test_verify_reports_an_unreadable_event(stocked: Run, settings: Settings) -> None:
     change_by_hand(settings, "UPDATE events SET state = CAST('nonsense' AS BLOB) WHERE topic = 'OfferCreated'")
-    require_contradiction(kept("projections", "verify"), "commit 3")
+    require_inconsistent(stocked("projections", "verify"), "commit 3")
 
 
-def test_json_tells_where_the_difference_is_and_what_was_expected(kept: Run, settings: Settings) -> None:
+def test_json_of_a_difference_has_the_expected_values(stocked: Run, settings: Settings) -> None:
     change_by_hand(settings, "UPDATE partners SET insert_per_hour = 77")
-    ended = kept("projections", "verify", "--json")
-    require_contradiction(ended)
-    told = ended._replace(exit_code=0).json
-    assert told["equal"] is False
-    (difference,) = told["differences"]
+    ended = stocked("projections", "verify", "--json")
+    require_inconsistent(ended)
+    document = ended._replace(exit_code=0).json
+    assert document["equal"] is False
+    (difference,) = document["differences"]
     assert difference["where"].startswith("partners ")
     assert (difference["found"]["insert_per_hour"], difference["expected"]["insert_per_hour"]) == (77, 0)
 
 
-def test_verify_changes_nothing(kept: Run, settings: Settings) -> None:
+def test_verify_changes_nothing(stocked: Run, settings: Settings) -> None:
     change_by_hand(settings, "UPDATE partners SET insert_per_hour = 77")
-    kept("projections", "verify")
-    require_contradiction(kept("projections", "verify"))
-    assert kept("partners", "show", PARTNER, "--json").json["insertPerHour"] == 77
+    stocked("projections", "verify")
+    require_inconsistent(stocked("projections", "verify"))
+    assert stocked("partners", "show", PARTNER, "--json").json["insertPerHour"] == 77
 
 
 # rebuild
 
 
-def test_rebuild_says_what_it_has_done(kept: Run) -> None:
-    assert require_done(kept("projections", "rebuild")) == f"Rebuilt {len(PROJECTIONS)} projections from 4 events.\n"
+def test_rebuild_prints_what_it_rebuilt(stocked: Run) -> None:
+    assert (
+        require_success(stocked("projections", "rebuild")) == f"Rebuilt {len(PROJECTIONS)} projections from 4 events.\n"
+    )
 
 
-def test_json_of_a_rebuild_tells_the_position_reached_and_what_was_rebuilt(kept: Run) -> None:
+def test_json_of_a_rebuild_has_the_position_and_the_projections(stocked: Run) -> None:
     names = [projection.name for projection in PROJECTIONS]
-    told = kept("projections", "rebuild", "--json").json
-    assert told == {"position": 4, "rebuilt": names, "differences": []}
+    document = stocked("projections", "rebuild", "--json").json
+    assert document == {"position": 4, "rebuilt": names, "differences": []}
 
 
 @EVERY_CHANGE
-def test_rebuild_mends_a_row_that_was_changed_by_hand(
-    kept: Run, settings: Settings, statement: str, projection: str, name: str
+def test_rebuild_corrects_a_row_changed_by_hand(
+    stocked: Run, settings: Settings, statement: str, projection: str, name: str
 ) -> None:
-    shown = [require_done(kept(*command)) for command in (("inventory",), ("partners", "list"), ("tokens", "list"))]
+    shown = [
+        require_success(stocked(*command)) for command in (("inventory",), ("partners", "list"), ("tokens", "list"))
+    ]
     change_by_hand(settings, statement)
-    require_done(kept("projections", "rebuild"))
-    require_done(kept("projections", "verify"))
-    assert [require_done(kept(*c)) for c in (("inventory",), ("partners", "list"), ("tokens", "list"))] == shown
+    require_success(stocked("projections", "rebuild"))
+    require_success(stocked("projections", "verify"))
+    assert [require_success(stocked(*c)) for c in (("inventory",), ("partners", "list"), ("tokens", "list"))] == shown
     assert (name in "".join(shown)) is (not statement.startswith("INSERT")), projection
 
 
-def test_what_was_mended_is_told(kept: Run, settings: Settings) -> None:
+def test_rebuild_prints_corrected_rows(stocked: Run, settings: Settings) -> None:
     change_by_hand(settings, "UPDATE partners SET insert_per_hour = 77")
-    mended, done = require_done(kept("projections", "rebuild")).splitlines()
-    assert mended.startswith("mended: partners partner_id=")
-    assert mended.endswith('found {"insert_per_hour":77}, expected {"insert_per_hour":0}')
+    corrected, done = require_success(stocked("projections", "rebuild")).splitlines()
+    assert corrected.startswith("corrected: partners partner_id=")
+    assert corrected.endswith('found {"insert_per_hour":77}, expected {"insert_per_hour":0}')
     assert done == f"Rebuilt {len(PROJECTIONS)} projections from 4 events."
 
 
-def test_json_of_a_rebuild_tells_what_was_mended(kept: Run, settings: Settings) -> None:
+def test_json_of_a_rebuild_has_the_corrected_rows(stocked: Run, settings: Settings) -> None:
     change_by_hand(settings, "UPDATE partners SET insert_per_hour = 77")
-    (difference,) = kept("projections", "rebuild", "--json").json["differences"]
+    (difference,) = stocked("projections", "rebuild", "--json").json["differences"]
     assert difference["where"].startswith("partners ")
     assert (difference["found"], difference["expected"]) == ({"insert_per_hour": 77}, {"insert_per_hour": 0})
 
 
-def test_only_some_can_be_rebuilt(kept: Run, settings: Settings) -> None:
+def test_only_option_rebuilds_the_named_projections(stocked: Run, settings: Settings) -> None:
     for statement in ("UPDATE partners SET rps = 77", "DELETE FROM tokens"):
         change_by_hand(settings, statement)
-    only = kept("projections", "rebuild", "--only", "tokens", "--only", "inventory", "--json").json
+    only = stocked("projections", "rebuild", "--only", "tokens", "--only", "inventory", "--json").json
     assert only["rebuilt"] == ["inventory", "tokens"]
-    require_contradiction(kept("projections", "verify"), "partners ")
-    assert require_done(kept("projections", "rebuild", "--only", "partners")).endswith(
+    require_inconsistent(stocked("projections", "verify"), "partners ")
+    assert require_success(stocked("projections", "rebuild", "--only", "partners")).endswith(
         "Rebuilt partners from 4 events.\n"
     )
-    require_done(kept("projections", "verify"))
+    require_success(stocked("projections", "verify"))
 
 
-def test_a_projection_that_nobody_knows_is_a_usage_error_that_names_those_there_are(kept: Run) -> None:
-    ended = kept("projections", "rebuild", "--only", "tokens", "--only", "weather")
+def test_unknown_projection_is_a_usage_error_that_names_all_projections(stocked: Run) -> None:
+    ended = stocked("projections", "rebuild", "--only", "tokens", "--only", "weather")
     require_usage_sentence(ended, "--only", "'weather'", *(projection.name for projection in PROJECTIONS))
 
 
-def test_rebuild_adds_no_event(kept: Run) -> None:
-    kept("projections", "rebuild")
-    assert kept("inventory", "--json").json["position"] == 4
+def test_rebuild_adds_no_event(stocked: Run) -> None:
+    stocked("projections", "rebuild")
+    assert stocked("inventory", "--json").json["position"] == 4
 
 
-def test_rebuild_does_not_hide_that_an_event_was_changed(kept: Run, settings: Settings) -> None:
+def test_rebuild_does_not_hide_a_changed_event(stocked: Run, settings: Settings) -> None:
     change_by_hand(settings, CHANGE_AN_EVENT)
-    require_done(kept("projections", "rebuild"))
-    require_contradiction(kept("projections", "verify"), "commit 3")
+    require_success(stocked("projections", "rebuild"))
+    require_inconsistent(stocked("projections", "verify"), "commit 3")
 
 
-def test_an_event_that_can_no_longer_be_read_stops_a_rebuild_and_nothing_is_lost(kept: Run, settings: Settings) -> None:
-    before = require_done(kept("projections", "status"))
+def test_unreadable_event_stops_a_rebuild_without_a_change(stocked: Run, settings: Settings) -> None:
+    before = require_success(stocked("projections", "status"))
     change_by_hand(settings, "UPDATE events SET state = CAST('nonsense' AS BLOB) WHERE topic = 'OfferCreated'")
-    ended = kept("projections", "rebuild")
+    ended = stocked("projections", "rebuild")
     assert (ended.exit_code, ended.stdout) == (1, "")
     assert len(ended.stderr.splitlines()) == 1
-    assert require_done(kept("projections", "status")) == before
+    assert require_success(stocked("projections", "status")) == before

@@ -1,4 +1,4 @@
-"""offer-ledger import: an offers file, as if its partner had sent it."""
+"""`offer-ledger import` processes an offers file as if the partner had sent it."""
 
 import json
 from collections.abc import Callable
@@ -22,12 +22,12 @@ from tests.support.calls.offers_files import (
 from tests.support.examples import PARTNER, batch, body, item
 from tests.support.harness import Caller
 from tests.support.processes.shell import (
-    Ended,
+    CommandResult,
     Run,
     WriteBatch,
     position,
-    require_done,
     require_refusal,
+    require_success,
     require_usage_error,
 )
 
@@ -47,26 +47,26 @@ def write_file(tmp_path: Path) -> WriteFile:
     return write
 
 
-def imported(run: Run, path: Path, *options: str) -> Ended:
+def imported(run: Run, path: Path, *options: str) -> CommandResult:
     return run("import", path, "--partner", PARTNER, *options)
 
 
 def statuses(run: Run) -> dict[str, str]:
-    """Of every offer."""
+    """Returns the status of every offer by externalId."""
     return {offer["externalId"]: offer["status"] for offer in run("inventory", "--json").json["items"]}
 
 
 def lines(printed: str) -> list[list[str]]:
-    """The table of what was said of single records, without its heads."""
+    """Returns the cells of the table of messages, without its header."""
     table = printed.partition("\n\n")[2].splitlines()
     return [line.split("  ") for line in table[1:]]
 
 
-# What it does
+# Outcomes
 
 
-def test_a_file_with_a_header_is_carried_out_as_an_offers_file(partnered: Run, write_file: WriteFile) -> None:
-    printed = require_done(imported(partnered, write_file(record("A"), record("B", "NEW"))))
+def test_file_with_a_header_is_an_offers_file(partnered: Run, write_file: WriteFile) -> None:
+    printed = require_success(imported(partnered, write_file(record("A"), record("B", "NEW"))))
     run, counts = printed.splitlines()
     assert run.startswith("Run ")
     assert run.endswith(f", {NAME}")
@@ -76,13 +76,13 @@ def test_a_file_with_a_header_is_carried_out_as_an_offers_file(partnered: Run, w
     assert "offerStatus" not in offer["content"]
 
 
-def test_json_is_the_report_that_is_given_over_http(run: Run, partner: Caller, write_file: WriteFile) -> None:
+def test_json_equals_the_report_over_http(run: Run, partner: Caller, write_file: WriteFile) -> None:
     path = write_file(record("A"), record("B", offerName=""), record("C", "DELETED"))
     sent = send_form(partner, path.read_bytes())
     assert imported(run, path, "--json").json == sent.json()
 
 
-def test_what_was_imported_is_replayed_over_http(run: Run, partner: Caller, write_file: WriteFile) -> None:
+def test_imported_file_is_replayed_over_http(run: Run, partner: Caller, write_file: WriteFile) -> None:
     path = write_file(record("A"))
     report = imported(run, path, "--json").json
     assert (report["source"], report["fileName"], report["counts"]["created"]) == ("cli", NAME, 1)
@@ -90,7 +90,7 @@ def test_what_was_imported_is_replayed_over_http(run: Run, partner: Caller, writ
     assert (replay.headers[REPLAYED], replay.json()) == ("true", report)
 
 
-def test_the_history_tells_the_run_of_the_import(partnered: Run, write_file: WriteFile) -> None:
+def test_history_has_the_run_of_the_import(partnered: Run, write_file: WriteFile) -> None:
     report = imported(partnered, write_file(record("A")), "--json").json
     command = ("history", "--external-id", "A", "--channel", "merchant", "--merchant-id", MERCHANT, "--json")
     (event,) = partnered(*command).json["items"]
@@ -99,64 +99,62 @@ def test_the_history_tells_the_run_of_the_import(partnered: Run, write_file: Wri
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]])
-def test_the_same_file_again_does_nothing_and_names_the_same_run(
+def test_repeated_offers_file_changes_nothing_and_names_the_first_run(
     partnered: Run, write_file: WriteFile, options: list[str]
 ) -> None:
     path = write_file(record("A"), record("B", offerName=""))
     first, events = imported(partnered, path, "--json").json, position(partnered)
-    again = require_done(imported(partnered, path, *options))
-    assert first["runId"] in again
-    assert json.loads(again) == first if options else "nothing was done" in again
+    repeated = require_success(imported(partnered, path, *options))
+    assert first["runId"] in repeated
+    assert json.loads(repeated) == first if options else "nothing was changed" in repeated
     assert position(partnered) == events
 
 
-def test_the_same_file_elsewhere_is_the_same_by_its_name(partnered: Run, write_file: WriteFile, tmp_path: Path) -> None:
+def test_file_is_recognized_in_another_folder_by_its_name(
+    partnered: Run, write_file: WriteFile, tmp_path: Path
+) -> None:
     path = write_file(record("A"))
-    require_done(imported(partnered, path))
+    require_success(imported(partnered, path))
     (tmp_path / "copy").mkdir()
-    assert "nothing was done" in require_done(imported(partnered, path.rename(tmp_path / "copy" / NAME)))
+    assert "nothing was changed" in require_success(imported(partnered, path.rename(tmp_path / "copy" / NAME)))
 
 
-def test_the_same_name_with_other_content_is_a_new_file(partnered: Run, write_file: WriteFile) -> None:
-    require_done(imported(partnered, write_file(record("A"))))
-    printed = require_done(imported(partnered, write_file(record("A", offerName="Another"), record("B"))))
+def test_same_name_with_other_content_is_a_new_file(partnered: Run, write_file: WriteFile) -> None:
+    require_success(imported(partnered, write_file(record("A"))))
+    printed = require_success(imported(partnered, write_file(record("A", offerName="Another"), record("B"))))
     assert printed.splitlines()[1] == "1 created, 1 updated"
 
 
-def test_a_batch_is_still_a_batch_whatever_its_file_is_called(
-    partnered: Run, write_batch: WriteBatch, tmp_path: Path
-) -> None:
+def test_batch_may_have_the_name_of_an_offers_file(partnered: Run, write_batch: WriteBatch, tmp_path: Path) -> None:
     path = write_batch("Insert", ["TP-1"]).rename(tmp_path / NAME)
     assert imported(partnered, path, "--json").json["data"]["counts"]["created"] == 1
 
 
-def test_a_file_with_both_an_operation_and_a_header_is_a_batch(partnered: Run, tmp_path: Path) -> None:
+def test_file_with_an_operation_and_a_header_is_a_batch(partnered: Run, tmp_path: Path) -> None:
     path = tmp_path / NAME
     path.write_bytes(body(batch("Insert", [item()]) | {"header": {"offerRecordCount": 1}}))
     assert imported(partnered, path, "--json").json["data"]["counts"]["created"] == 1
 
 
-def test_a_file_of_no_records_is_done(partnered: Run, write_file: WriteFile) -> None:
-    assert require_done(imported(partnered, write_file())).splitlines()[1:] == ["no records"]
+def test_file_without_records_succeeds(partnered: Run, write_file: WriteFile) -> None:
+    assert require_success(imported(partnered, write_file())).splitlines()[1:] == ["no records"]
 
 
-# What it tells
+# Messages
 
 
-def test_warnings_skipped_records_and_discrepancies_are_told_and_it_is_done(
-    partnered: Run, write_file: WriteFile
-) -> None:
-    require_done(imported(partnered, write_file(record("A"), record("M"))))
+def test_file_with_warnings_failures_and_discrepancies_succeeds(partnered: Run, write_file: WriteFile) -> None:
+    require_success(imported(partnered, write_file(record("A"), record("M"))))
     records = [record("A", "NEW"), record("B", offerName=""), SEED_SAMPLE | {"offerStatus": "UPSERT"}, 5]
     path = write_file(*records, name="HarborOffers20261122.json", fileCreationDate="2026-11-21")
-    printed = require_done(imported(partnered, path))
+    printed = require_success(imported(partnered, path))
     assert printed.splitlines()[1:4] == [
         "1 created, 1 unchanged, 1 discrepancy, 2 failed",
-        "header.fileCreationDate: is not the date in the file's name, which is the one that counts",
-        "name: does not begin with the name of the partner",
+        "header.fileCreationDate: differs from the date in the file name, which is used instead",
+        "name: does not start with the partner's name",
     ]
-    told = [(line[0], line[-1].strip().partition(":")[0]) for line in lines(printed)]
-    assert told == [
+    messages = [(line[0], line[-1].strip().partition(":")[0]) for line in lines(printed)]
+    assert messages == [
         ("2121 / 323232", "assets.logo.value.large.url"),
         ("2121 / 323232", "assets.largeRectangle.value.large.content"),
         (f"{MERCHANT} / A", "offerStatus"),
@@ -166,31 +164,31 @@ def test_warnings_skipped_records_and_discrepancies_are_told_and_it_is_done(
     ]
 
 
-def test_a_file_whose_records_all_fail_is_done(partnered: Run, write_file: WriteFile) -> None:
+def test_file_with_only_failed_records_succeeds(partnered: Run, write_file: WriteFile) -> None:
     events = position(partnered)
-    printed = require_done(imported(partnered, write_file(record("A", offerName=""))))
+    printed = require_success(imported(partnered, write_file(record("A", offerName=""))))
     assert printed.splitlines()[1] == "1 failed"
     assert position(partnered) == events
 
 
-def test_only_the_first_messages_are_shown_and_the_rest_counted(partnered: Run, write_file: WriteFile) -> None:
+def test_offers_file_import_prints_20_messages_and_counts_others(partnered: Run, write_file: WriteFile) -> None:
     path = write_file(*(record(f"A-{n}", offerName="") for n in range(30)))
-    printed = require_done(imported(partnered, path))
+    printed = require_success(imported(partnered, path))
     assert printed.count("offerName: must not be empty") == 20
-    assert printed.splitlines()[-1] == "... and 10 more messages: --json prints them all"
+    assert printed.splitlines()[-1] == "... and 10 more messages. --json prints all of them."
     assert len(imported(partnered, path, "--json").json["records"]) == 30
 
 
-def test_what_a_file_says_can_not_command_the_terminal(partnered: Run, write_file: WriteFile) -> None:
+def test_text_of_a_file_cannot_control_the_terminal(partnered: Run, write_file: WriteFile) -> None:
     path = write_file(record("A\x1b[31m", offerName=""), name="Tide\u009b31mOffers20261122.json")
-    printed = require_done(imported(partnered, path))
+    printed = require_success(imported(partnered, path))
     assert not {"\x1b", "\u009b"} & set(printed)
 
 
-# What is refused
+# Refusals
 
 
-NOT_A_FILE: dict[str, tuple[Any, str]] = {
+INVALID_FILES: dict[str, tuple[Any, str]] = {
     "fewer records than it says": (offers_file(record("A"), offerRecordCount=2), "header.offerRecordCount: "),
     "more records than it says": (offers_file(record("A"), record("B"), offerRecordCount=1), "there are 2"),
     "no count": (offers_file(record("A")) | {"header": {}}, "header.offerRecordCount: required"),
@@ -198,24 +196,24 @@ NOT_A_FILE: dict[str, tuple[Any, str]] = {
 }
 
 
-@pytest.mark.parametrize(("document", "told"), NOT_A_FILE.values(), ids=NOT_A_FILE)
+@pytest.mark.parametrize(("document", "message"), INVALID_FILES.values(), ids=INVALID_FILES)
 @pytest.mark.parametrize("options", [[], ["--json"]])
-def test_a_file_that_is_not_in_order_is_refused_as_a_whole(
-    partnered: Run, tmp_path: Path, document: dict[str, Any], told: str, options: list[str]
+def test_invalid_file_is_refused_as_a_whole(
+    partnered: Run, tmp_path: Path, document: dict[str, Any], message: str, options: list[str]
 ) -> None:
     (tmp_path / NAME).write_bytes(body(document))
-    require_refusal(imported(partnered, tmp_path / NAME, *options), told)
+    require_refusal(imported(partnered, tmp_path / NAME, *options), message)
     assert (position(partnered), statuses(partnered)) == (1, {})
 
 
 @pytest.mark.parametrize("content", [b"", b"{", body(offers_file(record("A")))[:-1], b'{"header": NaN}', b"\xff"])
-def test_a_file_that_is_no_json_is_refused(partnered: Run, tmp_path: Path, content: bytes) -> None:
+def test_offers_file_that_is_not_json_is_refused(partnered: Run, tmp_path: Path, content: bytes) -> None:
     (tmp_path / NAME).write_bytes(content)
     require_refusal(imported(partnered, tmp_path / NAME), "JSON")
 
 
 @pytest.mark.parametrize("document", [{}, {"offers": [record("A")]}, {"Header": {}, "offers": []}])
-def test_without_an_operation_and_a_header_it_is_refused_and_both_are_named(
+def test_error_for_an_unknown_kind_of_file_names_both_kinds(
     partnered: Run, tmp_path: Path, document: dict[str, Any]
 ) -> None:
     (tmp_path / NAME).write_bytes(body(document))
@@ -226,51 +224,51 @@ def test_without_an_operation_and_a_header_it_is_refused_and_both_are_named(
 
 
 @pytest.mark.parametrize("name", ["offers.json", "TidepoolOffers20261131.json", "TidepoolOffers20261122.json.bak"])
-def test_a_file_of_another_name_is_refused(partnered: Run, write_file: WriteFile, name: str) -> None:
+def test_offers_file_with_another_name_is_refused(partnered: Run, write_file: WriteFile, name: str) -> None:
     require_refusal(imported(partnered, write_file(record("A"), name=name)), "name: ", "OffersCCYYMMDD.json")
     assert position(partnered) == 1
 
 
-def test_a_file_dated_before_the_last_one_is_refused(partnered: Run, write_file: WriteFile) -> None:
+def test_file_older_than_the_last_one_is_refused(partnered: Run, write_file: WriteFile) -> None:
     for name in (DAY_BEFORE, NEXT_DAY):
-        require_done(imported(partnered, write_file(record("A"), name=name)))
+        require_success(imported(partnered, write_file(record("A"), name=name)))
     events = position(partnered)
     require_refusal(imported(partnered, write_file(record("B"))), "2026-11-22", "2026-11-23")
     assert position(partnered) == events
 
 
-def test_an_older_file_that_had_been_processed_is_told_again(partnered: Run, write_file: WriteFile) -> None:
+def test_older_file_that_was_processed_gets_its_first_outcome(partnered: Run, write_file: WriteFile) -> None:
     older = write_file(record("A"), name=DAY_BEFORE)
     for path in (older, write_file(record("A"))):
-        require_done(imported(partnered, path))
-    assert "nothing was done" in require_done(imported(partnered, older))
+        require_success(imported(partnered, path))
+    assert "nothing was changed" in require_success(imported(partnered, older))
 
 
-def test_an_unknown_partner_is_refused(run: Run, write_file: WriteFile) -> None:
+def test_offers_file_of_an_unknown_partner_is_refused(run: Run, write_file: WriteFile) -> None:
     require_refusal(imported(run, write_file(record("A"))), PARTNER, f"offer-ledger partners set {PARTNER}")
 
 
 # --missing-from-file
 
 
-def test_what_is_missing_is_reported_unless_told_otherwise(partnered: Run, write_file: WriteFile) -> None:
+def test_missing_offers_are_reported_by_default(partnered: Run, write_file: WriteFile) -> None:
     assert partnered("partners", "show", PARTNER, "--json").json["missingFromFile"] == "report"
     for records in ([record("A"), record("B")], [record("A")]):
-        printed = require_done(imported(partnered, write_file(*records)))
+        printed = require_success(imported(partnered, write_file(*records)))
     assert printed.splitlines()[1] == "1 unchanged, 1 discrepancy"
     assert statuses(partnered) == {"A": "active", "B": "active"}
 
 
-def test_what_is_missing_is_deleted_where_that_is_set(partnered: Run, write_file: WriteFile) -> None:
-    require_done(partnered("partners", "set", PARTNER, "--missing-from-file", "delete"))
+def test_missing_offers_are_deleted_with_the_setting_delete(partnered: Run, write_file: WriteFile) -> None:
+    require_success(partnered("partners", "set", PARTNER, "--missing-from-file", "delete"))
     for records in ([record("A"), record("B")], [record("A")]):
-        printed = require_done(imported(partnered, write_file(*records)))
+        printed = require_success(imported(partnered, write_file(*records)))
     assert printed.splitlines()[1] == "1 unchanged, 1 deleted"
     assert lines(printed)[0][-1].strip() == MISSING
     assert statuses(partnered) == {"A": "active", "B": "deleted"}
 
 
-def test_the_setting_stays_when_others_are_set_and_can_be_set_back(partnered: Run) -> None:
+def test_other_settings_do_not_change_the_treatment_of_missing_offers(partnered: Run) -> None:
     def shown(*options: object) -> str:
         return str(partnered("partners", "set", PARTNER, *options, "--json").json["missingFromFile"])
 
@@ -280,5 +278,5 @@ def test_the_setting_stays_when_others_are_set_and_can_be_set_back(partnered: Ru
 
 
 @pytest.mark.parametrize("value", ["", "pause", "DELETE", "1"])
-def test_another_value_is_a_usage_error(partnered: Run, value: str) -> None:
+def test_invalid_treatment_of_missing_offers_is_a_usage_error(partnered: Run, value: str) -> None:
     require_usage_error(partnered("partners", "set", PARTNER, "--missing-from-file", value), "--missing-from-file")

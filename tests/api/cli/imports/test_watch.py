@@ -1,4 +1,4 @@
-"""offer-ledger watch: what becomes of the files that are dropped, and what is told of them."""
+"""`offer-ledger watch`: the outcomes of dropped files, their reports and the printed lines."""
 
 import json
 import os
@@ -13,14 +13,14 @@ from api.settings import Settings
 from tests.support.calls.merchants import MERCHANT
 from tests.support.examples import PARTNER, batch, body, item
 from tests.support.processes.drop_folders import drop
-from tests.support.processes.shell import Run, RunningServer, control_characters, position, require_done
+from tests.support.processes.shell import Run, RunningServer, control_characters, position, require_success
 from tests.support.processes.watch_process import (
     RunningWatch,
     drop_day,
     file_name,
     file_of,
     file_record,
-    lying_in,
+    files_by_folder,
     offers_file,
     report_of,
 )
@@ -39,7 +39,7 @@ REFUSALS: dict[str, tuple[bytes, str, int]] = {
     "TidepoolOffers20261122.json.gz": (file_of("OFR-1"), "name", 422),
     "readme.txt": (b"All offers are in the other files.", "JSON", 400),
 }
-"""By name: a file of which nothing can be applied, what is told of it, and what a caller would have got for it."""
+"""Files that are refused, by name: content, a part of the reason, and the status of the same request over HTTP."""
 
 NAMES = [
     b"line\nbreakOffers20261122.json",
@@ -56,30 +56,28 @@ NAMES = [
 
 @pytest.fixture
 def directory(tmp_path: Path, partnered: Run) -> Path:
-    """Where the partner drops its files."""
-    require_done(partnered("partners", "set", PARTNER, "--rps", 0))
+    """The drop folder of the partner."""
+    require_success(partnered("partners", "set", PARTNER, "--rps", 0))
     directory = tmp_path / "drop"
     directory.mkdir()
     return directory
 
 
 def inventory(run: Run) -> dict[str, str]:
-    """The offers with their names."""
+    """Returns the names of all offers by externalId."""
     return {offer["externalId"]: offer["content"]["offerName"] for offer in run("inventory", "--json").json["items"]}
 
 
 # Done
 
 
-def test_a_file_is_carried_out_and_moved_and_its_report_lies_beside_it(
-    run: Run, settings: Settings, directory: Path
-) -> None:
+def test_processed_file_moves_to_done_with_its_report(run: Run, settings: Settings, directory: Path) -> None:
     with RunningWatch(settings, directory) as watch:
         drop_day(directory, 22, file_of("OFR-1", "OFR-2"))
         place = directory / DONE_FOLDER / file_name(22)
-        assert watch.told(1) == [f"{place}: 2 created"]
-        assert watch.heartbeat_write == [f"Watching {directory} for offers files of {PARTNER}; end it with Ctrl-C."]
-    assert lying_in(directory) == {DONE_FOLDER: [file_name(22)]}
+        assert watch.wait_for_lines(1) == [f"{place}: 2 created"]
+        assert watch.stderr_lines == [f"Watching {directory} for offers files of {PARTNER}. Press Ctrl-C to stop."]
+    assert files_by_folder(directory) == {DONE_FOLDER: [file_name(22)]}
     assert place.read_bytes() == file_of("OFR-1", "OFR-2")
     assert set(inventory(run)) == {"OFR-1", "OFR-2"}
     report = report_of(place)
@@ -88,7 +86,7 @@ def test_a_file_is_carried_out_and_moved_and_its_report_lies_beside_it(
     assert [(event["runId"], event["source"]) for event in history] == [(report["runId"], "file")]
 
 
-def test_a_report_has_the_records_that_are_answered_over_http(
+def test_report_has_the_same_records_as_the_http_reply(
     run: Run, settings: Settings, directory: Path, server: RunningServer
 ) -> None:
     token = run("tokens", "create", "--role", "partner", "--partner", PARTNER, "--name", "feed").stdout.strip()
@@ -98,7 +96,7 @@ def test_a_report_has_the_records_that_are_answered_over_http(
     with RunningWatch(settings, directory) as watch:
         drop_day(directory, 22, file_of("OFR-1", "OFR-2"))
         drop(directory, "SeagrassOffers20261123.json", offers_file(records))
-        _, line = watch.told(2)
+        _, line = watch.wait_for_lines(2)
     place = directory / DONE_FOLDER / "SeagrassOffers20261123.json"
     assert line == f"{place}: 1 unchanged, 1 unknown, 1 discrepancy, 4 failed"
     report = report_of(place)
@@ -116,42 +114,38 @@ def test_a_report_has_the_records_that_are_answered_over_http(
     assert (replay.headers["Idempotency-Replayed"], replay.json()) == ("true", report)
 
 
-def test_the_oldest_file_comes_first(run: Run, settings: Settings, directory: Path) -> None:
+def test_oldest_file_is_processed_first(run: Run, settings: Settings, directory: Path) -> None:
     for day in (24, 22, 23):
         drop_day(directory, day, file_of("OFR-1", offerName=f"Noodles of the {day}"))
     with RunningWatch(settings, directory) as watch:
-        lines = watch.told(3)
+        lines = watch.wait_for_lines(3)
     outcomes = ["created", "updated", "updated"]
-    told = [f"{directory / DONE_FOLDER / file_name(22 + n)}: 1 {outcome}" for n, outcome in enumerate(outcomes)]
-    assert lines == told
+    expected = [f"{directory / DONE_FOLDER / file_name(22 + n)}: 1 {outcome}" for n, outcome in enumerate(outcomes)]
+    assert lines == expected
     assert inventory(run) == {"OFR-1": "Noodles of the 24"}
 
 
-def test_the_same_file_again_is_told_what_became_of_it_the_first_time(
-    run: Run, settings: Settings, directory: Path
-) -> None:
+def test_repeated_file_gets_its_first_outcome(run: Run, settings: Settings, directory: Path) -> None:
     place = directory / DONE_FOLDER / file_name(22)
     with RunningWatch(settings, directory) as watch:
         for day, offers in ((22, ["OFR-1", "OFR-2"]), (23, ["OFR-1"])):
             drop_day(directory, day, file_of(*offers))
-        first, _ = watch.told(2)
+        first, _ = watch.wait_for_lines(2)
         report, events = report_of(place), position(run)
         drop_day(directory, 22, file_of("OFR-1", "OFR-2"))
-        assert watch.told(3)[2] == first
+        assert watch.wait_for_lines(3)[2] == first
     assert (report_of(place), position(run)) == (report, events)
-    assert lying_in(directory) == {DONE_FOLDER: [file_name(22), file_name(23)]}
+    assert files_by_folder(directory) == {DONE_FOLDER: [file_name(22), file_name(23)]}
 
 
-def test_another_file_of_the_same_name_is_carried_out_and_lies_beside_the_first(
-    run: Run, settings: Settings, directory: Path
-) -> None:
+def test_second_file_with_the_same_name_gets_a_numbered_name(run: Run, settings: Settings, directory: Path) -> None:
     second = directory / DONE_FOLDER / "TidepoolOffers20261122-2.json"
     with RunningWatch(settings, directory) as watch:
         for files, name in enumerate(("Noodles", "Dumplings"), 1):
             drop_day(directory, 22, file_of("OFR-1", offerName=name))
-            lines = watch.told(files)
+            lines = watch.wait_for_lines(files)
     assert lines[1] == f"{second}: 1 updated"
-    assert lying_in(directory) == {DONE_FOLDER: [second.name, file_name(22)]}
+    assert files_by_folder(directory) == {DONE_FOLDER: [second.name, file_name(22)]}
     assert second.read_bytes() == file_of("OFR-1", offerName="Dumplings")
     assert report_of(second)["fileName"] == file_name(22)
     assert report_of(second)["runId"] != report_of(directory / DONE_FOLDER / file_name(22))["runId"]
@@ -161,38 +155,38 @@ def test_another_file_of_the_same_name_is_carried_out_and_lies_beside_the_first(
 # Refused
 
 
-def test_a_file_that_cant_be_carried_out_is_refused_and_told_why(run: Run, settings: Settings, directory: Path) -> None:
+def test_invalid_file_moves_to_refused_with_the_reason(run: Run, settings: Settings, directory: Path) -> None:
     with RunningWatch(settings, directory, env={"OFFER_LEDGER_MAX_BODY_BYTES": str(MAX_BODY_BYTES)}) as watch:
         drop_day(directory, 2, file_of("OFR-1"))
-        watch.told(1)
+        watch.wait_for_lines(1)
         events = position(run)
         for name, (content, _, _) in REFUSALS.items():
             drop(directory, name, content)
-        told = dict(line.split(": ", 1) for line in watch.told(1 + len(REFUSALS))[1:])
-        assert len(watch.heartbeat_write) == 1
-    assert lying_in(directory) == {DONE_FOLDER: [file_name(2)], REFUSED_FOLDER: sorted(REFUSALS)}
+        printed = dict(line.split(": ", 1) for line in watch.wait_for_lines(1 + len(REFUSALS))[1:])
+        assert len(watch.stderr_lines) == 1
+    assert files_by_folder(directory) == {DONE_FOLDER: [file_name(2)], REFUSED_FOLDER: sorted(REFUSALS)}
     assert position(run) == events
     for name, (content, reason, status) in REFUSALS.items():
         place = directory / REFUSED_FOLDER / name
         report = report_of(place)
         assert place.read_bytes() == content
-        assert reason in told[str(place)]
+        assert reason in printed[str(place)]
         assert reason in json.dumps(report["problem"])
         assert report["problem"]["status"] == status
         assert (report["fileName"], report["state"], report["runId"]) == (name, "refused", None)
         assert (report["records"], report["counts"]) == ([], None)
 
 
-def test_a_file_that_was_refused_is_carried_out_when_it_has_been_mended(settings: Settings, directory: Path) -> None:
+def test_corrected_file_is_processed_after_a_refusal(settings: Settings, directory: Path) -> None:
     with RunningWatch(settings, directory) as watch:
         drop_day(directory, 22, offers_file([file_record("OFR-1")], offerRecordCount=2))
-        watch.told(1)
+        watch.wait_for_lines(1)
         drop_day(directory, 22, file_of("OFR-1"))
-        assert watch.told(2)[1] == f"{directory / DONE_FOLDER / file_name(22)}: 1 created"
-    assert lying_in(directory) == {DONE_FOLDER: [file_name(22)], REFUSED_FOLDER: [file_name(22)]}
+        assert watch.wait_for_lines(2)[1] == f"{directory / DONE_FOLDER / file_name(22)}: 1 created"
+    assert files_by_folder(directory) == {DONE_FOLDER: [file_name(22)], REFUSED_FOLDER: [file_name(22)]}
 
 
-def test_what_is_hidden_or_unfinished_or_no_file_stays_where_it_is(settings: Settings, directory: Path) -> None:
+def test_hidden_unfinished_and_irregular_files_are_not_touched(settings: Settings, directory: Path) -> None:
     names = [f".{file_name(22)}", f"{file_name(22)}.part", f"{file_name(22)}.tmp", f"{file_name(22)}~"]
     for name in names:
         (directory / name).write_bytes(file_of("OFR-1"))
@@ -201,36 +195,36 @@ def test_what_is_hidden_or_unfinished_or_no_file_stays_where_it_is(settings: Set
     (directory / file_name(22)).symlink_to(directory / names[0])
     with RunningWatch(settings, directory) as watch:
         drop_day(directory, 23, file_of("OFR-1"))
-        watch.told(1)
+        watch.wait_for_lines(1)
     left = {path.name for path in directory.iterdir()} - {DONE_FOLDER, REFUSED_FOLDER, TAKEN_FOLDER}
     assert left == {*names, *map(file_name, (20, 21, 22))}
 
 
-# What is printed
+# Output
 
 
 @pytest.mark.parametrize("env", [{}, {"PYTHONIOENCODING": "ascii"}], ids=["UTF-8", "ASCII"])
-def test_json_is_a_line_for_each_file(settings: Settings, directory: Path, env: dict[str, str]) -> None:
+def test_json_has_one_line_for_each_file(settings: Settings, directory: Path, env: dict[str, str]) -> None:
     done, refused = "Marée 🌊Offers20261122.json", "Marée 🌊.json"
     for name in (done, refused):
         drop(directory, name, file_of("OFR-1"))
     with RunningWatch(settings, directory, "--json", env=env) as watch:
-        told = [json.loads(line) for line in watch.told(2)]
+        printed = [json.loads(line) for line in watch.wait_for_lines(2)]
     places = [directory / DONE_FOLDER / done, directory / REFUSED_FOLDER / refused]
     expected: list[dict[str, Any]] = [report_of(place) | {"file": str(place)} for place in places]
     for report in expected:
         del report["records"]
-    assert told == expected
+    assert printed == expected
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]], ids=["in words", "in JSON"])
-def test_a_file_may_have_any_name(settings: Settings, directory: Path, options: list[str]) -> None:
+def test_file_may_have_any_name(settings: Settings, directory: Path, options: list[str]) -> None:
     for n, name in enumerate(NAMES):
         drop(directory, os.fsdecode(name), file_of(f"OFR-{n}"))
     with RunningWatch(settings, directory, *options) as watch:
-        lines = watch.told(len(NAMES))
-        assert len(watch.heartbeat_write) == 1
-    lying = lying_in(directory)
+        lines = watch.wait_for_lines(len(NAMES))
+        assert len(watch.stderr_lines) == 1
+    lying = files_by_folder(directory)
     assert {os.fsencode(name) for name in lying.pop(DONE_FOLDER)} == {NAMES[n] for n in (4, 5, 6, 7)}
     assert {os.fsencode(name) for name in lying.pop(REFUSED_FOLDER)} == {NAMES[n] for n in (0, 1, 2, 3, 8)}
     assert lying == {}

@@ -1,4 +1,4 @@
-"""What PostgreSQL alone could do wrong. (Design: the stock recorder of the library stalls, or lets a follower skip events.)"""
+"""Guarantees that need care on PostgreSQL. The library's own recorder can stall, or let a follower skip events."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -15,12 +15,12 @@ from pydantic import ValidationError
 
 from api.settings import Settings
 from domain.store.commit import current_head
-from domain.store.cursor import Cursor, index_of
-from domain.store.database import FEWEST_CONNECTIONS, DatabaseLocation
+from domain.store.cursor import Cursor, parse_index
+from domain.store.database import MIN_CONNECTIONS, DatabaseLocation
 from domain.store.factory import open_database
 from domain.store.postgres.dialect import translate_sql
 from domain.store.recorder import LedgerRecorder
-from tests.support.engine import IS_POSTGRES, another_database, only_postgres
+from tests.support.engine import IS_POSTGRES, only_postgres, temporary_database
 from tests.support.processes.fault_server import until
 
 WATCHDOG_SECONDS = 120
@@ -46,108 +46,108 @@ def an_event() -> StoredEvent:
         ),
     ],
 )
-def test_statements_are_told_in_its_own_words(statement: str, expected: str) -> None:
+def test_statement_is_translated_for_postgresql(statement: str, expected: str) -> None:
     assert translate_sql(statement) == expected
 
 
-def test_an_index_is_known_again_as_it_tells_it() -> None:
-    ours = index_of("CREATE UNIQUE INDEX a ON t (x, y) WHERE x <> 'z'")
-    assert ours == index_of(
+def test_index_definition_equals_that_of_pg_indexes() -> None:
+    declared = parse_index("CREATE UNIQUE INDEX a ON t (x, y) WHERE x <> 'z'")
+    assert declared == parse_index(
         "CREATE UNIQUE INDEX a ON \"led ger\".t USING btree (x, y) WHERE (x <> 'z'::text)".replace("led ger", "l")
     )
-    assert ours[1] != index_of("CREATE INDEX a ON t (x, y)")[1]
+    assert declared[1] != parse_index("CREATE INDEX a ON t (x, y)")[1]
 
 
 @pytest.fixture
 def recorders(settings: Settings) -> Iterator[Sequence[LedgerRecorder]]:
-    """Three, each with connections of its own, as in three processes."""
+    """Three recorders with separate connections, like three processes."""
     if not IS_POSTGRES:
-        pytest.skip("It is about PostgreSQL.")
-    found = [LedgerRecorder(open_database(settings.database_location)) for _ in range(3)]
-    for recorder in found:
+        pytest.skip("Needs PostgreSQL.")
+    opened = [LedgerRecorder(open_database(settings.database_location)) for _ in range(3)]
+    for recorder in opened:
         recorder.prepare_schema(())
-    yield found
-    for recorder in found:
+    yield opened
+    for recorder in opened:
         recorder.close()
 
 
-def test_a_hundred_thousand_events_are_saved_and_the_lock_is_given_back(recorders: Sequence[LedgerRecorder]) -> None:
-    one, other, _ = recorders
-    saving = threading.Thread(target=one.insert_events, args=([an_event() for _ in range(MANY)],), daemon=True)
+def test_large_commit_releases_the_ledger_lock(recorders: Sequence[LedgerRecorder]) -> None:
+    writer, other, _ = recorders
+    saving = threading.Thread(target=writer.insert_events, args=([an_event() for _ in range(MANY)],), daemon=True)
     saving.start()
     saving.join(WATCHDOG_SECONDS)
     assert not saving.is_alive()
     assert list(other.insert_events([an_event()])) == [MANY + 1]
 
 
-def test_a_follower_never_passes_a_position_that_is_not_committed(recorders: Sequence[LedgerRecorder]) -> None:
-    one, other, follower = recorders
-    told: list[list[int]] = []
+def test_follower_never_skips_an_uncommitted_position(recorders: Sequence[LedgerRecorder]) -> None:
+    first, second, follower = recorders
+    seen: list[list[int]] = []
 
-    def look() -> None:
-        told.append([notification.id for notification in follower.select_notifications(1, 10)])
+    def follow() -> None:
+        seen.append([notification.id for notification in follower.select_notifications(1, 10)])
 
-    later = threading.Thread(target=other.insert_events, args=([an_event()],), daemon=True)
-    with one.write() as tx:
-        one.insert_events([an_event(), an_event()], transaction=tx)
-        look()
+    later = threading.Thread(target=second.insert_events, args=([an_event()],), daemon=True)
+    with first.write() as tx:
+        first.insert_events([an_event(), an_event()], transaction=tx)
+        follow()
         later.start()
         later.join(0.3)
         assert later.is_alive()
-        look()
+        follow()
     later.join(WATCHDOG_SECONDS)
-    look()
-    assert told == [[], [], [1, 2, 3]]
+    follow()
+    assert seen == [[], [], [1, 2, 3]]
 
 
-def test_a_snapshot_stays_as_it_was(recorders: Sequence[LedgerRecorder]) -> None:
-    one, other, _ = recorders
-    with one.read() as tx:
+def test_read_transaction_keeps_its_snapshot(recorders: Sequence[LedgerRecorder]) -> None:
+    reader, writer, _ = recorders
+    with reader.read() as tx:
         assert current_head(tx).position == 0
-        other.insert_events([an_event()])
+        writer.insert_events([an_event()])
         assert current_head(tx).position == 0
 
 
-def test_what_was_read_before_the_connection_was_lost_has_been_read(recorders: Sequence[LedgerRecorder]) -> None:
-    one, other, _ = recorders
-    with one.read() as tx:
+def test_connection_lost_after_the_last_read_is_no_error(recorders: Sequence[LedgerRecorder]) -> None:
+    reader, other, _ = recorders
+    with reader.read() as tx:
         pid = tx.execute("SELECT pg_backend_pid() AS pid").fetchone()["pid"]
         with other.read() as beside:
             assert beside.execute("SELECT pg_terminate_backend(?, 10000) AS ended", (pid,)).fetchone()["ended"]
-    with one.read() as tx:
+    with reader.read() as tx:
         assert current_head(tx).position == 0
 
 
-def test_a_process_has_no_more_connections_than_it_may(settings: Settings, recorders: Sequence[LedgerRecorder]) -> None:
+def test_process_never_exceeds_its_connection_limit(settings: Settings, recorders: Sequence[LedgerRecorder]) -> None:
     name = f"counted{uuid4().hex}"
-    also = "&" if "?" in settings.database_url else "?"
-    place = DatabaseLocation(
-        f"{settings.database_url}{also}application_name={name}", settings.database_schema, FEWEST_CONNECTIONS
+    separator = "&" if "?" in settings.database_url else "?"
+    location = DatabaseLocation(
+        f"{settings.database_url}{separator}application_name={name}", settings.database_schema, MIN_CONNECTIONS
     )
-    are_held = threading.Event()
+    release = threading.Event()
 
-    def counted() -> int:
-        told = "SELECT count(*) AS connections FROM pg_stat_activity WHERE application_name = ?"
+    def connection_count() -> int:
+        query = "SELECT count(*) AS connections FROM pg_stat_activity WHERE application_name = ?"
         with recorders[0].read() as tx:
-            return int(tx.execute(told, (name,)).fetchone()["connections"])
+            return int(tx.execute(query, (name,)).fetchone()["connections"])
 
     def hold(transaction: Callable[[], AbstractContextManager[Cursor]]) -> None:
         with transaction():
-            are_held.wait(WATCHDOG_SECONDS)
+            release.wait(WATCHDOG_SECONDS)
 
-    with closing(open_database(place)) as database, ThreadPoolExecutor(3 * FEWEST_CONNECTIONS) as threads:
-        kinds = (database.read, database.write, database.heartbeat_write)
-        holding = [threads.submit(hold, kind) for kind in kinds for _ in range(FEWEST_CONNECTIONS)]
+    with closing(open_database(location)) as database, ThreadPoolExecutor(3 * MIN_CONNECTIONS) as threads:
+        transactions = (database.read, database.write, database.heartbeat_write)
+        holding = [threads.submit(hold, transaction) for transaction in transactions for _ in range(MIN_CONNECTIONS)]
         try:
-            until(lambda: counted() >= FEWEST_CONNECTIONS)
+            until(lambda: connection_count() >= MIN_CONNECTIONS)
         finally:
-            are_held.set()
-        for held in holding:
-            held.result()
-        assert counted() == FEWEST_CONNECTIONS
+            release.set()
+        for future in holding:
+            future.result()
+        assert connection_count() == MIN_CONNECTIONS
 
 
-def test_a_server_that_is_not_there_is_told_as_a_fault_of_the_storage(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable_server_raises_a_storage_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("domain.store.postgres.connections.POOL_TIMEOUT_SECONDS", 0.5)
     database = open_database(DatabaseLocation("postgresql://nobody@127.0.0.1:1/nothing"))
     with pytest.raises(OperationalError), database.read():
@@ -156,15 +156,15 @@ def test_a_server_that_is_not_there_is_told_as_a_fault_of_the_storage(monkeypatc
 
 
 @pytest.mark.parametrize("schema", ["pg_ledger", "pg_catalog", "information_schema"])
-def test_a_schema_of_postgresql_itself_is_refused(schema: str) -> None:
-    with pytest.raises(ValidationError, match="PostgreSQL's own"):
+def test_settings_reject_system_schemas(schema: str) -> None:
+    with pytest.raises(ValidationError, match="system schema"):
         Settings(database_schema=schema)
 
 
 @only_postgres
-def test_a_database_of_another_encoding_is_refused_by_its_name() -> None:
+def test_database_of_another_encoding_is_rejected() -> None:
     with (
-        another_database("ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0") as url,
+        temporary_database("ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0") as url,
         closing(open_database(DatabaseLocation(url))) as database,
         pytest.raises(OperationalError, match="encoding LATIN1"),
         database.read_any_schema(),
@@ -173,7 +173,7 @@ def test_a_database_of_another_encoding_is_refused_by_its_name() -> None:
 
 
 @only_postgres
-def test_a_role_that_may_not_use_the_schema_is_told_so(settings: Settings) -> None:
+def test_role_without_usage_of_the_schema_is_rejected(settings: Settings) -> None:
     with psycopg.connect(settings.database_url, autocommit=True) as operator:
         operator.execute(f"CREATE SCHEMA {settings.database_schema}")
         operator.execute("CREATE ROLE stranger LOGIN")
@@ -195,7 +195,7 @@ def test_a_role_that_may_not_use_the_schema_is_told_so(settings: Settings) -> No
             operator.execute("DROP ROLE stranger")
 
 
-def test_the_function_mode_of_the_library_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_reject_the_library_function_mode(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POSTGRES_ENABLE_DB_FUNCTIONS", "y")
     with pytest.raises(ValidationError, match="POSTGRES_ENABLE_DB_FUNCTIONS"):
         Settings(database_url="postgresql://localhost/ledger")

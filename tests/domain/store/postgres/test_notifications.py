@@ -1,4 +1,4 @@
-"""Who listens to PostgreSQL is told of each commit, and knows when nothing may be told any more."""
+"""Listeners on PostgreSQL are notified of commits, and fall back to polling if notifications do not arrive."""
 
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -14,7 +14,7 @@ from domain.store.postgres import notifications
 from domain.store.postgres.notifications import PostgresNotifications
 from domain.store.recorder import LedgerRecorder
 from tests.support.engine import only_postgres
-from tests.support.postgres.listeners import end, listeners
+from tests.support.postgres.listeners import listeners, terminate
 
 pytestmark = only_postgres
 
@@ -29,84 +29,84 @@ def forever() -> bool:
 
 @pytest.fixture
 def recorder(settings: Settings) -> Iterator[LedgerRecorder]:
-    with closing(LedgerRecorder(open_database(settings.database_location))) as found:
-        found.prepare_schema(())
-        yield found
+    with closing(LedgerRecorder(open_database(settings.database_location))) as recorder:
+        recorder.prepare_schema(())
+        yield recorder
 
 
 @pytest.fixture
-def news(settings: Settings) -> Iterator[CommitNotifications]:
-    """Of another process."""
+def listener(settings: Settings) -> Iterator[CommitNotifications]:
+    """Notifications of another process."""
     database = open_database(settings.database_location)
-    with closing(database), closing(database.notifications()) as listening:
-        assert listening.wait(forever)
-        yield listening
+    with closing(database), closing(database.notifications()) as notifications_there:
+        assert notifications_there.wait(forever)
+        yield notifications_there
 
 
-def test_a_commit_is_told_and_silence_is_not_taken_for_one(
-    recorder: LedgerRecorder, news: CommitNotifications, monkeypatch: pytest.MonkeyPatch
+def test_listener_is_notified_of_commits_only(
+    recorder: LedgerRecorder, listener: CommitNotifications, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commit(recorder)
     commit(recorder)
-    assert news.wait(forever)
-    monkeypatch.setattr(notifications, "LOOKS_WHILE_LISTENING_SECONDS", 0.2)
-    assert not news.wait(forever)
+    assert listener.wait(forever)
+    monkeypatch.setattr(notifications, "LISTEN_TIMEOUT_SECONDS", 0.2)
+    assert not listener.wait(forever)
 
 
-def test_what_was_rolled_back_is_not_told(
-    recorder: LedgerRecorder, news: CommitNotifications, monkeypatch: pytest.MonkeyPatch
+def test_rolled_back_transaction_is_not_notified(
+    recorder: LedgerRecorder, listener: CommitNotifications, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notifications, "LOOKS_WHILE_LISTENING_SECONDS", 0.2)
+    monkeypatch.setattr(notifications, "LISTEN_TIMEOUT_SECONDS", 0.2)
     with suppress(ZeroDivisionError), recorder.write() as tx:
         recorder.insert_events([StoredEvent(uuid4(), 1, "OfferResumed", b"{}")], transaction=tx)
         raise ZeroDivisionError
-    assert not news.wait(forever)
+    assert not listener.wait(forever)
 
 
-def test_whoever_waits_is_let_go_when_it_is_over(news: CommitNotifications, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notifications, "LOOKS_WHILE_LISTENING_SECONDS", 600)
-    asked: list[bool] = []
+def test_wait_returns_when_it_is_over(listener: CommitNotifications, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notifications, "LISTEN_TIMEOUT_SECONDS", 600)
+    calls: list[bool] = []
 
     def is_over() -> bool:
-        asked.append(True)
-        return len(asked) > 1
+        calls.append(True)
+        return len(calls) > 1
 
-    assert not news.wait(is_over)
+    assert not listener.wait(is_over)
 
 
-def test_a_connection_that_is_lost_is_made_again_and_hears(
-    settings: Settings, recorder: LedgerRecorder, news: CommitNotifications, monkeypatch: pytest.MonkeyPatch
+def test_lost_connection_is_replaced_and_notified(
+    settings: Settings, recorder: LedgerRecorder, listener: CommitNotifications, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notifications, "LISTENS_AGAIN_AFTER_SECONDS", 0)
+    monkeypatch.setattr(notifications, "RELISTEN_DELAY_SECONDS", 0)
     lost = listeners(settings)
-    end(settings, lost)
-    assert news.wait(forever)  # something may have been told meanwhile
-    assert news.wait(forever)
+    terminate(settings, lost)
+    assert listener.wait(forever)  # a notification may have been lost
+    assert listener.wait(forever)
     assert len(listeners(settings)) == len(lost) == 1
     commit(recorder)
-    assert news.wait(forever)
+    assert listener.wait(forever)
 
 
-def test_who_has_missed_something_listens_no_more_for_a_while(
+def test_listener_polls_after_a_missed_notification(
     settings: Settings, recorder: LedgerRecorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notifications, "LOOKS_WHILE_LISTENING_SECONDS", 0.2)
+    monkeypatch.setattr(notifications, "LISTEN_TIMEOUT_SECONDS", 0.2)
     with closing(PostgresNotifications(settings.database_url, f"not {settings.database_schema}")) as deaf:
         assert deaf.wait(forever)
         commit(recorder)
         assert not deaf.wait(forever)
-        deaf.missed()
+        deaf.report_missed()
         assert [deaf.wait(forever) for _ in range(3)] == [True] * 3
 
 
-def test_what_was_only_late_is_not_missed(
-    settings: Settings, recorder: LedgerRecorder, news: CommitNotifications
+def test_late_notification_is_not_missed(
+    settings: Settings, recorder: LedgerRecorder, listener: CommitNotifications
 ) -> None:
     commit(recorder)
-    news.missed()
+    listener.report_missed()
     assert len(listeners(settings)) == 1
 
 
-def test_where_nobody_answers_it_is_time_to_look_all_the_same() -> None:
-    with closing(PostgresNotifications("postgresql://nobody@127.0.0.1:1/nothing", "nothing")) as news:
-        assert [news.wait(forever) for _ in range(3)] == [True] * 3
+def test_listener_polls_if_the_server_is_unreachable() -> None:
+    with closing(PostgresNotifications("postgresql://nobody@127.0.0.1:1/nothing", "nothing")) as listener:
+        assert [listener.wait(forever) for _ in range(3)] == [True] * 3

@@ -7,7 +7,7 @@ from anyio import CapacityLimiter
 from api.http.ledger_position import Committed, with_position
 from api.server.group_commit import GroupCommit
 from domain.ledgers.single_request_ledger import Busy, SingleRequestLedger, SingleRequestResult
-from domain.single_requests.request import SingleRequest
+from domain.single_requests.request import SingleRequestCommand
 from domain.values import Scope
 
 WAITING_THREADS = 2
@@ -19,13 +19,13 @@ class MerchantQueue:
 
     def __init__(self, traces: SingleRequestLedger) -> None:
         self._traces = traces
-        self._all = GroupCommit[SingleRequest, Committed[SingleRequestResult | Busy]](
+        self._all = GroupCommit[SingleRequestCommand, Committed[SingleRequestResult | Busy]](
             with_position(traces.ledger, traces.execute)
         )
-        self._waiting: dict[Scope, GroupCommit[SingleRequest, Committed[SingleRequestResult]]] = {}
+        self._waiting: dict[Scope, GroupCommit[SingleRequestCommand, Committed[SingleRequestResult]]] = {}
         self._threads = CapacityLimiter(WAITING_THREADS)
 
-    async def submit(self, request: SingleRequest) -> Committed[SingleRequestResult]:
+    async def submit(self, request: SingleRequestCommand) -> Committed[SingleRequestResult]:
         """The request's result, when it is durable."""
         written = await self._all.submit(request)
         result = written.result

@@ -1,0 +1,74 @@
+"""Encodes batches of rows as lines of JSON, as CSV or, for events, as CloudEvents. Rows are structs."""
+
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from io import StringIO
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from projections.audit.event_item import EventView
+
+LINES, CSV, CLOUD_EVENTS = "application/x-ndjson", "text/csv", "application/cloudevents+json"
+
+_encoder = msgspec.json.Encoder()
+
+
+def as_lines(batches: Iterable[Sequence[Struct]]) -> Iterator[bytes]:
+    """Encodes one JSON object per line, as in a page of the API."""
+    return (_encoder.encode_lines(rows) for rows in batches)
+
+
+def as_csv(kind: type[Struct], batches: Iterable[Sequence[Struct]]) -> Iterator[bytes]:
+    """Encodes RFC 4180 CSV with a header line. Nested values are JSON in one column; null is empty."""
+    text = StringIO()
+    writer = csv.writer(text)
+    writer.writerow(column_names(kind))
+    for rows in batches:
+        writer.writerows([csv_cell(value) for value in row_values(row)] for row in rows)
+        yield text.getvalue().encode()
+        text.seek(0)
+        text.truncate()
+    yield text.getvalue().encode()
+
+
+def column_names(kind: type[Struct]) -> Sequence[str]:
+    """Returns the names of the members in the JSON of a row."""
+    return kind.__struct_encode_fields__
+
+
+def row_values(row: Struct) -> Iterator[Any]:
+    return (getattr(row, name) for name in row.__struct_fields__)
+
+
+def csv_cell(value: Any) -> Any:
+    """Returns nested values as JSON text and other values as they are."""
+    if isinstance(value, Raw):
+        return bytes(value).decode()
+    return _encoder.encode(value).decode() if isinstance(value, list) else value
+
+
+def scalar(value: Any) -> int | str | None:
+    """Returns a value as a type that every database has: nested values as JSON text, other objects as text."""
+    return value if value is None or isinstance(value, int) else str(csv_cell(value))
+
+
+def as_cloud_events(source: str, batches: Iterable[Sequence[EventView]]) -> Iterator[bytes]:
+    """Encodes CloudEvents 1.0, one JSON object per line. The id is the position, `source` is the URN of the ledger,
+    and the data is the event as in a page of the API."""
+    return (_encoder.encode_lines(_cloud_event(source, item) for item in items) for items in batches)
+
+
+def _cloud_event(source: str, item: EventView) -> dict[str, Any]:
+    subject = {"subject": item.offer_uid} if item.offer_uid else {}
+    return {
+        "specversion": "1.0",
+        "id": str(item.position),
+        "source": source,
+        "type": item.type,
+        **subject,
+        "time": item.recorded_at,
+        "datacontenttype": "application/json",
+        "data": item,
+    }

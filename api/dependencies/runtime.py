@@ -1,0 +1,42 @@
+"""The objects that all requests of a server process share."""
+
+from fastapi import Request
+from msgspec import Struct
+
+from api.dependencies.caller_lookup import CallerLookup
+from api.dependencies.replica import Replica
+from api.http.ledger_position import Committed
+from api.server.group_commit import GroupCommit
+from api.server.ledger_watcher import LedgerWatcher
+from api.server.merchant_queue import MerchantQueue
+from api.server.shutdown import ShutdownSignal
+from api.server.streaming import StreamResponses
+from api.server.worker_threads import WorkerThreads
+from api.service import Service
+from domain.ledgers.redemption_ledger import PendingRedemption, RedemptionResult
+from domain.redemption.activation_group import ActivationResult, PendingActivation
+from domain.refusals import Refused
+
+ActivationCommits = GroupCommit[PendingActivation, Committed[ActivationResult | Refused]]
+RedemptionCommits = GroupCommit[PendingRedemption, Committed[RedemptionResult | Refused]]
+
+
+class Runtime(Struct, frozen=True, kw_only=True):
+    """The objects of one server process. `create_app` stores one Runtime as `app.state.runtime`, and nothing else."""
+
+    service: Service
+    shutdown: ShutdownSignal
+    replica: Replica | None
+    """None if no replica is configured."""
+    threads: WorkerThreads
+    watcher: LedgerWatcher
+    streams: StreamResponses
+    callers: CallerLookup
+    merchant_queue: MerchantQueue
+    activations: ActivationCommits
+    redemptions: RedemptionCommits
+
+
+def runtime_of(request: Request) -> Runtime:
+    runtime: Runtime = request.app.state.runtime
+    return runtime

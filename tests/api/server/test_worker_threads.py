@@ -1,0 +1,21 @@
+"""The threads of a server."""
+
+import asyncio
+from threading import Event
+
+from api.server.worker_threads import WRITING_THREADS, WorkerThreads
+
+
+def test_reading_does_not_wait_for_writing() -> None:
+    released = Event()
+
+    async def read_beside_writes() -> str:
+        threads = WorkerThreads()
+        writes = [asyncio.create_task(threads.run_write(released.wait)) for _ in range(WRITING_THREADS + 1)]
+        try:
+            return await asyncio.wait_for(threads.run_read(str, "read"), timeout=10)
+        finally:
+            released.set()
+            await asyncio.gather(*writes)
+
+    assert asyncio.run(read_beside_writes()) == "read"
