@@ -107,7 +107,7 @@ class Settings(BaseSettings):
     database_connections: int = Field(
         default=DEFAULT_CONNECTIONS,
         ge=MIN_CONNECTIONS,
-        description="The most connections that a process opens to PostgreSQL. Each worker process opens as many, and as many again to the replica",
+        description="The most connections that a process opens to PostgreSQL. This holds for each server process and each worker process. A server process opens as many again to the replica",
     )
     redis_url: Annotated[str, AfterValidator(_redis_url)] | None = Field(
         default=None,

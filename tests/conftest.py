@@ -1,8 +1,8 @@
 """Fixtures of all tests: a real ledger database, and a real server on it."""
 
+import signal
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,11 @@ from domain.values import Role
 from tests.support.engine import empty_database
 from tests.support.examples import PARTNER
 from tests.support.harness import OPERATOR, Call, Caller, Clock, MakeToken
+from tests.support.waiting import wait_until
+
+# In a background job, SIGINT is ignored, and child processes would inherit that. With a handler, they start with the default.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, lambda _number, _frame: None)
 
 # Times depend on the machine more than on the code, so there is no deadline.
 hypothesis.settings.register_profile(
@@ -80,8 +85,7 @@ def address(service: Service) -> Iterator[str]:
         server = uvicorn.Server(uvicorn.Config(create_app(service), log_level="warning"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
-        while not server.started:
-            time.sleep(0.005)
+        wait_until(lambda: server.started or not thread.is_alive())
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         server.should_exit = True
         thread.join()

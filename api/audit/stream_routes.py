@@ -33,6 +33,12 @@ LAST_EVENT_ID = "Last-Event-ID"
 SILENT_SECONDS = 15.0
 
 logger = logging.getLogger("offer_ledger")
+LastEventId = Annotated[
+    Position | None,
+    BeforeValidator(lambda sent: sent or None),
+    Header(alias=LAST_EVENT_ID, description="The position of the last event that the client received"),
+]
+
 router = APIRouter(prefix="/api/v1/audit", tags=["audit"], responses=PROBLEMS, route_class=RetryingRoute)
 
 
@@ -42,18 +48,14 @@ async def follow_events(
     service: ServiceDep,
     caller: AuditReader,
     query: Annotated[EventQuery, Query()],
-    last_event_id: Annotated[
-        Position | None,
-        BeforeValidator(lambda sent: sent or None),
-        Header(alias=LAST_EVENT_ID, description="The position of the last event that the client received"),
-    ] = None,
+    last_event_id: LastEventId = None,
 ) -> Response:
     """Stream the events that match all filters as they are recorded. The stream starts now, or after `Last-Event-ID`
     or `afterPosition`. Each event comes once, in the order of positions, with its position as `id`. The stream ends
     when the token is revoked."""
     watcher = runtime_of(request).watcher
-    watcher.room.require()
-    newest = await watcher.room.read_blocking(watcher.newest)
+    watcher.slots.require()
+    newest = await watcher.slots.read_blocking(watcher.newest_position)
     parameters = {("header", LAST_EVENT_ID): last_event_id, ("query", "afterPosition"): query.afterPosition}
     sent = {place: position for place, position in parameters.items() if position is not None}
     ahead = [
@@ -79,7 +81,7 @@ async def follow_events(
     # Last-Event-ID comes first: after a reconnect it is newer than afterPosition.
     after = next(iter(sent.values()), newest)
     pieces = _follow(watcher, read, pseudonymiser_for(service, caller), after)
-    return StreamingAnswer(pieces, watcher.leaving, SERVER_SENT_EVENTS, STREAM_HEADERS)
+    return StreamingAnswer(pieces, watcher.shutdown, SERVER_SENT_EVENTS, STREAM_HEADERS)
 
 
 async def _follow(
@@ -87,9 +89,9 @@ async def _follow(
 ) -> AsyncIterator[bytes]:
     with watcher.following():
         yield b": the ledger from here on\n\n"
-        while not watcher.leaving.is_set:
+        while not watcher.shutdown.is_set:
             try:
-                page = await watcher.room.read_blocking(read, after)
+                page = await watcher.slots.read_blocking(read, after)
             except StorageError as error:
                 # The client reconnects and continues after the last event.
                 logger.warning("closed an event stream because the ledger can't be read: %s", error)
@@ -101,7 +103,7 @@ async def _follow(
             if page.next_after is None:
                 # After a reconnect, the client continues here. Also sent without new events, as a keep-alive.
                 yield b": read so far\nid: %d\n\n" % after
-                await watcher.growth(after, SILENT_SECONDS)
+                await watcher.wait_for_growth(after, SILENT_SECONDS)
 
 
 def _event(item: EventView) -> bytes:

@@ -1,1 +1,1 @@
-"""How offers arrive: batch, offers file, drop folder, single offers."""
+"""Channels through which offers arrive: batch, offers file, drop folder, single offers."""

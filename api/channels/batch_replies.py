@@ -1,7 +1,7 @@
-"""What is a partner told about a run? (The batch document's reply.)
+"""The replies to batches, as the batch document defines them.
 
-It is made of the run's record alone, so that the same request is answered with the same words for ever; the stored items
-go into it as they lie there.
+A reply depends on the run's record only, so that a repeated request always gets the same reply. The stored JSON of the
+items is copied into it verbatim.
 """
 
 from typing import Any
@@ -13,8 +13,8 @@ from domain.runs.run import Batch, OutcomeCounts, Run
 from domain.store.cursor import Cursor
 from domain.store.records.run_outcomes import select_outcome
 
-ALL_FAILED = "No offer of this batch is in order; nothing has been changed."
-RUN_ACCEPTED = "The batch has been accepted and is being carried out"
+ALL_FAILED = "No offer of this batch is valid; nothing was changed."
+RUN_ACCEPTED = "The batch has been accepted and is being processed"
 _LISTS = {
     "created": "createdOffers",
     "updated": "updatedOffers",
@@ -25,21 +25,21 @@ _LISTS = {
 
 
 def finished_reply(tx: Cursor, run: Run) -> dict[str, Any]:
-    """The reply to a run that is completed."""
+    """Returns the reply for a completed run."""
     if run.all_failed:
         title, messages = "All Items Failed", [ALL_FAILED, *run.messages]
     else:
         title, messages = "Partial Success" if run.counts and run.counts.failed else "Success", run.messages
-    found: dict[str, list[bytes]] = {kind: [] for kind in _LISTS}
+    items: dict[str, list[bytes]] = {kind: [] for kind in _LISTS}
     for part in select_outcome(tx, run.run_id):
-        found[part.outcome].append(part.items[1:-1])
-    lists = {_LISTS[kind]: Raw(b"[%b]" % b",".join(parts)) for kind, parts in found.items()}
+        items[part.outcome].append(part.items[1:-1])
+    lists = {_LISTS[kind]: Raw(b"[%b]" % b",".join(parts)) for kind, parts in items.items()}
     counts = {kind: getattr(run.counts or OutcomeCounts(), kind) for kind in _LISTS}
     return _reply(run, title, messages, {**lists, "counts": counts})
 
 
 def accepted_reply(run: Run) -> dict[str, Any]:
-    """The reply to a run that is not finished."""
+    """Returns the reply for an unfinished run."""
     return _reply(run, "Accepted", [RUN_ACCEPTED], {})
 
 

@@ -1,4 +1,4 @@
-"""What is a partner told about a batch? (The batch document's reply.)"""
+"""The schemas of the replies to batches, as the batch document defines them."""
 
 from typing import Literal
 from uuid import UUID
@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 
 class ItemReply(BaseModel):
-    """What became of one offer; no externalId where none could be read."""
+    """The outcome of one offer. `externalId` is null if it could not be read."""
 
     externalId: str | None
     messages: list[str]
@@ -38,7 +38,7 @@ class AcceptedData(BaseModel):
 
 
 class AcceptedReply(BaseModel):
-    """The run goes on; sent again when it has ended, the request is answered as if it had been waited for."""
+    """The run is in progress. After its end, the repeated request gets the final reply."""
 
     responseId: UUID
     isSuccessful: Literal[True]
@@ -49,7 +49,7 @@ class AcceptedReply(BaseModel):
 
 
 class BatchReply(BaseModel):
-    """`PartialSuccess` when some offers failed; the others have been applied."""
+    """`PartialSuccess` if some of the offers failed; the others were applied."""
 
     responseId: UUID
     isSuccessful: bool

@@ -1,4 +1,4 @@
-"""How does a partner send a batch of offers? (The batch document's one call.)"""
+"""The call of the batch document: a partner sends a batch of offers."""
 
 from http import HTTPStatus
 from typing import Any
@@ -31,16 +31,17 @@ router = APIRouter(tags=["batch"], responses=PROBLEMS)
     BATCH_PATH,
     responses={
         200: {"model": BatchReply},
-        202: {"model": AcceptedReply, "description": "Accepted; the run tells at Location what becomes of it"},
+        202: {"model": AcceptedReply, "description": "Accepted. `Location` is the run, which reports the outcome"},
         409: {"description": "Another run of this partner is in progress", **PROBLEM},
         **BODY_PROBLEMS,
     },
     openapi_extra={**openapi_request_body(BatchRequest), "parameters": [PREFER]},
 )
 async def send_batch(request: Request, service: ServiceDep, caller: PartnerCaller) -> Response:
-    """Synchronize: the offers of this batch are all that shall be active. Insert: only they are touched.
+    """Send a batch of offers. `Synchronize` pauses all active offers that are not in the batch. `Insert` changes only
+    the offers of the batch.
 
-    The batch is carried out whether or not anybody waits for it."""
+    The service executes the batch even if the client disconnects."""
     require_json(request)
     coding = content_coding(request, CODINGS)
     no_parameters(request)

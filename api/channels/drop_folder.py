@@ -1,5 +1,7 @@
-"""Which file of a drop folder is next, and where does it go? Complete files are taken one at a time, and whenever the
-process dies, none is lost, moved unprocessed, or done without its report."""
+"""A drop folder: complete files are taken one at a time, and moved with a report after they are processed.
+
+If the process dies at any time, no file is lost, moved unprocessed, or left without its report.
+"""
 
 import errno
 import fcntl
@@ -11,55 +13,57 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from api.channels.file_completeness import CompletenessChecker, fingerprint, tells_writers
+from api.channels.file_completeness import CompletenessChecker, can_detect_writers, fingerprint
 
 QUIET_SECONDS = 2.0
-"""For how long a file must have been as it is, when nobody has it open for writing."""
-UNSEEN_QUIET_SECONDS = 30.0
-"""The same where the system does not tell who has it open."""
-HELD_BACK_SECONDS = 60.0
-"""For how long a file that is not complete and does not change keeps those that come after it waiting."""
+"""A file is complete if it has not changed for this time and no process has it open for writing."""
+FALLBACK_QUIET_SECONDS = 30.0
+"""The same, if the file system cannot detect writers."""
+MAX_HOLD_SECONDS = 60.0
+"""The next files wait for an incomplete file until it has not changed for this time."""
 TAKEN_FOLDER = ".taken"
 DONE_FOLDER = "done"
 REFUSED_FOLDER = "refused"
 REPORT_SUFFIX = ".report.json"
-LONGEST_SUFFIX = 16
-"""What stands behind the last dot of a name and is longer is no suffix."""
+MAX_SUFFIX_BYTES = 16
+"""A longer text after the last dot of a name is not a suffix."""
 
-Order = Callable[[str], Any]
-"""Gives the sort key of a file's name."""
+SortKey = Callable[[str], Any]
+"""Returns the sort key of a file name."""
 
 
 class FolderInUse(Exception):
-    """Two watchers would take each other's files."""
+    """Another process watches the folder. Two watchers would take each other's files."""
 
     def __init__(self, directory: Path) -> None:
-        super().__init__(f"{directory}: is watched by another process already.")
+        super().__init__(f"{directory}: is already watched by another process.")
 
 
 class TakenFileChanged(Exception):
-    """What lies there is not what was processed."""
+    """The taken file is not the one that was processed."""
 
     def __init__(self, taken: Path) -> None:
-        super().__init__(f"{taken}: was changed or removed while it was processed; it will be looked at again.")
+        super().__init__(
+            f"{taken}: was changed or removed while it was processed; it will be checked and processed again."
+        )
 
 
 @contextmanager
 def open_folder(
     directory: Path,
-    order: Order,
+    sort_key: SortKey,
     *,
     quiet_seconds: float = QUIET_SECONDS,
-    unseen_quiet_seconds: float = UNSEEN_QUIET_SECONDS,
+    fallback_quiet_seconds: float = FALLBACK_QUIET_SECONDS,
 ) -> Iterator["DropFolder"]:
-    """The folder, as long as nobody else has it. It should lie on a disk of this machine: of who writes from another one
-    only the system there knows.
+    """Opens a folder exclusively. It should be on a local disk: on a network file system, writers on other hosts can't
+    be detected.
 
     Raises FolderInUse, or OSError for a directory that can't be used."""
     for name in (DONE_FOLDER, REFUSED_FOLDER, TAKEN_FOLDER):
         (directory / name).mkdir(exist_ok=True)
         if (directory / name).stat().st_dev != directory.stat().st_dev:
-            # Files are renamed into it, which would fail when the first one has been processed.
+            # Files are moved there by rename, which cannot cross file systems. Fail now, not after the first file.
             raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), str(directory / name))
     lock = os.open(directory / TAKEN_FOLDER / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
@@ -67,41 +71,43 @@ def open_folder(
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise FolderInUse(directory) from None
-        if not tells_writers(directory / TAKEN_FOLDER):
-            quiet_seconds = unseen_quiet_seconds
-        yield DropFolder(directory, order, CompletenessChecker(quiet_seconds, unseen_quiet_seconds))
+        if not can_detect_writers(directory / TAKEN_FOLDER):
+            quiet_seconds = fallback_quiet_seconds
+        yield DropFolder(directory, sort_key, CompletenessChecker(quiet_seconds, fallback_quiet_seconds))
     finally:
         os.close(lock)
 
 
 class DropFolder:
-    """A directory that others put files into."""
+    """A directory into which other processes put files."""
 
-    def __init__(self, directory: Path, order: Order, looks: CompletenessChecker) -> None:
+    def __init__(self, directory: Path, sort_key: SortKey, checker: CompletenessChecker) -> None:
         self._directory = directory
         self._taken = directory / TAKEN_FOLDER
-        self._order = order
-        self._looks = looks
-        self._answered: Path | None = None
+        self._sort_key = sort_key
+        self._checker = checker
+        self._current: Path | None = None
 
     def next(self) -> Path | None:
-        """The file to process next: the one that is taken already, or else the first complete one. None if there is
-        none so far; every call is a look at the folder, and it takes two to see that a file stays as it is."""
-        self._answered = self._find()
-        return self._answered
+        """Returns the file to process: the one that is already taken, or else the first complete one.
+
+        Returns None if no file is complete yet. Each call is a scan, and only a second scan shows an unchanged file."""
+        self._current = self._find()
+        return self._current
 
     def finish(self, taken: Path, report: bytes, *, done: bool) -> Path:
-        """Puts the file that next() has answered where it stays, with its report beside it; answers that place.
+        """Moves the file that `next` returned to its final place, with its report beside it, and returns that place.
 
-        Raises TakenFileChanged if it is not what was processed: then it stays taken."""
-        if taken != self._answered or not self._looks.is_complete(taken):
+        Raises TakenFileChanged if the file changed while it was processed. The file then stays taken."""
+        if taken != self._current or not self._checker.is_complete(taken):
             raise TakenFileChanged(taken)
         folder = self._directory / (DONE_FOLDER if done else REFUSED_FOLDER)
         place = _place_for(taken, folder)
-        # The report comes first: who dies before the file is moved processes it again, and finds the same place.
+        # The report comes first. If the process dies before the move, the next one processes the file and finds the
+        # same place.
         _write(_report_of(place), report)
         taken.replace(place)
-        # A link to the very file that it takes the place of is not moved by that.
+        # `replace` does nothing if both names are links to the same file.
         taken.unlink(missing_ok=True)
         _sync(folder)
         _sync(self._taken)
@@ -109,61 +115,62 @@ class DropFolder:
 
     def _find(self) -> Path | None:
         paths = sorted(
-            self._looks.scan([self._taken, self._directory]),
-            key=lambda path: (self._order(path.name), os.fsencode(path.name)),
+            self._checker.scan([self._taken, self._directory]),
+            key=lambda path: (self._sort_key(path.name), os.fsencode(path.name)),
         )
         for path in paths:
             if path.parent == self._taken:
-                return path if self._looks.is_complete(path) else None
+                return path if self._checker.is_complete(path) else None
         for path in paths:
-            if not self._looks.is_complete(path):
-                if self._looks.has_changed_within(path, HELD_BACK_SECONDS):
-                    # What comes after it in order waits for it, but not for one that nobody goes on with.
+            if not self._checker.is_complete(path):
+                if self._checker.has_changed_within(path, MAX_HOLD_SECONDS):
+                    # The next files wait for an upload that is still in progress, but not for an abandoned one.
                     return None
             elif taken := self._take(path):
-                # It may have been opened or replaced in between. Then it is looked at where it lies now.
-                return taken if self._looks.is_complete(taken) else None
+                # It may have been opened or replaced before the move. Then later scans check it in its new place.
+                return taken if self._checker.is_complete(taken) else None
         return None
 
     def _take(self, path: Path) -> Path | None:
-        """Overwrites no file: there was none at this look, and only who has the lock puts one there."""
+        """Moves a file to the taken folder. The move overwrites no file: this scan saw no taken file, and no other
+        process takes files."""
         taken = self._taken / path.name
         try:
             path.rename(taken)
         except FileNotFoundError:
             return None
-        self._looks.moved(path, taken)
+        self._checker.record_move(path, taken)
         return taken
 
 
 def _place_for(taken: Path, folder: Path) -> Path:
-    """The first of NAME, NAME-2, NAME-3 ... that is free or has the same content."""
-    longest = os.pathconf(folder, "PC_NAME_MAX")
-    places = (folder / _numbered(taken.name, number, longest) for number in count(1))
-    return next(place for place in places if _can_lie_at(place, taken))
+    """Returns the first of NAME, NAME-2, NAME-3 ... that is free or has the same content."""
+    max_bytes = os.pathconf(folder, "PC_NAME_MAX")
+    places = (folder / _numbered(taken.name, number, max_bytes) for number in count(1))
+    return next(place for place in places if _is_usable(place, taken))
 
 
-def _numbered(name: str, number: int, longest: int) -> str:
-    """The name with a number, and so short that its report has a name too."""
+def _numbered(name: str, number: int, max_bytes: int) -> str:
+    """Returns the name with a number, shortened so that the name of its report fits into `max_bytes`."""
     suffix = Path(name).suffix
-    if len(os.fsencode(suffix)) > LONGEST_SUFFIX:
+    if len(os.fsencode(suffix)) > MAX_SUFFIX_BYTES:
         suffix = ""
     tail = suffix if number == 1 else f"-{number}{suffix}"
     stem = os.fsencode(name.removesuffix(suffix))
-    return os.fsdecode(stem[: longest - len(os.fsencode(tail + REPORT_SUFFIX))]) + tail
+    return os.fsdecode(stem[: max_bytes - len(os.fsencode(tail + REPORT_SUFFIX))]) + tail
 
 
-def _can_lie_at(place: Path, taken: Path) -> bool:
+def _is_usable(place: Path, taken: Path) -> bool:
     report = _report_of(place)
     if os.path.lexists(report) and (fingerprint(report) is None or os.path.lexists(_report_of(report))):
-        # What is called like its report has a report itself: it is no report, but was dropped with this name.
+        # The file with the name of the report has a report itself. So it is no report, but a dropped file.
         return False
-    return not os.path.lexists(place) or _has_content_of(taken, place)
+    return not os.path.lexists(place) or _have_same_content(taken, place)
 
 
-def _has_content_of(taken: Path, place: Path) -> bool:
-    here, there = fingerprint(taken), fingerprint(place)
-    return here is not None and there is not None and here.size == there.size and _digest(taken) == _digest(place)
+def _have_same_content(first: Path, second: Path) -> bool:
+    one, other = fingerprint(first), fingerprint(second)
+    return one is not None and other is not None and one.size == other.size and _digest(first) == _digest(second)
 
 
 def _digest(path: Path) -> bytes:
@@ -176,7 +183,7 @@ def _report_of(place: Path) -> Path:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """All of it or nothing, and for good."""
+    """Writes a file atomically and durably."""
     unfinished = path.with_name(".report.tmp")
     unfinished.unlink(missing_ok=True)
     with unfinished.open("xb") as opened:

@@ -1,4 +1,8 @@
-"""Is a file complete? Nobody has it open for writing, and it has been as it is for some time."""
+"""Detects complete files: no process has the file open for writing, and it has not changed for a quiet period.
+
+On Linux, a read lease detects writers. Other systems, and some file systems, cannot detect them; a longer period
+applies there.
+"""
 
 import errno
 import fcntl
@@ -15,13 +19,13 @@ from typing import NamedTuple
 
 TEMPORARY_SUFFIXES = (".tmp", ".part", ".partial", ".filepart", ".crdownload", "~")
 CHANGED = (errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.ESTALE)
-"""How opening a file fails that was removed, or replaced by something else, since it was looked at."""
+"""Errors of opening a file that was removed or replaced since the scan."""
 
 logger = logging.getLogger("offer_ledger")
 
 
 class Fingerprint(NamedTuple):
-    """What changes with a file's content."""
+    """Attributes of a file; at least one of them changes when its content changes."""
 
     device: int
     inode: int
@@ -35,48 +39,48 @@ class _Observation(NamedTuple):
 
 
 class _Writers(Enum):
-    """Who has a file open for writing."""
+    """The writers of a file: other processes that have it open for writing."""
 
-    NOBODY = auto()
-    SOMEBODY = auto()
-    UNTOLD = auto()
+    ABSENT = auto()
+    PRESENT = auto()
+    UNKNOWN = auto()
 
 
 class CompletenessChecker:
-    """Looks at files again and again: only one that is the same at two looks can be complete."""
+    """Compares repeated scans of a folder: only a file that two scans found unchanged can be complete."""
 
-    def __init__(self, quiet_seconds: float, unseen_quiet_seconds: float) -> None:
-        """How long a file must have been as it is; and if the system does not tell who has it open for writing."""
+    def __init__(self, quiet_seconds: float, fallback_quiet_seconds: float) -> None:
+        """The quiet periods: with detection of writers, and where writers can't be detected."""
         self._quiet_seconds = quiet_seconds
-        self._unseen_quiet_seconds = unseen_quiet_seconds
-        self._looked_at = 0.0
-        self._sightings: dict[Path, _Observation] = {}
+        self._fallback_quiet_seconds = fallback_quiet_seconds
+        self._scanned_at = 0.0
+        self._observations: dict[Path, _Observation] = {}
         self._unreadable: set[Path] = set()
 
     def scan(self, folders: Iterable[Path]) -> list[Path]:
-        """The regular files that lie there and have their final names."""
-        began = time.monotonic()
-        found = {path: fingerprint(path) for folder in folders for path in _named_as_files(folder)}
-        # Files that are first seen at one look get complete at one look, so that the caller can tell their order.
-        ended = time.monotonic()
-        seen = {}
-        for path, now in found.items():
+        """Returns the regular files of the folders, without those with temporary names."""
+        started_at = time.monotonic()
+        present = {path: fingerprint(path) for folder in folders for path in _final_names(folder)}
+        # Files that one scan finds first become complete at the same scan, so that the caller can sort them.
+        finished_at = time.monotonic()
+        observations = {}
+        for path, now in present.items():
             if now:
-                before = self._sightings.get(path)
-                seen[path] = before if before and before.fingerprint == now else _Observation(now, ended)
-        self._looked_at = began
-        self._sightings = seen
-        self._unreadable &= seen.keys()
-        return list(seen)
+                before = self._observations.get(path)
+                observations[path] = before if before and before.fingerprint == now else _Observation(now, finished_at)
+        self._scanned_at = started_at
+        self._observations = observations
+        self._unreadable &= observations.keys()
+        return list(observations)
 
-    def moved(self, path: Path, to: Path) -> None:
-        """A file that is moved is looked at as the one that it was, if it is."""
-        self._sightings[to] = self._sightings.pop(path)
+    def record_move(self, path: Path, to: Path) -> None:
+        """Keeps the observation of a file that was moved, as long as its fingerprint stays the same."""
+        self._observations[to] = self._observations.pop(path)
 
     def is_complete(self, path: Path) -> bool:
-        """Of a file that was seen at the last look."""
-        sighting = self._sightings[path]
-        quiet_seconds = self._looked_at - sighting.since
+        """The file must be in the result of the last scan."""
+        observation = self._observations[path]
+        quiet_seconds = self._scanned_at - observation.since
         if quiet_seconds < self._quiet_seconds:
             return False
         opened = self._open(path)
@@ -84,19 +88,19 @@ class CompletenessChecker:
             return False
         try:
             writers = _writers(opened)
-            is_as_seen = _fingerprint(os.fstat(opened)) == sighting.fingerprint
+            is_unchanged = _fingerprint(os.fstat(opened)) == observation.fingerprint
         finally:
             os.close(opened)
-        if not is_as_seen or writers is _Writers.SOMEBODY:
+        if not is_unchanged or writers is _Writers.PRESENT:
             return False
-        return writers is _Writers.NOBODY or quiet_seconds >= self._unseen_quiet_seconds
+        return writers is _Writers.ABSENT or quiet_seconds >= self._fallback_quiet_seconds
 
     def has_changed_within(self, path: Path, seconds: float) -> bool:
-        """Of a file that was seen at the last look; also of one that was not there before."""
-        return self._looked_at - self._sightings[path].since < seconds
+        """The file must be in the result of the last scan. A new file counts as changed."""
+        return self._scanned_at - self._observations[path].since < seconds
 
     def _open(self, path: Path) -> int | None:
-        """Never through a link, and never waiting for the other end of a pipe, or for someone who has a lease."""
+        """Opens a file that is no symbolic link. Never waits for the other end of a pipe, or for the end of a lease."""
         try:
             return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except BlockingIOError:
@@ -104,7 +108,7 @@ class CompletenessChecker:
         except PermissionError:
             if path not in self._unreadable:
                 self._unreadable.add(path)
-                logger.warning("%a can't be read, so it stays where it is until it can", str(path))
+                logger.warning("%a can't be read; it stays in the folder until its permissions allow it", str(path))
             return None
         except OSError as error:
             if error.errno in CHANGED:
@@ -113,16 +117,16 @@ class CompletenessChecker:
 
 
 def fingerprint(path: Path) -> Fingerprint | None:
-    """None if it is not there (any more), or no regular file."""
+    """Returns None if the file does not exist or is not a regular file."""
     try:
-        found = path.lstat()
+        status = path.lstat()
     except FileNotFoundError:
         return None
-    return _fingerprint(found) if stat.S_ISREG(found.st_mode) else None
+    return _fingerprint(status) if stat.S_ISREG(status.st_mode) else None
 
 
-def tells_writers(folder: Path) -> bool:
-    """Whether leases are worth anything on this file system: some give none, some whatever is open."""
+def can_detect_writers(folder: Path) -> bool:
+    """Returns True if leases work on this file system. Some grant none, some grant them also for open files."""
     probe = folder / ".probe"
     probe.unlink(missing_ok=True)
     with probe.open("xb") as writer, probe.open("rb") as reader:
@@ -130,32 +134,34 @@ def tells_writers(folder: Path) -> bool:
         writer.close()
         afterwards = _writers(reader.fileno())
     probe.unlink()
-    return (while_open, afterwards) == (_Writers.SOMEBODY, _Writers.NOBODY)
+    return (while_open, afterwards) == (_Writers.PRESENT, _Writers.ABSENT)
 
 
-def _named_as_files(folder: Path) -> Iterator[Path]:
+def _final_names(folder: Path) -> Iterator[Path]:
     with os.scandir(folder) as entries:
         for entry in entries:
             if not entry.name.startswith(".") and not entry.name.lower().endswith(TEMPORARY_SUFFIXES):
                 yield folder / entry.name
 
 
-def _fingerprint(found: os.stat_result) -> Fingerprint:
-    return Fingerprint(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+def _fingerprint(status: os.stat_result) -> Fingerprint:
+    return Fingerprint(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 def _writers(opened: int) -> _Writers:
-    """A read lease is given for a file that nobody has open for writing, to its owner and to who has CAP_LEASE."""
+    """Requests a read lease, which Linux grants only if no process has the file open for writing.
+
+    The process needs to own the file or to have CAP_LEASE."""
     if sys.platform != "linux":
-        return _Writers.UNTOLD
+        return _Writers.UNKNOWN
     try:
-        # Who opens the file to write in the instant of the lease has to wait for its end, which the kernel signals to
-        # us: by SIGIO, which kills, unless told otherwise. SIGURG is ignored unless somebody handles it.
+        # A process that opens the file for writing during the lease waits, and the kernel signals this process. The
+        # default signal, SIGIO, would terminate it. SIGURG is ignored by default.
         fcntl.fcntl(opened, fcntl.F_SETSIG, signal.SIGURG)
         fcntl.fcntl(opened, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         fcntl.fcntl(opened, fcntl.F_SETLEASE, fcntl.F_UNLCK)
     except BlockingIOError:
-        return _Writers.SOMEBODY
+        return _Writers.PRESENT
     except OSError:
-        return _Writers.UNTOLD
-    return _Writers.NOBODY
+        return _Writers.UNKNOWN
+    return _Writers.ABSENT

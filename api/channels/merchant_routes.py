@@ -1,4 +1,4 @@
-"""How does a partner send one merchant offer, or take it down? (The merchant document's two calls.)"""
+"""The calls of the merchant document: PUT and DELETE of one offer, and the partner's quota and traces."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -53,16 +53,16 @@ class MerchantCaller(Struct, frozen=True):
     limits: MerchantLimits
 
 
-async def _sender(request: Request) -> MerchantCaller:
-    """Checks the token, then the limits, before the body is read. Raises Refused, and what `require_roles` raises."""
+async def _authorise(request: Request) -> MerchantCaller:
+    """Checks the token and the limits before the body is read. Raises Refused and the problems of `require_roles`."""
     runtime = runtime_of(request)
     service = runtime.service
-    found = await runtime.callers.find(token_digest(request))
-    caller = require_role(request, service, found.caller, PARTNER_ONLY)
+    lookup = await runtime.callers.find(token_digest(request))
+    caller = require_role(request, service, lookup.caller, PARTNER_ONLY)
     partner = caller.partner or ""
-    if found.limits is None:
+    if lookup.limits is None:
         raise UnknownPartner(partner)
-    terms, quota = found.limits
+    terms, quota = lookup.limits
     rate = await run_counted(service, service.limiter.count_partner_request, partner, terms.rps)
     limits = MerchantLimits(terms, rate.remaining, quota, service.clock())
     request_state(request).limits = limits
@@ -82,7 +82,7 @@ raw_router = APIRouter(route_class=RawRoute)
 
 
 class _Anything(StringConvertor):
-    """Slashes and line breaks too."""
+    """Matches any text, including slashes and line breaks."""
 
     regex = "(?s:.*)"
 
@@ -100,16 +100,16 @@ _IDS = [{"name": "external_merchant_id", **_ID}, {"name": "external_offer_id", *
     openapi_extra={"parameters": _IDS, **openapi_request_body(MerchantOffer)},
 )
 async def put_offer(request: Request) -> Response:
-    """The offer shall be there with exactly this content; answered when it is."""
-    sender, settings = await _sender(request), runtime_of(request).service.settings
-    async with _counting(request, sender):
+    """Create or replace an offer. The reply is sent when the change is durable."""
+    sender, settings = await _authorise(request), runtime_of(request).service.settings
+    async with _counting_refusals(request, sender):
         require_json(request)
         body = await receive(request, settings.max_offer_bytes)
-        key = _key(request, sender.partner)
+        key = _offer_key(request, sender.partner)
         read = partial(read_offer, body, key, settings.max_image_bytes)
-        # A small one is read sooner than a thread would begin.
+        # Parsing a small body takes less time than starting a thread.
         action = read() if len(body) <= SMALL_BODY_BYTES else await asyncio.to_thread(read)
-    return await _carry_out(request, sender, key, action)
+    return await _execute(request, sender, key, action)
 
 
 @raw_router.delete(
@@ -119,11 +119,11 @@ async def put_offer(request: Request) -> Response:
     openapi_extra={"parameters": _IDS},
 )
 async def delete_offer(request: Request) -> Response:
-    """The offer shall be gone. What customers have activated stays theirs."""
-    sender = await _sender(request)
-    async with _counting(request, sender):
-        key = _key(request, sender.partner)
-    return await _carry_out(request, sender, key, Delete())
+    """Delete an offer. Existing activations keep their redemption windows."""
+    sender = await _authorise(request)
+    async with _counting_refusals(request, sender):
+        key = _offer_key(request, sender.partner)
+    return await _execute(request, sender, key, Delete())
 
 
 router.include_router(raw_router)
@@ -136,7 +136,7 @@ async def refuse_method() -> Response:
 
 @router.get("/api/v1/partner/quota", responses={200: {"model": QuotaReply}})
 def get_quota(request: Request, service: ServiceDep, caller: PartnerCaller) -> Response:
-    """What is left of today's requests; asking is free."""
+    """Get the daily quota and the requests that are left. This call is not counted."""
     no_parameters(request)
     terms, quota = service.single_requests.terms(caller.partner or "")
     now = service.clock()
@@ -149,7 +149,7 @@ def get_quota(request: Request, service: ServiceDep, caller: PartnerCaller) -> R
 
 @router.get(TRACES_PATH + "/{trace_id}", responses={200: {"model": TraceReply}})
 def get_trace(request: Request, reads: PrimaryReads, caller: PartnerReader, trace_id: str) -> Response:
-    """What became of a request that was accepted."""
+    """Get the outcome of an accepted request."""
     no_parameters(request)
     with reads.read() as tx:
         trace = find_trace(tx, trace_id)
@@ -166,8 +166,8 @@ def get_trace(request: Request, reads: PrimaryReads, caller: PartnerReader, trac
 
 
 @asynccontextmanager
-async def _counting(request: Request, sender: MerchantCaller) -> AsyncIterator[None]:
-    """Counts a refused request. A field that breaks a rule is a 400 in these calls."""
+async def _counting_refusals(request: Request, sender: MerchantCaller) -> AsyncIterator[None]:
+    """Counts a refused request. These calls answer an invalid field with 400 instead of 422."""
     try:
         yield
     except (Problem, ClientDisconnect) as refusal:
@@ -177,23 +177,22 @@ async def _counting(request: Request, sender: MerchantCaller) -> AsyncIterator[N
         raise
 
 
-def _key(request: Request, partner: str) -> OfferKey:
-    """Which offer it is about; the path is taken apart in its raw form, because an id may hold slashes, escaped. Raises
-    Problem."""
+def _offer_key(request: Request, partner: str) -> OfferKey:
+    """Reads the ids from the raw path, because an id may contain escaped slashes. Raises Problem."""
     no_parameters(request)
     raw = request.scope["raw_path"].partition(b"?")[0].removeprefix(f"{MERCHANTS_PATH}/".encode())
-    merchant, found, offer = raw.partition(b"/offers/")
+    merchant, separator, offer = raw.partition(b"/offers/")
     try:
         ids = [unquote_to_bytes(part).decode() for part in (merchant, offer)]
     except UnicodeDecodeError:
         ids = []
-    is_plain = ids and found and b"/" not in merchant + offer
-    if not is_plain or not all(1 <= len(unwrap) <= MAX_ID_LENGTH and "\0" not in unwrap for unwrap in ids):
-        raise validation_error([InvalidField(("path",), f"ids must be UTF-8, of 1 to {MAX_ID_LENGTH} characters")])
+    is_plain = ids and separator and b"/" not in merchant + offer
+    if not is_plain or not all(1 <= len(id_) <= MAX_ID_LENGTH and "\0" not in id_ for id_ in ids):
+        raise validation_error([InvalidField(("path",), f"ids must be UTF-8 texts of 1 to {MAX_ID_LENGTH} characters")])
     return OfferKey(partner, Channel.MERCHANT, *ids)
 
 
-async def _carry_out(request: Request, sender: MerchantCaller, key: OfferKey, action: Put | Delete) -> Response:
+async def _execute(request: Request, sender: MerchantCaller, key: OfferKey, action: Put | Delete) -> Response:
     single = SingleRequest(
         trace_id=f"req-{uuid4().hex}",
         key=key,

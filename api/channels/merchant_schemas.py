@@ -1,4 +1,4 @@
-"""What is a partner told about a single request, and about its quota?"""
+"""The schemas of the replies to single requests, traces and quotas."""
 
 from typing import Literal
 from uuid import UUID
@@ -7,14 +7,14 @@ from pydantic import BaseModel
 
 
 class SingleReply(BaseModel):
-    """Carried out and durable; the trace tells what it did."""
+    """The request is executed and durable. The trace has its outcome."""
 
     message: str
     trace_id: str
 
 
 class TraceReply(BaseModel):
-    """`version` is that of the offer after the request, 0 if there is no such offer."""
+    """`version` is the version of the offer after the request; 0 if the offer does not exist."""
 
     trace_id: str
     outcome: Literal["created", "updated", "unchanged", "deleted", "restored", "unknown"]
@@ -24,7 +24,9 @@ class TraceReply(BaseModel):
 
 
 class QuotaReply(BaseModel):
-    """`reset`: seconds until the quota is fresh. A limit of 0 is none, and nothing then remains to be told."""
+    """`reset`: seconds until the quota is full, at the start of the next UTC day.
+
+    A `limit` of 0 means no limit; then `remaining` is null."""
 
     limit: int
     used: int

@@ -1,4 +1,4 @@
-"""How does a partner send a dump of all its merchant offers? (The merchant document's file, over HTTP.)"""
+"""The call for offers files: a partner sends all its merchant offers in one file of the merchant document."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated
@@ -34,14 +34,14 @@ class FileQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: Word | None = None
-    """Of the file, where the body is JSON: <Partner>OffersCCYYMMDD.json."""
+    """The file name, required with a JSON body: <Partner>OffersCCYYMMDD.json."""
 
 
 @router.post(
     OFFERS_FILES_PATH,
     responses={
         200: {"model": OffersFileReply},
-        202: {"model": RunReply, "description": "Accepted; the run tells at Location what becomes of it"},
+        202: {"model": RunReply, "description": "Accepted. `Location` is the run, which reports the outcome"},
         409: {"description": "Another run is in progress, or a later file has been processed", **PROBLEM},
         **BODY_PROBLEMS,
     },
@@ -65,16 +65,17 @@ class FileQuery(BaseModel):
 async def send_offers_file(
     request: Request, service: ServiceDep, caller: PartnerCaller, query: Annotated[FileQuery, Query()]
 ) -> Response:
-    """All offers of the partner, as of the date in the file's name: each record is carried out as its status says.
+    """Send an offers file: all merchant offers of the partner on the date in the file name. The status of each record
+    says what to do with its offer.
 
-    The file is carried out whether or not anybody waits for it."""
+    The service executes the file even if the client disconnects."""
     multipart = is_multipart(request)
     if not multipart:
         require_json(request, MULTIPART)
     coding = content_coding(request, () if multipart else CODINGS)
     if multipart is (query.name is not None):
-        told = "is that of the file's part" if multipart else "required where the body is JSON"
-        raise validation_error([InvalidField(("query", "name"), told)])
+        message = "must not be sent: the multipart body has the name" if multipart else "required with a JSON body"
+        raise validation_error([InvalidField(("query", "name"), message)])
     upload = Upload(service.runs, coding, service.settings.max_body_bytes)
     origin = Origin(caller.name, Source.FILE)
 
@@ -90,7 +91,7 @@ async def send_offers_file(
 
 
 async def _receive_part(request: Request, service: Service, upload: Upload) -> str:
-    """The name of the file."""
+    """Receives a multipart body, and returns the name of its file."""
     part = FilePart(request.headers.get("Content-Type", ""))
 
     async def data() -> AsyncIterator[bytes]:

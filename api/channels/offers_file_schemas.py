@@ -4,6 +4,6 @@ from api.runs.schemas import RunItem, RunReply
 
 
 class OffersFileReply(RunReply):
-    """The run of the file, and what became of each of its records, and of active offers that none of them names."""
+    """The run of the file, with the outcome of each record, and of each active offer that is not in the file."""
 
     records: list[RunItem]

@@ -34,7 +34,7 @@ def accept_batch_or_file(service: Service, path: Path, partner: str, on_progress
     Raises what `accept_run` raises."""
 
     def sender(upload: Upload) -> RunSender:
-        body = upload.arrival.body(service.runs)
+        body = upload.uploaded_body.body(service.runs)
         name = path.name if acceptance.is_offers_file(body, service.settings.max_items) else None
         return RunSender(partner, cli_origin(), name)
 
@@ -82,7 +82,7 @@ def _accept(
             upload.write(block)
             on_progress(upload.size, size)
         upload.end()
-        return acceptance.accept_run(service.runs, upload.arrival, sender(upload), service.settings.max_items)
+        return acceptance.accept_run(service.runs, upload.uploaded_body, sender(upload), service.settings.max_items)
     finally:
         if upload.is_stored:
             with suppress(StorageError):

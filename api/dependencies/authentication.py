@@ -1,4 +1,4 @@
-"""Who is calling, and may they?"""
+"""Authenticates the caller by its token, and checks its role and its requests per minute."""
 
 import hashlib
 from collections.abc import Awaitable, Callable, Collection
@@ -25,7 +25,7 @@ SCHEMES = ("apitoken", "bearer")
 
 
 async def service_of(request: Request) -> Service:
-    """Not a plain function: FastAPI would begin a thread for it."""
+    """Asynchronous because FastAPI would call a plain function in a thread."""
     return runtime_of(request).service
 
 
@@ -33,13 +33,15 @@ ServiceDep = Annotated[Service, Depends(service_of)]
 
 
 def digest_secret(secret: str) -> str:
-    """How a token's secret is stored. It has 256 random bits, so a plain SHA-256 can't be turned back."""
+    """Returns the stored form of a secret. It has 256 random bits, so a plain SHA-256 cannot be reversed."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def require_roles(*roles: Role) -> Callable[[Request, Service], Caller]:
-    """A dependency that gives the caller, if its role is one of these. Looks the token up anew for every request, so
-    that what is changed holds at once. Raises Problem 401, 403, 429, or 422 for a parameter given twice."""
+    """Makes a dependency that returns the caller, if it has one of the roles.
+
+    Every request reads the token, so that a changed or revoked token takes effect at once. The dependency raises
+    Problem 401, 403 or 429, and 422 for a repeated parameter."""
 
     def authorise(request: Request, service: ServiceDep) -> Caller:
         return require_role(request, service, find_caller(service, token_digest(request)), roles)
@@ -48,60 +50,59 @@ def require_roles(*roles: Role) -> Callable[[Request, Service], Caller]:
 
 
 def require_roles_async(*roles: Role) -> Callable[[Request, Service], Awaitable[Caller]]:
-    """The same for calls that come in great numbers."""
+    """Makes the dependency of `require_roles` for hot paths: on PostgreSQL, concurrent requests share token queries."""
 
-    async def authorise_at_once(request: Request, service: ServiceDep) -> Caller:
-        found = await runtime_of(request).callers.find(token_digest(request))
-        return await run_counted(service, require_role, request, service, found.caller, roles)
+    async def authorise(request: Request, service: ServiceDep) -> Caller:
+        lookup = await runtime_of(request).callers.find(token_digest(request))
+        return await run_counted(service, require_role, request, service, lookup.caller, roles)
 
-    return authorise_at_once
+    return authorise
 
 
-async def run_counted(service: Service, function: Callable[[*_Arguments], _T], *given: *_Arguments) -> _T:
-    """For what counts requests: in the event loop, but not where it may have to wait for another machine. Everybody else would
-    wait for that, too."""
-    return await to_thread.run_sync(function, *given) if service.limiter.may_block else function(*given)
+async def run_counted(service: Service, function: Callable[[*_Arguments], _T], *args: *_Arguments) -> _T:
+    """Runs a function that counts requests: in a thread if it may have to wait for Redis, else in the event loop."""
+    return await to_thread.run_sync(function, *args) if service.limiter.may_block else function(*args)
 
 
 def require_role(request: Request, service: Service, caller: Caller | None, roles: Collection[Role]) -> Caller:
-    """Raises what `require_roles` raises; counts the request."""
+    """Counts the request, and raises the problems of `require_roles`."""
     if caller is None:
         raise _unauthorised("The token is unknown, revoked or expired")
     if caller.role not in roles:
         raise Problem(HTTPStatus.FORBIDDEN, "forbidden", f"The role {caller.role} may not do this.")
     state = request_state(request)
     if not state.is_counted and not is_ingestion(request):
-        state.is_counted = True  # also for a retry
-        _require_pace(caller, service)
-    if vendor_of(request) is not Vendor.MERCHANT:  # there, what is wrong counts, and is looked for later
+        state.is_counted = True  # before the check, so that a retry is not counted
+        _require_rate(caller, service)
+    if vendor_of(request) is not Vendor.MERCHANT:  # merchant calls count invalid requests first, then check them
         no_repeats(request)
     return caller
 
 
 def is_still_authorised(request: Request, service: Service, caller: Caller) -> bool:
-    """Whether the caller of a request that takes long may still do what it was allowed to."""
+    """Returns True if the token of a long request is still valid, with the same role and partner."""
     return find_caller(service, token_digest(request)) == caller
 
 
 def token_digest(request: Request) -> str:
-    """That of the secret which a request comes with. Raises Problem 401."""
-    told = request.headers.getlist("Authorization")
-    scheme, _, secret = (told[0] if told else "").partition(" ")
+    """Returns the digest of the secret in the `Authorization` header. Raises Problem 401."""
+    values = request.headers.getlist("Authorization")
+    scheme, _, secret = (values[0] if values else "").partition(" ")
     if scheme.lower() not in SCHEMES or not secret.strip():
         raise _unauthorised("Send a token: Authorization: ApiToken <token>")
-    if len(told) > 1:
+    if len(values) > 1:
         raise _unauthorised("Send one token, not several")
     return digest_secret(secret.strip())
 
 
 @retry_transaction
 def find_caller(service: Service, digest: str) -> Caller | None:
-    """Whose token has that digest, if it is still in use."""
+    """Returns the owner of the valid token with this digest."""
     with service.ledger.recorder.read() as tx:
         return find_callers(tx, [digest], to_microseconds(service.clock())).get(digest)
 
 
-def _require_pace(caller: Caller, service: Service) -> None:
+def _require_rate(caller: Caller, service: Service) -> None:
     seconds = service.limiter.count_token_request(caller.name, caller.requests_per_minute)
     if seconds is not None:
         detail = f"This token may make {caller.requests_per_minute} requests per minute."

@@ -1,6 +1,7 @@
-"""Whose token is it, and what limits its partner? On a shared ledger it is asked once for all who come meanwhile.
+"""Finds the caller of a request, and the limits of the caller's partner.
 
-There every question is a way to another machine and back; asked for each request, they take longer than all the rest of it.
+On PostgreSQL, requests that arrive during a query share the next one. There, each query is a round trip, and one query
+per request took longer than the rest of the request.
 """
 
 from collections.abc import Sequence
@@ -16,22 +17,23 @@ from projections.access.tokens import Caller, find_callers
 
 
 class CallerAndLimits(Struct, frozen=True):
-    """None of what there is not: a token that may be used; a partner whose it is."""
+    """`caller` is None without a valid token; `limits` is None if the caller is not a partner that exists."""
 
     caller: Caller | None
     limits: tuple[PartnerTerms, Quota] | None = None
 
 
 class CallerLookup:
-    """Lives in the event loop of a server."""
+    """Belongs to the event loop of a server."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
         self._shared = GroupCommit[str, CallerAndLimits](self._find, fails_for_all=True)
 
     async def find(self, secret_sha256: str) -> CallerAndLimits:
-        """As it is now: nothing is kept. On a ledger of its own it is a few rows of a snapshot, which no writer holds up; a thread
-        would take longer for them."""
+        """Returns the present state; nothing is cached.
+
+        On SQLite, this reads a few rows in the event loop. No writer delays it, and a thread would take longer."""
         if self._service.settings.is_shared:
             return await self._shared.submit(secret_sha256)
         return self._find([secret_sha256])[0]
@@ -43,8 +45,8 @@ class CallerLookup:
             callers = find_callers(tx, {*secrets}, to_microseconds(service.clock()))
             partners = {caller.partner for caller in callers.values() if caller.partner is not None}
             limits = service.single_requests.terms_of(tx, partners) if partners else {}
-        return [_found(callers.get(secret), limits) for secret in secrets]
+        return [_with_limits(callers.get(secret), limits) for secret in secrets]
 
 
-def _found(caller: Caller | None, limits: dict[str, tuple[PartnerTerms, Quota]]) -> CallerAndLimits:
+def _with_limits(caller: Caller | None, limits: dict[str, tuple[PartnerTerms, Quota]]) -> CallerAndLimits:
     return CallerAndLimits(caller, limits.get(caller.partner) if caller and caller.partner else None)

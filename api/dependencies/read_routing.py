@@ -1,4 +1,8 @@
-"""Where is a request read that only looks? Where its caller misses nothing that it has seen: on the standby, or the primary."""
+"""Routes reads to the replica or the primary.
+
+The replica answers only if it has replayed the position that the client sends in `Ledger-Position`, so that a client
+never reads an older state than it has seen.
+"""
 
 import re
 from collections.abc import Callable, Iterator
@@ -24,20 +28,21 @@ from domain.values import EPOCH
 
 PAST_POSITIONS = ("asOfPosition", "fromPosition", "toPosition", "afterPosition")
 PAST_TIMES = ("asOf", "from", "to", "at")
-"""The parameters that name a place in the ledger's past, wherever there are some."""
+"""The parameters by which any call names a past state or a range of the ledger."""
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 
 class ReplicaBehind(StorageError):
-    """The standby has not replayed what the caller has seen, or what the answer depends on."""
+    """The replica has not replayed what the client has seen, or what the answer depends on."""
 
 
 class RoutedReads:
-    """The snapshots of one request, as domain.ledgers.ledger.Snapshots has them. `seen`: the position that all of them must have;
-    `until`: and a commit of that time or later, so that nothing can come any more before it; `otherwise`: who answers if they
-    don't."""
+    """A `LedgerReader` for one request.
+
+    Each snapshot must include `min_position`, and a commit recorded at `min_recorded_at` or later: then no further
+    commit can get an earlier time. `fallback` answers if a snapshot does not include them."""
 
     def __init__(
         self,
@@ -58,7 +63,7 @@ class RoutedReads:
         with self._snapshot() as tx:
             head = current_head(tx)
             if self.min_position is not None and head.position < self.min_position:
-                raise ReplicaBehind if self.fallback else _refused("lies ahead of the ledger")
+                raise ReplicaBehind if self.fallback else _invalid_header("is after the ledger's newest position")
             if (head.recorded_at or EPOCH) < self._min_recorded_at:
                 raise ReplicaBehind
             set_position(self._request, head.position)
@@ -67,74 +72,77 @@ class RoutedReads:
     def now(self, tx: Cursor) -> datetime:
         return self._ledger.now(tx)
 
-    def settle(self, moment: datetime) -> None:
+    def wait_until_past(self, time: datetime) -> None:
         if self.fallback is None:
-            self._ledger.settle(moment)
+            self._ledger.wait_until_past(time)
         else:
-            self._min_recorded_at = max(self._min_recorded_at, moment)
+            self._min_recorded_at = max(self._min_recorded_at, time)
 
 
-def _refused(why: str) -> Exception:
-    return validation_error([InvalidField(("header", LEDGER_POSITION), why)])
+def _invalid_header(message: str) -> Exception:
+    return validation_error([InvalidField(("header", LEDGER_POSITION), message)])
 
 
 SeenPosition = Annotated[
     Position | None,
     Header(
         alias=LEDGER_POSITION,
-        description="The highest Ledger-Position that an answer has told. With it, a standby may answer that has replayed the ledger"
-        " up to there; without it, the primary does.",
+        description="The highest Ledger-Position of the replies so far. With it, a replica may answer if it has"
+        " replayed the ledger up to this position. Without it, the primary answers.",
     ),
 ]
 
 
-async def _of_the_primary(request: Request, service: ServiceDep, seen: SeenPosition = None) -> RoutedReads:
+async def _primary_reads(request: Request, service: ServiceDep, seen: SeenPosition = None) -> RoutedReads:
     if len(request.headers.getlist(LEDGER_POSITION)) > 1:
-        raise _refused("given more than once")
+        raise _invalid_header("given more than once")
     return RoutedReads(request, service.ledger, service.ledger.read, seen)
 
 
-PrimaryReads = Annotated[RoutedReads, Depends(_of_the_primary)]
-"""For what changes without a new position, such as runs."""
+PrimaryReads = Annotated[RoutedReads, Depends(_primary_reads)]
+"""For data that changes without a new position, such as runs."""
 
 
-async def _of_either(request: Request, service: ServiceDep, primary: PrimaryReads) -> RoutedReads:
+async def _replica_reads(request: Request, service: ServiceDep, primary: PrimaryReads) -> RoutedReads:
     replica, seen = runtime_of(request).replica, primary.min_position
     if seen is None or replica is None or not replica.is_available:
         return primary
-    # Its past may be shorter than that of the ledger, and must not be told for it.
-    position, time = _past_of(request)
+    # A requested past state may be newer than the replica, which would then answer with its newest state instead.
+    position, time = _newest_requested(request)
     return RoutedReads(request, service.ledger, replica.read, max(seen, position), primary, time)
 
 
-def _past_of(request: Request) -> tuple[int, datetime]:
-    """Up to which position and time it is asked for. What is none is refused by the route."""
-    told = request.query_params
-    positions = [told[name] for name in PAST_POSITIONS if re.fullmatch(rf"[0-9]{{1,{MAX_DIGITS}}}", told.get(name, ""))]
+def _newest_requested(request: Request) -> tuple[int, datetime]:
+    """Returns the newest position and time that the query parameters name. Invalid values are left to the route."""
+    params = request.query_params
+    positions = [
+        params[name] for name in PAST_POSITIONS if re.fullmatch(rf"[0-9]{{1,{MAX_DIGITS}}}", params.get(name, ""))
+    ]
     times = [EPOCH]
     for name in PAST_TIMES:
         with suppress(ValueError):
-            times.append(read_time(told.get(name)))
+            times.append(read_time(params.get(name)))
     return max(map(int, positions), default=0), max(times)
 
 
-ReplicaReads = Annotated[RoutedReads, Depends(_of_either)]
-"""For a route that is `fall_back_to_primary`."""
+ReplicaReads = Annotated[RoutedReads, Depends(_replica_reads)]
+"""For routes with the decorator `fall_back_to_primary`."""
 
 
 def fall_back_to_primary(route: Callable[_P, _R]) -> Callable[_P, _R]:
-    """What the standby can't answer, for whatever reason, is answered by the primary, from the start. `route` has a parameter
-    `reads`. A cursor that is none there may have come from an answer that has seen more."""
+    """Repeats the whole route on the primary if the replica can't answer. `route` has a keyword parameter `reads`.
+
+    An invalid cursor is retried too: the primary may have issued it for events that the replica does not have."""
 
     @wraps(route)
-    def answer(*args: _P.args, **given: _P.kwargs) -> _R:
-        reads: Any = given["reads"]
+    def answer(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        reads: Any = kwargs["reads"]
         try:
-            return route(*args, **given)
+            return route(*args, **kwargs)
         except (StorageError, InvalidCursor):
             if reads.fallback is None:
                 raise
-        given["reads"] = reads.fallback
-        return route(*args, **given)
+        kwargs["reads"] = reads.fallback
+        return route(*args, **kwargs)
 
     return answer

@@ -1,4 +1,4 @@
-"""Is the standby there to be read? No read fails because it is not, nor waits for it long."""
+"""The replica: a hot standby of the ledger's PostgreSQL. While it is not available, the primary answers reads."""
 
 import logging
 from collections.abc import Iterator
@@ -21,19 +21,19 @@ logger = logging.getLogger("offer_ledger")
 
 
 class Replica:
-    """Only who meets the beginning of an outage waits at all, and a thread finds out when it is over."""
+    """Only reads at the beginning of an outage wait for a timeout. A thread then checks when the replica is back."""
 
     def __init__(self, connections: "ReplicaConnections") -> None:
         self.is_available = False
         self._connections = connections
-        self._looking: Thread | None = None
+        self._checker: Thread | None = None
         self._closing = Event()
         self._lock = Lock()
 
     @contextmanager
     def open(self) -> Iterator[None]:
         self._connections.open()
-        self._look_for_it()
+        self._check_in_background()
         try:
             yield
         finally:
@@ -42,47 +42,47 @@ class Replica:
 
     @contextmanager
     def read(self) -> Iterator[Cursor]:
-        """A transaction that sees one snapshot of whatever has been replayed. Raises StorageError."""
+        """Opens a transaction that reads one snapshot of what the replica has replayed. Raises StorageError."""
         with ExitStack() as stack:
             try:
                 tx = stack.enter_context(self._connections.read())
             except StorageError:
-                self._look_for_it()
+                self._check_in_background()
                 raise
             yield tx
 
-    def _look_for_it(self) -> None:
+    def _check_in_background(self) -> None:
         with self._lock:
             self.is_available = False
-            if self._looking is None:
-                self._looking = Thread(target=self._look, daemon=True)
-                self._looking.start()
+            if self._checker is None:
+                self._checker = Thread(target=self._check_until_available, daemon=True)
+                self._checker.start()
 
-    def _look(self) -> None:
-        is_told = False
+    def _check_until_available(self) -> None:
+        is_logged = False
         while not self._closing.is_set():
             try:
                 self._connections.check()
             except (StorageError, SchemaMismatch) as error:
-                if not is_told:
-                    logger.warning("The standby can't be read, so the primary answers: %s", error)
-                    is_told = True
+                if not is_logged:
+                    logger.warning("The replica can't be read, so the primary answers: %s", error)
+                    is_logged = True
                 self._closing.wait(REPLICA_RETRY_SECONDS)
                 continue
             with self._lock:
-                self.is_available, self._looking = True, None
-            if is_told:
-                logger.warning("The standby can be read again.")
+                self.is_available, self._checker = True, None
+            if is_logged:
+                logger.warning("The replica can be read again")
             return
 
 
 def replica_of(service: Service) -> Replica | None:
-    """None if no setting names one."""
+    """Returns None if no replica is configured."""
     return Replica(_connections(service)) if service.settings.replica_url else None
 
 
 def require_replica_of(service: Service) -> None:
-    """Raises SchemaMismatch for a copy of another ledger. One that can't be read may come later."""
+    """Raises SchemaMismatch if the replica has another ledger. It may be unavailable: it can become available later."""
     if service.settings.replica_url:
         try:
             _connections(service).check()
@@ -99,5 +99,5 @@ def _connections(service: Service) -> "ReplicaConnections":
         with service.ledger.recorder.read() as tx:
             return ledger_name(tx)
 
-    place = service.settings.database_location
-    return ReplicaConnections(place._replace(url=service.settings.replica_url or ""), name)
+    location = service.settings.database_location
+    return ReplicaConnections(location._replace(url=service.settings.replica_url or ""), name)

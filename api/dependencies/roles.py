@@ -1,7 +1,8 @@
 """The roles that may make each call.
 
-`ROLES_BY_CALL` is the one table of permissions. The OpenAPI document and the documentation are made from it, and a test sends
-every call with a token of every role and compares the replies with it. Routes and console pages use its groups of roles.
+`ROLES_BY_CALL` is the one table of permissions. The OpenAPI document and the documentation are made from it, and a test
+sends every call with a token of every role and compares the replies with it. Routes and console pages use its groups of
+roles.
 """
 
 from collections.abc import Mapping

@@ -111,10 +111,10 @@ def _pages(
     """Reads each page in its own snapshot, because the consumer may be slow. All pages show the same state.
 
     `total`: the maximum number of rows, for the progress."""
-    done, next_place = 0, cast("_P | None", start)
+    rows_read, next_place = 0, cast("_P | None", start)
     while next_place is not None:
         with service.ledger.recorder.read() as tx:
             rows, next_place = page(tx, next_place)
-        done += len(rows)
-        on_progress(done, max(done, total) if next_place is not None else done)
+        rows_read += len(rows)
+        on_progress(rows_read, max(rows_read, total) if next_place is not None else rows_read)
         yield rows

@@ -22,7 +22,7 @@ ROWS_PER_GROUP = 50_000
 BYTES_PER_GROUP = 64 * 1024 * 1024
 RANGE_FILE = "_exported.json"
 """The file with the range of a folder. Readers of Parquet skip files whose name starts with an underscore."""
-ROWS_PER_BATCH = 1_000
+EVENTS_PER_BATCH = 1_000
 INTEGERS = {"position", "version", "offerVersion"}
 TIMES = {
     "recordedAt",
@@ -99,7 +99,7 @@ def _replace(path: Path, text: bytes) -> None:
 
 
 def _in_batches(items: Iterator[EventView]) -> Iterator[list[EventView]]:
-    while batch := list(islice(items, ROWS_PER_BATCH)):
+    while batch := list(islice(items, EVENTS_PER_BATCH)):
         yield batch
 
 

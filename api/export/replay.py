@@ -112,11 +112,11 @@ def _wrong_counts(tx: Cursor, state: LedgerState, database: sqlite3.Connection) 
         for scope in ((partner, Channel(channel)), (None, None)):
             expected[scope][status] += offers
     for (partner, channel), counts in {(None, None): Counter[str](), **expected}.items():
-        found = status_counts.counts(tx, partner, channel, state.head)
-        wrong = [status for status in found if found[status] != counts[status]]
+        answered = status_counts.counts(tx, partner, channel, state.head)
+        wrong = [status for status in answered if answered[status] != counts[status]]
         if wrong:
             place = f"counts of {partner or 'all partners'}, {channel or 'all channels'}"
-            both: list[dict[str, Any]] = [{status: of[status] for status in wrong} for of in (found, counts)]
+            both: list[dict[str, Any]] = [{status: of[status] for status in wrong} for of in (answered, counts)]
             yield Difference(place, *both)
 
 
@@ -137,8 +137,8 @@ def _compare(
                 yield Difference(place, answer, {"answered": "once"})
                 continue
             database.execute("INSERT INTO answered VALUES (?)", (answer[key],))
-            found = database.execute(f"{select} AND {key} = ?", (answer[key],)).fetchone()
-            expected = dict(zip(names, found, strict=True)) if found else None
+            replayed_row = database.execute(f"{select} AND {key} = ?", (answer[key],)).fetchone()
+            expected = dict(zip(names, replayed_row, strict=True)) if replayed_row else None
             if expected != answer:
                 yield Difference(place, *differing_columns(answer, expected))
     missing = f"{select} AND {key} NOT IN (SELECT key FROM answered)"

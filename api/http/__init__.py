@@ -1,1 +1,1 @@
-"""What all requests and replies share: problems, pagination, content negotiation, headers."""
+"""Parts that all requests and replies share: problems, pagination, content negotiation, headers."""

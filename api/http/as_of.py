@@ -43,7 +43,7 @@ def parse_as_of(time: str | None, position: int | None, names: tuple[str, str] =
 def require_one(time: str | None, position: int | None, names: tuple[str, str] = PARAMETERS) -> None:
     """Raises Problem 422 if both are given."""
     if time is not None and position is not None:
-        raise validation_error([InvalidField(("query", names[1]), f"must not be given beside {names[0]}")])
+        raise validation_error([InvalidField(("query", names[1]), f"must not be combined with {names[0]}")])
 
 
 def resolve_head(tx: Cursor, as_of: AsOf) -> LedgerHead:
@@ -54,8 +54,8 @@ def resolve_head(tx: Cursor, as_of: AsOf) -> LedgerHead:
 
 
 def resolve(ledger: LedgerReader, tx: Cursor, as_of: AsOf) -> LedgerState:
-    """Returns the state, and the time at which its redemption windows are evaluated: the requested time but never later than
-    now, or the recorded time of the position's commit."""
+    """Returns the state, and the time at which its redemption windows are evaluated: the requested time but never later
+    than now, or the recorded time of the position's commit."""
     head = resolve_head(tx, as_of)
     if as_of.is_now:
         return LedgerState(head, ledger.now(tx))

@@ -1,4 +1,4 @@
-"""Is a body of the kind that a call takes?"""
+"""Checks the media type and the content coding of request bodies, and chooses the media type of replies."""
 
 from collections.abc import Collection, Sequence
 from http import HTTPStatus
@@ -15,28 +15,28 @@ LINES = {NDJSON, "application/ndjson", "application/jsonl"}
 
 
 def require_json(request: Request, *others: str) -> None:
-    """Parameters of the media type are of no consequence, but for a charset that is not JSON's. Raises Problem 415.
+    """Raises Problem 415 if the media type is not JSON, or its charset not UTF-8. Other parameters are ignored.
 
-    `others`: which else could have been sent, and was not."""
+    `others`: further media types that the call accepts, for the message."""
     _require(request, {JSON}, " or ".join([f"{JSON} in UTF-8", *others]))
 
 
 def require_lines(request: Request) -> None:
-    """The same for lines of JSON. Raises Problem 415."""
+    """Raises Problem 415 if the body is not JSON lines in UTF-8."""
     _require(request, LINES, f"{NDJSON} in UTF-8")
 
 
 def require_form(request: Request) -> None:
-    """The same for what a form of a page sends. Raises Problem 415."""
+    """Raises Problem 415 if the body is not an HTML form in UTF-8."""
     _require(request, {FORM}, f"{FORM} in UTF-8")
 
 
-def _require(request: Request, wanted: Collection[str], told: str) -> None:
+def _require(request: Request, media_types: Collection[str], description: str) -> None:
     media_type, *parameters = request.headers.get("Content-Type", "").lower().split(";")
-    named = [parameter.partition("=") for parameter in parameters]
-    charsets = [value.strip().strip('"') for name, _, value in named if name.strip() == "charset"]
-    if media_type.strip() not in wanted or not {"utf-8", "utf8"}.issuperset(charsets):
-        raise _unsupported(f"The body must be {told}.")
+    pairs = [parameter.partition("=") for parameter in parameters]
+    charsets = [value.strip().strip('"') for name, _, value in pairs if name.strip() == "charset"]
+    if media_type.strip() not in media_types or not {"utf-8", "utf8"}.issuperset(charsets):
+        raise _unsupported(f"The body must be {description}.")
 
 
 def is_multipart(request: Request) -> bool:
@@ -44,12 +44,11 @@ def is_multipart(request: Request) -> bool:
 
 
 def content_coding(request: Request, codings: Sequence[str]) -> str:
-    """Which of the codings the body has, or identity. Raises Problem 415."""
+    """Returns the coding of the body: one of `codings`, or identity. Raises Problem 415."""
     coding = ", ".join(request.headers.getlist("Content-Encoding")).strip().lower() or IDENTITY
     if coding not in {*codings, IDENTITY}:
-        allowed = f"encoded with {' or '.join(codings)}, and with one of them only" if codings else "not be encoded"
-        detail = f"The body may be {allowed}." if codings else f"The body must {allowed}."
-        raise _unsupported(detail, codings)
+        allowed = f"must be one of: {', '.join(codings)}" if codings else "must not be set"
+        raise _unsupported(f"The Content-Encoding {allowed}.", codings)
     return coding
 
 
@@ -63,23 +62,23 @@ MULTIPART = "multipart/form-data"
 ANY = "*/*"
 
 
-def preferred(accept: Sequence[str], forms: Sequence[str]) -> str:
-    """One of the media types, the first by default: also for a caller who wants none of them, and will find out.
+def preferred(accept: Sequence[str], media_types: Sequence[str]) -> str:
+    """Returns the media type that the client prefers; the first one if the client accepts none of them.
 
-    `accept`: the values of the header."""
-    wanted = [_range(member) for member in ",".join(accept).split(",") if member.strip()]
-    best, best_quality = forms[0], 0.0
-    for form in forms:
-        matching = [(len(told.rstrip("*")), quality) for told, quality in wanted if _covers(told, form)]
-        # The most special range counts.
+    `accept`: the values of the `Accept` header."""
+    ranges = [_parse_range(member) for member in ",".join(accept).split(",") if member.strip()]
+    best, best_quality = media_types[0], 0.0
+    for media_type in media_types:
+        matching = [(len(covered.rstrip("*")), quality) for covered, quality in ranges if _covers(covered, media_type)]
+        # The most specific range applies.
         quality = max(matching)[1] if matching else 0.0
         if quality > best_quality:
-            best, best_quality = form, quality
+            best, best_quality = media_type, quality
     return best
 
 
-def _range(member: str) -> tuple[str, float]:
-    """The media range, and how much it is wanted."""
+def _parse_range(member: str) -> tuple[str, float]:
+    """Returns the media range and its quality."""
     media_range, *parameters = (part.strip().lower() for part in member.split(";"))
     weights = [value for name, _, value in (parameter.partition("=") for parameter in parameters) if name == "q"]
     try:
@@ -88,5 +87,5 @@ def _range(member: str) -> tuple[str, float]:
         return media_range, 0.0
 
 
-def _covers(media_range: str, form: str) -> bool:
-    return media_range in {ANY, form} or (media_range.endswith("/*") and form.startswith(media_range[:-1]))
+def _covers(media_range: str, media_type: str) -> bool:
+    return media_range in {ANY, media_type} or (media_range.endswith("/*") and media_type.startswith(media_range[:-1]))

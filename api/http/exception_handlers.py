@@ -41,8 +41,8 @@ ProblemPage = Callable[[Request, Problem], Response]
 
 
 def handle_problems(app: FastAPI, pages: Mapping[str, ProblemPage]) -> None:
-    """Makes the app answer every refusal and every failure as a problem. `pages` maps the prefix of a path to a function that
-    renders the problem as a page."""
+    """Makes the app answer every refusal and every failure as a problem. `pages` maps the prefix of a path to a
+    function that renders the problem as a page."""
 
     def answer(request: Request, error: Exception) -> Response:
         problem = problem_of(error)
@@ -68,49 +68,51 @@ def handle_problems(app: FastAPI, pages: Mapping[str, ProblemPage]) -> None:
 
 
 def problem_of(error: Exception) -> Problem:
-    """What a caller is told of it."""
+    """Returns the problem that the client gets for an exception."""
     match error:
         case Problem():
             return error
         case Refused():
-            return _of_refusal(error)
+            return _problem_of_refusal(error)
         case RequestValidationError():
             return validation_error(from_pydantic(error.errors()))
         case InvalidCursor():
-            place = InvalidField(("query", "cursor"), "is not a cursor of this list with these filters")
-            return validation_error([place])
+            field = InvalidField(("query", "cursor"), "is not a cursor of this list with these filters")
+            return validation_error([field])
         case HTTPException():
             status = HTTPStatus(error.status_code)
             kind = status.phrase.lower().replace(" ", "-")
             return Problem(status, kind, f"{status.description}.", headers=dict(error.headers or {}))
         case ClientDisconnect():
-            return Problem(HTTPStatus.BAD_REQUEST, "incomplete-request", "The request ended too soon.")
+            return Problem(HTTPStatus.BAD_REQUEST, "incomplete-request", "The connection closed before the body ended.")
         case StorageError():
-            return _of_storage(error)
+            return _problem_of_storage(error)
         case _:
-            detail = "The service has failed; the fault is its own and has been logged."
+            detail = "The service failed because of a fault of its own. The log has the details under the traceId."
             return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal-server-error", detail)
 
 
-def _of_storage(error: StorageError) -> Problem:
-    kind, detail = "storage-unavailable", "The ledger's storage can't be used at the moment; nothing has been changed."
+def _problem_of_storage(error: StorageError) -> Problem:
+    kind = "storage-unavailable"
+    detail = "The ledger's database is not available; nothing was changed. Repeat the request later."
     if isinstance(error, OutcomeUnknown):
         kind = "outcome-unknown"
         detail = (
-            "The ledger's storage was lost while the change was being kept: it is there, or it is not."
-            " The same request may be sent again; nothing is done twice."
+            "The connection to the ledger's database was lost during the commit; the change may or may not be stored."
+            " Repeat the same request: it is idempotent, nothing happens twice."
         )
     if name := unbuilt_projections.unbuilt_projection_in(error):
         kind = "projection-not-built"
-        detail = f"What answers this has not been built yet; an operator does it with: {unbuilt_projections.rebuild_command_line([name])}"
+        command = unbuilt_projections.rebuild_command_line([name])
+        detail = f"The table that answers this request has not been built yet. An operator builds it with: {command}"
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, kind, detail, headers={"Retry-After": "5"})
 
 
-def _of_refusal(refusal: Refused) -> Problem:
+def _problem_of_refusal(refusal: Refused) -> Problem:
     match refusal:
         case IdempotencyKeyReused():
-            place = InvalidField(("concurrencyRequestId",), "was used before, with other content")
-            return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency-key-reused", f"{refusal}.", errors=[place])
+            field = InvalidField(("concurrencyRequestId",), "was already used with different content")
+            return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency-key-reused", f"{refusal}.", errors=[field])
         case RunInProgress():
             run = run_path(refusal.run_id)
             return Problem(
@@ -128,30 +130,30 @@ def _of_refusal(refusal: Refused) -> Problem:
                 HTTPStatus.TOO_MANY_REQUESTS, "quota-exceeded", f"{refusal}.", headers=headers, more={"limit": kind}
             )
         case FileSuperseded():
-            place = InvalidField(("name",), "is dated before the last file that was processed")
-            return Problem(HTTPStatus.CONFLICT, "file-superseded", f"{refusal}.", errors=[place])
+            field = InvalidField(("name",), "is dated before a file that was already processed")
+            return Problem(HTTPStatus.CONFLICT, "file-superseded", f"{refusal}.", errors=[field])
         case RunLimitReached():
             headers = {"Retry-After": str(refusal.seconds_to_next_window)}
             return Problem(HTTPStatus.TOO_MANY_REQUESTS, "run-limit-reached", f"{refusal}.", headers=headers)
         case _:
-            return _of_refused_report(refusal)
+            return _problem_of_report(refusal)
 
 
-def _of_refused_report(refusal: Refused) -> Problem:
-    """Of what a publisher reports."""
+def _problem_of_report(refusal: Refused) -> Problem:
+    """Returns the problem for a refused report of a publisher."""
     match refusal:
         case UnknownOffer():
             return not_found("offer")
         case TimeInFuture():
-            return validation_error([InvalidField((refusal.field,), "must not lie in the future")])
+            return validation_error([InvalidField((refusal.field,), "must not be in the future")])
         case FlightInThePast():
-            return validation_error([InvalidField(("startsAt",), "must not lie in the past")])
+            return validation_error([InvalidField(("startsAt",), "must not be in the past")])
         case UnknownRedemption():
             return not_found("redemption")
         case TransactionReused() | ReversalReused():
             name = "transactionId" if isinstance(refusal, TransactionReused) else "reversalId"
-            place = InvalidField((name,), "was used before, with other members")
-            return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency-key-reused", f"{refusal}.", errors=[place])
+            field = InvalidField((name,), "was already used with different members")
+            return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency-key-reused", f"{refusal}.", errors=[field])
         case ReversalExceedsRedemption():
             more = {"remaining": str(refusal.remaining)}
             return Problem(HTTPStatus.CONFLICT, "reversal-exceeds-redemption", f"{refusal}.", more=more)

@@ -1,4 +1,4 @@
-"""Which position of the ledger has an answer's reader seen? Told in a header, with every answer that knows it."""
+"""The `Ledger-Position` header of replies: a position of the ledger at which the reply's data was visible."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -14,58 +14,59 @@ from domain.ledgers.ledger import OfferLedger, StorageError
 LEDGER_POSITION = "Ledger-Position"
 _HEADER_NAME = LEDGER_POSITION.lower().encode()
 PATHS_WITHOUT_HEADER = ("/api/v1/audit/stream", "/api/v1/partner/quota")
-"""What is told there has its position in its messages, or is not of the ledger."""
+"""The stream has positions in its messages; the quota is not part of the ledger."""
 
 _Request = TypeVar("_Request")
 _Result = TypeVar("_Result")
 
 
 class Committed(Struct, Generic[_Result], frozen=True):
-    """What has become of a request, and a position at which it can be seen; None if that could not be looked up."""
+    """The result of a request, and a position at which it is visible; None if the position could not be read."""
 
     result: _Result
     position: int | None
 
 
 def set_position(request: Request, position: int | None) -> None:
-    """With the answer, as far as it has not begun."""
+    """Sets the header of the reply, if the reply has not started. A lower position than before changes nothing."""
     if position is not None:
         state = request_state(request)
         state.position = max(position, state.position or 0)
 
 
 def set_newest_position(request: Request, ledger: OfferLedger) -> None:
-    """For who has written just now."""
+    """Sets the header after a write."""
     set_position(request, _newest(ledger))
 
 
-def unwrap(request: Request, written: Committed[_Result]) -> _Result:
-    set_position(request, written.position)
-    return written.result
+def unwrap(request: Request, committed: Committed[_Result]) -> _Result:
+    """Sets the header, and returns the result alone."""
+    set_position(request, committed.position)
+    return committed.result
 
 
 def with_position(
-    ledger: OfferLedger, carry_out: Callable[[Sequence[_Request]], Sequence[_Result]]
+    ledger: OfferLedger, execute: Callable[[Sequence[_Request]], Sequence[_Result]]
 ) -> Callable[[Sequence[_Request]], Sequence[Committed[_Result]]]:
-    """Carries requests out, and looks once for all of them where they can be seen."""
+    """Wraps a function that executes requests, so that it also reads the newest position, once for all of them."""
 
-    def carry_out_and_look(requests: Sequence[_Request]) -> Sequence[Committed[_Result]]:
-        results = carry_out(requests)
+    def execute_and_read_position(requests: Sequence[_Request]) -> Sequence[Committed[_Result]]:
+        results = execute(requests)
         position = _newest(ledger)
         return [Committed(result, position) for result in results]
 
-    return carry_out_and_look
+    return execute_and_read_position
 
 
 def _newest(ledger: OfferLedger) -> int | None:
-    # What has been written is there, whether or not this can be looked up.
+    # The write is committed even if the position can't be read.
     with suppress(StorageError):
         return ledger.recorder.newest_position()
     return None
 
 
 def describe(document: dict[str, Any]) -> None:
-    """Adds the header to the answers of an OpenAPI document that have it."""
+    """Adds the header to the successful replies of an OpenAPI document."""
     for path, operations in document["paths"].items():
         for operation in operations.values() if path not in PATHS_WITHOUT_HEADER else ():
             for status, answer in operation["responses"].items():
@@ -74,14 +75,14 @@ def describe(document: dict[str, Any]) -> None:
 
 
 _DESCRIBED = {
-    "description": "A position at which the ledger has what was written, or that was read from. Requests that read may have it"
+    "description": "A position at which the ledger has the written or returned data. Requests that read may send it"
     " as a header.",
     "schema": {"type": "integer", "minimum": 0},
 }
 
 
 class LedgerPositionMiddleware:
-    """Puts the header on answers."""
+    """Adds the header to replies."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

@@ -1,4 +1,4 @@
-"""Paths that several modules name, and which of them are a vendor's."""
+"""Paths that several modules use, and the vendor documents that define some of them."""
 
 from enum import StrEnum
 from uuid import UUID
@@ -16,7 +16,7 @@ def run_path(run_id: UUID) -> str:
 
 
 class Vendor(StrEnum):
-    """Whose document a path is from; such replies have its members too."""
+    """The vendor document that defines a path. Problem replies there also have the members of that document."""
 
     BATCH = "batch"
     MERCHANT = "merchant"
@@ -29,5 +29,5 @@ def vendor_of(request: Request) -> Vendor | None:
 
 
 def is_ingestion(request: Request) -> bool:
-    """Whether the path is a door for offers: what comes by it is not counted per token."""
+    """Returns True for paths that receive offers. They do not count towards the requests per minute of a token."""
     return vendor_of(request) is not None or request.url.path == OFFERS_FILES_PATH

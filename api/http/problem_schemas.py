@@ -92,7 +92,7 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     ),
     "idempotency-key-reused": ProblemType(
         (422,),
-        "The id (`concurrencyRequestId`, `transactionId` or `reversalId`) was used before, with other content.",
+        "The id (`concurrencyRequestId`, `transactionId` or `reversalId`) was already used with different content.",
         "Use a new id for new content. To repeat a request, send exactly the same content.",
     ),
     "in-the-past": ProblemType(
@@ -197,7 +197,8 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     ),
     "run-limit-reached": ProblemType(
         (429,),
-        "The partner has used its runs of this kind: by default one `Synchronize` a UTC day and one `Insert` a UTC hour.",
+        "The partner has used its runs of this kind: by default, one `Synchronize` a UTC day and one `Insert` a UTC"
+        " hour.",
         "Wait for the seconds in `Retry-After`.",
     ),
     "storage-unavailable": ProblemType(

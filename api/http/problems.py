@@ -1,4 +1,4 @@
-"""How does the service say no? (RFC 9457, and on the batch path the vendor's own members beside it.)"""
+"""Problem replies (RFC 9457). On the vendors' paths, they also have the members of the vendor's document."""
 
 import logging
 from collections.abc import Sequence
@@ -15,14 +15,16 @@ from api.validation.field_errors import MAX_FIELD_ERRORS, InvalidField
 
 MEDIA_TYPE = "application/problem+json"
 RUN_TAKES_SECONDS = 5
-"""When to ask again while a run is in progress."""
+"""`Retry-After` while a run is in progress."""
 
 logger = logging.getLogger("offer_ledger")
 
 
 class Problem(Exception):
-    """An answer that is a refusal. `kind` is the problem's type, `more` its members beyond those that all have; `vendor`
-    are the members of the batch document's reply where they are more than can be told from the problem itself."""
+    """An error that becomes a problem reply.
+
+    `kind` is the problem's type, and `more` are members that only this type has. `vendor` are the members of the batch
+    document's reply, if they can't be derived from the problem itself."""
 
     def __init__(
         self,
@@ -61,12 +63,12 @@ def validation_error(errors: Sequence[InvalidField]) -> Problem:
     )
 
 
-def not_found(what: str) -> Problem:
-    return Problem(HTTPStatus.NOT_FOUND, "not-found", f"There is no such {what}.")
+def not_found(noun: str) -> Problem:
+    return Problem(HTTPStatus.NOT_FOUND, "not-found", f"There is no such {noun}.")
 
 
 def problem_document(problem: Problem) -> dict[str, Any]:
-    """What is told of it wherever it occurs."""
+    """Returns the members that do not depend on the request."""
     return {
         "type": problem.kind,
         "title": problem.title,
@@ -88,8 +90,8 @@ def respond(request: Request, problem: Problem) -> Response:
         case Vendor.BATCH:
             body |= problem.vendor or _batch_members(problem)
         case Vendor.MERCHANT:
-            told = "; ".join(map(str, problem.errors)) or problem.detail
-            body |= {"message": told, "trace_id": state.trace_id}
+            message = "; ".join(map(str, problem.errors)) or problem.detail
+            body |= {"message": message, "trace_id": state.trace_id}
         case None:
             pass
     headers = {**(state.limits.headers() if state.limits else {}), **problem.headers}

@@ -1,4 +1,4 @@
-"""What may stand behind the question mark?"""
+"""Types and checks of query parameters."""
 
 import re
 from collections import Counter
@@ -34,48 +34,48 @@ Limit = Annotated[int, Field(ge=1, le=1000), BeforeValidator(_digits)]
 
 
 class PageParams(BaseModel):
-    """A parameter that is not known is refused: a filter with a typing error must not answer with everything."""
+    """Unknown parameters are refused: otherwise a misspelled filter would return the whole list."""
 
     model_config = ConfigDict(extra="forbid")
 
-    cursor: Annotated[str | None, Field(max_length=256, description="nextCursor of the page before")] = None
+    cursor: Annotated[str | None, Field(max_length=256, description="nextCursor of the previous page")] = None
     limit: Limit = 100
 
 
 Position = Annotated[int, Field(ge=0), BeforeValidator(_digits)]
 OfferUid = Annotated[str, Path(alias="offerUid")]
-"""The path parameter; parsed by `uid`, so that an unknown offer and no UUID are the same 404."""
+"""The path parameter. `uid` parses it, so that an unknown offer and an invalid UUID give the same 404."""
 
 
 class AsOfParams(BaseModel):
-    """A past state is asked for by a recorded time or by a position; the present one by neither."""
+    """Selects a past state by a recorded time or by a position. Without either, the state is now."""
 
     model_config = ConfigDict(extra="forbid")
 
-    asOf: Annotated[Time | None, Field(description="By what had been recorded then")] = None
-    asOfPosition: Annotated[Position | None, Field(description="By what stands in the ledger up to there")] = None
+    asOf: Annotated[Time | None, Field(description="The state at this recorded time")] = None
+    asOfPosition: Annotated[Position | None, Field(description="The state at this position of the ledger")] = None
 
 
 def uid(text: str) -> UUID | None:
-    """A UUID in its usual spelling, or None: one thing has one address."""
+    """Parses a UUID. Returns None for any other than the usual spelling, so that each resource has one address."""
     return UUID(text) if re.fullmatch(UUID_PATTERN, text) else None
 
 
 def no_repeats(request: Request) -> None:
-    """A parameter that is given twice says nothing clear, nor one that is no text. Raises Problem 422."""
+    """Raises Problem 422 for a repeated parameter, which would be ambiguous, and for a query that is not UTF-8."""
     _require_text(request)
     counts = Counter(name for name, _ in request.query_params.multi_items())
     _refuse([name for name, count in counts.items() if count > 1], "given more than once")
 
 
 def no_parameters(request: Request) -> None:
-    """For calls that take none. Raises Problem 422."""
+    """Raises Problem 422 for any parameter; for calls that have none."""
     _require_text(request)
     _refuse(list(request.query_params), "unknown")
 
 
 def _require_text(request: Request) -> None:
-    """What is no UTF-8 is read as U+FFFD otherwise, and looked for as that."""
+    """Raises Problem 422 for a query that is not UTF-8. Starlette would replace its invalid bytes with U+FFFD."""
     try:
         unquote_to_bytes(request.scope["query_string"]).decode()
     except UnicodeDecodeError:

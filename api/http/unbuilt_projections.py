@@ -1,4 +1,4 @@
-"""Which projections have no table yet, and how does an operator build them?"""
+"""Projections without a table, and the command that builds them."""
 
 from collections.abc import Iterable
 
@@ -7,11 +7,11 @@ from projections.projector import PROJECTIONS
 
 
 def unbuilt_projection_in(error: StorageError) -> str | None:
-    """The projection whose table the storage has missed."""
+    """Returns the name of the projection whose table does not exist, if that caused the error."""
     table = getattr(error, "table", None)
     return next((projection.name for projection in PROJECTIONS if projection.name == table), None)
 
 
 def rebuild_command_line(names: Iterable[str]) -> str:
-    """What builds them, beside a server that knows them."""
+    """Returns the command that builds projections. It may run beside a server of the same version."""
     return " ".join(["offer-ledger projections rebuild", *(f"--only {name}" for name in names)])

@@ -80,10 +80,10 @@ def get_feed(
     day = date.fromisoformat(query.date)
     if day >= service.clock().date():
         raise validation_error([InvalidField(("query", "date"), "must be a past day in UTC")])
-    begin = datetime.combine(day, time(), UTC)
+    day_start = datetime.combine(day, time(), UTC)
     rows: Iterator[FeedRow] = iter(())
     if caller.sees(partner):
-        rows = daily_feed.rows(reads, partner, begin, begin + timedelta(days=1))
+        rows = daily_feed.rows(reads, partner, day_start, day_start + timedelta(days=1))
     headers = {"Content-Disposition": f'attachment; filename="redemptions-{day}.csv"'}
     return runtime_of(request).streams.answer(_csv(partner, rows, service.pseudonyms), CSV, headers)
 

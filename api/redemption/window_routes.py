@@ -63,7 +63,7 @@ class _WindowCursor(NamedTuple):
     """The place of a page's last window, and the viewpoint of its list. Times are in microseconds."""
 
     at: int
-    known: int
+    known_at: int
     offer_id: int
     redeemable_until: int
     activation_id: int
@@ -98,7 +98,7 @@ def _start_of_page(
     """Returns the viewpoint, and the place after which the page starts. All pages have the viewpoint of the first
     one."""
     if start is not None:
-        viewpoint = Viewpoint(pagination.cursor_time(start.at), pagination.cursor_time(start.known))
+        viewpoint = Viewpoint(pagination.cursor_time(start.at), pagination.cursor_time(start.known_at))
         return viewpoint, WindowPlace(start.offer_id, start.redeemable_until, start.activation_id)
     now = ledger.now(tx)
     return Viewpoint(requested_at or now, current_head(tx).recorded_at or now), FIRST_WINDOW

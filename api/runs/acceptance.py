@@ -1,4 +1,4 @@
-"""How does a body that has arrived become a run? The same by HTTP, in a helper process and from the command line."""
+"""Turns an uploaded body into a run, for the HTTP API, worker processes and the command line."""
 
 from functools import partial
 from uuid import UUID
@@ -21,7 +21,7 @@ from domain.values import Origin
 
 
 class UploadedBody(Struct, frozen=True):
-    """A body that is there: in chunks that are stored already, or packed, in memory."""
+    """A complete body. Its chunks are stored in the ledger, or kept in memory (`packed`: compressed)."""
 
     run_id: UUID
     digest: str
@@ -34,7 +34,7 @@ class UploadedBody(Struct, frozen=True):
 
 
 class RunSender(Struct, frozen=True):
-    """Whose offers they are, and by whom and which way they came; `file_name` tells an offers file from a batch."""
+    """The partner that owns the offers, and the origin of the request. Only an offers file has a `file_name`."""
 
     partner: str
     origin: Origin
@@ -42,33 +42,34 @@ class RunSender(Struct, frozen=True):
 
 
 def is_offers_file(body: Body, max_items: int) -> bool:
-    """Tells an offers file from a batch by its envelope. Raises Problem if the body is neither."""
+    """Returns True for an offers file and False for a batch, by the envelope. Raises Problem if the body is neither."""
     members = split_body(body, max_items, keep=False).members
     if not members.keys() & {"operation", "header"}:
-        told = "required: a batch has an operation, an offers file a header"
-        raise validation_error([InvalidField(("operation",), told), InvalidField(("header",), told)])
+        message = "required: a batch has an operation, an offers file a header"
+        raise validation_error([InvalidField(("operation",), message), InvalidField(("header",), message)])
     return "operation" not in members
 
 
-def accept_run(runs: RunLedger, arrival: UploadedBody, sender: RunSender, max_items: int) -> AcceptedRun:
-    """Makes the body a run, or finds the run that it is already.
+def accept_run(runs: RunLedger, uploaded: UploadedBody, sender: RunSender, max_items: int) -> AcceptedRun:
+    """Accepts the body as a run, or returns the run of the same request.
 
-    Raises Problem for a body that is not in order, and what RunLedger.accept raises."""
-    body = arrival.body(runs)
+    A request repeats an earlier one with the same id if it has the same meaning, even in another spelling. Raises
+    Problem for an invalid body, and the exceptions of RunLedger.accept."""
+    body = uploaded.body(runs)
     name = sender.file_name
     request = RunRequest(
-        run_id=arrival.run_id,
+        run_id=uploaded.run_id,
         partner=sender.partner,
         input=read_request(body, max_items) if name is None else read_file(name, body, max_items),
-        body_digest=arrival.digest,
-        body_bytes=arrival.size,
-        body_chunks=arrival.stored_chunks + len(arrival.packed),
+        body_digest=uploaded.digest,
+        body_bytes=uploaded.size,
+        body_chunks=uploaded.stored_chunks + len(uploaded.packed),
     )
     while True:
         try:
-            return runs.accept(request, sender.origin, arrival.packed)
+            return runs.accept(request, sender.origin, uploaded.packed)
         except IdempotencyKeyReused as reused:
             earlier = runs.find(reused.run_id)
-            if request.is_same_as == reused.run_id or not (earlier and is_same_request(runs, earlier, body)):
+            if request.equivalent_run_id == reused.run_id or not (earlier and is_same_request(runs, earlier, body)):
                 raise
-            request = replace(request, is_same_as=reused.run_id)
+            request = replace(request, equivalent_run_id=reused.run_id)

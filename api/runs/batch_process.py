@@ -1,7 +1,7 @@
-"""What does a helper process do for the server? The work on large batches, which would keep everybody else waiting.
+"""The functions of a worker process, which accepts and executes large runs so that they do not slow other requests.
 
-It opens the ledger for itself, and acts for the owner that asks it to. Its functions are called by name from another
-process, with plain values.
+A worker process opens the ledger itself, and acts in the name of the server process that owns the run. The server calls
+these functions by name, with arguments that can be pickled.
 """
 
 import gc
@@ -20,13 +20,13 @@ from domain.runs.run import Run
 from domain.values import Clock
 
 _OBJECTS_PER_COLLECTION = 50_000
-_until_the_end = ExitStack()
+_open_resources = ExitStack()
 
 
 class WorkerContext:
-    """For whom a helper acts, and on which ledger; `name` is that of the owner, and tells one from another.
+    """The settings and the owner for which a worker process acts. Contexts with the same owner `name` are equal.
 
-    Its clock is copied: one that a test moves stands still in a helper."""
+    The worker process gets a copy of the clock: a clock that a test moves stays where it is in the worker process."""
 
     def __init__(self, settings: Settings, clock: Clock, name: str) -> None:
         self.settings, self.clock, self.name = settings, clock, name
@@ -38,27 +38,27 @@ class WorkerContext:
         return hash(self.name)
 
 
-def warm_up(principal: WorkerContext) -> None:
-    _service(principal)
+def warm_up(context: WorkerContext) -> None:
+    _service(context)
 
 
-def accept_in_worker(principal: WorkerContext, arrival: UploadedBody, sender: RunSender) -> AcceptedRun:
-    """As run_intake.accept does."""
-    service = _service(principal)
-    return acceptance.accept_run(service.runs, arrival, sender, service.settings.max_items)
+def accept_in_worker(context: WorkerContext, uploaded: UploadedBody, sender: RunSender) -> AcceptedRun:
+    """Runs `acceptance.accept_run`."""
+    service = _service(context)
+    return acceptance.accept_run(service.runs, uploaded, sender, service.settings.max_items)
 
 
-def execute_in_worker(principal: WorkerContext, run_id: UUID) -> Run:
-    """Claims a run, then as run_work.carry_out does."""
-    service = _service(principal)
+def execute_in_worker(context: WorkerContext, run_id: UUID) -> Run:
+    """Claims a run, and executes it."""
+    service = _service(context)
     return execution.execute(service.runs, service.runs.claim(run_id), service.settings.max_image_bytes)
 
 
 @cache
-def _service(principal: WorkerContext) -> Service:
-    # Signals to a whole group of processes are for the server, which ends its helpers.
+def _service(context: WorkerContext) -> Service:
+    # A signal to the process group is meant for the server, which stops its worker processes.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    # A batch is many objects that all stay until its end.
+    # A batch has many objects that all live until its end, so frequent collections find nothing.
     gc.set_threshold(_OBJECTS_PER_COLLECTION)
-    return _until_the_end.enter_context(open_service(principal.settings, principal.clock, principal.name))
+    return _open_resources.enter_context(open_service(context.settings, context.clock, context.name))

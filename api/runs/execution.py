@@ -1,4 +1,4 @@
-"""How does an owner carry a run out? The same in the server, in its helper processes and on the command line."""
+"""Executes a run: in a server, in its worker processes, or on the command line."""
 
 import traceback
 from collections.abc import Collection, Iterator, Mapping
@@ -23,121 +23,122 @@ from domain.runs.plan import Plan
 from domain.runs.run import MAX_ATTEMPTS, Batch, OffersFile, Progress, Run, RunProblem
 from domain.values import Operation, PartnerSettings, ProgressCallback, no_progress
 
-BEAT_SECONDS = 1.0
-BEATS_PER_LEASE = 4
-"""At least, however short it is."""
+RENEWAL_SECONDS = 1.0
+MIN_RENEWALS_PER_LEASE = 4
+"""A lease shorter than four seconds is renewed more often than once a second."""
 FAILED = RunProblem(
     "run-failed",
     "Run failed",
     HTTPStatus.INTERNAL_SERVER_ERROR,
-    "The service could not carry the run out; nothing has been changed. The same request may be sent again.",
+    "The service could not execute the run; nothing was changed. Repeat the same request.",
 )
 
 
 class RunFailed(Exception):
-    """The run has been given up, by a fault of the service; `report` is for its operator."""
+    """A fault of the service failed the run. `report` is the traceback for the operator."""
 
     def __init__(self, run_id: UUID, report: str) -> None:
         super().__init__(run_id, report)
         self.run_id, self.report = run_id, report
 
 
-def execute(runs: RunLedger, run: Run, max_image_bytes: int, watch: ProgressCallback = no_progress) -> Run:
-    """Carries out a run that this owner holds, and answers it as it ended.
+def execute(runs: RunLedger, run: Run, max_image_bytes: int, report_progress: ProgressCallback = no_progress) -> Run:
+    """Executes a run that this process owns, and returns the finished run.
 
-    Raises RunNotYours if others have taken it over, StorageError if the ledger can't be used (then it stays as it was
-    accepted, to be taken over), and RunFailed if it has been given up."""
-    with _held(runs, run, watch) as telling:
+    Raises LeaseLost if another process has taken over the run, and RunFailed after a fault of the service. Raises
+    StorageError if the ledger is not available; the run then stays unfinished, and a process takes it over later."""
+    with _renewed_lease(runs, run, report_progress) as progress:
         try:
             _require_attempts(run)
             match run.input:
                 case Batch(operation=operation):
-                    return _carry_out_batch(runs, run, operation, telling)
+                    return _execute_batch(runs, run, operation, progress)
                 case OffersFile():
-                    return _carry_out_file(runs, run, run.input, max_image_bytes, telling)
+                    return _execute_file(runs, run, run.input, max_image_bytes, progress)
                 case _:
                     assert_never(run.input)
         except Exception as error:
             if isinstance(error, LeaseLost | StorageError) and not isinstance(error, VersionConflict):
                 if isinstance(error, StorageError):
-                    _forgive(runs, run)
+                    _refund_attempt(runs, run)
                 raise
-            # Whatever it was, trying it again would not help.
+            # A retry would fail in the same way.
             report = traceback.format_exc()
             runs.fail(run, FAILED)
             raise RunFailed(run.run_id, report) from None
 
 
 def is_same_request(runs: RunLedger, earlier: Run, body: Body) -> bool:
-    """Whether a body asks for what an earlier run was asked for, in other letters. Takes as long as judging both."""
+    """Returns True if a body means the same as the body of an earlier run. Takes as long as the validation of both."""
     request_digest = validate_items(body).request_digest
     if not earlier.is_finished:
         try:
             return validate_items(partial(runs.body, earlier.run_id)).request_digest == request_digest
         except Problem:
-            # Its body went while it was being read: the run has ended.
+            # The run finished meanwhile, and its body was deleted.
             earlier = runs.find(earlier.run_id) or earlier
     return earlier.request_digest == request_digest
 
 
-def _forgive(runs: RunLedger, run: Run) -> None:
+def _refund_attempt(runs: RunLedger, run: Run) -> None:
     with suppress(LeaseLost, StorageError):
         runs.refund_attempt(run)
 
 
 def _require_attempts(run: Run) -> None:
     if run.attempts > MAX_ATTEMPTS:
-        raise RuntimeError(f"begun {MAX_ATTEMPTS} times and never ended")
+        raise RuntimeError(f"started {MAX_ATTEMPTS} times and never finished")
 
 
-def _carry_out_batch(runs: RunLedger, run: Run, operation: Operation, watch: ProgressCallback) -> Run:
+def _execute_batch(runs: RunLedger, run: Run, operation: Operation, progress: ProgressCallback) -> Run:
     known: dict[str, Offer] = {}
 
     def load(external_ids: list[str]) -> dict[str, Offer]:
         known.update(runs.known_offers(run, None if operation is Operation.SYNCHRONIZE else external_ids))
         return known
 
-    judged = validate_items(partial(runs.body, run.run_id), load, watch)
-    plan = reconcile(run.partner, operation, judged.items, known)
-    plan.outcome.messages.extend(judged.remarks)
-    return runs.complete(run, plan, judged.request_digest)
+    validated = validate_items(partial(runs.body, run.run_id), load, progress)
+    plan = reconcile(run.partner, operation, validated.items, known)
+    plan.outcome.messages.extend(validated.remarks)
+    return runs.complete(run, plan, validated.request_digest)
 
 
-def _carry_out_file(runs: RunLedger, run: Run, file: OffersFile, max_image_bytes: int, watch: ProgressCallback) -> Run:
+def _execute_file(runs: RunLedger, run: Run, file: OffersFile, max_image_bytes: int, progress: ProgressCallback) -> Run:
     body = partial(runs.body, run.run_id)
-    judged = offers_file.validate_records(body, file, run, runs.known_offers(run), max_image_bytes, watch)
+    validated = offers_file.validate_records(body, file, run, runs.known_offers(run), max_image_bytes, progress)
 
     def decide(known: Mapping[Any, Offer], changed_since: Collection[UUID], settings: PartnerSettings) -> Plan:
-        plan = reconcile_file(run.partner, judged.records, known, changed_since, settings.missing_from_file)
-        plan.outcome.messages.extend(judged.remarks)
+        plan = reconcile_file(run.partner, validated.records, known, changed_since, settings.missing_from_file)
+        plan.outcome.messages.extend(validated.remarks)
         return plan
 
-    return runs.decide_and_complete(run, decide, brings_images=judged.brings_images)
+    return runs.decide_and_complete(run, decide, brings_images=validated.brings_images)
 
 
 @contextmanager
-def _held(runs: RunLedger, run: Run, watch: ProgressCallback) -> Iterator[ProgressCallback]:
-    """Renews the lease for as long as the work goes on, and tells everybody by that how far it is: what is given is to be told,
-    and tells `watch` too."""
+def _renewed_lease(runs: RunLedger, run: Run, report_progress: ProgressCallback) -> Iterator[ProgressCallback]:
+    """Renews the lease in a thread until the work ends. Each renewal stores the newest progress, for all processes.
+
+    Yields the function to which the work reports its progress; it also calls `report_progress`."""
     ended = Event()
-    newest: Progress | None = None
+    progress: Progress | None = None
 
-    def tell(done: int, total: int) -> None:
-        nonlocal newest
-        newest = Progress(done, total)
-        watch(done, total)
+    def set_progress(done: int, total: int) -> None:
+        nonlocal progress
+        progress = Progress(done, total)
+        report_progress(done, total)
 
-    def beat() -> None:
-        while not ended.wait(min(BEAT_SECONDS, runs.lease.total_seconds() / BEATS_PER_LEASE)):
+    def renew_lease() -> None:
+        while not ended.wait(min(RENEWAL_SECONDS, runs.lease.total_seconds() / MIN_RENEWALS_PER_LEASE)):
             try:
-                runs.renew(run, newest)
+                runs.renew(run, progress)
             except LeaseLost:
                 return
             except StorageError:
                 continue
 
-    Thread(target=beat, name="lease", daemon=True).start()
+    Thread(target=renew_lease, name="lease", daemon=True).start()
     try:
-        yield tell
+        yield set_progress
     finally:
         ended.set()

@@ -1,24 +1,24 @@
-"""How long does a caller want to wait? (RFC 7240: Prefer.)"""
+"""Parses the `Prefer` header (RFC 7240): how long a client waits for a run."""
 
 import re
 from collections.abc import Iterable
 
 from msgspec import Struct
 
-# A comma in quotes separates nothing; quotes that are never closed hold all the rest, so that no header takes long.
+# A comma in quotes is no separator. An open quote takes the rest of the header, so that parsing time stays linear.
 _MEMBERS = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*(?:"|\\?$))+')
 
 
 class WaitPreference(Struct, frozen=True):
-    """For how many seconds, and what of the caller's wishes that heeds (Preference-Applied)."""
+    """The seconds to wait. `applied`: the preference that the service honours, for `Preference-Applied`."""
 
     seconds: float
     applied: str | None = None
 
 
 def parse_wait_preference(headers: Iterable[str], limit: float) -> WaitPreference:
-    """`limit`: how long anybody is kept waiting. What can't be understood or granted is no preference at all; of a
-    preference given twice, the first one counts."""
+    """`limit`: the longest wait in seconds, and the default. Unknown, invalid or longer preferences are ignored; the
+    first of repeated ones counts."""
     preferences: dict[str, str] = {}
     for member in _MEMBERS.findall(",".join(headers)):
         name, _, value = member.partition(";")[0].partition("=")

@@ -1,4 +1,4 @@
-"""What is told of a run, and of each offer in it?"""
+"""The JSON documents of runs and of their items."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -20,46 +20,46 @@ REFUSED_STATE = "refused"
 
 
 def run_page(
-    ledger: LedgerReader, wanted: RunFilter, cursor: str | None, limit: int, *, visible: bool
+    ledger: LedgerReader, run_filter: RunFilter, cursor: str | None, limit: int, *, visible: bool
 ) -> tuple[list[Run], str | None]:
-    """The runs that match, the newest first, and the cursor of the following page. Raises InvalidCursor."""
-    after = pagination.decode_cursor(wanted, cursor)
-    found: list[tuple[int, Run]] = []
+    """Returns the matching runs, the newest first, and the cursor of the next page. Raises InvalidCursor."""
+    after = pagination.decode_cursor(run_filter, cursor)
+    rows: list[tuple[int, Run]] = []
     if visible:
         with ledger.read() as tx:
-            found = list(select_runs(tx, wanted, after, limit + 1))
-    more = found[limit - 1][0] if len(found) > limit else None
-    return [run for _, run in found[:limit]], pagination.encode_cursor(wanted, more)
+            rows = list(select_runs(tx, run_filter, after, limit + 1))
+    last = rows[limit - 1][0] if len(rows) > limit else None
+    return [run for _, run in rows[:limit]], pagination.encode_cursor(run_filter, last)
 
 
 def item_page(
     tx: Cursor, run_id: UUID, outcome: str | None, cursor: str | None, limit: int
 ) -> tuple[list[Any], str | None]:
-    """The items of a run, in the same way; none while it is not finished. Raises InvalidCursor."""
-    question = ("items", run_id, outcome)
-    found = list(islice(run_items(tx, run_id, outcome, pagination.decode_cursor(question, cursor)), limit + 1))
-    more = found[limit][0] if len(found) > limit else None
-    return [item for _, item in found[:limit]], pagination.encode_cursor(question, more)
+    """Returns the items of a finished run, and the cursor of the next page. Raises InvalidCursor."""
+    query = ("items", run_id, outcome)
+    rows = list(islice(run_items(tx, run_id, outcome, pagination.decode_cursor(query, cursor)), limit + 1))
+    next_place = rows[limit][0] if len(rows) > limit else None
+    return [item for _, item in rows[:limit]], pagination.encode_cursor(query, next_place)
 
 
 _decode_items = msgspec.json.Decoder(list[ItemOutcome]).decode
 
 
 def run_document(run: Run) -> dict[str, Any]:
-    """A run as its readers get it. A batch has no file name, an offers file no operation and no request id."""
-    asked: dict[str, Any] = {"operation": None, "concurrencyRequestId": None, "fileName": None}
+    """Returns the run as JSON. A batch has no file name; an offers file has no operation and no request id."""
+    input_members: dict[str, Any] = {"operation": None, "concurrencyRequestId": None, "fileName": None}
     match run.input:
         case Batch(operation=operation, concurrency_request_id=request_id):
-            asked |= {"operation": operation, "concurrencyRequestId": request_id}
+            input_members |= {"operation": operation, "concurrencyRequestId": request_id}
         case OffersFile(name=name):
-            asked["fileName"] = name
+            input_members["fileName"] = name
         case _:
             assert_never(run.input)
     return {
         "runId": run.run_id,
         "partner": run.partner,
         "channel": run.channel,
-        **asked,
+        **input_members,
         "source": run.source,
         "actor": run.actor,
         "state": run.state,
@@ -73,7 +73,7 @@ def run_document(run: Run) -> dict[str, Any]:
 
 
 def run_items(tx: Cursor, run_id: UUID, outcome: str | None = None, after: int = 0) -> Iterator[tuple[int, Any]]:
-    """The items of a run with their places, from that one on, of one outcome or all."""
+    """Yields the items of a run with their places, starting at place `after`: all items, or those with one outcome."""
     for part in select_outcome(tx, run_id, outcome, after):
         for place, item in enumerate(_decode_items(part.items), part.first_item):
             if place >= after:
@@ -81,19 +81,19 @@ def run_items(tx: Cursor, run_id: UUID, outcome: str | None = None, after: int =
 
 
 def counts_of(run: Run) -> str:
-    """What became of an offers file, in a line."""
+    """Summarises the outcomes of an offers file in one line."""
     counts = msgspec.structs.asdict(run.counts or OutcomeCounts())
     return ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count) or "no records"
 
 
 def file_report(tx: Cursor, run: Run) -> dict[str, Any]:
-    """An offers file that was carried out: its run, and what became of each record."""
+    """Returns the report of a processed offers file: its run, and the outcome of each record."""
     return {**run_document(run), "records": [item for _, item in run_items(tx, run.run_id)]}
 
 
 def refusal_report(partner: str, file_name: str, problem: Problem) -> dict[str, Any]:
-    """An offers file of which nothing was applied, in the shape of one that was."""
-    told = {"type": problem.kind, "title": problem.title, "status": problem.status, "detail": problem.detail}
+    """Returns the report of a refused offers file, with the members of `file_report`."""
+    members = {"type": problem.kind, "title": problem.title, "status": problem.status, "detail": problem.detail}
     errors = [{"pointer": error.pointer, "message": error.message} for error in problem.errors]
     return {
         "runId": None,
@@ -102,7 +102,7 @@ def refusal_report(partner: str, file_name: str, problem: Problem) -> dict[str, 
         "state": REFUSED_STATE,
         "counts": None,
         "messages": [],
-        "problem": {**told, "errors": errors},
+        "problem": {**members, "errors": errors},
         "records": [],
     }
 

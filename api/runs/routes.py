@@ -1,4 +1,4 @@
-"""Which runs have there been, and what became of each offer in them?"""
+"""Routes that read runs and the outcomes of their offers."""
 
 from typing import Annotated
 from uuid import UUID
@@ -32,17 +32,17 @@ router = APIRouter(prefix=RUNS_PATH, tags=["runs"], responses=PROBLEMS, route_cl
 def list_runs(
     request: Request, reads: PrimaryReads, caller: PartnerReader, query: Annotated[RunQuery, Query()]
 ) -> Response:
-    """The runs that match all filters, the newest first. A request id that is not found was never accepted."""
-    wanted = RunFilter(
+    """List the runs that match all filters, the newest first. A request id without a run was never accepted."""
+    run_filter = RunFilter(
         partner=query.partner or caller.partner,
         channel=Channel(query.channel) if query.channel else None,
         operation=Operation(query.operation) if query.operation else None,
         state=RunState(query.state) if query.state else None,
         concurrency_request_id=UUID(query.concurrencyRequestId) if query.concurrencyRequestId else None,
     )
-    visible = caller.sees(wanted.partner)
-    found, next_cursor = run_page(reads, wanted, query.cursor, query.limit, visible=visible)
-    body = {"items": [run_document(run) for run in found], "nextCursor": next_cursor}
+    visible = caller.sees(run_filter.partner)
+    runs, next_cursor = run_page(reads, run_filter, query.cursor, query.limit, visible=visible)
+    body = {"items": [run_document(run) for run in runs], "nextCursor": next_cursor}
     return json_response(body, headers=next_link(request.url, next_cursor))
 
 
@@ -50,7 +50,7 @@ def list_runs(
 def get_run(
     request: Request, reads: PrimaryReads, service: ServiceDep, caller: PartnerReader, run_id: RunId
 ) -> Response:
-    """One run as it is now, and how far it is."""
+    """Get one run in its present state, with its progress."""
     no_parameters(request)
     run = _visible_run(reads, caller, run_id)
     body = run_document(run) | {"progress": service.runs.progress(run)}
@@ -61,7 +61,9 @@ def get_run(
 def list_items(
     request: Request, reads: PrimaryReads, caller: PartnerReader, run_id: RunId, query: Annotated[ItemQuery, Query()]
 ) -> Response:
-    """What became of the offers of a run, by outcome, each in the order of the request; none while it is not finished."""
+    """List the outcomes of a run's offers. The list is empty until the run is finished.
+
+    Items are grouped by outcome, and ordered within it as in the request."""
     run = _visible_run(reads, caller, run_id)
     with reads.read() as tx:
         items, next_cursor = item_page(tx, run.run_id, query.outcome, query.cursor, query.limit)
@@ -70,10 +72,10 @@ def list_items(
 
 
 def _visible_run(reads: LedgerReader, caller: Caller, run_id: str) -> Run:
-    """Raises Problem 404, for another partner's run too."""
-    named = uid(run_id)
+    """Raises Problem 404, also for a run of another partner."""
+    parsed_id = uid(run_id)
     with reads.read() as tx:
-        run = find_run(tx, named) if named else None
+        run = find_run(tx, parsed_id) if parsed_id else None
     if run is None or not caller.sees(run.partner):
         raise not_found("run")
     return run

@@ -1,4 +1,4 @@
-"""What can be asked about runs, and what is answered?"""
+"""The parameters and replies of the calls that read runs."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -30,7 +30,7 @@ class ItemQuery(PageParams):
 
 
 class RunProblemReply(BaseModel):
-    """Why a run failed, as RFC 9457 names it."""
+    """The reason of a failure, with members of RFC 9457."""
 
     type: str
     title: str
@@ -53,14 +53,16 @@ class RunCounts(BaseModel):
 
 
 class ProgressReply(BaseModel):
-    """So many of the offers have been judged; what they do is stored after that."""
+    """The number of validated offers. The changes are stored after the last one."""
 
     done: int
     total: int
 
 
 class RunReply(BaseModel):
-    """A batch has an operation and its request's id, an offers file its name. `position` is that of the ledger when the run was stored: as of it, the ledger shows what the run did."""
+    """A batch has `operation` and `concurrencyRequestId`; an offers file has `fileName`.
+
+    `position` is the position of the ledger after the run was stored: the state as of it includes the run's changes."""
 
     runId: UUID
     partner: str
@@ -80,7 +82,7 @@ class RunReply(BaseModel):
 
 
 class RunNow(RunReply):
-    """`progress`: while the run is carried out, as told about once a second; null before it has been told."""
+    """`progress` is updated about once a second while the run is executed. It is null before and after that."""
 
     progress: ProgressReply | None
 
@@ -93,7 +95,7 @@ class RunList(BaseModel):
 
 
 class RunItem(BaseModel):
-    """No merchantId on the custom channel; no ids where they could not be read."""
+    """`merchantId` is null on the custom channel. An id is null if it could not be read."""
 
     merchantId: str | None
     externalId: str | None

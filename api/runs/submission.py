@@ -1,4 +1,4 @@
-"""How is a request that becomes a run received and answered? The same for batches and for offers files."""
+"""Receives a request that becomes a run, and answers it: for batches and for offers files."""
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -28,7 +28,7 @@ BYTES_PER_WRITE = 256 * 1024
 PREFER = {
     "name": "Prefer",
     "in": "header",
-    "description": "respond-async: don't wait for the run. wait=n: wait for n seconds at most (RFC 7240).",
+    "description": "respond-async: do not wait for the run. wait=n: wait at most n seconds (RFC 7240).",
     "schema": {"type": "string"},
 }
 
@@ -36,7 +36,7 @@ logger = logging.getLogger("offer_ledger")
 
 
 class Replies(Struct, frozen=True):
-    """What is told of a run: while it is not finished, and when it is completed. The latter may raise Problem."""
+    """Functions that make the reply for an unfinished run and for a completed run. `completed` may raise Problem."""
 
     accepted: Callable[[Run], dict[str, Any]]
     completed: Callable[[Cursor, Run], dict[str, Any]]
@@ -45,7 +45,9 @@ class Replies(Struct, frozen=True):
 async def answer_with_run(
     request: Request, service: Service, upload: Upload, receive: Callable[[], Awaitable[RunSender]], replies: Replies
 ) -> Response:
-    """The request's run is carried out whether or not anybody waits for it. `receive` fills the upload."""
+    """Accepts a run and waits for it as the client prefers. The run is executed even if the client disconnects.
+
+    `receive` fills the upload."""
     runtime = server_runtime_of(request.app)
     supervisor, threads = runtime.supervisor, runtime.threads
     wait = parse_wait_preference(request.headers.getlist("Prefer"), service.settings.wait_seconds)
@@ -59,16 +61,17 @@ async def answer_with_run(
         run = await supervisor.wait(accepted.run, wait.seconds)
         return await threads.run_read(_answer, request, service, run, headers, replies)
     except StorageError as error:
-        # The run is accepted, whatever becomes of this reply.
-        logger.warning("run %s can't be looked at: %s", accepted.run.run_id, error)
+        # The run is accepted even if its present state can't be read.
+        logger.warning("run %s can't be read: %s", accepted.run.run_id, error)
         return _answer(request, service, accepted.run, headers, replies)
 
 
 async def receive_body(
     request: Request, upload: Upload, chunks: AsyncIterator[bytes], max_bytes: int, spare_bytes: int = 0
 ) -> None:
-    """Puts chunks into an upload. Raises Problem 413 at once for a body that says itself that it is too large, and what
-    the upload raises. `spare_bytes`: what may stand around the chunks."""
+    """Writes chunks to an upload. `spare_bytes`: the allowed size of a multipart envelope.
+
+    Raises Problem 413 before reading if `Content-Length` is too large, and the problems of the upload."""
     threads = runtime_of(request).threads
     if int(request.headers.get("Content-Length", "0")) > max_bytes + spare_bytes:
         raise decoded_body_too_large(max_bytes)
@@ -78,16 +81,16 @@ async def receive_body(
         if len(waiting_bytes) >= BYTES_PER_WRITE:
             await threads.run_write(upload.write, bytes(waiting_bytes))
             waiting_bytes.clear()
-    await threads.run_write(_end, upload, bytes(waiting_bytes))
+    await threads.run_write(_write_last, upload, bytes(waiting_bytes))
 
 
-def _end(upload: Upload, last: bytes) -> None:
+def _write_last(upload: Upload, last: bytes) -> None:
     upload.write(last)
     upload.end()
 
 
 def _answer(request: Request, service: Service, run: Run, headers: dict[str, str], replies: Replies) -> Response:
-    """Raises Problem for a run that came to nothing."""
+    """Raises Problem for a failed run."""
     set_position(request, run.accepted_position if run.position is None else run.position)
     if not run.is_finished:
         headers |= {"Location": run_path(run.run_id)}

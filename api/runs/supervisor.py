@@ -1,5 +1,7 @@
-"""Who carries out the server's runs? Small ones its threads, large ones its helper processes; and whatever nobody holds
-any more is taken over."""
+"""Executes the runs of a server process: small ones in threads, large ones in worker processes.
+
+It also takes over runs whose owner no longer renews the lease, and terminates stalled database connections.
+"""
 
 import asyncio
 import logging
@@ -25,15 +27,15 @@ from domain.ledgers.run_ledger import AcceptedRun
 from domain.refusals import LeaseLost
 from domain.runs.run import Run, RunState
 
-CARRYING_THREADS = 2
-ACCEPTING_PROCESSES = 2
-CARRYING_PROCESSES = 2
-LOOKS_PER_LEASE = 10
-TIDIES_EVERY = timedelta(hours=1)
+EXECUTION_THREADS = 2
+ACCEPTANCE_PROCESSES = 2
+EXECUTION_PROCESSES = 2
+CHECKS_PER_LEASE = 10
+CLEANUP_INTERVAL = timedelta(hours=1)
 RUN_GRACE_SECONDS = 5.0
 RUN_POLL_SECONDS = 0.2
 WORKER_START_SECONDS = 20.0
-"""So long may a helper take to begin, on a busy machine, before it is replaced: the next one would take as long."""
+"""The time to start on a busy machine. A worker process is not replaced earlier: the next one would be as slow."""
 
 logger = logging.getLogger("offer_ledger")
 
@@ -43,40 +45,40 @@ _T = TypeVar("_T")
 async def in_worker_process(
     function: Callable[..., _T], *args: object, limiter: CapacityLimiter | None = None, cancellable: bool = False
 ) -> _T:
-    """Raises BrokenWorkerProcess if the helper dies, and what the function raises."""
+    """Runs a function in a worker process. Raises BrokenWorkerProcess if the process dies."""
     try:
         return await to_process.run_sync(function, *args, limiter=limiter, cancellable=cancellable)
     except ProcessLookupError as error:
-        # One that has died while it began: there was nobody left to be ended.
+        # The process died while it started, and anyio could not find it to kill it.
         raise BrokenWorkerProcess(str(error)) from error
 
 
 class RunSupervisor:
-    """Lives in the event loop of a server."""
+    """Belongs to the event loop of a server."""
 
     def __init__(self, service: Service, threads: WorkerThreads) -> None:
         self._threads = threads
         self._runs = service.runs
         self._max_items = service.settings.max_items
         self._max_image_bytes = service.settings.max_image_bytes
-        self._look_seconds = service.settings.lease_seconds / LOOKS_PER_LEASE
-        self._principal = WorkerContext(service.settings, service.clock, service.runs.owner)
-        self._carrying_threads = CapacityLimiter(CARRYING_THREADS)
-        self._accepting_processes = CapacityLimiter(ACCEPTING_PROCESSES)
-        self._carrying_processes = CapacityLimiter(CARRYING_PROCESSES)
+        self._check_seconds = service.settings.lease_seconds / CHECKS_PER_LEASE
+        self._worker_context = WorkerContext(service.settings, service.clock, service.runs.owner)
+        self._execution_threads = CapacityLimiter(EXECUTION_THREADS)
+        self._acceptance_processes = CapacityLimiter(ACCEPTANCE_PROCESSES)
+        self._execution_processes = CapacityLimiter(EXECUTION_PROCESSES)
         self._tasks: dict[UUID, asyncio.Task[Run]] = {}
-        self._begun: dict[UUID, tuple[int, float]] = {}
-        """For each task, the fence that its run had then, and when that was."""
-        self._looking: list[asyncio.Task[None]] = []
-        self._tidied: float | None = None
+        self._started: dict[UUID, tuple[int, float]] = {}
+        """The fence of each task's run at its start, and the time of the start."""
+        self._checkers: list[asyncio.Task[None]] = []
+        self._cleaned_up_at: float | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._leaving = asyncio.Event()
+        self._shutting_down = asyncio.Event()
 
     # Requests
 
     @asynccontextmanager
     async def discard_unless_accepted(self, upload: Upload) -> AsyncIterator[None]:
-        """Whatever happens to an upload, it leaves nothing behind unless it becomes a run."""
+        """Deletes the stored chunks of an upload that did not become a run, whatever happens."""
         try:
             yield
         finally:
@@ -84,120 +86,122 @@ class RunSupervisor:
                 await self._threads.run_write(upload.discard)
 
     async def accept(self, upload: Upload, sender: RunSender) -> AcceptedRun:
-        """Makes an uploaded body a run and begins to carry it out; or finds the run that it is already.
+        """Accepts an uploaded body as a run and starts it, or returns the run of the same request.
 
-        Raises what run_intake.accept raises."""
+        Raises what `acceptance.accept_run` raises."""
         if upload.is_small:
             accepted = await self._threads.run_write(
-                acceptance.accept_run, self._runs, upload.arrival, sender, self._max_items
+                acceptance.accept_run, self._runs, upload.uploaded_body, sender, self._max_items
             )
         else:
-            accepted = await self._accept_by_helper(upload, sender)
+            accepted = await self._accept_in_worker(upload, sender)
         if not accepted.replayed:
-            self._begin(accepted.run)
+            self._start(accepted.run)
         return accepted
 
     async def wait(self, run: Run, seconds: float) -> Run:
-        """The run as it is when it has ended, or after that time, or when the server is about to end."""
+        """Returns the run when it is finished, after `seconds`, or when the server shuts down."""
         if not seconds:
             return run
         deadline = asyncio.get_running_loop().time() + seconds
-        leaving = asyncio.ensure_future(self._leaving.wait())
+        shutdown = asyncio.ensure_future(self._shutting_down.wait())
         try:
             if task := self._tasks.get(run.run_id):
-                await asyncio.wait({task, leaving}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({task, shutdown}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
                 if task.done() and (task.cancelled() or isinstance(task.exception(), StorageError)):
                     return run
             while True:
                 run = await self._threads.run_read(self._find, run)
-                left = deadline - asyncio.get_running_loop().time()
-                if run.is_finished or left <= 0 or leaving.done():
+                seconds_left = deadline - asyncio.get_running_loop().time()
+                if run.is_finished or seconds_left <= 0 or shutdown.done():
                     return run
-                # It is in other hands.
-                await asyncio.wait({leaving}, timeout=min(RUN_POLL_SECONDS, left))
+                # Another process owns the run.
+                await asyncio.wait({shutdown}, timeout=min(RUN_POLL_SECONDS, seconds_left))
         finally:
-            leaving.cancel()
+            shutdown.cancel()
 
     def _find(self, run: Run) -> Run:
         return self._runs.find(run.run_id) or run
 
-    async def _accept_by_helper(self, upload: Upload, sender: RunSender) -> AcceptedRun:
+    async def _accept_in_worker(self, upload: Upload, sender: RunSender) -> AcceptedRun:
         try:
             return await in_worker_process(
                 batch_process.accept_in_worker,
-                self._principal,
-                upload.arrival,
+                self._worker_context,
+                upload.uploaded_body,
                 sender,
-                limiter=self._accepting_processes,
+                limiter=self._acceptance_processes,
             )
         except BrokenWorkerProcess:
-            logger.exception("a helper process has died")
-            detail = "A helper of the service has died over the request; look for its run before sending it again."
+            logger.exception("a worker process died while it accepted a request")
+            detail = "A worker process died while it accepted the request. Look for its run before you repeat it."
             headers = {"Retry-After": "5"}
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "helper-lost", detail, headers=headers) from None
 
-    # Carrying out
+    # Execution
 
-    def _begin(self, run: Run) -> None:
+    def _start(self, run: Run) -> None:
         if run.run_id not in self._tasks:
-            self._begun[run.run_id] = run.lease.fence, asyncio.get_running_loop().time()
+            self._started[run.run_id] = run.lease.fence, asyncio.get_running_loop().time()
             task = asyncio.create_task(self._execute(run))
             self._tasks[run.run_id] = task
-            task.add_done_callback(lambda done: self._ended(run, done))
+            task.add_done_callback(lambda done_task: self._on_done(run, done_task))
 
     async def _execute(self, run: Run) -> Run:
         if run.body_bytes > SMALL_UPLOAD_BYTES:
             return await in_worker_process(
                 batch_process.execute_in_worker,
-                self._principal,
+                self._worker_context,
                 run.run_id,
-                limiter=self._carrying_processes,
+                limiter=self._execution_processes,
                 cancellable=True,
             )
-        return await to_thread.run_sync(self._carry_out_here, run, limiter=self._carrying_threads)
+        return await to_thread.run_sync(self._execute_in_thread, run, limiter=self._execution_threads)
 
-    def _carry_out_here(self, run: Run) -> Run:
+    def _execute_in_thread(self, run: Run) -> Run:
         return execution.execute(self._runs, self._runs.claim(run.run_id), self._max_image_bytes)
 
-    def _ended(self, run: Run, task: asyncio.Task[Run]) -> None:
-        del self._tasks[run.run_id], self._begun[run.run_id]
+    def _on_done(self, run: Run, task: asyncio.Task[Run]) -> None:
+        del self._tasks[run.run_id], self._started[run.run_id]
         if task.cancelled():
             return
         match task.exception():
             case None | LeaseLost():
                 pass
-            case BrokenWorkerProcess() if not self._leaving.is_set():
-                logger.warning("run %s: its helper has died and is replaced", run.run_id)
-                self._begin(run)
+            case BrokenWorkerProcess() if not self._shutting_down.is_set():
+                logger.warning("run %s: its worker process died and is replaced", run.run_id)
+                self._start(run)
             case RunFailed(report=report):
-                logger.error("run %s has failed and was given up: %s", run.run_id, report)
+                logger.error("run %s failed and will not be retried: %s", run.run_id, report)
             case error:
-                logger.error("run %s was interrupted and will be taken up again", run.run_id, exc_info=error)
+                logger.error("run %s was interrupted; a process will take it over", run.run_id, exc_info=error)
 
-    # Looking after them
+    # Supervision
 
     async def open(self, *, warm: bool) -> None:
         self._loop = asyncio.get_running_loop()
-        self._looking = [asyncio.create_task(self._go_on(one)) for one in (self._look_after, self._end_stalled)]
+        self._checkers = [
+            asyncio.create_task(self._repeat(check)) for check in (self._take_over_overdue, self._terminate_stalled)
+        ]
         if warm:
             await self._warm_up()
 
     async def _warm_up(self) -> None:
         try:
-            await in_worker_process(batch_process.warm_up, self._principal)
+            await in_worker_process(batch_process.warm_up, self._worker_context)
         except (BrokenWorkerProcess, StorageError) as error:
-            logger.warning("no helper could be begun before anybody needs it: %r", error)
+            logger.warning("no worker process could be started in advance: %r", error)
 
     def begin_shutdown(self) -> None:
-        """Nobody is kept waiting any more: the server is about to end. From any thread."""
+        """Ends all waits for runs. Any thread may call this."""
         if self._loop:
-            self._loop.call_soon_threadsafe(self._leaving.set)
+            self._loop.call_soon_threadsafe(self._shutting_down.set)
 
     async def close(self) -> None:
-        """Gives runs a moment to end; the others are left for whoever comes next."""
-        self._leaving.set()
-        for looking in self._looking:
-            looking.cancel()
+        """Waits RUN_GRACE_SECONDS for runs to finish, and releases the others for other processes to take over."""
+        self._shutting_down.set()
+        for checker in self._checkers:
+            checker.cancel()
         tasks = list(self._tasks.values())
         if tasks:
             _, unfinished = await asyncio.wait(tasks, timeout=RUN_GRACE_SECONDS)
@@ -205,41 +209,41 @@ class RunSupervisor:
                 task.cancel()
         await self._threads.run_write(self._runs.release)
 
-    async def _go_on(self, looking: Callable[[], Awaitable[None]]) -> None:
+    async def _repeat(self, check: Callable[[], Awaitable[None]]) -> None:
         while True:
             try:
-                await looking()
+                await check()
             except StorageError as error:
-                logger.warning("the runs can't be looked after at the moment: %s", error)
+                logger.warning("unfinished runs can't be supervised at the moment: %s", error)
             except Exception:
-                logger.exception("the runs could not be looked after; it will be tried again")
-            await asyncio.sleep(self._look_seconds)
+                logger.exception("the supervision of unfinished runs failed; it will be retried")
+            await asyncio.sleep(self._check_seconds)
 
-    async def _look_after(self) -> None:
+    async def _take_over_overdue(self) -> None:
         now = asyncio.get_running_loop().time()
-        if self._tidied is None or now - self._tidied > TIDIES_EVERY.total_seconds():
+        if self._cleaned_up_at is None or now - self._cleaned_up_at > CLEANUP_INTERVAL.total_seconds():
             await self._threads.run_write(self._runs.delete_abandoned_uploads)
-            self._tidied = now
+            self._cleaned_up_at = now
         for run in await self._threads.run_read(self._runs.find_overdue):
-            await self._take_up(run)
+            await self._take_over(run)
 
-    async def _end_stalled(self) -> None:
-        # By those who never wait for writers: not even the one above may keep it waiting.
-        if ended := await self._threads.run_read(self._runs.ledger.recorder.terminate_stalled_writers):
-            logger.warning("connections that stood still and kept others from writing were ended: %d", ended)
+    async def _terminate_stalled(self) -> None:
+        # In the threads that never wait for writers, so that a stalled writer cannot delay its own termination.
+        if terminated := await self._threads.run_read(self._runs.ledger.recorder.terminate_stalled_writers):
+            logger.warning("terminated %d stalled connections that held the ledger lock", terminated)
 
-    async def _take_up(self, run: Run) -> None:
-        """A run that nobody holds: another owner's, or one of a helper of ours that is not heard of any more."""
+    async def _take_over(self, run: Run) -> None:
+        """Starts a run with an expired lease: a run of another owner, or of a stalled worker process of this server."""
         task = self._tasks.get(run.run_id)
         if task and run.state is RunState.RUNNING and run.body_bytes > SMALL_UPLOAD_BYTES:
-            fence, begun = self._begun[run.run_id]
-            if run.lease.fence == fence and asyncio.get_running_loop().time() - begun < WORKER_START_SECONDS:
-                return  # it has not claimed the run yet
+            fence, started_at = self._started[run.run_id]
+            if run.lease.fence == fence and asyncio.get_running_loop().time() - started_at < WORKER_START_SECONDS:
+                return  # the worker process has not claimed the run yet
             try:
                 run = await self._threads.run_write(self._runs.claim, run.run_id)
             except LeaseLost:
                 return
-            logger.warning("run %s: its helper is not heard of any more and is replaced", run.run_id)
+            logger.warning("run %s: its worker process stalled and is replaced", run.run_id)
             task.cancel()
             await asyncio.wait({task})
-        self._begin(run)
+        self._start(run)

@@ -1,4 +1,4 @@
-"""How does the body of a run's request arrive? Bounded in memory however large it is, and before that however small it looks."""
+"""Receives the body of a run's request in bounded memory, whatever its size before and after decompression."""
 
 import hashlib
 from uuid import UUID, uuid4
@@ -10,29 +10,29 @@ from domain.store.records.compression import compress
 from domain.store.records.run_bodies import CHUNK_BYTES
 
 SMALL_UPLOAD_BYTES = 1024 * 1024
-"""What is not larger is kept in memory until it is accepted, and carried out by the server's own threads."""
+"""Bodies up to this size stay in memory until they are accepted, and are executed by a thread of the server."""
 
 
 class Upload:
-    """Takes a body as it comes, decoded, for a run that is not accepted yet."""
+    """Decodes a body as it arrives, and stores it in chunks for a run that is not accepted yet."""
 
     def __init__(self, runs: RunLedger, coding: str, max_bytes: int) -> None:
         self.run_id: UUID = uuid4()
         self.size = 0
-        self._sent = 0
+        self._encoded_size = 0
         self._runs = runs
         self._max_bytes = max_bytes
-        self._pieces = decoder_for(coding)
+        self._decoder = decoder_for(coding)
         self._sha256 = hashlib.sha256()
         self._buffer = bytearray()
         self._stored_chunks = 0
 
-    def write(self, sent: bytes) -> None:
-        """Raises Problem 413 for a body that is too large, 400 for one that can't be decoded."""
-        self._sent += len(sent)
-        if self._sent > self._max_bytes:
+    def write(self, encoded: bytes) -> None:
+        """Raises Problem 413 for a body that is too large, and 400 for one that can't be decoded."""
+        self._encoded_size += len(encoded)
+        if self._encoded_size > self._max_bytes:
             raise decoded_body_too_large(self._max_bytes)
-        for piece in self._pieces.decode(sent):
+        for piece in self._decoder.decode(encoded):
             self.size += len(piece)
             if self.size > self._max_bytes:
                 raise decoded_body_too_large(self._max_bytes)
@@ -42,8 +42,8 @@ class Upload:
                 self._store(CHUNK_BYTES)
 
     def end(self) -> None:
-        """Raises Problem 400 for a coded body that ends too soon."""
-        self._pieces.end()
+        """Raises Problem 400 if a compressed body is incomplete."""
+        self._decoder.end()
         if self._buffer and not self.is_small:
             self._store(len(self._buffer))
 
@@ -52,18 +52,18 @@ class Upload:
         return self.size <= SMALL_UPLOAD_BYTES
 
     @property
-    def arrival(self) -> UploadedBody:
-        """What has arrived, when it has ended."""
+    def uploaded_body(self) -> UploadedBody:
+        """The complete body; valid after `end`."""
         packed = [compress(bytes(self._buffer))] if self._buffer else []
         return UploadedBody(self.run_id, self._sha256.hexdigest(), self.size, self._stored_chunks, packed)
 
     @property
     def is_stored(self) -> bool:
-        """Whether something of it lies in the ledger."""
+        """The ledger has chunks of this body."""
         return self._stored_chunks > 0
 
     def discard(self) -> None:
-        """Removes what has been stored, unless it has become a run."""
+        """Deletes the stored chunks, unless they belong to an accepted run."""
         self._runs.drop_body(self.run_id)
 
     def _store(self, size: int) -> None:

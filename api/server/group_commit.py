@@ -1,6 +1,6 @@
-"""How do many small requests share one commit, or one look at the ledger?
+"""Combines requests that arrive at the same time, so that they share one transaction or one query.
 
-Whoever comes while a commit is being written goes into the next one; nobody waits for company.
+Requests that arrive during a transaction form the next group. A request never waits for a group to fill up.
 """
 
 import asyncio
@@ -9,15 +9,15 @@ from typing import Generic, TypeVar
 
 from anyio import CapacityLimiter, to_thread
 
-MOST_AT_ONCE = 256
+MAX_GROUP_SIZE = 256
 
 _Request = TypeVar("_Request")
 _Result = TypeVar("_Result")
 
 
 class GroupCommit(Generic[_Request, _Result]):
-    """Lives in the event loop of a server. `work` carries requests out in one transaction, in a thread, and answers their
-    results in their order; what it raises, each of them is told."""
+    """Belongs to the event loop of a server. `work` executes a group of requests in a thread, in one transaction, and
+    returns their results in the same order. An exception from `work` is raised for every request of the group."""
 
     def __init__(
         self,
@@ -26,47 +26,48 @@ class GroupCommit(Generic[_Request, _Result]):
         *,
         fails_for_all: bool = False,
     ) -> None:
-        """`threads`: those that others use too; one of its own without. `fails_for_all`: what is raised, those are told too who
-        have come meanwhile, as it would happen to them again."""
+        """`threads`: a limiter shared with others; by default, the queue has one thread of its own.
+
+        `fails_for_all`: an exception also fails the requests that arrived meanwhile: they would also fail."""
         self._work = work
         self._fails_for_all = fails_for_all
         self._waiting: list[tuple[_Request, asyncio.Future[_Result]]] = []
-        self._writing: asyncio.Task[None] | None = None
+        self._writer: asyncio.Task[None] | None = None
         self._threads = threads or CapacityLimiter(1)
 
     @property
     def is_idle(self) -> bool:
-        """Whether nobody waits."""
-        return self._writing is None
+        """No request is waiting or being executed."""
+        return self._writer is None
 
     async def submit(self, request: _Request) -> _Result:
-        """The request's result, when it is durable."""
-        told: asyncio.Future[_Result] = asyncio.get_running_loop().create_future()
-        self._waiting.append((request, told))
-        if self._writing is None:
-            self._writing = asyncio.create_task(self._write())
-        # Whoever goes away, the others' commit goes on.
-        return await asyncio.shield(told)
+        """Returns the request's result after the commit."""
+        future: asyncio.Future[_Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((request, future))
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._write())
+        # A cancelled request must not cancel the commit of the others.
+        return await asyncio.shield(future)
 
     async def _write(self) -> None:
         try:
             while self._waiting:
-                group, self._waiting = self._waiting[:MOST_AT_ONCE], self._waiting[MOST_AT_ONCE:]
+                group, self._waiting = self._waiting[:MAX_GROUP_SIZE], self._waiting[MAX_GROUP_SIZE:]
                 await self._write_group(group)
         finally:
-            self._writing = None
+            self._writer = None
 
     async def _write_group(self, group: Sequence[tuple[_Request, asyncio.Future[_Result]]]) -> None:
         try:
             results = await self._execute([request for request, _ in group])
-        except Exception as error:  # noqa: BLE001 - every request of the group fails with it
+        except Exception as error:  # noqa: BLE001 - passed on to every request of the group
             if self._fails_for_all:
                 group, self._waiting = [*group, *self._waiting], []
-            for _, told in group:
-                told.set_exception(error)
+            for _, future in group:
+                future.set_exception(error)
             return
-        for (_, told), result in zip(group, results, strict=True):
-            told.set_result(result)
+        for (_, future), result in zip(group, results, strict=True):
+            future.set_result(result)
 
     async def _execute(self, requests: Sequence[_Request]) -> Sequence[_Result]:
         results = await to_thread.run_sync(self._work, requests, limiter=self._threads)

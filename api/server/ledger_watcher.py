@@ -1,4 +1,4 @@
-"""Has the ledger grown? Asked by all who follow it, looked up by one."""
+"""Notices new commits, once for all clients that follow the ledger."""
 
 import asyncio
 import logging
@@ -12,77 +12,81 @@ from domain.ledgers.ledger import OfferLedger, StorageError
 from domain.store.commit import current_head
 
 MAX_FOLLOWERS = 200
+UNREADABLE = "the newest position of the ledger can't be read; followers wait"
+READABLE_AGAIN = "the newest position of the ledger can be read again"
 
 logger = logging.getLogger("offer_ledger")
 
 
 class LedgerWatcher:
-    """Lives in the event loop of a server. A thread looks while there are followers: another process may write too."""
+    """Belongs to the event loop of a server. While it has followers, a thread waits for commits of any process."""
 
-    def __init__(self, ledger: OfferLedger, leaving: ShutdownSignal) -> None:
-        self.room = StreamSlots(MAX_FOLLOWERS, "follow the ledger")
-        self.leaving = leaving
+    def __init__(self, ledger: OfferLedger, shutdown: ShutdownSignal) -> None:
+        self.slots = StreamSlots(MAX_FOLLOWERS, "follow the ledger")
+        self.shutdown = shutdown
         self._ledger = ledger
         self._position = 0
-        self._news = asyncio.Event()
-        self._over: Event | None = None
+        self._grown = asyncio.Event()
+        self._stop_thread: Event | None = None
 
     @contextmanager
     def following(self) -> Iterator[None]:
-        with self.room.place():
-            if self._over is None:
-                self._over = Event()
-                Thread(target=self._look, args=(self._over, asyncio.get_running_loop()), daemon=True).start()
+        """Counts a follower. The first one starts the thread, the last one stops it."""
+        with self.slots.occupy():
+            if self._stop_thread is None:
+                self._stop_thread = Event()
+                thread_args = (self._stop_thread, asyncio.get_running_loop())
+                Thread(target=self._watch, args=thread_args, daemon=True).start()
             try:
                 yield
             finally:
-                if self.room.taken == 1 and self._over is not None:
-                    self._over.set()
-                    self._over = None
+                if self.slots.in_use == 1 and self._stop_thread is not None:
+                    self._stop_thread.set()
+                    self._stop_thread = None
 
-    def newest(self) -> int:
-        """The position of the newest event."""
+    def newest_position(self) -> int:
+        """Returns the position of the newest event."""
         with self._ledger.recorder.read() as tx:
             return current_head(tx).position
 
-    async def growth(self, position: int, seconds: float) -> None:
-        """Returns when there is something after a position, when the time is over, or when the server shall end."""
+    async def wait_for_growth(self, position: int, seconds: float) -> None:
+        """Returns when the ledger has an event after `position`, after `seconds`, or when the server shuts down."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while self._position <= position and not self.leaving.is_set:
-                    await self._news.wait()
+                while self._position <= position and not self.shutdown.is_set:
+                    await self._grown.wait()
 
-    def _look(self, over: Event, loop: asyncio.AbstractEventLoop) -> None:
-        def is_over() -> bool:
-            return over.is_set() or self.leaving.is_set
+    def _watch(self, stop: Event, loop: asyncio.AbstractEventLoop) -> None:
+        def is_stopped() -> bool:
+            return stop.is_set() or self.shutdown.is_set
 
-        position, is_known, can_see = 0, True, True
-        with closing(self._ledger.recorder.notifications()) as news:
-            while not is_over():
-                newest = self._seen()
-                if (newest is not None) != can_see:
-                    can_see = not can_see
-                    logger.warning("The head of the ledger can %sbe read", "" if can_see else "not ")
+        position, was_notified, is_readable = 0, True, True
+        with closing(self._ledger.recorder.notifications()) as notifications:
+            while not is_stopped():
+                newest = self._readable_position()
+                if (newest is not None) != is_readable:
+                    is_readable = not is_readable
+                    logger.warning(READABLE_AGAIN if is_readable else UNREADABLE)
                 if newest is not None and newest > position:
                     position = newest
-                    self._tell(loop, position)
-                    if not is_known:
-                        news.report_missed()
-                is_known = news.wait(is_over)
-        self._tell(loop, position)
+                    self._publish(loop, position)
+                    if not was_notified:
+                        notifications.report_missed()
+                was_notified = notifications.wait(is_stopped)
+        self._publish(loop, position)
 
-    def _seen(self) -> int | None:
-        """The newest position; None if it can't be read."""
+    def _readable_position(self) -> int | None:
+        """Returns the newest position, or None if the ledger can't be read."""
         try:
-            return self.newest()
+            return self.newest_position()
         except StorageError:
             return None
 
-    def _tell(self, loop: asyncio.AbstractEventLoop, position: int) -> None:
-        with suppress(RuntimeError):  # the server has ended
-            loop.call_soon_threadsafe(self._hear, position)
+    def _publish(self, loop: asyncio.AbstractEventLoop, position: int) -> None:
+        with suppress(RuntimeError):  # the event loop is closed
+            loop.call_soon_threadsafe(self._set_position, position)
 
-    def _hear(self, position: int) -> None:
+    def _set_position(self, position: int) -> None:
         self._position = max(self._position, position)
-        self._news.set()
-        self._news = asyncio.Event()
+        self._grown.set()
+        self._grown = asyncio.Event()

@@ -1,4 +1,7 @@
-"""How do single requests share commits, and who has to wait for a run that is being stored? Only the requests of its partner."""
+"""Queues single requests (PUT and DELETE of one offer) so that they share commits.
+
+While a run is being stored, only the requests of its partner and channel wait for it.
+"""
 
 from functools import partial
 
@@ -11,32 +14,33 @@ from domain.single_requests.request import SingleRequestCommand
 from domain.values import Scope
 
 WAITING_THREADS = 2
-"""Each takes a connection for as long as it waits."""
+"""Each of these threads holds a database connection while it waits for a run."""
 
 
 class MerchantQueue:
-    """Lives in the event loop of a server."""
+    """Belongs to the event loop of a server. One queue takes all requests; a busy scope gets its own."""
 
-    def __init__(self, traces: SingleRequestLedger) -> None:
-        self._traces = traces
+    def __init__(self, single_requests: SingleRequestLedger) -> None:
+        self._single_requests = single_requests
         self._all = GroupCommit[SingleRequestCommand, Committed[SingleRequestResult | Busy]](
-            with_position(traces.ledger, traces.execute)
+            with_position(single_requests.ledger, single_requests.execute)
         )
-        self._waiting: dict[Scope, GroupCommit[SingleRequestCommand, Committed[SingleRequestResult]]] = {}
+        self._busy: dict[Scope, GroupCommit[SingleRequestCommand, Committed[SingleRequestResult]]] = {}
         self._threads = CapacityLimiter(WAITING_THREADS)
 
     async def submit(self, request: SingleRequestCommand) -> Committed[SingleRequestResult]:
-        """The request's result, when it is durable."""
-        written = await self._all.submit(request)
-        result = written.result
+        """Returns the request's result after its commit."""
+        committed = await self._all.submit(request)
+        result = committed.result
         if not isinstance(result, Busy):
-            return Committed(result, written.position)
-        if result.scope not in self._waiting:
-            work = with_position(self._traces.ledger, partial(self._traces.execute_after, result.scope))
-            self._waiting[result.scope] = GroupCommit(work, self._threads)
-        lane = self._waiting[result.scope]
+            return Committed(result, committed.position)
+        if result.scope not in self._busy:
+            ledger = self._single_requests
+            work = with_position(ledger.ledger, partial(ledger.execute_after, result.scope))
+            self._busy[result.scope] = GroupCommit(work, self._threads)
+        queue = self._busy[result.scope]
         try:
-            return await lane.submit(request)
+            return await queue.submit(request)
         finally:
-            if lane.is_idle:
-                self._waiting.pop(result.scope, None)
+            if queue.is_idle:
+                self._busy.pop(result.scope, None)

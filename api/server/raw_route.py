@@ -1,4 +1,4 @@
-"""How is a request answered that comes in great numbers?"""
+"""A route without dependency injection, for hot paths."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -8,8 +8,8 @@ from fastapi.routing import APIRoute
 
 
 class RawRoute(APIRoute):
-    """By a function of the request alone. To find out what other functions need and to give it to them takes FastAPI about as long
-    as all the rest; it still describes them."""
+    """Calls the endpoint with the request only. Resolving dependencies took as long as the rest of a PUT. OpenAPI still
+    lists the route."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         async def handle(request: Request) -> Response:

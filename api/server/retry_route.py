@@ -1,4 +1,4 @@
-"""What becomes of a request that only reads, when its connection to the database is lost in the midst of it?"""
+"""A route that retries GET requests whose database connection is lost during a transaction."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -14,16 +14,16 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class RetryingRoute(APIRoute):
-    """Reads again from the start, as nothing has been answered yet; what writes sees to that itself, where it knows what was
-    kept."""
+    """Repeats the whole GET, because nothing of the reply has been sent yet. Writes are retried in the ledger, which
+    knows what was stored."""
 
     def get_route_handler(self) -> Handler:
         handle = super().get_route_handler()
-        return _again(handle) if self.methods == {"GET"} else handle
+        return _retrying(handle) if self.methods == {"GET"} else handle
 
 
-def _again(handle: Handler) -> Handler:
-    async def trying(request: Request) -> Response:
+def _retrying(handle: Handler) -> Handler:
+    async def handle_with_retries(request: Request) -> Response:
         for wait in backoff():
             try:
                 return await handle(request)
@@ -31,4 +31,4 @@ def _again(handle: Handler) -> Handler:
                 await asyncio.sleep(wait)
         return await handle(request)
 
-    return trying
+    return handle_with_retries

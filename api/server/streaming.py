@@ -1,4 +1,4 @@
-"""How is a very long answer sent, and nobody else waits for it?"""
+"""Sends long replies in pieces, with few threads, and ends them when the server shuts down."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
@@ -24,60 +24,62 @@ Headers = dict[str, str] | None
 
 
 class StreamSlots:
-    """For so many callers at a time, who all together make no more use of the interpreter than a few threads. Lives in the
-    event loop of a server."""
+    """A limit on the long replies that a server sends at the same time. All of them share STREAM_READING_THREADS
+    threads. Belongs to the event loop of a server."""
 
-    def __init__(self, places: int, what: str) -> None:
-        self.places, self.taken = places, 0
-        self._what = what
+    def __init__(self, limit: int, activity: str) -> None:
+        """`activity` is the verb phrase for the problem's detail, such as "follow the ledger"."""
+        self.limit, self.in_use = limit, 0
+        self._activity = activity
         self._threads = CapacityLimiter(STREAM_READING_THREADS)
 
     def require(self) -> None:
-        """Raises Problem 503 if no place is left."""
-        if self.taken >= self.places:
-            detail = f"{self.places} callers {self._what} already."
+        """Raises Problem 503 if no slot is free."""
+        if self.in_use >= self.limit:
+            detail = f"At most {self.limit} callers may {self._activity} at the same time; retry later."
             headers = {"Retry-After": str(STREAM_RETRY_SECONDS)}
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "too-many-streams", detail, headers=headers)
 
     @contextmanager
-    def place(self) -> Iterator[None]:
-        self.taken += 1
+    def occupy(self) -> Iterator[None]:
+        self.in_use += 1
         try:
             yield
         finally:
-            self.taken -= 1
+            self.in_use -= 1
 
     async def read_blocking(self, function: Callable[..., _T], *args: object) -> _T:
         return await to_thread.run_sync(function, *args, limiter=self._threads)
 
 
 class StreamingAnswer(StreamingResponse):
-    """One that keeps no server from its end."""
+    """A streaming reply that does not delay the shutdown of the server."""
 
     def __init__(
-        self, pieces: AsyncIterator[bytes], leaving: ShutdownSignal, media_type: str, headers: Headers = None
+        self, pieces: AsyncIterator[bytes], shutdown: ShutdownSignal, media_type: str, headers: Headers = None
     ) -> None:
         super().__init__(pieces, media_type=media_type, headers=headers)
-        self._leaving = leaving
+        self._shutdown = shutdown
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._leaving.run_until_shutdown(partial(super().__call__, scope, receive, send))
+        await self._shutdown.run_until_shutdown(partial(super().__call__, scope, receive, send))
 
 
 class StreamResponses:
-    """The long answers of a server."""
+    """The long replies of a server: lists of events in a file format, and feeds."""
 
-    def __init__(self, leaving: ShutdownSignal) -> None:
-        self._room = StreamSlots(MAX_STREAMS, "read long answers")
-        self._leaving = leaving
+    def __init__(self, shutdown: ShutdownSignal) -> None:
+        self._slots = StreamSlots(MAX_STREAMS, "read long replies")
+        self._shutdown = shutdown
 
     def answer(self, pieces: Iterator[bytes], media_type: str, headers: Headers = None) -> Response:
-        """What can't be read at all is told by a status, which nobody can take back later. Raises Problem 503."""
-        self._room.require()
-        begun = chain([next(pieces, b"")], pieces)
-        return StreamingAnswer(self._in_turn(begun), self._leaving, media_type, headers)
+        """Reads the first piece before the status is sent, so that a failing query still becomes a problem. Raises
+        Problem 503 if no slot is free."""
+        self._slots.require()
+        all_pieces = chain([next(pieces, b"")], pieces)
+        return StreamingAnswer(self._read_pieces(all_pieces), self._shutdown, media_type, headers)
 
-    async def _in_turn(self, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-        with self._room.place():
-            while (piece := await self._room.read_blocking(next, pieces, None)) is not None:
+    async def _read_pieces(self, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+        with self._slots.occupy():
+            while (piece := await self._slots.read_blocking(next, pieces, None)) is not None:
                 yield piece

@@ -12,8 +12,8 @@ _T = TypeVar("_T")
 
 
 class WorkerThreads:
-    """Two groups of threads. Other requests do not wait for these threads, and a function that only reads never waits for a
-    function that writes. Belongs to the event loop of a server."""
+    """Two groups of threads. Other requests do not wait for these threads, and a function that only reads never waits
+    for a function that writes. Belongs to the event loop of a server."""
 
     def __init__(self) -> None:
         self._reading = CapacityLimiter(READING_THREADS)

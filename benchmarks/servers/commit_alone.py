@@ -4,5 +4,5 @@ from api.cli.main import main
 from api.server import group_commit
 
 if __name__ == "__main__":
-    group_commit.MOST_AT_ONCE = 1
+    group_commit.MAX_GROUP_SIZE = 1
     main()

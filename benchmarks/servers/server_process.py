@@ -37,7 +37,7 @@ class Server:
         self.process.wait()
 
     def memory(self, field: str) -> float:
-        """Returns MiB of the server and its helper processes.
+        """Returns MiB of the server and its worker processes.
 
         `field`: VmRSS for the present memory, VmHWM for the peak since the last reset."""
         return sum(memory(pid, field) for pid in self._pids())

@@ -47,7 +47,7 @@ def _timed_acquire_lock(dialect: PostgresDialect, tx: Cursor) -> None:
     _acquire_lock(dialect, tx)
 
 
-# In a helper process, the main module of the server has the name __mp_main__.
+# In a worker process, the main module of the server has the name __mp_main__.
 if __name__ in {"__main__", "__mp_main__"}:
     LedgerRecorder.bulk_write = _timed_bulk_write  # type: ignore[assignment, method-assign]
     PostgresDialect.acquire_ledger_lock = _timed_acquire_lock  # type: ignore[assignment, method-assign]

@@ -95,7 +95,7 @@ class LedgerReader(Protocol):
     def now(self, tx: Cursor, /) -> datetime:
         """Returns the current time, or the newest recorded time if later: recorded events are never in the future."""
 
-    def settle(self, time: datetime, /) -> None:
+    def wait_until_past(self, time: datetime, /) -> None:
         """Waits until no further commit can be recorded before a time. The time must have passed."""
 
 
@@ -160,8 +160,8 @@ class OfferLedger(Application[UUID]):
         now, newest = self.recorder.now(tx), current_head(tx).recorded_at
         return max(now, newest) if newest else now
 
-    def settle(self, time: datetime) -> None:
-        self.recorder.settle(time)
+    def wait_until_past(self, time: datetime) -> None:
+        self.recorder.wait_until_past(time)
 
     # Events
 

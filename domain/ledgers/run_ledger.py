@@ -105,7 +105,7 @@ class RunLedger:
             now = self.ledger.recorder.now(tx)
             partner = self.ledger.require_partner(tx, request.partner)
             if earlier := find_request(tx, request.partner, channel, request_key(run_input, request.body_digest)):
-                if earlier.body_digest != request.body_digest and earlier.run_id != request.is_same_as:
+                if earlier.body_digest != request.body_digest and earlier.run_id != request.equivalent_run_id:
                     raise IdempotencyKeyReused(earlier.run_id)
                 return AcceptedRun(earlier, replayed=True)
             if active := find_unfinished(tx, request.partner, channel):

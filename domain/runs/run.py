@@ -135,7 +135,7 @@ class RunRequest(Struct, frozen=True):
     body_bytes: int
     body_chunks: int | None = None
     """Number of chunks in which the body is stored, if known."""
-    is_same_as: UUID | None = None
+    equivalent_run_id: UUID | None = None
     """An earlier run with an equivalent request, which differs only in its bytes."""
 
 

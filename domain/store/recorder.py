@@ -74,7 +74,7 @@ class LedgerRecorder(ApplicationRecorder):
         """Opens a read-only transaction: all its statements see one snapshot."""
         return self._database.read()
 
-    def settle(self, time: datetime) -> None:
+    def wait_until_past(self, time: datetime) -> None:
         """Waits until no further commit can be recorded before `time`, which must have passed.
 
         A commit gets its recorded time when it is sealed, but is visible only after its transaction ends. Taking the ledger

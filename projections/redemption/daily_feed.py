@@ -27,7 +27,7 @@ def rows(ledger: LedgerReader, partner: str, since: datetime, until: datetime) -
     """Yields rows in ledger order, recorded from `since` (inclusive) to `until` (exclusive), which must be past.
 
     Reads them in chunks: there can be millions, and the client can be slow."""
-    ledger.settle(until)
+    ledger.wait_until_past(until)
     after = (to_microseconds(since), 0, 0)
     while True:
         with ledger.read() as tx:

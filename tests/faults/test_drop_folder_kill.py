@@ -8,18 +8,20 @@ import random
 import signal
 import subprocess
 import sys
+from contextlib import AbstractContextManager
 from itertools import count
 from pathlib import Path
 
 from api.channels.drop_folder import TAKEN_FOLDER
 from tests.support.processes.drop_folders import (
-    PATIENCE_SECONDS,
     drop,
     finish_next,
     is_empty,
     open_quick_folder,
     require_each_finished_once,
 )
+from tests.support.processes.process_group import running
+from tests.support.waiting import PATIENCE_SECONDS
 
 KILLS = 20
 SEED = int(os.environ.get("OFFER_LEDGER_TEST_SEED", str(random.SystemRandom().randrange(10**6))))
@@ -29,9 +31,9 @@ NAMES = 4
 MAX_LINES = 5
 
 
-def worker(directory: Path, touches: int = 0) -> subprocess.Popen[bytes]:
+def worker(directory: Path, touches: int = 0) -> AbstractContextManager[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "tests.support.processes.drop_folder_worker", str(directory), str(touches)]
-    return subprocess.Popen(command, cwd=Path(__file__).parents[2])
+    return running(command, cwd=Path(__file__).parents[2])
 
 
 def finish_all(directory: Path) -> None:

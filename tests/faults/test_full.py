@@ -31,8 +31,9 @@ from tests.support.harness import OPERATOR, Call, Caller, MakeToken
 from tests.support.histories.single_requests import merchant_key, send
 from tests.support.postgres.private_server import PrivatePostgres
 from tests.support.processes.fault_checks import events_by_stream, require_kept
-from tests.support.processes.fault_server import PATIENCE_SECONDS, SECRET, offer_versions, prepare_ledger, until
+from tests.support.processes.fault_server import SECRET, offer_versions, prepare_ledger
 from tests.support.processes.shell import RunningServer
+from tests.support.waiting import wait_until
 
 pytestmark = only_postgres
 
@@ -95,10 +96,7 @@ def settings(role: Role) -> Settings:
 def callers(service: Service, call: Call, token: MakeToken) -> list[Caller]:
     secret = token()
     service.ledger.handle(SetPartner(PARTNER, rps=0, daily_quota=0), OPERATOR)
-    several = [call(secret) for _ in range(CALLERS)]
-    for caller in several:
-        caller.http.timeout = PATIENCE_SECONDS
-    return several
+    return [call(secret) for _ in range(CALLERS)]
 
 
 def test_requests_without_a_connection_get_a_503_after_the_timeout(
@@ -113,17 +111,17 @@ def test_requests_without_a_connection_get_a_503_after_the_timeout(
             require_refused(send(callers[number], merchant_key(f"MO-{number}"), "Open a jar"))
         else:
             require_refused(callers[number].get("/api/v1/offers"))
-        assert POOL_WAIT_SECONDS / 2 < time.monotonic() - started < POOL_WAIT_SECONDS * CALLERS / 4
+        assert POOL_WAIT_SECONDS / 2 < time.monotonic() - started < POOL_WAIT_SECONDS * CALLERS / 2
 
     with ThreadPoolExecutor(CALLERS) as pool:
-        refused = pool.map(send_request, range(1, CALLERS))
+        refused = [pool.submit(send_request, number) for number in range(1, CALLERS)]
         time.sleep(POOL_WAIT_SECONDS / 4)
-        started = time.monotonic()
         assert callers[0].get("/healthz").status_code == 200
-        assert time.monotonic() - started < POOL_WAIT_SECONDS / 4
-        list(refused)
+        assert not any(request.done() for request in refused)
+        for request in refused:
+            request.result()
     role.limit_connections(-1)
-    until(lambda: send(callers[0], merchant_key("MO-after"), "Open a jar").status_code == 202)
+    wait_until(lambda: send(callers[0], merchant_key("MO-after"), "Open a jar").status_code == 202)
     keys = [merchant_key(f"MO-{name}") for name in ("before", "after", *range(1, CALLERS))]
     assert offer_versions(service, keys) == [1, 1] + [0] * (CALLERS - 1)
 
@@ -151,7 +149,7 @@ def test_requests_beyond_the_connection_limit_get_a_503(role: Role, callers: lis
         require_refused(reply)
     assert len(refused) < len(answers)
     role.limit_connections(-1)
-    until(lambda: send(callers[0], merchant_key("MO-after"), "Open a jar").status_code == 202)
+    wait_until(lambda: send(callers[0], merchant_key("MO-after"), "Open a jar").status_code == 202)
     assert offer_versions(service, acknowledged) == [1] * len(acknowledged)
 
 
@@ -224,7 +222,6 @@ def test_full_disk_gives_a_503_and_loses_nothing(
     batches = [batch_of(number) for number in range(BATCHES)]
     with RunningServer(settings, tmp_path / "serve.log") as server:
         caller = server.call(SECRET)
-        caller.http.timeout = PATIENCE_SECONDS
         with fill_while_writing(disk):
             replies: list[httpx2.Response] = []
             while not replies or replies[-1].status_code == 200:
@@ -235,7 +232,7 @@ def test_full_disk_gives_a_503_and_loses_nothing(
         assert "No space left on device" in (postgres.folder / "log").read_text()
         disk.make_room()
         postgres.restart()
-        until(lambda: caller.send(batches[len(replies) - 1]).status_code == 200)
+        wait_until(lambda: caller.send(batches[len(replies) - 1]).status_code == 200)
     for name in (name for number in range(len(replies)) for name in names_of(number)):
         expected[OfferKey(PARTNER, Channel.CUSTOM, None, name).offer_uid] = ["OfferCreated"]
     require_kept(settings, expected, [], is_all=True)

@@ -2,7 +2,6 @@
 
 import signal
 import threading
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,8 +22,9 @@ from tests.support.examples import PARTNER, body
 from tests.support.harness import OPERATOR, Caller, Clock
 from tests.support.histories.single_requests import merchant_key, merchant_offer, send
 from tests.support.processes.fault_checks import require_no_gap
-from tests.support.processes.fault_server import PATIENCE_SECONDS, SECRET, new_ledger_settings
+from tests.support.processes.fault_server import SECRET, new_ledger_settings
 from tests.support.processes.shell import RunningServer
+from tests.support.waiting import wait_until
 
 CONNECTIONS = 64
 
@@ -54,7 +54,6 @@ class Traffic:
         self._threads = []
         for number in range(CONNECTIONS):
             caller = server.call(SECRET)
-            caller.http.timeout = PATIENCE_SECONDS
             self._threads.append(threading.Thread(target=self._put, args=(caller, str(number))))
 
     def start(self) -> None:
@@ -126,7 +125,7 @@ def test_stopped_server_answers_its_pending_requests(settings: Settings, tmp_pat
     with RunningServer(settings, tmp_path / "serve.log") as server:
         traffic = Traffic(server)
         traffic.start()
-        time.sleep(1)
+        wait_until(lambda: len(traffic.answered) >= CONNECTIONS)
         assert server.end(signal.SIGTERM) in {0, 128 + signal.SIGTERM, -signal.SIGTERM}
         traffic.join()
         assert "Traceback" not in server.log

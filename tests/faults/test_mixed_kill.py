@@ -1,8 +1,8 @@
 """Everything acknowledged is stored exactly once and completely, whichever process is killed at any time.
 
 Under traffic on all channels, the test kills the server or its worker processes on SQLite. On PostgreSQL, it kills one
-server worker, all server workers, their worker processes, or PostgreSQL itself. OFFER_LEDGER_TEST_KILLS sets the number
-of kills; OFFER_LEDGER_TEST_SEED repeats a series.
+server process, all server processes, their worker processes, or PostgreSQL itself. OFFER_LEDGER_TEST_KILLS sets the
+number of kills; OFFER_LEDGER_TEST_SEED repeats a series.
 """
 
 import os
@@ -97,7 +97,7 @@ class SqliteSystem:
 
 
 class PostgresSystem:
-    victims: tuple[str, ...] = ("server worker", "PostgreSQL", "all server workers", "worker processes")
+    victims: tuple[str, ...] = ("server process", "PostgreSQL", "all server processes", "worker processes")
 
     def __init__(self, folder: Path, postgres: PrivatePostgres, monkeypatch: pytest.MonkeyPatch) -> None:
         self._postgres = postgres
@@ -107,18 +107,18 @@ class PostgresSystem:
         self.url = self._server.__enter__().url
 
     def kill(self, victim: str, chance: random.Random) -> int:
-        workers = [pid for pid in children_of(self._server.process.pid) if b"spawn_main" in _command(pid)]
+        processes = [pid for pid in children_of(self._server.process.pid) if b"spawn_main" in _command(pid)]
         match victim:
             case "PostgreSQL":
                 self._postgres.kill()
                 self._postgres.restart()
                 return 1
             case "worker processes":
-                return kill_all([pid for worker in workers for pid in children_of(worker)])
-            case "all server workers":
-                return kill_all(workers)
+                return kill_all([pid for process in processes for pid in children_of(process)])
+            case "all server processes":
+                return kill_all(processes)
             case _:
-                return kill_all([chance.choice(workers)])
+                return kill_all([chance.choice(processes)])
 
     def end(self) -> None:
         assert self._server.end(signal.SIGTERM) in EXIT_CODES

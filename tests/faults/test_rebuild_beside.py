@@ -22,8 +22,9 @@ from projections.projector import PROJECTIONS
 from tests.support.examples import PARTNER, item
 from tests.support.harness import OPERATOR, Caller, Clock, run_batch
 from tests.support.histories.single_requests import merchant_key, send
-from tests.support.processes.fault_server import PATIENCE_SECONDS, SECRET, BackgroundWork, new_ledger_settings, until
+from tests.support.processes.fault_server import SECRET, BackgroundWork, new_ledger_settings
 from tests.support.processes.shell import RunningServer, environment
+from tests.support.waiting import wait_until
 
 OFFERS = 3_000
 WRITERS, READERS = 4, 2
@@ -51,7 +52,6 @@ class Traffic(BackgroundWork):
         tasks = []
         for number in range(WRITERS + READERS):
             caller = server.call(SECRET)
-            caller.http.timeout = PATIENCE_SECONDS
             send_one = self._put if number < WRITERS else self._get
             tasks.append(partial(self._send_until_end, send_one, caller, number))
         super().__init__(*tasks)
@@ -59,7 +59,7 @@ class Traffic(BackgroundWork):
     def wait_for_progress(self) -> None:
         """Waits until more has been written and read."""
         written, read = len(self.acknowledged), self.read
-        until(lambda: len(self.acknowledged) > written and self.read > read)
+        wait_until(lambda: len(self.acknowledged) > written and self.read > read)
 
     def _send_until_end(self, send_one: Callable[[Caller, int, int], None], caller: Caller, number: int) -> None:
         count = 0

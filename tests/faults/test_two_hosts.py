@@ -34,7 +34,6 @@ from tests.support.harness import OPERATOR, Caller
 from tests.support.histories.single_requests import merchant_key, send
 from tests.support.processes.fault_server import (
     OFFERS,
-    PATIENCE_SECONDS,
     SECRET,
     children_of,
     find_runs,
@@ -42,9 +41,9 @@ from tests.support.processes.fault_server import (
     position,
     prepare_ledger,
     send_and_forget,
-    until,
 )
 from tests.support.processes.shell import RunningServer
+from tests.support.waiting import wait_until
 
 pytestmark = only_postgres
 
@@ -75,7 +74,7 @@ class LedgerLocks:
         with psycopg.connect(self._connection.info.dsn) as other:
             other.execute(statement.encode())
             yield
-            until(lambda: self._holder_waits(key))
+            wait_until(lambda: self._holder_waits(key))
             host.stall()
 
     def _holder_waits(self, key: int) -> bool:
@@ -102,10 +101,6 @@ class Host(RunningServer):
     def wake(self) -> None:
         self._signal_all(signal.SIGCONT)
         self._stopped = []
-
-    def kill(self) -> None:
-        self._signal_all(signal.SIGKILL)
-        super().kill()
 
     def _signal_all(self, number: signal.Signals) -> None:
         for pid in self._stopped:
@@ -137,12 +132,6 @@ def beside(settings: Settings) -> Iterator[Service]:
         yield opened
 
 
-def patient(host: Host) -> Caller:
-    caller = host.call(SECRET)
-    caller.http.timeout = PATIENCE_SECONDS
-    return caller
-
-
 def is_completed(caller: Caller, request_id: str) -> bool:
     return [run["state"] for run in find_runs(caller, request_id)] == ["completed"]
 
@@ -150,8 +139,8 @@ def is_completed(caller: Caller, request_id: str) -> bool:
 def require_once(beside: Service, hosts: tuple[Host, Host], request_id: str, events: int) -> None:
     """Requires that the run was executed once, that `events` other events exist, and that both hosts serve."""
     for number, host in enumerate(hosts):
-        assert send(patient(host), merchant_key(f"MO-after-{number}"), "Open a jar").status_code == 202
-    caller = patient(hosts[1])
+        assert send(host.call(SECRET), merchant_key(f"MO-after-{number}"), "Open a jar").status_code == 202
+    caller = hosts[1].call(SECRET)
     assert is_completed(caller, request_id)
     assert position(caller) == OFFERS + events + len(hosts)
     assert verify(beside.ledger) == []
@@ -168,7 +157,8 @@ def test_host_stalled_while_storing_a_run_cannot_finish_it(
     replies: list[httpx2.Response] = []
     with locks.stall_while_storing(one):
         sending = send_and_forget(one.call(SECRET), sent, replies)
-    until(lambda: is_completed(patient(other), request_id))
+    caller = other.call(SECRET)
+    wait_until(lambda: is_completed(caller, request_id))
     one.wake()
     sending.join()
     assert [reply.status_code for reply in replies] == [200]
@@ -184,10 +174,11 @@ def test_host_stalled_with_the_ledger_lock_loses_it(
     with locks.stall_while_sealing(one):
         sending = send_and_forget(one.call(SECRET), sent, replies)
     started = time.monotonic()
-    assert send(patient(other), merchant_key("MO-meanwhile"), "Open a jar").status_code == 202
+    caller = other.call(SECRET)
+    assert send(caller, merchant_key("MO-meanwhile"), "Open a jar").status_code == 202
     assert time.monotonic() - started > STALLED_SECONDS - 1
-    assert "connections that stood still" in other.log
-    until(lambda: is_completed(patient(other), request_id))
+    assert "stalled connections that held the ledger lock" in other.log
+    wait_until(lambda: is_completed(caller, request_id))
     one.wake()
     sending.join()
     assert [reply.status_code for reply in replies] == [200]
@@ -200,21 +191,22 @@ def test_host_stalled_with_the_ledger_lock_loses_it(
 def require_one_active_run(hosts: tuple[Host, Host], beside: Service) -> None:
     request_id, sent = large_batch("the first")
     sending = send_and_forget(hosts[0].call(SECRET), sent)
-    until(lambda: bool(find_runs(patient(hosts[1]), request_id)))
+    caller = hosts[1].call(SECRET)
+    wait_until(lambda: bool(find_runs(caller, request_id)))
     second = body(batch("Insert", [item("TP-second")]))
-    reply = patient(hosts[1]).send(second)
+    reply = caller.send(second)
     assert (reply.status_code, reply.json()["type"]) == (409, "run-in-progress")
-    same = patient(hosts[1]).send(sent)
+    same = caller.send(sent)
     sending.join()
     assert same.status_code in {200, 202}
-    until(lambda: patient(hosts[1]).send(second).status_code == 200)
+    wait_until(lambda: caller.send(second).status_code == 200)
     require_once(beside, hosts, request_id, 3 + 1)
 
 
 def require_exact_quota(hosts: tuple[Host, Host], beside: Service) -> None:
     used = beside.single_requests.terms(PARTNER)[1].used
     beside.ledger.handle(SetPartner(PARTNER, rps=0, daily_quota=QUOTA + used), OPERATOR)
-    callers = [patient(hosts[number % 2]) for number in range(CALLERS)]
+    callers = [hosts[number % 2].call(SECRET) for number in range(CALLERS)]
 
     def send_offer(number: int) -> int:
         return send(callers[number % CALLERS], merchant_key(f"MO-{number}"), "Open a jar").status_code
@@ -226,7 +218,7 @@ def require_exact_quota(hosts: tuple[Host, Host], beside: Service) -> None:
 def require_new_limits_at_once(hosts: tuple[Host, Host], beside: Service) -> None:
     for rps in (100, 50):
         beside.ledger.handle(SetPartner(PARTNER, rps=rps), OPERATOR)
-        replies = [send(patient(host), merchant_key("MO-limits"), "Open a jar") for host in hosts]
+        replies = [send(host.call(SECRET), merchant_key("MO-limits"), "Open a jar") for host in hosts]
         policies = [reply.headers["RateLimit-Policy"].split(", ")[0] for reply in replies]
         assert policies == [f'"rps";q={rps};w=1'] * 2
 

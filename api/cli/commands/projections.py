@@ -40,8 +40,8 @@ def status_command(*, as_json: AsJson = False) -> None:
 def rebuild_command(*, only: Only = None, as_json: AsJson = False) -> None:
     """Rebuild projections from the events.
 
-    Reads and writes continue during a rebuild. At its end, the new tables replace the old ones. The command prints
-    each row that differed."""
+    Reads and writes continue during a rebuild. At its end, the new tables replace the old ones. The command prints up
+    to 20 rows that differed."""
     chosen = _find_projections(only or [])
     with open_service() as service, progress("Replaying events") as on_progress:
         done = rebuild.rebuild(service.ledger, on_progress, chosen)
@@ -71,8 +71,8 @@ def _name_or_count(names: list[str]) -> str:
 def verify_command(*, as_json: AsJson = False) -> None:
     """Compare all commits and projections with the events.
 
-    The command recomputes the hash chain and all projections from the events, and prints each difference. It changes
-    nothing. It exits with 1 if there is a difference."""
+    The command recomputes the hash chain and all projections from the events, and prints up to 20 differences. It
+    changes nothing. It exits with 1 if there is a difference."""
     with open_service() as service, progress("Replaying events") as on_progress:
         differences = verification.verify(service.ledger, on_progress)
     if as_json:

@@ -43,7 +43,7 @@ def serve(
     if workers > 1 and not Settings().is_shared:
         exit_with_error("--workers: more than one process needs a ledger on PostgreSQL, not SQLite.", exit_code=2)
     if workers > 1:
-        _serve_with_workers(host, port, workers)
+        _serve_with_processes(host, port, workers)
         return
     with open_service() as service:
         require_replica_of(service)
@@ -60,14 +60,14 @@ def serve(
         sys.exit(0 if server.started else 1)
 
 
-def _serve_with_workers(host: str, port: int, workers: int) -> None:
+def _serve_with_processes(host: str, port: int, workers: int) -> None:
     """Serves with several processes that share a socket; a process that dies or stalls is replaced."""
-    # An error that prevents every worker from starting is reported once, here.
+    # An error that prevents every server process from starting is reported once, here.
     with open_service() as service:
         require_replica_of(service)
         _warn_about_unbuilt_projections(service)
     config = uvicorn.Config(
-        "api.cli.commands.serve:worker",
+        "api.cli.commands.serve:create_process_app",
         factory=True,
         workers=workers,
         host=host,
@@ -76,7 +76,7 @@ def _serve_with_workers(host: str, port: int, workers: int) -> None:
         timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_SECONDS,
     )
     socket = config.bind_socket()
-    # Connections are queued, not refused, while no worker is running.
+    # Connections are queued, not refused, while no server process is running.
     socket.listen(config.backlog)
     Multiprocess(config, [socket]).run()
 
@@ -85,8 +85,8 @@ _open_resources = ExitStack()
 atexit.register(_open_resources.close)
 
 
-def worker() -> FastAPI:
-    """Creates the application of one worker process."""
+def create_process_app() -> FastAPI:
+    """Creates the application of one of several server processes."""
     app = create_app(_open_resources.enter_context(open_service()), warm=True)
     _freeze_live_objects()
     for number in (signal.SIGINT, signal.SIGTERM):

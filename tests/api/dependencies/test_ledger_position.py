@@ -1,4 +1,4 @@
-"""What has been written is found again by its position, wherever it is read. (README, "On PostgreSQL".)"""
+"""Tests of the header Ledger-Position: a client can read its own writes by their position."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,24 +19,24 @@ from tests.support.harness import Call, Caller, Clock, MakeToken
 
 ACTIVATIONS = "/api/v1/activations"
 Write = tuple[Callable[[], httpx2.Response], int]
-"""And how it is answered."""
-NEITHER_READ_NOR_WRITTEN = {"/api/v1/audit/stream", QUOTA_PATH}
+"""A call and the expected status of its reply."""
+PATHS_WITHOUT_POSITION = {"/api/v1/audit/stream", QUOTA_PATH}
 
 
 def newest(service: Service) -> int:
     return service.ledger.recorder.max_notification_id() or 0
 
 
-def test_every_answer_to_a_partner_who_writes_tells_the_position(partner: Caller, offer: str, service: Service) -> None:
-    sent = body(batch("Insert", [item()]))
+def test_every_reply_to_a_partners_write_has_the_position(partner: Caller, offer: str, service: Service) -> None:
+    header = body(batch("Insert", [item()]))
     writes: list[Write] = [
         (lambda: put(partner, offer="another"), 202),
-        (lambda: put(partner), 202),  # it is so already
+        (lambda: put(partner), 202),  # no change
         (lambda: delete(partner), 202),
-        (lambda: put(partner, b"{"), 400),  # counts for the quota
-        (lambda: partner.send(sent), 200),
-        (lambda: partner.send(sent), 200),
-        (lambda: partner.send(body(batch("Insert", [item(headline=None)]))), 422),  # all of it
+        (lambda: put(partner, b"{"), 400),  # counts toward the quota
+        (lambda: partner.send(header), 200),
+        (lambda: partner.send(header), 200),
+        (lambda: partner.send(body(batch("Insert", [item(headline=None)]))), 422),  # the whole batch is refused
         (lambda: send_file(partner, record("OFR-1")), 200),
     ]
     for write, status in writes:
@@ -45,16 +45,14 @@ def test_every_answer_to_a_partner_who_writes_tells_the_position(partner: Caller
     assert offer
 
 
-def test_a_run_that_is_not_finished_tells_the_position_at_which_it_was_accepted(
-    partner: Caller, offer: str, service: Service
-) -> None:
+def test_reply_to_unfinished_run_has_the_position_of_acceptance(partner: Caller, offer: str, service: Service) -> None:
     before = newest(service)
     reply = partner.send(body(batch("Insert", [item()])), Prefer="respond-async")
     assert (reply.status_code, position_of(reply)) == (202, before)
     assert offer
 
 
-def test_every_answer_to_a_publisher_who_writes_tells_the_position(
+def test_every_reply_to_a_publishers_write_has_the_position(
     publisher: Caller, offer: str, service: Service, clock: Clock
 ) -> None:
     line = body({"customerId": "C-2", "offerUid": offer})
@@ -76,43 +74,43 @@ def test_every_answer_to_a_publisher_who_writes_tells_the_position(
         assert (reply.status_code, position_of(reply)) == (status, newest(service)), reply.text
 
 
-def test_every_read_tells_the_position_that_it_has_seen(auditor: Caller, busy: str, service: Service) -> None:
+def test_every_read_returns_the_position_that_it_saw(auditor: Caller, busy: str, service: Service) -> None:
     for path in (*event_paths(auditor, busy), *request_paths(auditor)):
         reply = get_with_position(auditor, path)
         assert (reply.status_code, position_of(reply)) == (200, newest(service)), path
-        again = get_with_position(auditor, path, position_of(reply))
-        assert (again.status_code, again.content) == (200, reply.content), path
+        repeated = get_with_position(auditor, path, position_of(reply))
+        assert (repeated.status_code, repeated.content) == (200, reply.content), path
 
 
-def test_a_long_answer_tells_the_position_too(auditor: Caller, offer: str, service: Service) -> None:
+def test_stream_of_events_has_the_position(auditor: Caller, offer: str, service: Service) -> None:
     reply = get_with_position(auditor, "/api/v1/audit/events", Accept="text/csv")
     assert (reply.status_code, position_of(reply)) == (200, newest(service))
     assert offer
 
 
-@pytest.mark.parametrize("sent", ["", "x", "-1", "1.5", "1, 2", "1000000", "9" * 16])
-def test_a_position_that_is_none_or_lies_ahead_is_422_and_named(auditor: Caller, busy: str, sent: str) -> None:
+@pytest.mark.parametrize("header", ["", "x", "-1", "1.5", "1, 2", "1000000", "9" * 16])
+def test_invalid_or_future_position_is_422_with_header_pointer(auditor: Caller, busy: str, header: str) -> None:
     for path in (*event_paths(auditor, busy), *request_paths(auditor)):
-        reply = get_with_position(auditor, path, sent)
+        reply = get_with_position(auditor, path, header)
         assert problem(reply) == (422, "validation-error", [f"/header/{LEDGER_POSITION}"]), path
 
 
-def test_two_positions_are_none(auditor: Caller, busy: str, service: Service) -> None:
-    told = [(LEDGER_POSITION, str(position)) for position in (1, newest(service))]
+def test_repeated_position_header_is_422(auditor: Caller, busy: str, service: Service) -> None:
+    headers = [(LEDGER_POSITION, str(position)) for position in (1, newest(service))]
     for path in (*event_paths(auditor, busy), *request_paths(auditor)):
-        reply = auditor.http.get(path, headers=told)
+        reply = auditor.http.get(path, headers=headers)
         assert problem(reply) == (422, "validation-error", [f"/header/{LEDGER_POSITION}"]), path
 
 
-def test_the_description_has_the_header_with_all_that_reads_and_all_that_answers(call: Call, token: MakeToken) -> None:
+def test_openapi_has_the_position_header_of_all_calls(call: Call, token: MakeToken) -> None:
     document: dict[str, Any] = call(token()).get("/api/v1/openapi.json").json()
-    taking, telling = set(), set()
+    with_parameter, with_header = set(), set()
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             if any(parameter["name"] == LEDGER_POSITION for parameter in operation.get("parameters", ())):
-                taking.add((method, path))
+                with_parameter.add((method, path))
             if any(LEDGER_POSITION in answer.get("headers", {}) for answer in operation["responses"].values()):
-                telling.add((method, path))
+                with_header.add((method, path))
     all_calls = {(method, path) for path, methods in document["paths"].items() for method in methods}
-    assert telling == {one for one in all_calls if one[1] not in NEITHER_READ_NOR_WRITTEN}
-    assert taking == {one for one in telling if one[0] == "get"}
+    assert with_header == {(method, path) for method, path in all_calls if path not in PATHS_WITHOUT_POSITION}
+    assert with_parameter == {(method, path) for method, path in with_header if method == "get"}

@@ -1,6 +1,5 @@
-"""Is a question answered, though the connection on which it was read is lost?"""
+"""Tests that a read is retried if its database connection is lost."""
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -10,6 +9,7 @@ from api.service import Service
 from domain.values import Role
 from tests.support.engine import only_postgres
 from tests.support.harness import Call, MakeToken
+from tests.support.waiting import wait_until
 
 pytestmark = only_postgres
 
@@ -19,20 +19,19 @@ WAITS_FOR = (
 
 
 @pytest.mark.parametrize("table", ["tokens", "inventory"])
-def test_a_read_whose_connection_is_lost_in_the_midst_of_it_is_read_again_and_counts_once(
+def test_read_with_lost_connection_is_retried_and_counts_once(
     call: Call, token: MakeToken, service: Service, table: str
 ) -> None:
     caller = call(token(Role.AUDITOR, requests_per_minute=1))
-    url, held = service.settings.database_url, f"{service.settings.database_schema}.{table}"
+    url, locked_table = service.settings.database_url, f"{service.settings.database_schema}.{table}"
     with (
-        psycopg.connect(url, autocommit=True) as beside,
-        psycopg.connect(url) as holding,
+        psycopg.connect(url, autocommit=True) as observer,
+        psycopg.connect(url) as lock_holder,
         ThreadPoolExecutor(1) as callers,
     ):
-        holding.execute(f"LOCK TABLE {held} IN ACCESS EXCLUSIVE MODE")
-        asked = callers.submit(caller.get, "/api/v1/offers")
-        while not (waiting := beside.execute(WAITS_FOR, (held,)).fetchone()):
-            time.sleep(0.005)
-        beside.execute("SELECT pg_terminate_backend(%s)", waiting)
-        holding.rollback()
-        assert asked.result().status_code == 200
+        lock_holder.execute(f"LOCK TABLE {locked_table} IN ACCESS EXCLUSIVE MODE")
+        reply = callers.submit(caller.get, "/api/v1/offers")
+        waiting = wait_until(lambda: observer.execute(WAITS_FOR, (locked_table,)).fetchone())
+        observer.execute("SELECT pg_terminate_backend(%s)", waiting)
+        lock_holder.rollback()
+        assert reply.result().status_code == 200

@@ -1,4 +1,5 @@
-"""What has been seen is read from a hot standby, a real one; what it can't answer, the primary does."""
+"""Tests of reads from a replica, with a real hot standby: it answers what it has replayed, and the primary all other
+reads."""
 
 import tempfile
 import time
@@ -16,6 +17,7 @@ from api.dependencies import replica
 from api.dependencies.read_routing import RoutedReads, fall_back_to_primary
 from api.dependencies.replica import Replica, replica_of, require_replica_of
 from api.http.ledger_position import LEDGER_POSITION
+from api.http.request_state import SCOPE_KEY, RequestState
 from api.service import Service
 from api.settings import Settings
 from api.wiring import open_service
@@ -32,8 +34,8 @@ from tests.support.calls.publishers import activate, problem
 from tests.support.engine import IS_POSTGRES, postgres_url
 from tests.support.harness import OPERATOR, Call, Caller, Clock, MakeToken
 from tests.support.postgres.private_server import PrivatePostgres
-from tests.support.processes.fault_server import PATIENCE_SECONDS, until
 from tests.support.processes.shell import by_hand, require_refusal, run_script
+from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
 OFFERS, EVENTS = "/api/v1/offers", "/api/v1/audit/events"
 PAST = (
@@ -48,29 +50,29 @@ PAST = (
     "/api/v1/redemption-windows?at={time}",
 )
 RETRY_SECONDS = 0.1
-NOT_LONG_SECONDS = 8.0
+MAX_WAIT_SECONDS = 30.0
 
-pytestmark = pytest.mark.skipif(not IS_POSTGRES, reason="It is about PostgreSQL.")
+pytestmark = pytest.mark.skipif(not IS_POSTGRES, reason="Replicas exist only for PostgreSQL.")
 
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    # Sockets are in it, whose paths must be short.
-    with tempfile.TemporaryDirectory(prefix="olpg") as found:
-        yield Path(found)
+    # The folder contains Unix sockets, whose paths must be short.
+    with tempfile.TemporaryDirectory(prefix="olpg") as name:
+        yield Path(name)
 
 
 @pytest.fixture(scope="module")
 def primary(folder: Path) -> Iterator[PrivatePostgres]:
-    found = PrivatePostgres(folder / "data")
-    yield found
-    found.stop()
+    server = PrivatePostgres(folder / "data")
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="module")
 def standby(primary: PrivatePostgres, folder: Path) -> Iterator[PrivatePostgres]:
-    with primary.standby(folder / "copy") as found:
-        yield found
+    with primary.standby(folder / "copy") as server:
+        yield server
 
 
 @pytest.fixture
@@ -79,11 +81,11 @@ def settings(primary: PrivatePostgres, standby: PrivatePostgres) -> Settings:
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_retry_interval(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replica, "REPLICA_RETRY_SECONDS", RETRY_SECONDS)
 
 
-def head_there(standby: PrivatePostgres, settings: Settings) -> int:
+def replayed_head(standby: PrivatePostgres, settings: Settings) -> int:
     with suppress(psycopg.errors.UndefinedTable), psycopg.connect(standby.url) as connection:
         row = connection.execute(f"SELECT position FROM {settings.database_schema}.head").fetchone()
         return int(row[0]) if row else 0
@@ -91,37 +93,38 @@ def head_there(standby: PrivatePostgres, settings: Settings) -> int:
 
 
 @contextmanager
-def standing_still(standby: PrivatePostgres, settings: Settings, position: int) -> Iterator[None]:
-    """It has replayed up to there, and does not go on."""
-    until(lambda: head_there(standby, settings) == position)
+def replay_paused_at(standby: PrivatePostgres, settings: Settings, position: int) -> Iterator[None]:
+    """Waits until the standby has replayed `position`, and pauses its replay."""
+    wait_until(lambda: replayed_head(standby, settings) == position)
     with psycopg.connect(standby.url, autocommit=True) as connection:
         connection.execute("SELECT pg_wal_replay_pause()")
         state = "SELECT pg_get_wal_replay_pause_state()"
-        until(lambda: connection.execute(state).fetchone() == ("paused",))
+        wait_until(lambda: connection.execute(state).fetchone() == ("paused",))
         yield
-        with suppress(psycopg.OperationalError):  # one that has died goes on when it comes back
+        with suppress(psycopg.OperationalError):  # after a crash, the replay resumes at the restart
             connection.execute("SELECT pg_wal_replay_resume()")
 
 
-def until_answered_by_it(caller: Caller, seen: int) -> None:
-    """It stands still there, and the ledger has grown."""
-    until(lambda: position_of(get_with_position(caller, OFFERS, seen)) == seen)
+def wait_until_replica_answers(caller: Caller, seen: int) -> None:
+    """Waits until a read with `seen` is answered at that position. The replay is paused, and the ledger has newer
+    events."""
+    wait_until(lambda: position_of(get_with_position(caller, OFFERS, seen)) == seen)
 
 
 def change(partner: Caller) -> int:
-    """The position at which it can be seen."""
+    """Changes an offer. Returns the position of the change."""
     reply = put(partner, merchant_offer(offerName=uuid4().hex))
     assert reply.status_code == 202
     return position_of(reply)
 
 
-def test_what_a_caller_has_seen_is_read_from_the_standby_and_all_else_from_the_primary(
+def test_replica_answers_reads_with_positions_it_has_replayed(
     standby: PrivatePostgres, settings: Settings, partner: Caller, auditor: Caller, busy: str
 ) -> None:
     seen = position_of(get_with_position(auditor, OFFERS))
-    with standing_still(standby, settings, seen):
+    with replay_paused_at(standby, settings, seen):
         newer = change(partner)
-        until_answered_by_it(auditor, seen)
+        wait_until_replica_answers(auditor, seen)
         for path in event_paths(auditor, busy):
             answers = [get_with_position(auditor, path, position) for position in (seen, newer, None)]
             assert [(answer.status_code, position_of(answer)) for answer in answers] == [
@@ -129,37 +132,37 @@ def test_what_a_caller_has_seen_is_read_from_the_standby_and_all_else_from_the_p
                 (200, newer),
                 (200, newer),
             ], path
-        long = [
+        streams = [
             get_with_position(auditor, EVENTS, position, Accept="application/x-ndjson")
             for position in (seen, newer, None)
         ]
-        assert [len(answer.text.splitlines()) for answer in long] == [seen, newer, newer]
+        assert [len(answer.text.splitlines()) for answer in streams] == [seen, newer, newer]
         assert problem(get_with_position(auditor, OFFERS, newer + 1))[2] == [f"/header/{LEDGER_POSITION}"]
-    until(lambda: head_there(standby, settings) == newer)
+    wait_until(lambda: replayed_head(standby, settings) == newer)
     assert get_with_position(auditor, OFFERS, newer).json() == get_with_position(auditor, OFFERS).json()
 
 
-def test_the_past_up_to_where_the_standby_has_it_is_read_there_and_what_may_be_longer_from_the_primary(
+def test_replica_answers_past_states_it_has_replayed(
     standby: PrivatePostgres, settings: Settings, partner: Caller, auditor: Caller, clock: Clock
 ) -> None:
     change(partner)
     clock.move(seconds=10)
     seen = change(partner)
     ten = timedelta(seconds=10)
-    with standing_still(standby, settings, seen):
+    with replay_paused_at(standby, settings, seen):
         clock.move(seconds=10)
         newer = change(partner)
-        until_answered_by_it(auditor, seen)
+        wait_until_replica_answers(auditor, seen)
         for path in PAST:
-            there, beyond = (
+            replayed, newer_state = (
                 get_with_position(auditor, path.format(time=utc_text(time), position=position), seen)
                 for time, position in ((clock.now - ten, seen), (clock.now, newer))
             )
-            assert (there.status_code, position_of(there)) == (200, seen), path
-            assert (beyond.status_code, position_of(beyond)) == (200, newer), path
+            assert (replayed.status_code, position_of(replayed)) == (200, seen), path
+            assert (newer_state.status_code, position_of(newer_state)) == (200, newer), path
 
 
-def test_the_next_page_of_what_the_standby_does_not_have_yet_is_read_from_the_primary(
+def test_primary_answers_next_pages_the_replica_lacks(
     standby: PrivatePostgres, settings: Settings, partner: Caller, publisher: Caller, auditor: Caller, busy: str
 ) -> None:
     seen = position_of(get_with_position(auditor, OFFERS))
@@ -168,60 +171,60 @@ def test_the_next_page_of_what_the_standby_does_not_have_yet_is_read_from_the_pr
         "/api/v1/redemption-windows?limit=1",
         f"{EVENTS}?limit={seen + 1}",
     )
-    with standing_still(standby, settings, seen):
+    with replay_paused_at(standby, settings, seen):
         change(partner)
         assert put(partner, offer="another").status_code == 202
         assert activate(publisher, busy, "C-2").status_code == 201
-        until_answered_by_it(auditor, seen)
+        wait_until_replica_answers(auditor, seen)
         for path in lists:
-            following = get_with_position(auditor, path).links["next"]["url"]
-            expected, found = get_with_position(auditor, following), get_with_position(auditor, following, seen)
-            assert found.json()["items"], path
-            assert (found.status_code, found.json()) == (200, expected.json()), path
-        rest = get_with_position(auditor, following, seen, Accept="application/x-ndjson")
+            next_url = get_with_position(auditor, path).links["next"]["url"]
+            expected, reply = get_with_position(auditor, next_url), get_with_position(auditor, next_url, seen)
+            assert reply.json()["items"], path
+            assert (reply.status_code, reply.json()) == (200, expected.json()), path
+        rest = get_with_position(auditor, next_url, seen, Accept="application/x-ndjson")
         assert len(rest.text.splitlines()) == len(expected.json()["items"])
 
 
-def test_what_became_of_a_request_is_told_by_the_primary_for_it_changes_without_a_new_position(
+def test_primary_answers_request_results_without_new_positions(
     standby: PrivatePostgres, settings: Settings, partner: Caller, auditor: Caller, busy: str
 ) -> None:
     assert busy
     seen = position_of(get_with_position(auditor, OFFERS))
-    with standing_still(standby, settings, seen):
-        same = put(partner)  # it is so already
-        assert position_of(same) == seen
+    with replay_paused_at(standby, settings, seen):
+        unchanged = put(partner)  # no change, so no event
+        assert position_of(unchanged) == seen
         newer = change(partner)
-        until_answered_by_it(auditor, seen)
-        for path in (same.headers["Location"], *request_paths(auditor)):
+        wait_until_replica_answers(auditor, seen)
+        for path in (unchanged.headers["Location"], *request_paths(auditor)):
             answer = get_with_position(auditor, path, seen)
             assert (answer.status_code, position_of(answer)) == (200, newer), path
 
 
-def test_a_feed_that_may_still_grow_there_is_read_from_the_primary(
+def test_primary_answers_feeds_the_replica_may_lack(
     standby: PrivatePostgres, settings: Settings, auditor: Caller, offer: str, clock: Clock
 ) -> None:
     assert offer
     clock.move(days=1)
     seen = position_of(get_with_position(auditor, OFFERS))
-    until(lambda: head_there(standby, settings) == seen)
+    wait_until(lambda: replayed_head(standby, settings) == seen)
     assert (
         get_with_position(auditor, "/api/v1/partner/redemptions?date=2026-11-22&partner=tidepool", seen).status_code
         == 200
     )
 
 
-def test_a_token_that_is_revoked_is_worthless_though_the_standby_does_not_know(
+def test_revoked_token_is_401_before_the_replica_replays_it(
     standby: PrivatePostgres, settings: Settings, service: Service, call: Call, token: MakeToken, auditor: Caller
 ) -> None:
     books = call(token(Role.AUDITOR, name="books"))
     seen = position_of(get_with_position(books, OFFERS))
-    with standing_still(standby, settings, seen):
+    with replay_paused_at(standby, settings, seen):
         service.ledger.handle(RevokeToken("books"), OPERATOR)
-        until_answered_by_it(auditor, seen)
+        wait_until_replica_answers(auditor, seen)
         assert get_with_position(books, OFFERS, seen).status_code == 401
 
 
-def test_when_the_standby_dies_nobody_is_refused_or_waits_long_and_it_is_read_again_when_it_is_back(
+def test_reads_survive_a_crash_and_restart_of_the_replica(
     standby: PrivatePostgres,
     settings: Settings,
     partner: Caller,
@@ -231,126 +234,128 @@ def test_when_the_standby_dies_nobody_is_refused_or_waits_long_and_it_is_read_ag
 ) -> None:
     seen = position_of(get_with_position(auditor, OFFERS))
     paths = event_paths(auditor, busy)
-    with standing_still(standby, settings, seen):
+    with replay_paused_at(standby, settings, seen):
         newer = change(partner)
-        until_answered_by_it(auditor, seen)
+        wait_until_replica_answers(auditor, seen)
         caplog.clear()
         standby.kill()
-        began = time.monotonic()
+        started = time.monotonic()
         answers = [get_with_position(auditor, path, seen) for path in paths]
         assert {(answer.status_code, position_of(answer)) for answer in answers} == {(200, newer)}
-        assert time.monotonic() - began < NOT_LONG_SECONDS
-        until(lambda: "The standby can't be read" in caplog.text)
+        assert time.monotonic() - started < MAX_WAIT_SECONDS
+        wait_until(lambda: "The replica can't be read" in caplog.text)
         standby.restart()
-        until(lambda: "The standby can be read again" in caplog.text)
-    until(lambda: head_there(standby, settings) == newer)
-    with standing_still(standby, settings, newer):
+        wait_until(lambda: "The replica can be read again" in caplog.text)
+    wait_until(lambda: replayed_head(standby, settings) == newer)
+    with replay_paused_at(standby, settings, newer):
         change(partner)
-        until_answered_by_it(auditor, newer)
+        wait_until_replica_answers(auditor, newer)
 
 
 @contextmanager
-def looked_after(service: Service) -> Iterator[Replica]:
-    found = replica_of(service)
-    assert found
-    with found.open():
-        yield found
+def monitored_replica(service: Service) -> Iterator[Replica]:
+    monitored = replica_of(service)
+    assert monitored
+    with monitored.open():
+        yield monitored
 
 
-def test_a_standby_that_has_never_been_there_is_told_of_once(
-    settings: Settings, clock: Clock, caplog: pytest.LogCaptureFixture
-) -> None:
-    nowhere = settings.model_copy(update={"replica_url": "postgresql://127.0.0.1:1/ledger"})
-    with open_service(nowhere, clock) as service:
-        require_replica_of(service)  # it may come later
-        with looked_after(service) as found:
-            until(lambda: "The standby can't be read" in caplog.text)
+def test_unreachable_replica_is_logged_once(settings: Settings, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    unreachable = settings.model_copy(update={"replica_url": "postgresql://127.0.0.1:1/ledger"})
+    with open_service(unreachable, clock) as service:
+        require_replica_of(service)  # does not fail: the replica may start later
+        with monitored_replica(service) as monitored:
+            wait_until(lambda: "The replica can't be read" in caplog.text)
             time.sleep(3 * RETRY_SECONDS)
-            assert not found.is_available
-    assert caplog.text.count("The standby can't be read") == 1
+            assert not monitored.is_available
+    assert caplog.text.count("The replica can't be read") == 1
 
 
-def test_what_the_standby_breaks_off_is_answered_by_the_primary_from_the_start(
+def test_primary_repeats_reads_that_the_replica_cancels(
     primary: PrivatePostgres, standby: PrivatePostgres, settings: Settings, service: Service
 ) -> None:
     seen = service.ledger.recorder.max_notification_id() or 0
-    request, begun = Request({"type": "http", "state": {}}), list[RoutedReads]()
+    request, started = Request({"type": "http", SCOPE_KEY: RequestState(trace_id="t")}), list[RoutedReads]()
 
-    def do_away_with_what_it_looks_at() -> None:
+    def remove_row_versions_it_reads() -> None:
         with psycopg.connect(primary.url, autocommit=True) as connection:
             connection.execute(f"UPDATE {settings.database_schema}.head SET recorded_at = recorded_at")
             connection.execute(f"VACUUM {settings.database_schema}.head")
 
     @fall_back_to_primary
     def route(reads: RoutedReads) -> str:
-        begun.append(reads)
+        started.append(reads)
         with reads.read() as tx:
             if reads is by_primary:
                 return "by the primary"
-            do_away_with_what_it_looks_at()
+            remove_row_versions_it_reads()
             tx.execute(f"SELECT pg_sleep({PATIENCE_SECONDS})")
         return "by the standby"
 
-    until(lambda: head_there(standby, settings) == seen)
-    with looked_after(service) as found:
-        until(lambda: found.is_available)
+    wait_until(lambda: replayed_head(standby, settings) == seen)
+    with monitored_replica(service) as monitored:
+        wait_until(lambda: monitored.is_available)
         by_primary = RoutedReads(request, service.ledger, service.ledger.read, seen)
-        by_standby = RoutedReads(request, service.ledger, found.read, seen, fallback=by_primary)
+        by_standby = RoutedReads(request, service.ledger, monitored.read, seen, fallback=by_primary)
         assert route(reads=by_standby) == "by the primary"
-        assert found.is_available
-    assert begun == [by_standby, by_primary]
+        assert monitored.is_available
+    assert started == [by_standby, by_primary]
 
 
-def test_what_a_rebuild_has_put_in_place_since_is_not_found_by_who_has_begun_to_read_there(
+def test_replica_read_fails_if_a_rebuild_replaces_its_table(
     standby: PrivatePostgres, settings: Settings, service: Service, offer: str
 ) -> None:
     def count(tx: Cursor) -> int:
         return int(tx.execute("SELECT count(*) FROM inventory").fetchone()[0])
 
-    def read_after_a_rebuild(found: Replica) -> None:
-        with found.read() as tx:
+    def read_during_rebuild(monitored: Replica) -> None:
+        with monitored.read() as tx:
             rebuild(service.ledger)
-            until(lambda: is_replayed(service, standby, settings))
+            wait_until(lambda: is_replayed(service, standby, settings))
             assert count(tx) == 1
 
     assert offer
-    until(lambda: head_there(standby, settings) == service.ledger.recorder.max_notification_id())
-    with looked_after(service) as found:
-        until(lambda: found.is_available)
+    wait_until(lambda: replayed_head(standby, settings) == service.ledger.recorder.max_notification_id())
+    with monitored_replica(service) as monitored:
+        wait_until(lambda: monitored.is_available)
         with pytest.raises(StorageError):
-            read_after_a_rebuild(found)
-        with found.read() as tx:
+            read_during_rebuild(monitored)
+        with monitored.read() as tx:
             assert count(tx) == 1
 
 
 def is_replayed(service: Service, standby: PrivatePostgres, settings: Settings) -> bool:
-    """Which table the inventory is has been told to the standby."""
-    told = "SELECT to_regclass(%s)::oid::bigint"
+    """Returns True if the standby has replayed the replacement of the table `inventory`."""
+    table_id = "SELECT to_regclass(%s)::oid::bigint"
     name = f"{settings.database_schema}.inventory"
-    found = []
+    table_ids = []
     for url in (service.settings.database_url, standby.url):
         with psycopg.connect(url) as connection:
-            found.append(connection.execute(told, (name,)).fetchone())
-    return found[0] == found[1]
+            table_ids.append(connection.execute(table_id, (name,)).fetchone())
+    return table_ids[0] == table_ids[1]
 
 
-def test_nobody_waits_long_for_a_table_that_is_being_taken_away_there(
+def test_replica_read_does_not_wait_for_a_replayed_lock(
     primary: PrivatePostgres, standby: PrivatePostgres, settings: Settings, service: Service
 ) -> None:
-    until(lambda: head_there(standby, settings) == service.ledger.recorder.max_notification_id())
-    with looked_after(service) as found, psycopg.connect(primary.url) as losing, psycopg.connect(standby.url) as there:
-        until(lambda: found.is_available)
-        losing.execute(f"LOCK TABLE {settings.database_schema}.head IN ACCESS EXCLUSIVE MODE")
-        losing.execute("SELECT pg_switch_wal()")
-        told = "SELECT 1 FROM pg_locks WHERE mode = 'AccessExclusiveLock'"
-        until(lambda: there.execute(told).fetchone() is not None)
-        began = time.monotonic()
-        with pytest.raises(StorageError), found.read():
+    wait_until(lambda: replayed_head(standby, settings) == service.ledger.recorder.max_notification_id())
+    with (
+        monitored_replica(service) as monitored,
+        psycopg.connect(primary.url) as lock_holder,
+        psycopg.connect(standby.url) as observer,
+    ):
+        wait_until(lambda: monitored.is_available)
+        lock_holder.execute(f"LOCK TABLE {settings.database_schema}.head IN ACCESS EXCLUSIVE MODE")
+        lock_holder.execute("SELECT pg_switch_wal()")
+        replayed_lock = "SELECT 1 FROM pg_locks WHERE mode = 'AccessExclusiveLock'"
+        wait_until(lambda: observer.execute(replayed_lock).fetchone() is not None)
+        started = time.monotonic()
+        with pytest.raises(StorageError), monitored.read():
             pass
-        assert time.monotonic() - began < NOT_LONG_SECONDS
+        assert time.monotonic() - started < MAX_WAIT_SECONDS
 
 
-def test_a_standby_that_has_not_come_to_a_migration_yet_is_not_read_until_it_has(
+def test_replica_is_not_read_before_it_replays_a_migration(
     standby: PrivatePostgres,
     settings: Settings,
     partner: Caller,
@@ -359,55 +364,55 @@ def test_a_standby_that_has_not_come_to_a_migration_yet_is_not_read_until_it_has
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     seen = change(partner)
-    with standing_still(standby, settings, seen):
+    with replay_paused_at(standby, settings, seen):
         newer = change(partner)
-        until_answered_by_it(auditor, seen)
+        wait_until_replica_answers(auditor, seen)
         with by_hand(settings) as tx:
             tx.execute("UPDATE schema_version SET version = version + 1")
         monkeypatch.setattr(schema, "SCHEMA_VERSION", schema.SCHEMA_VERSION + 1)
-        require_its_standby_of(settings)
+        require_replica_as_a_server(settings)
         answers = [get_with_position(auditor, OFFERS, seen) for _ in range(3)]
         assert [(answer.status_code, position_of(answer)) for answer in answers] == [(200, newer)] * 3
-        until(lambda: "The standby can't be read" in caplog.text)
-    until(lambda: "The standby can be read again" in caplog.text)
-    with standing_still(standby, settings, newer):
+        wait_until(lambda: "The replica can't be read" in caplog.text)
+    wait_until(lambda: "The replica can be read again" in caplog.text)
+    with replay_paused_at(standby, settings, newer):
         change(partner)
-        until_answered_by_it(auditor, newer)
+        wait_until_replica_answers(auditor, newer)
 
 
-def require_its_standby_of(settings: Settings) -> None:
-    """A server begins."""
+def require_replica_as_a_server(settings: Settings) -> None:
+    """Runs the check of a server's start."""
     with open_service(settings) as service:
         require_replica_of(service)
 
 
-def test_a_standby_that_has_been_promoted_is_not_read_any_more(
+def test_promoted_replica_is_not_read(
     primary: PrivatePostgres, folder: Path, settings: Settings, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     with primary.standby(folder / "promoted") as promoted:
-        its = settings.model_copy(update={"replica_url": promoted.url})
-        with open_service(its, clock) as service, looked_after(service) as found:
+        with_promoted = settings.model_copy(update={"replica_url": promoted.url})
+        with open_service(with_promoted, clock) as service, monitored_replica(service) as monitored:
             service.ledger.handle(SetPartner("tidepool"), OPERATOR)
-            until(lambda: found.is_available)
-            with found.read():
+            wait_until(lambda: monitored.is_available)
+            with monitored.read():
                 pass
             with psycopg.connect(promoted.url, autocommit=True) as connection:
                 assert connection.execute("SELECT pg_promote()").fetchone() == (True,)
-            with pytest.raises(StorageError), found.read():
+            with pytest.raises(StorageError), monitored.read():
                 pass
-            until(lambda: "The standby can't be read" in caplog.text)
-            assert not found.is_available
+            wait_until(lambda: "The replica can't be read" in caplog.text)
+            assert not monitored.is_available
 
 
-def test_a_copy_of_another_ledger_is_refused_in_a_sentence(
+def test_replica_of_another_ledger_is_refused_with_a_message(
     standby: PrivatePostgres, settings: Settings, service: Service, clock: Clock
 ) -> None:
-    until(lambda: head_there(standby, settings) == service.ledger.recorder.max_notification_id())
+    wait_until(lambda: replayed_head(standby, settings) == service.ledger.recorder.max_notification_id())
     require_replica_of(service)
     another = settings.model_copy(update={"database_url": postgres_url()})
-    with open_service(another, clock) as opened:
-        opened.ledger.handle(SetPartner("another"), OPERATOR)
-    told = {"OFFER_LEDGER_REPLICA_URL": standby.url}
-    require_refusal(run_script(another, "serve", "--port", "0", env=told), "copy of another ledger")
+    with open_service(another, clock) as other_service:
+        other_service.ledger.handle(SetPartner("another"), OPERATOR)
+    environment = {"OFFER_LEDGER_REPLICA_URL": standby.url}
+    require_refusal(run_script(another, "serve", "--port", "0", env=environment), "copy of another ledger")
     with psycopg.connect(postgres_url(), autocommit=True) as connection:
         connection.execute(f"DROP SCHEMA {settings.database_schema} CASCADE")

@@ -1,4 +1,4 @@
-"""The table of roles: complete, enforced, and published."""
+"""Tests of the table of roles: it is complete, enforced and published."""
 
 import re
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ def app(service: Service) -> FastAPI:
 
 
 def calls(routes: Any) -> Iterator[str]:
-    """Every call of the application, without the pages of the console."""
+    """Yields every call of the application, without the pages of the console."""
     for route in routes:
         if isinstance(route, APIRoute) and not route.path.startswith(CONSOLE):
             methods = (route.methods or set()) - (METHODS_OF_OFFERS if route.path == OFFER_PATH else set())
@@ -42,7 +42,7 @@ def test_every_call_has_an_entry_and_every_entry_a_call(app: FastAPI) -> None:
 
 
 def reply_status(caller: Caller, call: str) -> int:
-    """The unknown parameter makes an allowed call fail after the check of the role."""
+    """Returns the status of a call. Its unknown parameter makes an allowed call fail after the check of the role."""
     method, _, path = call.partition(" ")
     return caller.http.request(method, re.sub(r"\{\w+\}", "x", path), params={"unknown": "1"}).status_code
 
@@ -54,23 +54,23 @@ def test_every_call_is_allowed_for_exactly_its_roles(call: Call, token: MakeToke
     assert allowed == {call: ROLES_BY_CALL[call] for call in calls}
 
 
-def test_every_call_needs_a_token_unless_the_table_says_otherwise(call: Call) -> None:
-    nobody = call(None)
-    refused = {call for call in ROLES_BY_CALL if reply_status(nobody, call) == 401}
+def test_call_needs_a_token_unless_the_table_allows_none(call: Call) -> None:
+    anonymous = call(None)
+    refused = {call for call in ROLES_BY_CALL if reply_status(anonymous, call) == 401}
     assert refused == {call for call, roles in ROLES_BY_CALL.items() if roles}
 
 
-def test_the_openapi_document_names_the_roles_of_every_operation(app: FastAPI) -> None:
-    found = {
+def test_openapi_document_names_the_roles_of_every_operation(app: FastAPI) -> None:
+    published = {
         f"{method.upper()} {path}": (operation["x-roles"], operation["description"].rpartition("\n\n")[2])
         for path, operations in openapi_document(app)["paths"].items()
         for method, operation in operations.items()
     }
     documented = {call: roles for call, roles in ROLES_BY_CALL.items() if roles and call != OPENAPI}
-    assert found == {call: (list(roles), f"Roles: {', '.join(roles)}.") for call, roles in documented.items()}
+    assert published == {call: (list(roles), f"Roles: {', '.join(roles)}.") for call, roles in documented.items()}
 
 
-def test_the_table_of_the_documentation_has_a_row_for_each_call() -> None:
+def test_table_in_the_documentation_has_a_row_per_call() -> None:
     header, rule, *rows = roles_table().splitlines()
     assert header == f"| call | {' | '.join(Role)} |"
     assert rule == "| --- | --- | --- | --- | --- |"

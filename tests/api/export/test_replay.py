@@ -62,11 +62,16 @@ def stocked(service: Service, clock: Clock) -> Service:
     """A service with two offers. One is activated, a purchase is redeemed and partly reversed, and the offer is
     deleted."""
     service.ledger.handle(SetPartner(PARTNER, daily_quota=0), OPERATOR)
-    one, other = MERCHANTS[0], merchant_key("MO-9")
-    for step in (putting(one, "one"), putting(other, "other"), activating(one, "C-1"), buying("T-1", one, "C-1")):
+    first, second = MERCHANTS[0], merchant_key("MO-9")
+    for step in (
+        putting(first, "one"),
+        putting(second, "other"),
+        activating(first, "C-1"),
+        buying("T-1", first, "C-1"),
+    ):
         step(service, clock)
         clock.move(hours=1)
-    for step in (reversing("T-1", "5"), putting(one, None)):
+    for step in (reversing("T-1", "5"), putting(first, None)):
         step(service, clock)
     return service
 
@@ -104,7 +109,9 @@ def test_replay_reports_wrong_rows_of_the_service(
     with stocked.ledger.recorder.write() as tx:
         tx.execute(statement)
     differences = replayed(stocked).differences
-    assert [one for one in differences if one.where.startswith(where) and _kind(one) == kind]
+    assert [
+        difference for difference in differences if difference.where.startswith(where) and _kind(difference) == kind
+    ]
 
 
 def _kind(difference: Difference) -> tuple[bool, bool]:

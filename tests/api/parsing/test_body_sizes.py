@@ -156,7 +156,6 @@ def server(token: MakeToken, settings: Settings, tmp_path: Path) -> Iterator[tup
     secret = token()
     with RunningServer(settings, tmp_path / "serve.log") as running:
         caller = running.call(secret)
-        caller.http.timeout = 60
         assert caller.send(batch_of_size(2 * MIB)).status_code == 200
         yield running.process.pid, caller
 

@@ -107,8 +107,6 @@ def test_compressed_body_may_arrive_byte_by_byte(partner: Caller, other: Caller,
 @either
 def test_large_body_may_be_compressed(partner: Caller, other: Caller, coding: str) -> None:
     sent = body(batch("Insert", [item(f"TP-{n}") for n in range(12_000)]))
-    for caller in (partner, other):
-        caller.http.timeout = 60
     half = len(sent) // 2
     coded = CODINGS[coding](sent[:half]) + CODINGS[coding](sent[half:])
     assert_same_reply(send(partner, coding, coded), other.send(sent))
@@ -123,7 +121,6 @@ def test_skippable_frames_are_ignored(partner: Caller, other: Caller) -> None:
 @either
 @pytest.mark.parametrize("count", [1, 3000], ids=["small", "large"])
 def test_plain_and_compressed_batch_are_the_same_request(partner: Caller, coding: str, count: int) -> None:
-    partner.http.timeout = 60
     sent = body(batch("Insert", [item(f"TP-{n}") for n in range(count)]))
     first = partner.send(sent)
     repeated = send(partner, coding, CODINGS[coding](sent))

@@ -143,7 +143,6 @@ def test_file_in_random_chunks_equals_the_same_json_body(partner: Caller) -> Non
             yield whole[at : at + size]
             at += size
 
-    partner.http.timeout = 60
     first = send_bytes(partner, one_by_one())
     assert nonzero_counts(first) == {"created": 2000}
     repeated = send_json(partner, content)

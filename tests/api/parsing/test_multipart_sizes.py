@@ -43,7 +43,6 @@ def one_by_one(*pieces: bytes) -> Iterator[bytes]:
 
 
 def test_limit_applies_to_the_file_without_the_form_around_it(partner: Caller) -> None:
-    partner.http.timeout = 60
     content = FILE.ljust(MAX_BODY_BYTES)
     headers = ["X: " + "y" * 4_000]
     sent = form(part(content, f'form-data; name="file"; filename="{NAME}"', *headers))
@@ -89,6 +88,5 @@ REFUSED = {
 
 @pytest.mark.parametrize(("sent", "status"), REFUSED.values(), ids=REFUSED)
 def test_refused_large_file_leaves_nothing(partner: Caller, service: Service, sent: bytes, status: int) -> None:
-    partner.http.timeout = 60
     refusal(send_bytes(partner, sent), status)
     assert (runs(partner), count_rows(service.ledger, "run_bodies")) == ([], 0)

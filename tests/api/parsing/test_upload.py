@@ -21,4 +21,4 @@ def test_upload_stores_chunks_of_one_size(service: Service, size: int, monkeypat
     assert b"".join(chunks) == b"".join(BLOCKS)
     assert all(len(chunk) == size for chunk in chunks[:-1])
     assert 0 < len(chunks[-1]) <= size
-    assert upload_of_blocks.arrival.stored_chunks == len(chunks)
+    assert upload_of_blocks.uploaded_body.stored_chunks == len(chunks)

@@ -258,9 +258,9 @@ def test_later_pages_keep_the_viewpoint_of_the_first(
     delete(partner, offer=OFFERS[2])
     activate(stocked, offers[3], "C-3")
     buy(stocked, offers[3], purchased_at)
-    following = later_pages(stocked, first)
-    assert [window for page in (first.json(), *following) for window in page["items"]] == expected
-    assert {viewpoint(page) for page in following} == {viewpoint(first.json())}
+    next_pages = later_pages(stocked, first)
+    assert [window for page in (first.json(), *next_pages) for window in page["items"]] == expected
+    assert {viewpoint(page) for page in next_pages} == {viewpoint(first.json())}
 
 
 def test_list_in_the_far_future_has_pages(stocked: Caller) -> None:
@@ -442,11 +442,11 @@ def test_pages_filtered_by_pseudonym_are_complete(stocked: Caller, partner: Call
 def test_pseudonym_filter_finds_every_kind_of_customer_id(
     publisher: Caller, partner: Caller, offer: str, subtests: pytest.Subtests
 ) -> None:
-    known: set[str] = set()
+    known_pseudonyms: set[str] = set()
     for customer in ("x", "C-1\n", "ü", "顧客", "🦀", "x" * 200, "y" * 256, "ü" * 256, "🦀" * 256):
         activate(publisher, offer, customer)
-        (pseudonym,) = set(customers(partner)) - known
-        known.add(pseudonym)
+        (pseudonym,) = set(customers(partner)) - known_pseudonyms
+        known_pseudonyms.add(pseudonym)
         with subtests.test(f"{customer[:5]!r}, {len(customer)} characters"):
             assert customers(publisher, customerId=customer) == [customer]
             assert customers(partner, customerId=pseudonym) == [pseudonym]

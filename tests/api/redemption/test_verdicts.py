@@ -51,8 +51,8 @@ def verdict_parameters(offer: str, at: datetime) -> dict[str, Any]:
 def verdict(
     caller: Caller, offer: str, at: datetime, as_of: datetime | None = None, **parameters: Any
 ) -> dict[str, Any]:
-    parameters = verdict_parameters(offer, at) | ({"asOf": utc_text(as_of)} if as_of else {}) | parameters
-    reply = caller.get(VERDICT_PATH, **parameters)
+    as_of_parameter = {"asOf": utc_text(as_of)} if as_of else {}
+    reply = caller.get(VERDICT_PATH, **verdict_parameters(offer, at) | as_of_parameter | parameters)
     assert reply.status_code == 200, reply.text
     document: dict[str, Any] = reply.json()
     return document

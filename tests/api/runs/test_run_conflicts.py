@@ -16,7 +16,6 @@ from domain.refusals import LeaseLost
 from domain.runs.run import MAX_ATTEMPTS, Run
 from tests.support.calls.stalled_runs import (
     LEASE_SECONDS,
-    PATIENCE_SECONDS,
     accept_elsewhere,
     blocked_runs,
     fail_elsewhere,
@@ -26,6 +25,7 @@ from tests.support.calls.stalled_runs import (
 )
 from tests.support.examples import PARTNER, batch, body, item
 from tests.support.harness import OPERATOR, Call, Caller, Clock, MakeToken, execute_run
+from tests.support.waiting import PATIENCE_SECONDS
 
 REPLAYED = "Idempotency-Replayed"
 
@@ -216,7 +216,6 @@ def test_a_run_whose_items_all_failed_gives_its_slot_back_but_not_its_id(
 
 
 def all_at_once(caller: Caller, documents: list[dict[str, Any]]) -> list[httpx2.Response]:
-    caller.http.timeout = PATIENCE_SECONDS
     with ThreadPoolExecutor(len(documents)) as pool:
         return list(pool.map(lambda document: send(caller, document), documents))
 

@@ -1,4 +1,4 @@
-"""The threads of a server."""
+"""Tests of the worker threads of a server."""
 
 import asyncio
 from threading import Event
@@ -6,7 +6,7 @@ from threading import Event
 from api.server.worker_threads import WRITING_THREADS, WorkerThreads
 
 
-def test_reading_does_not_wait_for_writing() -> None:
+def test_reads_do_not_wait_for_writes() -> None:
     released = Event()
 
     async def read_beside_writes() -> str:

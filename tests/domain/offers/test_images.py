@@ -136,10 +136,10 @@ def test_extract_and_restore_are_fast_for_eight_megabytes() -> None:
         offer(f'"{quotes}"', "null", f'"more":"x{quotes}{quotes}"'),
         offer(f'"{quotes[:LONG]}"', "null", f'"more":"x{quotes * 3}"'),
     ]
-    began = time.perf_counter()
+    began = time.thread_time()
     for text in texts:
         extracted(text)
-    assert time.perf_counter() - began < 10
+    assert time.thread_time() - began < 10
 
 
 # Laws

@@ -36,7 +36,9 @@ def members_except(run: Run, *members: str) -> dict[str, Any]:
 
 
 def test_accepted_run_has_the_members_of_its_request() -> None:
-    members = {name: value for name, value in asdict(REQUEST).items() if name not in {"is_same_as", "body_chunks"}}
+    members = {
+        name: value for name, value in asdict(REQUEST).items() if name not in {"equivalent_run_id", "body_chunks"}
+    }
     assert asdict(ACCEPTED) | members == asdict(ACCEPTED)
     assert (ACCEPTED.channel, ACCEPTED.source, ACCEPTED.actor) == (Channel.CUSTOM, Source.CUSTOM, "tide-feed")
     assert ACCEPTED.accepted_at == NOW

@@ -26,9 +26,9 @@ from tests.support.examples import item
 from tests.support.harness import Clock, run_batch
 from tests.support.histories.full_ledger import record_everything
 from tests.support.table_contents import projection_rows
+from tests.support.waiting import PATIENCE_SECONDS
 
 OLDER, NEWER = SCHEMA_VERSION - 1, SCHEMA_VERSION + 1
-TIMEOUT_SECONDS = 30
 PAUSE_SECONDS = 0.3
 
 
@@ -164,9 +164,9 @@ def _migrate_and_kill(settings: Settings) -> None:
 
 def test_killed_migration_leaves_the_ledger_unchanged(database: Database, settings: Settings) -> None:
     before = shape(database)
-    migrating = get_context("spawn").Process(target=_migrate_and_kill, args=(settings,))
+    migrating = get_context("spawn").Process(target=_migrate_and_kill, args=(settings,), daemon=True)
     migrating.start()
-    migrating.join(TIMEOUT_SECONDS)
+    migrating.join(PATIENCE_SECONDS)
     assert migrating.exitcode == -signal.SIGKILL
     assert shape(database) == before
     assert apply_step(database, STEP)
@@ -190,7 +190,7 @@ def test_before_callback_runs_while_writers_are_blocked(database: Database, sett
             assert writer.is_alive()
 
         assert apply_step(database, STEP, before=check_writer_waits)
-        writer.join(TIMEOUT_SECONDS)
+        writer.join(PATIENCE_SECONDS)
         assert find_schema_version(database) == NEWER
 
 
@@ -270,7 +270,7 @@ def test_transaction_that_waits_for_a_migration_rejects_its_schema(
         waiting.join(PAUSE_SECONDS)
         assert waiting.is_alive()
         tx.execute("UPDATE schema_version SET version = ?", (NEWER,))
-    waiting.join(TIMEOUT_SECONDS)
+    waiting.join(PATIENCE_SECONDS)
     assert len(mismatches) == 1
     assert f"schema {NEWER}" in mismatches[0]
 
@@ -286,8 +286,8 @@ def test_open_read_transaction_keeps_its_snapshot_during_migration(service: Serv
     replacing = threading.Thread(target=replace, daemon=True)
     with service.ledger.recorder.read() as tx:
         replacing.start()
-        replacing.join(PAUSE_SECONDS)
+        replacing.join(PAUSE_SECONDS if IS_POSTGRES else PATIENCE_SECONDS)
         assert replacing.is_alive() is IS_POSTGRES
         assert tx.execute("SELECT count(trace_seq) FROM traces").fetchone()[0] == 0
-    replacing.join(TIMEOUT_SECONDS)
+    replacing.join(PATIENCE_SECONDS)
     assert not replacing.is_alive()

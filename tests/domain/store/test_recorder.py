@@ -122,9 +122,9 @@ def test_recorded_times_increase_even_if_the_clock_does_not(recorder: LedgerReco
 def test_settle_rejects_a_time_ahead_of_the_ledger_clock(recorder: LedgerRecorder) -> None:
     with recorder.read() as tx:
         now = recorder.now(tx)
-    recorder.settle(now)
+    recorder.wait_until_past(now)
     with pytest.raises(OperationalError, match="clock"):
-        recorder.settle(now + timedelta(minutes=1))
+        recorder.wait_until_past(now + timedelta(minutes=1))
 
 
 def test_commit_stores_its_context(recorder: LedgerRecorder) -> None:
@@ -196,7 +196,7 @@ def _write(settings: Settings) -> None:
 
 
 def test_concurrent_processes_get_consecutive_positions(settings: Settings) -> None:
-    writers = [get_context("spawn").Process(target=_write, args=(settings,)) for _ in range(3)]
+    writers = [get_context("spawn").Process(target=_write, args=(settings,), daemon=True) for _ in range(3)]
     for writer in writers:
         writer.start()
     for writer in writers:

@@ -15,7 +15,7 @@ from projections.maintenance.verification import verify
 from tests.support.engine import only_postgres
 from tests.support.examples import EVERY_OFFER_EVENT, PARTNER
 from tests.support.harness import record
-from tests.support.processes.fault_server import until
+from tests.support.waiting import wait_until
 
 pytestmark = only_postgres
 
@@ -35,7 +35,7 @@ def test_rebuild_waits_for_a_reader_while_others_write(ledger: OfferLedger, capl
     with ledger.recorder.read() as tx:
         before = tx.execute("SELECT count(*) FROM inventory").fetchone()[0]
         rebuilding.start()
-        until(lambda: "waiting until it is free" in caplog.text)
+        wait_until(lambda: "waiting until it is free" in caplog.text)
         record_an_offer(ledger, "while it waits")
         assert tx.execute("SELECT count(*) FROM inventory").fetchone()[0] == before
     rebuilding.join()
@@ -51,7 +51,7 @@ def test_running_reader_keeps_the_old_tables(ledger: OfferLedger, caplog: pytest
     with ledger.recorder.read() as tx:
         assert current_head(tx).position
         rebuilding.start()
-        until(lambda: "waiting until it is free" in caplog.text or not rebuilding.is_alive())
+        wait_until(lambda: "waiting until it is free" in caplog.text or not rebuilding.is_alive())
         assert tx.execute("SELECT count(*) FROM inventory").fetchone()[0] == 1
     rebuilding.join()
 
@@ -75,7 +75,7 @@ def test_rebuild_waits_for_a_reader_of_its_shadow_tables(ledger: OfferLedger, ca
 
     rebuilding = threading.Thread(target=rebuild, args=(ledger, start_dump))
     rebuilding.start()
-    until(lambda: "waiting until it is free" in caplog.text)
+    wait_until(lambda: "waiting until it is free" in caplog.text)
     record_an_offer(ledger, "while it waits")
     dump_may_end.set()
     rebuilding.join()

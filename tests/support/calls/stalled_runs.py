@@ -1,7 +1,6 @@
 """Runs that stay unfinished: another process owns them, or their outcomes cannot be stored, or only slowly."""
 
 import hashlib
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -16,9 +15,9 @@ from domain.store.records.compression import compress
 from domain.values import Operation, Origin, Source
 from tests.support.examples import PARTNER, body
 from tests.support.harness import Caller
+from tests.support.waiting import wait_until
 
 LEASE_SECONDS = 10
-PATIENCE_SECONDS = 60.0
 SLOW_STEPS = 9_000_000
 
 
@@ -75,10 +74,11 @@ def run_path(run_id: object) -> str:
 
 def wait_until_finished(caller: Caller, path: str) -> dict[str, Any]:
     """Polls a run until it has finished."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
+
+    def finished() -> dict[str, Any] | None:
         run: dict[str, Any] = caller.get(path).json()
-        if run["state"] not in {"accepted", "running"}:
-            return run
-        time.sleep(0.02)
-    raise AssertionError(run)
+        return None if run["state"] in {"accepted", "running"} else run
+
+    run = wait_until(finished)
+    assert run
+    return run

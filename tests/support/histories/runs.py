@@ -46,7 +46,7 @@ def request(
 ) -> RunRequest:
     body_digest = hashlib.sha256(sent).hexdigest()
     return RunRequest(
-        uuid4(), partner, Batch(operation, request_id or uuid4()), body_digest, len(sent), is_same_as=same_as
+        uuid4(), partner, Batch(operation, request_id or uuid4()), body_digest, len(sent), equivalent_run_id=same_as
     )
 
 

@@ -2,13 +2,12 @@
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.postgres import server
-from tests.support.processes.fault_server import until
+from tests.support.waiting import wait_until
 
 LOCK = ".s.PGSQL.5432.lock"
 PRIMARY_FILES = (".handle_pids.json", "log", LOCK)
@@ -26,21 +25,22 @@ class PrivatePostgres:
     def kill(self) -> None:
         pid = self._server.get_pid()
         os.kill(pid, signal.SIGKILL)
-        until(lambda: b"State:\tZ" in _status(pid) or not _status(pid))
+        wait_until(lambda: b"State:\tZ" in _status(pid) or not _status(pid))
         # A zombie keeps its process id, which PostgreSQL would take for a running server.
         for name in ("postmaster.pid", LOCK):
             (self.folder / name).unlink(missing_ok=True)
 
     def restart(self) -> None:
         """Starts the server after a kill. Retries until the old server's processes have ended."""
-        for _ in range(50):
+
+        def is_started() -> bool:
             try:
                 self._server.ensure_postgres_running()
             except Exception:  # noqa: BLE001 - its tools raise several types
-                time.sleep(0.2)
-            else:
-                return
-        raise AssertionError("PostgreSQL does not start again")
+                return False
+            return True
+
+        wait_until(is_started)
 
     def stop(self) -> None:
         self._server.cleanup()

@@ -12,12 +12,13 @@ from types import TracebackType
 from typing import Self
 
 from api.channels.drop_folder import DONE_FOLDER, REFUSED_FOLDER, REPORT_SUFFIX, TAKEN_FOLDER, DropFolder, open_folder
+from tests.support.processes.process_group import kill_group, start
+from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
 ROOT = Path(__file__).parents[3]
 QUIET_SECONDS = 0.03
-UNSEEN_QUIET_SECONDS = 0.4
+FALLBACK_QUIET_SECONDS = 0.4
 LOOK_SECONDS = 0.005
-PATIENCE_SECONDS = 30.0
 WRITER = """
 import sys
 with open(sys.argv[1], sys.argv[2], buffering=0) as opened:
@@ -30,7 +31,7 @@ with open(sys.argv[1], sys.argv[2], buffering=0) as opened:
 
 def open_quick_folder(directory: Path) -> AbstractContextManager[DropFolder]:
     """Opens a drop folder with short quiet periods."""
-    return open_folder(directory, day_of, quiet_seconds=QUIET_SECONDS, unseen_quiet_seconds=UNSEEN_QUIET_SECONDS)
+    return open_folder(directory, day_of, quiet_seconds=QUIET_SECONDS, fallback_quiet_seconds=FALLBACK_QUIET_SECONDS)
 
 
 def day_of(name: str) -> str:
@@ -47,10 +48,8 @@ def drop(directory: Path, name: str, content: bytes = b"offers") -> Path:
 
 def take_next_file(folder: DropFolder) -> Path:
     """Waits for the next file that the folder takes, and returns its path."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while (taken := folder.next()) is None:
-        assert time.monotonic() < deadline
-        time.sleep(LOOK_SECONDS)
+    taken = wait_until(folder.next)
+    assert taken
     return taken
 
 
@@ -95,7 +94,7 @@ class ChildProcess:
 
     def __init__(self, code: str, *arguments: str | Path) -> None:
         command = [sys.executable, "-c", code, *map(str, arguments)]
-        self.process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.process = start(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def say(self, line: bytes = b"") -> None:
         """Sends a line, and waits for a line of output."""
@@ -117,7 +116,10 @@ class ChildProcess:
         with self.process:
             assert self.process.stdin
             self.process.stdin.close()
-            assert self.process.wait(PATIENCE_SECONDS) in (0, -9)
+            try:
+                assert self.process.wait(PATIENCE_SECONDS) in (0, -9)
+            finally:
+                kill_group(self.process)
 
 
 def open_for_writing(path: Path, mode: str = "wb") -> ChildProcess:

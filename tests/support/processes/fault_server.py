@@ -4,7 +4,6 @@ import os
 import signal
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -30,7 +29,6 @@ OFFERS = 10_000
 SECRET = "secret of the partner"
 PUBLISHER_SECRET = "secret of the publisher"
 RUNS = "/api/v1/runs"
-PATIENCE_SECONDS = 60.0
 
 
 def new_ledger_settings(folder: Path, monkeypatch: pytest.MonkeyPatch, lease_seconds: float) -> Settings:
@@ -124,7 +122,6 @@ def send_and_forget(caller: Caller, sent: bytes, replies: list[Any] | None = Non
         if replies is not None:
             replies.append(reply)
 
-    caller.http.timeout = PATIENCE_SECONDS
     thread = threading.Thread(target=send)
     thread.start()
     return thread
@@ -144,10 +141,3 @@ def offer_versions(service: Service, keys: Iterable[OfferKey]) -> list[int]:
     with service.ledger.recorder.read() as tx:
         views = [inventory.find(tx, key.offer_uid, Clock().now) for key in keys]
     return [view.version if view else 0 for view in views]
-
-
-def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

@@ -27,7 +27,8 @@ from tests.support.calls.offers_files import offers_file, record, send_form
 from tests.support.examples import PARTNER, batch, body, item
 from tests.support.harness import OPERATOR, Caller
 from tests.support.histories.single_requests import merchant_key, send
-from tests.support.processes.fault_server import PATIENCE_SECONDS, PUBLISHER_SECRET, SECRET
+from tests.support.processes.fault_server import PUBLISHER_SECRET, SECRET
+from tests.support.waiting import wait_until
 
 SMALL, LARGE = 10, 400
 LARGE_TEXT = "Noodles. " * 350
@@ -77,10 +78,7 @@ class MixedTraffic:
             each = zip(self._writers, before, strict=True)
             return [f"{type(writer).__name__}: {writer.last}" for writer, rounds in each if writer.rounds == rounds]
 
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while pending := waiting():
-            assert time.monotonic() < deadline, pending
-            time.sleep(0.01)
+        wait_until(lambda: not waiting(), describe=waiting)
 
     def acknowledged(self) -> dict[UUID, list[str]]:
         """Returns the types of the acknowledged events per stream."""
@@ -93,9 +91,7 @@ class MixedTraffic:
                 self._acknowledged.setdefault(uid, []).append(type_of_event)
 
     def caller(self, secret: str) -> Caller:
-        caller = Caller(self._url, secret)
-        caller.http.timeout = 30
-        return caller
+        return Caller(self._url, secret)
 
     @property
     def settings(self) -> Settings:

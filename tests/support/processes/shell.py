@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -21,9 +20,10 @@ from domain.store.factory import open_database
 from domain.values import Channel, OfferKey
 from tests.support.examples import PARTNER, batch, body, created, item
 from tests.support.harness import Caller, record
+from tests.support.processes.process_group import kill_group, start
+from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
 SCRIPT = Path(sys.executable).with_name("offer-ledger")
-PATIENCE_SECONDS = 30.0
 DATABASE_URL, SCHEMA = "OFFER_LEDGER_DATABASE_URL", "OFFER_LEDGER_DATABASE_SCHEMA"
 
 
@@ -165,13 +165,13 @@ def run_script(
 
 
 class RunningServer:
-    """`offer-ledger serve` in its own process, on a free port; killed when the block ends."""
+    """`offer-ledger serve` in its own process, on a free port; killed with its children when the block ends."""
 
     def __init__(self, settings: Settings, log: Path, *arguments: str, program: Program = INSTALLED) -> None:
         self._log = log
         self._callers: list[Caller] = []
         with log.open("wb") as stderr:
-            self.process = subprocess.Popen(
+            self.process = start(
                 [*program.command, "serve", "--port", "0", *arguments],
                 cwd=program.folder,
                 env=environment(settings),
@@ -182,18 +182,16 @@ class RunningServer:
         try:
             self.url = self._wait_for_url()
             # With several workers, the port is open before the first worker has started.
-            caller = self.call(None)
-            caller.http.timeout = PATIENCE_SECONDS
-            assert caller.get("/healthz").status_code == 200
+            assert self.call(None).get("/healthz").status_code == 200
         except BaseException:
-            self.kill()
+            kill_group(self.process)
             raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         for caller in self._callers:
             caller.http.close()
-        self.kill()
+        kill_group(self.process)
 
     @property
     def log(self) -> str:
@@ -204,7 +202,7 @@ class RunningServer:
         return self._callers[-1]
 
     def kill(self) -> None:
-        """Sends SIGKILL and waits for the end of the process."""
+        """Sends SIGKILL to the server only, not to its children, and waits for its end."""
         self.process.kill()
         self.process.wait()
 
@@ -214,10 +212,11 @@ class RunningServer:
         return self.process.wait(PATIENCE_SECONDS)
 
     def _wait_for_url(self) -> str:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < deadline:
-            if match := re.search(r"running on (http://[\d.]+:\d+)", self.log):
-                return match[1]
-            assert self.process.poll() is None, self.log
-            time.sleep(0.02)
-        raise AssertionError(self.log)
+        def find_url() -> re.Match[str] | None:
+            match = re.search(r"running on (http://[\d.]+:\d+)", self.log)
+            assert match or self.process.poll() is None, self.log
+            return match
+
+        match = wait_until(find_url, describe=lambda: self.log)
+        assert match
+        return match[1]

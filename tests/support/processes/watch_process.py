@@ -2,8 +2,6 @@
 
 import json
 import signal
-import subprocess
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +17,9 @@ from projections.maintenance.verification import verify
 from tests.support.calls.merchants import IMAGE_URL, merchant_offer
 from tests.support.examples import PARTNER, body
 from tests.support.processes.drop_folders import drop
-from tests.support.processes.shell import PATIENCE_SECONDS, SCRIPT, environment
+from tests.support.processes.process_group import kill_group, start
+from tests.support.processes.shell import SCRIPT, environment
+from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
 LARGE = 8_000
 """A file with this number of records takes one or two seconds."""
@@ -56,7 +56,7 @@ def drop_day(directory: Path, day: int, content: bytes) -> Path:
 
 
 class RunningWatch:
-    """The command for the partner of the tests; killed when the block ends."""
+    """The command for the partner of the tests; killed with its children when the block ends."""
 
     def __init__(
         self, settings: Settings, directory: Path, *options: str, env: Mapping[str, str] | None = None
@@ -66,7 +66,7 @@ class RunningWatch:
         self._out, self._err = logs / f"watch-{number}.out", logs / f"watch-{number}.err"
         with self._out.open("wb") as stdout, self._err.open("wb") as stderr:
             command: list[str | Path] = [SCRIPT, "watch", directory, "--partner", PARTNER, *options]
-            self.process = subprocess.Popen(command, env=environment(settings, env), stdout=stdout, stderr=stderr)
+            self.process = start(command, env=environment(settings, env), stdout=stdout, stderr=stderr)
 
     @property
     def lines(self) -> list[str]:
@@ -79,11 +79,12 @@ class RunningWatch:
         return self._err.read_text().split("\n")[:-1]
 
     def wait_for(self, true: Callable[[], object]) -> None:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not true():
-            assert self.process.poll() is None, self.stderr_lines
-            assert time.monotonic() < deadline, (self.lines, self.stderr_lines)
-            time.sleep(0.01)
+        def is_true() -> object:
+            found = true()
+            assert found or self.process.poll() is None, self.stderr_lines
+            return found
+
+        wait_until(is_true, describe=lambda: (self.lines, self.stderr_lines))
 
     def wait_for_lines(self, files: int) -> list[str]:
         """Waits until N files are processed, and returns the line of each."""
@@ -104,12 +105,12 @@ class RunningWatch:
         try:
             self.wait_for(lambda: self.stderr_lines)
         except BaseException:
-            self.kill()
+            kill_group(self.process)
             raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.kill()
+        kill_group(self.process)
 
 
 def report_of(place: Path) -> dict[str, Any]:

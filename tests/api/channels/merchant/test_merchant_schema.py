@@ -233,6 +233,6 @@ def test_what_a_strict_decoder_refuses_is_not_base64(content: str) -> None:
     ],
 )
 def test_eight_megabytes_take_no_time(content: str) -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     warnings(offer({"content": content}, {"url": content}))
-    assert time.perf_counter() - began < 5
+    assert time.thread_time() - began < 5

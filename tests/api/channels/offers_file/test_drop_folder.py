@@ -33,8 +33,8 @@ from tests.support.processes.drop_folders import (
 
 WATCHER = """
 import sys
-from tests.support.processes.drop_folders import Path, opened
-with opened(Path(sys.argv[1])):
+from tests.support.processes.drop_folders import Path, open_quick_folder
+with open_quick_folder(Path(sys.argv[1])):
     print(flush=True)
     sys.stdin.read()
 """
@@ -89,7 +89,7 @@ def test_a_file_that_is_still_written_holds_up_those_of_later_days(
     later = drop(directory, "TidepoolOffers20261122.json")
     with open_for_writing(directory / "TidepoolOffers20261121.json"):
         require_nothing_taken(folder)
-        monkeypatch.setattr(drop_folder, "HELD_BACK_SECONDS", 0)
+        monkeypatch.setattr(drop_folder, "MAX_HOLD_SECONDS", 0)
         assert take_next_file(folder).name == later.name
 
 
@@ -136,7 +136,7 @@ def test_a_taken_file_that_somebody_writes_is_answered_when_they_have_closed_it(
 def test_a_second_watcher_is_refused_until_the_first_one_has_gone(directory: Path) -> None:
     with ChildProcess(WATCHER, directory) as watcher:
         with (
-            pytest.raises(FolderInUse, match=r"is watched by another process already\.$"),
+            pytest.raises(FolderInUse, match=r"is already watched by another process\.$"),
             open_quick_folder(directory),
         ):
             pass

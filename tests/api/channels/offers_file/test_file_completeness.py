@@ -11,9 +11,9 @@ import pytest
 
 from api.channels.drop_folder import DONE_FOLDER, DropFolder
 from tests.support.processes.drop_folders import (
+    FALLBACK_QUIET_SECONDS,
     LOOK_SECONDS,
     QUIET_SECONDS,
-    UNSEEN_QUIET_SECONDS,
     ChildProcess,
     drop,
     finish_next,
@@ -50,7 +50,7 @@ for name in os.listdir():
 AT_A_MOMENT = """
 import sys, time
 from pathlib import Path
-from tests.support.processes.drop_folders import LOOK_SECONDS, opened
+from tests.support.processes.drop_folders import LOOK_SECONDS, open_quick_folder
 directory, moment, act = Path(sys.argv[1]), *sys.argv[2:]
 path = directory / "offers.csv"
 held = []
@@ -66,7 +66,7 @@ def hook(event, arguments):
     if event == moment and str(arguments[0]) == str(path) and act in acts:
         acts.pop(act)()
 print(flush=True)
-with opened(directory) as folder:
+with open_quick_folder(directory) as folder:
     sys.addaudithook(hook)
     while act in acts:
         answer = folder.next()
@@ -205,7 +205,7 @@ def test_a_file_of_another_user_has_to_be_quiet_for_longer() -> None:
         drop_as_root(directory, 0o644)
         started = time.monotonic()
         taken = take_next_file(folder)
-        assert time.monotonic() - started >= UNSEEN_QUIET_SECONDS
+        assert time.monotonic() - started >= FALLBACK_QUIET_SECONDS
         folder.finish(taken, report_on(taken), done=True)
         require_each_finished_once(directory, [b"offers"])
 
@@ -215,7 +215,7 @@ def test_a_file_that_cannot_be_read_is_told_of_once_and_taken_when_it_can(caplog
         drop_as_root(directory, 0o600)
         require_nothing_taken(folder)
         assert [record.getMessage() for record in caplog.records] == [
-            f"'{directory}/offers.csv' can't be read, so it stays where it is until it can"
+            f"'{directory}/offers.csv' can't be read; it stays in the folder until its permissions allow it"
         ]
         os.seteuid(0)
         (directory / "offers.csv").chmod(0o644)

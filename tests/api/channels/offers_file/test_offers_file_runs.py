@@ -30,14 +30,7 @@ from tests.support.calls.offers_files import (
     without,
 )
 from tests.support.calls.paging import items_of
-from tests.support.calls.stalled_runs import (
-    LEASE_SECONDS,
-    PATIENCE_SECONDS,
-    blocked_runs,
-    run_path,
-    slow_runs,
-    wait_until_finished,
-)
+from tests.support.calls.stalled_runs import LEASE_SECONDS, blocked_runs, run_path, slow_runs, wait_until_finished
 from tests.support.examples import batch, body, item
 from tests.support.harness import Call, Caller, Clock, MakeToken
 
@@ -161,7 +154,6 @@ def test_a_file_of_another_partner_does_not_touch_mine(partner: Caller, harbor: 
 
 
 def test_equal_files_at_once_are_one_run(partner: Caller) -> None:
-    partner.http.timeout = PATIENCE_SECONDS
     before = position(partner)
     with ThreadPoolExecutor(16) as pool:
         replies = list(

@@ -19,16 +19,9 @@ from tests.support.examples import PARTNER
 from tests.support.harness import OPERATOR, Caller
 from tests.support.histories.single_requests import merchant_key
 from tests.support.histories.single_requests import send as put
-from tests.support.processes.fault_server import (
-    RUNS,
-    SECRET,
-    BackgroundWork,
-    offer_versions,
-    position,
-    prepare_ledger,
-    until,
-)
+from tests.support.processes.fault_server import RUNS, SECRET, BackgroundWork, offer_versions, position, prepare_ledger
 from tests.support.processes.shell import Run, RunningServer, require_refusal, require_success, run_script, send
+from tests.support.waiting import wait_until
 
 BATCH = 50
 BACKUPS = 2
@@ -47,7 +40,7 @@ class Writers(BackgroundWork):
     def go_on(self) -> list[OfferKey]:
         """Returns when more has been acknowledged, on both ways; the offers that have been by then."""
         offers, batches = len(self.offers), self.batches
-        until(lambda: len(self.offers) > offers and self.batches > batches)
+        wait_until(lambda: len(self.offers) > offers and self.batches > batches)
         return list(self.offers)
 
     def _put(self, caller: Caller) -> None:
@@ -82,7 +75,7 @@ def require_complete(restored: Settings, acknowledged: list[OfferKey], log: Path
         assert offer_versions(copy, acknowledged) == [1] * len(acknowledged)
     with RunningServer(restored, log) as server:
         caller = server.call(SECRET)
-        until(lambda: all(run["state"] == "completed" for run in caller.get(RUNS).json()["items"]))
+        wait_until(lambda: all(run["state"] == "completed" for run in caller.get(RUNS).json()["items"]))
         before = position(caller)
         assert put(caller, merchant_key("MO-new"), "Open a jar").status_code == 202
         assert send(caller, "Insert", "TP-new") == 200

@@ -19,6 +19,7 @@ from tests.support.calls.merchants import limit, merchant_offer, put
 from tests.support.calls.publishers import activate, redeem
 from tests.support.examples import PARTNER, item
 from tests.support.harness import Caller, Clock, run_batch
+from tests.support.processes.process_group import running
 from tests.support.processes.shell import (
     SCRIPT,
     Run,
@@ -27,6 +28,7 @@ from tests.support.processes.shell import (
     require_success,
     require_usage_sentence,
 )
+from tests.support.waiting import PATIENCE_SECONDS
 
 PAGE = Path(__file__).parents[4] / "docs" / "exports.md"
 DATASETS = ["events", "inventory", "windows"]
@@ -258,12 +260,11 @@ def test_terminated_command_leaves_no_unfinished_file(
     assert days
     folder = tmp_path / "exports"
     folder.mkdir()
-    process = subprocess.Popen(
-        [SCRIPT, "replay", "--out", folder / "then.db"], env=environment(settings), stdout=subprocess.DEVNULL
-    )
-    while process.poll() is None and not list(folder.glob(".then.db*")):
-        time.sleep(0.001)
-    process.terminate()
-    assert process.wait() in {0, 128 + signal.SIGTERM}
+    command: list[str | Path] = [SCRIPT, "replay", "--out", folder / "then.db"]
+    with running(command, env=environment(settings), stdout=subprocess.DEVNULL) as process:
+        while process.poll() is None and not list(folder.glob(".then.db*")):
+            time.sleep(0.001)
+        process.terminate()
+        assert process.wait(PATIENCE_SECONDS) in {0, 128 + signal.SIGTERM}
     assert [path.name for path in folder.iterdir() if path.suffix == ".part"] == []
     assert require_success(run("projections", "verify"))

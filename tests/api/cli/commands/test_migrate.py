@@ -21,8 +21,9 @@ from tests.api.cli.test_environment import EVERY_LEDGER_COMMAND
 from tests.support.engine import only_sqlite
 from tests.support.examples import batch, body, item
 from tests.support.harness import Call, Caller, run_batch
-from tests.support.processes.shell import PATIENCE_SECONDS, Run, change_by_hand, require_refusal, require_success
+from tests.support.processes.shell import Run, change_by_hand, require_refusal, require_success
 from tests.support.processes.watch_process import RunningWatch, drop_day, file_of, files_by_folder
+from tests.support.waiting import PATIENCE_SECONDS
 
 pytestmark = only_sqlite
 

@@ -11,7 +11,6 @@ import pytest
 from api.settings import Settings
 from projections.maintenance.table_diff import Difference
 from tests.support.processes.shell import (
-    PATIENCE_SECONDS,
     SCRIPT,
     CommandResult,
     Run,
@@ -19,6 +18,7 @@ from tests.support.processes.shell import (
     database_exists,
     require_success,
 )
+from tests.support.waiting import PATIENCE_SECONDS
 
 WIDTH = 100
 STEPS = {
@@ -99,7 +99,7 @@ def test_lines_are_short_and_plain(text: str) -> None:
 @pytest.mark.parametrize(
     ("title", "facts"),
     [
-        ("Two partners get a token", ["partners set tidepool", "--partner harbor", "--role auditor", "0 lifts"]),
+        ("Two partners get a token", ["partners set tidepool", "--partner harbor", "--role auditor", "0 removes"]),
         ("The first offers arrive", ["created  TP-1, TP-2, TP-3", "created  HB-1, HB-2"]),
         ("The next Synchronize", ["updated    TP-1", "unchanged  TP-2", "paused     TP-3", "HB-1  active  version 1"]),
         ("A paused offer comes back", ["updated  TP-3  Offer has been resumed"]),

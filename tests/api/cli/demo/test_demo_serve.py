@@ -5,16 +5,18 @@ import signal
 import subprocess
 from pathlib import Path
 
-import httpx2
 import pytest
 
-from tests.support.processes.shell import PATIENCE_SECONDS, SCRIPT, Run
+from tests.support.harness import plain_client
+from tests.support.processes.process_group import running
+from tests.support.processes.shell import SCRIPT, Run
+from tests.support.waiting import PATIENCE_SECONDS
 
 
 @pytest.mark.parametrize("stop_signal", [signal.SIGINT, signal.SIGTERM])
 def test_demo_server_runs_until_it_is_stopped(tmp_path: Path, stop_signal: signal.Signals) -> None:
     command = [str(SCRIPT), "demo", "--serve"]
-    with subprocess.Popen(command, env={"TMPDIR": str(tmp_path)}, stdout=subprocess.PIPE, text=True) as demo:
+    with running(command, env={"TMPDIR": str(tmp_path)}, stdout=subprocess.PIPE, text=True) as demo:
         assert demo.stdout
         printed = ""
         while "Ctrl-C" not in printed:
@@ -22,7 +24,7 @@ def test_demo_server_runs_until_it_is_stopped(tmp_path: Path, stop_signal: signa
             assert line, printed
             printed += line
         base, secret = re.findall(r"(http://\S+)/console/sign-in#token=(\S+)", printed)[0]
-        with httpx2.Client(base_url=base, follow_redirects=True) as browser:
+        with plain_client(base, follow_redirects=True) as browser:
             page = browser.post("/console/sign-in", data={"token": secret}).text
         demo.send_signal(stop_signal)
         assert demo.wait(PATIENCE_SECONDS) == 0

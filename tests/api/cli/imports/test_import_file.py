@@ -190,7 +190,7 @@ def test_text_of_a_file_cannot_control_the_terminal(partnered: Run, write_file: 
 
 INVALID_FILES: dict[str, tuple[Any, str]] = {
     "fewer records than it says": (offers_file(record("A"), offerRecordCount=2), "header.offerRecordCount: "),
-    "more records than it says": (offers_file(record("A"), record("B"), offerRecordCount=1), "there are 2"),
+    "more records than it says": (offers_file(record("A"), record("B"), offerRecordCount=1), "which is 2"),
     "no count": (offers_file(record("A")) | {"header": {}}, "header.offerRecordCount: required"),
     "no offers": (without(offers_file(), "offers"), "offers: required"),
 }

@@ -21,8 +21,8 @@ from tests.support.calls.merchants import put
 from tests.support.calls.stalled_runs import accept_elsewhere
 from tests.support.examples import PARTNER, batch, item
 from tests.support.harness import execute_run
+from tests.support.processes.shell import Run as RunCommand
 from tests.support.processes.shell import (
-    PATIENCE_SECONDS,
     RunningServer,
     by_hand,
     change_by_hand,
@@ -31,7 +31,6 @@ from tests.support.processes.shell import (
     require_usage_error,
     run_script,
 )
-from tests.support.processes.shell import Run as RunCommand
 from tests.support.processes.watch_process import (
     LARGE,
     RunningWatch,
@@ -94,7 +93,7 @@ def test_unusable_directory_is_refused_with_a_sentence(settings: Settings, direc
 def test_directory_has_one_watcher_until_it_dies(settings: Settings, directory: Path) -> None:
     with RunningWatch(settings, directory) as first:
         second = run_script(settings, "watch", str(directory), "--partner", PARTNER)
-        require_refusal(second, str(directory), "watched stop_signal another process")
+        require_refusal(second, str(directory), "watched by another process")
         first.kill()
         with RunningWatch(settings, directory) as third:
             assert third.end() == 0
@@ -226,7 +225,7 @@ def test_failed_file_is_refused_and_can_be_dropped_again(
         refused = directory / REFUSED_FOLDER / file_name(22)
         assert watch.wait_for_lines(1) == [f"{refused}: the service could not process the file; you can drop it again"]
         assert (report_of(refused)["state"], report_of(refused)["problem"]["type"]) == ("failed", "run-failed")
-        assert f"begun {MAX_ATTEMPTS} times" in watch.stderr_lines[1]
+        assert f"started {MAX_ATTEMPTS} times" in watch.stderr_lines[1]
         drop_day(directory, 22, file_of("OFR-1"))
         assert watch.wait_for_lines(2)[1] == f"{directory / DONE_FOLDER / file_name(22)}: 1 created"
 
@@ -270,7 +269,6 @@ def test_single_requests_are_answered_while_files_are_processed(
         run("tokens", "create", "--role", "partner", "--partner", PARTNER, "--name", "feed")
     ).strip()
     caller = server.call(token)
-    caller.http.timeout = PATIENCE_SECONDS
     statuses: list[int] = []
     ended = threading.Event()
 

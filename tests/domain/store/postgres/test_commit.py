@@ -34,20 +34,26 @@ def test_connection_terminated_during_commit_raises_outcome_unknown(url: str) ->
         beside.execute("CREATE TABLE offer_ledger.kept (number BIGINT)")
 
         def terminate(pid: int) -> None:
-            committing = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND query = 'COMMIT' AND state = 'active'"
-            while not beside.execute(committing, (pid,)).fetchone():
+            state = "SELECT state FROM pg_stat_activity WHERE pid = %s AND query = 'COMMIT'"
+            while not (row := beside.execute(state, (pid,)).fetchone()):
                 time.sleep(0.001)
-            beside.execute("SELECT pg_terminate_backend(%s)", (pid,))
+            if row == ("active",):
+                beside.execute("SELECT pg_terminate_backend(%s)", (pid,))
 
         def insert(tx: Cursor, number: int) -> None:
             # Delays the reply to COMMIT, so that the connection can be terminated before it.
             tx.execute("SET commit_delay TO 100000; SET commit_siblings TO 0")
             pid = tx.execute("SELECT pg_backend_pid() AS pid").fetchone()["pid"]
             tx.execute("INSERT INTO kept VALUES (?)", (number,))
-            threading.Thread(target=terminate, args=(pid,)).start()
+            threading.Thread(target=terminate, args=(pid,), daemon=True).start()
 
-        for number in range(TRIES):
-            with pytest.raises(OutcomeUnknown), database.schema_change() as tx:
-                insert(tx, number)
+        unknown = tries = 0
+        while unknown < TRIES:  # on a busy machine, a COMMIT may end before it is seen
+            tries += 1
+            try:
+                with database.schema_change() as tx:
+                    insert(tx, tries)
+            except OutcomeUnknown:
+                unknown += 1
         kept = beside.execute("SELECT count(*) FROM offer_ledger.kept").fetchone()
-        assert kept == (TRIES,)
+        assert kept == (tries,)

@@ -21,9 +21,8 @@ from domain.store.factory import open_database
 from domain.store.postgres.dialect import translate_sql
 from domain.store.recorder import LedgerRecorder
 from tests.support.engine import IS_POSTGRES, only_postgres, temporary_database
-from tests.support.processes.fault_server import until
+from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
-WATCHDOG_SECONDS = 120
 MANY = 100_000
 
 
@@ -75,7 +74,7 @@ def test_large_commit_releases_the_ledger_lock(recorders: Sequence[LedgerRecorde
     writer, other, _ = recorders
     saving = threading.Thread(target=writer.insert_events, args=([an_event() for _ in range(MANY)],), daemon=True)
     saving.start()
-    saving.join(WATCHDOG_SECONDS)
+    saving.join(PATIENCE_SECONDS)
     assert not saving.is_alive()
     assert list(other.insert_events([an_event()])) == [MANY + 1]
 
@@ -95,7 +94,7 @@ def test_follower_never_skips_an_uncommitted_position(recorders: Sequence[Ledger
         later.join(0.3)
         assert later.is_alive()
         follow()
-    later.join(WATCHDOG_SECONDS)
+    later.join(PATIENCE_SECONDS)
     follow()
     assert seen == [[], [], [1, 2, 3]]
 
@@ -133,13 +132,13 @@ def test_process_never_exceeds_its_connection_limit(settings: Settings, recorder
 
     def hold(transaction: Callable[[], AbstractContextManager[Cursor]]) -> None:
         with transaction():
-            release.wait(WATCHDOG_SECONDS)
+            release.wait(PATIENCE_SECONDS)
 
     with closing(open_database(location)) as database, ThreadPoolExecutor(3 * MIN_CONNECTIONS) as threads:
         transactions = (database.read, database.write, database.heartbeat_write)
         holding = [threads.submit(hold, transaction) for transaction in transactions for _ in range(MIN_CONNECTIONS)]
         try:
-            until(lambda: connection_count() >= MIN_CONNECTIONS)
+            wait_until(lambda: connection_count() >= MIN_CONNECTIONS)
         finally:
             release.set()
         for future in holding:

@@ -23,6 +23,7 @@ from tests.support.examples import PARTNER
 from tests.support.harness import OPERATOR, Clock
 from tests.support.histories.runs import LEASE, accepted_run, plan, valid_item
 from tests.support.histories.single_requests import merchant_key, put
+from tests.support.waiting import PATIENCE_SECONDS
 
 OTHER = "kelp"
 CUSTOM, MERCHANT = Scope(PARTNER, Channel.CUSTOM), Scope(PARTNER, Channel.MERCHANT)
@@ -98,7 +99,7 @@ def test_exclusive_write_waits_for_a_bulk_write(service: Service, other: Service
         waiting.start()
         assert not done.wait(0.3)
         assert outcomes([*service.single_requests.execute([a_request()])]) == [CREATED]
-    assert done.wait(10)
+    assert done.wait(PATIENCE_SECONDS)
     waiting.join()
 
 

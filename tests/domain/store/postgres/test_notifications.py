@@ -15,6 +15,7 @@ from domain.store.postgres.notifications import PostgresNotifications
 from domain.store.recorder import LedgerRecorder
 from tests.support.engine import only_postgres
 from tests.support.postgres.listeners import listeners, terminate
+from tests.support.waiting import PATIENCE_SECONDS
 
 pytestmark = only_postgres
 
@@ -35,8 +36,10 @@ def recorder(settings: Settings) -> Iterator[LedgerRecorder]:
 
 
 @pytest.fixture
-def listener(settings: Settings) -> Iterator[CommitNotifications]:
+def listener(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[CommitNotifications]:
     """Notifications of another process."""
+    for bound in ("LISTEN_TIMEOUT_SECONDS", "NOTIFY_TIMEOUT_SECONDS"):
+        monkeypatch.setattr(notifications, bound, PATIENCE_SECONDS)
     database = open_database(settings.database_location)
     with closing(database), closing(database.notifications()) as notifications_there:
         assert notifications_there.wait(forever)
