@@ -16,8 +16,17 @@ _encoder = msgspec.json.Encoder()
 
 
 def as_lines(batches: Iterable[Sequence[Struct]]) -> Iterator[bytes]:
-    """Encodes one JSON object per line, as in a page of the API."""
-    return (_encoder.encode_lines(rows) for rows in batches)
+    """Encodes one JSON object per line, as in a page of the API, except for line breaks between the tokens of a content."""
+    return map(_encode_lines, batches)
+
+
+def _encode_lines(rows: Sequence[Struct]) -> bytes:
+    lines = _encoder.encode_lines(rows)
+    if lines.count(b"\n") == len(rows) and b"\r" not in lines:
+        return lines
+    # A content is stored as sent. Inside its strings, JSON escapes line breaks, so these are white space between tokens.
+    one_each = (_encoder.encode(row).replace(b"\n", b" ").replace(b"\r", b" ") for row in rows)
+    return b"".join(line + b"\n" for line in one_each)
 
 
 def as_csv(kind: type[Struct], batches: Iterable[Sequence[Struct]]) -> Iterator[bytes]:

@@ -17,7 +17,7 @@ from api.service import Service
 from api.settings import Settings
 from api.wiring import open_service
 from benchmarks.fill.many_windows import Clock, Stream
-from benchmarks.scenarios.as_of_offers import GROUPS, PARTNERS, Offers, key
+from benchmarks.queries.as_of_offers import GROUPS, PARTNERS, Offers, key
 from domain.access.partner import SetPartner
 from domain.store.commit import CommitContext
 from domain.store.cursor import Cursor

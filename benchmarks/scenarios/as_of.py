@@ -13,11 +13,11 @@ from benchmarks.clients.query_client import QueryRounds, add_seconds
 from benchmarks.engines.engine import Engine
 from benchmarks.fill.long_history import Past, fill
 from benchmarks.fill.saved_ledgers import add_directory, filled
+from benchmarks.queries.as_of_events import event_queries
+from benchmarks.queries.as_of_offers import GROUPS
+from benchmarks.queries.as_of_queries import offer_queries
 from benchmarks.reporting.comparison import PAIRS, PAIRS_HELP, Compared, measure_in_turns
 from benchmarks.reporting.report import Report
-from benchmarks.scenarios.as_of_events import event_queries
-from benchmarks.scenarios.as_of_offers import GROUPS
-from benchmarks.scenarios.as_of_queries import offer_queries
 
 OFFERS_HELP = f"Offers of each ledger; one or more multiples of {len(GROUPS)}. Default: 100000 1000000."
 

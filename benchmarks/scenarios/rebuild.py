@@ -10,9 +10,9 @@ from benchmarks.engines.engine import Engine
 from benchmarks.fill.full_ledger import READING, REBUILD, TASKS, TaskResult, run_task
 from benchmarks.fill.long_history import EVENTS_PER_OFFER, Past, fill
 from benchmarks.fill.saved_ledgers import add_directory, filled
+from benchmarks.queries.as_of_offers import GROUPS
 from benchmarks.reporting.comparison import PAIRS, PAIRS_HELP, Compared, measure_in_turns
 from benchmarks.reporting.report import Report
-from benchmarks.scenarios.as_of_offers import GROUPS
 
 EVENTS_HELP = "Approximate number of events of each ledger. Default: 1000000."
 AT_MOST = {REBUILD: 4.0}

@@ -12,9 +12,9 @@ from benchmarks.clients.query_client import QueryRounds, add_seconds
 from benchmarks.engines.engine import Engine, environment
 from benchmarks.fill.many_windows import Past, fill
 from benchmarks.fill.saved_ledgers import add_directory, filled
+from benchmarks.queries.windows_queries import WindowQueries
 from benchmarks.reporting.comparison import PAIRS, PAIRS_HELP, Compared, measure_in_turns
 from benchmarks.reporting.report import Report
-from benchmarks.scenarios.windows_queries import WindowQueries
 from benchmarks.servers.server_process import Server
 
 WINDOWS_HELP = "Windows of the small and of the large ledger. Default: 10000 1000000."

@@ -1,4 +1,4 @@
-"""Is there one run of a partner at a time, whoever has it in hand, and is each carried out once?"""
+"""A partner has one run at a time, and each run is executed once, whichever process owns it."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -37,13 +37,13 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def document() -> dict[str, Any]:
-    """The batch whose run is in other hands."""
+    """The batch of the active run."""
     return batch("Insert", [item(), item("TP-2")])
 
 
 @pytest.fixture
 def active(service: Service, document: dict[str, Any]) -> Run:
-    """A run of the partner that another owner holds."""
+    """A run of the partner that another process owns."""
     return accept_elsewhere(service, document)
 
 
@@ -51,7 +51,7 @@ def send(caller: Caller, document: dict[str, Any], **headers: str) -> httpx2.Res
     return caller.send(body(document), **headers)
 
 
-def told(reply: httpx2.Response) -> tuple[int, str]:
+def status_and_type(reply: httpx2.Response) -> tuple[int, str]:
     return reply.status_code, reply.json()["type"]
 
 
@@ -74,13 +74,13 @@ def runs(caller: Caller) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("operation", ["Insert", "Synchronize"])
 def test_another_batch_is_refused_while_a_run_is_active(partner: Caller, active: Run, operation: str) -> None:
     reply = send(partner, batch(operation, [item("TP-3")]))
-    assert told(reply) == (409, "run-in-progress")
+    assert status_and_type(reply) == (409, "run-in-progress")
     assert reply.headers["Retry-After"].isdecimal()
     assert reply.headers["Link"] == f'<{run_path(active.run_id)}>; rel="related"'
     assert reply.json()["activeRun"] == run_path(active.run_id)
 
 
-def test_the_refusal_is_told_in_both_vocabularies(partner: Caller, active: Run) -> None:
+def test_refusal_has_the_members_of_both_documents(partner: Caller, active: Run) -> None:
     reply = send(partner, batch("Insert", [item("TP-3")]))
     problem = reply.json()
     assert reply.headers["Content-Type"] == MEDIA_TYPE
@@ -90,7 +90,7 @@ def test_the_refusal_is_told_in_both_vocabularies(partner: Caller, active: Run) 
     assert partner.get(problem["activeRun"]).json()["runId"] == str(active.run_id)
 
 
-def test_a_refused_batch_leaves_nothing_behind(partner: Caller, active: Run, service: Service) -> None:
+def test_refused_batch_leaves_nothing_behind(partner: Caller, active: Run, service: Service) -> None:
     before = position(partner)
     refused = batch("Insert", [item("TP-3")])
     assert send(partner, refused).status_code == 409
@@ -110,7 +110,9 @@ def test_another_partner_is_not_affected(active: Run, call: Call, token: MakeTok
 # The same batch
 
 
-def test_the_same_request_again_is_202(partner: Caller, active: Run, document: dict[str, Any]) -> None:
+def test_repeated_request_is_202_while_its_run_is_active(
+    partner: Caller, active: Run, document: dict[str, Any]
+) -> None:
     reply = send(partner, document)
     assert (reply.status_code, reply.headers["Location"]) == (202, run_path(active.run_id))
     assert REPLAYED not in reply.headers
@@ -121,18 +123,18 @@ def test_the_same_request_again_is_202(partner: Caller, active: Run, document: d
 
 
 @pytest.mark.usefixtures("active")
-def test_the_same_request_in_other_letters_is_202_too(partner: Caller, document: dict[str, Any]) -> None:
+def test_repeated_request_in_another_spelling_is_202_too(partner: Caller, document: dict[str, Any]) -> None:
     backwards = dict(reversed(document.items()))
     assert send(partner, backwards).status_code == 202
 
 
 @pytest.mark.usefixtures("active")
 @pytest.mark.parametrize("changes", [{"operation": "Synchronize"}, {"offers": [item()]}, {"offers": [item(name="")]}])
-def test_the_same_id_with_other_content_is_refused(
+def test_same_id_with_other_content_is_refused(
     partner: Caller, document: dict[str, Any], changes: dict[str, Any]
 ) -> None:
     reply = send(partner, document | changes)
-    assert told(reply) == (422, "idempotency-key-reused")
+    assert status_and_type(reply) == (422, "idempotency-key-reused")
     assert reply.json()["errors"][0]["pointer"] == "/concurrencyRequestId"
 
 
@@ -140,39 +142,39 @@ def test_the_same_id_with_other_content_is_refused(
 
 
 @pytest.mark.usefixtures("active")
-def test_what_is_not_in_order_is_told_before_the_active_run(partner: Caller, document: dict[str, Any]) -> None:
+def test_invalid_request_is_reported_before_the_active_run(partner: Caller, document: dict[str, Any]) -> None:
     assert send(partner, document | {"operation": "Delete"}).status_code == 422
     assert send(partner, batch("Insert", [])).status_code == 422
     assert partner.send(b"{").status_code == 400
     assert partner.send(b"{}", Content_Type="text/plain").status_code == 415
 
 
-def test_an_active_run_is_told_before_the_limit(partner: Caller, service: Service, document: dict[str, Any]) -> None:
+def test_active_run_is_reported_before_the_limit(partner: Caller, service: Service, document: dict[str, Any]) -> None:
     set_limits(service, 1)
     accept_elsewhere(service, document)
     assert send(partner, batch("Insert", [item()])).status_code == 409
 
 
-def test_a_finished_request_is_replayed_beside_an_active_run(partner: Caller, service: Service) -> None:
+def test_finished_request_is_replayed_beside_an_active_run(partner: Caller, service: Service) -> None:
     finished = batch("Insert", [item()])
     set_limits(service, 1)
     first = send(partner, finished)
     accept_elsewhere(service, batch("Synchronize", [item()]))
-    again = send(partner, finished)
-    assert (again.status_code, again.content, again.headers[REPLAYED]) == (200, first.content, "true")
+    repeated = send(partner, finished)
+    assert (repeated.status_code, again.content, again.headers[REPLAYED]) == (200, first.content, "true")
 
 
-def test_a_reused_id_of_a_finished_run_is_told_before_the_active_one(partner: Caller, service: Service) -> None:
+def test_reused_id_is_reported_before_the_active_run(partner: Caller, service: Service) -> None:
     finished = batch("Insert", [item()])
     send(partner, finished)
     accept_elsewhere(service, batch("Insert", [item()]))
-    assert told(send(partner, finished | {"offers": [item("TP-2")]})) == (422, "idempotency-key-reused")
+    assert status_and_type(send(partner, finished | {"offers": [item("TP-2")]})) == (422, "idempotency-key-reused")
 
 
 # The slot
 
 
-def test_a_finished_run_has_used_the_slot_of_the_window_that_it_was_accepted_in(
+def test_finished_run_uses_the_slot_of_its_acceptance_time(
     partner: Caller, service: Service, clock: Clock, document: dict[str, Any]
 ) -> None:
     set_limits(service, 1)
@@ -184,7 +186,7 @@ def test_a_finished_run_has_used_the_slot_of_the_window_that_it_was_accepted_in(
     assert send(partner, batch("Insert", [item()])).status_code == 200
 
 
-def test_a_failed_run_gives_its_slot_and_its_id_back(
+def test_failed_run_uses_neither_its_slot_nor_its_id(
     partner: Caller, service: Service, document: dict[str, Any]
 ) -> None:
     set_limits(service, 1)
@@ -195,34 +197,34 @@ def test_a_failed_run_gives_its_slot_and_its_id_back(
     assert [run["state"] for run in runs(partner)] == ["completed", "failed"]
 
 
-def test_the_id_of_a_failed_run_may_be_used_for_another_batch(
+def test_id_of_failed_run_may_be_used_for_another_batch(
     partner: Caller, service: Service, document: dict[str, Any]
 ) -> None:
     fail_elsewhere(service, accept_elsewhere(service, document))
     assert send(partner, document | {"offers": [item("TP-3")]}).status_code == 200
 
 
-def test_a_run_whose_items_all_failed_gives_its_slot_back_but_not_its_id(
+def test_run_with_only_failed_items_uses_id_but_no_slot(
     partner: Caller, service: Service, document: dict[str, Any]
 ) -> None:
     set_limits(service, 1)
     broken = document | {"offers": [item(headline="")]}
-    assert told(send(partner, broken)) == (422, "all-items-failed")
-    assert told(send(partner, document)) == (422, "idempotency-key-reused")
+    assert status_and_type(send(partner, broken)) == (422, "all-items-failed")
+    assert status_and_type(send(partner, document)) == (422, "idempotency-key-reused")
     assert send(partner, batch("Insert", [item()])).status_code == 200
 
 
-# At once
+# Concurrency
 
 
-def all_at_once(caller: Caller, documents: list[dict[str, Any]]) -> list[httpx2.Response]:
+def send_concurrently(caller: Caller, documents: list[dict[str, Any]]) -> list[httpx2.Response]:
     with ThreadPoolExecutor(len(documents)) as pool:
         return list(pool.map(lambda document: send(caller, document), documents))
 
 
-def test_equal_requests_at_once_are_one_run(partner: Caller, document: dict[str, Any]) -> None:
+def test_equal_concurrent_requests_are_one_run(partner: Caller, document: dict[str, Any]) -> None:
     before = position(partner)
-    replies = all_at_once(partner, [document] * 64)
+    replies = send_concurrently(partner, [document] * 64)
     (run,) = runs(partner)
     wait_until_finished(partner, run_path(run["runId"]))
     assert {reply.status_code for reply in replies} <= {200, 202}
@@ -231,9 +233,9 @@ def test_equal_requests_at_once_are_one_run(partner: Caller, document: dict[str,
     assert position(partner) == before + 2
 
 
-def test_different_requests_at_once_are_runs_one_after_the_other(partner: Caller) -> None:
+def test_different_concurrent_requests_run_one_after_the_other(partner: Caller) -> None:
     before = position(partner)
-    replies = all_at_once(partner, [batch("Insert", [item(f"TP-{n}")]) for n in range(16)])
+    replies = send_concurrently(partner, [batch("Insert", [item(f"TP-{n}")]) for n in range(16)])
     done = [reply.json()["data"]["runId"] for reply in replies if reply.status_code == 200]
     assert {reply.status_code for reply in replies} <= {200, 409}
     assert sorted(done) == sorted(run["runId"] for run in runs(partner))
@@ -244,7 +246,7 @@ def test_different_requests_at_once_are_runs_one_after_the_other(partner: Caller
 
 
 @pytest.mark.parametrize("count", [2, 3000], ids=["small", "large"])
-def test_a_run_whose_owner_is_lost_is_taken_over(partner: Caller, service: Service, clock: Clock, count: int) -> None:
+def test_run_of_a_lost_owner_is_taken_over(partner: Caller, service: Service, clock: Clock, count: int) -> None:
     document = batch("Insert", [item(f"TP-{n}") for n in range(count)])
     before = position(partner)
     lost = accept_elsewhere(service, document)
@@ -255,7 +257,7 @@ def test_a_run_whose_owner_is_lost_is_taken_over(partner: Caller, service: Servi
     assert send(partner, document).headers[REPLAYED] == "true"
 
 
-def test_a_run_is_left_to_its_owner_until_its_lease_has_run_out(
+def test_run_is_not_taken_over_before_its_lease_expires(
     partner: Caller, service: Service, clock: Clock, active: Run
 ) -> None:
     clock.move(seconds=LEASE_SECONDS - 0.001)
@@ -264,9 +266,7 @@ def test_a_run_is_left_to_its_owner_until_its_lease_has_run_out(
     assert partner.get(run_path(active.run_id)).json()["state"] == "accepted"
 
 
-def test_what_a_former_owner_still_does_counts_for_nothing(
-    partner: Caller, service: Service, clock: Clock, active: Run
-) -> None:
+def test_former_owner_of_a_run_changes_nothing(partner: Caller, service: Service, clock: Clock, active: Run) -> None:
     clock.move(seconds=LEASE_SECONDS)
     wait_until_finished(partner, run_path(active.run_id))
     before = partner.get("/api/v1/offers").json()
@@ -277,7 +277,7 @@ def test_what_a_former_owner_still_does_counts_for_nothing(
     assert partner.get("/api/v1/offers").json() == before
 
 
-def test_a_run_that_the_storage_keeps_from_ending_is_tried_until_it_ends(
+def test_run_is_retried_until_the_storage_lets_it_end(
     partner: Caller, service: Service, clock: Clock, document: dict[str, Any]
 ) -> None:
     with blocked_runs(service):

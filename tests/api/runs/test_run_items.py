@@ -1,4 +1,4 @@
-"""What became of each offer of a run, asked for page by page? (contract, section 6)"""
+"""The outcomes of the offers of a run, read in pages (contract, section 6)."""
 
 from typing import Any
 from uuid import uuid4
@@ -16,9 +16,9 @@ from tests.support.harness import Caller
 BROKEN = {"headline": ""}
 OUTCOMES = ("created", "updated", "unchanged", "paused", "failed")
 
-Told = list[tuple[str, str | None]]
+Outcomes = list[tuple[str, str | None]]
 
-EVERYTHING: Told = [
+ALL_ITEMS: Outcomes = [
     ("created", "N-2"),
     ("created", "N-1"),
     ("created", "N-3"),
@@ -34,13 +34,13 @@ EVERYTHING: Told = [
 
 @pytest.fixture(params=[1, 2, 5_000], ids="{} per part".format)
 def parts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Outcomes are stored in parts of that many items."""
+    """Stores outcomes in parts of this many items."""
     monkeypatch.setattr(run_outcomes, "ITEMS_PER_PART", request.param)
 
 
 @pytest.fixture
 def path(partner: Caller) -> str:
-    """The items of a run in which everything has happened."""
+    """The path of the items of a run with every outcome."""
     send(partner, "Insert", *(item(name) for name in ("P-1", "P-2", "U-1", "U-2", "S-1")))
     changed = [item(name, headline="Other") for name in ("U-2", "U-1")]
     created = [item(name) for name in ("N-2", "N-1", "N-3")]
@@ -49,13 +49,13 @@ def path(partner: Caller) -> str:
 
 
 def send(caller: Caller, operation: str, *items: Any) -> str:
-    """Carries a batch out and answers where its items are."""
+    """Sends a batch, and returns the path of its items."""
     reply = caller.send(body(batch(operation, items)))
     return f"{run_path(reply.json()['data']['runId'])}/items"
 
 
-def outcomes(found: list[Any]) -> Told:
-    return [(told["outcome"], told["externalId"]) for told in found]
+def outcomes(items: list[Any]) -> Outcomes:
+    return [(item["outcome"], item["externalId"]) for item in items]
 
 
 def assert_refused(reply: httpx2.Response, pointer: str) -> None:
@@ -63,11 +63,11 @@ def assert_refused(reply: httpx2.Response, pointer: str) -> None:
 
 
 @pytest.mark.usefixtures("parts")
-def test_items_are_listed_by_what_became_of_them_then_as_they_were_sent(partner: Caller, path: str) -> None:
-    assert outcomes(items_of(partner.get(path))) == EVERYTHING
+def test_items_are_listed_by_outcome_then_as_sent(partner: Caller, path: str) -> None:
+    assert outcomes(items_of(partner.get(path))) == ALL_ITEMS
 
 
-def test_an_item_is_told_with_what_was_said_of_it(partner: Caller) -> None:
+def test_item_is_listed_with_its_messages(partner: Caller) -> None:
     path = send(partner, "Insert", item("TP-1") | {"extra": 1}, item("TP-2", **BROKEN))
     assert partner.get(path).json() == {
         "items": [
@@ -88,20 +88,20 @@ def test_an_item_is_told_with_what_was_said_of_it(partner: Caller) -> None:
     }
 
 
-def test_an_item_without_a_readable_external_id_is_listed_without_one(partner: Caller) -> None:
+def test_item_without_a_readable_external_id_has_a_null_id(partner: Caller) -> None:
     path = send(partner, "Insert", item(None), 5, item("TP-1"))
-    told = items_of(partner.get(path, outcome="failed"))
-    assert [item["externalId"] for item in told] == [None, None]
-    assert [item["messages"][0].partition(":")[0] for item in told] == ["offers[0].externalId", "offers[1]"]
+    failed = items_of(partner.get(path, outcome="failed"))
+    assert [item["externalId"] for item in failed] == [None, None]
+    assert [item["messages"][0].partition(":")[0] for item in failed] == ["offers[0].externalId", "offers[1]"]
 
 
-def test_the_items_are_those_of_the_reply(partner: Caller) -> None:
+def test_items_are_the_same_as_in_the_reply(partner: Caller) -> None:
     reply = partner.send(body(batch("Insert", [item("TP-1"), item("TP-2", **BROKEN), item(None)]))).json()["data"]
     lists = ("createdOffers", "updatedOffers", "notChangedOffers", "pausedOffers", "failedOffers")
     expected = [
-        told | {"merchantId": None, "outcome": outcome}
+        item | {"merchantId": None, "outcome": outcome}
         for outcome, name in zip(OUTCOMES, lists, strict=True)
-        for told in reply[name]
+        for item in reply[name]
     ]
     assert items_of(partner.get(f"{run_path(reply['runId'])}/items")) == expected != []
 
@@ -109,29 +109,29 @@ def test_the_items_are_those_of_the_reply(partner: Caller) -> None:
 @pytest.mark.usefixtures("parts")
 def test_items_are_filtered_by_outcome(partner: Caller, path: str) -> None:
     for outcome in OUTCOMES:
-        found = outcomes(items_of(partner.get(path, outcome=outcome)))
-        assert found == [told for told in EVERYTHING if told[0] == outcome]
+        listed = outcomes(items_of(partner.get(path, outcome=outcome)))
+        assert listed == [item for item in ALL_ITEMS if item[0] == outcome]
 
 
 @pytest.mark.usefixtures("parts")
-def test_pages_go_across_outcomes_and_parts(partner: Caller, path: str) -> None:
+def test_pages_continue_across_outcomes_and_parts(partner: Caller, path: str) -> None:
     for limit in (1, 2, 3, 9, 10, 11):
-        found = [outcomes(page) for page in pages(partner, path, limit=limit)]
-        assert found == [EVERYTHING[start : start + limit] for start in range(0, len(EVERYTHING), limit)]
+        listed = [outcomes(page) for page in pages(partner, path, limit=limit)]
+        assert listed == [ALL_ITEMS[start : start + limit] for start in range(0, len(ALL_ITEMS), limit)]
 
 
 @pytest.mark.usefixtures("parts")
 def test_pages_of_one_outcome_end_with_it(partner: Caller, path: str) -> None:
     for outcome in OUTCOMES:
-        found = [told for page in pages(partner, path, outcome=outcome, limit=2) for told in outcomes(page)]
-        assert found == [told for told in EVERYTHING if told[0] == outcome]
+        listed = [item for page in pages(partner, path, outcome=outcome, limit=2) for item in outcomes(page)]
+        assert listed == [item for item in ALL_ITEMS if item[0] == outcome]
 
 
-def test_an_outcome_that_did_not_occur_has_no_items(partner: Caller) -> None:
+def test_outcome_that_did_not_occur_has_no_items(partner: Caller) -> None:
     assert partner.get(send(partner, "Insert", item()), outcome="paused").json() == {"items": [], "nextCursor": None}
 
 
-def test_a_run_that_is_not_completed_has_no_items(partner: Caller, service: Service) -> None:
+def test_run_that_is_not_completed_has_no_items(partner: Caller, service: Service) -> None:
     run = accept_elsewhere(service, batch("Insert", [item()]))
     path = f"{run_path(run.run_id)}/items"
     assert items_of(partner.get(path)) == []
@@ -139,7 +139,7 @@ def test_a_run_that_is_not_completed_has_no_items(partner: Caller, service: Serv
     assert items_of(partner.get(path)) == []
 
 
-def test_items_stay_what_they_were(partner: Caller, path: str) -> None:
+def test_later_runs_do_not_change_the_items_of_a_run(partner: Caller, path: str) -> None:
     before = partner.get(path).content
     send(partner, "Synchronize", item("S-1", headline="Yet another"))
     assert partner.get(path).content == before
@@ -149,11 +149,11 @@ def test_items_stay_what_they_were(partner: Caller, path: str) -> None:
     ("name", "value"),
     [("outcome", "Created"), ("outcome", ""), ("limit", "0"), ("cursor", "x"), ("externalId", "N-1"), ("partner", "x")],
 )
-def test_a_malformed_or_unknown_parameter_is_refused(partner: Caller, path: str, name: str, value: str) -> None:
+def test_malformed_or_unknown_parameter_is_refused(partner: Caller, path: str, name: str, value: str) -> None:
     assert_refused(partner.http.get(path, params={name: value}), f"/query/{name}")
 
 
-def test_a_cursor_belongs_to_its_run_and_outcome(partner: Caller, path: str) -> None:
+def test_cursor_is_valid_for_its_run_and_outcome_only(partner: Caller, path: str) -> None:
     other = send(partner, "Insert", item("N-1"), item("N-2"))
     cursor = partner.get(path, limit=1).json()["nextCursor"]
     assert_refused(partner.get(other, cursor=cursor), "/query/cursor")
@@ -161,5 +161,5 @@ def test_a_cursor_belongs_to_its_run_and_outcome(partner: Caller, path: str) -> 
     assert_refused(partner.get("/api/v1/runs", cursor=cursor), "/query/cursor")
 
 
-def test_a_run_that_is_not_there_has_no_items(partner: Caller) -> None:
+def test_unknown_run_has_no_items(partner: Caller) -> None:
     assert partner.get(f"{run_path(uuid4())}/items").status_code == 404

@@ -1,4 +1,4 @@
-"""How far is a run that is carried out, by whichever process? Whoever may see the run may ask."""
+"""The progress of a running run. Every process can read it."""
 
 import sqlite3
 import time
@@ -23,8 +23,8 @@ from tests.support.histories.offers_files import accept, file_with
 from tests.support.histories.runs import accepted_batch
 
 SHORT_LEASE = timedelta(seconds=0.4)
-BEATS_SECONDS = 0.3
-"""In which a lease as short as that is renewed more than once."""
+RENEWALS_SECONDS = 0.3
+"""Within this time, such a short lease is renewed more than once."""
 PATIENCE_SECONDS = 30
 INSERT = batch("Insert", [item("TP-1"), item("TP-2")])
 
@@ -39,17 +39,17 @@ def there(ledger: OfferLedger) -> RunLedger:
     return RunLedger(ledger, "there", SHORT_LEASE)
 
 
-def told(runs: RunLedger, run: Run) -> Progress:
-    """How far the run is, as soon as somebody has told that."""
+def reported_progress(runs: RunLedger, run: Run) -> Progress:
+    """Waits for the first progress of a run, and returns it."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         if progress := runs.progress(run):
             return progress
         time.sleep(0.01)
-    raise AssertionError("nobody tells how far the run is")
+    raise AssertionError("the run has no progress")
 
 
-# While it is carried out
+# Execution
 
 
 @pytest.mark.parametrize(
@@ -57,40 +57,38 @@ def told(runs: RunLedger, run: Run) -> Progress:
     [(lambda runs: accepted_batch(runs, INSERT), 2), (lambda runs: accept(runs, file_with("a")).run, 1)],
     ids=["a batch", "an offers file"],
 )
-def test_who_carries_a_run_out_tells_everybody_how_far_it_is(
+def test_owner_of_a_run_reports_its_progress_to_all_processes(
     here: RunLedger, there: RunLedger, accepted: Callable[[RunLedger], Run], total: int
 ) -> None:
     run = here.claim(accepted(here).run_id)
-    seen: list[tuple[Progress, tuple[int, int]]] = []
-    ended = execute_run(here, run, lambda done, of: seen.append((told(there, run), (done, of))))
-    # Who watches is told the newest, the others what was told last.
-    assert (seen[0], seen[-1][1]) == ((Progress(0, total), (0, total)), (total, total))
-    assert there.progress(ended) is None
+    reports: list[tuple[Progress, tuple[int, int]]] = []
+    finished = execute_run(here, run, lambda done, of: reports.append((reported_progress(there, run), (done, of))))
+    # The callback gets the newest progress; other processes read the progress of the last renewal.
+    assert (reports[0], reports[-1][1]) == ((Progress(0, total), (0, total)), (total, total))
+    assert there.progress(finished) is None
 
 
 @only_sqlite
-def test_who_can_not_tell_how_far_it_is_goes_on_with_the_run(
-    here: RunLedger, there: RunLedger, settings: Settings
-) -> None:
+def test_run_continues_if_its_progress_cannot_be_stored(here: RunLedger, there: RunLedger, settings: Settings) -> None:
     run = here.claim(accepted_batch(here, INSERT).run_id)
-    seen: list[Progress] = []
+    reports: list[Progress] = []
 
-    def lose_it_for_a_while(done: int, _total: int) -> None:
+    def rename_table_for_a_while(done: int, _total: int) -> None:
         if done == 0:
             with closing(sqlite3.connect(f"{settings.database}{LEASES_SUFFIX}")) as leases:
-                leases.execute("ALTER TABLE progress RENAME TO mislaid")
-                time.sleep(BEATS_SECONDS)
-                leases.execute("ALTER TABLE mislaid RENAME TO progress")
-            seen.append(told(there, run))
+                leases.execute("ALTER TABLE progress RENAME TO hidden")
+                time.sleep(RENEWALS_SECONDS)
+                leases.execute("ALTER TABLE hidden RENAME TO progress")
+            reports.append(reported_progress(there, run))
 
-    assert execute_run(here, run, lose_it_for_a_while).is_finished
-    assert seen == [Progress(0, 2)]
-
-
-# Who asks
+    assert execute_run(here, run, rename_table_for_a_while).is_finished
+    assert reports == [Progress(0, 2)]
 
 
-def test_a_run_says_how_far_it_is_from_when_that_is_known_until_it_has_ended(partner: Caller, service: Service) -> None:
+# HTTP
+
+
+def test_run_has_progress_from_the_first_report_until_its_end(partner: Caller, service: Service) -> None:
     owner = other_owner(service)
     accepted = accept_elsewhere(service, INSERT)
     path = run_path(accepted.run_id)
@@ -103,8 +101,8 @@ def test_a_run_says_how_far_it_is_from_when_that_is_known_until_it_has_ended(par
     assert partner.get(path).json()["progress"] is None
 
 
-def test_the_list_of_runs_does_not_look_for_it(partner: Caller, service: Service) -> None:
+def test_list_of_runs_has_no_progress(partner: Caller, service: Service) -> None:
     run = other_owner(service).claim(accept_elsewhere(service, INSERT).run_id)
     other_owner(service).renew(run, Progress(500, 2000))
-    (listed,) = items_of(partner.get("/api/v1/runs"))
-    assert "progress" not in listed
+    (run_document,) = items_of(partner.get("/api/v1/runs"))
+    assert "progress" not in run_document

@@ -1,4 +1,4 @@
-"""Which runs have there been, and what became of each offer in them? (contract, section 6)"""
+"""The calls that read runs (contract, section 6)."""
 
 from typing import Any
 from uuid import uuid4
@@ -18,7 +18,7 @@ from tests.support.harness import Call, Caller, MakeToken
 RUNS = "/api/v1/runs"
 BROKEN = {"headline": ""}
 NO_COUNTS = dict.fromkeys(OUTCOMES, 0)
-MOMENT = "2026-11-22T12:30:00.000000Z"
+RECORDED_AT = "2026-11-22T12:30:00.000000Z"
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def harbor(call: Call, token: MakeToken) -> Caller:
 
 
 def send(caller: Caller, *items: Any, operation: str = "Insert", request_id: str | None = None) -> str:
-    """Carries a batch out and answers its runId."""
+    """Sends a batch, and returns its runId."""
     data = caller.send(body(batch(operation, items, request_id))).json()["data"]
     return str(data["runId"])
 
@@ -46,7 +46,7 @@ def assert_refused(reply: httpx2.Response, status: int, pointer: str | None = No
 # One run
 
 
-def test_a_run_is_told_with_everything_about_it(partner: Caller) -> None:
+def test_run_is_returned_with_all_members(partner: Caller) -> None:
     request_id = str(uuid4())
     run_id = send(partner, item(), item("TP-2", **BROKEN), request_id=request_id)
     assert partner.get(run_path(run_id)).json() == {
@@ -59,8 +59,8 @@ def test_a_run_is_told_with_everything_about_it(partner: Caller) -> None:
         "concurrencyRequestId": request_id,
         "fileName": None,
         "state": "completed",
-        "acceptedAt": MOMENT,
-        "finishedAt": MOMENT,
+        "acceptedAt": RECORDED_AT,
+        "finishedAt": RECORDED_AT,
         "counts": NO_COUNTS | {"created": 1, "failed": 1},
         "messages": [],
         "position": partner.get("/api/v1/offers").json()["position"],
@@ -69,78 +69,78 @@ def test_a_run_is_told_with_everything_about_it(partner: Caller) -> None:
     }
 
 
-def test_an_unfinished_run_has_no_end(partner: Caller, service: Service) -> None:
-    run = accept_elsewhere(service, batch("Synchronize", [item()]))
-    told = partner.get(run_path(run.run_id)).json()
-    assert (told["state"], told["operation"], told["actor"]) == ("accepted", "Synchronize", "erin")
-    assert (told["acceptedAt"], told["messages"]) == (MOMENT, [])
-    assert [told[name] for name in ("finishedAt", "counts", "position", "problem")] == [None] * 4
+def test_unfinished_run_has_no_end(partner: Caller, service: Service) -> None:
+    accepted = accept_elsewhere(service, batch("Synchronize", [item()]))
+    run = partner.get(run_path(accepted.run_id)).json()
+    assert (run["state"], run["operation"], run["actor"]) == ("accepted", "Synchronize", "erin")
+    assert (run["acceptedAt"], run["messages"]) == (RECORDED_AT, [])
+    assert [run[name] for name in ("finishedAt", "counts", "position", "problem")] == [None] * 4
 
 
-def test_a_run_that_has_been_begun_is_running(partner: Caller, service: Service) -> None:
+def test_claimed_run_is_running(partner: Caller, service: Service) -> None:
     run = accept_elsewhere(service, batch("Insert", [item()]))
     other_owner(service).claim(run.run_id)
     assert partner.get(run_path(run.run_id)).json()["state"] == "running"
     assert run_ids(partner, state="running") == [str(run.run_id)]
 
 
-def test_a_failed_run_says_why(partner: Caller, service: Service) -> None:
-    run = fail_elsewhere(service, accept_elsewhere(service, batch("Insert", [item()])))
-    told = partner.get(run_path(run.run_id)).json()
-    assert (told["state"], told["finishedAt"], told["counts"]) == ("failed", MOMENT, None)
-    assert told["problem"].keys() == {"type", "title", "status", "detail"}
-    assert (told["problem"]["type"], told["problem"]["status"]) == ("run-failed", 500)
+def test_failed_run_has_a_problem(partner: Caller, service: Service) -> None:
+    failed = fail_elsewhere(service, accept_elsewhere(service, batch("Insert", [item()])))
+    run = partner.get(run_path(failed.run_id)).json()
+    assert (run["state"], run["finishedAt"], run["counts"]) == ("failed", RECORDED_AT, None)
+    assert run["problem"].keys() == {"type", "title", "status", "detail"}
+    assert (run["problem"]["type"], run["problem"]["status"]) == ("run-failed", 500)
 
 
-def test_a_run_is_completed_though_all_its_items_failed(partner: Caller) -> None:
-    told = partner.get(run_path(send(partner, item(**BROKEN)))).json()
-    assert (told["state"], told["counts"], told["problem"]) == ("completed", NO_COUNTS | {"failed": 1}, None)
+def test_run_with_only_failed_items_is_completed(partner: Caller) -> None:
+    run = partner.get(run_path(send(partner, item(**BROKEN)))).json()
+    assert (run["state"], run["counts"], run["problem"]) == ("completed", NO_COUNTS | {"failed": 1}, None)
 
 
-def test_a_run_without_events_is_told_with_the_position_that_it_found(partner: Caller) -> None:
+def test_run_without_events_has_the_position_before_it(partner: Caller) -> None:
     first, second = send(partner, item()), send(partner, item())
-    told = [partner.get(run_path(run_id)).json() for run_id in (first, second)]
-    assert told[0]["position"] == told[1]["position"] == partner.get("/api/v1/offers").json()["position"]
-    assert told[1]["counts"] == NO_COUNTS | {"unchanged": 1}
+    runs = [partner.get(run_path(run_id)).json() for run_id in (first, second)]
+    assert runs[0]["position"] == runs[1]["position"] == partner.get("/api/v1/offers").json()["position"]
+    assert runs[1]["counts"] == NO_COUNTS | {"unchanged": 1}
 
 
-def test_the_position_of_a_run_is_that_of_its_last_event(partner: Caller) -> None:
+def test_position_of_a_run_is_that_of_its_last_event(partner: Caller) -> None:
     first = send(partner, item(), item("TP-2"))
-    told = partner.get(run_path(first)).json()
+    run = partner.get(run_path(first)).json()
     send(partner, item("TP-3"))
-    assert partner.get(run_path(first)).json() == told
-    assert told["position"] == partner.get("/api/v1/offers").json()["position"] - 1
+    assert partner.get(run_path(first)).json() == run
+    assert run["position"] == partner.get("/api/v1/offers").json()["position"] - 1
 
 
-def test_a_run_says_what_was_said_of_its_request(partner: Caller) -> None:
+def test_run_has_the_messages_of_its_reply(partner: Caller) -> None:
     reply = partner.send(body(batch("Synchronize", [item(), item(None)]) | {"extra": 1}))
-    told = partner.get(run_path(reply.json()["data"]["runId"])).json()
-    assert told["messages"] == reply.json()["messages"] != []
+    run = partner.get(run_path(reply.json()["data"]["runId"])).json()
+    assert run["messages"] == reply.json()["messages"] != []
 
 
-def test_a_run_is_not_kept_in_caches_while_it_changes(partner: Caller) -> None:
+def test_run_is_not_cached(partner: Caller) -> None:
     assert partner.get(run_path(send(partner, item()))).headers["Cache-Control"] == "no-store"
 
 
 @pytest.mark.parametrize("run_id", ["00000000-0000-4000-8000-000000000000", "x", "1", "%00", "a" * 300])
-@pytest.mark.parametrize("what", ["", "/items"])
-def test_a_run_that_is_not_there_is_404(partner: Caller, run_id: str, what: str) -> None:
-    assert_refused(partner.get(run_path(run_id) + what), 404)
+@pytest.mark.parametrize("suffix", ["", "/items"])
+def test_unknown_run_is_404(partner: Caller, run_id: str, suffix: str) -> None:
+    assert_refused(partner.get(run_path(run_id) + suffix), 404)
 
 
 # The list
 
 
-def test_the_newest_run_comes_first(partner: Caller, service: Service) -> None:
+def test_newest_run_comes_first(partner: Caller, service: Service) -> None:
     first, second = send(partner, item()), send(partner, item(**BROKEN))
     third = str(accept_elsewhere(service, batch("Insert", [item()])).run_id)
     listed = items_of(partner.get(RUNS))
     assert [run["runId"] for run in listed] == [third, second, first]
-    alone = [partner.get(run_path(run_id)).json() for run_id in (third, second, first)]
-    assert [run | {"progress": None} for run in listed] == alone
+    single_runs = [partner.get(run_path(run_id)).json() for run_id in (third, second, first)]
+    assert [run | {"progress": None} for run in listed] == single_runs
 
 
-def test_there_may_be_no_runs(partner: Caller) -> None:
+def test_list_of_runs_may_be_empty(partner: Caller) -> None:
     assert partner.get(RUNS).json() == {"items": [], "nextCursor": None}
 
 
@@ -161,7 +161,7 @@ def test_runs_are_filtered(partner: Caller, harbor: Caller, auditor: Caller, ser
     assert run_ids(auditor, state="failed", partner="harbor") == []
 
 
-def test_a_request_id_finds_the_run_whose_reply_was_lost(partner: Caller, harbor: Caller, auditor: Caller) -> None:
+def test_request_id_finds_the_run_whose_reply_was_lost(partner: Caller, harbor: Caller, auditor: Caller) -> None:
     request_id = str(uuid4())
     mine, theirs = (send(caller, item(), request_id=request_id) for caller in (partner, harbor))
     send(partner, item())
@@ -170,27 +170,27 @@ def test_a_request_id_finds_the_run_whose_reply_was_lost(partner: Caller, harbor
     assert run_ids(auditor, concurrencyRequestId=request_id) == [theirs, mine]
 
 
-def test_a_request_id_that_was_never_accepted_finds_nothing(partner: Caller) -> None:
+def test_request_id_that_was_never_accepted_finds_nothing(partner: Caller) -> None:
     request_id = str(uuid4())
     assert partner.send(body(batch("Delete", [item()], request_id))).status_code == 422
     assert partner.get(RUNS, concurrencyRequestId=request_id).json() == {"items": [], "nextCursor": None}
 
 
-def test_a_failed_request_that_was_sent_again_has_two_runs(partner: Caller, service: Service) -> None:
+def test_failed_request_that_was_repeated_has_two_runs(partner: Caller, service: Service) -> None:
     document = batch("Insert", [item()])
     failed = fail_elsewhere(service, accept_elsewhere(service, document))
-    again = partner.send(body(document)).json()["data"]["runId"]
-    assert run_ids(partner, concurrencyRequestId=document["concurrencyRequestId"]) == [again, str(failed.run_id)]
+    repeated = partner.send(body(document)).json()["data"]["runId"]
+    assert run_ids(partner, concurrencyRequestId=document["concurrencyRequestId"]) == [repeated, str(failed.run_id)]
 
 
-def test_runs_come_in_pages(partner: Caller, harbor: Caller) -> None:
+def test_runs_are_listed_in_pages(partner: Caller, harbor: Caller) -> None:
     sent = [send(caller, item(**BROKEN)) for caller in (partner, harbor) for _ in range(5)]
     listed = [[run["runId"] for run in page] for page in pages(partner, RUNS, limit=2, operation="Insert")]
     assert listed == [[sent[4], sent[3]], [sent[2], sent[1]], [sent[0]]]
     assert [len(page) for page in pages(partner, RUNS, limit=5)] == [5]
 
 
-def test_pages_stay_what_they_are_while_runs_arrive(partner: Caller) -> None:
+def test_new_runs_do_not_change_the_following_pages(partner: Caller) -> None:
     sent = [send(partner, item()) for _ in range(4)]
     following = pages(partner, RUNS, limit=2)
     listed = [run["runId"] for run in next(following)]
@@ -200,7 +200,7 @@ def test_pages_stay_what_they_are_while_runs_arrive(partner: Caller) -> None:
     assert run_ids(partner, limit=1) == [new]
 
 
-def test_a_cursor_belongs_to_its_filters(partner: Caller) -> None:
+def test_cursor_is_valid_with_its_filters_only(partner: Caller) -> None:
     for _ in range(3):
         send(partner, item())
     cursor = partner.get(RUNS, limit=1).json()["nextCursor"]
@@ -209,7 +209,7 @@ def test_a_cursor_belongs_to_its_filters(partner: Caller) -> None:
         assert_refused(partner.http.get(RUNS, params={"cursor": cursor, **other}), 422, "/query/cursor")
 
 
-# What can't be asked
+# Parameters
 
 
 @pytest.mark.parametrize(
@@ -236,18 +236,18 @@ def test_a_cursor_belongs_to_its_filters(partner: Caller) -> None:
         ("State", "completed"),
     ],
 )
-def test_a_malformed_or_unknown_parameter_is_refused(auditor: Caller, name: str, value: str) -> None:
+def test_malformed_or_unknown_parameter_is_refused(auditor: Caller, name: str, value: str) -> None:
     assert_refused(auditor.http.get(RUNS, params={name: value}), 422, f"/query/{name}")
 
 
-def test_one_run_takes_no_parameters(partner: Caller) -> None:
+def test_single_run_takes_no_parameters(partner: Caller) -> None:
     assert_refused(partner.get(run_path(send(partner, item())), state="completed"), 422, "/query/state")
 
 
-# Who may ask
+# Roles
 
 
-def test_a_partner_sees_its_own_runs_only(partner: Caller, harbor: Caller) -> None:
+def test_partner_sees_its_own_runs_only(partner: Caller, harbor: Caller) -> None:
     mine, theirs = send(partner, item()), send(harbor, item())
     assert (run_ids(partner), run_ids(harbor)) == ([mine], [theirs])
     assert run_ids(partner, partner=PARTNER) == [mine]
@@ -256,7 +256,7 @@ def test_a_partner_sees_its_own_runs_only(partner: Caller, harbor: Caller) -> No
         assert_refused(partner.get(path), 404)
 
 
-def test_another_partners_cursor_is_of_no_use(partner: Caller, harbor: Caller) -> None:
+def test_cursor_of_another_partner_is_refused(partner: Caller, harbor: Caller) -> None:
     for caller in (partner, harbor, harbor):
         send(caller, item())
     cursor = harbor.get(RUNS, limit=1).json()["nextCursor"]
@@ -264,21 +264,23 @@ def test_another_partners_cursor_is_of_no_use(partner: Caller, harbor: Caller) -
 
 
 @pytest.mark.parametrize("role", [Role.AUDITOR, Role.OPERATOR])
-def test_who_audits_sees_all_runs(partner: Caller, harbor: Caller, call: Call, token: MakeToken, role: Role) -> None:
+def test_auditor_and_operator_see_all_runs(
+    partner: Caller, harbor: Caller, call: Call, token: MakeToken, role: Role
+) -> None:
     sent = [send(partner, item()), send(harbor, item())]
     reader = call(token(role))
     assert run_ids(reader) == sent[::-1]
     assert [reader.get(f"{run_path(run_id)}/items").status_code for run_id in sent] == [200, 200]
 
 
-def test_a_publisher_sees_no_runs(partner: Caller, call: Call, token: MakeToken) -> None:
+def test_publisher_sees_no_runs(partner: Caller, call: Call, token: MakeToken) -> None:
     path = run_path(send(partner, item()))
     publisher = call(token(Role.PUBLISHER))
-    for asked in (RUNS, path, f"{path}/items"):
-        assert_refused(publisher.get(asked), 403)
+    for requested_path in (RUNS, path, f"{path}/items"):
+        assert_refused(publisher.get(requested_path), 403)
 
 
-def test_nobody_sees_runs_without_a_token(partner: Caller, call: Call) -> None:
+def test_runs_are_not_shown_without_a_token(partner: Caller, call: Call) -> None:
     path = run_path(send(partner, item()))
-    for asked in (RUNS, path, f"{path}/items"):
-        assert_refused(call(None).get(asked), 401)
+    for requested_path in (RUNS, path, f"{path}/items"):
+        assert_refused(call(None).get(requested_path), 401)

@@ -1,4 +1,4 @@
-"""Two bodies ask for the same if they name the same operation and items, however they are spelt."""
+"""Two bodies are the same request if they have the same operation and items, in any spelling."""
 
 import json
 from collections.abc import Iterable
@@ -57,10 +57,10 @@ def changed(**changes: Any) -> bytes:
         body(SENT).replace(b'"dailyCap": 50', b'"dailyCap": 5.0e1'),
         body(SENT).replace(b'"keyPoints": null', b'"keyPoints": null, "offerEvents": []'),
         changed(offers=[{**sent, "offerData": sent["offerData"][0]} for sent in SENT["offers"]]),
-        changed(comment="of no weight"),
+        changed(comment="ignored"),
     ],
 )
-def test_the_same_in_other_letters_is_the_same(here: RunLedger, earlier: Run, respelt: bytes) -> None:
+def test_other_spelling_is_the_same_request(here: RunLedger, earlier: Run, respelt: bytes) -> None:
     assert is_same_request(here, earlier, in_memory(respelt))
 
 
@@ -75,11 +75,11 @@ def test_the_same_in_other_letters_is_the_same(here: RunLedger, earlier: Run, re
         changed(offers=[item("TP-1", dailyCap="50"), SENT["offers"][1]]),
     ],
 )
-def test_another_operation_or_other_items_are_not_the_same(here: RunLedger, earlier: Run, other: bytes) -> None:
+def test_other_operation_or_items_are_another_request(here: RunLedger, earlier: Run, other: bytes) -> None:
     assert not is_same_request(here, earlier, in_memory(other))
 
 
-def test_an_item_that_is_not_in_order_counts_as_it_was_sent(here: RunLedger) -> None:
+def test_invalid_item_is_compared_byte_for_byte(here: RunLedger) -> None:
     sent = batch("Insert", [{"externalId": "TP-1", "offerData": []}])
     earlier = accepted_batch(here, sent)
     spaced = json.dumps(sent, separators=(" , ", ":")).encode()
@@ -87,34 +87,34 @@ def test_an_item_that_is_not_in_order_counts_as_it_was_sent(here: RunLedger) -> 
     assert not is_same_request(here, earlier, in_memory(spaced))
 
 
-def test_a_failed_run_is_the_same_as_nothing(here: RunLedger) -> None:
+def test_no_request_is_the_same_as_a_failed_run(here: RunLedger) -> None:
     earlier = here.fail(accepted_batch(here, SENT), PROBLEM)
     assert not is_same_request(here, earlier, in_memory(body(SENT)))
 
 
-def test_the_body_may_come_in_any_blocks(here: RunLedger, earlier: Run) -> None:
+def test_body_may_come_in_any_blocks(here: RunLedger, earlier: Run) -> None:
     respelt = json.dumps(SENT, indent=1).encode()
     assert is_same_request(here, earlier, lambda: [respelt[:100], respelt[100:]])
 
 
-@pytest.mark.parametrize("ends", ["carried out", "given up"])
-def test_a_run_that_ends_while_it_is_looked_at_is_judged_by_its_end(here: RunLedger, ends: str) -> None:
+@pytest.mark.parametrize("ends", ["completed", "failed"])
+def test_run_that_ends_during_the_comparison_counts_as_finished(here: RunLedger, ends: str) -> None:
     earlier = accepted_batch(here, SENT)
 
     def sent() -> Iterable[bytes]:
         run = here.find(earlier.run_id)
         if run and not run.is_finished:
-            execute_run(here, run) if ends == "carried out" else here.fail(run, PROBLEM)
+            execute_run(here, run) if ends == "completed" else here.fail(run, PROBLEM)
         return [body(SENT)]
 
-    assert is_same_request(here, earlier, sent) == (ends == "carried out")
+    assert is_same_request(here, earlier, sent) == (ends == "completed")
 
 
-def test_a_body_that_is_not_in_order_is_refused_as_ever(here: RunLedger, earlier: Run) -> None:
+def test_invalid_body_is_refused(here: RunLedger, earlier: Run) -> None:
     with pytest.raises(Problem):
         is_same_request(here, earlier, in_memory(b"nonsense"))
 
 
-def test_nothing_is_changed_by_asking(here: RunLedger, earlier: Run) -> None:
+def test_comparison_changes_nothing(here: RunLedger, earlier: Run) -> None:
     is_same_request(here, earlier, in_memory(body(SENT)))
     assert here.find(earlier.run_id) == earlier

@@ -1,4 +1,4 @@
-"""What the server does with its runs when something goes wrong around it."""
+"""The supervisor of runs, when worker processes die or the storage fails."""
 
 import asyncio
 import gc
@@ -62,15 +62,15 @@ PATIENCE_SECONDS = 30.0
 RUN_ID = uuid4()
 
 
-def until(true: Callable[[], bool]) -> None:
+def wait_until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while not true():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
 
 def fail_once(monkeypatch: pytest.MonkeyPatch, method: str, error: Exception) -> None:
-    """The next call of this method of every RunLedger fails."""
+    """Makes the next call of this method fail, on any RunLedger."""
     real = getattr(RunLedger, method)
 
     def failing(*_: object) -> object:
@@ -84,69 +84,69 @@ def die(_: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_a_helper_that_dies_while_it_begins_is_told_like_one_that_dies_later(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_death_of_a_starting_worker_process_raises_broken_worker_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
 
-    async def ask() -> list[str]:
-        # Whether it is seen at once that it has died, is chance.
-        asked = [in_worker_process(os.getpid) for _ in range(20)]
-        told = [type(error).__name__ for error in await asyncio.gather(*asked, return_exceptions=True)]
-        gc.collect()  # what is left of the helpers is closed while there is a loop
+    async def call_workers() -> list[str]:
+        # It is chance whether a death is noticed at once, so many processes are started.
+        calls = [in_worker_process(os.getpid) for _ in range(20)]
+        errors = [type(error).__name__ for error in await asyncio.gather(*calls, return_exceptions=True)]
+        gc.collect()  # closes the transports of the dead processes while the event loop exists
         await asyncio.sleep(0.1)
-        return told
+        return errors
 
-    assert set(asyncio.run(ask())) == {"BrokenWorkerProcess"}
+    assert set(asyncio.run(call_workers())) == {"BrokenWorkerProcess"}
 
 
-def find_no_storage(_: object) -> None:
+def raise_storage_error(_: object) -> None:
     raise StorageError("gone")
 
 
-@pytest.mark.parametrize("warm_up", [die, find_no_storage])
-def test_a_server_begins_though_its_first_helper_does_not(
+@pytest.mark.parametrize("warm_up", [die, raise_storage_error])
+def test_server_starts_if_its_first_worker_process_fails(
     service: Service, monkeypatch: pytest.MonkeyPatch, warm_up: Callable[[object], None]
 ) -> None:
     monkeypatch.setattr(batch_process, "warm_up", warm_up)
 
-    async def begin() -> None:
-        desk = RunSupervisor(service, WorkerThreads())
-        await desk.open(warm=True)
-        await desk.close()
+    async def start_and_stop() -> None:
+        supervisor = RunSupervisor(service, WorkerThreads())
+        await supervisor.open(warm=True)
+        await supervisor.close()
 
-    asyncio.run(begin())
+    asyncio.run(start_and_stop())
 
 
-def carry_out_late(principal: WorkerContext, run_id: UUID) -> Run:
+def execute_late(context: WorkerContext, run_id: UUID) -> Run:
     time.sleep(3)
-    return batch_process.execute_in_worker(principal, run_id)
+    return batch_process.execute_in_worker(context, run_id)
 
 
-def test_a_helper_that_takes_long_to_begin_is_waited_for(
+def test_worker_process_that_starts_slowly_is_not_replaced(
     partner: Caller, service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     large = batch("Insert", [item(f"TP-{number}", offerDetails="Noodles. " * 300) for number in range(400)])
     run = accept_elsewhere(service, large)
     other_owner(service).claim(run.run_id)
     assert run.body_bytes > SMALL_UPLOAD_BYTES
-    monkeypatch.setattr("api.runs.supervisor.batch_process", SimpleNamespace(execute_in_worker=carry_out_late))
+    monkeypatch.setattr("api.runs.supervisor.batch_process", SimpleNamespace(execute_in_worker=execute_late))
     service.clock.move(hours=1)  # type: ignore[attr-defined]
-    until(lambda: partner.get(f"/api/v1/runs/{run.run_id}").json()["state"] == "completed")
+    wait_until(lambda: partner.get(f"/api/v1/runs/{run.run_id}").json()["state"] == "completed")
     assert "is replaced" not in caplog.text
     with service.ledger.recorder.read() as tx:
         assert tx.execute("SELECT attempts FROM runs").fetchone()["attempts"] == 2
 
 
-@pytest.mark.parametrize("error", [ValueError("odd"), StorageError("gone")], ids=["a fault", "the storage"])
-def test_runs_are_looked_after_whatever_went_wrong_once(
+@pytest.mark.parametrize("error", [ValueError("odd"), StorageError("gone")], ids=["program", "storage"])
+def test_supervision_of_runs_continues_after_an_error(
     partner: Caller, service: Service, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     fail_once(monkeypatch, "find_overdue", error)
     run = accept_elsewhere(service, batch("Insert", [item()]))
     service.clock.move(hours=1)  # type: ignore[attr-defined]
-    until(lambda: partner.get(f"/api/v1/runs/{run.run_id}").json()["state"] == "completed")
+    wait_until(lambda: partner.get(f"/api/v1/runs/{run.run_id}").json()["state"] == "completed")
 
 
-def test_a_run_that_was_accepted_is_never_answered_as_if_nothing_had_happened(
+def test_accepted_run_is_answered_if_its_state_cannot_be_read(
     partner: Caller, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     fail_once(monkeypatch, "find", StorageError("gone"))
@@ -154,7 +154,7 @@ def test_a_run_that_was_accepted_is_never_answered_as_if_nothing_had_happened(
     with caplog.at_level(logging.WARNING):
         reply = partner.send(sent)
     assert (reply.status_code, reply.json()["responseType"]) == (202, "Accepted")
-    until(lambda: partner.get(reply.headers["Location"]).json()["state"] == "completed")
+    wait_until(lambda: partner.get(reply.headers["Location"]).json()["state"] == "completed")
     assert partner.send(sent).headers["Idempotency-Replayed"] == "true"
 
 
@@ -189,12 +189,12 @@ def test_a_run_that_was_accepted_is_never_answered_as_if_nothing_had_happened(
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_what_is_refused_in_a_helper_is_the_same_in_the_server(error: Exception) -> None:
-    again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
-    assert (type(again), str(again), again.__dict__) == (type(error), str(error), error.__dict__)
+def test_refusal_is_the_same_after_it_left_its_process(error: Exception) -> None:
+    received = pickle.loads(pickle.dumps(error))  # noqa: S301 - the data comes from this test
+    assert (type(received), str(received), received.__dict__) == (type(error), str(error), error.__dict__)
 
 
-def test_no_kind_of_refusal_is_forgotten_here() -> None:
+def test_every_kind_of_refusal_is_pickled_here() -> None:
     assert {kind.__name__ for kind in Refused.__subclasses__()} == {
         "IdempotencyKeyReused",
         "RunLimitReached",

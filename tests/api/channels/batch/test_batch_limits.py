@@ -1,4 +1,4 @@
-"""How often a partner may send batches: by the UTC calendar, a Synchronize per day and an Insert per hour."""
+"""The limits on batches of a partner: by default one Synchronize per UTC day and one Insert per UTC hour."""
 
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -36,7 +36,7 @@ def send_broken(caller: Caller, operation: str) -> httpx2.Response:
     return caller.send(body(batch(operation, [item(name="")])))
 
 
-def test_a_second_run_in_the_same_window_waits_for_the_next(
+def test_second_run_in_a_window_is_refused_until_the_next(
     limited: Caller, clock: Clock, subtests: pytest.Subtests
 ) -> None:
     cases = [
@@ -57,7 +57,7 @@ def test_a_second_run_in_the_same_window_waits_for_the_next(
             assert (reply.status_code, reply.headers["Retry-After"]) == (429, str(seconds))
 
 
-def test_the_next_window_starts_on_the_stroke(limited: Caller, clock: Clock, subtests: pytest.Subtests) -> None:
+def test_next_window_starts_at_the_exact_time(limited: Caller, clock: Clock, subtests: pytest.Subtests) -> None:
     cases = [
         ("Insert", at("12:59:59.999999", day=1), at("13:00:00", day=1)),
         ("Insert", at("23:59:59.999999", day=2), at("00:00:00", day=3)),
@@ -71,7 +71,7 @@ def test_the_next_window_starts_on_the_stroke(limited: Caller, clock: Clock, sub
             assert send(limited, operation).status_code == 200
 
 
-def test_a_run_beyond_the_limit_is_told_in_both_vocabularies(limited: Caller) -> None:
+def test_refusal_has_the_members_of_both_documents(limited: Caller) -> None:
     send(limited, "Insert")
     reply = send(limited, "Insert")
     document = reply.json()
@@ -81,14 +81,14 @@ def test_a_run_beyond_the_limit_is_told_in_both_vocabularies(limited: Caller) ->
     assert (document["isSuccessful"], document["messages"], document["data"]) == (False, [document["detail"]], None)
 
 
-def test_a_run_beyond_the_limit_does_nothing(limited: Caller) -> None:
+def test_run_beyond_the_limit_changes_nothing(limited: Caller) -> None:
     send(limited, "Synchronize")
     before = limited.get("/api/v1/offers").json()
     assert limited.send(body(batch("Synchronize", [item("TP-2")]))).status_code == 429
     assert limited.get("/api/v1/offers").json() == before
 
 
-def test_a_run_beyond_the_limit_may_be_sent_again_with_its_id(limited: Caller, clock: Clock) -> None:
+def test_refused_run_may_be_repeated_with_its_id(limited: Caller, clock: Clock) -> None:
     send(limited, "Insert")
     request_id = str(uuid4())
     assert send(limited, "Insert", request_id).status_code == 429
@@ -97,12 +97,12 @@ def test_a_run_beyond_the_limit_may_be_sent_again_with_its_id(limited: Caller, c
     assert (reply.status_code, "Idempotency-Replayed" in reply.headers) == (200, False)
 
 
-def test_the_two_limits_are_independent(limited: Caller) -> None:
+def test_limits_of_the_two_operations_are_independent(limited: Caller) -> None:
     replies = [send(limited, operation).status_code for operation in ("Insert", "Synchronize", "Insert", "Synchronize")]
     assert replies == [200, 200, 429, 429]
 
 
-def test_every_partner_has_slots_of_its_own(limited: Caller, call: Call, token: MakeToken, service: Service) -> None:
+def test_every_partner_has_its_own_slots(limited: Caller, call: Call, token: MakeToken, service: Service) -> None:
     other = call(token(partner="harbor"))
     set_limits(service, 1, "harbor")
     assert [send(caller, "Insert").status_code for caller in (limited, other)] == [200, 200]
@@ -116,7 +116,7 @@ def test_all_tokens_of_a_partner_share_its_slots(
     assert [send(caller, "Insert").status_code for caller in (limited, other)] == [200, 429]
 
 
-def test_a_changed_limit_holds_from_the_next_request_on(limited: Caller, service: Service) -> None:
+def test_changed_limit_applies_to_the_next_request(limited: Caller, service: Service) -> None:
     assert [send(limited, "Insert").status_code for _ in range(2)] == [200, 429]
     set_limits(service, 2)
     assert [send(limited, "Insert").status_code for _ in range(2)] == [200, 429]
@@ -125,7 +125,7 @@ def test_a_changed_limit_holds_from_the_next_request_on(limited: Caller, service
 
 
 @pytest.mark.parametrize("operation", ["Insert", "Synchronize"])
-def test_a_batch_whose_items_all_failed_gives_its_slot_back(limited: Caller, operation: str) -> None:
+def test_batch_with_only_failed_items_uses_no_slot(limited: Caller, operation: str) -> None:
     assert send_broken(limited, operation).status_code == 422
     assert [send(limited, operation).status_code for _ in range(2)] == [200, 429]
 
@@ -133,7 +133,7 @@ def test_a_batch_whose_items_all_failed_gives_its_slot_back(limited: Caller, ope
 # The order of checks
 
 
-def test_a_replay_comes_before_the_limit_and_uses_no_slot(limited: Caller, clock: Clock) -> None:
+def test_replay_is_not_limited_and_uses_no_slot(limited: Caller, clock: Clock) -> None:
     request_id = str(uuid4())
     assert [send(limited, "Insert", request_id).status_code for _ in range(3)] == [200, 200, 200]
     clock.move(hours=1)
@@ -141,18 +141,18 @@ def test_a_replay_comes_before_the_limit_and_uses_no_slot(limited: Caller, clock
     assert [send(limited, "Insert").status_code for _ in range(2)] == [200, 429]
 
 
-def test_a_broken_envelope_is_told_before_the_limit_and_uses_no_slot(limited: Caller) -> None:
+def test_invalid_envelope_is_reported_before_the_limit(limited: Caller) -> None:
     assert limited.send(body(batch("Insert", []))).status_code == 422
     assert send(limited, "Insert").status_code == 200
     assert limited.send(body(batch("Insert", []))).status_code == 422
 
 
-def test_a_reused_id_is_told_before_the_limit(limited: Caller) -> None:
+def test_reused_id_is_reported_before_the_limit(limited: Caller) -> None:
     request_id = str(uuid4())
     send(limited, "Insert", request_id)
     assert limited.send(body(batch("Insert", [item("TP-2")], request_id))).status_code == 422
 
 
-def test_items_are_judged_only_in_a_run_that_was_let_in(limited: Caller) -> None:
+def test_items_are_validated_after_the_limit_is_checked(limited: Caller) -> None:
     send(limited, "Insert")
     assert send_broken(limited, "Insert").status_code == 429

@@ -1,4 +1,4 @@
-"""Which batches are refused as a whole, in both the problem's words and the vendor's, leaving nothing behind."""
+"""Batches that are refused as a whole. A refusal has the members of a problem and of the batch document."""
 
 import gzip
 from collections.abc import Callable
@@ -32,14 +32,14 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def refused(partner: Caller) -> Callable[..., dict[str, Any]]:
-    """Sends a body, requires that it is refused and nothing has happened, and gives the document of the refusal."""
+    """Sends a body, requires its refusal without any change, and returns the problem."""
 
     def refuse(status: int, content: Any, **headers: str) -> dict[str, Any]:
         before = partner.get("/api/v1/offers").json()
         reply = partner.send(content, **headers)
         assert reply.status_code == status
         assert partner.get("/api/v1/offers").json() == before
-        return require_both_vocabularies(reply)
+        return require_both_documents(reply)
 
     return refuse
 
@@ -47,7 +47,7 @@ def refused(partner: Caller) -> Callable[..., dict[str, Any]]:
 Refuse = Callable[..., dict[str, Any]]
 
 
-def require_both_vocabularies(reply: httpx2.Response) -> dict[str, Any]:
+def require_both_documents(reply: httpx2.Response) -> dict[str, Any]:
     document: dict[str, Any] = reply.json()
     assert reply.headers["content-type"] == MEDIA_TYPE
     assert set(document) == PROBLEM_MEMBERS | VENDOR_MEMBERS
@@ -61,12 +61,12 @@ def require_both_vocabularies(reply: httpx2.Response) -> dict[str, Any]:
 
 
 def envelope(**changes: Any) -> bytes:
-    """A batch in order but for these members; REMOVED takes one away."""
+    """Returns a valid batch with these members replaced. The value REMOVED removes a member."""
     members = batch("Insert", [item()]) | changes
     return body({name: value for name, value in members.items() if value is not REMOVED})
 
 
-def test_a_body_that_is_not_json_is_400(refused: Refuse, subtests: pytest.Subtests) -> None:
+def test_body_that_is_not_json_is_400(refused: Refuse, subtests: pytest.Subtests) -> None:
     whole = envelope()
     bodies = {
         "empty": b"",
@@ -112,7 +112,7 @@ BROKEN_ENVELOPES: list[tuple[dict[str, Any], list[str]]] = [
 ]
 
 
-def test_an_envelope_that_breaks_a_rule_is_422(refused: Refuse, subtests: pytest.Subtests) -> None:
+def test_envelope_that_breaks_a_rule_is_422(refused: Refuse, subtests: pytest.Subtests) -> None:
     for changes, messages in BROKEN_ENVELOPES:
         with subtests.test(str(changes)):
             document = refused(422, envelope(**changes))
@@ -121,37 +121,37 @@ def test_an_envelope_that_breaks_a_rule_is_422(refused: Refuse, subtests: pytest
             assert [f"{error['pointer'][1:]}: {error['message']}" for error in document["errors"]] == messages
 
 
-def test_json_that_is_no_object_is_422(refused: Refuse, subtests: pytest.Subtests) -> None:
+def test_json_that_is_not_an_object_is_422(refused: Refuse, subtests: pytest.Subtests) -> None:
     for content in (b"[]", b"null", b'"Insert"', b"[" + envelope() + b"]"):
         with subtests.test(content[:10].decode()):
             assert refused(422, content)["messages"] == ["the body must be a JSON object"]
 
 
-def test_a_text_that_no_store_can_keep_is_422(refused: Refuse, subtests: pytest.Subtests) -> None:
+def test_text_that_cannot_be_stored_is_422(refused: Refuse, subtests: pytest.Subtests) -> None:
     for name, text in product(("operation", "concurrencyRequestId", "offers"), ("\0", "\ud800")):
         with subtests.test(f"{name} {text!r}"):
             assert refused(422, envelope(**{name: text}))["errors"][0]["pointer"] == f"/{name}"
 
 
-def test_a_refusal_never_tells_what_was_sent(refused: Refuse) -> None:
+def test_refusal_never_repeats_sent_values(refused: Refuse) -> None:
     for name in ("operation", "concurrencyRequestId", "offers"):
         assert "s3cret" not in str(refused(422, envelope(**{name: "s3cret"})))
 
 
-def test_another_media_type_is_415(refused: Refuse, subtests: pytest.Subtests) -> None:
+def test_other_media_type_is_415(refused: Refuse, subtests: pytest.Subtests) -> None:
     others = ("text/plain", "text/json", "application/xml", "application/json-patch+json", "multipart/form-data", "")
     for media_type in (*others, "application/json; charset=utf-16", "application/json; charset=latin-1"):
         with subtests.test(media_type):
             refused(415, envelope(), Content_Type=media_type)
 
 
-def test_a_missing_media_type_is_415(partner: Caller) -> None:
+def test_missing_media_type_is_415(partner: Caller) -> None:
     reply = partner.http.post(BATCH_PATH, content=envelope())
     assert reply.status_code == 415
-    require_both_vocabularies(reply)
+    require_both_documents(reply)
 
 
-def test_json_in_utf8_may_be_announced_in_many_ways(partner: Caller, subtests: pytest.Subtests) -> None:
+def test_media_type_of_json_may_be_spelt_in_many_ways(partner: Caller, subtests: pytest.Subtests) -> None:
     kinds = (
         "application/json",
         "Application/JSON",
@@ -163,41 +163,41 @@ def test_json_in_utf8_may_be_announced_in_many_ways(partner: Caller, subtests: p
             assert partner.send(envelope(), Content_Type=media_type).status_code == 200
 
 
-def test_a_coding_that_is_not_understood_is_415(refused: Refuse, subtests: pytest.Subtests) -> None:
+def test_unknown_coding_is_415(refused: Refuse, subtests: pytest.Subtests) -> None:
     for coding in ("br", "deflate", "x-unknown"):
         with subtests.test(coding):
             refused(415, envelope(), Content_Encoding=coding)
 
 
-def test_a_compressed_body_is_read_as_what_was_compressed(partner: Caller) -> None:
+def test_compressed_body_is_decompressed(partner: Caller) -> None:
     packed = gzip.compress(envelope())
     reply = partner.send(packed, Content_Encoding="gzip")
     assert (reply.status_code, reply.json()["data"]["counts"]["created"]) == (200, 1)
 
 
-def test_a_body_over_the_limit_is_413(refused: Refuse) -> None:
+def test_body_over_the_limit_is_413(refused: Refuse) -> None:
     refused(413, envelope().ljust(MAX_BODY_BYTES + 1))
 
 
-def test_a_body_over_the_limit_is_413_without_its_length_in_advance(refused: Refuse) -> None:
+def test_body_over_the_limit_without_content_length_is_413(refused: Refuse) -> None:
     refused(413, iter([envelope(), b" " * MAX_BODY_BYTES]))
 
 
-def test_a_body_and_a_number_of_items_at_the_limits_are_taken(partner: Caller) -> None:
+def test_body_and_number_of_items_at_the_limits_are_accepted(partner: Caller) -> None:
     assert partner.send(envelope(offers=[item()] * MAX_ITEMS).ljust(MAX_BODY_BYTES)).status_code == 200
 
 
 # The order of checks
 
 
-def test_who_calls_is_checked_before_what_is_sent(call: Call, token: MakeToken) -> None:
+def test_caller_is_checked_before_the_body(call: Call, token: MakeToken) -> None:
     assert call(None).send(b"", Content_Type="text/plain").status_code == 401
     assert call(token(Role.AUDITOR)).send(b"", Content_Type="text/plain").status_code == 403
 
 
-def test_the_media_type_is_checked_before_the_text(refused: Refuse) -> None:
+def test_media_type_is_checked_before_the_json(refused: Refuse) -> None:
     refused(415, b"{", Content_Type="text/plain")
 
 
-def test_the_size_is_checked_before_the_text(refused: Refuse) -> None:
+def test_size_is_checked_before_the_json(refused: Refuse) -> None:
     refused(413, b"{" * (MAX_BODY_BYTES + 1))

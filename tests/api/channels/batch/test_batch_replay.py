@@ -1,4 +1,4 @@
-"""The same request again gets the same answer, and other content under its id is refused (contract, section 3)."""
+"""A repeated request gets the same reply, and other content with its id is refused (contract, section 3)."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -24,19 +24,19 @@ def position(caller: Caller) -> int:
     return int(caller.get("/api/v1/offers").json()["position"])
 
 
-def test_a_first_reply_is_not_marked_as_a_replay(partner: Caller) -> None:
+def test_first_reply_is_not_marked_as_a_replay(partner: Caller) -> None:
     assert REPLAYED not in send(partner, item()).headers
 
 
-def test_the_same_request_again_gets_the_same_bytes(partner: Caller) -> None:
+def test_repeated_request_gets_the_same_bytes(partner: Caller) -> None:
     items = [item(), item("TP-2", **BROKEN), item(None)]
     first = send(partner, *items)
     partner.send(body(batch("Synchronize", [item("TP-3")])))
-    again = send(partner, *items)
-    assert (again.status_code, again.content, again.headers[REPLAYED]) == (200, first.content, "true")
+    repeated = send(partner, *items)
+    assert (repeated.status_code, repeated.content, repeated.headers[REPLAYED]) == (200, first.content, "true")
 
 
-def test_a_replay_does_nothing(partner: Caller) -> None:
+def test_replay_changes_nothing(partner: Caller) -> None:
     send(partner, item())
     partner.send(body(batch("Synchronize", [item("TP-3")])))
     before = position(partner)
@@ -44,7 +44,7 @@ def test_a_replay_does_nothing(partner: Caller) -> None:
     assert position(partner) == before
 
 
-def test_the_same_request_spelt_otherwise_is_a_replay(partner: Caller, subtests: pytest.Subtests) -> None:
+def test_repeated_request_in_another_spelling_is_a_replay(partner: Caller, subtests: pytest.Subtests) -> None:
     first = send(partner, item())
     request = batch("Insert", [item()], REQUEST_ID)
     respelt = {
@@ -56,19 +56,23 @@ def test_the_same_request_spelt_otherwise_is_a_replay(partner: Caller, subtests:
     }
     for name, text in respelt.items():
         with subtests.test(name):
-            again = partner.send(text.encode())
-            assert (again.status_code, again.content, again.headers.get(REPLAYED)) == (200, first.content, "true")
+            repeated = partner.send(text.encode())
+            assert (repeated.status_code, repeated.content, repeated.headers.get(REPLAYED)) == (
+                200,
+                first.content,
+                "true",
+            )
 
 
-def test_other_content_under_the_same_id_is_refused(partner: Caller, subtests: pytest.Subtests) -> None:
+def test_other_content_with_the_same_id_is_refused(partner: Caller, subtests: pytest.Subtests) -> None:
     send(partner, item())
     before = position(partner)
     others: dict[str, dict[str, Any]] = {
         "operation": {"operation": "Synchronize"},
         "content": {"offers": [item(headline="Other")]},
         "externalId": {"offers": [item("TP-2")]},
-        "once more": {"offers": [item(), item()]},
-        "flawed": {"offers": [item(extra=2**60)]},
+        "item twice": {"offers": [item(), item()]},
+        "invalid item": {"offers": [item(extra=2**60)]},
     }
     for name, changes in others.items():
         with subtests.test(name):
@@ -80,19 +84,19 @@ def test_other_content_under_the_same_id_is_refused(partner: Caller, subtests: p
             assert position(partner) == before
 
 
-def test_items_that_failed_tell_requests_apart_too(partner: Caller) -> None:
+def test_different_failed_items_are_different_requests(partner: Caller) -> None:
     assert send(partner, item(extra=2**60), item("TP-2")).status_code == 200
     assert send(partner, item(extra=2**60), item("TP-2")).status_code == 200
     assert send(partner, item(extra=2**61), item("TP-2")).status_code == 422
 
 
-def test_nothing_that_can_be_sent_stands_for_an_item_that_failed(partner: Caller) -> None:
+def test_no_valid_item_is_equal_to_a_failed_item(partner: Caller) -> None:
     sent = body(batch("Insert", [item(extra="HERE"), item("TP-2")], REQUEST_ID))
     assert partner.send(sent.replace(b'"HERE"', b"1e400")).status_code == 200
     assert partner.send(sent.replace(b'"HERE"', b'{"flaw":"1e400"}')).status_code == 422
 
 
-def test_the_same_request_sent_many_times_at_once_is_carried_out_once(partner: Caller) -> None:
+def test_equal_concurrent_requests_are_executed_once(partner: Caller) -> None:
     before = position(partner)
     with ThreadPoolExecutor(4) as pool:
         replies = list(pool.map(lambda _: send(partner, item()), range(8)))
@@ -101,7 +105,7 @@ def test_the_same_request_sent_many_times_at_once_is_carried_out_once(partner: C
     assert position(partner) == before + 1
 
 
-def test_a_refused_request_may_be_sent_again_with_its_id(partner: Caller) -> None:
+def test_refused_request_may_be_repeated_with_its_id(partner: Caller) -> None:
     assert send(partner, item(), operation="Delete").status_code == 422
     reply = send(partner, item())
     assert (reply.status_code, REPLAYED in reply.headers) == (200, False)
@@ -116,7 +120,7 @@ def test_partners_may_use_the_same_id(partner: Caller, call: Call, token: MakeTo
 # All items failed
 
 
-def test_a_batch_whose_items_all_failed_is_422_in_both_vocabularies(partner: Caller) -> None:
+def test_batch_with_only_failed_items_is_422(partner: Caller) -> None:
     request_id = str(uuid4())
     reply = partner.send(body(batch("Insert", [item(**BROKEN), 5], request_id)))
     document = reply.json()
@@ -142,7 +146,7 @@ def test_a_batch_whose_items_all_failed_is_422_in_both_vocabularies(partner: Cal
 
 
 @pytest.mark.parametrize("failed", [[item("TP-2", **BROKEN)], [item("TP-2"), item("TP-2", name="Other")], ["TP-2"]])
-def test_a_synchronize_whose_items_all_failed_pauses_nothing(partner: Caller, failed: list[Any]) -> None:
+def test_synchronize_with_only_failed_items_pauses_nothing(partner: Caller, failed: list[Any]) -> None:
     partner.send(body(batch("Insert", [item()])))
     before = position(partner)
     assert send(partner, *failed, operation="Synchronize").status_code == 422
@@ -151,14 +155,14 @@ def test_a_synchronize_whose_items_all_failed_pauses_nothing(partner: Caller, fa
     assert (offer["status"], offer["content"]) == ("active", offer_data())
 
 
-def test_a_synchronize_whose_only_items_have_no_readable_id_says_that_nothing_was_paused(partner: Caller) -> None:
+def test_message_says_that_synchronize_paused_nothing(partner: Caller) -> None:
     messages = send(partner, "TP-1", operation="Synchronize").json()["messages"]
     assert "No offer has been paused: an item of this request has no readable externalId" in messages
 
 
-def test_a_batch_whose_items_all_failed_is_replayed_too(partner: Caller) -> None:
+def test_batch_with_only_failed_items_is_replayed_too(partner: Caller) -> None:
     first = send(partner, item(**BROKEN))
-    again = send(partner, item(**BROKEN))
+    repeated = send(partner, item(**BROKEN))
     assert REPLAYED not in first.headers
-    assert (again.status_code, again.headers[REPLAYED]) == (422, "true")
-    assert first.json() | {"traceId": ""} == again.json() | {"traceId": ""}
+    assert (repeated.status_code, repeated.headers[REPLAYED]) == (422, "true")
+    assert first.json() | {"traceId": ""} == repeated.json() | {"traceId": ""}

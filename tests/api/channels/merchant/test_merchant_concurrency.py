@@ -1,4 +1,4 @@
-"""Do many who change one offer at the same time leave it as if they had come one after the other?"""
+"""Concurrent changes of one offer have the same effect as some sequence of the same changes."""
 
 import itertools
 import random
@@ -26,12 +26,12 @@ REQUESTS_EACH = 30
 KEY = merchant_key("MO/1", "Mérchant 1")
 NAMES = ["a", "b", "c", None]
 
-Told = dict[str, Any]
+Event = dict[str, Any]
 Ask = Callable[[Caller, OfferKey, str | None], "Acknowledged"]
 
 
 class Acknowledged(NamedTuple):
-    """A request that was answered with 202: when it was on its way, and what its trace says."""
+    """A request that was answered with 202: the times of sending and of the reply, and the contents of its trace."""
 
     key: OfferKey
     name: str | None
@@ -48,13 +48,13 @@ class Acknowledged(NamedTuple):
 
 @pytest.fixture
 def callers(service: Service, call: Call, token: MakeToken) -> list[Caller]:
-    """Connections of one partner, whose requests are not limited."""
+    """Connections of one partner without limits."""
     secret = token()
     service.ledger.handle(SetPartner(PARTNER, rps=0, daily_quota=0), OPERATOR)
     return [call(secret) for _ in range(CALLERS)]
 
 
-def ask(caller: Caller, key: OfferKey, name: str | None) -> Acknowledged:
+def send_and_trace(caller: Caller, key: OfferKey, name: str | None) -> Acknowledged:
     sent = time.monotonic()
     reply = send(caller, key, name)
     answered = time.monotonic()
@@ -64,20 +64,22 @@ def ask(caller: Caller, key: OfferKey, name: str | None) -> Acknowledged:
     return Acknowledged(key, name, sent, answered, trace["trace_id"], TraceOutcome(trace["outcome"]), trace["version"])
 
 
-def ask_at_once(callers: Sequence[Caller], keys: Sequence[OfferKey], seed: int) -> list[Acknowledged]:
-    """Every caller asks for things of its own, as fast as it can."""
+def send_concurrently(callers: Sequence[Caller], keys: Sequence[OfferKey], seed: int) -> list[Acknowledged]:
+    """Every client sends random requests as fast as it can."""
 
-    def asking(number: int) -> list[Acknowledged]:
+    def send_all(number: int) -> list[Acknowledged]:
         chance = random.Random(seed * CALLERS + number)
-        return [ask(callers[number], chance.choice(keys), chance.choice(NAMES)) for _ in range(REQUESTS_EACH)]
+        return [
+            send_and_trace(callers[number], chance.choice(keys), chance.choice(NAMES)) for _ in range(REQUESTS_EACH)
+        ]
 
     with ThreadPoolExecutor(len(callers)) as threads:
-        return list(itertools.chain.from_iterable(threads.map(asking, range(len(callers)))))
+        return list(itertools.chain.from_iterable(threads.map(send_all, range(len(callers)))))
 
 
-def history(caller: Caller, key: OfferKey) -> list[Told]:
+def history(caller: Caller, key: OfferKey) -> list[Event]:
     path: str | None = f"/api/v1/offers/{key.offer_uid}/history?limit=200"
-    items: list[Told] = []
+    items: list[Event] = []
     while path:
         reply = caller.http.get(path)
         items += reply.json()["items"]
@@ -85,14 +87,14 @@ def history(caller: Caller, key: OfferKey) -> list[Told]:
     return items
 
 
-def in_some_order(requests: Sequence[Acknowledged]) -> list[Acknowledged]:
-    """By what their traces say: what changed nothing comes after what made the version that it found."""
+def in_trace_order(requests: Sequence[Acknowledged]) -> list[Acknowledged]:
+    """Sorts requests by their traces. A request without a change comes after the request that made its version."""
     return sorted(requests, key=lambda request: (request.version, not request.has_event, request.sent))
 
 
-def require_explained(caller: Caller, key: OfferKey, requests: Sequence[Acknowledged]) -> None:
-    """One order of the requests explains what each was told, the history, and how the offer stands in the end."""
-    model, ordered = SingleRequestModel(), in_some_order(requests)
+def require_sequential_effect(caller: Caller, key: OfferKey, requests: Sequence[Acknowledged]) -> None:
+    """Requires that the sorted requests, one after the other, explain all traces, the history and the final state."""
+    model, ordered = SingleRequestModel(), in_trace_order(requests)
     for request in ordered:
         assert model.execute(key, request.name) == (request.outcome, request.version)
     events = [request for request in ordered if request.has_event]
@@ -104,89 +106,88 @@ def require_explained(caller: Caller, key: OfferKey, requests: Sequence[Acknowle
     assert (offer["status"], offer["content"]["offerName"], offer["version"]) == model.offers[key]
 
 
-def require_in_time(requests: Sequence[Acknowledged]) -> None:
-    """Who was answered before another one asked comes before it."""
-    newest, answered = 0, sorted(requests, key=lambda request: request.answered)
-    behind = iter(answered)
-    seen = next(behind, None)
+def require_real_time_order(requests: Sequence[Acknowledged]) -> None:
+    """Requires that a request that was answered before another one was sent also comes first in the history."""
+    newest, answered = 0, iter(sorted(requests, key=lambda request: request.answered))
+    earlier = next(answered, None)
     for request in sorted(requests, key=lambda request: request.sent):
-        while seen is not None and seen.answered < request.sent:
-            newest, seen = max(newest, seen.version), next(behind, None)
+        while earlier is not None and earlier.answered < request.sent:
+            newest, earlier = max(newest, earlier.version), next(answered, None)
         assert request.version >= newest
         assert not request.has_event or request.version > newest
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_some_order_of_the_requests_explains_the_offer(callers: list[Caller], service: Service, seed: int) -> None:
-    requests = ask_at_once(callers, [KEY], seed)
-    require_explained(callers[0], KEY, requests)
-    require_in_time(requests)
+def test_concurrent_requests_have_the_effect_of_some_order(callers: list[Caller], service: Service, seed: int) -> None:
+    requests = send_concurrently(callers, [KEY], seed)
+    require_sequential_effect(callers[0], KEY, requests)
+    require_real_time_order(requests)
     assert quota_used(service.single_requests) == len(requests) == CALLERS * REQUESTS_EACH
     assert verify(service.ledger) == []
 
 
-def test_several_offers_do_not_disturb_each_other(callers: list[Caller], service: Service) -> None:
+def test_concurrent_requests_for_several_offers_are_independent(callers: list[Caller], service: Service) -> None:
     keys = [merchant_key(f"MO-{n}") for n in range(3)]
-    requests = ask_at_once(callers, keys, 7)
+    requests = send_concurrently(callers, keys, 7)
     for key in keys:
         mine = [request for request in requests if request.key == key]
-        require_explained(callers[0], key, mine)
-        require_in_time(mine)
+        require_sequential_effect(callers[0], key, mine)
+        require_real_time_order(mine)
     assert verify(service.ledger) == []
 
 
-def test_the_same_put_by_many_creates_the_offer_once(callers: list[Caller]) -> None:
+def test_same_put_by_many_clients_creates_the_offer_once(callers: list[Caller]) -> None:
     with ThreadPoolExecutor(CALLERS) as threads:
-        requests = list(threads.map(lambda caller: ask(caller, KEY, "a"), callers))
+        requests = list(threads.map(lambda caller: send_and_trace(caller, KEY, "a"), callers))
     assert sorted(request.outcome for request in requests) == ["created", *["unchanged"] * (CALLERS - 1)]
     assert {request.version for request in requests} == {1}
 
 
-def test_the_same_deletion_by_many_deletes_the_offer_once(callers: list[Caller]) -> None:
-    ask(callers[0], KEY, "a")
+def test_same_delete_by_many_clients_deletes_the_offer_once(callers: list[Caller]) -> None:
+    send_and_trace(callers[0], KEY, "a")
     with ThreadPoolExecutor(CALLERS) as threads:
-        requests = list(threads.map(lambda caller: ask(caller, KEY, None), callers))
+        requests = list(threads.map(lambda caller: send_and_trace(caller, KEY, None), callers))
     assert sorted(request.outcome for request in requests) == ["deleted", *["unchanged"] * (CALLERS - 1)]
     assert {request.version for request in requests} == {2}
 
 
-def test_asking_again_after_an_answer_makes_no_event(callers: list[Caller]) -> None:
-    """Each caller has an offer of its own, and repeats everything at once; the others are busy meanwhile."""
+def test_request_repeated_after_its_reply_makes_no_event(callers: list[Caller]) -> None:
+    """Each client has its own offer and repeats each request immediately, while the other clients send too."""
 
-    def asking(number: int) -> None:
+    def send_all(number: int) -> None:
         key, chance = merchant_key(f"MO-{number}"), random.Random(number)
         for _ in range(REQUESTS_EACH // 2):
             name = chance.choice(NAMES)
-            first, again = (ask(callers[number], key, name) for _ in range(2))
-            assert (again.has_event, again.version) == (False, first.version)
-            assert again.trace_id != first.trace_id
+            first, repeated = (send_and_trace(callers[number], key, name) for _ in range(2))
+            assert (repeated.has_event, repeated.version) == (False, first.version)
+            assert repeated.trace_id != first.trace_id
 
     with ThreadPoolExecutor(CALLERS) as threads:
-        list(threads.map(asking, range(CALLERS)))
+        list(threads.map(send_all, range(CALLERS)))
 
 
-def test_asking_again_for_how_the_offer_stands_makes_no_event(callers: list[Caller]) -> None:
-    """Whichever request came last: repeated by everyone, it changes nothing."""
-    last = in_some_order([r for r in ask_at_once(callers, [KEY], 11) if r.has_event])[-1]
+def test_last_request_repeated_by_all_makes_no_event(callers: list[Caller]) -> None:
+    """All clients repeat the last request."""
+    last = in_trace_order([r for r in send_concurrently(callers, [KEY], 11) if r.has_event])[-1]
     before = history(callers[0], KEY)
     with ThreadPoolExecutor(CALLERS) as threads:
-        again = list(threads.map(lambda caller: ask(caller, KEY, last.name), callers))
-    assert {(request.outcome, request.version) for request in again} == {(TraceOutcome.UNCHANGED, last.version)}
+        repeated = list(threads.map(lambda caller: send_and_trace(caller, KEY, last.name), callers))
+    assert {(request.outcome, request.version) for request in repeated} == {(TraceOutcome.UNCHANGED, last.version)}
     assert history(callers[0], KEY) == before
 
 
-def test_a_quota_is_used_up_exactly_however_many_come_at_once(callers: list[Caller], service: Service) -> None:
+def test_quota_is_exact_with_concurrent_requests(callers: list[Caller], service: Service) -> None:
     quota, each = 20, 5
     service.ledger.handle(SetPartner(PARTNER, daily_quota=quota), OPERATOR)
 
-    def asking(number: int) -> list[httpx2.Response]:
+    def send_all(number: int) -> list[httpx2.Response]:
         keys = [merchant_key(f"MO-{number}-{n}") for n in range(each)]
         return [send(callers[number], key, "a") for key in keys]
 
     with ThreadPoolExecutor(CALLERS) as threads:
-        replies = list(itertools.chain.from_iterable(threads.map(asking, range(CALLERS))))
+        replies = list(itertools.chain.from_iterable(threads.map(send_all, range(CALLERS))))
     assert sorted(reply.status_code for reply in replies) == [202] * quota + [429] * (CALLERS * each - quota)
     remaining = [re.findall('"daily";r=([0-9]+);', reply.headers["RateLimit"]) for reply in replies if reply.is_success]
-    assert sorted(int(told) for (told,) in remaining) == [*range(quota)]
+    assert sorted(int(number) for (number,) in remaining) == [*range(quota)]
     assert all('"daily";r=0;' in reply.headers["RateLimit"] for reply in replies if reply.status_code == 429)
     assert (quota_used(service.single_requests), count_rows(service.ledger, "inventory")) == (quota, quota)

@@ -1,4 +1,4 @@
-"""Which ids may a merchant and its offer have, and are they told apart in the path?"""
+"""The ids of a merchant and of its offer, in the path and in the body."""
 
 import http.client
 import json
@@ -26,7 +26,7 @@ from tests.support.harness import Caller
 
 
 @pytest.fixture(autouse=True)
-def _unhurried(service: Service) -> None:
+def _no_rate_limit(service: Service) -> None:
     limit(service)
 
 
@@ -68,25 +68,25 @@ ODD_IDS = [
 ]
 
 
-@pytest.mark.parametrize("told_id", ODD_IDS, ids=ascii)
-def test_any_text_is_an_id(partner: Caller, told_id: str) -> None:
-    assert outcome_and_version(partner, put(partner, merchant=told_id)) == ("created", 1)
-    assert outcome_and_version(partner, put(partner, offer=told_id)) == ("created", 1)
-    for merchant, offer in ((told_id, OFFER), (MERCHANT, told_id)):
-        found = offer_of(partner, merchant, offer)
-        assert (found["merchantId"], found["externalId"]) == (merchant, offer)
+@pytest.mark.parametrize("odd_id", ODD_IDS, ids=ascii)
+def test_any_text_is_an_id(partner: Caller, odd_id: str) -> None:
+    assert outcome_and_version(partner, put(partner, merchant=odd_id)) == ("created", 1)
+    assert outcome_and_version(partner, put(partner, offer=odd_id)) == ("created", 1)
+    for merchant, offer in ((odd_id, OFFER), (MERCHANT, odd_id)):
+        stored_offer = offer_of(partner, merchant, offer)
+        assert (stored_offer["merchantId"], stored_offer["externalId"]) == (merchant, offer)
         assert outcome_and_version(partner, delete(partner, merchant, offer)) == ("deleted", 2)
 
 
 def test_different_ids_are_different_offers(partner: Caller) -> None:
-    ids = [told_id for told_id in ODD_IDS if "\n" not in told_id]
+    ids = [odd_id for odd_id in ODD_IDS if "\n" not in odd_id]
     before = position(partner)
-    for told_id in ids:
-        assert outcome_and_version(partner, put(partner, merchant=told_id)) == ("created", 1)
+    for odd_id in ids:
+        assert outcome_and_version(partner, put(partner, merchant=odd_id)) == ("created", 1)
     assert position(partner) == before + len(ids)
 
 
-def test_a_slash_in_an_id_does_not_move_the_border_between_them(partner: Caller) -> None:
+def test_escaped_slash_in_an_id_does_not_separate_the_ids(partner: Caller) -> None:
     pairs = [("a/offers/b", "c"), ("a", "b/offers/c"), ("a/offers", "b/c"), ("a", "offers"), ("offers", "a")]
     assert {outcome_and_version(partner, put(partner, None, *pair)) for pair in pairs} == {("created", 1)}
     for one, other in permutations(pairs, 2):
@@ -94,14 +94,14 @@ def test_a_slash_in_an_id_does_not_move_the_border_between_them(partner: Caller)
 
 
 @pytest.mark.parametrize("path", ["%6Derchant/offers/%6Fffer", "merchant/%6F%66fers/offer"])
-def test_an_escape_that_is_not_needed_makes_no_difference_in_an_id(partner: Caller, path: str) -> None:
-    """In the word `offers` it does: then that is no path of ours."""
+def test_unnecessary_escape_in_an_id_makes_no_difference(partner: Caller, path: str) -> None:
+    """In the word `offers`, it does: then the path is not the path of an offer."""
     content = json.dumps(merchant_offer("merchant", "offer")).encode()
     reply = partner.http.put(f"{MERCHANTS_PATH}/{path}", content=content, headers={"Content-Type": "application/json"})
     assert reply.status_code == (202 if "/offers/" in path else 400)
 
 
-def test_small_letters_in_an_escape_make_no_difference(partner: Caller) -> None:
+def test_lower_case_escape_makes_no_difference(partner: Caller) -> None:
     content = json.dumps(merchant_offer("a/b")).encode()
     path = offer_path("a/b").replace("%2F", "%2f")
     reply = partner.http.put(path, content=content, headers={"Content-Type": "application/json"})
@@ -109,7 +109,7 @@ def test_small_letters_in_an_escape_make_no_difference(partner: Caller) -> None:
 
 
 @pytest.mark.parametrize(("merchant", "offer"), [(".", "x"), ("..", "x"), ("x", "."), ("x", "..")])
-def test_dots_that_nobody_has_resolved_are_ids(partner: Caller, merchant: str, offer: str) -> None:
+def test_unresolved_dot_segments_are_ids(partner: Caller, merchant: str, offer: str) -> None:
     base = partner.http.base_url
     connection = http.client.HTTPConnection(base.host, base.port or 80)
     headers = {"Authorization": partner.http.headers["Authorization"], "Content-Type": "application/json"}
@@ -120,17 +120,27 @@ def test_dots_that_nobody_has_resolved_are_ids(partner: Caller, merchant: str, o
     assert offer_of(partner, merchant, offer)["merchantId"] == merchant
 
 
-# No ids
+# Invalid ids
 
-NO_IDS: list[str | bytes] = ["", "x" * 257, "😀" * 257, b"\xff", b"\xc3", b"\xed\xa0\x80", b"a\xc0\xafb", "\0", "a\0b"]
+INVALID_IDS: list[str | bytes] = [
+    "",
+    "x" * 257,
+    "😀" * 257,
+    b"\xff",
+    b"\xc3",
+    b"\xed\xa0\x80",
+    b"a\xc0\xafb",
+    "\0",
+    "a\0b",
+]
 
 
-@pytest.mark.parametrize("no_id", NO_IDS, ids=lambda no_id: ascii(no_id)[:20])
+@pytest.mark.parametrize("invalid_id", INVALID_IDS, ids=lambda invalid_id: ascii(invalid_id)[:20])
 @pytest.mark.parametrize("send", [put, delete])
 @pytest.mark.parametrize("place", ["merchant", "offer"])
-def test_what_can_be_no_id_is_refused_and_counts(partner: Caller, no_id: str | bytes, send: object, place: str) -> None:
+def test_invalid_id_is_refused_and_counted(partner: Caller, invalid_id: str | bytes, send: object, place: str) -> None:
     before, events = used_quota(partner), position(partner)
-    reply = send(partner, **{place: no_id})  # type: ignore[operator]
+    reply = send(partner, **{place: invalid_id})  # type: ignore[operator]
     problem = reply.json()
     assert (reply.status_code, problem["type"]) == (400, "validation-error")
     assert [error["pointer"] for error in problem["errors"]] == ["/path"]
@@ -138,12 +148,12 @@ def test_what_can_be_no_id_is_refused_and_counts(partner: Caller, no_id: str | b
 
 
 @pytest.mark.parametrize("path", ["a/b/offers/c", "a/offers/b/c", "a/offers/b/", "/a/offers/b", "a/offers/b/offers/c"])
-def test_a_slash_that_is_not_escaped_is_refused(partner: Caller, path: str) -> None:
+def test_unescaped_slash_is_refused(partner: Caller, path: str) -> None:
     reply = partner.http.delete(f"{MERCHANTS_PATH}/{path}")
     assert (reply.status_code, reply.json()["errors"][0]["pointer"]) == (400, "/path")
 
 
-# In the path and in the body
+# Path and body
 
 
 @pytest.mark.parametrize(
@@ -163,7 +173,7 @@ def test_ids_in_path_and_body_must_be_equal(partner: Caller, sent: object, point
     assert partner.get(f"/api/v1/offers/{uid_of()}").status_code == 404
 
 
-def test_ids_are_compared_letter_by_letter(partner: Caller) -> None:
+def test_ids_are_compared_byte_for_byte(partner: Caller) -> None:
     composed, decomposed = "caf\u00e9", "cafe\u0301"
     assert put(partner, merchant_offer(composed), merchant=decomposed).status_code == 400
     assert outcome_and_version(partner, put(partner, merchant=composed)) == ("created", 1)

@@ -1,4 +1,4 @@
-"""Does a merchant offer come back as it was sent, and is each image kept once?"""
+"""A merchant offer is returned as it was sent, and each image is stored once."""
 
 import hashlib
 import json
@@ -32,7 +32,7 @@ MEBIBYTE = 1024 * 1024
 
 
 @pytest.fixture(autouse=True)
-def _unhurried(service: Service) -> None:
+def _no_rate_limit(service: Service) -> None:
     limit(service)
 
 
@@ -42,19 +42,19 @@ def images(service: Service) -> int:
 
 
 def text_of(caller: Caller) -> bytes:
-    """An offer as the service tells it."""
+    """Returns the text of an offer in the reply of the service."""
     return caller.get(f"/api/v1/offers/{uid_of()}").content
 
 
 def placeholder(image: str) -> dict[str, str]:
-    """What the ledger puts into an image's place, as far as anybody can guess."""
+    """Returns an object like the one that the ledger stores instead of an image."""
     return {"imageDigest": hashlib.sha256(json.dumps(image).encode()).hexdigest()}
 
 
-# As it was sent
+# Content
 
 
-def test_content_comes_back_letter_by_letter(partner: Caller, subtests: pytest.Subtests) -> None:
+def test_content_is_returned_byte_for_byte(partner: Caller, subtests: pytest.Subtests) -> None:
     plain = json.dumps(merchant_offer(note="HERE"), ensure_ascii=False)
     texts = {
         "white space": json.dumps(merchant_offer(), indent=4),
@@ -71,7 +71,7 @@ def test_content_comes_back_letter_by_letter(partner: Caller, subtests: pytest.S
             assert text.encode() in text_of(partner)
 
 
-def test_unknown_members_are_kept(partner: Caller) -> None:
+def test_unknown_members_are_stored(partner: Caller) -> None:
     sent = merchant_offer(terms={"minimum": "10.00", "days": [1, 2, {"x": None}]}, offerStatus="UPSERT", x=True)
     sent["assets"]["video"] = {"type": "VIDEO"}
     sent["assets"]["logo"]["alt"] = "Logo"
@@ -80,7 +80,7 @@ def test_unknown_members_are_kept(partner: Caller) -> None:
 
 
 @pytest.mark.parametrize("image", [PNG, PNG.partition(",")[2], "<BASE_64_ENCODED_STRING>", "x", "😀" * 500])
-def test_an_image_comes_back_as_it_was_sent(partner: Caller, image: str) -> None:
+def test_image_is_returned_as_sent(partner: Caller, image: str) -> None:
     put(partner, merchant_offer(image=image))
     assert offer_of(partner)["content"] == merchant_offer(image=image)
     assert history_of(partner)[0]["changes"][-1] == {
@@ -90,8 +90,8 @@ def test_an_image_comes_back_as_it_was_sent(partner: Caller, image: str) -> None
     }
 
 
-def test_an_object_like_a_placeholder_comes_back_as_it_was(partner: Caller, subtests: pytest.Subtests) -> None:
-    """Also beside the image whose placeholder it is, and where another offer has brought that image."""
+def test_object_like_an_image_placeholder_is_returned_as_sent(partner: Caller, subtests: pytest.Subtests) -> None:
+    """Also if the offer has the image of the placeholder, and if another offer has stored this image."""
     put(partner, merchant_offer(offer="other"), offer="other")
     contents = {
         "another image's": merchant_offer(note=placeholder(OTHER_PNG)),
@@ -107,10 +107,10 @@ def test_an_object_like_a_placeholder_comes_back_as_it_was(partner: Caller, subt
                 assert text.encode() in text_of(partner)
 
 
-# Kept once
+# Storage
 
 
-def test_an_image_is_kept_once_for_all_offers(partner: Caller, service: Service) -> None:
+def test_image_is_stored_once_for_all_offers(partner: Caller, service: Service) -> None:
     names = [f"OFR-{n}" for n in range(12)]
     for name in names:
         assert outcome_and_version(partner, put(partner, offer=name)) == ("created", 1)
@@ -122,16 +122,14 @@ def test_an_image_is_kept_once_for_all_offers(partner: Caller, service: Service)
     assert images(service) == 2
 
 
-def test_no_image_lies_in_an_event(partner: Caller, service: Service) -> None:
+def test_event_contains_no_image(partner: Caller, service: Service) -> None:
     put(partner)
     with service.ledger.recorder.read() as tx:
         (state,) = tx.execute("SELECT state FROM events WHERE topic = 'OfferCreated'").fetchone()
     assert PNG.encode() not in bytes(state)
 
 
-def test_an_image_of_a_request_that_changes_nothing_or_is_refused_is_not_kept(
-    partner: Caller, service: Service
-) -> None:
+def test_image_of_a_refused_or_unchanged_put_is_not_stored(partner: Caller, service: Service) -> None:
     put(partner, merchant_offer(offerName="", image=OTHER_PNG))
     assert images(service) == 0
     text = json.dumps(merchant_offer())
@@ -140,7 +138,7 @@ def test_an_image_of_a_request_that_changes_nothing_or_is_refused_is_not_kept(
     assert images(service) == 1
 
 
-def test_images_come_back_after_an_update_a_restoration_and_a_rebuild(partner: Caller, service: Service) -> None:
+def test_images_survive_an_update_a_restoration_and_a_rebuild(partner: Caller, service: Service) -> None:
     contents = [merchant_offer(), merchant_offer(image=OTHER_PNG), merchant_offer(offerName="Back")]
     put(partner, contents[0])
     put(partner, contents[1])
@@ -158,7 +156,7 @@ def test_images_come_back_after_an_update_a_restoration_and_a_rebuild(partner: C
     assert verification.verify(service.ledger) == []
 
 
-# How large
+# Sizes
 
 
 class TestLimits:
@@ -173,7 +171,7 @@ class TestLimits:
             max_image_bytes=self.MAX_IMAGE_BYTES,
         )
 
-    def test_a_body_at_the_limit_is_taken_and_a_larger_one_is_413(self, partner: Caller) -> None:
+    def test_body_at_the_limit_is_accepted_and_larger_is_413(self, partner: Caller) -> None:
         text = json.dumps(merchant_offer()).encode()
         assert put(partner, text.ljust(self.MAX_OFFER_BYTES)).status_code == 202
         before = position(partner), used_quota(partner)
@@ -181,9 +179,7 @@ class TestLimits:
         assert (reply.status_code, reply.json()["type"]) == (413, "content-too-large")
         assert (position(partner), used_quota(partner)) == (before[0], before[1] + 1)
 
-    def test_an_image_at_the_limit_is_taken_and_a_larger_one_is_refused(
-        self, partner: Caller, service: Service
-    ) -> None:
+    def test_image_at_the_limit_is_accepted_and_larger_is_refused(self, partner: Caller, service: Service) -> None:
         largest = "A" * self.MAX_IMAGE_BYTES
         assert outcome_and_version(partner, put(partner, merchant_offer(image=largest))) == ("created", 1)
         reply = put(partner, merchant_offer(image=f"{largest}A"))
@@ -191,7 +187,7 @@ class TestLimits:
         assert offer_of(partner)["content"] == merchant_offer(image=largest)
         assert images(service) == 1
 
-    def test_an_image_that_stays_in_the_text_has_the_same_limit(self, partner: Caller) -> None:
+    def test_image_that_stays_in_the_text_has_the_same_limit(self, partner: Caller) -> None:
         sent = merchant_offer(image="A" * (self.MAX_IMAGE_BYTES + 1))
         sent["note"] = placeholder(sent["assets"]["logo"]["value"]["large"]["content"])
         assert put(partner, json.dumps(sent, separators=(",", ":")).encode()).status_code == 400
@@ -204,7 +200,7 @@ def two_large_images() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("colon", [":", ": ", " : "])
-def test_two_images_of_the_largest_size_are_taken_however_they_are_spelt(partner: Caller, colon: str) -> None:
+def test_two_largest_images_are_accepted_in_any_spelling(partner: Caller, colon: str) -> None:
     text = json.dumps(two_large_images(), separators=(",", colon))
     assert outcome_and_version(partner, put(partner, text.encode())) == ("created", 1)
     assert text.encode() in text_of(partner)

@@ -1,4 +1,4 @@
-"""Are the limits on single requests told to everyone, and exact however many ask at once?"""
+"""The limits on single requests are in every reply, and exact with concurrent requests."""
 
 import socket
 import time
@@ -18,30 +18,30 @@ CLIENTS = 16
 
 
 @pytest.fixture(autouse=True)
-def _unhurried(service: Service) -> None:
+def _no_rate_limit(service: Service) -> None:
     limit(service)
 
 
-def test_a_refusal_for_the_pace_tells_the_limits(partner: Caller, service: Service) -> None:
+def test_refusal_for_the_rate_has_the_limit_headers(partner: Caller, service: Service) -> None:
     limit(service, rps=1)
     refused = next(reply for reply in (put(partner) for _ in range(20)) if reply.status_code == 429)
     assert '"rps";q=1;w=1' in refused.headers["RateLimit-Policy"]
     assert '"daily";r=' in refused.headers["RateLimit"]
 
 
-def test_without_a_daily_quota_the_pace_is_still_told(partner: Caller, service: Service) -> None:
+def test_rate_is_in_the_headers_without_a_daily_quota(partner: Caller, service: Service) -> None:
     limit(service, rps=100, daily_quota=0)
     headers = put(partner).headers
     assert headers["RateLimit-Policy"] == '"rps";q=100;w=1'
     assert '"rps"' in headers["RateLimit"]
 
 
-def test_a_repeated_parameter_is_told_the_limits_too(partner: Caller) -> None:
+def test_refusal_of_a_parameter_has_the_limit_headers(partner: Caller) -> None:
     headers = partner.http.delete(f"{offer_path()}?a=1&a=2").headers
     assert all(name in headers for name in ("RateLimit", "RateLimit-Policy"))
 
 
-def test_a_put_that_breaks_off_counts(partner: Caller) -> None:
+def test_put_with_a_lost_connection_is_counted(partner: Caller) -> None:
     base = partner.http.base_url
     head = f"PUT {offer_path()} HTTP/1.1\r\nHost: x\r\nAuthorization: {partner.http.headers['Authorization']}\r\n"
     with socket.create_connection((base.host, base.port)) as connection:
@@ -50,37 +50,37 @@ def test_a_put_that_breaks_off_counts(partner: Caller) -> None:
     wait_until(lambda: used_quota(partner) > 0)
 
 
-# The question
+# Reads
 
 
-def test_the_quota_is_told(partner: Caller, service: Service) -> None:
+def test_quota_is_reported(partner: Caller, service: Service) -> None:
     limit(service, daily_quota=3)
-    seen = [quota_of(partner)]
+    quotas = [quota_of(partner)]
     for _ in range(4):
         put(partner)
-        seen.append(quota_of(partner))
-    assert [(quota["limit"], quota["used"], quota["remaining"]) for quota in seen] == [
+        quotas.append(quota_of(partner))
+    assert [(quota["limit"], quota["used"], quota["remaining"]) for quota in quotas] == [
         (3, 0, 3),
         (3, 1, 2),
         (3, 2, 1),
         (3, 3, 0),
         (3, 3, 0),
     ]
-    assert {tuple(quota) for quota in seen} == {("limit", "used", "remaining", "reset")}
+    assert {tuple(quota) for quota in quotas} == {("limit", "used", "remaining", "reset")}
 
 
 @pytest.mark.parametrize(("role", "status"), [(None, 401), (Role.PUBLISHER, 403)])
-def test_the_quota_is_the_partners_business(call: Call, token: MakeToken, role: Role | None, status: int) -> None:
+def test_only_partners_may_read_the_quota(call: Call, token: MakeToken, role: Role | None, status: int) -> None:
     assert call(token(role) if role else None).get(QUOTA_PATH).status_code == status
 
 
-def test_each_partner_is_told_its_own_quota(partner: Caller, call: Call, token: MakeToken) -> None:
+def test_each_partner_has_its_own_quota(partner: Caller, call: Call, token: MakeToken) -> None:
     other = call(token(partner="harbor"))
     put(partner)
     assert (used_quota(partner), used_quota(other)) == (1, 0)
 
 
-def test_an_unknown_parameter_of_a_question_is_refused(partner: Caller) -> None:
+def test_unknown_query_parameter_is_refused(partner: Caller) -> None:
     location = put(partner).headers["Location"]
     assert partner.get(QUOTA_PATH, day="today").status_code == 422
     assert partner.get(location, x="1").status_code == 422
@@ -89,7 +89,7 @@ def test_an_unknown_parameter_of_a_question_is_refused(partner: Caller) -> None:
 @pytest.mark.parametrize(
     ("role", "status"), [(Role.AUDITOR, 200), (Role.OPERATOR, 200), (Role.PUBLISHER, 403), (None, 401)]
 )
-def test_who_else_may_read_a_trace(
+def test_auditor_and_operator_may_read_a_trace(
     partner: Caller, call: Call, token: MakeToken, role: Role | None, status: int
 ) -> None:
     reply = put(partner)
@@ -98,37 +98,37 @@ def test_who_else_may_read_a_trace(
 
 
 @pytest.mark.parametrize("trace_id", ["req-", "%00", "%FF", "a%2Fb", "x" * 5000, "'", "req-%F0%9F%98%80"])
-def test_any_text_as_a_trace_id_is_404(partner: Caller, trace_id: str) -> None:
+def test_any_other_trace_id_is_404(partner: Caller, trace_id: str) -> None:
     assert partner.get(f"{TRACES_PATH}/{trace_id}").status_code == 404
 
 
-# At once
+# Concurrency
 
 
-def all_at_once(call: Call, token: MakeToken, count: int) -> list[httpx2.Response]:
-    """As many puts, each client with its own connection and its own offers; every fourth is not in order."""
+def put_concurrently(call: Call, token: MakeToken, count: int) -> list[httpx2.Response]:
+    """Sends `count` PUTs of different offers over several connections. Every fourth body is invalid."""
     secret = token(name="crowd")
     clients = [call(secret) for _ in range(CLIENTS)]
 
-    def ask(n: int) -> httpx2.Response:
+    def send(n: int) -> httpx2.Response:
         return put(clients[n % CLIENTS], b"{" if n % 4 == 3 else None, offer=f"OFR-{n}")
 
     with ThreadPoolExecutor(CLIENTS) as pool:
-        return list(pool.map(ask, range(count)))
+        return list(pool.map(send, range(count)))
 
 
-def test_the_daily_quota_is_exact_however_many_ask_at_once(
+def test_daily_quota_is_exact_with_concurrent_requests(
     partner: Caller, service: Service, call: Call, token: MakeToken
 ) -> None:
     limit(service, daily_quota=50)
-    statuses = [reply.status_code for reply in all_at_once(call, token, 8 * CLIENTS)]
+    statuses = [reply.status_code for reply in put_concurrently(call, token, 8 * CLIENTS)]
     assert set(statuses) == {202, 400, 429}
     assert sum(status != 429 for status in statuses) == 50
     assert used_quota(partner) == 50
     assert len(partner.get("/api/v1/offers").json()["items"]) == statuses.count(202)
 
 
-def test_the_reserve_is_exact_however_many_take_down_at_once(
+def test_reserve_for_deletes_is_exact_with_concurrent_requests(
     partner: Caller, service: Service, call: Call, token: MakeToken
 ) -> None:
     limit(service, daily_quota=20)
@@ -139,10 +139,8 @@ def test_the_reserve_is_exact_however_many_take_down_at_once(
     assert used_quota(partner) == 30
 
 
-def test_every_accepted_request_has_a_trace_however_many_ask_at_once(
-    partner: Caller, call: Call, token: MakeToken
-) -> None:
-    accepted = [reply for reply in all_at_once(call, token, 4 * CLIENTS) if reply.status_code == 202]
+def test_every_accepted_concurrent_request_has_a_trace(partner: Caller, call: Call, token: MakeToken) -> None:
+    accepted = [reply for reply in put_concurrently(call, token, 4 * CLIENTS) if reply.status_code == 202]
     traces = [trace_of(partner, reply) for reply in accepted]
     assert {trace["outcome"] for trace in traces} == {"created"}
     assert len({trace["trace_id"] for trace in traces}) == len({trace["offerUid"] for trace in traces}) == 48

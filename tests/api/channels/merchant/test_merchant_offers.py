@@ -1,4 +1,4 @@
-"""What does a single merchant offer, put or taken down, leave in the ledger?"""
+"""The effect of a PUT or DELETE of one merchant offer on the ledger."""
 
 import json
 import re
@@ -33,18 +33,18 @@ from tests.support.harness import Call, Caller, Clock, MakeToken
 
 
 @pytest.fixture(autouse=True)
-def _unhurried(service: Service) -> None:
+def _no_rate_limit(service: Service) -> None:
     limit(service)
 
 
 OFFERED = merchant_offer()
 RENAMED = merchant_offer(offerName="Juniper Dumpling House")
 
-# The answer
+# The reply
 
 
 @pytest.mark.parametrize("send", [put, delete])
-def test_an_accepted_request_is_answered_in_the_vendors_words(partner: Caller, send: Any) -> None:
+def test_accepted_request_has_the_reply_of_the_merchant_document(partner: Caller, send: Any) -> None:
     reply = send(partner)
     answer = reply.json()
     assert (reply.status_code, reply.headers["Content-Type"]) == (202, "application/json")
@@ -58,7 +58,7 @@ def test_every_request_has_its_own_trace(partner: Caller) -> None:
     assert len(set(traces)) == 4
 
 
-def test_an_offer_is_there_when_its_put_has_been_answered(partner: Caller) -> None:
+def test_offer_exists_when_its_put_is_answered(partner: Caller) -> None:
     sent = merchant_offer()
     trace = trace_of(partner, put(partner, sent))
     assert trace == {
@@ -68,15 +68,13 @@ def test_an_offer_is_there_when_its_put_has_been_answered(partner: Caller) -> No
         "warnings": [],
         "offerUid": str(uid_of()),
     }
-    found = offer_of(partner)
-    assert (found["partner"], found["channel"], found["status"]) == (PARTNER, "merchant", "active")
-    assert (found["merchantId"], found["externalId"], found["version"]) == (MERCHANT, OFFER, 1)
-    assert found["content"] == sent
+    offer = offer_of(partner)
+    assert (offer["partner"], offer["channel"], offer["status"]) == (PARTNER, "merchant", "active")
+    assert (offer["merchantId"], offer["externalId"], offer["version"]) == (MERCHANT, OFFER, 1)
+    assert offer["content"] == sent
 
 
-def test_an_offer_and_its_trace_are_durable_when_the_put_has_been_answered(
-    partner: Caller, service: Service, clock: Clock
-) -> None:
+def test_offer_and_trace_are_durable_when_the_put_is_answered(partner: Caller, service: Service, clock: Clock) -> None:
     trace_id = put(partner).json()["trace_id"]
     with open_service(service.settings, clock) as elsewhere, elsewhere.ledger.recorder.read() as tx:
         trace = find_trace(tx, trace_id)
@@ -85,10 +83,10 @@ def test_an_offer_and_its_trace_are_durable_when_the_put_has_been_answered(
     assert (trace.offer_uid, events) == (uid_of(), 1)
 
 
-# What it does
+# Effects
 
 
-def test_an_offers_life_is_told_by_its_traces(partner: Caller) -> None:
+def test_traces_report_every_change_of_an_offer(partner: Caller) -> None:
     requests = [None, OFFERED, OFFERED, RENAMED, None, None, RENAMED, None, OFFERED]
     replies = [delete(partner) if content is None else put(partner, content) for content in requests]
     assert [outcome_and_version(partner, reply) for reply in replies] == [
@@ -112,7 +110,7 @@ def test_an_offers_life_is_told_by_its_traces(partner: Caller) -> None:
     ]
 
 
-def test_an_updated_offer_has_the_new_content(partner: Caller) -> None:
+def test_updated_offer_has_the_new_content(partner: Caller) -> None:
     put(partner)
     put(partner, RENAMED)
     assert offer_of(partner)["content"] == RENAMED
@@ -121,23 +119,23 @@ def test_an_updated_offer_has_the_new_content(partner: Caller) -> None:
     ]
 
 
-def test_a_deleted_offer_stays_to_be_read(partner: Caller) -> None:
+def test_deleted_offer_can_be_read(partner: Caller) -> None:
     put(partner)
     delete(partner)
-    found = offer_of(partner)
-    assert (found["status"], found["version"], found["content"]) == ("deleted", 2, merchant_offer())
-    assert found["deletedAt"] == found["updatedAt"]
+    offer = offer_of(partner)
+    assert (offer["status"], offer["version"], offer["content"]) == ("deleted", 2, merchant_offer())
+    assert offer["deletedAt"] == offer["updatedAt"]
 
 
-def test_a_put_after_a_delete_restores_the_offer_with_what_is_put(partner: Caller) -> None:
+def test_put_restores_a_deleted_offer_with_its_content(partner: Caller) -> None:
     put(partner)
     delete(partner)
     put(partner, RENAMED)
-    found = offer_of(partner)
-    assert (found["status"], found["deletedAt"], found["content"]) == ("active", None, RENAMED)
+    offer = offer_of(partner)
+    assert (offer["status"], offer["deletedAt"], offer["content"]) == ("active", None, RENAMED)
 
 
-def test_a_take_down_of_an_offer_never_seen_leaves_no_offer(partner: Caller) -> None:
+def test_delete_of_an_unknown_offer_creates_no_offer(partner: Caller) -> None:
     before = position(partner)
     trace = trace_of(partner, delete(partner))
     assert (trace["outcome"], trace["version"], trace["offerUid"]) == ("unknown", 0, str(uid_of()))
@@ -145,7 +143,7 @@ def test_a_take_down_of_an_offer_never_seen_leaves_no_offer(partner: Caller) -> 
     assert position(partner) == before
 
 
-def test_the_history_tells_the_trace_of_each_change(partner: Caller) -> None:
+def test_history_has_the_trace_of_each_change(partner: Caller) -> None:
     replies = [put(partner), delete(partner)]
     history = history_of(partner)
     assert [event["traceId"] for event in history] == [reply.json()["trace_id"] for reply in replies]
@@ -154,7 +152,7 @@ def test_the_history_tells_the_trace_of_each_change(partner: Caller) -> None:
     }
 
 
-def test_a_body_and_a_content_type_on_a_delete_are_ignored(partner: Caller, subtests: pytest.Subtests) -> None:
+def test_body_and_content_type_of_a_delete_are_ignored(partner: Caller, subtests: pytest.Subtests) -> None:
     for content, kind in ((b"{", "application/json"), (b"\xff" * 1000, "text/plain"), (b"", ""), (b"[]", "x")):
         with subtests.test(kind):
             put(partner)
@@ -164,7 +162,7 @@ def test_a_body_and_a_content_type_on_a_delete_are_ignored(partner: Caller, subt
 # The same content
 
 
-def test_the_same_content_in_another_spelling_changes_nothing(partner: Caller, subtests: pytest.Subtests) -> None:
+def test_same_content_in_another_spelling_changes_nothing(partner: Caller, subtests: pytest.Subtests) -> None:
     sent = merchant_offer(terms={"min": 10, "max": 2.5})
     put(partner, sent)
     before = position(partner)
@@ -199,7 +197,7 @@ def test_other_content_is_an_update(partner: Caller, subtests: pytest.Subtests) 
             assert outcome_and_version(partner, put(partner, content)) == ("updated", version)
 
 
-def test_equal_puts_at_once_make_one_offer(partner: Caller) -> None:
+def test_equal_concurrent_puts_create_one_offer(partner: Caller) -> None:
     before = position(partner)
     with ThreadPoolExecutor(16) as pool:
         replies = list(pool.map(lambda _: put(partner), range(32)))
@@ -208,7 +206,7 @@ def test_equal_puts_at_once_make_one_offer(partner: Caller) -> None:
     assert position(partner) == before + 1
 
 
-def test_different_puts_at_once_are_versions_one_after_the_other(partner: Caller) -> None:
+def test_different_concurrent_puts_are_consecutive_versions(partner: Caller) -> None:
     with ThreadPoolExecutor(16) as pool:
         replies = list(pool.map(lambda n: put(partner, merchant_offer(note=n)), range(32)))
     assert sorted(outcome_and_version(partner, reply)[1] for reply in replies) == list(range(1, 33))
@@ -218,7 +216,7 @@ def test_different_puts_at_once_are_versions_one_after_the_other(partner: Caller
 # The vendor's sample
 
 
-def test_the_vendors_sample_is_accepted_with_two_warnings(partner: Caller) -> None:
+def test_sample_of_the_vendor_is_accepted_with_two_warnings(partner: Caller) -> None:
     trace = trace_of(partner, put(partner, SEED_SAMPLE, "2121", "323232"))
     assert trace["outcome"] == "created"
     assert [warning.partition(":")[0] for warning in trace["warnings"]] == [
@@ -229,34 +227,34 @@ def test_the_vendors_sample_is_accepted_with_two_warnings(partner: Caller) -> No
     assert offer_of(partner, "2121", "323232")["content"] == SEED_SAMPLE
 
 
-def test_what_is_odd_is_told_again_when_nothing_changes(partner: Caller) -> None:
+def test_unchanged_offer_gets_its_warnings_every_time(partner: Caller) -> None:
     replies = [put(partner, SEED_SAMPLE, "2121", "323232") for _ in range(2)]
     traces = [trace_of(partner, reply) for reply in replies]
     assert [trace["outcome"] for trace in traces] == ["created", "unchanged"]
     assert len(traces[1]["warnings"]) == 2
 
 
-# Whose it is
+# Other channels and partners
 
 
-def test_a_custom_offer_of_the_same_id_is_another_offer(partner: Caller) -> None:
+def test_custom_offer_with_the_same_id_is_another_offer(partner: Caller) -> None:
     assert partner.send(body(batch("Insert", [item(OFFER)]))).status_code == 200
     assert outcome_and_version(partner, put(partner)) == ("created", 1)
     assert outcome_and_version(partner, delete(partner)) == ("deleted", 2)
     items = partner.get("/api/v1/offers", externalId=OFFER).json()["items"]
-    assert [(one["channel"], one["merchantId"], one["status"]) for one in items] == [
+    assert [(offer["channel"], offer["merchantId"], offer["status"]) for offer in items] == [
         ("custom", None, "active"),
         ("merchant", MERCHANT, "deleted"),
     ]
 
 
-def test_a_synchronize_leaves_merchant_offers_alone(partner: Caller) -> None:
+def test_synchronize_does_not_change_merchant_offers(partner: Caller) -> None:
     put(partner)
     assert partner.send(body(batch("Synchronize", [item()]))).status_code == 200
     assert offer_of(partner)["status"] == "active"
 
 
-def test_another_partners_offer_of_the_same_ids_is_another_offer(partner: Caller, call: Call, token: MakeToken) -> None:
+def test_same_ids_of_another_partner_are_another_offer(partner: Caller, call: Call, token: MakeToken) -> None:
     other = call(token(partner="harbor"))
     put(partner)
     assert outcome_and_version(other, delete(other)) == ("unknown", 0)
@@ -265,14 +263,14 @@ def test_another_partners_offer_of_the_same_ids_is_another_offer(partner: Caller
     assert other.get(f"/api/v1/offers/{uid_of()}").status_code == 404
 
 
-def test_another_partners_trace_is_404(partner: Caller, call: Call, token: MakeToken) -> None:
+def test_trace_of_another_partner_is_404(partner: Caller, call: Call, token: MakeToken) -> None:
     location = put(partner).headers["Location"]
     other = call(token(partner="harbor"))
-    theirs, nobodys = (other.get(path) for path in (location, f"{TRACES_PATH}/req-nothing"))
-    assert (theirs.status_code, nobodys.status_code) == (404, 404)
-    assert theirs.json()["detail"] == nobodys.json()["detail"]
+    theirs, unknown = (other.get(path) for path in (location, f"{TRACES_PATH}/req-nothing"))
+    assert (theirs.status_code, unknown.status_code) == (404, 404)
+    assert theirs.json()["detail"] == unknown.json()["detail"]
 
 
-def test_an_offer_has_no_other_methods(partner: Caller) -> None:
+def test_offer_has_no_other_methods(partner: Caller) -> None:
     replies = [partner.http.request(method, offer_path()) for method in ("GET", "HEAD", "POST", "PATCH", "OPTIONS")]
     assert {(reply.status_code, reply.headers["Allow"]) for reply in replies} == {(405, "DELETE, PUT")}

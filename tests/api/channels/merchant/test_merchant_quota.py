@@ -1,4 +1,4 @@
-"""How many single requests may a partner make in a second and in a day, and how is it told?"""
+"""The limits on single requests of a partner per second and per day, and their headers."""
 
 import re
 from collections.abc import Callable
@@ -33,9 +33,9 @@ from tests.support.harness import OPERATOR, Call, Caller, Clock, MakeToken
 
 MAX_OFFER_BYTES = 20_000
 SECONDS_LEFT = 11 * 3600 + 1800
-"""Of the day in which the clock stands."""
+"""The rest of the day at the time of the clock."""
 
-Ask = Callable[[Caller], httpx2.Response]
+SendRequest = Callable[[Caller], httpx2.Response]
 
 
 @pytest.fixture
@@ -44,14 +44,14 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture(autouse=True)
-def _unhurried(service: Service) -> None:
+def _no_rate_limit(service: Service) -> None:
     limit(service)
 
 
-COUNTED: list[tuple[int, Ask]] = [
+COUNTED: list[tuple[int, SendRequest]] = [
     (202, put),
     (202, delete),
-    (202, lambda caller: delete(caller, offer="never seen")),
+    (202, lambda caller: delete(caller, offer="unknown")),
     (400, lambda caller: put(caller, b"{")),
     (400, lambda caller: put(caller, merchant_offer(offerName=""))),
     (400, lambda caller: put(caller, offer="x" * 257)),
@@ -68,24 +68,24 @@ def require_refused(reply: httpx2.Response, kind: str) -> None:
     assert problem["trace_id"]
 
 
-# Which requests count
+# Counting
 
 
-def test_every_request_that_is_judged_counts(partner: Caller, subtests: pytest.Subtests) -> None:
-    for count, (status, ask) in enumerate(COUNTED, 1):
+def test_every_authorised_request_is_counted(partner: Caller, subtests: pytest.Subtests) -> None:
+    for count, (status, send) in enumerate(COUNTED, 1):
         with subtests.test(status=status, count=count):
-            assert ask(partner).status_code == status
+            assert send(partner).status_code == status
             assert used_quota(partner) == count
 
 
-def test_who_may_not_ask_is_not_counted(partner: Caller, call: Call, token: MakeToken) -> None:
+def test_unauthorised_request_is_not_counted(partner: Caller, call: Call, token: MakeToken) -> None:
     for other in (call(None), call("unknown"), *(call(token(role)) for role in set(Role) - {Role.PARTNER})):
         put(other)
         delete(other)
     assert used_quota(partner) == 0
 
 
-def test_reading_is_free(partner: Caller, auditor: Caller) -> None:
+def test_reads_are_not_counted(partner: Caller, auditor: Caller) -> None:
     location = put(partner).headers["Location"]
     for caller in (partner, auditor):
         for path in (location, QUOTA_PATH, f"/api/v1/offers/{uid_of()}", "/api/v1/offers"):
@@ -93,14 +93,14 @@ def test_reading_is_free(partner: Caller, auditor: Caller) -> None:
     assert used_quota(partner) == 1
 
 
-def test_batches_and_other_partners_have_nothing_to_do_with_it(partner: Caller, call: Call, token: MakeToken) -> None:
+def test_batches_and_other_partners_do_not_use_the_quota(partner: Caller, call: Call, token: MakeToken) -> None:
     other = call(token(partner="harbor"))
     assert partner.send(body(batch("Insert", [item()]))).status_code == 200
     put(other)
     assert (used_quota(partner), used_quota(other)) == (0, 1)
 
 
-def test_a_refusal_for_the_quota_is_not_counted_and_changes_nothing(partner: Caller, service: Service) -> None:
+def test_refusal_for_the_quota_is_not_counted_and_changes_nothing(partner: Caller, service: Service) -> None:
     limit(service, daily_quota=1)
     put(partner)
     before = position(partner)
@@ -127,7 +127,7 @@ def test_requests_over_the_daily_quota_are_refused_until_midnight(
     assert [put(partner).status_code for _ in range(3)] == [202, 202, 429]
 
 
-def test_a_take_down_has_a_reserve_beyond_the_quota(partner: Caller, service: Service) -> None:
+def test_delete_has_a_reserve_beyond_the_quota(partner: Caller, service: Service) -> None:
     limit(service, daily_quota=2)
     assert [put(partner).status_code for _ in range(3)] == [202, 202, 429]
     assert outcome_and_version(partner, delete(partner)) == ("deleted", 2)
@@ -137,27 +137,27 @@ def test_a_take_down_has_a_reserve_beyond_the_quota(partner: Caller, service: Se
     assert quota_of(partner) == {"limit": 2, "used": 12, "remaining": 0, "reset": SECONDS_LEFT}
 
 
-def test_a_malformed_take_down_uses_the_reserve_too(partner: Caller, service: Service) -> None:
+def test_invalid_delete_uses_the_reserve_too(partner: Caller, service: Service) -> None:
     limit(service, daily_quota=1)
     put(partner)
     assert [delete(partner, offer=b"\xff").status_code for _ in range(11)] == [400] * 10 + [429]
 
 
-def test_the_reserve_of_a_large_quota_is_five_percent(partner: Caller, service: Service, clock: Clock) -> None:
+def test_reserve_of_a_large_quota_is_five_percent(partner: Caller, service: Service, clock: Clock) -> None:
     limit(service, daily_quota=220)
-    use_up(service, 230, clock)
+    set_used(service, 230, clock)
     assert put(partner).status_code == 429
     assert [delete(partner).status_code for _ in range(2)] == [202, 429]
 
 
-def use_up(service: Service, count: int, clock: Clock) -> None:
-    """As if there had been so many requests today."""
+def set_used(service: Service, count: int, clock: Clock) -> None:
+    """Sets the number of requests that were counted today."""
     day = (clock.now.date() - type(clock.now.date())(1970, 1, 1)).days
     with service.ledger.recorder.write() as tx:
         tx.execute("INSERT INTO quota_use (partner, day, used) VALUES (?, ?, ?)", (PARTNER, day, count))
 
 
-def test_a_changed_quota_holds_from_the_next_request_on(partner: Caller, service: Service) -> None:
+def test_changed_quota_applies_to_the_next_request(partner: Caller, service: Service) -> None:
     limit(service, daily_quota=1)
     assert [put(partner).status_code for _ in range(2)] == [202, 429]
     limit(service, daily_quota=2)
@@ -166,38 +166,38 @@ def test_a_changed_quota_holds_from_the_next_request_on(partner: Caller, service
     assert put(partner).status_code == 202
 
 
-def test_a_quota_of_0_is_none(partner: Caller, service: Service, clock: Clock) -> None:
+def test_quota_of_0_is_unlimited(partner: Caller, service: Service, clock: Clock) -> None:
     limit(service, daily_quota=0)
-    use_up(service, 1_000_000, clock)
+    set_used(service, 1_000_000, clock)
     assert (put(partner).status_code, delete(partner).status_code) == (202, 202)
     assert quota_of(partner) == {"limit": 0, "used": 1_000_002, "remaining": None, "reset": SECONDS_LEFT}
 
 
-def test_without_a_setting_the_quota_grows_with_the_offers(partner: Caller, service: Service) -> None:
+def test_default_quota_grows_with_the_offers(partner: Caller, service: Service) -> None:
     assert quota_of(partner) == {"limit": 1000, "used": 0, "remaining": 1000, "reset": SECONDS_LEFT}
-    bring_offers(service, 900, Channel.MERCHANT)
-    bring_offers(service, 900, Channel.CUSTOM)
+    create_offers(service, 900, Channel.MERCHANT)
+    create_offers(service, 900, Channel.CUSTOM)
     assert quota_of(partner)["limit"] == 1080
     for n in range(5):
         put(partner, offer=f"more-{n}")
     assert quota_of(partner) == {"limit": 1086, "used": 5, "remaining": 1081, "reset": SECONDS_LEFT}
 
 
-def bring_offers(service: Service, count: int, channel: Channel) -> None:
+def create_offers(service: Service, count: int, channel: Channel) -> None:
     keys = [OfferKey(PARTNER, channel, "m" if channel is Channel.MERCHANT else None, f"o-{n}") for n in range(count)]
     streams: list[tuple[Any, int, list[OfferCreated]]] = [(key.offer_uid, 0, [created(key=key)]) for key in keys]
     with service.ledger.recorder.write() as tx:
         service.ledger.commit(tx, CommitContext(OPERATOR, PARTNER), streams)
 
 
-def test_what_is_used_is_durable(partner: Caller, service: Service, clock: Clock) -> None:
+def test_used_quota_is_durable(partner: Caller, service: Service, clock: Clock) -> None:
     put(partner)
     put(partner, b"{")
     with open_service(service.settings, clock) as elsewhere:
         assert elsewhere.single_requests.terms(PARTNER)[1].used == 2
 
 
-def test_the_quota_outlives_the_service(settings: Settings, clock: Clock) -> None:
+def test_used_quota_survives_a_restart(settings: Settings, clock: Clock) -> None:
     for used_before in range(3):
         with open_service(settings, clock) as service:
             limit(service, daily_quota=2)
@@ -209,7 +209,7 @@ def test_the_quota_outlives_the_service(settings: Settings, clock: Clock) -> Non
 # The second
 
 
-def test_requests_over_the_pace_are_refused_and_not_counted(partner: Caller, service: Service) -> None:
+def test_requests_over_the_rate_are_refused_and_not_counted(partner: Caller, service: Service) -> None:
     limit(service, rps=2)
     replies = [send(partner) for _ in range(10) for send in (put, delete)]
     refused = [reply for reply in replies if reply.status_code == 429]
@@ -220,12 +220,12 @@ def test_requests_over_the_pace_are_refused_and_not_counted(partner: Caller, ser
     assert used_quota(partner) == len(replies) - len(refused)
 
 
-def test_a_malformed_request_counts_for_the_pace(partner: Caller, service: Service) -> None:
+def test_invalid_request_counts_towards_the_rate(partner: Caller, service: Service) -> None:
     limit(service, rps=1)
     assert {put(partner, b"{").status_code for _ in range(10)} == {400, 429}
 
 
-def test_the_pace_is_that_of_the_partner_not_of_its_tokens_nor_of_others(
+def test_rate_applies_to_the_partner_with_all_its_tokens(
     partner: Caller, service: Service, call: Call, token: MakeToken
 ) -> None:
     same, other = call(token(name="another")), call(token(partner="harbor"))
@@ -236,32 +236,32 @@ def test_the_pace_is_that_of_the_partner_not_of_its_tokens_nor_of_others(
     assert {partner.get(QUOTA_PATH).status_code for _ in range(5)} == {200}
 
 
-# How it is told
+# Headers
 
 
-@pytest.mark.parametrize(("status", "ask"), COUNTED)
-def test_every_reply_tells_the_limits_and_what_remains(
-    partner: Caller, service: Service, status: int, ask: Ask
+@pytest.mark.parametrize(("status", "send"), COUNTED)
+def test_every_reply_has_the_limits_and_the_remaining_requests(
+    partner: Caller, service: Service, status: int, send: SendRequest
 ) -> None:
     limit(service, rps=100, daily_quota=7)
-    reply = ask(partner)
+    reply = send(partner)
     assert reply.status_code == status
-    require_told(reply, 6)
+    require_limit_headers(reply, 6)
 
 
-def require_told(reply: httpx2.Response, remaining: int) -> None:
+def require_limit_headers(reply: httpx2.Response, remaining: int) -> None:
     policies = re.split(r",\s*", reply.headers["RateLimit-Policy"])
     assert sorted(policies) == ['"daily";q=7;w=86400', '"rps";q=100;w=1']
     assert f'"daily";r={remaining};t={SECONDS_LEFT}' in reply.headers["RateLimit"]
 
 
-def test_a_refusal_and_a_question_tell_the_limits_too(partner: Caller, service: Service, clock: Clock) -> None:
+def test_refusals_and_quota_replies_have_the_limits_too(partner: Caller, service: Service, clock: Clock) -> None:
     limit(service, rps=100, daily_quota=7)
-    use_up(service, 5, clock)
-    require_told(partner.get(QUOTA_PATH), 2)
-    require_told(put(partner), 1)
-    require_told(put(partner), 0)
+    set_used(service, 5, clock)
+    require_limit_headers(partner.get(QUOTA_PATH), 2)
+    require_limit_headers(put(partner), 1)
+    require_limit_headers(put(partner), 0)
     reply = put(partner)
     require_refused(reply, "daily")
-    require_told(reply, 0)
-    require_told(delete(partner), 0)
+    require_limit_headers(reply, 0)
+    require_limit_headers(delete(partner), 0)

@@ -1,4 +1,4 @@
-"""Which single requests are refused, in both the problem's words and the vendor's, and what is left of them?"""
+"""Refusals of single requests. They have the members of a problem and of the merchant document, and are counted."""
 
 import json
 from pathlib import Path
@@ -36,11 +36,11 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture(autouse=True)
-def _unhurried(service: Service) -> None:
+def _no_rate_limit(service: Service) -> None:
     limit(service)
 
 
-def require_both_vocabularies(reply: httpx2.Response, status: int) -> dict[str, Any]:
+def require_both_documents(reply: httpx2.Response, status: int) -> dict[str, Any]:
     problem: dict[str, Any] = reply.json()
     assert reply.status_code == status, reply.text
     assert reply.headers["Content-Type"] == MEDIA_TYPE
@@ -52,10 +52,10 @@ def require_both_vocabularies(reply: httpx2.Response, status: int) -> dict[str, 
 
 
 def refused(caller: Caller, status: int, sent: Any, **more: Any) -> dict[str, Any]:
-    """Puts, and requires that it is refused and nothing is stored but the count."""
+    """Sends a PUT, and requires that it is refused, counted and changes nothing."""
     before = position(caller), used_quota(caller), rows(caller)
     reply = put(caller, sent, **more)
-    problem = require_both_vocabularies(reply, status)
+    problem = require_both_documents(reply, status)
     assert "Location" not in reply.headers
     assert (position(caller), used_quota(caller), rows(caller)) == (before[0], before[1] + 1, before[2])
     return problem
@@ -73,11 +73,11 @@ def asset(large: Any, **changes: Any) -> dict[str, Any]:
 
 def without(*path: str) -> dict[str, Any]:
     sent = merchant_offer()
-    at: Any = sent
-    *ways, last = path
-    for way in ways:
-        at = at[way]
-    del at[last]
+    parent: Any = sent
+    *parent_names, last = path
+    for name in parent_names:
+        parent = parent[name]
+    del parent[last]
     return sent
 
 
@@ -108,7 +108,7 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-def test_a_body_that_breaks_a_rule_is_400_and_names_the_field(partner: Caller, subtests: pytest.Subtests) -> None:
+def test_invalid_field_is_400_and_is_named(partner: Caller, subtests: pytest.Subtests) -> None:
     put(partner)
     for sent, pointer in BROKEN:
         with subtests.test(pointer):
@@ -118,20 +118,20 @@ def test_a_body_that_breaks_a_rule_is_400_and_names_the_field(partner: Caller, s
             assert pointer.split("/")[1] in problem["message"]
 
 
-def test_every_broken_rule_is_told(partner: Caller) -> None:
+def test_every_broken_rule_is_reported(partner: Caller) -> None:
     sent = asset({}) | {"offerName": "", "offerId": 1}
     problem = refused(partner, 400, sent)
     assert {error["pointer"] for error in problem["errors"]} == {"/offerName", "/offerId", LARGE}
     assert all(error["message"] in problem["message"] for error in problem["errors"])
 
 
-def test_a_name_given_twice_is_400(partner: Caller) -> None:
+def test_duplicate_member_name_is_400(partner: Caller) -> None:
     text = json.dumps(merchant_offer(note="x"))
     problem = refused(partner, 400, f'{text[:-1]}, "note": 1}}'.encode())
     assert problem["errors"][0]["pointer"] == "/note"
 
 
-def test_a_body_that_is_not_json_is_400(partner: Caller, subtests: pytest.Subtests) -> None:
+def test_body_that_is_not_json_is_400(partner: Caller, subtests: pytest.Subtests) -> None:
     whole = json.dumps(merchant_offer()).encode()
     bodies = {
         "empty": b"",
@@ -150,23 +150,23 @@ def test_a_body_that_is_not_json_is_400(partner: Caller, subtests: pytest.Subtes
 
 
 @pytest.mark.parametrize("sent", [b"[]", b"null", b'"offer"', b"7", json.dumps([merchant_offer()]).encode()])
-def test_json_that_is_no_object_is_400(partner: Caller, sent: bytes) -> None:
+def test_json_that_is_not_an_object_is_400(partner: Caller, sent: bytes) -> None:
     assert refused(partner, 400, sent)["message"] == "the body must be a JSON object"
 
 
-def test_another_media_type_is_415(partner: Caller, subtests: pytest.Subtests) -> None:
+def test_other_media_type_is_415(partner: Caller, subtests: pytest.Subtests) -> None:
     for media_type in ("text/plain", "application/xml", "application/json-patch+json", "application/jsonx", "", None):
         with subtests.test(str(media_type)):
             assert refused(partner, 415, None, content_type=media_type)["type"] == "unsupported-media-type"
 
 
 @pytest.mark.parametrize("charset", ["utf-16", "latin-1"])
-def test_another_charset_is_415_as_for_a_batch(partner: Caller, charset: str) -> None:
+def test_other_charset_is_415(partner: Caller, charset: str) -> None:
     refused(partner, 415, None, content_type=f"application/json; charset={charset}")
 
 
 @pytest.mark.parametrize("coding", ["gzip", "br", "zstd", "x-unknown"])
-def test_an_encoded_body_is_415(partner: Caller, coding: str) -> None:
+def test_encoded_body_is_415(partner: Caller, coding: str) -> None:
     refused(partner, 415, None, Content_Encoding=coding)
 
 
@@ -174,17 +174,17 @@ def test_an_encoded_body_is_415(partner: Caller, coding: str) -> None:
     "kind",
     ["application/json", "Application/JSON", "application/json;charset=UTF-8", 'application/json; charset="utf-8"'],
 )
-def test_json_may_be_announced_in_many_ways(partner: Caller, kind: str) -> None:
+def test_media_type_of_json_may_be_spelt_in_many_ways(partner: Caller, kind: str) -> None:
     assert put(partner, content_type=kind).status_code == 202
 
 
-def test_a_body_that_is_too_large_is_413(partner: Caller) -> None:
+def test_body_that_is_too_large_is_413(partner: Caller) -> None:
     sent = json.dumps(merchant_offer()).encode()
     assert refused(partner, 413, sent.ljust(MAX_OFFER_BYTES + 1))["type"] == "content-too-large"
 
 
-def test_a_refusal_never_tells_what_was_sent(partner: Caller, subtests: pytest.Subtests) -> None:
-    sents: list[Any] = [
+def test_refusal_never_repeats_sent_values(partner: Caller, subtests: pytest.Subtests) -> None:
+    bodies: list[Any] = [
         merchant_offer(SECRET),
         merchant_offer(offer=SECRET),
         merchant_offer(assets=SECRET),
@@ -195,21 +195,21 @@ def test_a_refusal_never_tells_what_was_sent(partner: Caller, subtests: pytest.S
         f'{{"offerName": {SECRET}}}'.encode(),
         f'"{SECRET}"'.encode(),
     ]
-    for sent in sents:
+    for sent in bodies:
         with subtests.test(str(sent)):
             reply = put(partner, sent)
             assert reply.status_code == 400
             assert SECRET not in reply.text
 
 
-def test_warnings_never_tell_what_was_sent(partner: Caller) -> None:
+def test_warnings_never_repeat_sent_values(partner: Caller) -> None:
     reply = put(partner, asset({"url": SECRET}))
     trace = partner.get(reply.headers["Location"])
     assert trace.json()["warnings"]
     assert SECRET not in trace.text
 
 
-def test_a_refused_put_leaves_the_offer_as_it_was(partner: Caller) -> None:
+def test_refused_put_does_not_change_the_offer(partner: Caller) -> None:
     put(partner)
     before = rows(partner)
     refused(partner, 400, merchant_offer(offerName=""))
@@ -217,69 +217,69 @@ def test_a_refused_put_leaves_the_offer_as_it_was(partner: Caller) -> None:
     assert rows(partner) == before
 
 
-def test_a_callers_trace_id_is_told_in_both_vocabularies(partner: Caller) -> None:
+def test_trace_id_of_the_client_is_in_both_documents(partner: Caller) -> None:
     traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     problem = refused(partner, 400, b"", traceparent=traceparent)
     assert problem["trace_id"] == "0af7651916cd43dd8448eb211c80319c"
 
 
-def test_a_parameter_behind_the_question_mark_is_told_of_and_counts(partner: Caller) -> None:
+def test_query_parameter_is_refused_and_counted(partner: Caller) -> None:
     before = used_quota(partner)
     reply = partner.http.delete(f"{offer_path()}?a=1&a=2")
-    require_both_vocabularies(reply, 400)
+    require_both_documents(reply, 400)
     assert used_quota(partner) == before + 1
 
 
-# Who, and the order of checks
+# Callers, and the order of checks
 
 
 @pytest.mark.parametrize("send", [put, delete])
 @pytest.mark.parametrize("secret", [None, "unknown"])
-def test_without_a_good_token_it_is_401(call: Call, send: Any, secret: str | None) -> None:
+def test_request_without_a_valid_token_is_401(call: Call, send: Any, secret: str | None) -> None:
     reply = send(call(secret))
-    problem = require_both_vocabularies(reply, 401)
+    problem = require_both_documents(reply, 401)
     assert problem["type"] == "unauthorized"
     assert "ApiToken" in reply.headers["WWW-Authenticate"]
 
 
 @pytest.mark.parametrize("send", [put, delete])
 @pytest.mark.parametrize("role", [Role.PUBLISHER, Role.AUDITOR, Role.OPERATOR])
-def test_without_the_right_role_it_is_403(call: Call, token: MakeToken, send: Any, role: Role) -> None:
-    assert require_both_vocabularies(send(call(token(role))), 403)["type"] == "forbidden"
+def test_request_with_another_role_is_403(call: Call, token: MakeToken, send: Any, role: Role) -> None:
+    assert require_both_documents(send(call(token(role))), 403)["type"] == "forbidden"
 
 
-def test_who_calls_is_checked_before_everything_else(call: Call, token: MakeToken) -> None:
+def test_caller_is_checked_before_everything_else(call: Call, token: MakeToken) -> None:
     for caller, status in ((call(None), 401), (call(token(Role.AUDITOR)), 403)):
         assert put(caller, b"", merchant=b"\xff", content_type="text/plain").status_code == status
 
 
-def test_the_quota_is_checked_before_what_is_sent(partner: Caller, service: Service) -> None:
+def test_quota_is_checked_before_the_body(partner: Caller, service: Service) -> None:
     limit(service, daily_quota=1)
     put(partner)
     for more in ({"content_type": "text/plain"}, {"merchant": b"\xff"}, {"sent": b"{"}):
-        problem = require_both_vocabularies(put(partner, **more), 429)
+        problem = require_both_documents(put(partner, **more), 429)
         assert problem["limit"] == "daily"
     assert put(partner, b" " * (MAX_OFFER_BYTES + 1)).status_code == 429
 
 
-def test_the_pace_is_checked_before_the_quota(partner: Caller, service: Service) -> None:
+def test_rate_is_checked_before_the_quota(partner: Caller, service: Service) -> None:
     limit(service, rps=1, daily_quota=1)
     limits = [put(partner).json().get("limit") for _ in range(12)]
     assert set(limits) <= {None, "rps", "daily"}
     assert "rps" in limits
 
 
-def test_the_media_type_and_the_size_are_checked_before_the_text_and_the_ids(partner: Caller) -> None:
+def test_media_type_and_size_are_checked_before_the_json(partner: Caller) -> None:
     refused(partner, 415, b"{", content_type="text/plain")
     refused(partner, 413, b"{" * (MAX_OFFER_BYTES + 1))
     refused(partner, 415, merchant_offer("another"), content_type="text/plain")
 
 
 @pytest.mark.parametrize("no_id", [b"\xff", "x" * 257, ""])
-def test_the_media_type_and_the_size_are_checked_before_the_path(partner: Caller, no_id: str | bytes) -> None:
+def test_media_type_and_size_are_checked_before_the_path(partner: Caller, no_id: str | bytes) -> None:
     refused(partner, 415, None, content_type="text/plain", merchant=no_id)
     refused(partner, 413, b" " * (MAX_OFFER_BYTES + 1), merchant=no_id)
 
 
-def test_the_text_is_checked_before_the_rules(partner: Caller) -> None:
+def test_json_syntax_is_checked_before_the_fields(partner: Caller) -> None:
     assert refused(partner, 400, b'{"offerName": ""', merchant=MERCHANT)["type"] == "not-json"

@@ -1,4 +1,4 @@
-"""Complete files are taken from a drop folder, one at a time and in order, and each ends beside its report."""
+"""A drop folder: complete files are taken one at a time, in order, and each is moved with its report."""
 
 import os
 import tempfile
@@ -51,30 +51,30 @@ def folder(directory: Path) -> Iterator[DropFolder]:
         yield folder
 
 
-def lying_in(folder: Path) -> dict[str, bytes]:
+def files_in(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_a_file_renamed_into_place_is_taken_and_finished_beside_its_report(directory: Path, folder: DropFolder) -> None:
+def test_renamed_file_is_taken_and_finished_with_a_report(directory: Path, folder: DropFolder) -> None:
     drop(directory, "offers-20261122.csv")
     taken = take_next_file(folder)
     assert (taken.parent, taken.name) == (directory / TAKEN_FOLDER, "offers-20261122.csv")
     assert folder.finish(taken, b"{}", done=True) == directory / DONE_FOLDER / "offers-20261122.csv"
     expected = {"offers-20261122.csv": b"offers", "offers-20261122.csv.report.json": b"{}"}
-    assert (lying_in(directory / DONE_FOLDER), lying_in(directory / REFUSED_FOLDER)) == (expected, {})
+    assert (files_in(directory / DONE_FOLDER), files_in(directory / REFUSED_FOLDER)) == (expected, {})
     assert folder.next() is None
 
 
-def test_a_refused_file_goes_elsewhere(directory: Path, folder: DropFolder) -> None:
+def test_refused_file_moves_to_the_refused_folder(directory: Path, folder: DropFolder) -> None:
     drop(directory, "bad.csv")
     assert finish_next(folder) == directory / REFUSED_FOLDER / "bad.csv"
     require_each_finished_once(directory, [b"offers"])
 
 
-# One at a time, in order
+# Order
 
 
-def test_files_are_taken_in_the_order_of_their_days_then_of_their_names(directory: Path, folder: DropFolder) -> None:
+def test_files_are_taken_by_day_then_by_name(directory: Path, folder: DropFolder) -> None:
     for name in ("b-20261123.csv", "z-20261122.csv", "a-20261123.csv", "y-20261124.csv"):
         drop(directory, name)
     require_nothing_taken(folder, 0.01)
@@ -83,7 +83,7 @@ def test_files_are_taken_in_the_order_of_their_days_then_of_their_names(director
     assert finished == ["z", "a", "b", "y"]
 
 
-def test_a_file_that_is_still_written_holds_up_those_of_later_days(
+def test_file_that_is_being_written_delays_later_files(
     directory: Path, folder: DropFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     later = drop(directory, "TidepoolOffers20261122.json")
@@ -93,7 +93,7 @@ def test_a_file_that_is_still_written_holds_up_those_of_later_days(
         assert take_next_file(folder).name == later.name
 
 
-def test_a_taken_file_is_answered_until_it_is_finished(directory: Path, folder: DropFolder) -> None:
+def test_taken_file_is_returned_until_it_is_finished(directory: Path, folder: DropFolder) -> None:
     drop(directory, "20261123.csv")
     taken = take_next_file(folder)
     drop(directory, "20261122.csv")
@@ -102,7 +102,7 @@ def test_a_taken_file_is_answered_until_it_is_finished(directory: Path, folder: 
     assert [finish_next(folder).name for _ in range(2)] == ["20261123.csv", "20261122.csv"]
 
 
-def test_what_a_predecessor_has_taken_comes_first(directory: Path) -> None:
+def test_file_taken_by_an_earlier_process_comes_first(directory: Path) -> None:
     with open_quick_folder(directory) as first:
         drop(directory, "20261123.csv")
         taken = take_next_file(first)
@@ -112,11 +112,11 @@ def test_what_a_predecessor_has_taken_comes_first(directory: Path) -> None:
         assert [finish_next(second).name for _ in range(2)] == ["20261123.csv", "20261122.csv"]
 
 
-def test_a_taken_file_that_somebody_writes_is_answered_when_they_have_closed_it(directory: Path) -> None:
+def test_taken_file_with_a_writer_is_returned_after_its_close(directory: Path) -> None:
     with open_quick_folder(directory) as first:
         drop(directory, "20261123.csv", b"one\n")
         taken = take_next_file(first)
-        # Opened before it was taken, or under the name that it has now: for the system that is the same.
+        # The kernel does not distinguish a file that was opened before it was taken from one opened under its new name.
         with open_for_writing(taken, "ab") as writer:
             require_nothing_taken(first)
             drop(directory, "20261122.csv")
@@ -133,7 +133,7 @@ def test_a_taken_file_that_somebody_writes_is_answered_when_they_have_closed_it(
         assert finish_next(second).name == "20261122.csv"
 
 
-def test_a_second_watcher_is_refused_until_the_first_one_has_gone(directory: Path) -> None:
+def test_second_watcher_is_refused_while_the_first_one_runs(directory: Path) -> None:
     with ChildProcess(WATCHER, directory) as watcher:
         with (
             pytest.raises(FolderInUse, match=r"is already watched by another process\.$"),
@@ -150,10 +150,10 @@ def test_a_second_watcher_is_refused_until_the_first_one_has_gone(directory: Pat
             pass
 
 
-# Nothing is lost, nothing is done that was not processed
+# Changes during processing
 
 
-def test_a_new_upload_of_a_file_that_is_being_processed_is_processed_too(directory: Path, folder: DropFolder) -> None:
+def test_new_upload_with_the_name_of_taken_file_is_processed(directory: Path, folder: DropFolder) -> None:
     drop(directory, "offers.csv", b"morning")
     taken = take_next_file(folder)
     drop(directory, "offers.csv", b"evening")
@@ -163,9 +163,7 @@ def test_a_new_upload_of_a_file_that_is_being_processed_is_processed_too(directo
     require_each_finished_once(directory, [b"morning", b"evening"])
 
 
-def test_a_name_that_is_in_use_gets_a_number_and_the_same_content_its_old_place(
-    directory: Path, folder: DropFolder
-) -> None:
+def test_used_name_gets_a_number_unless_the_content_is_equal(directory: Path, folder: DropFolder) -> None:
     names = []
     for content in (b"one", b"two", b"six", b"longer", b"two", b"one"):
         drop(directory, "offers.tar.gz", content)
@@ -174,7 +172,7 @@ def test_a_name_that_is_in_use_gets_a_number_and_the_same_content_its_old_place(
     require_each_finished_once(directory, [b"one", b"two", b"six", b"longer"])
 
 
-def test_a_link_to_a_file_that_is_done_already_takes_its_place(directory: Path, folder: DropFolder) -> None:
+def test_hard_link_to_a_finished_file_takes_its_place(directory: Path, folder: DropFolder) -> None:
     drop(directory, "offers.csv")
     (directory / "offers.csv").hardlink_to(finish_next(folder))
     finish_next(folder)
@@ -182,39 +180,39 @@ def test_a_link_to_a_file_that_is_done_already_takes_its_place(directory: Path, 
 
 
 @pytest.mark.parametrize("first", ["offers.csv", "offers.csv.report.json"])
-def test_no_report_takes_the_place_of_a_file(directory: Path, folder: DropFolder, first: str) -> None:
+def test_report_never_overwrites_a_file(directory: Path, folder: DropFolder, first: str) -> None:
     names = {"offers.csv", "offers.csv.report.json"}
     for name in (first, *(names - {first})):
         drop(directory, name, f"this is {name}".encode())
         finish_next(folder)
-    lying = lying_in(directory / DONE_FOLDER)
+    files = files_in(directory / DONE_FOLDER)
     for name in names:
-        (place,) = (place for place, content in lying.items() if content == f"this is {name}".encode())
-        assert lying[place + REPORT_SUFFIX] != lying[place]
-    assert len(lying) == 4
+        (place,) = (place for place, content in files.items() if content == f"this is {name}".encode())
+        assert files[place + REPORT_SUFFIX] != files[place]
+    assert len(files) == 4
 
 
-def test_a_file_that_was_changed_while_it_was_processed_is_not_finished(directory: Path, folder: DropFolder) -> None:
+def test_file_that_changed_during_processing_is_not_finished(directory: Path, folder: DropFolder) -> None:
     drop(directory, "offers.csv", b"one")
     taken = take_next_file(folder)
     taken.write_bytes(b"two")
     with pytest.raises(TakenFileChanged, match="changed or removed"):
         folder.finish(taken, b"{}", done=True)
-    assert lying_in(directory / DONE_FOLDER) == {}
+    assert files_in(directory / DONE_FOLDER) == {}
     assert finish_next(folder).read_bytes() == b"two"
 
 
-def test_a_file_that_was_removed_while_it_was_processed_is_not_finished(directory: Path, folder: DropFolder) -> None:
+def test_file_that_was_removed_during_processing_is_not_finished(directory: Path, folder: DropFolder) -> None:
     drop(directory, "offers.csv")
     taken = take_next_file(folder)
     taken.unlink()
     with pytest.raises(TakenFileChanged):
         folder.finish(taken, b"{}", done=True)
     require_nothing_taken(folder)
-    assert lying_in(directory / DONE_FOLDER) == {}
+    assert files_in(directory / DONE_FOLDER) == {}
 
 
-def test_only_what_was_answered_is_finished(directory: Path, folder: DropFolder) -> None:
+def test_only_the_returned_file_can_be_finished(directory: Path, folder: DropFolder) -> None:
     waiting = drop(directory, "offers.csv")
     with pytest.raises(TakenFileChanged):
         folder.finish(waiting, b"{}", done=True)
@@ -241,7 +239,7 @@ def test_only_what_was_answered_is_finished(directory: Path, folder: DropFolder)
         "ü".encode() * 125 + b".csv",
     ],
 )
-def test_every_name_that_a_file_can_have_will_do(directory: Path, folder: DropFolder, name: bytes) -> None:
+def test_any_file_name_is_accepted(directory: Path, folder: DropFolder, name: bytes) -> None:
     contents = [b"one", b"two"]
     for content in contents:
         drop(directory, os.fsdecode(name), content)
@@ -249,7 +247,7 @@ def test_every_name_that_a_file_can_have_will_do(directory: Path, folder: DropFo
     require_each_finished_once(directory, contents)
 
 
-def test_a_folder_over_two_file_systems_is_refused(directory: Path) -> None:
+def test_folder_on_two_file_systems_is_refused(directory: Path) -> None:
     shared_memory = Path("/dev/shm")  # noqa: S108
     if not shared_memory.is_dir() or shared_memory.stat().st_dev == directory.stat().st_dev:
         pytest.skip("there is only one file system")
@@ -259,6 +257,6 @@ def test_a_folder_over_two_file_systems_is_refused(directory: Path) -> None:
             pass
 
 
-def test_a_directory_that_is_not_there_is_the_callers_business(directory: Path) -> None:
+def test_missing_directory_raises_file_not_found(directory: Path) -> None:
     with pytest.raises(FileNotFoundError), open_quick_folder(directory / "nowhere"):
         pass

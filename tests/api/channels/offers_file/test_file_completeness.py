@@ -1,4 +1,4 @@
-"""Is a file taken only when it is complete, whatever others do to it while it is looked at?"""
+"""Files are taken only when they are complete, whatever other processes do to them meanwhile."""
 
 import os
 import tempfile
@@ -26,7 +26,7 @@ from tests.support.processes.drop_folders import (
     take_next_file,
 )
 
-MEDDLER = """
+CHURNER = """
 import itertools, os, sys
 print(flush=True)
 os.set_blocking(0, False)
@@ -37,24 +37,24 @@ for round in itertools.count():
     for name in "abc":
         with open(name, "wb") as opened:
             opened.write(b"%d" % round)
-    for act in (lambda: os.replace("a", "b"), lambda: os.unlink("b"), lambda: os.unlink("c"),
+    for action in (lambda: os.replace("a", "b"), lambda: os.unlink("b"), lambda: os.unlink("c"),
                 lambda: os.symlink("a", "c"), lambda: os.unlink("c"), lambda: os.mkfifo("c"), lambda: os.unlink("c")):
         try:
-            act()
+            action()
         except OSError:
             pass
 for name in os.listdir():
     if not os.path.isdir(name):
         os.unlink(name)
 """
-AT_A_MOMENT = """
+ACTION_AT_EVENT = """
 import sys, time
 from pathlib import Path
 from tests.support.processes.drop_folders import LOOK_SECONDS, open_quick_folder
-directory, moment, act = Path(sys.argv[1]), *sys.argv[2:]
+directory, trigger, action = Path(sys.argv[1]), *sys.argv[2:]
 path = directory / "offers.csv"
 held = []
-acts = {
+actions = {
     "open": lambda: held.append(path.open("ab")),
     "change": lambda: path.write_bytes(b"others"),
     "remove": path.unlink,
@@ -63,12 +63,12 @@ acts = {
     "pipe": lambda: (directory / ".pipe").replace(path),
 }
 def hook(event, arguments):
-    if event == moment and str(arguments[0]) == str(path) and act in acts:
-        acts.pop(act)()
+    if event == trigger and str(arguments[0]) == str(path) and action in actions:
+        actions.pop(action)()
 print(flush=True)
 with open_quick_folder(directory) as folder:
     sys.addaudithook(hook)
-    while act in acts:
+    while action in actions:
         answer = folder.next()
         time.sleep(LOOK_SECONDS)
     assert answer is None, answer
@@ -81,7 +81,7 @@ os.set_blocking(0, False)
 while sys.stdin.buffer.read() != b"":
     os.close(os.open(sys.argv[1], os.O_WRONLY))
 """
-SOMEBODY = 54321
+OTHER_USER = 54321
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def folder(directory: Path) -> Iterator[DropFolder]:
         yield folder
 
 
-def test_a_file_that_somebody_writes_is_taken_when_they_have_closed_it(directory: Path, folder: DropFolder) -> None:
+def test_file_with_a_writer_is_taken_after_its_close(directory: Path, folder: DropFolder) -> None:
     with open_for_writing(directory / "offers.csv") as writer:
         for line in (b"one", b"two"):
             writer.say(line)
@@ -103,7 +103,7 @@ def test_a_file_that_somebody_writes_is_taken_when_they_have_closed_it(directory
     assert take_next_file(folder).read_bytes() == b"one\ntwo\n"
 
 
-def test_a_file_that_keeps_growing_is_not_complete_while_closed(directory: Path, folder: DropFolder) -> None:
+def test_file_that_keeps_growing_is_not_complete_between_writes(directory: Path, folder: DropFolder) -> None:
     for _ in range(8):
         with (directory / "offers.csv").open("ab") as growing:
             growing.write(b"another\n")
@@ -111,7 +111,7 @@ def test_a_file_that_keeps_growing_is_not_complete_while_closed(directory: Path,
     assert take_next_file(folder).read_bytes() == 8 * b"another\n"
 
 
-def test_a_file_that_is_replaced_by_a_younger_one_has_to_be_quiet_again(directory: Path, folder: DropFolder) -> None:
+def test_replaced_file_starts_a_new_quiet_period(directory: Path, folder: DropFolder) -> None:
     for number in range(8):
         drop(directory, "offers.csv", b"%d" % number)
         require_nothing_taken(folder, QUIET_SECONDS / 2)
@@ -119,7 +119,7 @@ def test_a_file_that_is_replaced_by_a_younger_one_has_to_be_quiet_again(director
 
 
 @pytest.mark.parametrize("suffix", [".tmp", ".part", ".partial", ".filepart", ".CRDOWNLOAD", "~"])
-def test_an_unfinished_name_is_left_alone_until_it_is_renamed(directory: Path, folder: DropFolder, suffix: str) -> None:
+def test_temporary_name_is_ignored_until_it_is_renamed(directory: Path, folder: DropFolder, suffix: str) -> None:
     unfinished = [drop(directory, "offers.csv" + suffix), drop(directory, ".offers.csv")]
     require_nothing_taken(folder)
     for number, path in enumerate(unfinished):
@@ -127,7 +127,7 @@ def test_an_unfinished_name_is_left_alone_until_it_is_renamed(directory: Path, f
         assert finish_next(folder).name == f"offers-{number}.csv"
 
 
-def test_what_is_no_regular_file_is_left_alone(directory: Path, folder: DropFolder, tmp_path: Path) -> None:
+def test_only_regular_files_are_taken(directory: Path, folder: DropFolder, tmp_path: Path) -> None:
     outside = tmp_path / ".outside"
     outside.write_bytes(b"secret")
     (directory / "link.csv").symlink_to(outside)
@@ -137,11 +137,11 @@ def test_what_is_no_regular_file_is_left_alone(directory: Path, folder: DropFold
     require_nothing_taken(folder)
 
 
-# While it is looked at
+# Changes during a scan
 
 
-def test_files_that_come_and_go_between_two_looks_do_no_harm(directory: Path, folder: DropFolder) -> None:
-    with ChildProcess(MEDDLER, directory):
+def test_files_that_appear_and_disappear_do_no_harm(directory: Path, folder: DropFolder) -> None:
+    with ChildProcess(CHURNER, directory):
         deadline = time.monotonic() + 20 * QUIET_SECONDS
         while time.monotonic() < deadline:
             folder.next()
@@ -151,7 +151,7 @@ def test_files_that_come_and_go_between_two_looks_do_no_harm(directory: Path, fo
     assert (directory / DONE_FOLDER / "offers.csv").read_bytes() == b"offers"
 
 
-def test_who_opens_a_file_while_it_is_looked_at_does_not_kill_the_watcher(directory: Path, folder: DropFolder) -> None:
+def test_process_that_opens_a_file_does_not_kill_the_watcher(directory: Path, folder: DropFolder) -> None:
     drop(directory, "offers.csv")
     taken = take_next_file(folder)
     with ChildProcess(OPENER, taken):
@@ -159,35 +159,35 @@ def test_who_opens_a_file_while_it_is_looked_at_does_not_kill_the_watcher(direct
     assert set(answers) == {taken, None}
 
 
-@pytest.mark.parametrize("act", ["open", "change", "remove", "replace", "link", "pipe"])
-@pytest.mark.parametrize("moment", ["open", "os.rename"])
-def test_what_happens_between_look_and_grip_is_seen(directory: Path, moment: str, act: str) -> None:
+@pytest.mark.parametrize("action", ["open", "change", "remove", "replace", "link", "pipe"])
+@pytest.mark.parametrize("trigger", ["open", "os.rename"])
+def test_change_between_the_check_and_the_move_is_noticed(directory: Path, trigger: str, action: str) -> None:
     (directory / ".other").write_bytes(b"others")
     (directory / ".link").symlink_to(".secret")
     (directory / ".secret").write_bytes(b"offers")
     os.mkfifo(directory / ".pipe")
     drop(directory, "offers.csv")
-    with ChildProcess(AT_A_MOMENT, directory, moment, act):
+    with ChildProcess(ACTION_AT_EVENT, directory, trigger, action):
         pass
-    expected = {"open": [b"offers"], "change": [b"others"], "replace": [b"others"]}.get(act, [])
+    expected = {"open": [b"offers"], "change": [b"others"], "replace": [b"others"]}.get(action, [])
     with open_quick_folder(directory) as folder:
         finished = [finish_next(folder).read_bytes() for _ in expected]
         require_nothing_taken(folder)
     assert finished == expected
 
 
-# Rights
+# Permissions
 
 
 @contextmanager
-def somebody_elses_folder() -> Iterator[Path]:
-    """A folder of a user who may do less than we: a lease is given to the owner of a file only."""
+def folder_of_another_user() -> Iterator[Path]:
+    """Makes a folder of a user without privileges, and runs as this user. Only the owner of a file gets a lease."""
     with tempfile.TemporaryDirectory() as name:
         try:
-            os.chown(name, SOMEBODY, SOMEBODY)
-            os.seteuid(SOMEBODY)
+            os.chown(name, OTHER_USER, OTHER_USER)
+            os.seteuid(OTHER_USER)
         except PermissionError:
-            pytest.skip("only root can become somebody else")
+            pytest.skip("only root can become another user")
         try:
             yield Path(name)
         finally:
@@ -197,11 +197,11 @@ def somebody_elses_folder() -> Iterator[Path]:
 def drop_as_root(directory: Path, mode: int) -> None:
     os.seteuid(0)
     drop(directory, "offers.csv").chmod(mode)
-    os.seteuid(SOMEBODY)
+    os.seteuid(OTHER_USER)
 
 
-def test_a_file_of_another_user_has_to_be_quiet_for_longer() -> None:
-    with somebody_elses_folder() as directory, open_quick_folder(directory) as folder:
+def test_file_of_another_user_has_a_longer_quiet_period() -> None:
+    with folder_of_another_user() as directory, open_quick_folder(directory) as folder:
         drop_as_root(directory, 0o644)
         started = time.monotonic()
         taken = take_next_file(folder)
@@ -210,8 +210,8 @@ def test_a_file_of_another_user_has_to_be_quiet_for_longer() -> None:
         require_each_finished_once(directory, [b"offers"])
 
 
-def test_a_file_that_cannot_be_read_is_told_of_once_and_taken_when_it_can(caplog: pytest.LogCaptureFixture) -> None:
-    with somebody_elses_folder() as directory, open_quick_folder(directory) as folder:
+def test_unreadable_file_is_logged_once_and_taken_later(caplog: pytest.LogCaptureFixture) -> None:
+    with folder_of_another_user() as directory, open_quick_folder(directory) as folder:
         drop_as_root(directory, 0o600)
         require_nothing_taken(folder)
         assert [record.getMessage() for record in caplog.records] == [
@@ -219,7 +219,7 @@ def test_a_file_that_cannot_be_read_is_told_of_once_and_taken_when_it_can(caplog
         ]
         os.seteuid(0)
         (directory / "offers.csv").chmod(0o644)
-        os.seteuid(SOMEBODY)
+        os.seteuid(OTHER_USER)
         time.sleep(LOOK_SECONDS)
         finish_next(folder)
         require_each_finished_once(directory, [b"offers"])

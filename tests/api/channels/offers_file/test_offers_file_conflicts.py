@@ -1,4 +1,4 @@
-"""Is there one offers file of a partner at a time, and none after a later one? (contract, sections 3 and 4)"""
+"""Offers files of a partner are processed one at a time, in the order of their dates (contract, sections 3 and 4)."""
 
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture(autouse=True)
-def _unhurried(service: Service) -> None:
+def _no_rate_limit(service: Service) -> None:
     limit(service)
 
 
@@ -68,14 +68,14 @@ def test_another_file_is_refused_while_one_is_in_progress(partner: Caller, servi
     assert nonzero_counts(send_file(partner, record("B"))) == {"created": 1}
 
 
-def test_the_same_file_is_not_refused_but_told_of_its_run(partner: Caller, service: Service) -> None:
+def test_repeated_file_gets_its_run_while_it_is_in_progress(partner: Caller, service: Service) -> None:
     document = offers_file(record("A"))
     active = accept_file_elsewhere(service, document)
     reply = send_json(partner, document)
     assert (reply.status_code, reply.json()["runId"], REPLAYED in reply.headers) == (202, str(active.run_id), False)
 
 
-def test_batches_and_single_offers_go_on_beside_a_file(
+def test_batches_and_single_offers_are_accepted_during_a_file(
     partner: Caller, service: Service, harbor: Caller, clock: Clock
 ) -> None:
     active = accept_file_elsewhere(service, offers_file(record("A"), record("B", "NEW")))
@@ -92,24 +92,24 @@ def test_batches_and_single_offers_go_on_beside_a_file(
     assert (offer_of(partner, offer="A")["content"], inventory(partner)["A"]) == (content(record("A")), ("active", 2))
 
 
-def test_a_file_is_decided_by_what_was_put_while_its_records_were_judged(partner: Caller, service: Service) -> None:
+def test_file_considers_puts_that_arrived_during_its_validation(partner: Caller, service: Service) -> None:
     records = [record("A"), record("B"), record("C", "NO-CHANGE"), record("D", "DELETED"), record("E", "NEW")]
     send_file(partner, *records[:4])
     put(partner, content(record("D")), offer="D")
     run = accept_file_elsewhere(service, offers_file(*records), NEXT_DAY)
-    meanwhile: list[int] = []
+    statuses: list[int] = []
 
-    def change(done_by_now: int, total: int) -> None:
-        if done_by_now < total and not meanwhile:
+    def change(done: int, total: int) -> None:
+        if done < total and not statuses:
             another = [record(name, offerName="Meanwhile") for name in ("A", "C", "E", "F")]
             replies = [put(partner, content(sent), offer=sent["offerId"]) for sent in another]
             replies += [delete(partner, offer=name) for name in ("B", "D")]
-            meanwhile.extend(reply.status_code for reply in replies)
+            statuses.extend(reply.status_code for reply in replies)
 
-    ended = execute_run(other_owner(service), run, change)
-    assert meanwhile == [202] * 6
-    items = partner.get(f"{run_path(ended.run_id)}/items").json()["items"]
-    assert [(one["externalId"], one["outcome"]) for one in items] == [
+    finished = execute_run(other_owner(service), run, change)
+    assert statuses == [202] * 6
+    items = partner.get(f"{run_path(finished.run_id)}/items").json()["items"]
+    assert [(item["externalId"], item["outcome"]) for item in items] == [
         ("A", "updated"),
         ("E", "updated"),
         ("B", "restored"),
@@ -121,15 +121,15 @@ def test_a_file_is_decided_by_what_was_put_while_its_records_were_judged(partner
     assert names == {"A": "Offer A", "B": "Offer B", "C": "Meanwhile", "E": "Offer E"}
 
 
-def test_a_file_is_not_refused_for_a_batch_in_progress(partner: Caller, service: Service) -> None:
+def test_file_is_accepted_while_a_batch_is_in_progress(partner: Caller, service: Service) -> None:
     accept_elsewhere(service, batch("Insert", [item()]))
     assert nonzero_counts(send_file(partner, record("A"))) == {"created": 1}
 
 
-# In the order of the days
+# Dates
 
 
-def test_a_file_dated_before_the_last_one_is_refused(partner: Caller) -> None:
+def test_file_dated_before_the_last_one_is_refused(partner: Caller) -> None:
     send_file(partner, record("A"))
     before = position(partner)
     reply = send_file(partner, record("A", "DELETED"), name=DAY_BEFORE)
@@ -137,13 +137,13 @@ def test_a_file_dated_before_the_last_one_is_refused(partner: Caller) -> None:
     assert (position(partner), len(runs(partner))) == (before, 1)
 
 
-def test_it_is_still_replayed_if_it_had_been_processed_before(partner: Caller) -> None:
+def test_superseded_file_that_was_processed_is_replayed(partner: Caller) -> None:
     replies = [send_file(partner, record("A"), name=name) for name in (DAY_BEFORE, NAME, DAY_BEFORE)]
     assert (replies[2].content, replies[2].headers[REPLAYED]) == (replies[0].content, "true")
     assert refusal(send_file(partner, record("B"), name=DAY_BEFORE), 409)[0] == "file-superseded"
 
 
-def test_the_day_of_the_header_and_other_partners_files_do_not_count(partner: Caller, harbor: Caller) -> None:
+def test_header_date_and_files_of_others_do_not_supersede(partner: Caller, harbor: Caller) -> None:
     send_file(harbor, record("A"), name="HarborOffers20271122.json")
     replies = [
         send_json(partner, offers_file(record("A"), fileCreationDate="2027-11-22"), DAY_BEFORE),
@@ -152,13 +152,13 @@ def test_the_day_of_the_header_and_other_partners_files_do_not_count(partner: Ca
     assert [nonzero_counts(reply) for reply in replies] == [{"created": 1}, {"unchanged": 1}]
 
 
-def test_a_file_that_was_refused_or_given_up_supersedes_nothing(partner: Caller, service: Service) -> None:
+def test_refused_or_failed_file_supersedes_nothing(partner: Caller, service: Service) -> None:
     assert send_json(partner, offers_file(record("A"), offerRecordCount=2), NEXT_DAY).status_code == 422
     fail_elsewhere(service, accept_file_elsewhere(service, offers_file(record("A")), NEXT_DAY))
     assert nonzero_counts(send_file(partner, record("A"))) == {"created": 1}
 
 
-def test_a_file_that_was_given_up_may_be_sent_again(partner: Caller, service: Service) -> None:
+def test_failed_file_may_be_repeated(partner: Caller, service: Service) -> None:
     document = offers_file(record("A"))
     fail_elsewhere(service, accept_file_elsewhere(service, document))
     reply = send_json(partner, document)
@@ -166,10 +166,10 @@ def test_a_file_that_was_given_up_may_be_sent_again(partner: Caller, service: Se
     assert [run["state"] for run in runs(partner)] == ["completed", "failed"]
 
 
-# Who else has to do with it
+# Limits and roles
 
 
-def test_a_file_is_counted_neither_as_requests_nor_by_the_token(call: Call, token: MakeToken, service: Service) -> None:
+def test_file_uses_no_quota_and_no_token_rate(call: Call, token: MakeToken, service: Service) -> None:
     caller = call(token(name="hasty", requests_per_minute=1))
     limit(service, rps=1, daily_quota=1)
     for n in range(5):
@@ -179,7 +179,7 @@ def test_a_file_is_counted_neither_as_requests_nor_by_the_token(call: Call, toke
     assert send_file(caller, record("A"), record("B")).status_code == 200
 
 
-def test_who_reads_runs_reads_those_of_files_too(partner: Caller, call: Call, token: MakeToken) -> None:
+def test_readers_of_runs_may_read_runs_of_files(partner: Caller, call: Call, token: MakeToken) -> None:
     run_id = completed_report(send_file(partner, record("A")))["runId"]
     for role, reads in ((Role.AUDITOR, 200), (Role.OPERATOR, 200), (Role.PUBLISHER, 403)):
         other = call(token(role))

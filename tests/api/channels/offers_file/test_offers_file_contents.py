@@ -1,4 +1,4 @@
-"""Is the content of a record that of a PUT: the same to compare, kept as sent, its images kept once? (contract, 2 and 4)"""
+"""The content of a record is treated like that of a PUT: stored as sent, with shared images (contract, 2 and 4)."""
 
 import json
 from pathlib import Path
@@ -51,7 +51,7 @@ def settings(tmp_path: Path, request: pytest.FixtureRequest) -> Settings:
 
 
 @pytest.fixture(autouse=True)
-def _unhurried(service: Service) -> None:
+def _no_rate_limit(service: Service) -> None:
     limit(service)
 
 
@@ -62,12 +62,12 @@ def with_image(offer: str, image: str, status: str = "UPSERT") -> dict[str, Any]
 
 
 def file_around(text: str) -> bytes:
-    """A file of one record that is spelt like this."""
+    """Returns a file whose only record has this text."""
     return body(offers_file("HERE")).replace(b'"HERE"', text.encode())
 
 
 def text_of(caller: Caller, offer: str) -> bytes:
-    """An offer as the service tells it."""
+    """Returns the text of an offer in the reply of the service."""
     return caller.get(f"/api/v1/offers/{uid_of(offer=offer)}").content
 
 
@@ -75,7 +75,7 @@ def text_of(caller: Caller, offer: str) -> bytes:
 
 
 @pytest.mark.parametrize("status", STATUSES)
-def test_a_file_changes_nothing_of_what_was_put(partner: Caller, status: str) -> None:
+def test_file_with_the_content_of_a_put_changes_nothing(partner: Caller, status: str) -> None:
     put(partner, content(record("A")), offer="A")
     before = offer_of(partner, offer="A")
     assert outcomes(send_file(partner, record("A", status))) == {"unchanged": ["A"]}
@@ -83,12 +83,12 @@ def test_a_file_changes_nothing_of_what_was_put(partner: Caller, status: str) ->
 
 
 @pytest.mark.parametrize("status", STATUSES)
-def test_a_put_changes_nothing_of_what_came_in_a_file(partner: Caller, status: str) -> None:
+def test_put_with_the_content_of_a_file_changes_nothing(partner: Caller, status: str) -> None:
     send_file(partner, record("A", status))
     assert outcome_and_version(partner, put(partner, content(record("A")), offer="A")) == ("unchanged", 1)
 
 
-def test_the_same_content_in_another_spelling_changes_nothing(partner: Caller) -> None:
+def test_same_content_in_another_spelling_changes_nothing(partner: Caller) -> None:
     sent = record("A", terms={"min": 10, "max": 2.5})
     text = json.dumps(sent)
     send_json(partner, file_around(text))
@@ -107,8 +107,8 @@ def test_the_same_content_in_another_spelling_changes_nothing(partner: Caller) -
     assert offer_of(partner, offer="A")["content"] == content(sent)
 
 
-def test_what_came_back_to_the_same_bytes_is_content_like_any_other(partner: Caller) -> None:
-    """The ledger knows a record by its bytes; that must not hide what happened in between."""
+def test_record_with_known_bytes_is_compared_with_the_present_content(partner: Caller) -> None:
+    """The ledger recognises a record by its bytes. Changes in between must still count."""
     sent = with_image("A", PNG)
     for name in ("TidepoolOffers20261101.json", "TidepoolOffers20261102.json"):
         send_file(partner, sent, name=name)
@@ -120,16 +120,16 @@ def test_what_came_back_to_the_same_bytes_is_content_like_any_other(partner: Cal
     assert [event["version"] for event in history_of(partner, offer="A")] == [1, 2, 3, 4, 5]
 
 
-def test_a_status_that_does_not_fit_is_told_of_the_same_bytes_too(partner: Caller) -> None:
+def test_unsuitable_status_is_reported_for_known_bytes_too(partner: Caller) -> None:
     replies = [send_file(partner, record("A", "NEW"), name=name) for name in (NAME, NEXT_DAY)]
     assert [nonzero_counts(reply) for reply in replies] == [{"created": 1}, {"unchanged": 1}]
     assert messages(replies[1]) == {"A": ["offerStatus: NEW, but the offer is known; treated as UPSERT"]}
 
 
-# As it was sent
+# Stored values
 
 
-def test_values_come_back_letter_by_letter_and_the_status_does_not(partner: Caller) -> None:
+def test_values_are_returned_byte_for_byte_without_the_status(partner: Caller) -> None:
     values = {
         "white space": '{ "a" : [ 1 ,\n 2 ] }',
         "numbers": "[1.0, 1e2, -0.0, 0.000001, 9007199254740991]",
@@ -145,7 +145,7 @@ def test_values_come_back_letter_by_letter_and_the_status_does_not(partner: Call
         assert "offerStatus" not in offer_of(partner, offer=f"A-{n}")["content"]
 
 
-def test_unknown_members_are_kept(partner: Caller) -> None:
+def test_unknown_members_are_stored(partner: Caller) -> None:
     sent = record("A", terms={"minimum": "10.00", "days": [1, 2, {"x": None}]}, x=True)
     sent["assets"]["video"] = {"type": "VIDEO"}
     sent["assets"]["logo"]["alt"] = "Logo"
@@ -160,19 +160,19 @@ def test_unknown_members_are_kept(partner: Caller) -> None:
 
 
 @pytest.mark.parametrize("image", [PNG, PNG.partition(",")[2], "x", "AAAA" * 30_000, "😀" * 500])
-def test_an_image_comes_back_as_it_was_sent(partner: Caller, image: str) -> None:
+def test_image_is_returned_as_sent(partner: Caller, image: str) -> None:
     sent = with_image("A", image)
     send_file(partner, sent)
     assert offer_of(partner, offer="A")["content"] == content(sent)
 
 
-def test_an_image_with_escapes_comes_back_letter_by_letter(partner: Caller) -> None:
+def test_image_with_escapes_is_returned_byte_for_byte(partner: Caller) -> None:
     spelt = json.dumps(PNG).replace("/", r"\/")
     send_json(partner, file_around(json.dumps(with_image("A", "HERE")).replace('"HERE"', spelt)))
     assert spelt.encode() in text_of(partner, "A")
 
 
-def test_an_image_is_kept_once_for_records_and_puts(partner: Caller, service: Service) -> None:
+def test_image_is_stored_once_for_records_and_puts(partner: Caller, service: Service) -> None:
     put(partner, content(with_image("A", PNG)), offer="A")
     assert nonzero_counts(send_file(partner, *(with_image(f"B-{n}", PNG) for n in range(5))))["created"] == 5
     assert count_rows(service.ledger, "images") == 1
@@ -183,7 +183,7 @@ def test_an_image_is_kept_once_for_records_and_puts(partner: Caller, service: Se
     assert offer_of(partner, offer="B-1")["content"] == content(with_image("B-1", PNG))
 
 
-def test_an_image_of_a_record_that_changes_nothing_is_not_kept(partner: Caller, service: Service) -> None:
+def test_image_of_a_record_without_changes_is_not_stored(partner: Caller, service: Service) -> None:
     put(partner, content(record("A", assets=SEED_SAMPLE["assets"])), offer="A")
     broken = with_image("B", OTHER_PNG) | {"offerName": ""}
     reply = send_file(partner, with_image("A", PNG, "NO-CHANGE"), broken, with_image("C", PNG, "DELETED"))
@@ -202,14 +202,14 @@ def test_offers_of_a_file_are_the_same_after_a_rebuild(partner: Caller, service:
 
 
 @pytest.mark.parametrize("settings", [{"max_image_bytes": 5_000, "max_offer_bytes": 6_000}], indirect=True)
-def test_an_image_that_is_too_large_fails_its_record_alone(partner: Caller, service: Service) -> None:
+def test_image_that_is_too_large_fails_its_record_alone(partner: Caller, service: Service) -> None:
     reply = send_file(partner, with_image("A", "A" * 5_000), with_image("B", "A" * 5_001), record("C"))
     assert outcomes(reply) == {"created": ["A", "C"], "failed": ["B"]}
     assert messages(reply) == {"B": ["assets.logo.value.large.content: must have at most 5000 characters"]}
     assert count_rows(service.ledger, "images") == 2
 
 
-def test_a_record_may_have_two_images_of_the_largest_size_as_a_put_may(partner: Caller) -> None:
+def test_record_may_have_two_images_of_the_largest_size(partner: Caller) -> None:
     sent = record("A")
     for asset, letter in (("logo", "A"), ("largeRectangle", "B")):
         sent["assets"][asset]["value"]["large"] = {"content": letter * (3 * MEBIBYTE - 4)}
@@ -217,33 +217,33 @@ def test_a_record_may_have_two_images_of_the_largest_size_as_a_put_may(partner: 
     assert outcomes(send_file(partner, sent, record("B"))) == {"created": ["B"], "unchanged": ["A"]}
 
 
-# What is odd
+# Warnings
 
 
-ODD = SEED_SAMPLE | {"offerStatus": "UPSERT"}
-ODD_PLACES = ["assets.logo.value.large.url", "assets.largeRectangle.value.large.content"]
+RECORD_WITH_WARNINGS = SEED_SAMPLE | {"offerStatus": "UPSERT"}
+WARNED_FIELDS = ["assets.logo.value.large.url", "assets.largeRectangle.value.large.content"]
 
 
-def test_what_is_odd_about_a_record_is_told_every_time(partner: Caller) -> None:
+def test_warnings_of_a_record_are_reported_every_time(partner: Caller) -> None:
     names = ("TidepoolOffers20261122.json", "TidepoolOffers20261123.json", "TidepoolOffers20261124.json")
-    replies = [send_file(partner, ODD, name=name) for name in names]
+    replies = [send_file(partner, RECORD_WITH_WARNINGS, name=name) for name in names]
     assert [nonzero_counts(reply) for reply in replies] == [{"created": 1}, {"unchanged": 1}, {"unchanged": 1}]
     for reply in replies:
-        (said,) = messages(reply).values()
-        assert [one.partition(":")[0] for one in said] == ODD_PLACES
+        (warnings,) = messages(reply).values()
+        assert [warning.partition(":")[0] for warning in warnings] == WARNED_FIELDS
         assert "google" not in reply.text
     assert offer_of(partner, "2121", "323232")["content"] == SEED_SAMPLE
 
 
-def test_a_record_is_warned_of_in_the_words_of_a_put(partner: Caller) -> None:
+def test_record_has_the_same_warnings_as_a_put(partner: Caller) -> None:
     warnings = trace_of(partner, put(partner, SEED_SAMPLE, "2121", "323232"))["warnings"]
     reply = send_file(partner, SEED_SAMPLE | {"offerStatus": "NEW"})
     assert messages(reply) == {"323232": ["offerStatus: NEW, but the offer is known; treated as UPSERT", *warnings]}
 
 
-def test_an_odd_record_that_is_put_in_order_is_not_warned_of_any_more(partner: Caller) -> None:
-    send_file(partner, ODD)
-    mended = ODD | {"assets": record("A")["assets"]}
-    reply = send_file(partner, mended, name=NEXT_DAY)
+def test_corrected_record_has_no_warnings(partner: Caller) -> None:
+    send_file(partner, RECORD_WITH_WARNINGS)
+    corrected = RECORD_WITH_WARNINGS | {"assets": record("A")["assets"]}
+    reply = send_file(partner, corrected, name=NEXT_DAY)
     assert (nonzero_counts(reply), messages(reply)) == ({"updated": 1}, {})
     assert IMAGE_URL in str(offer_of(partner, "2121", "323232"))

@@ -1,4 +1,4 @@
-"""Which offers files are refused as a whole, so that nothing of them is applied? (contract, sections 3, 4 and 7)"""
+"""Offers files that are refused as a whole, without any change (contract, sections 3, 4 and 7)."""
 
 import gzip
 from collections.abc import Callable
@@ -46,14 +46,14 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def refused(partner: Caller, service: Service) -> Refuse:
-    """Sends JSON, requires that it is refused and nothing is left of it, and gives what refusal does."""
+    """Sends JSON, requires its refusal without any trace, and returns the result of `refusal`."""
     limit(service)
 
     def refuse(status: int, sent: Any, name: str | None = NAME, **headers: str) -> tuple[str, list[str]]:
         before = position(partner)
-        found = refusal(send_json(partner, sent, name, **headers), status)
+        result = refusal(send_json(partner, sent, name, **headers), status)
         assert (position(partner), runs(partner), count_rows(service.ledger, "run_bodies")) == (before, [], 0)
-        return found
+        return result
 
     return refuse
 
@@ -62,10 +62,10 @@ FILE = offers_file(record("A"))
 WHOLE = body(FILE)
 
 
-# The text
+# JSON
 
 
-def test_a_file_that_is_not_json_is_400(refused: Refuse, subtests: pytest.Subtests) -> None:
+def test_file_that_is_not_json_is_400(refused: Refuse, subtests: pytest.Subtests) -> None:
     bodies = {
         "empty": b"",
         "cut off": WHOLE[:-1],
@@ -86,7 +86,7 @@ def test_a_file_that_is_not_json_is_400(refused: Refuse, subtests: pytest.Subtes
             assert refused(400, content) == ("not-json", [])
 
 
-def test_a_form_whose_file_is_not_json_is_400(partner: Caller) -> None:
+def test_form_with_a_file_that_is_not_json_is_400(partner: Caller) -> None:
     for content in (b"", WHOLE[:-1], b"\xff"):
         assert refusal(send_form(partner, content), 400) == ("not-json", [])
     assert runs(partner) == []
@@ -123,30 +123,28 @@ ENVELOPES: list[tuple[Any, list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("sent", "places"), ENVELOPES)
-def test_an_envelope_that_is_not_in_order_refuses_the_whole_file(
-    refused: Refuse, sent: dict[str, Any], places: list[str]
-) -> None:
-    assert refused(422, sent) == ("validation-error", places)
+@pytest.mark.parametrize(("sent", "pointers"), ENVELOPES)
+def test_invalid_envelope_refuses_the_whole_file(refused: Refuse, sent: dict[str, Any], pointers: list[str]) -> None:
+    assert refused(422, sent) == ("validation-error", pointers)
 
 
-def test_a_wrong_count_is_told_with_the_right_one(partner: Caller) -> None:
+def test_wrong_count_is_reported_with_the_right_one(partner: Caller) -> None:
     (error,) = send_json(partner, offers_file(record("A"), offerRecordCount=7)).json()["errors"]
     assert error["message"] == "must equal the number of records, which is 1"
 
 
 @pytest.mark.parametrize("sent", [b"[]", b"null", b'"file"', b"[" + WHOLE + b"]"])
-def test_json_that_is_no_object_is_422(refused: Refuse, sent: bytes) -> None:
+def test_json_that_is_not_an_object_is_422(refused: Refuse, sent: bytes) -> None:
     assert refused(422, sent) == ("validation-error", [""])
 
 
-def test_a_refused_file_may_be_sent_again_in_order(partner: Caller, refused: Refuse) -> None:
+def test_refused_file_may_be_corrected_and_sent(partner: Caller, refused: Refuse) -> None:
     refused(422, offers_file(record("A"), offerRecordCount=2))
     reply = send_json(partner, FILE)
     assert (nonzero_counts(reply), REPLAYED in reply.headers) == ({"created": 1}, False)
 
 
-def test_a_refusal_never_tells_what_was_sent(partner: Caller) -> None:
+def test_refusal_never_repeats_sent_values(partner: Caller) -> None:
     secret = "s3cret"
     documents = [FILE | {"offers": secret}, FILE | {"header": secret}, offers_file(offerRecordCount=secret)]
     replies = [send_json(partner, document) for document in documents]
@@ -182,17 +180,17 @@ def test_a_refusal_never_tells_what_was_sent(partner: Caller) -> None:
         f"{'x' * 101}Offers20261122.json",
     ],
 )
-def test_a_name_of_another_form_refuses_the_whole_file(refused: Refuse, name: str) -> None:
+def test_invalid_file_name_refuses_the_whole_file(refused: Refuse, name: str) -> None:
     assert refused(422, WHOLE, name) == ("validation-error", ["/name"])
 
 
 @pytest.mark.parametrize("name", ["xOffers20240229.json", "Tide pool 1.2 — Läden OffersOffers20261122.json"])
-def test_a_name_of_this_form_is_good_whatever_the_partner_is_called(partner: Caller, name: str) -> None:
+def test_file_name_may_start_with_any_partner_name(partner: Caller, name: str) -> None:
     reply = send_json(partner, WHOLE, name)
     assert (reply.status_code, reply.json()["fileName"]) == (200, name)
 
 
-def test_json_needs_the_name_of_its_file_and_a_form_has_it(refused: Refuse, partner: Caller) -> None:
+def test_json_body_needs_a_name_and_a_form_refuses_it(refused: Refuse, partner: Caller) -> None:
     assert refused(422, WHOLE, None) == ("validation-error", ["/query/name"])
     reply = partner.http.post(OFFERS_FILES_PATH, params={"name": NAME}, files={"file": (NAME, WHOLE)})
     assert refusal(reply, 422) == ("validation-error", ["/query/name"])
@@ -208,14 +206,14 @@ def test_json_needs_the_name_of_its_file_and_a_form_has_it(refused: Refuse, part
         (f"name={NAME}&date=20261122", "/query/date"),
     ],
 )
-def test_another_query_is_refused(partner: Caller, query: str, place: str) -> None:
+def test_other_query_is_refused(partner: Caller, query: str, place: str) -> None:
     headers = {"Content-Type": "application/json"}
     reply = partner.http.post(f"{OFFERS_FILES_PATH}?{query}", content=WHOLE, headers=headers)
     assert refusal(reply, 422) == ("validation-error", [place])
     assert runs(partner) == []
 
 
-def test_a_form_takes_no_query_either(partner: Caller) -> None:
+def test_form_takes_no_query(partner: Caller) -> None:
     reply = partner.http.post(OFFERS_FILES_PATH, params={"dry": "1"}, files={"file": (NAME, WHOLE)})
     assert refusal(reply, 422) == ("validation-error", ["/query/dry"])
 
@@ -226,11 +224,11 @@ def test_a_form_takes_no_query_either(partner: Caller) -> None:
 @pytest.mark.parametrize(
     "kind", ["text/plain", "text/json", "multipart/mixed; boundary=x", "application/json; charset=utf-16", "", "x"]
 )
-def test_another_media_type_is_415(refused: Refuse, kind: str) -> None:
+def test_other_media_type_is_415(refused: Refuse, kind: str) -> None:
     assert refused(415, WHOLE, Content_Type=kind) == ("unsupported-media-type", [])
 
 
-def test_json_and_a_form_may_be_announced_in_many_ways(partner: Caller) -> None:
+def test_media_types_may_be_spelt_in_many_ways(partner: Caller) -> None:
     for kind in ("application/json", "Application/JSON;charset=UTF-8"):
         assert send_json(partner, WHOLE, Content_Type=kind).status_code == 200
     for kind in ('Multipart/Form-Data; boundary="x y"', "multipart/form-data ;charset=utf-8; Boundary=x y"):
@@ -240,37 +238,41 @@ def test_json_and_a_form_may_be_announced_in_many_ways(partner: Caller) -> None:
 @pytest.mark.parametrize(("coding", "encode"), [("gzip", gzip.compress), ("zstd", compress)])
 def test_json_may_be_compressed(partner: Caller, coding: str, encode: Callable[[bytes], bytes]) -> None:
     first = send_json(partner, encode(WHOLE), Content_Encoding=coding)
-    again = send_form(partner, WHOLE)
-    assert (nonzero_counts(first), again.content, again.headers[REPLAYED]) == ({"created": 1}, first.content, "true")
+    repeated = send_form(partner, WHOLE)
+    assert (nonzero_counts(first), repeated.content, repeated.headers[REPLAYED]) == (
+        {"created": 1},
+        first.content,
+        "true",
+    )
 
 
 @pytest.mark.parametrize("coding", ["br", "deflate", "gzip, gzip"])
-def test_in_another_coding_it_is_415(refused: Refuse, coding: str) -> None:
+def test_other_coding_is_415(refused: Refuse, coding: str) -> None:
     assert refused(415, WHOLE, Content_Encoding=coding) == ("unsupported-media-type", [])
 
 
-def test_a_file_over_the_limit_is_413_however_it_comes(refused: Refuse) -> None:
+def test_file_over_the_limit_is_413_in_every_form(refused: Refuse) -> None:
     too_large = WHOLE.ljust(MAX_BODY_BYTES + 1)
     assert refused(413, too_large) == ("content-too-large", [])
     assert refused(413, iter([WHOLE, b" " * MAX_BODY_BYTES])) == ("content-too-large", [])
     assert refused(413, gzip.compress(too_large), Content_Encoding="gzip") == ("content-too-large", [])
 
 
-def test_a_file_at_the_limits_is_taken(partner: Caller) -> None:
+def test_file_at_the_limits_is_accepted(partner: Caller) -> None:
     records = [record(f"A-{n}") for n in range(MAX_ITEMS)]
     reply = send_json(partner, body(offers_file(*records)).ljust(MAX_BODY_BYTES))
     assert nonzero_counts(reply) == {"created": MAX_ITEMS}
 
 
-# Who
+# Callers
 
 
 @pytest.mark.parametrize("role", [Role.AUDITOR, Role.PUBLISHER, Role.OPERATOR])
-def test_only_a_partner_sends_files(call: Call, token: MakeToken, role: Role) -> None:
+def test_only_partners_may_send_files(call: Call, token: MakeToken, role: Role) -> None:
     assert refusal(send_form(call(token(role)), WHOLE), 403) == ("forbidden", [])
 
 
-def test_who_calls_is_checked_before_what_is_sent(call: Call, token: MakeToken) -> None:
+def test_caller_is_checked_before_the_body(call: Call, token: MakeToken) -> None:
     for secret, status in ((None, 401), ("unknown", 401), (token(Role.AUDITOR), 403)):
         caller = call(secret)
         assert send_json(caller, b"{", "odd").status_code == status
@@ -278,5 +280,5 @@ def test_who_calls_is_checked_before_what_is_sent(call: Call, token: MakeToken) 
         assert send_bytes(caller, b"", "multipart/form-data").status_code == status
 
 
-def test_a_file_is_posted_and_nothing_else(partner: Caller) -> None:
+def test_post_is_the_only_method(partner: Caller) -> None:
     assert {partner.http.request(method, OFFERS_FILES_PATH).status_code for method in ("GET", "PUT", "DELETE")} == {405}

@@ -1,4 +1,4 @@
-"""Is an offers file a run like any other: found, replayed, one at a time, none after a later one? (contract, 3 and 4)"""
+"""An offers file is a run: it is listed, replayed and may continue after its request (contract, 3 and 4)."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -41,7 +41,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture(autouse=True)
-def _unhurried(service: Service) -> None:
+def _no_rate_limit(service: Service) -> None:
     limit(service)
 
 
@@ -51,10 +51,10 @@ def harbor(call: Call, token: MakeToken) -> Caller:
     return call(token(partner="harbor"))
 
 
-# Found
+# Lists
 
 
-def test_a_run_of_a_file_is_listed_on_the_merchant_channel(partner: Caller, auditor: Caller, harbor: Caller) -> None:
+def test_run_of_a_file_is_listed_on_the_merchant_channel(partner: Caller, auditor: Caller, harbor: Caller) -> None:
     partner.send(body(batch("Insert", [item()])))
     report = without(completed_report(send_file(partner, record("A"))), "records")
     assert runs(partner, channel="merchant") == runs(auditor, partner="tidepool", channel="merchant") == [report]
@@ -65,15 +65,15 @@ def test_a_run_of_a_file_is_listed_on_the_merchant_channel(partner: Caller, audi
     assert harbor.get(run_path(report["runId"])).status_code == 404
 
 
-def test_an_unfinished_run_of_a_file_has_no_end(partner: Caller, service: Service) -> None:
+def test_unfinished_run_of_a_file_has_no_end(partner: Caller, service: Service) -> None:
     run = accept_file_elsewhere(service, offers_file(record("A")))
-    (found,) = runs(partner, state="accepted", channel="merchant")
-    assert (found["runId"], found["fileName"], found["actor"]) == (str(run.run_id), NAME, "erin")
-    assert [found[name] for name in ("finishedAt", "counts", "position", "problem")] == [None] * 4
+    (run_document,) = runs(partner, state="accepted", channel="merchant")
+    assert (run_document["runId"], run_document["fileName"], run_document["actor"]) == (str(run.run_id), NAME, "erin")
+    assert [run_document[name] for name in ("finishedAt", "counts", "position", "problem")] == [None] * 4
 
 
 def every_outcome(caller: Caller) -> httpx2.Response:
-    """A file of which something has become everything that can."""
+    """Sends a file whose records have every possible outcome."""
     for name in ("U", "R", "S", "D", "M"):
         put(caller, content(record(name)), offer=name)
     delete(caller, offer="R")
@@ -81,11 +81,11 @@ def every_outcome(caller: Caller) -> httpx2.Response:
     return send_file(caller, *records, record("D", "DELETED"), record("X", "DELETED"), record("F", offerName=""))
 
 
-def test_items_are_listed_by_what_became_of_them(partner: Caller) -> None:
+def test_items_are_listed_by_outcome(partner: Caller) -> None:
     report = completed_report(every_outcome(partner))
     path = f"{run_path(report['runId'])}/items"
     by_outcome = {name: items_of(partner.get(path, outcome=name)) for name in OUTCOMES}
-    assert {name: [one["externalId"] for one in found] for name, found in by_outcome.items()} == {
+    assert {name: [item["externalId"] for item in items] for name, items in by_outcome.items()} == {
         "created": ["C"],
         "updated": ["U"],
         "restored": ["R"],
@@ -96,11 +96,11 @@ def test_items_are_listed_by_what_became_of_them(partner: Caller) -> None:
         "discrepancy": ["M"],
         "failed": ["F"],
     }
-    assert items_of(partner.get(path)) == report["records"] == [one for found in by_outcome.values() for one in found]
-    assert {one["merchantId"] for one in report["records"]} == {MERCHANT}
+    assert items_of(partner.get(path)) == report["records"] == [item for items in by_outcome.values() for item in items]
+    assert {item["merchantId"] for item in report["records"]} == {MERCHANT}
 
 
-def test_the_history_tells_the_file_of_each_change(partner: Caller) -> None:
+def test_history_has_the_run_of_each_change(partner: Caller) -> None:
     report = completed_report(every_outcome(partner))
     types = {"C": "OfferCreated", "U": "OfferUpdated", "R": "OfferRestored", "D": "OfferDeleted"}
     for name, kind in types.items():
@@ -111,30 +111,30 @@ def test_the_history_tells_the_file_of_each_change(partner: Caller) -> None:
     assert report["position"] == position(partner)
 
 
-# Again
+# Replay
 
 
-def test_the_same_file_again_is_the_reply_of_the_first_time_and_does_nothing(partner: Caller) -> None:
+def test_repeated_file_gets_the_first_reply_and_changes_nothing(partner: Caller) -> None:
     records = [record("A"), record("B", "DELETED"), record("C", offerName="")]
     first = send_file(partner, *records)
     put(partner, content(record("A", offerName="Another")), offer="A")
     before = inventory(partner), position(partner)
-    again = [send_file(partner, *records), send_file(partner, *records, Prefer="respond-async")]
-    assert [(one.status_code, one.content, one.headers[REPLAYED]) for one in again] == [
+    replays = [send_file(partner, *records), send_file(partner, *records, Prefer="respond-async")]
+    assert [(replay.status_code, replay.content, replay.headers[REPLAYED]) for replay in replays] == [
         (200, first.content, "true")
     ] * 2
     assert REPLAYED not in first.headers
     assert (inventory(partner), position(partner), len(runs(partner))) == (*before, 1)
 
 
-def test_the_same_name_with_other_content_is_a_new_full_dump(partner: Caller) -> None:
+def test_same_name_with_other_content_is_a_new_file(partner: Caller) -> None:
     first = completed_report(send_file(partner, record("A"), record("B")))
     second = send_file(partner, record("A", offerName="Another"))
     assert outcomes(second) == {"updated": ["A"], "discrepancy": ["B"]}
     assert (second.json()["runId"] != first["runId"], REPLAYED in second.headers) == (True, False)
 
 
-def test_the_same_content_under_another_name_is_a_new_file(partner: Caller) -> None:
+def test_same_content_under_another_name_is_a_new_file(partner: Caller) -> None:
     replies = [send_file(partner, record("A"), name=name) for name in (NAME, NEXT_DAY)]
     assert [nonzero_counts(reply) for reply in replies] == [{"created": 1}, {"unchanged": 1}]
     assert REPLAYED not in replies[1].headers
@@ -145,7 +145,7 @@ def test_partners_may_send_the_same_file(partner: Caller, harbor: Caller) -> Non
     assert [(nonzero_counts(reply), REPLAYED in reply.headers) for reply in replies] == [({"created": 1}, False)] * 2
 
 
-def test_a_file_of_another_partner_does_not_touch_mine(partner: Caller, harbor: Caller) -> None:
+def test_file_of_another_partner_does_not_change_offers(partner: Caller, harbor: Caller) -> None:
     send_file(partner, record("A"), record("B"))
     before = partner.get("/api/v1/offers").json()["items"], history_of(partner, offer="A")
     reply = send_file(harbor, record("A", "DELETED"), record("B", offerName="Theirs"), record("C"))
@@ -153,7 +153,7 @@ def test_a_file_of_another_partner_does_not_touch_mine(partner: Caller, harbor: 
     assert (partner.get("/api/v1/offers").json()["items"], history_of(partner, offer="A")) == before
 
 
-def test_equal_files_at_once_are_one_run(partner: Caller) -> None:
+def test_equal_concurrent_files_are_one_run(partner: Caller) -> None:
     before = position(partner)
     with ThreadPoolExecutor(16) as pool:
         replies = list(
@@ -167,7 +167,7 @@ def test_equal_files_at_once_are_one_run(partner: Caller) -> None:
     assert position(partner) == before + 1
 
 
-# Not waited for
+# Prefer
 
 
 def test_respond_async_is_answered_at_once_with_the_run(partner: Caller) -> None:
@@ -179,23 +179,23 @@ def test_respond_async_is_answered_at_once_with_the_run(partner: Caller) -> None
     assert wait_until_finished(partner, reply.headers["Location"])["counts"]["created"] == 1
 
 
-def test_its_replay_is_the_reply_that_a_waiting_caller_gets(partner: Caller, harbor: Caller) -> None:
+def test_replay_equals_the_reply_to_a_waiting_client(partner: Caller, harbor: Caller) -> None:
     document = offers_file(record("A"), record("B", "NO-CHANGE"), record("C", offerName=""), 5, note=1)
     name = "DayOffers20261122.json"
     accepted = send_form(partner, document, name, Prefer="respond-async")
     run = wait_until_finished(partner, accepted.headers["Location"])
-    replay, waited = send_form(partner, document, name), send_form(harbor, document, name)
+    replay, waiting_reply = send_form(partner, document, name), send_form(harbor, document, name)
     assert (replay.headers[REPLAYED], "Location" in replay.headers) == ("true", False)
     report = completed_report(replay)
     assert without(report, "records") == without(run, "progress")
-    same = {"partner", "actor", "runId", "position"}
-    assert {k: v for k, v in report.items() if k not in same} == {
-        k: v for k, v in completed_report(waited).items() if k not in same
+    different = {"partner", "actor", "runId", "position"}
+    assert {k: v for k, v in report.items() if k not in different} == {
+        k: v for k, v in completed_report(waiting_reply).items() if k not in different
     }
 
 
 @pytest.mark.parametrize("send", [send_form, send_json])
-def test_a_file_that_takes_longer_than_its_caller_waits_is_202(partner: Caller, service: Service, send: Any) -> None:
+def test_file_that_takes_longer_than_the_wait_is_202(partner: Caller, service: Service, send: Any) -> None:
     document = offers_file(record("A"))
     with slow_runs(service):
         reply = send(partner, document, Prefer="wait=0")
@@ -204,12 +204,12 @@ def test_a_file_that_takes_longer_than_its_caller_waits_is_202(partner: Caller, 
     assert (send(partner, document).status_code, send(partner, document).headers[REPLAYED]) == (200, "true")
 
 
-def test_a_file_that_is_done_in_time_is_200(partner: Caller) -> None:
+def test_file_that_finishes_within_the_wait_is_200(partner: Caller) -> None:
     reply = send_file(partner, record("A"), Prefer="wait=20")
     assert (nonzero_counts(reply), reply.headers["Preference-Applied"]) == ({"created": 1}, "wait=20")
 
 
-def test_a_file_that_was_held_up_is_finished_later(partner: Caller, service: Service, clock: Clock) -> None:
+def test_blocked_file_is_finished_later(partner: Caller, service: Service, clock: Clock) -> None:
     with blocked_runs(service):
         location = send_file(partner, record("A"), Prefer="wait=0").headers["Location"]
     clock.move(seconds=LEASE_SECONDS)

@@ -1,4 +1,4 @@
-"""What does an offers file do, situation by situation, and what is its sender told? (contract, section 4)"""
+"""The effect of an offers file on the offers, case by case, and its report (contract, section 4)."""
 
 from typing import Any
 
@@ -28,15 +28,15 @@ from tests.support.calls.offers_files import (
 from tests.support.examples import PARTNER, body
 from tests.support.harness import Call, Caller, MakeToken
 
-MOMENT = "2026-11-22T12:30:00.000000Z"
+RECORDED_AT = "2026-11-22T12:30:00.000000Z"
 MISSING = "active, but missing from the file"
-OTHERS_NAME = "name: does not start with the partner's name"
+OTHER_PARTNER_NAME = "name: does not start with the partner's name"
 OTHER_DATE = "header.fileCreationDate: differs from the date in the file name, which is used instead"
 NOTHING_DELETED = "No missing offer has been deleted"
 
 
 @pytest.fixture(autouse=True)
-def _unhurried(service: Service) -> None:
+def _no_rate_limit(service: Service) -> None:
     limit(service)
 
 
@@ -48,7 +48,7 @@ def harbor(call: Call, token: MakeToken) -> Caller:
 
 @pytest.fixture
 def known(partner: Caller) -> Caller:
-    """A partner whose offers ACTIVE and DELETED are that, as their records say them."""
+    """A partner with an active offer named ACTIVE and a deleted offer named DELETED."""
     for name in ("ACTIVE", "DELETED"):
         assert put(partner, content(record(name)), offer=name).status_code == 202
     assert delete(partner, offer="DELETED").status_code == 202
@@ -59,17 +59,17 @@ def changed(offer: str, status: str = "UPSERT") -> dict[str, Any]:
     return record(offer, status, offerName="Another name")
 
 
-# The two ways, and the report
+# Formats and report
 
 
-def test_a_file_as_a_form_and_as_json_is_the_same_run(partner: Caller) -> None:
+def test_same_file_as_form_and_json_is_one_run(partner: Caller) -> None:
     text = body(offers_file(record("A"), record("B", offerName="")))
-    first, again = send_form(partner, text), send_json(partner, text)
-    assert (again.status_code, again.content) == (200, first.content)
-    assert [one.headers.get("Idempotency-Replayed") for one in (first, again)] == [None, "true"]
+    first, repeated = send_form(partner, text), send_json(partner, text)
+    assert (repeated.status_code, repeated.content) == (200, first.content)
+    assert [reply.headers.get("Idempotency-Replayed") for reply in (first, repeated)] == [None, "true"]
 
 
-def test_a_file_as_a_form_is_told_and_does_what_it_does_as_json(partner: Caller, harbor: Caller) -> None:
+def test_form_and_json_have_the_same_effect_and_report(partner: Caller, harbor: Caller) -> None:
     document = offers_file(record("A"), record("B", offerName=""), record("C", "DELETED"), fileCreationDate="?")
     reports = [completed_report(send_json(partner, document, "DayOffers20261122.json"))]
     reports.append(completed_report(send_form(harbor, document, "DayOffers20261122.json")))
@@ -79,7 +79,7 @@ def test_a_file_as_a_form_is_told_and_does_what_it_does_as_json(partner: Caller,
     assert inventory(partner) == inventory(harbor) == {"A": ("active", 1)}
 
 
-def test_the_report_tells_everything_of_the_run_and_each_record(known: Caller) -> None:
+def test_report_has_the_run_and_each_record(known: Caller) -> None:
     reply = send_file(known, record("NEW", "NEW"), record("BAD", assets={}))
     report = completed_report(reply)
     assert reply.headers["Content-Type"] == "application/json"
@@ -93,31 +93,33 @@ def test_the_report_tells_everything_of_the_run_and_each_record(known: Caller) -
         "source": "file",
         "actor": f"partner-{PARTNER}",
         "state": "completed",
-        "acceptedAt": MOMENT,
-        "finishedAt": MOMENT,
+        "acceptedAt": RECORDED_AT,
+        "finishedAt": RECORDED_AT,
         "counts": dict.fromkeys(OUTCOMES, 0) | {"created": 1, "discrepancy": 1, "failed": 1},
         "messages": [],
         "position": position(known),
         "problem": None,
         "records": [
-            told("NEW", "created"),
-            told("ACTIVE", "discrepancy", MISSING),
-            told("BAD", "failed", "assets.logo: required", "assets.largeRectangle: required"),
+            report_record("NEW", "created"),
+            report_record("ACTIVE", "discrepancy", MISSING),
+            report_record("BAD", "failed", "assets.logo: required", "assets.largeRectangle: required"),
         ],
     }
     OffersFileReply.model_validate(report)
 
 
-def told(offer: str | None, outcome: str, *said: str, merchant: str | None = MERCHANT) -> dict[str, Any]:
-    return {"merchantId": merchant, "externalId": offer, "outcome": outcome, "messages": list(said)}
+def report_record(
+    offer: str | None, outcome: str, *record_messages: str, merchant: str | None = MERCHANT
+) -> dict[str, Any]:
+    return {"merchantId": merchant, "externalId": offer, "outcome": outcome, "messages": list(record_messages)}
 
 
-def test_records_are_told_by_what_became_of_them_then_as_they_were_sent(partner: Caller) -> None:
+def test_records_are_reported_by_outcome_then_as_sent(partner: Caller) -> None:
     reply = send_file(partner, record("F-1", x=2**60), record("B"), record("A"), record("F-2", x=2**60))
     assert outcomes(reply) == {"created": ["B", "A"], "failed": ["F-1", "F-2"]}
 
 
-# What each status does
+# Statuses
 
 
 UNKNOWN = "but the offer is unknown; treated as UPSERT"
@@ -148,30 +150,34 @@ SITUATIONS: list[tuple[dict[str, Any], str, tuple[str, int] | None, list[str]]] 
 
 
 @pytest.mark.parametrize(
-    ("sent", "outcome", "found", "said"),
+    ("sent", "outcome", "expected_state", "expected_messages"),
     SITUATIONS,
     ids=lambda value: f"{value['offerStatus']} on {value['offerId']}" if isinstance(value, dict) else "",
 )
-def test_a_record_is_carried_out_as_its_status_and_the_ledger_say(
-    known: Caller, sent: dict[str, Any], outcome: str, found: tuple[str, int] | None, said: list[str]
+def test_record_has_the_effect_of_its_status(
+    known: Caller,
+    sent: dict[str, Any],
+    outcome: str,
+    expected_state: tuple[str, int] | None,
+    expected_messages: list[str],
 ) -> None:
     offer = sent["offerId"]
     before = inventory(known)
     reply = send_file(known, sent)
-    assert told(offer, outcome, *said) in completed_report(reply)["records"]
+    assert report_record(offer, outcome, *expected_messages) in completed_report(reply)["records"]
     assert nonzero_counts(reply) == {outcome: 1} | ({} if offer == "ACTIVE" else {"discrepancy": 1})
-    assert inventory(known) == before | ({offer: found} if found else {})
+    assert inventory(known) == before | ({offer: expected_state} if expected_state else {})
     if outcome in {"created", "updated", "restored"}:
         assert offer_of(known, offer=offer)["content"] == content(sent)
 
 
-def test_no_change_keeps_the_content_that_is_stored(known: Caller) -> None:
+def test_no_change_keeps_the_stored_content(known: Caller) -> None:
     before = offer_of(known, offer="ACTIVE")
     assert messages(send_file(known, changed("ACTIVE", "NO-CHANGE"))) == {"ACTIVE": [KEPT]}
     assert offer_of(known, offer="ACTIVE") == before
 
 
-def test_a_deleted_record_needs_its_two_ids_only(known: Caller) -> None:
+def test_record_with_the_status_deleted_needs_only_its_ids(known: Caller) -> None:
     bare = {"offerStatus": "DELETED", "offerId": "ACTIVE", "merchantId": MERCHANT}
     assert outcomes(send_file(known, bare, bare | {"offerId": "DELETED", "assets": 5})) == {
         "deleted": ["ACTIVE"],
@@ -179,32 +185,32 @@ def test_a_deleted_record_needs_its_two_ids_only(known: Caller) -> None:
     }
 
 
-def test_the_same_offer_id_at_two_merchants_is_two_offers(partner: Caller) -> None:
+def test_same_offer_id_at_two_merchants_is_two_offers(partner: Caller) -> None:
     reply = send_file(partner, record("A"), record("A", merchantId="MER-311"))
-    assert [(one["merchantId"], one["outcome"]) for one in completed_report(reply)["records"]] == [
+    assert [(item["merchantId"], item["outcome"]) for item in completed_report(reply)["records"]] == [
         (MERCHANT, "created"),
         ("MER-311", "created"),
     ]
 
 
-# Offers that no record names
+# Missing offers
 
 
 def missing_from(caller: Caller) -> httpx2.Response:
-    """A file that names one of three offers."""
+    """Sends a file with one of three offers."""
     for name in ("A", "B", "C"):
         put(caller, content(record(name)), offer=name)
     delete(caller, offer="C")
     return send_file(caller, record("A"))
 
 
-def test_an_active_offer_missing_from_the_file_is_left_alone_and_listed(partner: Caller) -> None:
+def test_missing_active_offer_is_reported_as_a_discrepancy(partner: Caller) -> None:
     reply = missing_from(partner)
     assert (nonzero_counts(reply), messages(reply)) == ({"unchanged": 1, "discrepancy": 1}, {"B": [MISSING]})
     assert inventory(partner) == {"A": ("active", 1), "B": ("active", 1), "C": ("deleted", 2)}
 
 
-def test_or_deleted_where_that_is_set_for_the_partner(partner: Caller, service: Service) -> None:
+def test_missing_active_offer_is_deleted_if_the_partner_says_so(partner: Caller, service: Service) -> None:
     set_missing_from_file(service, MissingFromFile.DELETE)
     reply = missing_from(partner)
     assert (nonzero_counts(reply), messages(reply)) == ({"unchanged": 1, "deleted": 1}, {"B": [MISSING]})
@@ -214,7 +220,7 @@ def test_or_deleted_where_that_is_set_for_the_partner(partner: Caller, service: 
     assert last["runId"] == reply.json()["runId"]
 
 
-def test_an_offer_whose_record_fails_is_not_missing(known: Caller, service: Service) -> None:
+def test_offer_with_an_invalid_record_is_not_missing(known: Caller, service: Service) -> None:
     set_missing_from_file(service, MissingFromFile.DELETE)
     assert nonzero_counts(send_file(known, record("ACTIVE", offerName=""), record("B"))) == {"created": 1, "failed": 1}
     assert inventory(known)["ACTIVE"] == ("active", 1)
@@ -223,21 +229,21 @@ def test_an_offer_whose_record_fails_is_not_missing(known: Caller, service: Serv
 @pytest.mark.parametrize(
     "records", [[], [record("F", offerName="")], [record("B"), {"offerStatus": "NEW"}], [record("B"), 5]]
 )
-def test_a_file_that_can_not_be_believed_deletes_nothing_for_being_missing(
+def test_file_without_reliable_ids_deletes_no_missing_offer(
     known: Caller, service: Service, records: list[Any]
 ) -> None:
     set_missing_from_file(service, MissingFromFile.DELETE)
     reply = send_file(known, *records)
     assert nonzero_counts(reply)["discrepancy"] == 1
-    assert [said.partition(":")[0] for said in completed_report(reply)["messages"]] == [NOTHING_DELETED]
+    assert [message.partition(":")[0] for message in completed_report(reply)["messages"]] == [NOTHING_DELETED]
     assert inventory(known)["ACTIVE"] == ("active", 1)
 
 
-# What is odd about the whole
+# Warnings
 
 
 @pytest.mark.parametrize(
-    ("name", "header", "said"),
+    ("name", "header", "expected_messages"),
     [
         (NAME, {}, []),
         (NAME, {"fileCreationDate": "20261122"}, []),
@@ -247,18 +253,18 @@ def test_a_file_that_can_not_be_believed_deletes_nothing_for_being_missing(
         (NAME, {"fileCreationDate": "tonight"}, [OTHER_DATE]),
         (NAME, {"fileCreationDate": None}, [OTHER_DATE]),
         ("TIDE-POOLOffers20261122.json", {}, []),
-        ("HarborOffers20261122.json", {}, [OTHERS_NAME]),
-        ("HarborOffers20261123.json", {}, [OTHER_DATE, OTHERS_NAME]),
+        ("HarborOffers20261122.json", {}, [OTHER_PARTNER_NAME]),
+        ("HarborOffers20261123.json", {}, [OTHER_DATE, OTHER_PARTNER_NAME]),
         (NAME, {"note": 1}, ["note: ignored, not a member of the header"]),
     ],
 )
-def test_what_does_not_fit_the_name_is_a_warning(
-    partner: Caller, name: str, header: dict[str, Any], said: list[str]
+def test_mismatch_with_the_file_name_is_a_warning(
+    partner: Caller, name: str, header: dict[str, Any], expected_messages: list[str]
 ) -> None:
     reply = send_json(partner, offers_file(record("A"), **header), name)
-    assert (completed_report(reply)["messages"], nonzero_counts(reply)) == (said, {"created": 1})
+    assert (completed_report(reply)["messages"], nonzero_counts(reply)) == (expected_messages, {"created": 1})
 
 
-def test_members_beside_header_and_offers_are_ignored_with_a_warning(partner: Caller) -> None:
+def test_other_members_of_the_envelope_are_ignored_with_a_warning(partner: Caller) -> None:
     reply = send_json(partner, offers_file(record("A")) | {"trailer": {"checksum": "x"}})
     assert completed_report(reply)["messages"] == ["trailer: ignored, not a member of an offers file"]

@@ -17,7 +17,7 @@ from api.settings import Settings
 from domain.values import Operation, utc_text
 from tests.support.calls.merchants import limit, merchant_offer, put
 from tests.support.calls.publishers import activate, redeem
-from tests.support.examples import PARTNER, item
+from tests.support.examples import PARTNER, batch, item, offer_data
 from tests.support.harness import Caller, Clock, run_batch
 from tests.support.processes.process_group import running
 from tests.support.processes.shell import (
@@ -219,6 +219,15 @@ def test_query_of_the_exports_page_is_answered(
 
 
 # Files
+
+
+def test_jsonl_has_one_line_for_each_offer_sent_with_line_breaks(run: Run, partner: Caller) -> None:
+    sent = json.dumps(batch("Insert", [item("TP-1"), item("TP-2", headline="Open\na jar")]), indent=2).replace(
+        "\n", "\r\n"
+    )
+    assert partner.send(sent.encode()).status_code == 200
+    lines = require_success(run("export", "inventory")).split("\n")
+    assert [json.loads(line)["content"]["headline"] for line in lines[:-1]] == [offer_data()["headline"], "Open\na jar"]
 
 
 def test_rows_go_to_standard_output_by_default(run: Run, days: list[str]) -> None:

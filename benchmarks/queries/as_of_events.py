@@ -8,8 +8,8 @@ from api.audit.diff_routes import DiffRequest, diff_document
 from api.http.as_of import AsOf
 from api.service import Service
 from benchmarks.fill.long_history import BUSY, Past
-from benchmarks.scenarios.as_of_offers import PARTNERS, key
-from benchmarks.scenarios.as_of_queries import FLAT, LIMIT, AsOfQuery
+from benchmarks.queries.as_of_offers import PARTNERS, key
+from benchmarks.queries.as_of_queries import FLAT, LIMIT, AsOfQuery
 from domain.events import PartnerSettingsChanged
 from domain.store.commit import current_head
 from domain.store.mapper import decode_event

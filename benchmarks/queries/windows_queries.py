@@ -11,7 +11,7 @@ import httpx2
 from benchmarks.clients.query_client import Query
 from benchmarks.fill.many_windows import DAYS, Past
 from benchmarks.fill.seed_activations import AUDITOR, PUBLISHER, offer_uid
-from benchmarks.scenarios.windows_lists import STEP, WindowList, window_lists
+from benchmarks.queries.windows_lists import STEP, WindowList, window_lists
 from domain.values import utc_text
 
 LATER_OFFER = 500

@@ -13,7 +13,7 @@ from api.offers.queries import AsOfCursor, count_document, find_offer, offer_pag
 from api.service import Service
 from benchmarks.clients.query_client import Query
 from benchmarks.fill.long_history import BUSY, Past
-from benchmarks.scenarios.as_of_offers import PARTNERS, key
+from benchmarks.queries.as_of_offers import PARTNERS, key
 from domain.store.mapper import decode_event
 from domain.store.stored_events import select_stream
 from domain.values import Status, to_microseconds

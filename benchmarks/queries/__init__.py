@@ -1,0 +1,1 @@
+"""Queries that the scenarios of past states and of redemption windows measure."""
