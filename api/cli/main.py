@@ -7,7 +7,9 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from io import TextIOWrapper
+from typing import Annotated
 
 import typer
 from pydantic import ValidationError
@@ -38,6 +40,17 @@ from domain.store.mapper import UnreadableEvent
 from domain.store.schema import OlderLedger, SchemaMismatch
 from projections.maintenance.rebuild import RebuildFailed
 
+
+def _print_version(*, is_requested: bool) -> None:
+    if is_requested:
+        print(f"offer-ledger {version('offer-ledger')}")
+        raise typer.Exit
+
+
+VersionOption = Annotated[
+    bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+]
+
 app = typer.Typer(
     name="offer-ledger",
     help="Record the offers of partners, and read every past state: which offers were live, who changed them and why.",
@@ -48,6 +61,13 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+@app.callback()
+def offer_ledger(*, show_version: VersionOption = False) -> None:
+    assert not show_version, "its callback exits"
+
+
 app.command("demo")(command.demo)
 app.command("serve")(serve.serve)
 app.command("import")(import_file.import_file)

@@ -1,6 +1,7 @@
 """Help texts: every command describes itself, its arguments and its options."""
 
 import re
+from importlib.metadata import version
 
 import pytest
 
@@ -90,3 +91,7 @@ def test_missing_command_is_a_usage_error_that_prints_the_help(run: Run, command
     ended = run(*command.split())
     assert ended.exit_code == 2
     assert f"Usage: offer-ledger {command}".strip() in ended.stderr
+
+
+def test_version_is_that_of_the_package(run: Run) -> None:
+    assert require_success(run("--version")) == f"offer-ledger {version('offer-ledger')}\n"

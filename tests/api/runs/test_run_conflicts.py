@@ -161,7 +161,7 @@ def test_finished_request_is_replayed_beside_an_active_run(partner: Caller, serv
     first = send(partner, finished)
     accept_elsewhere(service, batch("Synchronize", [item()]))
     repeated = send(partner, finished)
-    assert (repeated.status_code, again.content, again.headers[REPLAYED]) == (200, first.content, "true")
+    assert (repeated.status_code, repeated.content, repeated.headers[REPLAYED]) == (200, first.content, "true")
 
 
 def test_reused_id_is_reported_before_the_active_run(partner: Caller, service: Service) -> None:

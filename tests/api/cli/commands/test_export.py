@@ -221,7 +221,7 @@ def test_query_of_the_exports_page_is_answered(
 # Files
 
 
-def test_jsonl_has_one_line_for_each_offer_sent_with_line_breaks(run: Run, partner: Caller) -> None:
+def test_jsonl_has_one_line_for_each_offer(run: Run, partner: Caller) -> None:
     sent = json.dumps(batch("Insert", [item("TP-1"), item("TP-2", headline="Open\na jar")]), indent=2).replace(
         "\n", "\r\n"
     )
