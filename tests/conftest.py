@@ -20,7 +20,7 @@ from domain.access.partner import SetPartner
 from domain.access.token import CreateToken
 from domain.ledgers.ledger import OfferLedger
 from domain.values import Role
-from tests.support.engine import empty_database
+from tests.support.engine import empty_database, examples
 from tests.support.examples import PARTNER
 from tests.support.harness import OPERATOR, Call, Caller, Clock, MakeToken
 from tests.support.waiting import wait_until
@@ -31,7 +31,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 # Times depend on the machine more than on the code, so there is no deadline.
 hypothesis.settings.register_profile(
-    "shared machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    "shared machine", max_examples=examples(150), deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("shared machine")
 

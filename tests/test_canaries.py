@@ -82,7 +82,7 @@ class FakeRuntime:
         self.shutdowns += 1
 
 
-def test_server_stops_at_a_signal_and_is_forced_by_the_second_interrupt() -> None:
+def test_second_interrupt_forces_the_server_to_stop() -> None:
     runtime: Any = FakeRuntime()
     server = serve._Server(uvicorn.Config("unused"), runtime)
     server.handle_exit(signal.SIGTERM, None)

@@ -87,8 +87,9 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     ),
     "helper-lost": ProblemType(
         (503,),
-        "A worker process died while it read the batch. Nothing was changed.",
-        "Send the same request again.",
+        "A worker process died while it accepted a large batch or offers file. The request may have been accepted as a run.",
+        "Query the runs: by `concurrencyRequestId` for a batch, by `channel=merchant` for a file. If the run is missing, repeat "
+        "the request. A repeated request never takes effect twice.",
     ),
     "idempotency-key-reused": ProblemType(
         (422,),

@@ -6,8 +6,9 @@ from typing import NamedTuple
 from playwright.sync_api import BrowserContext, ConsoleMessage, Dialog, Page, Request, Response, WebError, expect
 
 from api.console.rendering import SIGN_IN
+from tests.support.waiting import PATIENCE_SECONDS
 
-PATIENCE_MS = 20_000
+PATIENCE_MS = PATIENCE_SECONDS * 1000
 expect.set_options(timeout=PATIENCE_MS)
 FAILED_TO_LOAD = "Failed to load resource"
 COMPLAINTS = ("error", "warning")

@@ -74,6 +74,7 @@ def test_server_works_without_the_table_and_updates_it_once_built(
     require_success(run_script(settings, "projections", "verify", program=changed))
 
 
+@pytest.mark.long
 def test_verify_finds_what_old_code_recorded_after_the_rebuild(
     settings: Settings, changed: Program, tmp_path: Path
 ) -> None:

@@ -60,6 +60,7 @@ def test_run_of_a_killed_worker_is_finished_by_another(server: RunningServer) ->
     assert position(caller) == OFFERS + 3
 
 
+@pytest.mark.long
 def test_run_of_a_stalled_worker_is_finished_once(server: RunningServer) -> None:
     caller = server.call(SECRET)
     request_id, sent = large_batch("stalled worker")

@@ -87,6 +87,7 @@ def require_finished_once(caller: Caller, name: str, sent: bytes, before: int) -
     assert position(caller) == before + RECORDS
 
 
+@pytest.mark.long
 def test_file_is_executed_once_whenever_the_server_is_killed(settings: Settings, tmp_path: Path) -> None:
     print(f"seed {SEED}")
     chance = random.Random(SEED)

@@ -39,7 +39,7 @@ from tests.support.processes.fault_server import (
 from tests.support.processes.mixed_traffic import MixedTraffic
 from tests.support.processes.shell import RunningServer
 
-KILLS = int(os.environ.get("OFFER_LEDGER_TEST_KILLS", "3"))
+KILLS = int(os.environ.get("OFFER_LEDGER_TEST_KILLS", "2"))
 SEED = int(os.environ.get("OFFER_LEDGER_TEST_SEED", str(random.SystemRandom().randrange(10**6))))
 KILLS_PER_LEDGER = 10
 LEASE_SECONDS = 3.0

@@ -30,7 +30,7 @@ from tests.support.processes.drop_folders import drop, is_empty
 from tests.support.processes.fault_server import new_ledger_settings
 from tests.support.processes.watch_process import RunningWatch, file_of, files_by_folder, report_of, runs_of
 
-KILLS = int(os.environ.get("OFFER_LEDGER_TEST_KILLS", "6"))
+KILLS = int(os.environ.get("OFFER_LEDGER_TEST_KILLS", "2"))
 SEED = int(os.environ.get("OFFER_LEDGER_TEST_SEED", str(random.SystemRandom().randrange(10**6))))
 LEASE_SECONDS = 0.5
 WATCHERS = 3

@@ -34,7 +34,7 @@ def examples(count: int) -> int:
 
     OFFER_LEDGER_TEST_THOROUGH=1 runs all of `count`, otherwise half. PostgreSQL runs a quarter of that, because each example
     needs a new ledger, which is slower there."""
-    return max(count // (1 if IS_THOROUGH else 2) // (4 if IS_POSTGRES else 1), 5)
+    return max(count // (1 if IS_THOROUGH else 3) // (4 if IS_POSTGRES else 1), 5)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 `python -m tests.support.generated_pages` writes them; `tests/docs/test_generated_pages.py` fails where they differ.
 """
 
+import re
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -11,6 +12,7 @@ from pathlib import Path
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from api.dependencies.roles import roles_table
 from api.http.problem_schemas import PROBLEM_TYPES
 from api.settings import Settings
 
@@ -107,8 +109,16 @@ def _types(annotation: object) -> set[object]:
     return {annotation}
 
 
+def conventions_page() -> str:
+    """Returns `docs/http/conventions.md` with the table of calls and roles between its two marker comments."""
+    page = (DOCS / "http" / "conventions.md").read_text()
+    (table,) = re.finditer(r"(?<=<!-- roles -->\n).*(?=<!-- /roles -->\n)", page, re.DOTALL)
+    return f"{page[: table.start()]}\n{roles_table()}\n{page[table.end() :]}"
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "http/errors.md": errors_page,
+    "http/conventions.md": conventions_page,
     "configuration.md": configuration_page,
 }
 

@@ -2,7 +2,7 @@
 
 A page has two kinds of blocks that change files, each after a line that names the file in backticks:
 
-- a `diff` block: its lines with ` ` and `-` stand in the file exactly once; they are replaced by its lines with ` ` and `+`
+- a `diff` block: its lines with ` ` and `-` occur in the file exactly once; they are replaced by its lines with ` ` and `+`
 - any other block after a line that starts with "New file": the whole text of a new file
 """
 
@@ -63,6 +63,6 @@ def apply(edit: Edit, folder: Path) -> None:
         return
     text = path.read_text()
     assert text.count(edit.before) == 1, (
-        f"{edit.path}: these lines stand in it {text.count(edit.before)} times:\n{edit.before}"
+        f"{edit.path}: these lines occur in it {text.count(edit.before)} times:\n{edit.before}"
     )
     path.write_text(text.replace(edit.before, edit.after))

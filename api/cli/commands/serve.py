@@ -14,7 +14,6 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.supervisors import Multiprocess
 
-from api.app import create_app
 from api.cli.output import exit_with_error
 from api.dependencies.replica import require_replica_of
 from api.http import unbuilt_projections
@@ -48,6 +47,8 @@ def serve(
     with open_service() as service:
         require_replica_of(service)
         _warn_about_unbuilt_projections(service)
+        from api.app import create_app  # noqa: PLC0415 - without it, a command starts in 0.6 instead of 1.0 seconds
+
         app = create_app(service, warm=True)
         config = uvicorn.Config(
             app, host=host, port=port, server_header=False, timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_SECONDS
@@ -87,6 +88,8 @@ atexit.register(_open_resources.close)
 
 def create_process_app() -> FastAPI:
     """Creates the application of one of several server processes."""
+    from api.app import create_app  # noqa: PLC0415 - without it, a command starts in 0.6 instead of 1.0 seconds
+
     app = create_app(_open_resources.enter_context(open_service()), warm=True)
     _freeze_live_objects()
     for number in (signal.SIGINT, signal.SIGTERM):

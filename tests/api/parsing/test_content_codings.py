@@ -106,7 +106,7 @@ def test_compressed_body_may_arrive_byte_by_byte(partner: Caller, other: Caller,
 
 @either
 def test_large_body_may_be_compressed(partner: Caller, other: Caller, coding: str) -> None:
-    sent = body(batch("Insert", [item(f"TP-{n}") for n in range(12_000)]))
+    sent = body(batch("Insert", [item(f"TP-{n}") for n in range(4_000)]))
     half = len(sent) // 2
     coded = CODINGS[coding](sent[:half]) + CODINGS[coding](sent[half:])
     assert_same_reply(send(partner, coding, coded), other.send(sent))
@@ -189,7 +189,7 @@ def test_zstd_body_with_wrong_checksum_is_refused(partner: Caller) -> None:
 
 @either
 def test_incomplete_large_body_leaves_nothing_stored(partner: Caller, service: Service, coding: str) -> None:
-    coded = CODINGS[coding](body(batch("Insert", [item(f"TP-{n}") for n in range(12_000)])))
+    coded = CODINGS[coding](body(batch("Insert", [item(f"TP-{n}") for n in range(4_000)])))
     assert_refused(send(partner, coding, coded[:-10]), 400, "not-decodable")
     with service.ledger.recorder.read() as tx:
         assert tx.execute("SELECT count(*) AS chunks FROM run_bodies").fetchone()["chunks"] == 0

@@ -37,6 +37,7 @@ from tests.support.histories.runs import (
     open_ledger,
     row_counts,
 )
+from tests.support.waiting import wait_until
 
 MAX_ITEMS = 100
 INSERT = batch("Insert", [item("TP-1"), item("TP-2")])
@@ -299,7 +300,4 @@ def test_lease_is_not_renewed_after_the_work(here: RunLedger, known: KnownOffers
     known.before = raise_storage_error
     with pytest.raises(StorageError):
         execute_run(here, accepted_batch(here, INSERT))
-    deadline = time.monotonic() + 5
-    while any(thread.name == "lease" for thread in threading.enumerate()) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert [thread for thread in threading.enumerate() if thread.name == "lease"] == []
+    wait_until(lambda: all(thread.name != "lease" for thread in threading.enumerate()))

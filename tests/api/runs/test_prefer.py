@@ -86,9 +86,9 @@ def test_text_in_quotes_is_not_a_preference() -> None:
 @pytest.mark.parametrize("unit", [" ", "a ", "=", '"', '\\"', '"\\', '",', "a;", "\t="])
 @pytest.mark.parametrize("frame", ["{}", "a{}b", "a=1{};b"])
 def test_any_header_is_parsed_in_little_time(frame: str, unit: str) -> None:
-    started = time.monotonic()
+    started = time.thread_time()
     parse_wait_preference([frame.format(unit * 20_000)], LIMIT)
-    assert time.monotonic() - started < 1
+    assert time.thread_time() - started < 1
 
 
 # Replies
@@ -167,8 +167,8 @@ def test_replay_of_a_finished_run_ignores_the_preference(partner: Caller) -> Non
 
 
 @pytest.mark.parametrize("prefer", ["wait=0", "wait=1", "respond-async, wait=1"])
-def test_run_that_takes_longer_than_the_wait_is_202(partner: Caller, service: Service, prefer: str) -> None:
-    with slow_runs(service):
+def test_run_that_takes_longer_than_the_wait_is_202(partner: Caller, prefer: str) -> None:
+    with slow_runs():
         reply = send(partner, batch("Insert", [item()]), prefer)
     assert (reply.status_code, reply.json()["responseType"]) == (202, "Accepted")
     assert reply.headers["Location"] == run_path(reply.json()["data"]["runId"])
@@ -177,8 +177,8 @@ def test_run_that_takes_longer_than_the_wait_is_202(partner: Caller, service: Se
 
 @pytest.mark.parametrize("settings", [{"wait_seconds": 0.3}], indirect=True)
 @pytest.mark.parametrize("prefer", ["", "wait=20"])
-def test_server_limits_the_wait(partner: Caller, service: Service, prefer: str) -> None:
-    with slow_runs(service):
+def test_server_limits_the_wait(partner: Caller, prefer: str) -> None:
+    with slow_runs():
         reply = send(partner, batch("Insert", [item()]), prefer)
     assert (reply.status_code, reply.headers["Location"]) == (202, run_path(reply.json()["data"]["runId"]))
     assert "Preference-Applied" not in reply.headers

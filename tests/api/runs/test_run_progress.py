@@ -21,11 +21,11 @@ from tests.support.examples import batch, item
 from tests.support.harness import Caller, execute_run
 from tests.support.histories.offers_files import accept, file_with
 from tests.support.histories.runs import accepted_batch
+from tests.support.waiting import wait_until
 
 SHORT_LEASE = timedelta(seconds=0.4)
 RENEWALS_SECONDS = 0.3
 """Within this time, such a short lease is renewed more than once."""
-PATIENCE_SECONDS = 30
 INSERT = batch("Insert", [item("TP-1"), item("TP-2")])
 
 
@@ -41,12 +41,9 @@ def there(ledger: OfferLedger) -> RunLedger:
 
 def reported_progress(runs: RunLedger, run: Run) -> Progress:
     """Waits for the first progress of a run, and returns it."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        if progress := runs.progress(run):
-            return progress
-        time.sleep(0.01)
-    raise AssertionError("the run has no progress")
+    progress = wait_until(lambda: runs.progress(run))
+    assert progress
+    return progress
 
 
 # Execution

@@ -57,16 +57,9 @@ from domain.values import Operation
 from tests.support.calls.stalled_runs import accept_elsewhere, other_owner
 from tests.support.examples import batch, body, item
 from tests.support.harness import Caller
+from tests.support.waiting import wait_until
 
-PATIENCE_SECONDS = 30.0
 RUN_ID = uuid4()
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def fail_once(monkeypatch: pytest.MonkeyPatch, method: str, error: Exception) -> None:

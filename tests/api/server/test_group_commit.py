@@ -10,8 +10,8 @@ import pytest
 from anyio import CancelScope, create_task_group, fail_after, sleep
 
 from api.server.group_commit import MAX_GROUP_SIZE, GroupCommit
+from tests.support.waiting import PATIENCE_SECONDS
 
-PATIENCE_SECONDS = 30.0
 SUBMISSIONS = 5_000
 
 pytestmark = pytest.mark.anyio

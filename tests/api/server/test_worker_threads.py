@@ -4,6 +4,7 @@ import asyncio
 from threading import Event
 
 from api.server.worker_threads import WRITING_THREADS, WorkerThreads
+from tests.support.waiting import PATIENCE_SECONDS
 
 
 def test_reads_do_not_wait_for_writes() -> None:
@@ -13,7 +14,7 @@ def test_reads_do_not_wait_for_writes() -> None:
         threads = WorkerThreads()
         writes = [asyncio.create_task(threads.run_write(released.wait)) for _ in range(WRITING_THREADS + 1)]
         try:
-            return await asyncio.wait_for(threads.run_read(str, "read"), timeout=10)
+            return await asyncio.wait_for(threads.run_read(str, "read"), timeout=PATIENCE_SECONDS)
         finally:
             released.set()
             await asyncio.gather(*writes)

@@ -14,6 +14,7 @@ from domain.ledgers.run_ledger import RunLedger
 from domain.refusals import LeaseLost, RunInProgress
 from domain.runs import run as runs
 from domain.runs.run import Run
+from tests.support.engine import examples
 from tests.support.harness import Clock
 from tests.support.histories.runs import (
     LEASE,
@@ -150,4 +151,4 @@ class TwoOwners(RuleBasedStateMachine):
 
 
 TestTwoOwners = TwoOwners.TestCase
-TestTwoOwners.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestTwoOwners.settings = settings(max_examples=examples(60), stateful_step_count=30, deadline=None)

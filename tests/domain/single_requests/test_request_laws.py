@@ -19,6 +19,7 @@ from projections.audit import offer_history
 from projections.maintenance.verification import verify
 from projections.offers import decision_state, inventory
 from projections.offers.inventory import OfferFilter
+from tests.support.engine import examples
 from tests.support.harness import Clock
 from tests.support.histories.runs import open_ledger
 from tests.support.histories.single_requests import (
@@ -42,7 +43,7 @@ KEYS = [merchant_key("MO-1"), merchant_key("MO-2"), merchant_key("MO-1", "M-2")]
 ACTIONS = st.tuples(st.sampled_from(KEYS), st.sampled_from(["a", "b", "c", None]))
 SEQUENCES = st.lists(ACTIONS, max_size=30)
 SIZES = st.lists(st.integers(1, 8), max_size=30)
-FEW = settings(max_examples=60, deadline=None)
+FEW = settings(max_examples=examples(90), deadline=None)
 
 
 @contextmanager

@@ -1,11 +1,15 @@
 """Runs that stay unfinished: another process owns them, or their outcomes cannot be stored, or only slowly."""
 
 import hashlib
+import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
+
+import pytest
 
 from api.runs.execution import FAILED
 from api.service import Service
@@ -18,7 +22,7 @@ from tests.support.harness import Caller
 from tests.support.waiting import wait_until
 
 LEASE_SECONDS = 10
-SLOW_STEPS = 9_000_000
+SLOW_SECONDS = 2
 
 
 def other_owner(service: Service) -> RunLedger:
@@ -54,13 +58,22 @@ def blocked_runs(service: Service) -> Iterator[None]:
 
 
 @contextmanager
-def slow_runs(service: Service) -> Iterator[None]:
-    """Makes runs take about two seconds to store their outcomes. On exit it waits for the run that is being stored."""
-    counting = f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {SLOW_STEPS}) SELECT i FROM n"
-    slow = f"CREATE TRIGGER slow BEFORE INSERT ON run_outcomes BEGIN SELECT count(*) FROM ({counting}); END"
-    _execute(service, slow)
-    yield
-    _execute(service, "DROP TRIGGER slow")
+def slow_runs() -> Iterator[None]:
+    """Delays the end of each small run by two seconds. The block ends when no run is delayed."""
+    complete, delayed = RunLedger.complete, threading.Semaphore(0)
+
+    def complete_late(*arguments: Any, **options: Any) -> Run:
+        delayed.release()
+        try:
+            time.sleep(SLOW_SECONDS)
+            return complete(*arguments, **options)
+        finally:
+            delayed.acquire()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RunLedger, "complete", complete_late)
+        yield
+        wait_until(lambda: delayed._value == 0)
 
 
 def _execute(service: Service, statement: str) -> None:

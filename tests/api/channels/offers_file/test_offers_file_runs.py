@@ -195,9 +195,9 @@ def test_replay_equals_the_reply_to_a_waiting_client(partner: Caller, harbor: Ca
 
 
 @pytest.mark.parametrize("send", [send_form, send_json])
-def test_file_that_takes_longer_than_the_wait_is_202(partner: Caller, service: Service, send: Any) -> None:
+def test_file_that_takes_longer_than_the_wait_is_202(partner: Caller, send: Any) -> None:
     document = offers_file(record("A"))
-    with slow_runs(service):
+    with slow_runs():
         reply = send(partner, document, Prefer="wait=0")
     assert (reply.status_code, reply.headers["Preference-Applied"]) == (202, "wait=0")
     assert wait_until_finished(partner, reply.headers["Location"])["state"] == "completed"

@@ -78,16 +78,16 @@ def accepted(service: Service, tmp_path: Path, day: int, content: bytes) -> Run:
 # Refusals
 
 
-def test_unusable_directory_is_refused_with_a_sentence(settings: Settings, directory: Path) -> None:
-    require_refusal(run_script(settings, "watch", str(directory), "--partner", "nobody"), "nobody", "partners set")
+def test_unusable_directory_is_refused_with_a_sentence(run: RunCommand, directory: Path) -> None:
+    require_refusal(run("watch", str(directory), "--partner", "nobody"), "nobody", "partners set")
     assert list(directory.iterdir()) == []
-    missing = run_script(settings, "watch", str(directory / "nowhere"), "--partner", PARTNER)
+    missing = run("watch", str(directory / "nowhere"), "--partner", PARTNER)
     require_usage_error(missing, "DIR", "nowhere")
     (directory / "file").touch()
-    require_usage_error(run_script(settings, "watch", str(directory / "file"), "--partner", PARTNER), "DIR")
-    require_usage_error(run_script(settings, "watch", str(directory)), "--partner")
+    require_usage_error(run("watch", str(directory / "file"), "--partner", PARTNER), "DIR")
+    require_usage_error(run("watch", str(directory)), "--partner")
     (directory / DONE_FOLDER).touch()
-    require_refusal(run_script(settings, "watch", str(directory), "--partner", PARTNER), "DIR: cannot be watched")
+    require_refusal(run("watch", str(directory), "--partner", PARTNER), "DIR: cannot be watched")
 
 
 def test_directory_has_one_watcher_until_it_dies(settings: Settings, directory: Path) -> None:
@@ -111,14 +111,11 @@ def test_watch_exits_with_0_on_sigint_and_sigterm(
         assert (watch.lines, len(watch.stderr_lines)) == ([], 1)
 
 
-@BOTH_SIGNALS
-def test_stopped_watch_releases_its_run_for_the_next_one(
-    settings: Settings, directory: Path, stop_signal: signal.Signals
-) -> None:
+def test_stopped_watch_releases_its_run_for_the_next_one(settings: Settings, directory: Path) -> None:
     drop_day(directory, 22, large_file())
     with RunningWatch(settings, directory, env=LONG_LEASE) as watch, open_service(settings) as service:
         watch.wait_for(lambda: [run for run in runs_of(service) if run.state is RunState.RUNNING])
-        assert watch.end(stop_signal) == 0
+        assert watch.end() == 0
         assert (watch.lines, len(watch.stderr_lines)) == ([], 1)
         assert [run.is_finished for run in runs_of(service)] == [False]
     assert files_by_folder(directory) == {TAKEN_FOLDER: [file_name(22)]}
@@ -127,6 +124,7 @@ def test_stopped_watch_releases_its_run_for_the_next_one(
     require_executed_once(settings, LARGE)
 
 
+@pytest.mark.long
 def test_file_is_processed_once_despite_stops_at_random_times(settings: Settings, directory: Path) -> None:
     print(f"seed {SEED}")
     random_times = random.Random(SEED)
@@ -262,6 +260,7 @@ def test_watch_retries_to_move_a_processed_file(settings: Settings, directory: P
 # Other traffic
 
 
+@pytest.mark.long
 def test_single_requests_are_answered_while_files_are_processed(
     run: RunCommand, settings: Settings, directory: Path, server: RunningServer
 ) -> None:
