@@ -38,8 +38,7 @@ def recorder(settings: Settings) -> Iterator[LedgerRecorder]:
 @pytest.fixture
 def listener(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[CommitNotifications]:
     """Notifications of another process."""
-    for bound in ("LISTEN_TIMEOUT_SECONDS", "NOTIFY_TIMEOUT_SECONDS"):
-        monkeypatch.setattr(notifications, bound, PATIENCE_SECONDS)
+    monkeypatch.setattr(notifications, "LISTEN_TIMEOUT_SECONDS", PATIENCE_SECONDS)
     database = open_database(settings.database_location)
     with closing(database), closing(database.notifications()) as notifications_there:
         assert notifications_there.wait(forever)
@@ -103,8 +102,9 @@ def test_listener_polls_after_a_missed_notification(
 
 
 def test_late_notification_is_not_missed(
-    settings: Settings, recorder: LedgerRecorder, listener: CommitNotifications
+    settings: Settings, recorder: LedgerRecorder, listener: CommitNotifications, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(notifications, "NOTIFY_TIMEOUT_SECONDS", PATIENCE_SECONDS)
     commit(recorder)
     listener.report_missed()
     assert len(listeners(settings)) == 1
