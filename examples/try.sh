@@ -48,23 +48,29 @@ END
 
 case $(listener) in
 service)
-    cat <<END
-
-  Offer Ledger already runs at $url. Nothing was started or changed.
-
-  If that service was started in this folder, the token in $token_file works:
-
-      curl -H "Authorization: ApiToken \$(cat $token_file)" $url/api/v1/offers
-
-  To stop it, press Ctrl-C in its terminal. To start another one, choose a free port:
-
-      make run PORT=$((PORT + 1))
-
-END
+    echo
+    echo "  Offer Ledger already runs at $url. Nothing was started or changed."
+    echo
+    if token_works; then
+        echo "  If that service was started in this folder, the token in $token_file works:"
+        echo
+        echo "      curl -H \"Authorization: ApiToken \$(cat $token_file)\" $url/api/v1/offers"
+    else
+        echo "  The token in $token_file is missing or revoked. Stop the service and run make run again: it makes a new one."
+    fi
+    echo
+    echo "  To stop the service, press Ctrl-C in its terminal. SQLite has one server for each ledger, so start another one in"
+    echo "  another folder, with a free port: make run PORT=$((PORT + 1))"
+    echo
     exit 0
     ;;
 other)
     echo "Another program uses port $PORT. Nothing was started or changed. Choose a free port: make run PORT=$((PORT + 1))" >&2
+    exit 1
+    ;;
+free) ;;
+*)
+    echo "Cannot check whether port $PORT is free: $BIN/python does not run." >&2
     exit 1
     ;;
 esac
@@ -79,7 +85,7 @@ TOKEN=$(cat "$token_file")
 
 cat <<END
 
-  Offer Ledger starts at $url. Its ledger is offer-ledger.db in this folder. To stop the service, press Ctrl-C.
+  Offer Ledger starts at $url. Its ledger is ${OFFER_LEDGER_DATABASE_URL:-offer-ledger.db in this folder}. To stop the service, press Ctrl-C.
 
   This token belongs to the partner "tidepool". It is stored in $token_file and works after a restart, too:
 

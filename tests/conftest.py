@@ -35,6 +35,18 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("shared machine")
 
+SLOW_FOLDERS = ("faults", "docs", "browser", "api/cli")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the slow files first: other workers then take the quick ones, and none is left with a slow one at the end."""
+
+    def rank(item: pytest.Item) -> int:
+        path = item.path.relative_to(Path(__file__).parent).as_posix()
+        return next((number for number, slow in enumerate(SLOW_FOLDERS) if path.startswith(slow)), len(SLOW_FOLDERS))
+
+    items.sort(key=rank)
+
 
 @pytest.fixture
 def clock() -> Clock:

@@ -20,7 +20,7 @@ QUIET_SECONDS = 2.0
 FALLBACK_QUIET_SECONDS = 30.0
 """The same, if the file system cannot detect writers."""
 MAX_HOLD_SECONDS = 60.0
-"""The next files wait for an incomplete file until it has not changed for this time."""
+"""An incomplete file delays the files after it until it has been unchanged for this time."""
 TAKEN_FOLDER = ".taken"
 DONE_FOLDER = "done"
 REFUSED_FOLDER = "refused"

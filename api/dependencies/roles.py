@@ -1,8 +1,8 @@
 """The roles that may make each call.
 
-`ROLES_BY_CALL` is the one table of permissions. The OpenAPI document and the documentation are made from it, and a test
-sends every call with a token of every role and compares the replies with it. Routes and console pages use its groups of
-roles.
+Routes and console pages authorise with the groups of roles below. `ROLES_BY_CALL` names the group of each call: the OpenAPI
+document and the documentation are made from it. A test sends every call with a token of every role and compares the replies
+with the table, so the two cannot differ.
 """
 
 from collections.abc import Mapping

@@ -97,7 +97,7 @@ def _count(database: sqlite3.Connection, dataset: Dataset) -> int:
 
 
 def _present_rows(tx: Cursor, state: LedgerState) -> Iterator[Sequence[OfferView]]:
-    """Returns the offers of the present state. They come from another table than past states."""
+    """Yields pages of the offers of the present state. They come from another table than past states."""
     after: int | None = 0
     while after is not None:
         page = inventory.page(tx, OfferFilter(), state.evaluated_at, after, EXPORT_ROWS_PER_READ)
@@ -108,16 +108,16 @@ def _present_rows(tx: Cursor, state: LedgerState) -> Iterator[Sequence[OfferView
 def _wrong_counts(tx: Cursor, state: LedgerState, database: sqlite3.Connection) -> Iterator[Difference]:
     expected: defaultdict[tuple[str | None, Channel | None], Counter[str]] = defaultdict(Counter)
     grouped = "SELECT partner, channel, status, count(*) FROM offers GROUP BY partner, channel, status"
-    for partner, channel, status, offers in database.execute(grouped):
+    for partner, channel, status, count in database.execute(grouped):
         for scope in ((partner, Channel(channel)), (None, None)):
-            expected[scope][status] += offers
+            expected[scope][status] += count
     for (partner, channel), counts in {(None, None): Counter[str](), **expected}.items():
         answered = status_counts.counts(tx, partner, channel, state.head)
         wrong = [status for status in answered if answered[status] != counts[status]]
         if wrong:
             place = f"counts of {partner or 'all partners'}, {channel or 'all channels'}"
-            both: list[dict[str, Any]] = [{status: of[status] for status in wrong} for of in (answered, counts)]
-            yield Difference(place, *both)
+            found: dict[str, Any] = {status: answered[status] for status in wrong}
+            yield Difference(place, found, {status: counts[status] for status in wrong})
 
 
 def _compare(

@@ -173,7 +173,7 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     ),
     "redemption-window-closed": ProblemType(
         (409,),
-        "The customer has activated the offer, but the purchase lies outside every redemption window.",
+        "The customer has activated the offer, but the purchase is outside every redemption window.",
         "Check `transactedAt`. The refusal is recorded.",
     ),
     "refused": ProblemType(

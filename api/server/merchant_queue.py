@@ -1,6 +1,7 @@
 """Queues single requests (PUT and DELETE of one offer) so that they share commits.
 
-While a run is being stored, only the requests of its partner and channel wait for it.
+While a run is being stored on PostgreSQL, only those of its partner and channel that change an offer wait for it. On SQLite
+all writers wait.
 """
 
 from functools import partial

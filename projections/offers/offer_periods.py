@@ -68,8 +68,8 @@ def _next(entry: Entry, event: OfferEvent) -> tuple[Any, ...]:
     content: tuple[Any, ...] = (None, None, None)
     if isinstance(event, OfferUpdated | OfferRestored):
         content = (entry.version, event.content_digest, searched_names(event.content))
-    set_at = entry.version if status else None
-    return (entry.commit_id, entry.ordinal, status, set_at, *content, entry.stream_id, entry.version)
+    status_version = entry.version if status else None
+    return (entry.commit_id, entry.ordinal, status, status_version, *content, entry.stream_id, entry.version)
 
 
 PROJECTION = Projection(

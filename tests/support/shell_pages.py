@@ -40,7 +40,7 @@ ADDRESS = "127.0.0.1:8000"
 """Of the server, on the pages. A test takes a free port."""
 START = "make run"
 ANY = "…"
-PATIENCE_SECONDS = 180.0
+PATIENCE_SECONDS = 500.0
 DONE = "--- exit status of the command: "
 CURL_TIMED_OUT = 28
 SHOWN_LINES, SHOWN_CHARACTERS = 3, 400
