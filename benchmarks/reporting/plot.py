@@ -8,6 +8,7 @@ dashed line, and linear growth as a dotted line.
 import argparse
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from statistics import median
 
@@ -52,8 +53,8 @@ def draw(options: argparse.Namespace) -> None:
 
 def _by_benchmark(files: Sequence[Path]) -> dict[str, list[Report]]:
     reports: dict[str, list[Report]] = defaultdict(list)
-    for one in (one for file in files for one in report.read(file)):
-        reports[one.benchmark].append(one)
+    for found in chain.from_iterable(map(report.read, files)):
+        reports[found.benchmark].append(found)
     return reports
 
 

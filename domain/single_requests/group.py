@@ -13,7 +13,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from domain.events import OfferEvent
-from domain.offers import offer as offers_of
+from domain.offers import offer as offers
 from domain.offers.images import Image
 from domain.offers.offer import ABSENT, Offer
 from domain.refusals import Refused, UnknownPartner, decided_or_refused
@@ -100,7 +100,7 @@ class _Group:
         partner, uid = request.partner, request.key.offer_uid
         offer = self._offers.get(uid, ABSENT)
         events, outcome = decide(offer, request.key, request.action)
-        self._offers[uid] = reduce(offers_of.evolve, events, offer)
+        self._offers[uid] = reduce(offers.evolve, events, offer)
         self._created[partner] += outcome is TraceOutcome.CREATED
         trace = Trace(
             trace_id=request.trace_id,

@@ -22,7 +22,7 @@ from projections.audit import diff
 from projections.audit.diff import CauseView, NetChangeView, PositionRange
 
 CHANGES_PER_PAGE = 50
-MOST_COUNTED = 200_000
+MAX_COUNTED_EVENTS = 200_000
 """The changes of more events are listed but not counted: counting would take longer than a reader waits for a page."""
 DEFAULT_SPAN = timedelta(days=1)
 """Without a chosen start, the comparison starts this long before the viewed state."""
@@ -56,12 +56,14 @@ class ComparisonPage(Struct, frozen=True):
     next_after: int | None
 
 
-def compare_states(tx: Cursor, between: PositionRange, partner: str | None, after: int, limit: int) -> ComparisonPage:
+def compare_states(
+    tx: Cursor, position_range: PositionRange, partner: str | None, after: int, limit: int
+) -> ComparisonPage:
     """Returns the page that starts after a position."""
     counts = None
-    if after == between.since and between.until - between.since <= MOST_COUNTED:
-        counts = {str(kind): count for kind, count in diff.count(tx, between, partner).items()}
-    page = diff.page(tx, between, partner, after, limit)
+    if after == position_range.since and position_range.until - position_range.since <= MAX_COUNTED_EVENTS:
+        counts = {str(kind): count for kind, count in diff.count(tx, position_range, partner).items()}
+    page = diff.page(tx, position_range, partner, after, limit)
     return ComparisonPage(counts, group_by_cause(page.items), page.next_after)
 
 
@@ -83,15 +85,15 @@ def show_comparison(context: AuditPage) -> Response:
         first, last = resolve_head(tx, earlier), resolve_head(tx, later)
         if is_reversed(DiffRequest(earlier, later, partner)) or last.position < first.position:
             raise validation_error([InvalidField(("query", "to"), "must not be before from")])
-        between = PositionRange(first.position, last.position)
-        question = ("compare", between, partner)
+        position_range = PositionRange(first.position, last.position)
+        cursor_scope = ("compare", position_range, partner)
         comparison = ComparisonPage({}, [], None)
         if context.sees(partner):
-            after = max(between.since, pagination.decode_cursor(question, context.param("cursor")))
-            comparison = compare_states(tx, between, partner, after, CHANGES_PER_PAGE)
+            after = max(position_range.since, pagination.decode_cursor(cursor_scope, context.param("cursor")))
+            comparison = compare_states(tx, position_range, partner, after, CHANGES_PER_PAGE)
     # All pages compare the same two states, also if events are recorded meanwhile.
     pinned = {"from": "", "to": "", "fromPosition": first.position, "toPosition": last.position}
-    cursor = pagination.encode_cursor(question, comparison.next_after)
+    cursor = pagination.encode_cursor(cursor_scope, comparison.next_after)
     return render(
         context,
         "compare.html",
@@ -100,7 +102,7 @@ def show_comparison(context: AuditPage) -> Response:
         later=_as_shown(later, last),
         partner=partner,
         comparison=comparison,
-        most_counted=MOST_COUNTED,
+        most_counted=MAX_COUNTED_EVENTS,
         next_page=cursor and context.this_page(**pinned, cursor=cursor),
     )
 

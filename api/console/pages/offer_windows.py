@@ -48,8 +48,8 @@ class WindowsChart(Struct, frozen=True):
 
 def windows_of(tx: Cursor, context: PageContext, offer: OfferView) -> Windows:
     """Returns a page of the offer's windows; a partner sees pseudonyms of the customers. Raises InvalidCursor."""
-    question = (PARAM, offer.offer_uid, context.state.as_of)
-    after = pagination.decode_cursor_as(_WindowsCursor, question, context.param(PARAM)) or _WindowsCursor(
+    cursor_scope = (PARAM, offer.offer_uid, context.state.as_of)
+    after = pagination.decode_cursor_as(_WindowsCursor, cursor_scope, context.param(PARAM)) or _WindowsCursor(
         0, *FIRST_WINDOW
     )
     viewpoint = Viewpoint(context.state.evaluated_at, context.state.recorded_at or context.state.evaluated_at)
@@ -67,7 +67,9 @@ def windows_of(tx: Cursor, context: PageContext, offer: OfferView) -> Windows:
             next_cursor = _WindowsCursor(ended, *page.next_after)
         elif len(windows) == WINDOWS_PER_PAGE and not ended:
             next_cursor = _WindowsCursor(1, *FIRST_WINDOW)
-    next_page = context.this_page(**{PARAM: pagination.encode_cursor(question, next_cursor)}) if next_cursor else None
+    next_page = (
+        context.this_page(**{PARAM: pagination.encode_cursor(cursor_scope, next_cursor)}) if next_cursor else None
+    )
     if context.partner is not None:
         windows = [with_pseudonym(context.service, context.partner, window) for window in windows]
     return Windows(windows, next_page)

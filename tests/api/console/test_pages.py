@@ -293,7 +293,7 @@ def test_all_pages_of_a_comparison_compare_the_same_states(partner: Caller, oper
 def test_comparison_of_many_events_lists_without_counts(
     partner: Caller, operator: ConsoleReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.console.pages.compare.MOST_COUNTED", 1)
+    monkeypatch.setattr("api.console.pages.compare.MAX_COUNTED_EVENTS", 1)
     run = send(partner, "Insert", item("TP-1"), item("TP-2"))
     text = operator.read("/compare", fromPosition=0)
     assert "more than 1 events between" in text
