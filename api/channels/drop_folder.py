@@ -18,7 +18,7 @@ from api.channels.file_completeness import CompletenessChecker, can_detect_write
 QUIET_SECONDS = 2.0
 """A file is complete if it has not changed for this time and no process has it open for writing."""
 FALLBACK_QUIET_SECONDS = 30.0
-"""The same, if the file system cannot detect writers."""
+"""The quiet time where the system cannot detect writers."""
 MAX_HOLD_SECONDS = 60.0
 """An incomplete file delays the files after it until it has been unchanged for this time."""
 TAKEN_FOLDER = ".taken"

@@ -126,7 +126,7 @@ def _newest_requested(request: Request) -> tuple[int, datetime]:
 
 
 ReplicaReads = Annotated[RoutedReads, Depends(_replica_reads)]
-"""For routes with the decorator `fall_back_to_primary`."""
+"""The reads of a route with the decorator `fall_back_to_primary`."""
 
 
 def fall_back_to_primary(route: Callable[_P, _R]) -> Callable[_P, _R]:

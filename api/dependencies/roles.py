@@ -65,7 +65,7 @@ ROLES_BY_CALL: Mapping[str, Roles] = {
 """The roles of each call, by method and path."""
 
 authorise_publisher = require_roles_async(*PUBLISHER_ONLY)
-"""For raw routes, which call it themselves."""
+"""The role check of raw routes, which call it themselves."""
 
 AnyCaller = Annotated[Caller, Depends(require_roles(*ALL_ROLES))]
 PartnerCaller = Annotated[Caller, Depends(require_roles(*PARTNER_ONLY))]
@@ -76,7 +76,7 @@ AuditReader = Annotated[Caller, Depends(require_roles(*AUDIT_READERS))]
 FlightScheduler = Annotated[Caller, Depends(require_roles(*FLIGHT_SCHEDULERS))]
 
 for_activation_readers = Depends(require_roles(*ACTIVATION_READERS))
-"""For `dependencies=[...]` of routes that need the role and not the caller."""
+"""The role check of routes that do not need the caller: `dependencies=[...]`."""
 for_auditors = Depends(require_roles(*AUDITORS))
 
 

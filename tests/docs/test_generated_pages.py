@@ -11,7 +11,7 @@ from domain.events import RefusalReason
 from tests.support.generated_pages import DOCS, PAGES, ROOT
 
 PLACES = {"Problem": 1, "RunProblem": 0}
-"""Which argument of a constructor is the type."""
+"""The position of the type among the arguments of each constructor."""
 
 
 @pytest.mark.parametrize("name", PAGES)
