@@ -18,6 +18,8 @@ FIRST_WAIT_SECONDS = 0.1
 UNLOCK_POLL_SECONDS = 1.0
 
 _log = logging.getLogger(__name__)
+# A generator of its own: the global one belongs to the program that uses this code, such as a property test.
+_random = random.Random()  # noqa: S311 - not a secret
 
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
@@ -43,7 +45,7 @@ def retry_transaction(function: Callable[_Parameters, _Result]) -> Callable[_Par
 def backoff() -> Iterator[float]:
     """Yields the seconds to wait before each retry."""
     for number in range(TRIES - 1):
-        yield FIRST_WAIT_SECONDS * 2**number * random.uniform(0.5, 1.5)  # noqa: S311 - not a secret
+        yield FIRST_WAIT_SECONDS * 2**number * _random.uniform(0.5, 1.5)
 
 
 def retry_until_unlocked(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
