@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 
 import psycopg
 import pytest
@@ -51,6 +52,7 @@ LOG_LINES = [
 ]
 
 
+@cache
 def texts_in_code() -> str:
     """All string constants of the packages; adjacent ones are one text."""
     nodes = (

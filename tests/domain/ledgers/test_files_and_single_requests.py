@@ -45,11 +45,6 @@ def single_requests(service: Service) -> SingleRequestLedger:
     return service.single_requests
 
 
-@pytest.fixture
-def here(ledger: OfferLedger) -> RunLedger:
-    return RunLedger(ledger, "here", LEASE)
-
-
 @pytest.fixture(autouse=True)
 def _verify_projections(service: Service) -> Iterator[None]:
     yield

@@ -7,17 +7,12 @@ from uuid import uuid4
 import pytest
 from msgspec.structs import replace
 
-from domain.ledgers.ledger import OfferLedger, StorageError
+from domain.ledgers.ledger import StorageError
 from domain.ledgers.run_ledger import ABANDONED_AFTER, RunLedger
 from tests.support.harness import Clock
 from tests.support.histories.runs import FEED, LEASE, accepted_run, compressed_blocks, count_rows, open_ledger, request
 
 LONG_AGO = (ABANDONED_AFTER + timedelta(microseconds=1)).total_seconds()
-
-
-@pytest.fixture
-def here(ledger: OfferLedger) -> RunLedger:
-    return RunLedger(ledger, "here", LEASE)
 
 
 # Storing
