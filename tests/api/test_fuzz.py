@@ -59,7 +59,7 @@ def lines(_context: schemathesis.SerializationContext, value: Any) -> bytes:
     return json.dumps(value).encode()
 
 
-@pytest.mark.parametrize("role", [Role.PARTNER, Role.PUBLISHER, Role.OPERATOR])
+@pytest.mark.parametrize("role", [Role.PARTNER, pytest.param(Role.PUBLISHER, marks=pytest.mark.long), Role.OPERATOR])
 def test_every_operation_conforms_to_openapi(
     partner: Caller, call: Call, token: MakeToken, role: Role, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,7 +38,7 @@ def test_pages_of_an_empty_ledger_are_accessible(operator: Person, subtests: pyt
 
 
 @pytest.mark.usefixtures("full")
-@pytest.mark.parametrize("pages", [PAGES, PAGES_OF_ONE], ids=["all", "one"])
+@pytest.mark.parametrize("pages", [PAGES, pytest.param(PAGES_OF_ONE, marks=pytest.mark.long)], ids=["all", "one"])
 def test_pages_of_a_full_ledger_are_accessible(
     pages: dict[str, str], service: Service, operator: Person, subtests: pytest.Subtests
 ) -> None:

@@ -157,6 +157,7 @@ def expected_events(run_ids: Sequence[str]) -> Iterator[tuple[Any, ...]]:
             yield run_id, str(uid_of(offer=offer)), versions[offer], kind, f"Noodles of day {day}"
 
 
+@pytest.mark.long
 def test_files_are_executed_once_and_in_order_after_kills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     print(f"seed {SEED}")
     series = []

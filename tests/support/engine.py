@@ -32,7 +32,7 @@ only_sqlite = pytest.mark.skipif(IS_POSTGRES, reason="Needs SQLite, or changes i
 def examples(count: int) -> int:
     """Returns how many examples a slow property test runs.
 
-    OFFER_LEDGER_TEST_THOROUGH=1 runs all of `count`, otherwise half. PostgreSQL runs a quarter of that, because each example
+    OFFER_LEDGER_TEST_THOROUGH=1 runs all of `count`, otherwise a third. PostgreSQL runs a quarter of that, because each example
     needs a new ledger, which is slower there."""
     return max(count // (1 if IS_THOROUGH else 3) // (4 if IS_POSTGRES else 1), 5)
 

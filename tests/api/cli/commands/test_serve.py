@@ -94,7 +94,7 @@ def test_import_replays_a_batch_acknowledged_before_a_server_died(
     assert run("import", file, "--partner", PARTNER, "--json").json == answered
 
 
-@pytest.mark.parametrize("stop_signal", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("stop_signal", [pytest.param(signal.SIGINT, marks=pytest.mark.long), signal.SIGTERM])
 def test_server_exits_with_0_on_sigint_and_sigterm(
     run: Run, server: RunningServer, stop_signal: signal.Signals
 ) -> None:

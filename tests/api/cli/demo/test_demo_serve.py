@@ -13,7 +13,7 @@ from tests.support.processes.shell import SCRIPT, Run
 from tests.support.waiting import PATIENCE_SECONDS
 
 
-@pytest.mark.parametrize("stop_signal", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("stop_signal", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_demo_server_runs_until_it_is_stopped(tmp_path: Path, stop_signal: signal.Signals) -> None:
     command = [str(SCRIPT), "demo", "--serve"]
     with running(command, env={"TMPDIR": str(tmp_path)}, stdout=subprocess.PIPE, text=True) as demo:

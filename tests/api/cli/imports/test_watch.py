@@ -203,7 +203,9 @@ def test_hidden_unfinished_and_irregular_files_are_not_touched(settings: Setting
 # Output
 
 
-@pytest.mark.parametrize("env", [{}, {"PYTHONIOENCODING": "ascii"}], ids=["UTF-8", "ASCII"])
+@pytest.mark.parametrize(
+    "env", [pytest.param({}, marks=pytest.mark.long), {"PYTHONIOENCODING": "ascii"}], ids=["UTF-8", "ASCII"]
+)
 def test_json_has_one_line_for_each_file(settings: Settings, directory: Path, env: dict[str, str]) -> None:
     done, refused = "Marée 🌊Offers20261122.json", "Marée 🌊.json"
     for name in (done, refused):
@@ -217,7 +219,7 @@ def test_json_has_one_line_for_each_file(settings: Settings, directory: Path, en
     assert printed == expected
 
 
-@pytest.mark.parametrize("options", [[], ["--json"]], ids=["in words", "in JSON"])
+@pytest.mark.parametrize("options", [pytest.param([], marks=pytest.mark.long), ["--json"]], ids=["in words", "in JSON"])
 def test_file_may_have_any_name(settings: Settings, directory: Path, options: list[str]) -> None:
     for n, name in enumerate(NAMES):
         drop(directory, os.fsdecode(name), file_of(f"OFR-{n}"))
