@@ -1,17 +1,23 @@
 """Adds the console to the application: its pages, its static files and its error pages."""
 
+import hashlib
+from http import HTTPStatus
+from os import PathLike, stat_result
 from pathlib import Path
-from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, Response
+from fastapi.responses import FileResponse
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
 from api.access.console_sessions import CONSOLE
 from api.console.page_context import SignedOut, page_context_for
 from api.console.pages import compare, offer, offers, partners, redemption_desk, runs, sign_in, tokens
 from api.console.routing import SECURITY_HEADERS, ConsoleRoute, redirect_to_sign_in
 from api.dependencies.roles import ALL_ROLES
+from api.parsing.entity_tags import IF_NONE_MATCH, is_not_modified
 
 PAGE_ROUTERS = (sign_in, offers, offer, runs, compare, redemption_desk, partners, tokens)
 
@@ -19,12 +25,22 @@ _unknown_pages = APIRouter(include_in_schema=False, route_class=ConsoleRoute)
 
 
 class Static(StaticFiles):
-    """Static files that browsers cache and revalidate at each use."""
+    """Static files that browsers cache and revalidate at each use.
 
-    def file_response(self, *args: Any, **kwargs: Any) -> Response:
-        response = super().file_response(*args, **kwargs)
-        response.headers.update(SECURITY_HEADERS | {"Cache-Control": "no-cache"})
-        return response
+    The ETag is a digest of the file. Starlette's own is made of time and size, and an installed package may have fixed times:
+    then a browser would keep the file of an earlier version."""
+
+    def file_response(
+        self, full_path: str | PathLike[str], stat_result: stat_result, scope: Scope, status_code: int = 200
+    ) -> Response:
+        headers = SECURITY_HEADERS | {"Cache-Control": "no-cache", "ETag": _file_tag(full_path)}
+        if is_not_modified(Headers(scope=scope).getlist(IF_NONE_MATCH), headers["ETag"]):
+            return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+        return FileResponse(full_path, status_code, headers, stat_result=stat_result)
+
+
+def _file_tag(path: str | PathLike[str]) -> str:
+    return f'"{hashlib.sha256(Path(path).read_bytes()).hexdigest()}"'
 
 
 def add_console(app: FastAPI) -> None:

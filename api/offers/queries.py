@@ -3,8 +3,11 @@
 Functions with `visible` return an empty result if it is False: the caller may not see the requested partner's offers.
 """
 
+import hashlib
 from typing import Any, NamedTuple
 from uuid import UUID
+
+import msgspec
 
 from api.http import pagination
 from api.http.as_of import AsOf, resolve, resolve_head
@@ -94,3 +97,15 @@ def find_offer(ledger: LedgerReader, tx: Cursor, offer_uid: UUID, as_of: AsOf) -
     if as_of.is_now:
         return inventory.find(tx, offer_uid, ledger.now(tx))
     return inventory_as_of.find(tx, offer_uid, resolve(ledger, tx, as_of))
+
+
+def entity_tag(offer: OfferView) -> str:
+    """Returns the strong ETag of an offer: its version, a dot, and a digest of all members.
+
+    The digest leaves out the content, which may be large: the version and `contentDigest` determine it."""
+    members = msgspec.json.encode(msgspec.structs.replace(offer, content=_NO_CONTENT))
+    return f'"{offer.version}.{hashlib.sha256(members).hexdigest()[:TAG_DIGITS]}"'
+
+
+TAG_DIGITS = 16
+_NO_CONTENT = msgspec.Raw(b"null")

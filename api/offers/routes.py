@@ -13,8 +13,9 @@ from api.http.problem_schemas import PROBLEMS
 from api.http.problems import not_found
 from api.http.query_params import AsOfParams, OfferUid
 from api.http.replies import json_response
-from api.offers.queries import count_document, find_visible, offer_page
+from api.offers.queries import count_document, entity_tag, find_visible, offer_page
 from api.offers.schemas import CountQuery, HistoryList, HistoryQuery, OfferCounts, OfferList, OfferQuery, OfferReply
+from api.parsing.entity_tags import IF_NONE_MATCH, is_not_modified
 from api.server.retry_route import RetryingRoute
 from domain.ledgers.ledger import LedgerReader
 from domain.values import Channel, Status
@@ -67,12 +68,12 @@ def get_offer(
     offer_uid: OfferUid,
     query: Annotated[AsOfParams, Query()],
 ) -> Response:
-    """Get one offer, now or as of a past state. Its ETag is its version."""
+    """Get one offer, now or as of a past state. Its ETag changes whenever the reply changes."""
     offer = _visible_offer(reads, caller, offer_uid, parse_as_of(query.asOf, query.asOfPosition))
-    etag = f'"{offer.version}"'
-    if {etag, "*"} & _etags(request.headers.get("If-None-Match", "")):
-        return Response(status_code=304, headers={"ETag": etag})
-    return json_response(offer, headers={"ETag": etag})
+    headers = {"ETag": entity_tag(offer)}
+    if is_not_modified(request.headers.getlist(IF_NONE_MATCH), headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    return json_response(offer, headers=headers)
 
 
 @router.get("/{offerUid}/history", responses={200: {"model": HistoryList}})
@@ -103,9 +104,3 @@ def _visible_offer(reads: LedgerReader, caller: Caller, offer_uid: str, as_of: A
     if offer is None:
         raise not_found("offer")
     return offer
-
-
-def _etags(header: str) -> set[str]:
-    """Returns the entity tags of If-None-Match, without the mark of weak tags: the comparison is weak (RFC 9110,
-    13.1.2)."""
-    return {tag.strip().removeprefix("W/") for tag in header.split(",")}

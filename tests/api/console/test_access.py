@@ -1,14 +1,17 @@
 """Rules for all pages of the console: roles, forms, past states, error pages and security headers."""
 
+import asyncio
+import os
 import re
 from http import HTTPStatus
+from pathlib import Path
 from urllib.parse import unquote
 from uuid import UUID
 
 import pytest
 
 from api.access.console_sessions import CONSOLE
-from api.console.app import PAGE_ROUTERS
+from api.console.app import PAGE_ROUTERS, Static
 from api.console.page_context import CSRF_FIELD
 from api.console.rendering import OFFERS, SIGN_IN, SIGN_OUT, TOKENS
 from api.console.time_travel import AS_OF_POSITION
@@ -207,8 +210,22 @@ def test_static_files_are_revalidated(call: Call) -> None:
     browser = FormBrowser(call)
     reply = browser.get(f"{STATIC}/console.css")
     assert reply.headers["Cache-Control"] == "no-cache"
-    revalidation = browser.http.get(f"{STATIC}/console.css", headers={"If-None-Match": reply.headers["ETag"]})
-    assert revalidation.status_code == HTTPStatus.NOT_MODIFIED
+    for tag, status in ((reply.headers["ETag"], HTTPStatus.NOT_MODIFIED), ('"other"', HTTPStatus.OK)):
+        revalidation = browser.http.get(f"{STATIC}/console.css", headers={"If-None-Match": tag})
+        assert (revalidation.status_code, revalidation.headers["ETag"]) == (status, reply.headers["ETag"])
+
+
+def test_static_tag_changes_with_the_file_alone(tmp_path: Path) -> None:
+    """Another version of the package may have a file of the same size and time."""
+    tags = []
+    for text in ("a{}", "b{}"):
+        (tmp_path / "page.css").write_text(text)
+        os.utime(tmp_path / "page.css", (0, 0))
+        scope = {"type": "http", "method": "GET", "headers": [(b"if-modified-since", b"Thu, 01 Jan 1970 00:00:00 GMT")]}
+        reply = asyncio.run(Static(directory=tmp_path).get_response("page.css", scope))
+        assert reply.status_code == HTTPStatus.OK
+        tags.append(reply.headers["ETag"])
+    assert tags[0] != tags[1]
 
 
 def test_static_path_serves_no_other_files(call: Call) -> None:

@@ -37,12 +37,15 @@ def days(partner: Caller, service: Service, clock: Clock) -> list[datetime]:
 def test_offer_as_of_time_has_that_versions_content_and_etag(auditor: Caller, days: list[datetime]) -> None:
     path = f"{OFFERS}/{uid_of()}"
     replies = [auditor.get(path, asOf=utc_text(time)) for time in days]
-    assert [(r.json()["status"], r.json()["content"]["offerName"], r.headers["ETag"]) for r in replies] == [
-        ("active", merchant_offer()["offerName"], '"1"'),
-        ("active", "two", '"2"'),
-        ("deleted", "two", '"3"'),
+    etags = [reply.headers["ETag"] for reply in replies]
+    assert [(r.json()["status"], r.json()["content"]["offerName"], r.headers["ETag"][:3]) for r in replies] == [
+        ("active", merchant_offer()["offerName"], '"1.'),
+        ("active", "two", '"2.'),
+        ("deleted", "two", '"3.'),
     ]
-    assert auditor.get(path, {"If-None-Match": '"2"'}, asOf=utc_text(days[1])).status_code == 304
+    for number, status in ((0, 200), (1, 304), (2, 200)):
+        reply = auditor.get(path, {"If-None-Match": etags[1]}, asOf=utc_text(days[number]))
+        assert reply.status_code == status
     assert auditor.get(path, asOf=utc_text(days[2])).json() == auditor.get(path).json()
 
 

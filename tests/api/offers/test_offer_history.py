@@ -60,27 +60,6 @@ def test_offer_is_found_by_its_uid(partner_with_changes: Caller) -> None:
     assert reply.json() == partner_with_changes.get("/api/v1/offers", externalId="TP-1").json()["items"][0]
 
 
-def test_etag_is_the_version(partner_with_changes: Caller) -> None:
-    assert partner_with_changes.get(OFFER).headers["ETag"] == '"5"'
-
-
-def test_unchanged_offer_is_304(partner_with_changes: Caller, subtests: pytest.Subtests) -> None:
-    for etag in ('"5"', '"1", "5"', 'W/"5"', "*"):
-        with subtests.test(etag):
-            reply = partner_with_changes.get(OFFER, {"If-None-Match": etag})
-            assert (reply.status_code, reply.content, reply.headers["ETag"]) == (304, b"", '"5"')
-
-
-def test_if_none_match_with_other_etag_is_200(partner_with_changes: Caller) -> None:
-    etags = ('"4"', '"55"', "5", '""')
-    assert {partner_with_changes.get(OFFER, {"If-None-Match": etag}).status_code for etag in etags} == {200}
-
-
-def test_etag_changes_with_the_offer(partner_with_changes: Caller) -> None:
-    send(partner_with_changes, "Synchronize", item("TP-0"))
-    assert partner_with_changes.get(OFFER, {"If-None-Match": '"5"'}).headers["ETag"] == '"6"'
-
-
 # Visibility
 
 
