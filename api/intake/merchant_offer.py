@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 from msgspec import Raw
 
 from api.http.problems import validation_error
-from api.intake.merchant_schemas import ASSETS, MerchantOffer, warnings
+from api.intake.merchant_schemas import ASSETS, STATUS, STATUS_IGNORED, MerchantOffer, warnings
 from api.parsing.item_list import schema_errors
 from api.parsing.json_body import read_document
 from api.validation.field_errors import InvalidField
@@ -17,7 +18,9 @@ from domain.values import OfferKey
 
 
 def read_offer(body: bytes, key: OfferKey, max_image_bytes: int) -> Put:
-    """Validates the body of a PUT. Raises Problem if it is invalid, or if its ids differ from those of `key`."""
+    """Validates the body of a PUT. Raises Problem if it is invalid, or if its ids differ from those of `key`.
+
+    The method is the status of the offer, so `offerStatus` is not part of the content."""
     read = read_document(body)
     sent = read.value
     if broken := read.invalid_values or schema_errors(sent, MerchantOffer):
@@ -27,7 +30,20 @@ def read_offer(body: bytes, key: OfferKey, max_image_bytes: int) -> Put:
         raise validation_error([InvalidField((name,), "must equal the id in the path") for name in other])
     if too_large := too_large_images(sent, max_image_bytes):
         raise validation_error(too_large)
-    return build_put(body.strip(), digest(sent), warnings=warnings(sent))
+    if STATUS not in sent:
+        return build_put(body.strip(), digest(sent), warnings=warnings(sent))
+    ignored = () if sent.pop(STATUS) is None else (STATUS_IGNORED,)
+    return build_put(without_status(body), digest(sent), warnings=(*ignored, *warnings(sent)))
+
+
+def without_status(text: bytes | Raw) -> bytes:
+    """Returns the JSON text of an offer without its member `offerStatus`. All other members stay as sent."""
+    members = _decode_members(text)
+    del members[STATUS]
+    return msgspec.json.encode(members)
+
+
+_decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 def too_large_images(sent: dict[str, Any], max_bytes: int) -> list[InvalidField]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import unquote
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from api.validation.field_types import URL_PATTERN, Identifier, Text
@@ -15,6 +15,12 @@ NOT_A_URL = "is not an absolute http or https URL"
 NOT_BASE64 = "is neither base64 nor a base64 data URL"
 
 ASSETS = ("logo", "largeRectangle")
+
+STATUS = "offerStatus"
+PUT_STATUSES = ("NEW", "UPDATED", "UPSERT", "NO-CHANGE")
+DELETED_IN_PUT = "must not be DELETED; to delete an offer, use the method DELETE"
+NOT_A_PUT_STATUS = "must be NEW, UPDATED, UPSERT or NO-CHANGE"
+STATUS_IGNORED = f"{STATUS}: ignored, a PUT always creates or replaces the offer"
 
 
 class _StrictModel(BaseModel):
@@ -64,13 +70,26 @@ class Assets(_StrictModel):
     largeRectangle: Asset
 
 
+def _put_status(value: Any) -> Any:
+    if value == "DELETED":
+        raise PydanticCustomError("put_deleted", DELETED_IN_PUT)
+    if value is not None and value not in PUT_STATUSES:
+        raise PydanticCustomError("put_status", NOT_A_PUT_STATUS)
+    return value
+
+
 class MerchantOffer(_StrictModel):
-    """The content of an offer on the merchant channel. Its two ids must equal those in the path."""
+    """An offer on the merchant channel. Its two ids must equal those in the path. `offerStatus` is not part of its content."""
 
     offerId: Identifier
     merchantId: Identifier
     offerName: Text
     assets: Assets
+    offerStatus: Annotated[
+        Literal["NEW", "UPDATED", "UPSERT", "NO-CHANGE"] | None,
+        BeforeValidator(_put_status),
+        Field(description="Ignored, with a warning: the method decides. To delete an offer, use DELETE."),
+    ] = None
 
 
 # Warnings: accepted content that is probably a mistake

@@ -11,8 +11,8 @@ from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from api.http.problems import validation_error
-from api.intake.merchant_offer import build_put, too_large_images
-from api.intake.merchant_schemas import warnings
+from api.intake.merchant_offer import build_put, too_large_images, without_status
+from api.intake.merchant_schemas import STATUS, warnings
 from api.intake.offers_file_schemas import DeletedRecord, FileEnvelope, FileHeader, FileRecord
 from api.parsing.array_splitter import Body
 from api.parsing.item_list import (
@@ -42,7 +42,6 @@ from domain.runs.file_reconciliation import (
 from domain.runs.run import OffersFile, Run
 from domain.values import ProgressCallback, no_progress
 
-STATUS = "offerStatus"
 WRONG_NAME = "must be <Partner>OffersCCYYMMDD.json with a valid date"
 
 
@@ -109,7 +108,7 @@ def validate_record(element: Raw, index: int, known: KnownOffers, max_image_byte
         and (offer := known.get((preview.merchant_id, preview.offer_id)))
         and offer.sent_digest == sent_digest
     ):
-        put = build_put(_text(element), offer.content_digest, sent_digest)
+        put = build_put(without_status(element), offer.content_digest, sent_digest)
         return ValidRecord(preview.merchant_id, preview.offer_id, OfferStatus(status_match[1].decode()), put)
     read = read_object(element)
     if isinstance(read, str):
@@ -129,7 +128,7 @@ def validate_record(element: Raw, index: int, known: KnownOffers, max_image_byte
     # A record with warnings must be parsed every time, so that its sender gets them every time.
     is_reusable = status_match and not warning_messages and _is_record_status(element, status_match)
     reusable_digest = sent_digest if is_reusable else None
-    put = build_put(_text(element), digest(sent, bytes(element)), reusable_digest, warning_messages)
+    put = build_put(without_status(element), digest(sent, bytes(element)), reusable_digest, warning_messages)
     return ValidRecord(merchant_id, external_id, status, put)
 
 
@@ -177,7 +176,6 @@ def _with_shared_images(record: Record, images: dict[str, Image]) -> Record:
 
 _decode_preview = msgspec.json.Decoder(_RecordPreview).decode
 _decode_status = msgspec.json.Decoder(_Status).decode
-_decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 def _preview(element: Raw) -> _RecordPreview | None:
@@ -185,13 +183,6 @@ def _preview(element: Raw) -> _RecordPreview | None:
         return _decode_preview(element)
     except (msgspec.DecodeError, RecursionError):
         return None
-
-
-def _text(element: Raw) -> bytes:
-    """Returns the record without its status, as in the body of a PUT. All other members stay as sent."""
-    members = _decode_members(element)
-    del members[STATUS]
-    return msgspec.json.encode(members)
 
 
 def _remarks(envelope: FileEnvelope, file: OffersFile, run: Run) -> Iterator[str]:

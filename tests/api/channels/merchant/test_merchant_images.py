@@ -72,7 +72,7 @@ def test_content_is_returned_byte_for_byte(partner: Caller, subtests: pytest.Sub
 
 
 def test_unknown_members_are_stored(partner: Caller) -> None:
-    sent = merchant_offer(terms={"minimum": "10.00", "days": [1, 2, {"x": None}]}, offerStatus="UPSERT", x=True)
+    sent = merchant_offer(terms={"minimum": "10.00", "days": [1, 2, {"x": None}]}, x=True)
     sent["assets"]["video"] = {"type": "VIDEO"}
     sent["assets"]["logo"]["alt"] = "Logo"
     put(partner, sent)
