@@ -51,7 +51,9 @@ def open_service(
     try:
         ledger.recorder.prepare_schema(projector.tables())
         runs = RunLedger(ledger, owner or _this_process(), timedelta(seconds=settings.lease_seconds))
-        single_requests = SingleRequestLedger(ledger, decision_state.find_offers, partners.find_terms)
+        single_requests = SingleRequestLedger(
+            ledger, decision_state.find_offers, decision_state.find_merchant_ids, partners.find_terms
+        )
         activations = ActivationLedger(ledger, _ACTIVATION_QUERIES)
         redemptions = RedemptionLedger(ledger, _ACTIVATION_QUERIES)
         secret = _stored_secret(ledger)

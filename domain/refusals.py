@@ -156,6 +156,21 @@ class LeaseLost(Refused):
         self.run_id = run_id
 
 
+class PreconditionFailed(Refused):
+    """The offer's version does not satisfy the precondition of a single request."""
+
+    def __init__(self, version: int) -> None:
+        state = f"has version {version}" if version else "does not exist"
+        super().__init__(f"The offer {state}; this does not satisfy the condition of the request")
+
+
+class OfferOfOtherMerchant(Refused):
+    """A deletion names an offer that its partner has only under another merchant."""
+
+    def __init__(self) -> None:
+        super().__init__("ID mismatch: the partner has this offer under another merchant")
+
+
 class RateLimitExceeded(Refused):
     """The partner sends more single requests per second than its limit."""
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import unquote_to_bytes
 from uuid import uuid4
 
@@ -14,6 +15,7 @@ from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.requests import ClientDisconnect
 
 from api.access.merchant_limits import MerchantLimits, require_rate
+from api.channels.merchant_conditions import CONDITIONAL_HEADERS, precondition_of
 from api.channels.merchant_schemas import QuotaReply, SingleReply, TraceReply
 from api.dependencies.authentication import ServiceDep, require_role, run_counted, token_digest
 from api.dependencies.read_routing import PrimaryReads
@@ -22,7 +24,7 @@ from api.dependencies.runtime import runtime_of
 from api.http.content_negotiation import require_json
 from api.http.ledger_position import unwrap
 from api.http.paths import MERCHANTS_PATH
-from api.http.problem_schemas import BODY_PROBLEMS, PROBLEMS
+from api.http.problem_schemas import BODY_PROBLEMS, PROBLEM, PROBLEMS
 from api.http.problems import Problem, not_found, validation_error
 from api.http.query_params import no_parameters
 from api.http.replies import json_response
@@ -34,6 +36,8 @@ from api.server.raw_route import RawRoute
 from api.server.retry_route import RetryingRoute
 from api.validation.field_errors import InvalidField
 from domain.refusals import DailyQuotaExceeded, Refused, UnknownPartner
+from domain.single_requests.group import CountedRefusal
+from domain.single_requests.precondition import Precondition
 from domain.single_requests.quota import Quota, require_quota, seconds_to_next_day
 from domain.single_requests.request import CountRefusal, Delete, Put, SingleRequest, SingleRequestCommand
 from domain.store.records.traces import find_trace
@@ -91,13 +95,17 @@ register_url_convertor("anything", _Anything())
 OFFER_PATH = MERCHANTS_PATH + "/{external_merchant_id:anything}/offers/{external_offer_id:anything}"
 _ID = {"in": "path", "required": True, "schema": {"type": "string", "minLength": 1, "maxLength": MAX_ID_LENGTH}}
 _IDS = [{"name": "external_merchant_id", **_ID}, {"name": "external_offer_id", **_ID}]
+_PARAMETERS = [*_IDS, *CONDITIONAL_HEADERS]
+_CONDITION_PROBLEM: dict[int | str, dict[str, Any]] = {
+    412: {"description": "The offer does not satisfy If-Match or If-None-Match", **PROBLEM}
+}
 
 
 @raw_router.put(
     OFFER_PATH,
     status_code=HTTPStatus.ACCEPTED,
-    responses={202: {"model": SingleReply}, **BODY_PROBLEMS},
-    openapi_extra={"parameters": _IDS, **openapi_request_body(MerchantOffer)},
+    responses={202: {"model": SingleReply}, **BODY_PROBLEMS, **_CONDITION_PROBLEM},
+    openapi_extra={"parameters": _PARAMETERS, **openapi_request_body(MerchantOffer)},
 )
 async def put_offer(request: Request) -> Response:
     """Create or replace an offer. The reply is sent when the change is durable."""
@@ -105,25 +113,25 @@ async def put_offer(request: Request) -> Response:
     async with _counting_refusals(request, sender):
         require_json(request)
         body = await receive(request, settings.max_offer_bytes)
-        key = _offer_key(request, sender.partner)
+        key, precondition = _offer_key(request, sender.partner), precondition_of(request)
         read = partial(read_offer, body, key, settings.max_image_bytes)
         # Parsing a small body takes less time than starting a thread.
         action = read() if len(body) <= SMALL_BODY_BYTES else await asyncio.to_thread(read)
-    return await _execute(request, sender, key, action)
+    return await _execute(request, sender, key, action, precondition)
 
 
 @raw_router.delete(
     OFFER_PATH,
     status_code=HTTPStatus.ACCEPTED,
-    responses={202: {"model": SingleReply}},
-    openapi_extra={"parameters": _IDS},
+    responses={202: {"model": SingleReply}, **_CONDITION_PROBLEM},
+    openapi_extra={"parameters": _PARAMETERS},
 )
 async def delete_offer(request: Request) -> Response:
     """Delete an offer. Existing activations keep their redemption windows."""
     sender = await _authorise(request)
     async with _counting_refusals(request, sender):
-        key = _offer_key(request, sender.partner)
-    return await _execute(request, sender, key, Delete())
+        key, precondition = _offer_key(request, sender.partner), precondition_of(request)
+    return await _execute(request, sender, key, Delete(), precondition)
 
 
 router.include_router(raw_router)
@@ -192,13 +200,16 @@ def _offer_key(request: Request, partner: str) -> OfferKey:
     return OfferKey(partner, Channel.MERCHANT, *ids)
 
 
-async def _execute(request: Request, sender: MerchantCaller, key: OfferKey, action: Put | Delete) -> Response:
+async def _execute(
+    request: Request, sender: MerchantCaller, key: OfferKey, action: Put | Delete, precondition: Precondition | None
+) -> Response:
     single = SingleRequest(
         trace_id=f"req-{uuid4().hex}",
         key=key,
         origin=Origin(sender.caller.name, Source.MERCHANT),
         action=action,
         traceparent=request_state(request).traceparent,
+        precondition=precondition,
     )
     await _submit(request, sender, single)
     answer = {"message": REQUEST_ACCEPTED, "trace_id": single.trace_id}
@@ -216,3 +227,5 @@ async def _submit(request: Request, sender: MerchantCaller, command: SingleReque
         raise result
     # Concurrent requests are counted too, so the number is known only now.
     sender.limits.quota = result.quota
+    if isinstance(result, CountedRefusal) and result.refusal is not None:
+        raise result.refusal

@@ -22,6 +22,8 @@ from domain.refusals import (
     FlightInThePast,
     IdempotencyKeyReused,
     OfferNotActivatable,
+    OfferOfOtherMerchant,
+    PreconditionFailed,
     RateLimitExceeded,
     Refused,
     ReversalExceedsRedemption,
@@ -132,6 +134,11 @@ def _problem_of_refusal(refusal: Refused) -> Problem:
         case FileSuperseded():
             field = InvalidField(("name",), "is dated before a file that was already processed")
             return Problem(HTTPStatus.CONFLICT, "file-superseded", f"{refusal}.", errors=[field])
+        case OfferOfOtherMerchant():
+            field = InvalidField(("path", "external_merchant_id"), "is not the merchant of this offer")
+            return Problem(HTTPStatus.BAD_REQUEST, "validation-error", f"{refusal}.", errors=[field])
+        case PreconditionFailed():
+            return Problem(HTTPStatus.PRECONDITION_FAILED, "precondition-failed", f"{refusal}.")
         case RunLimitReached():
             headers = {"Retry-After": str(refusal.seconds_to_next_window)}
             return Problem(HTTPStatus.TOO_MANY_REQUESTS, "run-limit-reached", f"{refusal}.", headers=headers)

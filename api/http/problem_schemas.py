@@ -161,6 +161,12 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
         "Console only: the form for a new partner names a partner that exists.",
         "Open the partner's page and change its settings there.",
     ),
+    "precondition-failed": ProblemType(
+        (412,),
+        "The offer does not satisfy `If-Match` or `If-None-Match`. The request counts; nothing was changed.",
+        "Read the offer and its `ETag`, and decide again. If the reply to an earlier attempt was lost, that attempt may have"
+        " succeeded.",
+    ),
     "projection-not-built": ProblemType(
         (503,),
         "The table that answers this request has not been built since an upgrade.",

@@ -9,7 +9,13 @@ from msgspec import Struct
 from domain.ledgers.ledger import OfferLedger
 from domain.offers.offer import Offer
 from domain.refusals import Refused, UnknownPartner
-from domain.single_requests.group import CountedRefusal, RequestDecision, decide_requests
+from domain.single_requests.group import (
+    CountedRefusal,
+    PartnerOfferId,
+    RequestDecision,
+    decide_requests,
+    deletions_of_unknown,
+)
 from domain.single_requests.quota import PartnerTerms, Quota, day_of, quota_of
 from domain.single_requests.request import CountRefusal, SingleRequest, SingleRequestCommand
 from domain.store.commit import CommitContext
@@ -26,6 +32,10 @@ TermsQuery = Callable[[Cursor, Collection[str]], Mapping[str, PartnerTerms]]
 """Returns the terms of existing partners by name."""
 
 
+IdsQuery = Callable[[Cursor, Collection[PartnerOfferId]], Collection[PartnerOfferId]]
+"""Returns those ids that exist under any merchant."""
+
+
 class Busy(Struct, frozen=True):
     """Result of a request that was not executed, because a run is being stored in its scope."""
 
@@ -39,9 +49,11 @@ SingleRequestResult = RequestDecision | CountedRefusal | Refused
 class SingleRequestLedger:
     """The single requests of a ledger."""
 
-    def __init__(self, ledger: OfferLedger, find_offers: OffersQuery, find_terms: TermsQuery) -> None:
+    def __init__(
+        self, ledger: OfferLedger, find_offers: OffersQuery, find_ids: IdsQuery, find_terms: TermsQuery
+    ) -> None:
         self.ledger = ledger
-        self._find_offers = find_offers
+        self._find_offers, self._find_ids = find_offers, find_ids
         self._find_terms = find_terms
 
     @retry_transaction
@@ -85,7 +97,8 @@ class SingleRequestLedger:
         known = self._find_offers(
             tx, {request.key.offer_uid for request in requests if isinstance(request, SingleRequest)}
         )
-        results = decide_requests(requests, terms, used, known, now)
+        known_ids = self._find_ids(tx, deletions_of_unknown(requests, known))
+        results = decide_requests(requests, terms, used, known, now, known_ids)
         counted = [result for result in results if not isinstance(result, Refused)]
         add_quota_use(tx, day_of(now), Counter(result.partner for result in counted))
         self._store(tx, [result for result in counted if isinstance(result, RequestDecision)])

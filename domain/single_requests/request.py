@@ -12,6 +12,7 @@ from domain.offers import offer as offers
 from domain.offers.content import SentContent
 from domain.offers.images import Image
 from domain.offers.offer import Offer
+from domain.single_requests.precondition import Precondition
 from domain.values import OfferKey, Origin, Status
 
 
@@ -39,7 +40,9 @@ class Delete(Struct, frozen=True):
 
 
 class SingleRequest(Struct, frozen=True):
-    """A request for an action on one offer, by the offer's partner."""
+    """A request for an action on one offer, by the offer's partner.
+
+    It is refused unless the offer's state satisfies its precondition."""
 
     trace_id: str
     key: OfferKey
@@ -47,6 +50,7 @@ class SingleRequest(Struct, frozen=True):
     action: Put | Delete
     traceparent: str | None = None
     """W3C trace context, as sent."""
+    precondition: Precondition | None = None
 
     @property
     def partner(self) -> str:

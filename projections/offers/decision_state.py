@@ -28,6 +28,20 @@ def find_offers(tx: Cursor, offer_uids: Collection[UUID]) -> Mapping[UUID, Offer
     return offers
 
 
+def find_merchant_ids(tx: Cursor, ids: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Returns those pairs of partner and externalId that exist on the merchant channel, under any merchant."""
+    if not ids:
+        return set()
+    values = ", ".join(["(CAST(? AS TEXT), CAST(? AS TEXT))"] * len(ids))
+    # Many merchants may have an offer with the same id. The subquery reads one of them, through the index.
+    rows = tx.execute(
+        f"SELECT column1, column2 FROM (VALUES {values}) pair WHERE (SELECT 1 FROM inventory i"
+        f" WHERE i.partner = column1 AND i.channel = '{Channel.MERCHANT}' AND i.external_id = column2 LIMIT 1) = 1",
+        [text for pair in ids for text in pair],
+    )
+    return {(row[0], row[1]) for row in rows}
+
+
 def known_offers(
     tx: Cursor, partner: str, channel: Channel, external_ids: Collection[str] | None
 ) -> Mapping[Any, Offer]:

@@ -8,15 +8,16 @@ import pytest
 from api.service import Service
 from domain.ledgers.ledger import OfferLedger
 from domain.ledgers.single_request_ledger import SingleRequestLedger
-from domain.refusals import DailyQuotaExceeded, UnknownPartner
+from domain.refusals import DailyQuotaExceeded, OfferOfOtherMerchant, UnknownPartner
 from domain.single_requests.group import CountedRefusal, RequestDecision
+from domain.single_requests.precondition import Precondition, Versions
 from domain.single_requests.quota import RESERVE_AT_LEAST
 from domain.single_requests.request import CountRefusal, Put, SingleRequest, Trace, TraceOutcome
-from domain.values import to_microseconds
+from domain.values import Channel, OfferKey, to_microseconds
 from projections.audit import offer_history
 from projections.maintenance.verification import verify
-from tests.support.examples import PARTNER
-from tests.support.harness import Clock
+from tests.support.examples import PARTNER, created
+from tests.support.harness import Clock, record
 from tests.support.histories.runs import count_rows
 from tests.support.histories.single_requests import (
     SHOP,
@@ -131,6 +132,34 @@ def test_requests_beyond_the_quota_are_not_counted(single_requests: SingleReques
     assert outcomes_of(results) == [(CREATED, 1), CountedRefusal, refused, (CREATED, 1), refused, refused]
     assert (quota_used(single_requests), quota_used(single_requests, OTHER_PARTNER)) == (2, 1)
     assert (status_and_name(ledger, ONE), status_and_name(ledger, TWO)) == (("active", "Open a jar"), None)
+
+
+def test_failed_condition_is_counted_and_stores_nothing(
+    single_requests: SingleRequestLedger, ledger: OfferLedger
+) -> None:
+    single_requests.execute([put(ONE, "a")])
+    before = stored_rows(ledger)
+    stale = Precondition(one_of=Versions(frozenset({2})))
+    results = single_requests.execute([put(ONE, "b", precondition=stale), delete(ONE, precondition=stale)])
+    assert outcomes_of(results) == [CountedRefusal, CountedRefusal]
+    assert (stored_rows(ledger), status_and_name(ledger, ONE)) == (before, ("active", "a"))
+    assert quota_used(single_requests) == 3
+
+
+def test_deletion_is_refused_if_another_merchant_has_the_offer(
+    single_requests: SingleRequestLedger, ledger: OfferLedger
+) -> None:
+    """The other merchant's offer may be deleted. An offer of another partner or channel does not count."""
+    set_quota(ledger, 0, OTHER_PARTNER)
+    others = [merchant_key("MO-4", partner=OTHER_PARTNER), merchant_key("MO-5")]
+    single_requests.execute([put(ONE), put(TWO), delete(TWO), *map(put, others)])
+    record(ledger, OfferKey(PARTNER, Channel.CUSTOM, None, "MO-6"), created())
+    before = stored_rows(ledger)
+    names = ("MO-1", "MO-2", "MO-4", "MO-6", "MO-7")
+    (*refused, mine, custom, nowhere) = single_requests.execute([delete(merchant_key(name, "M-2")) for name in names])
+    assert [type(r.refusal) for r in refused if isinstance(r, CountedRefusal)] == [OfferOfOtherMerchant] * 2
+    assert outcomes_of([mine, custom, nowhere]) == [(UNKNOWN, 0)] * 3
+    assert stored_rows(ledger) == before | {"traces": before["traces"] + 3}
 
 
 def test_deletions_have_a_reserve(single_requests: SingleRequestLedger, ledger: OfferLedger) -> None:

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from domain.ledgers.ledger import OfferLedger
 from domain.ledgers.single_request_ledger import SingleRequestLedger
-from domain.single_requests.request import SingleRequest, Trace
+from domain.single_requests.group import CountedRefusal
+from domain.single_requests.precondition import Precondition, Versions
+from domain.single_requests.request import SingleRequest
 from domain.values import OfferKey, Status
 from projections.access import partners
 from projections.audit import offer_history
@@ -51,11 +53,18 @@ def empty_ledger() -> Iterator[SingleRequestLedger]:
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder, open_ledger(Path(folder) / "ledger.db", clock) as ledger:
         set_quota(ledger, 0)
-        yield SingleRequestLedger(ledger, decision_state.find_offers, partners.find_terms)
+        yield SingleRequestLedger(
+            ledger, decision_state.find_offers, decision_state.find_merchant_ids, partners.find_terms
+        )
+
+
+def request_for(action: Action, **more: Any) -> SingleRequest:
+    key, name = action
+    return delete(key, **more) if name is None else put(key, name, **more)
 
 
 def requests_for(actions: Sequence[Action]) -> list[SingleRequest]:
-    return [delete(key) if name is None else put(key, name) for key, name in actions]
+    return [request_for(action) for action in actions]
 
 
 def in_groups(requests: Sequence[SingleRequest], sizes: Sequence[int]) -> Iterator[Sequence[SingleRequest]]:
@@ -95,20 +104,27 @@ def require_histories(ledger: OfferLedger, requests: Sequence[SingleRequest], ou
         with ledger.recorder.read() as tx:
             items = offer_history.page(tx, key.offer_uid, 0, 1000).items
         expected = [
-            (request.trace_id, EVENT_OF[outcome], version)
-            for request, (outcome, version) in zip(requests, outcomes, strict=True)
-            if request.key == key and outcome in EVENT_OF
+            (request.trace_id, EVENT_OF[outcome[0]], outcome[1])
+            for request, outcome in executed(requests, outcomes)
+            if request.key == key and outcome[0] in EVENT_OF
         ]
         assert [(item.trace_id, item.type, item.version) for item in items] == expected
+
+
+def executed(requests: Sequence[SingleRequest], outcomes: Sequence[Any]) -> list[tuple[SingleRequest, Any]]:
+    """Returns the requests that were not refused, with the outcome and version of each."""
+    return [pair for pair in zip(requests, outcomes, strict=True) if pair[1] is not CountedRefusal]
 
 
 def require_traces(
     single_requests: SingleRequestLedger, requests: Sequence[SingleRequest], outcomes: Sequence[Any]
 ) -> None:
     stored = [trace_of(single_requests.ledger, request.trace_id) for request in requests]
-    assert outcomes_of(stored) == outcomes
-    assert [(t.offer_uid, t.traceparent) for t in stored if isinstance(t, Trace)] == [
-        (request.key.offer_uid, request.traceparent) for request in requests
+    traces = [trace for trace in stored if trace is not None]
+    accepted = executed(requests, outcomes)
+    assert outcomes_of(traces) == [outcome for _, outcome in accepted]
+    assert [(t.trace_id, t.offer_uid, t.traceparent) for t in traces] == [
+        (request.trace_id, request.key.offer_uid, request.traceparent) for request, _ in accepted
     ]
 
 
@@ -138,6 +154,37 @@ def test_groups_have_the_effects_of_requests_one_by_one(actions: list[Action], s
         assert quota_used(grouped) == quota_used(single)
 
 
+versions = st.builds(Versions, st.frozensets(st.integers(1, 3), max_size=2), is_all=st.booleans()) | st.none()
+CONDITIONAL = st.lists(st.tuples(ACTIONS, st.builds(Precondition, versions, versions)), max_size=20)
+
+
+@FEW
+@given(CONDITIONAL, SIZES)
+def test_condition_refuses_requests_of_other_versions_only(
+    conditional: list[tuple[Action, Precondition]], sizes: list[int]
+) -> None:
+    """A request whose condition holds has its ordinary effect; any other one is counted and changes nothing."""
+    model, expected = SingleRequestModel(), []
+    for (key, name), condition in conditional:
+        version = model.offers[key].version if key in model.offers else 0
+        holds = allows(condition.one_of, version, without=True) and not allows(
+            condition.none_of, version, without=False
+        )
+        expected.append(model.execute(key, name) if holds else CountedRefusal)
+    requests = [request_for(action, precondition=condition) for action, condition in conditional]
+    with empty_ledger() as single_requests:
+        assert execute_in_groups(single_requests, requests, sizes) == expected
+        assert inventory_of(single_requests.ledger) == model.offers
+        require_traces(single_requests, requests, expected)
+        assert quota_used(single_requests) == len(requests)
+        assert verify(single_requests.ledger) == []
+
+
+def allows(versions: Versions | None, version: int, *, without: bool) -> bool:
+    """Returns whether the versions contain this one; `without` if there is no condition."""
+    return without if versions is None else version > 0 and (versions.is_all or version in versions.numbers)
+
+
 @FEW
 @given(SEQUENCES, SIZES)
 def test_repeated_requests_change_nothing(actions: list[Action], sizes: list[int]) -> None:
@@ -146,8 +193,11 @@ def test_repeated_requests_change_nothing(actions: list[Action], sizes: list[int
         outcomes = execute_in_groups(single_requests, requests_for(repeated), sizes)
         first = execute_in_groups(once, requests_for(actions), sizes)
         assert outcomes[::2] == first
-        assert {outcome for outcome, _ in outcomes[1::2]} <= {"unchanged", "unknown"}
-        assert [version for _, version in outcomes[1::2]] == [version for _, version in first]
+        for one, other in zip(first, outcomes[1::2], strict=True):
+            if one is CountedRefusal:
+                assert other is CountedRefusal
+            else:
+                assert (other[0] in {"unchanged", "unknown"}, other[1]) == (True, one[1])
         assert inventory_of(single_requests.ledger) == inventory_of(once.ledger)
         assert verify(single_requests.ledger) == []
 

@@ -82,7 +82,7 @@ class MerchantModel(SingleRequestModel):
             ids = key.merchant_id, key.external_id
             if known.status is Status.ACTIVE and ids not in copies:
                 if self.missing is MissingFromFile.DELETE and can_delete and before.get(key) == known:
-                    self.execute(key, None)
+                    self.change(key, None)
                     results.append(ItemResult("deleted", ids, warned=True))
                 else:
                     results.append(ItemResult("discrepancy", ids, warned=True))
@@ -107,7 +107,7 @@ class MerchantModel(SingleRequestModel):
         }[file_record.offer_status]
         if file_record.offer_status == "NO-CHANGE" and is_active and differs:
             return ItemResult("unchanged", file_record.ids, warned)
-        outcome, _ = self.execute(file_record.key, None if file_record.offer_status == "DELETED" else file_record.name)
+        outcome, _ = self.change(file_record.key, None if file_record.offer_status == "DELETED" else file_record.name)
         return ItemResult(str(outcome), file_record.ids, warned)
 
 

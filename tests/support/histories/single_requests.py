@@ -14,7 +14,7 @@ from domain.events import OfferCreated, OfferDeleted, OfferRestored, OfferUpdate
 from domain.ledgers.ledger import OfferLedger
 from domain.ledgers.single_request_ledger import Busy, SingleRequestLedger, SingleRequestResult
 from domain.offers.content import Content
-from domain.single_requests.group import RequestDecision
+from domain.single_requests.group import CountedRefusal, RequestDecision
 from domain.single_requests.request import Delete, Put, SingleRequest, Trace, TraceOutcome
 from domain.store.records.traces import find_trace
 from domain.values import Channel, OfferKey, Origin, Source, Status
@@ -134,8 +134,15 @@ class SingleRequestModel:
     def __init__(self) -> None:
         self.offers: dict[OfferKey, OfferState] = {}
 
-    def execute(self, key: OfferKey, name: str | None) -> tuple[TraceOutcome, int]:
-        """Returns the outcome, and the offer's version after it."""
+    def execute(self, key: OfferKey, name: str | None) -> tuple[TraceOutcome, int] | type[CountedRefusal]:
+        """Returns the outcome, and the offer's version after it. A deletion under a wrong merchant is refused."""
+        same_id = {(known.partner, known.external_id) for known in self.offers}
+        if name is None and key not in self.offers and (key.partner, key.external_id) in same_id:
+            return CountedRefusal
+        return self.change(key, name)
+
+    def change(self, key: OfferKey, name: str | None) -> tuple[TraceOutcome, int]:
+        """Changes one offer, as `execute` does, whatever merchants other offers have."""
         known = self.offers.get(key)
         if name is None:
             outcome = self._deletion(known)

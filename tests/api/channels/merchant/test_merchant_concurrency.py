@@ -19,7 +19,15 @@ from projections.maintenance.verification import verify
 from tests.support.examples import PARTNER
 from tests.support.harness import OPERATOR, Call, Caller, MakeToken
 from tests.support.histories.runs import count_rows
-from tests.support.histories.single_requests import EVENT_OF, SingleRequestModel, merchant_key, quota_used, send
+from tests.support.histories.single_requests import (
+    EVENT_OF,
+    SingleRequestModel,
+    merchant_key,
+    merchant_offer,
+    path_of,
+    quota_used,
+    send,
+)
 
 CALLERS = 8
 REQUESTS_EACH = 15
@@ -149,6 +157,25 @@ def test_same_delete_by_many_clients_deletes_the_offer_once(callers: list[Caller
         requests = list(threads.map(lambda caller: send_and_trace(caller, KEY, None), callers))
     assert sorted(request.outcome for request in requests) == ["deleted", *["unchanged"] * (CALLERS - 1)]
     assert {request.version for request in requests} == {2}
+
+
+@pytest.mark.parametrize(("header", "value", "version"), [("If-Match", '"1.x"', 2), ("If-None-Match", "*", 1)])
+def test_one_of_many_conditional_puts_succeeds(callers: list[Caller], header: str, value: str, version: int) -> None:
+    """All clients replace the version that they have read, or create the offer. Each sends other content."""
+    for _ in range(version - 1):
+        send_and_trace(callers[0], KEY, "a")
+
+    def send_conditionally(number: int) -> httpx2.Response:
+        return callers[number].http.put(
+            path_of(KEY), json=merchant_offer(KEY, f"from {number}"), headers={header: value}
+        )
+
+    with ThreadPoolExecutor(CALLERS) as threads:
+        replies = list(threads.map(send_conditionally, range(CALLERS)))
+    assert sorted(reply.status_code for reply in replies) == [202, *[412] * (CALLERS - 1)]
+    (winner,) = (number for number, reply in enumerate(replies) if reply.status_code == 202)
+    offer = callers[0].get(f"/api/v1/offers/{KEY.offer_uid}").json()
+    assert (offer["content"]["offerName"], offer["version"]) == (f"from {winner}", version)
 
 
 def test_request_repeated_after_its_reply_makes_no_event(callers: list[Caller]) -> None:
