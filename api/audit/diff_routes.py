@@ -1,5 +1,6 @@
 """The diff API: the net changes of offers between two states of the ledger."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Query, Request, Response
@@ -18,7 +19,7 @@ from api.validation.field_errors import InvalidField
 from domain.ledgers.ledger import LedgerReader
 from domain.store.commit import head_at_position
 from projections.audit import diff
-from projections.audit.diff import ChangeKind, NetChangePage, PositionRange
+from projections.audit.diff import COUNTED, ChangeKind, NetChangePage, PositionRange
 
 router = APIRouter(prefix="/api/v1/audit", tags=["audit"], responses=PROBLEMS, route_class=RetryingRoute)
 
@@ -28,11 +29,18 @@ class ReversedRange(Exception):
 
 
 class DiffRequest(NamedTuple):
-    """Two states to compare, and the partner whose offers are compared; None for all partners."""
+    """Two states to compare, the partner whose offers are compared, and the kind of change that is listed.
+
+    None means all partners, and all kinds."""
 
     earlier: AsOf
     later: AsOf
     partner: str | None
+    kind: ChangeKind | None = None
+
+    @property
+    def kinds(self) -> Iterable[ChangeKind]:
+        return [self.kind] if self.kind else ChangeKind
 
 
 @router.get("/diff", responses={200: {"model": Diff}})
@@ -40,12 +48,13 @@ class DiffRequest(NamedTuple):
 def get_diff(
     request: Request, reads: ReplicaReads, caller: AuditReader, query: Annotated[DiffQuery, Query()]
 ) -> Response:
-    """List the offers that differ between two states, each with its new state, the events that changed it and the
-    changed fields."""
+    """List the offers that differ between two states, each with its status in both, all events that caused the
+    difference and the changed fields. `counts` are of all kinds, also with the filter `kind`."""
     diff_request = DiffRequest(
         parse_as_of(query.from_, query.fromPosition, ("from", "fromPosition")),
         parse_as_of(query.to, query.toPosition, ("to", "toPosition")),
         query.partner or caller.partner,
+        ChangeKind(query.kind) if query.kind else None,
     )
     if diff_request.earlier.is_now:
         raise validation_error([InvalidField(("query", "from"), "required, unless fromPosition is given")])
@@ -62,7 +71,7 @@ def get_diff(
 class _DiffCursor(NamedTuple):
     """The place of a page's last offer, the compared positions, and the number of offers of each kind.
 
-    The counts are in the order of `ChangeKind`. They are here so that later pages need not count again."""
+    The counts are in the order of `COUNTED`. They are here so that later pages need not count again."""
 
     since: int
     until: int
@@ -95,10 +104,11 @@ def diff_document(
         if later.position < earlier.position:
             raise ReversedRange
         positions = PositionRange(earlier.position, later.position)
-        counts, page = dict.fromkeys(ChangeKind, 0), NetChangePage([], None)
+        counts, page = dict.fromkeys(COUNTED, 0), NetChangePage([], None)
         if visible:
             counts = _counts_of(place) if place else diff.count(tx, positions, diff_request.partner)
-            page = diff.page(tx, positions, diff_request.partner, place.position if place else positions.since, limit)
+            after = place.position if place else positions.since
+            page = diff.page(tx, positions, diff_request.partner, after, limit, diff_request.kinds)
     next_place = page.next_after and _DiffCursor(earlier.position, later.position, page.next_after, *counts.values())
     return {
         "from": head_members(earlier),
@@ -109,8 +119,8 @@ def diff_document(
     }
 
 
-def _counts_of(place: _DiffCursor) -> dict[ChangeKind, int]:
-    return dict(zip(ChangeKind, place[3:], strict=True))
+def _counts_of(place: _DiffCursor) -> dict[str, int]:
+    return dict(zip(COUNTED, place[3:], strict=True))
 
 
 def is_reversed(diff_request: DiffRequest) -> bool:

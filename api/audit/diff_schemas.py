@@ -11,6 +11,7 @@ from api.http.query_params import PageParams, Position, Word
 from api.validation.times import Time
 
 StatusName = Literal["active", "paused", "deleted"]
+KindName = Literal["created", "updated", "paused", "resumed", "deleted", "restored"]
 
 
 class DiffQuery(PageParams):
@@ -22,6 +23,9 @@ class DiffQuery(PageParams):
     fromPosition: Position | None = None
     toPosition: Position | None = None
     partner: Word | None = None
+    kind: Annotated[
+        KindName | None, Field(description="Only offers with a change of this kind. The counts are of all kinds")
+    ] = None
 
 
 class DiffState(BaseModel):
@@ -44,14 +48,16 @@ class Cause(BaseModel):
 
 
 class NetChange(BaseModel):
-    """An offer that differs between the two states. `before` is null if it did not exist in the earlier state."""
+    """An offer that differs between the two states. `before` is null if it did not exist in the earlier state.
+
+    `causes` are all events that led from the earlier state to the later one, oldest first."""
 
     offerUid: UUID
     partner: str
     channel: Literal["custom", "merchant"]
     merchantId: str | None
     externalId: str
-    kinds: list[Literal["created", "updated", "paused", "resumed", "deleted", "restored"]]
+    kinds: list[KindName]
     before: DiffState | None
     after: DiffState
     causes: list[Cause]

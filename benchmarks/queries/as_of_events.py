@@ -15,7 +15,7 @@ from domain.store.commit import current_head
 from domain.store.mapper import decode_event
 from domain.store.stored_events import select_entries
 from projections.audit import event_list
-from projections.audit.diff import ChangeKind
+from projections.audit.diff import TRANSIENT
 from projections.audit.event_list import EventFilter
 
 SPANS = (1_000, 10_000, 100_000)
@@ -52,7 +52,7 @@ class _EventQueries:
         """Executes a diff and returns the number of all changes, not only those on its page."""
         request = DiffRequest(AsOf(position=since), AsOf(position=since + span), None)
         counts = diff_document(self._ledger, request, None, LIMIT)["counts"]
-        return sum(number for kind, number in counts.items() if kind is not ChangeKind.TRANSIENT)
+        return sum(number for kind, number in counts.items() if kind != TRANSIENT)
 
     def _diffs(self, since: int, span: int, turn: int) -> int:
         part = span // PARTS

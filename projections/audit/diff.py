@@ -3,7 +3,7 @@
 Two states are compared offer by offer. Only offers with events in between are read.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -11,10 +11,10 @@ from uuid import UUID
 from msgspec import Struct
 
 from domain.store.cursor import Cursor
-from domain.store.mapper import decode_event
 from domain.store.records.contents import find_content
-from domain.values import Status, recorded_text
-from projections.audit.event_item import cause_of, changes_between
+from domain.values import Status
+from projections.audit.causes import BEFORE_CREATION, CAUSE_BYTES, CauseView, Version, causes_of
+from projections.audit.event_item import changes_between
 from projections.offers.offer_periods import VERSION_AS_OF_POSITION
 from projections.projection import MAX_PAGE_BYTES
 
@@ -24,7 +24,9 @@ returns the first one."""
 
 
 class ChangeKind(StrEnum):
-    """A kind of net change; an offer can have several."""
+    """A kind of net change; an offer can have several.
+
+    An offer that is paused now and was absent or deleted before is both created or restored, and paused."""
 
     CREATED = "created"
     UPDATED = "updated"
@@ -32,8 +34,11 @@ class ChangeKind(StrEnum):
     RESUMED = "resumed"
     DELETED = "deleted"
     RESTORED = "restored"
-    TRANSIENT = "transient"
-    """Created and deleted in between: counted, but not listed."""
+
+
+TRANSIENT = "transient"
+"""The word for offers that were created and deleted in between: counted, but not listed."""
+COUNTED = (*map(str, ChangeKind), TRANSIENT)
 
 
 class PositionRange(Struct, frozen=True):
@@ -46,22 +51,6 @@ class PositionRange(Struct, frozen=True):
 class OfferState(Struct, frozen=True):
     status: str
     version: int
-
-
-class CauseView(Struct, frozen=True, rename="camel"):
-    """An event that led to the later state.
-
-    `cause` is the reason if no request named the offer, such as its absence from a Synchronize."""
-
-    position: int
-    version: int
-    type: str
-    recorded_at: str
-    actor: str
-    source: str
-    run_id: str | None
-    trace_id: str | None
-    cause: str | None
 
 
 class NetChangeView(Struct, frozen=True, rename="camel"):
@@ -89,19 +78,26 @@ class NetChangePage(Struct, frozen=True):
     next_after: int | None
 
 
-def count(tx: Cursor, positions: PositionRange, partner: str | None) -> dict[ChangeKind, int]:
-    """Returns the number of offers per kind of change."""
-    sums = ", ".join(f"coalesce(sum({kind}), 0) AS {kind}" for kind in ChangeKind)
+def count(tx: Cursor, positions: PositionRange, partner: str | None) -> dict[str, int]:
+    """Returns the number of offers per kind of change, and that of transient ones."""
+    sums = ", ".join(f"coalesce(sum({word}), 0) AS {word}" for word in COUNTED)
     row = tx.execute(
         f"SELECT {sums} FROM ({_COMPARED}) n", _values(positions, partner, positions.since, positions.until)
     ).fetchone()
-    return {kind: row[kind] for kind in ChangeKind}
+    return {word: row[word] for word in COUNTED}
 
 
-def page(tx: Cursor, positions: PositionRange, partner: str | None, after: int, limit: int) -> NetChangePage:
-    """Returns changed offers whose first event in the range follows the position `after`, which is at least
-    `positions.since`."""
-    listed = " OR ".join(f"({condition})" for kind, condition in _IS.items() if kind is not ChangeKind.TRANSIENT)
+def page(
+    tx: Cursor,
+    positions: PositionRange,
+    partner: str | None,
+    after: int,
+    limit: int,
+    kinds: Iterable[ChangeKind] = ChangeKind,
+) -> NetChangePage:
+    """Returns offers with a change of these kinds whose first event in the range follows the position `after`, which is
+    at least `positions.since`."""
+    listed = " OR ".join(f"({_IS[kind]})" for kind in kinds)
     rows: list[Any] = []
     events_per_query = EVENTS_PER_QUERY
     while after < positions.until and len(rows) <= limit:
@@ -118,26 +114,26 @@ def page(tx: Cursor, positions: PositionRange, partner: str | None, after: int, 
             break
         contents = _contents(tx, row)
         items.append(_item(tx, row, contents))
-        size += sum(map(len, contents))
+        size += sum(map(len, contents)) + len(items[-1].causes) * CAUSE_BYTES
     return NetChangePage(items, rows[len(items) - 1]["position"] if len(rows) > len(items) else None)
 
 
-_IS = {
+_IS: dict[str, str] = {
     ChangeKind.CREATED: "a.status IS NULL AND b.status <> 'deleted'",
     ChangeKind.UPDATED: "a.status IS NOT NULL AND ca.content_digest <> cb.content_digest",
-    ChangeKind.PAUSED: "coalesce(a.status, '') = 'active' AND b.status = 'paused'",
+    ChangeKind.PAUSED: "coalesce(a.status, '') <> 'paused' AND b.status = 'paused'",
     ChangeKind.RESUMED: "coalesce(a.status, '') = 'paused' AND b.status = 'active'",
     ChangeKind.DELETED: "coalesce(a.status, 'deleted') <> 'deleted' AND b.status = 'deleted'",
     ChangeKind.RESTORED: "coalesce(a.status, '') = 'deleted' AND b.status <> 'deleted'",
-    ChangeKind.TRANSIENT: "a.status IS NULL AND b.status = 'deleted'",
+    TRANSIENT: "a.status IS NULL AND b.status = 'deleted'",
 }
-_FLAGS = ", ".join(f"CASE WHEN {condition} THEN 1 ELSE 0 END AS {kind}" for kind, condition in _IS.items())
+_FLAGS = ", ".join(f"CASE WHEN {condition} THEN 1 ELSE 0 END AS {word}" for word, condition in _IS.items())
 _COMPARED = f"""
     SELECT c.first_position + e.ordinal AS position, i.offer_id, i.partner, i.channel, i.merchant_id, i.external_id,
            s.stream_uid,
            a.status AS status_before, a.version AS version_before, a.content_version AS content_before,
            b.status AS status_after, b.version AS version_after, b.content_version AS content_after,
-           b.status_version AS status_since, ca.content_digest AS digest_before, cb.content_digest AS digest_after,
+           ca.content_digest AS digest_before, cb.content_digest AS digest_after,
            {_FLAGS}
     FROM commits c CROSS JOIN events e CROSS JOIN inventory i CROSS JOIN streams s
     LEFT JOIN offer_periods a ON a.offer_id = e.stream_id AND a.version = e.version - 1
@@ -175,10 +171,11 @@ def _content(tx: Cursor, offer_id: int, version: int | None) -> bytes:
 
 
 def _item(tx: Cursor, row: Any, contents: Sequence[bytes]) -> NetChangeView:
-    before = None
+    before, earlier = None, BEFORE_CREATION
     if row["status_before"] is not None:
         before = OfferState(row["status_before"], row["version_before"])
-    earlier, later = Status(row["status_before"] or Status.ABSENT), Status(row["status_after"])
+        earlier = Version(before.version, before.status, sets_status=False, content_digest=row["digest_before"])
+    statuses = Status(earlier.status), Status(row["status_after"])
     return NetChangeView(
         offer_uid=UUID(bytes=row["stream_uid"]),
         partner=row["partner"],
@@ -188,34 +185,6 @@ def _item(tx: Cursor, row: Any, contents: Sequence[bytes]) -> NetChangeView:
         kinds=[kind for kind in ChangeKind if row[kind]],
         before=before,
         after=OfferState(row["status_after"], row["version_after"]),
-        causes=_causes(tx, row, has_other_content=bool(contents)),
-        changes=[change._asdict() for change in changes_between(earlier, later, contents)],
-    )
-
-
-def _causes(tx: Cursor, row: Any, *, has_other_content: bool) -> list[CauseView]:
-    """Returns the events that set the later status and content, where these differ from the earlier ones."""
-    versions = {row["status_since"]} if row["status_before"] != row["status_after"] else set()
-    if has_other_content:
-        versions.add(row["content_after"])
-    return [_cause(tx, row["offer_id"], version) for version in sorted(versions)]
-
-
-def _cause(tx: Cursor, offer_id: int, version: int) -> CauseView:
-    row = tx.execute(
-        "SELECT c.first_position + e.ordinal AS position, c.recorded_at, c.actor, c.source, c.run_id, c.trace_id,"
-        " e.topic, CAST(e.state AS BLOB) AS state FROM events e JOIN commits c USING (commit_id)"
-        " WHERE e.stream_id = ? AND e.version = ?",
-        (offer_id, version),
-    ).fetchone()
-    return CauseView(
-        position=row["position"],
-        version=version,
-        type=row["topic"],
-        recorded_at=recorded_text(row["recorded_at"]),
-        actor=row["actor"],
-        source=row["source"],
-        run_id=row["run_id"],
-        trace_id=row["trace_id"],
-        cause=cause_of(decode_event(row["topic"], row["state"])),
+        causes=causes_of(tx, row["offer_id"], earlier, row["version_after"]),
+        changes=[change._asdict() for change in changes_between(*statuses, contents)],
     )

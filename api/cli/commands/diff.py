@@ -9,7 +9,7 @@ from api.cli.option_types import PageCursor, RowLimit, cursor_errors, parse_stat
 from api.cli.output import AsJson, exit_with_error, print_json, print_line, print_next_command, print_table
 from api.http.as_of import NOW
 from api.wiring import open_service
-from projections.audit.diff import NetChangeView
+from projections.audit.diff import ChangeKind, NetChangeView
 
 _STATE = "TIME|POSITION"
 _Earlier = Annotated[
@@ -36,6 +36,7 @@ def diff(
     earlier: _Earlier,
     later: _Later = None,
     partner: Annotated[str | None, typer.Option(help="Offers of this partner. Default: all partners.")] = None,
+    kind: Annotated[ChangeKind | None, typer.Option(help="Only offers with this kind of change. Default: all.")] = None,
     limit: RowLimit = 100,
     cursor: PageCursor = None,
     *,
@@ -45,7 +46,7 @@ def diff(
 
     Each row has the changed fields, and the actors or the causes of the changes. An offer that was changed and
     changed back is not listed."""
-    request = DiffRequest(earlier, later or NOW, partner)
+    request = DiffRequest(earlier, later or NOW, partner, kind)
     with open_service() as service, cursor_errors():
         try:
             document = diff_document(service.ledger, request, cursor, limit)

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Response
 from msgspec import Struct
 
 from api.audit.diff_routes import DiffRequest, is_reversed
+from api.console.change_groups import ChangeGroup, group_by_cause
 from api.console.page_context import AuditPage, PageContext
 from api.console.rendering import COMPARE, render
 from api.console.routing import ConsoleRoute
@@ -19,30 +20,16 @@ from domain.store.commit import LedgerHead
 from domain.store.cursor import Cursor
 from domain.values import EPOCH
 from projections.audit import diff
-from projections.audit.diff import CauseView, NetChangeView, PositionRange
+from projections.audit.diff import ChangeKind, PositionRange
 
 CHANGES_PER_PAGE = 50
+KINDS = tuple(map(str, ChangeKind))
 MAX_COUNTED_EVENTS = 200_000
 """The changes of more events are listed but not counted: counting would take longer than a reader waits for a page."""
 DEFAULT_SPAN = timedelta(days=1)
 """Without a chosen start, the comparison starts this long before the viewed state."""
 
 router = APIRouter(include_in_schema=False, route_class=ConsoleRoute)
-
-
-class ChangeGroup(Struct, frozen=True):
-    """The changes with one cause. `cause` is the cause of the first of them."""
-
-    cause: CauseView
-    items: list[NetChangeView]
-
-    @property
-    def counts(self) -> dict[str, int]:
-        counts: dict[str, int] = {}
-        for item in self.items:
-            for kind in item.kinds:
-                counts[str(kind)] = counts.get(str(kind), 0) + 1
-        return counts
 
 
 class ComparisonPage(Struct, frozen=True):
@@ -57,40 +44,35 @@ class ComparisonPage(Struct, frozen=True):
 
 
 def compare_states(
-    tx: Cursor, position_range: PositionRange, partner: str | None, after: int, limit: int
+    tx: Cursor, position_range: PositionRange, request: DiffRequest, after: int, limit: int
 ) -> ComparisonPage:
-    """Returns the page that starts after a position."""
+    """Returns the page that starts after a position: the changes of the requested partner and kind."""
     counts = None
     if after == position_range.since and position_range.until - position_range.since <= MAX_COUNTED_EVENTS:
-        counts = {str(kind): count for kind, count in diff.count(tx, position_range, partner).items()}
-    page = diff.page(tx, position_range, partner, after, limit)
-    return ComparisonPage(counts, group_by_cause(page.items), page.next_after)
-
-
-def group_by_cause(items: list[NetChangeView]) -> list[ChangeGroup]:
-    """Groups changes by their last cause: a run, a request, or an action of an actor at one recorded time."""
-    groups: dict[Any, ChangeGroup] = {}
-    for item in items:
-        if item.causes:
-            cause = item.causes[-1]
-            key = cause.run_id or cause.trace_id or (cause.actor, cause.recorded_at)
-            groups.setdefault(key, ChangeGroup(cause, [])).items.append(item)
-    return list(groups.values())
+        counts = diff.count(tx, position_range, request.partner)
+    page = diff.page(tx, position_range, request.partner, after, limit, request.kinds)
+    return ComparisonPage(counts, group_by_cause(tx, page.items), page.next_after)
 
 
 @router.get(COMPARE)
 def show_comparison(context: AuditPage) -> Response:
-    earlier, later, partner = _earlier(context), _later(context), context.id("partner") or context.partner
+    kind = context.choice("kind", KINDS)
+    request = DiffRequest(
+        _earlier(context),
+        _later(context),
+        context.id("partner") or context.partner,
+        ChangeKind(kind) if kind else None,
+    )
     with context.service.ledger.read() as tx:
-        first, last = resolve_head(tx, earlier), resolve_head(tx, later)
-        if is_reversed(DiffRequest(earlier, later, partner)) or last.position < first.position:
+        first, last = resolve_head(tx, request.earlier), resolve_head(tx, request.later)
+        if is_reversed(request) or last.position < first.position:
             raise validation_error([InvalidField(("query", "to"), "must not be before from")])
         position_range = PositionRange(first.position, last.position)
-        cursor_scope = ("compare", position_range, partner)
+        cursor_scope = ("compare", position_range, request.partner, request.kind)
         comparison = ComparisonPage({}, [], None)
-        if context.sees(partner):
+        if context.sees(request.partner):
             after = max(position_range.since, pagination.decode_cursor(cursor_scope, context.param("cursor")))
-            comparison = compare_states(tx, position_range, partner, after, CHANGES_PER_PAGE)
+            comparison = compare_states(tx, position_range, request, after, CHANGES_PER_PAGE)
     # All pages compare the same two states, also if events are recorded meanwhile.
     pinned = {"from": "", "to": "", "fromPosition": first.position, "toPosition": last.position}
     cursor = pagination.encode_cursor(cursor_scope, comparison.next_after)
@@ -98,9 +80,13 @@ def show_comparison(context: AuditPage) -> Response:
         context,
         "compare.html",
         "Compare two states",
-        earlier=_as_shown(earlier, first),
-        later=_as_shown(later, last),
-        partner=partner,
+        earlier=_as_shown(request.earlier, first),
+        later=_as_shown(request.later, last),
+        partner=request.partner,
+        kind=kind,
+        kinds=KINDS,
+        # The link of the chosen kind ends the choice.
+        links={word: context.this_page(**pinned, cursor="", kind="" if word == kind else word) for word in KINDS},
         comparison=comparison,
         most_counted=MAX_COUNTED_EVENTS,
         next_page=cursor and context.this_page(**pinned, cursor=cursor),

@@ -7,12 +7,14 @@ import msgspec
 from fastapi import APIRouter, Response
 from msgspec.structs import replace
 
+from api.audit.diff_routes import DiffRequest
 from api.console.charts import shares
 from api.console.page_context import AuditPage, PageContext
 from api.console.pages.compare import ComparisonPage, compare_states
 from api.console.pages.offers import CHANNELS
 from api.console.rendering import RUNS, render
 from api.console.routing import ConsoleRoute
+from api.http.as_of import AsOf
 from api.http.problems import not_found
 from api.http.query_params import uid
 from api.runs.report import item_page, run_document, run_page
@@ -71,7 +73,9 @@ def show_run(context: AuditPage, run_id: str) -> Response:
         span = positions_of_run(tx, run.run_id) if run.is_finished else None
         changes: ComparisonPage | None = None
         if span:
-            changes = compare_states(tx, PositionRange(span[0] - 1, span[1]), run.partner, span[0] - 1, CHANGES_SHOWN)
+            before = span[0] - 1
+            request = DiffRequest(AsOf(position=before), AsOf(position=span[1]), run.partner)
+            changes = compare_states(tx, PositionRange(before, span[1]), request, before, CHANGES_SHOWN)
     # Progress is not stored over time, so a past state has none.
     progress = None if run.is_finished or context.state.is_past else context.service.runs.progress(run)
     counts: dict[str, int] = msgspec.to_builtins(run.counts) if run.counts else {}

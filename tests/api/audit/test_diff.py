@@ -37,6 +37,14 @@ def kinds_by_id(body: dict[str, Any]) -> dict[str, list[str]]:
     return {change["externalId"]: change["kinds"] for change in body["items"]}
 
 
+def causes_by_id(body: dict[str, Any]) -> dict[str, list[tuple[str, str]]]:
+    """Returns the type and the run of each cause, by externalId."""
+    return {
+        change["externalId"]: [(cause["type"], cause["runId"]) for cause in change["causes"]]
+        for change in body["items"]
+    }
+
+
 def test_change_has_states_causes_and_changed_fields(auditor: Caller, service: Service, start_time: datetime) -> None:
     run = run_batch(service.ledger, Operation.INSERT, [item("TP-1", headline="Open two jars")])
     body = since(auditor, start_time)
@@ -89,6 +97,61 @@ def test_restored_content_is_omitted_and_transient_offers_are_counted(
     delete(partner, offer="OFR-2")
     body = since(auditor, start_time)
     assert (body["items"], body["counts"]["transient"], body["counts"]["updated"]) == ([], 1, 0)
+
+
+def test_created_and_paused_offer_has_both_kinds_and_causes(auditor: Caller, service: Service) -> None:
+    created = run_batch(service.ledger, Operation.SYNCHRONIZE, [item("TP-1"), item("TP-2")])
+    paused = run_batch(service.ledger, Operation.SYNCHRONIZE, [item("TP-1")])
+    body = auditor.get(DIFF, fromPosition=0).json()
+    assert kinds_by_id(body) == {"TP-1": ["created"], "TP-2": ["created", "paused"]}
+    assert body["counts"] == dict.fromkeys(body["counts"], 0) | {"created": 2, "paused": 1}
+    assert causes_by_id(body) == {
+        "TP-1": [("OfferCreated", str(created.run_id))],
+        "TP-2": [("OfferCreated", str(created.run_id)), ("OfferPaused", str(paused.run_id))],
+    }
+    assert [(change["before"], change["after"]["status"]) for change in body["items"]] == [
+        (None, "active"),
+        (None, "paused"),
+    ]
+
+
+def test_updates_of_two_runs_are_both_causes(auditor: Caller, service: Service, start_time: datetime) -> None:
+    contents: list[dict[str, Any]] = [{"headline": "two"}, {"headline": "two", "name": "Two jars"}]
+    runs = [run_batch(service.ledger, Operation.INSERT, [item("TP-1", **content)]) for content in contents]
+    expected = [("OfferUpdated", str(run.run_id)) for run in runs]
+    assert causes_by_id(since(auditor, start_time)) == {"TP-1": expected}
+
+
+def test_cause_before_a_return_to_the_earlier_state_is_omitted(
+    auditor: Caller, service: Service, start_time: datetime
+) -> None:
+    for headline in ("two", "Open a jar"):
+        run_batch(service.ledger, Operation.INSERT, [item("TP-1", headline=headline)])
+    last = run_batch(service.ledger, Operation.SYNCHRONIZE, [item("TP-2")])
+    assert causes_by_id(since(auditor, start_time)) == {"TP-1": [("OfferPaused", str(last.run_id))]}
+
+
+def test_kind_filters_the_items_but_not_the_counts(auditor: Caller, service: Service) -> None:
+    run_batch(service.ledger, Operation.SYNCHRONIZE, [item(f"TP-{number}") for number in range(4)])
+    run_batch(service.ledger, Operation.SYNCHRONIZE, [item("TP-1")])
+    every = auditor.get(DIFF, fromPosition=0).json()
+    paused = auditor.get(DIFF, fromPosition=0, kind="paused").json()
+    assert paused["items"] == [change for change in every["items"] if "paused" in change["kinds"]]
+    assert paused["counts"] == every["counts"]
+    first = auditor.get(DIFF, fromPosition=0, kind="paused", limit=2)
+    assert items_of(first) == paused["items"][:2]
+    cursor = first.json()["nextCursor"]
+    second = auditor.get(DIFF, fromPosition=0, kind="paused", limit=2, cursor=cursor).json()
+    assert (second["items"], second["counts"], second["nextCursor"]) == (paused["items"][2:], every["counts"], None)
+    for kind in ({}, {"kind": "created"}):
+        assert problem(auditor.get(DIFF, None, fromPosition=0, limit=2, cursor=cursor, **kind))[2] == ["/query/cursor"]
+
+
+@pytest.mark.parametrize("kind", ["transient", "gone", "Paused", ""])
+def test_unknown_kind_is_422_with_all_kinds(auditor: Caller, kind: str) -> None:
+    reply = auditor.get(DIFF, fromPosition=0, kind=kind)
+    assert problem(reply) == (422, "validation-error", ["/query/kind"])
+    assert all(word in reply.text for word in ("created", "updated", "paused", "resumed", "deleted", "restored"))
 
 
 def test_offer_can_have_several_kinds_of_change(

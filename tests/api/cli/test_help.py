@@ -15,7 +15,7 @@ OPTIONS = {
         "--json",
     ],
     "history": ["OFFER_UID", "--external-id", "--partner", "--merchant-id", "--json"],
-    "diff": ["--from", "--to", "--partner", "--limit", "--cursor", "--json"],
+    "diff": ["--from", "--to", "--partner", "--kind", "--limit", "--cursor", "--json"],
     "export": ["events|inventory|windows", "--out", "--format", "--as-of", "--partner", "--after-position", "--json"],
     "backup": ["--out", "--json"],
     "migrate": ["--backup", "--dry-run", "--json"],

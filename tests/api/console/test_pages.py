@@ -163,6 +163,27 @@ def test_comparison_groups_changes_by_cause(partner: Caller, operator: ConsoleRe
     assert "must not be before from" in operator.read("/compare", 422, **{"from": "2026-11-22", "to": "2026-11-21"})
 
 
+def test_comparison_names_the_run_of_each_change(partner: Caller, operator: ConsoleReader) -> None:
+    first = send(partner, "Synchronize", item("TP-1"), item("TP-2"))
+    second = send(partner, "Synchronize", item("TP-1", headline="Other"))
+    text = operator.read("/compare", fromPosition=0)
+    _, of_first, of_second = re.split(f"Run (?={first[:8]}|{second[:8]})", text)
+    assert "2 created created TP-1" in of_first
+    assert "headline Open a jar" in of_first
+    assert "paused TP-2" not in of_first
+    assert "1 updated , 1 paused" in of_second
+    assert "headline Open a jar Other" in of_second
+    assert "paused TP-2 of tidepool: absent → paused, version 2 1 field of TP-2" in of_second
+    assert "status active paused" in of_second
+    paused = operator.read("/compare", fromPosition=0, kind="paused")
+    assert "2 created 1 paused" in paused
+    assert [name in paused for name in ("TP-1", "TP-2")] == [False, True]
+    assert "No offers were deleted between these two states." in operator.read(
+        "/compare", fromPosition=0, kind="deleted"
+    )
+    assert "kind: must be one of created" in operator.read("/compare", 422, kind="transient")
+
+
 def test_redemption_desk_shows_the_verdict(
     publisher: Caller, offer: str, clock: Clock, operator: ConsoleReader
 ) -> None:

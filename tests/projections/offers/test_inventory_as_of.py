@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,22 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.audit.diff_routes import DiffRequest, diff_document
 from api.http.as_of import AsOf
 from api.offers.queries import count_document, find_offer, offer_page
 from api.service import Service
 from domain.access.partner import SetPartner
-from domain.events import OfferActivated, OfferCreated, OfferEvent, OfferRestored, OfferUpdated
-from domain.offers.offer import STATUS_AFTER
-from domain.values import Channel, OfferKey, Status, recorded_text, to_microseconds, utc_text
-from projections.audit.diff import ChangeKind, NetChangeView
-from projections.audit.event_item import changes_between
+from domain.values import Channel, Status, recorded_text, to_microseconds, utc_text
 from projections.maintenance.verification import verify
 from projections.offers.inventory import OfferFilter
 from tests.support.engine import examples
 from tests.support.examples import PARTNER
 from tests.support.harness import OPERATOR, Clock
-from tests.support.histories.traffic import MERCHANTS, RecordedEvent, Step, empty_service, history, putting, steps
+from tests.support.histories.replayed_offers import replayed_offers
+from tests.support.histories.traffic import MERCHANTS, Step, empty_service, history, putting, steps
 
 INSTANT = timedelta(microseconds=1)
 EVERYTHING = OfferFilter()
@@ -45,47 +40,6 @@ FILTERS = [
 COUNTED = [
     OfferFilter(partner, channel) for partner in (None, PARTNER, "harbor", "nobody") for channel in (None, *Channel)
 ]
-
-# The expected state, from a replay
-
-
-def replayed_offers(events: Sequence[RecordedEvent], position: int, time: datetime) -> list[dict[str, Any]]:
-    """Returns offers as the API returns them, in the order of their streams."""
-    offers: dict[int, dict[str, Any]] = {}
-    ends: dict[str, list[int]] = {}
-    for recorded in events:
-        if recorded.position > position:
-            break
-        if isinstance(recorded.event, OfferActivated):
-            ends.setdefault(recorded.event.offer_uid, []).append(recorded.event.redeemable_until)
-        elif isinstance(recorded.event, OfferEvent):
-            _apply(offers, recorded)
-    for offer in offers.values():
-        last = max(ends.get(offer["offerUid"], [0]))
-        offer["honouredUntil"] = recorded_text(last) if last > to_microseconds(time) else None
-    return [offers[stream_id] for stream_id in sorted(offers)]
-
-
-def _apply(offers: dict[int, dict[str, Any]], recorded: RecordedEvent) -> None:
-    event, recorded_at = recorded.event, recorded_text(recorded.recorded_at)
-    if isinstance(event, OfferCreated):
-        key = OfferKey(event.partner, event.channel, event.merchant_id, event.external_id)
-        offers[recorded.stream_id] = {
-            "offerUid": str(key.offer_uid),
-            "partner": key.partner,
-            "channel": str(key.channel),
-            "merchantId": key.merchant_id,
-            "externalId": key.external_id,
-            "version": 0,
-            "createdAt": recorded_at,
-        }
-    offer = offers[recorded.stream_id]
-    offer |= {"version": offer["version"] + 1, "updatedAt": recorded_at}
-    if status := STATUS_AFTER[type(event)]:
-        since = {f"{name}At": recorded_at if status == name else None for name in ("paused", "deleted")}
-        offer |= {"status": str(status), **since}
-    if isinstance(event, OfferCreated | OfferUpdated | OfferRestored):
-        offer |= {"content": json.loads(bytes(event.content)), "contentDigest": event.content_digest}
 
 
 def matching(offers: list[dict[str, Any]], offer_filter: OfferFilter) -> list[dict[str, Any]]:
@@ -184,69 +138,6 @@ def test_state_as_of_time_is_that_of_its_last_position(steps_taken: list[Step]) 
             for time in (recorded_at - INSTANT, recorded_at, recorded_at + timedelta(milliseconds=500)):
                 last = max((e.position for e in events if e.recorded_at <= to_microseconds(time)), default=0)
                 assert shown(service, AsOf(time=time)) == replayed_offers(events, last, time)
-
-
-def kinds_of(before: dict[str, Any] | None, after: dict[str, Any]) -> set[str]:
-    """Returns the kinds of change between two states of an offer."""
-    later = after["status"]
-    if before is None:
-        return {"transient" if later == "deleted" else "created"}
-    earlier = before["status"]
-    kinds = {"updated"} if before["contentDigest"] != after["contentDigest"] else set()
-    if earlier != later:
-        by_states = {("active", "paused"): "paused", ("paused", "active"): "resumed"}
-        kinds.add(by_states.get((earlier, later), "deleted" if later == "deleted" else "restored"))
-    return kinds
-
-
-@settings(max_examples=examples(30))
-@given(st.lists(steps, min_size=3, max_size=12), st.data())
-def test_diff_of_two_positions_equals_that_of_their_states(steps_taken: list[Step], data: st.DataObject) -> None:
-    with empty_service() as (service, clock):
-        for step in steps_taken:
-            step(service, clock)
-        last = history(service)[-1].position
-        since, until = sorted(data.draw(st.tuples(st.integers(0, last), st.integers(0, last)), "positions"))
-        partner = data.draw(st.sampled_from([None, PARTNER, "harbor", "nobody"]), "partner")
-        offer_filter = OfferFilter(partner=partner)
-        earlier, later = (shown(service, AsOf(position=at), offer_filter) for at in (since, until))
-        earlier_by_uid = {offer["offerUid"]: offer for offer in earlier}
-        kinds = {offer["offerUid"]: kinds_of(earlier_by_uid.get(offer["offerUid"]), offer) for offer in later}
-        found, counts = differences(service, DiffRequest(AsOf(position=since), AsOf(position=until), partner))
-        listed = {uid: of_offer for uid, of_offer in kinds.items() if of_offer - {"transient"}}
-        assert {str(change.offer_uid): set(change.kinds) for change in found} == listed
-        assert counts == {kind: sum(kind in of_offer for of_offer in kinds.values()) for kind in ChangeKind}
-        for change in found:
-            before, after = (
-                earlier_by_uid.get(str(change.offer_uid)),
-                next(o for o in later if o["offerUid"] == str(change.offer_uid)),
-            )
-            expected = changes_between(_state(before), _state(after), _contents(before, after))
-            assert change.changes == [field._asdict() for field in expected]
-            assert all(since < cause.position <= until for cause in change.causes)
-            assert change.causes
-
-
-def differences(service: Service, request: DiffRequest) -> tuple[list[NetChangeView], dict[str, int]]:
-    """Returns the changes of all pages of two items, and the counts."""
-    items: list[NetChangeView] = []
-    cursor: str | None = None
-    while True:
-        document = diff_document(service.ledger, request, cursor, 2)
-        items += document["items"]
-        cursor = document["nextCursor"]
-        if cursor is None:
-            return items, document["counts"]
-
-
-def _state(offer: dict[str, Any] | None) -> Status:
-    return Status(offer["status"]) if offer else Status.ABSENT
-
-
-def _contents(before: dict[str, Any] | None, after: dict[str, Any]) -> list[bytes]:
-    if before and before["contentDigest"] == after["contentDigest"]:
-        return []
-    return [json.dumps(offer and offer["content"]).encode() for offer in (before, after)]
 
 
 # One offer

@@ -24,6 +24,17 @@ def test_difference_is_printed_as_text_and_as_json(run: Run, write_batch: WriteB
 
 
 @pytest.mark.usefixtures("service")
+def test_kind_limits_the_printed_rows(run: Run, write_batch: WriteBatch) -> None:
+    for ids in (["TP-1", "TP-2"], ["TP-2"]):
+        require_success(run("import", write_batch(Operation.SYNCHRONIZE, ids), "--partner", PARTNER))
+    first, _, *rows = require_success(run("diff", "--from", 0, "--kind", "paused")).splitlines()
+    assert first.endswith("2 created, 1 paused.")
+    assert [row.split()[2:5] for row in rows] == [["TP-1", "created,", "paused"]]
+    refused = run("diff", "--from", 0, "--kind", "transient")
+    assert (refused.exit_code, "'created', 'updated', 'paused'" in refused.stderr) == (2, True)
+
+
+@pytest.mark.usefixtures("service")
 def test_later_state_before_the_earlier_one_is_refused(run: Run, write_batch: WriteBatch) -> None:
     require_success(run("import", write_batch("Insert", ["TP-1"]), "--partner", PARTNER))
     require_usage_sentence(run("diff", "--from", 2, "--to", 1), "--to")
