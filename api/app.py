@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager, nullcontext
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from api import health
 from api.access.console_sessions import CONSOLE
@@ -30,12 +31,12 @@ from api.redemption import (
 from api.runs import routes as runs
 from api.runs.server_runtime import ServerRuntime
 from api.runs.supervisor import RunSupervisor
+from api.server.entrance import Entrance
 from api.server.group_commit import GroupCommit
 from api.server.ledger_watcher import LedgerWatcher
 from api.server.merchant_queue import MerchantQueue
 from api.server.shutdown import ShutdownSignal
 from api.server.streaming import StreamResponses
-from api.server.tracing import Tracing
 from api.server.worker_threads import WorkerThreads
 from api.service import Service
 
@@ -60,6 +61,14 @@ ROUTERS = (
 )
 
 
+class _Application(FastAPI):
+    """The application behind its entrance."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Encloses the web framework's own handler of failures, which `add_middleware` does not."""
+        return Entrance(super().build_middleware_stack())
+
+
 def create_app(service: Service, *, warm: bool = False) -> FastAPI:
     """Creates the application, without interactive documentation: that would need no token and load scripts from other
     servers.
@@ -75,7 +84,7 @@ def create_app(service: Service, *, warm: bool = False) -> FastAPI:
             yield
         await runtime.supervisor.close()
 
-    app = FastAPI(
+    app = _Application(
         title="Offer Ledger",
         version=version("offer-ledger"),
         openapi_url=None,
@@ -86,7 +95,6 @@ def create_app(service: Service, *, warm: bool = False) -> FastAPI:
     )
     app.state.runtime = runtime
     app.add_middleware(LedgerPositionMiddleware)
-    app.add_middleware(Tracing)
     handle_problems(app, pages={CONSOLE: show_problem})
     for routes in ROUTERS:
         app.include_router(routes.router)

@@ -1,20 +1,36 @@
-"""Liveness and readiness probes."""
+"""Liveness and readiness probes, and the start page."""
 
 from http import HTTPStatus
+from importlib.metadata import version
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
 
+from api.access.console_sessions import CONSOLE
 from api.dependencies.authentication import ServiceDep
+from api.http.content_negotiation import preferred
 from api.http.problems import Problem
+from api.http.replies import JSON, json_response
 from domain.ledgers.ledger import StorageError
 from domain.store.commit import current_head
+from domain.store.schema import SCHEMA_VERSION
+
+PROGRAM: dict[str, str | int] = {
+    "service": "offer-ledger",
+    "version": version("offer-ledger"),
+    "schema": SCHEMA_VERSION,
+}
+"""Identifies this program among others that answer at the same path. `schema` is the only one that it works with."""
+
+HTML = "text/html"
 
 router = APIRouter(tags=["health"], include_in_schema=False)
 
 
 @router.get("/healthz")
-async def healthz() -> dict[str, str]:
-    return {"status": "ok"}
+async def healthz() -> dict[str, str | int]:
+    """Report liveness: the process answers."""
+    return {"status": "ok", **PROGRAM}
 
 
 @router.get("/readyz")
@@ -26,4 +42,13 @@ def readyz(service: ServiceDep, response: Response) -> dict[str, str | int]:
     except StorageError:
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "not-ready", "The ledger can't be read.") from None
     response.headers["Cache-Control"] = "no-store"
-    return {"status": "ready", "position": position}
+    return {"status": "ready", "position": position, **PROGRAM}
+
+
+@router.get("/")
+async def show_start(request: Request) -> Response:
+    """Send a browser to the console, and name the places of the service to other clients."""
+    headers = {"Vary": "Accept", "Cache-Control": "no-store"}
+    if preferred(request.headers.getlist("Accept"), (JSON, HTML)) == HTML:
+        return RedirectResponse(CONSOLE, HTTPStatus.SEE_OTHER, headers)
+    return json_response({**PROGRAM, "console": CONSOLE, "openapi": "/api/v1/openapi.json"}, headers=headers)

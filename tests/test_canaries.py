@@ -84,7 +84,7 @@ class FakeRuntime:
 
 def test_second_interrupt_forces_the_server_to_stop() -> None:
     runtime: Any = FakeRuntime()
-    server = serve._Server(uvicorn.Config("unused"), runtime)
+    server = serve._Server(uvicorn.Config("unused"), runtime, "unused")
     server.handle_exit(signal.SIGTERM, None)
     assert (server.should_exit, server.force_exit, runtime.shutdowns) == (True, False, 1)
     server.handle_exit(signal.SIGTERM, None)

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 from uuid import uuid4
 
-from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi import APIRouter, Request, Response
 from msgspec import Struct
 from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.requests import ClientDisconnect
@@ -135,11 +135,6 @@ async def delete_offer(request: Request) -> Response:
 
 
 router.include_router(raw_router)
-
-
-@router.api_route(OFFER_PATH, methods=["GET", "HEAD", "POST", "PATCH", "OPTIONS"], include_in_schema=False)
-async def refuse_method() -> Response:
-    raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "DELETE, PUT"})
 
 
 @router.get("/api/v1/partner/quota", responses={200: {"model": QuotaReply}})

@@ -68,9 +68,10 @@ def require_role(request: Request, service: Service, caller: Caller | None, role
     """Counts the request, and raises the problems of `require_roles`."""
     if caller is None:
         raise _unauthorised("The token is unknown, revoked or expired")
+    state = request_state(request)
+    state.token_name = caller.name
     if caller.role not in roles:
         raise Problem(HTTPStatus.FORBIDDEN, "forbidden", f"The role {caller.role} may not do this.")
-    state = request_state(request)
     if not state.is_counted and not is_ingestion(request):
         state.is_counted = True  # before the check, so that a retry is not counted
         _require_rate(caller, service)

@@ -59,6 +59,7 @@ ROLES_BY_CALL: Mapping[str, Roles] = {
     "GET /api/v1/audit/events": AUDIT_READERS,
     "GET /api/v1/audit/stream": AUDIT_READERS,
     "GET /api/v1/openapi.json": ALL_ROLES,
+    "GET /": NO_TOKEN,
     "GET /healthz": NO_TOKEN,
     "GET /readyz": NO_TOKEN,
 }

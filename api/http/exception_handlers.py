@@ -7,10 +7,11 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match, Mount
 
 from api.http import unbuilt_projections
 from api.http.pagination import InvalidCursor
-from api.http.paths import run_path
+from api.http.paths import route_of, run_path
 from api.http.problems import RUN_TAKES_SECONDS, Problem, logger, not_found, respond, validation_error
 from api.http.request_state import request_state
 from api.validation.field_errors import InvalidField, from_pydantic
@@ -39,6 +40,7 @@ from domain.refusals import (
 )
 from domain.store.errors import OutcomeUnknown
 
+METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 ProblemPage = Callable[[Request, Problem], Response]
 
 
@@ -48,8 +50,12 @@ def handle_problems(app: FastAPI, pages: Mapping[str, ProblemPage]) -> None:
 
     def answer(request: Request, error: Exception) -> Response:
         problem = problem_of(error)
+        if problem.status is HTTPStatus.METHOD_NOT_ALLOWED:
+            problem.headers["Allow"] = ", ".join(_allowed_methods(request))
+        state = request_state(request)
+        state.problem = problem.kind
         if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            where = (request.method, request.url.path, problem.detail, request_state(request).trace_id)
+            where = (request.method, route_of(request.scope), problem.detail, state.trace_id)
             logger.error("%s %s: %s (traceId %s)", *where, exc_info=error)
         for prefix, render in pages.items():
             if request.url.path.startswith(prefix):
@@ -67,6 +73,19 @@ def handle_problems(app: FastAPI, pages: Mapping[str, ProblemPage]) -> None:
         Exception,
     ):
         app.add_exception_handler(kind, answer)
+
+
+def _allowed_methods(request: Request) -> list[str]:
+    """Returns the methods of all routes with the request's path. The framework names those of the first one only."""
+    scope = {**request.scope, "root_path": request.scope.get("app_root_path", "")}
+    # A mounted application has any method; a page's route has the path, too.
+    routes = [route for route in request.app.routes if not isinstance(route, Mount)]
+
+    def is_allowed(method: str) -> bool:
+        return any(route.matches({**scope, "method": method})[0] is Match.FULL for route in routes)
+
+    allowed = [method for method in METHODS if is_allowed(method)]
+    return sorted([*allowed, "HEAD"] if "GET" in allowed else allowed)
 
 
 def problem_of(error: Exception) -> Problem:

@@ -4,6 +4,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from fastapi import Request
+from starlette.types import Scope
 
 BATCH_PATH = "/api/v1/integrations/offer-providers/custom/offers"
 OFFERS_FILES_PATH = "/api/v1/partner/offers-files"
@@ -31,3 +32,10 @@ def vendor_of(request: Request) -> Vendor | None:
 def is_ingestion(request: Request) -> bool:
     """Returns True for paths that receive offers. They do not count towards the requests per minute of a token."""
     return vendor_of(request) is not None or request.url.path == OFFERS_FILES_PATH
+
+
+def route_of(scope: Scope) -> str:
+    """Returns the path of the matching route as a template, such as /api/v1/offers/{offerUid}; it has no ids."""
+    route = scope.get("route")
+    # Static files are mounted: a mounted application has a root path instead of a route.
+    return getattr(route, "path_format", None) or scope.get("root_path") or "-"

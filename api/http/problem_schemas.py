@@ -60,6 +60,12 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
         "Every item of the batch failed its checks. The run ended without any change, and it used no slot.",
         "Read the messages in `data.failedOffers`, correct the items, and send them with a new `concurrencyRequestId`.",
     ),
+    "ambiguous-length": ProblemType(
+        (400,),
+        "The request has both `Transfer-Encoding` and `Content-Length`, or `Transfer-Encoding` in HTTP/1.0. Two servers could "
+        "read it as different requests. The service closes the connection.",
+        "Send one of the two headers. If a proxy adds the other one, correct its configuration.",
+    ),
     "content-too-large": ProblemType(
         (413,),
         "The body, a part of it or a single value is larger than the limit. The limit also holds after decompression.",

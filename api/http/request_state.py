@@ -1,4 +1,4 @@
-"""The typed state of one request. The tracing middleware creates it; the layers of the request read and change it."""
+"""The typed state of one request. The entrance creates it; the layers of the request read and change it."""
 
 from fastapi import Request
 from msgspec import Struct
@@ -16,6 +16,8 @@ class RequestState(Struct):
     `is_counted`: whether the rate limit has counted the request; a retry is not counted.
     `limits`: the limits of a single request, for the header fields of its reply.
     `page`: the console's page context. The console is a higher layer, so its type is not known here.
+    `is_head`: whether the client sent HEAD; the application sees GET.
+    `token_name`, `status`, `problem`: the caller's token, the status and the problem type, for the log.
     """
 
     trace_id: str
@@ -24,6 +26,10 @@ class RequestState(Struct):
     is_counted: bool = False
     limits: MerchantLimits | None = None
     page: object | None = None
+    is_head: bool = False
+    token_name: str | None = None
+    status: int | None = None
+    problem: str | None = None
 
 
 def request_state(request: Request) -> RequestState:

@@ -13,6 +13,7 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from api.http.problems import Problem
+from api.http.request_state import SCOPE_KEY, RequestState
 from api.server.shutdown import ShutdownSignal
 
 MAX_STREAMS = 100
@@ -62,6 +63,11 @@ class StreamingAnswer(StreamingResponse):
         self._shutdown = shutdown
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        state: RequestState = scope[SCOPE_KEY]
+        if state.is_head:  # the reply to HEAD has the headers only, so the pieces are not read
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            await send({"type": "http.response.body", "body": b""})
+            return
         await self._shutdown.run_until_shutdown(partial(super().__call__, scope, receive, send))
 
 

@@ -1,16 +1,20 @@
 """Health checks, and the OpenAPI document."""
 
 from collections.abc import Iterator
+from importlib.metadata import version
 from typing import Any
 
 import pytest
 
+from api.access.console_sessions import CONSOLE
 from api.app import create_app
+from api.health import PROGRAM
 from api.http.paths import BATCH_PATH
 from api.http.problems import MEDIA_TYPE
 from api.intake.batch_schemas import BatchItem, BatchRequest, OfferData
 from api.runs.server_runtime import ServerRuntime, server_runtime_of
 from api.service import Service
+from domain.store.schema import SCHEMA_VERSION
 from domain.values import Role
 from tests.support.examples import batch, item, offer_data
 from tests.support.harness import Call, Caller, MakeToken
@@ -38,13 +42,14 @@ def references(value: Any) -> Iterator[str]:
 
 def test_healthz_needs_no_token(call: Call) -> None:
     reply = call(None).get("/healthz")
-    assert (reply.status_code, reply.json()) == (200, {"status": "ok"})
+    assert (reply.status_code, reply.json()) == (200, {"status": "ok", **PROGRAM})
+    assert {"service": "offer-ledger", "version": version("offer-ledger"), "schema": SCHEMA_VERSION} == PROGRAM
 
 
 def test_readyz_reports_the_position_without_a_token(call: Call, partner: Caller) -> None:
     reply = call(None).get("/readyz")
     position = partner.get("/api/v1/offers").json()["position"]
-    assert (reply.status_code, reply.json()) == (200, {"status": "ready", "position": position})
+    assert (reply.status_code, reply.json()) == (200, {"status": "ready", "position": position, **PROGRAM})
 
 
 def test_service_with_unreadable_ledger_is_healthy_but_not_ready(call: Call, service: Service) -> None:
@@ -62,11 +67,24 @@ def test_application_state_holds_the_runtime_only(service: Service) -> None:
     assert isinstance(server_runtime_of(app), ServerRuntime)
 
 
+# The start page
+
+
+def test_browser_is_sent_from_the_root_to_the_console(call: Call) -> None:
+    reply = call(None).get("/", {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    assert (reply.status_code, reply.headers["location"], reply.headers["vary"]) == (303, CONSOLE, "Accept")
+
+
+def test_root_names_the_service_to_other_clients(call: Call) -> None:
+    reply = call(None).get("/")
+    assert (reply.status_code, reply.json()) == (200, {**PROGRAM, "console": CONSOLE, "openapi": OPENAPI})
+
+
 # OpenAPI
 
 
 def test_documentation_pages_do_not_exist(call: Call) -> None:
-    paths = ("/docs", "/redoc", "/openapi.json", "/", "/api/v1")
+    paths = ("/docs", "/redoc", "/openapi.json", "/api/v1")
     assert {call(None).get(path).status_code for path in paths} == {404}
 
 

@@ -4,6 +4,7 @@ import atexit
 import gc
 import logging
 import signal
+import socket
 import sys
 from contextlib import ExitStack, suppress
 from types import FrameType
@@ -14,10 +15,12 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.supervisors import Multiprocess
 
+from api.cli.listeners import open_listeners, url_of
 from api.cli.output import exit_with_error
 from api.dependencies.replica import require_replica_of
 from api.http import unbuilt_projections
 from api.runs.server_runtime import ServerRuntime, server_runtime_of
+from api.server.request_log import request_log_config
 from api.service import Service
 from api.settings import Settings
 from api.wiring import open_service
@@ -41,8 +44,10 @@ def serve(
     start."""
     if workers > 1 and not Settings().is_shared:
         exit_with_error("--workers: more than one process needs a ledger on PostgreSQL, not SQLite.", exit_code=2)
+    listeners = open_listeners(host, port)
+    url = url_of(host, listeners)
     if workers > 1:
-        _serve_with_processes(host, port, workers)
+        _serve_with_processes(listeners, url, workers)
         return
     with open_service() as service:
         require_replica_of(service)
@@ -50,36 +55,39 @@ def serve(
         from api.app import create_app  # noqa: PLC0415 - without it, a command starts in 0.6 instead of 1.0 seconds
 
         app = create_app(service, warm=True)
-        config = uvicorn.Config(
-            app, host=host, port=port, server_header=False, timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_SECONDS
-        )
-        server = _Server(config, server_runtime_of(app))
+        server = _Server(_config(app), server_runtime_of(app), url)
         _freeze_live_objects()
         # uvicorn logs why it could not start, and exits with codes of its own.
         with suppress(KeyboardInterrupt, SystemExit):
-            server.run()
+            server.run(sockets=listeners)
         sys.exit(0 if server.started else 1)
 
 
-def _serve_with_processes(host: str, port: int, workers: int) -> None:
+def _config(app: FastAPI | str, **options: Any) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        server_header=False,
+        # Its lines would have paths with ids and query strings; the entrance of the application logs every request.
+        access_log=False,
+        log_config=request_log_config(),
+        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_SECONDS,
+        **options,
+    )
+
+
+def _log_address(url: str) -> None:
+    logging.getLogger("uvicorn.error").info("Uvicorn running on %s (Press CTRL+C to quit)", url)
+
+
+def _serve_with_processes(listeners: list[socket.socket], url: str, workers: int) -> None:
     """Serves with several processes that share a socket; a process that dies or stalls is replaced."""
     # An error that prevents every server process from starting is reported once, here.
     with open_service() as service:
         require_replica_of(service)
         _warn_about_unbuilt_projections(service)
-    config = uvicorn.Config(
-        "api.cli.commands.serve:create_process_app",
-        factory=True,
-        workers=workers,
-        host=host,
-        port=port,
-        server_header=False,
-        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_SECONDS,
-    )
-    socket = config.bind_socket()
-    # Connections are queued, not refused, while no server process is running.
-    socket.listen(config.backlog)
-    Multiprocess(config, [socket]).run()
+    config = _config("api.cli.commands.serve:create_process_app", factory=True, workers=workers)
+    _log_address(url)
+    Multiprocess(config, listeners).run()
 
 
 _open_resources = ExitStack()
@@ -128,9 +136,14 @@ def _freeze_live_objects() -> None:
 class _Server(uvicorn.Server):
     """A server whose shutdown ends all waits: for runs, for notifications and for slow readers. The runs continue."""
 
-    def __init__(self, config: uvicorn.Config, runtime: ServerRuntime) -> None:
+    def __init__(self, config: uvicorn.Config, runtime: ServerRuntime, url: str) -> None:
         super().__init__(config)
-        self._runtime = runtime
+        self._runtime, self._url = runtime, url
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            _log_address(self._url)
 
     def handle_exit(self, sig: int, _: FrameType | None) -> None:
         """Replaces uvicorn's method, which also records the signal and raises it again at the end. A requested stop

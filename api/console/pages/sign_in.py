@@ -10,6 +10,7 @@ from api.console.page_context import FormFields, find_session, require_own_form
 from api.console.rendering import OFFERS, SIGN_IN, SIGN_OUT, render_page
 from api.console.routing import ConsoleRoute, set_session_cookie
 from api.dependencies.authentication import ServiceDep, digest_secret, find_caller
+from api.http.request_state import request_state
 from projections.access.tokens import Caller
 
 router = APIRouter(include_in_schema=False, route_class=ConsoleRoute)
@@ -25,8 +26,11 @@ def show_sign_in(request: Request, service: ServiceDep) -> Response:
 def sign_in(request: Request, service: ServiceDep, fields: FormFields) -> Response:
     """Starts a session. Needs no form token: signing in changes no data, and the sender must know the token."""
     caller = find_caller(service, digest := digest_secret(fields.get("token", "").strip()))
+    state = request_state(request)
     if caller is None:
+        state.problem = "unauthorized"
         return _page(fields.get("next", ""), status=HTTPStatus.UNAUTHORIZED)
+    state.token_name = caller.name
     response = RedirectResponse(_safe_path(fields.get("next", "")), HTTPStatus.SEE_OTHER)
     set_session_cookie(request, response, service.sessions.create(digest, service.clock()))
     return response

@@ -76,11 +76,11 @@ def test_unbuilt_projection_is_503_with_the_rebuild_command(auditor: Caller, ser
 
 def test_wrong_method_is_405_with_the_allowed_methods(call: Call, subtests: pytest.Subtests) -> None:
     cases = [
-        ("POST", OFFERS, "GET"),
+        ("POST", OFFERS, "GET, HEAD"),
         ("PUT", BATCH_PATH, "POST"),
-        ("DELETE", f"{OFFERS}/x/history", "GET"),
-        ("BREW", "/healthz", "GET"),
-        ("OPTIONS", "/api/v1/openapi.json", "GET"),
+        ("DELETE", f"{OFFERS}/x/history", "GET, HEAD"),
+        ("BREW", "/healthz", "GET, HEAD"),
+        ("OPTIONS", "/api/v1/openapi.json", "GET, HEAD"),
     ]
     for method, path, allowed in cases:
         with subtests.test(f"{method} {path}"):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from api.health import PROGRAM
 from api.settings import Settings
 from tests.support.engine import only_sqlite
 from tests.support.examples import PARTNER
@@ -33,7 +34,7 @@ def feed(partnered: Run) -> str:
 
 
 def test_server_on_a_new_database_is_ready(server: RunningServer) -> None:
-    assert server.call(None).get("/readyz").json() == {"status": "ready", "position": 0}
+    assert server.call(None).get("/readyz").json() == {"status": "ready", "position": 0, **PROGRAM}
 
 
 def test_created_and_revoked_tokens_take_effect_at_the_next_request(run: Run, server: RunningServer) -> None:
@@ -136,8 +137,15 @@ def test_port_in_use_is_a_failure(settings: Settings) -> None:
         port = listener.getsockname()[1]
         ended = run_script(settings, "serve", "--port", str(port))
     assert ended.exit_code == 1
-    assert str(port) in ended.stderr
-    assert "Traceback" not in ended.stderr
+    assert ended.stderr.splitlines() == [
+        f"Cannot listen on 127.0.0.1:{port}: Address already in use. Choose another --host or --port."
+    ]
+    assert not settings.database.exists()
+
+
+def test_unknown_host_is_a_failure(settings: Settings) -> None:
+    ended = run_script(settings, "serve", "--host", "nowhere.invalid")
+    require_refusal(ended, "Cannot listen on nowhere.invalid:8000")
 
 
 @only_sqlite

@@ -1,0 +1,99 @@
+"""The entrance of the application: what holds for every request before it is routed, and for every reply."""
+
+import re
+from http import HTTPStatus
+from time import perf_counter
+from urllib.parse import unquote
+from uuid import uuid4
+
+from fastapi import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.http.problems import Problem, respond
+from api.http.request_state import SCOPE_KEY, RequestState
+from api.server.request_log import log_request
+
+_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_ABSOLUTE_FORM = re.compile(rb"(https?)://(?:[^/@]*@)?([^/@]+)(/.*)?", re.IGNORECASE | re.DOTALL)
+_TRANSFER_ENCODING, _CONTENT_LENGTH, _HOST = b"transfer-encoding", b"content-length", b"host"
+
+
+class Entrance:
+    """Gives every request its state, and every reply the header `Trace-Id` and a line in the log.
+
+    It answers HEAD like GET without the body, and accepts an absolute-form target (RFC 9112, 3.2.2). It encloses the whole
+    application, so that replies to failures pass it too."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = perf_counter()
+        method, headers = scope["method"], dict(scope["headers"])
+        state = _new_state(headers.get(b"traceparent", b""))
+        is_head = state.is_head = method == "HEAD"
+        trace_header = (b"trace-id", state.trace_id.encode())
+        if is_head:
+            # A copy, because the server needs the real method to frame the reply.
+            scope = {**scope, "method": "GET"}
+        if not scope["raw_path"].startswith(b"/"):
+            scope = _with_origin_form(scope)
+        scope[SCOPE_KEY] = state
+
+        async def send_traced(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                state.status = message["status"]
+                message["headers"] = [trace_header, *message.get("headers", ())]
+            elif is_head:
+                message["body"] = b""
+            await send(message)
+
+        try:
+            if _TRANSFER_ENCODING in headers and (problem := _framing_problem(scope, headers)):
+                state.problem = problem.kind
+                await respond(Request(scope), problem)(scope, receive, send_traced)
+            else:
+                await self.app(scope, receive, send_traced)
+        finally:
+            log_request(method, scope, state, perf_counter() - started)
+
+
+def _new_state(traceparent: bytes) -> RequestState:
+    """Takes the trace id of a valid `traceparent` (W3C Trace Context), or makes a new one."""
+    parent = _TRACEPARENT.fullmatch(traceparent)
+    return RequestState(parent[1].decode(), traceparent=parent[0].decode()) if parent else RequestState(uuid4().hex)
+
+
+def _with_origin_form(scope: Scope) -> Scope:
+    """Returns the scope of a request in absolute form as if the client had sent the origin form.
+
+    The target's authority replaces `Host`. Any authority is accepted, as any `Host` is. A target in another form stays as it
+    is, and no route matches it."""
+    target = _ABSOLUTE_FORM.fullmatch(scope["raw_path"])
+    if target is None:
+        return scope
+    scheme, authority, path = target[1].decode().lower(), target[2], target[3] or b"/"
+    return {
+        **scope,
+        # A proxy that ends TLS may forward the request with the scheme http.
+        "scheme": "https" if "https" in {scheme, scope["scheme"]} else scheme,
+        "raw_path": path,
+        "path": unquote(path.decode("ascii")),
+        "headers": [(_HOST, authority), *((name, value) for name, value in scope["headers"] if name != _HOST)],
+    }
+
+
+def _framing_problem(scope: Scope, headers: dict[bytes, bytes]) -> Problem | None:
+    """Returns the problem of a request whose length is ambiguous (RFC 9112, 6.1 and 6.3).
+
+    Two servers may read it as different requests. So the connection is closed, and what follows is not read as a request."""
+    if _CONTENT_LENGTH in headers:
+        detail = "Send either Transfer-Encoding or Content-Length, not both."
+    elif scope["http_version"] == "1.0":
+        detail = "Transfer-Encoding needs HTTP/1.1."
+    else:
+        return None
+    return Problem(HTTPStatus.BAD_REQUEST, "ambiguous-length", detail, headers={"Connection": "close"})
