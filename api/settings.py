@@ -2,11 +2,12 @@
 
 import os
 import re
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo
+from pydantic_core import InitErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from domain.store.database import (
@@ -18,6 +19,9 @@ from domain.store.database import (
     DatabaseLocation,
 )
 
+PREFIX = "OFFER_LEDGER_"
+TEST_PREFIX = f"{PREFIX}TEST_"
+"""Variables with this prefix control the tests."""
 REDIS_URL = re.compile(r"(rediss?://[^/?#]+(/\d*)?|unix://[^/?#]*/[^?#]+)(\?[^#]*)?")
 
 
@@ -81,10 +85,36 @@ def _redis_url(url: str) -> str:
     return url
 
 
-class Settings(BaseSettings):
-    """All settings, read from the environment at construction. Raises pydantic's ValidationError for an invalid value."""
+def require_known_variables() -> None:
+    """Raises pydantic's ValidationError for each variable with the prefix that is no setting: it is probably misspelt."""
+    known = [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
+    unknown = [name for name in map(str.upper, os.environ) if name.startswith(PREFIX) and name not in known]
+    errors = [
+        InitErrorDetails(
+            type=PydanticCustomError(
+                "unknown_setting",
+                "unknown setting; the nearest one is {nearest}",
+                {"nearest": get_close_matches(name, known, n=1, cutoff=0)[0]},
+            ),
+            loc=(name.removeprefix(PREFIX),),
+            input=None,
+        )
+        for name in sorted(unknown)
+        if not name.startswith(TEST_PREFIX)
+    ]
+    if errors:
+        raise ValidationError.from_exception_data(Settings.__name__, errors)
 
-    model_config = SettingsConfigDict(env_prefix="OFFER_LEDGER_")
+
+class Settings(BaseSettings):
+    """All settings, read from the environment at construction. Raises pydantic's ValidationError for an invalid value, and for
+    an unknown variable."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX)
+
+    def __init__(self, **values: Any) -> None:
+        require_known_variables()
+        super().__init__(**values)
 
     database_url: Annotated[str, AfterValidator(_database_url)] = Field(
         default="sqlite:///offer-ledger.db",

@@ -76,6 +76,8 @@ def configuration_page() -> str:
         "",
         "Every process reads its settings from environment variables when it starts. A value that is not valid stops the command",
         "with exit code 2 and a message that names the setting. Settings that hold a secret never appear in a log or an error.",
+        "So does an unknown variable that begins with `OFFER_LEDGER_`; the message has the nearest name. Variables that begin with",
+        "`OFFER_LEDGER_TEST_` belong to the tests and are ignored.",
         "",
         "| environment variable | value | default | meaning |",
         "| --- | --- | --- | --- |",

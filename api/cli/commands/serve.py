@@ -44,11 +44,14 @@ def serve(
     start."""
     if workers > 1 and not Settings().is_shared:
         exit_with_error("--workers: more than one process needs a ledger on PostgreSQL, not SQLite.", exit_code=2)
-    listeners = open_listeners(host, port)
-    url = url_of(host, listeners)
-    if workers > 1:
-        _serve_with_processes(listeners, url, workers)
-        return
+    with open_listeners(host, port) as listeners:
+        if workers > 1:
+            _serve_with_processes(listeners, url_of(host, listeners), workers)
+        else:
+            _serve_with_one_process(listeners, url_of(host, listeners))
+
+
+def _serve_with_one_process(listeners: list[socket.socket], url: str) -> None:
     with open_service() as service:
         require_replica_of(service)
         _warn_about_unbuilt_projections(service)

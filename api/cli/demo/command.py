@@ -19,6 +19,7 @@ from api.cli.demo.narration import (
 )
 from api.cli.output import AsJson, exit_with_error, print_json, until_interrupted
 from api.http.paths import MERCHANTS_PATH, RUNS_PATH
+from api.settings import require_known_variables
 from domain.runs.batch_reconciliation import RESUMED
 from domain.single_requests.request import TraceOutcome
 from domain.values import Operation, Role
@@ -62,6 +63,7 @@ def demo(*, serve: Serve = False, as_json: AsJson = False) -> None:
 
     Two partners, a publisher and an auditor call a real server. The demo explains each step and checks each reply. It
     ignores all settings and leaves nothing behind."""
+    require_known_variables()
     if serve and as_json:
         exit_with_error("--serve: cannot be combined with --json.", exit_code=2)
     try:

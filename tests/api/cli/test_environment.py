@@ -107,6 +107,41 @@ def test_redis_url_without_the_redis_package_is_a_usage_error(run: Run, monkeypa
     require_usage_sentence(run("partners", "list"), REDIS_URL, "not installed")
 
 
+@pytest.mark.parametrize(
+    ("variable", "nearest"),
+    [
+        ("OFFER_LEDGER_DATABASE", "OFFER_LEDGER_DATABASE_URL"),
+        ("OFFER_LEDGER_DATABSE_SCHEMA", "OFFER_LEDGER_DATABASE_SCHEMA"),
+        ("offer_ledger_max_item", "OFFER_LEDGER_MAX_ITEMS"),
+        ("OFFER_LEDGER_QUIETLY", "OFFER_LEDGER_"),
+        ("OFFER_LEDGER_", "OFFER_LEDGER_"),
+    ],
+)
+def test_unknown_setting_is_rejected_with_the_nearest_name(
+    run: Run, monkeypatch: pytest.MonkeyPatch, variable: str, nearest: str
+) -> None:
+    monkeypatch.setenv(variable, "swordfish")
+    ended = run("partners", "list")
+    require_usage_sentence(ended, f"{variable.upper()}: ", f"the nearest one is {nearest}")
+    assert "swordfish" not in ended.stderr
+
+
+def test_every_command_rejects_an_unknown_setting(
+    run: Run, monkeypatch: pytest.MonkeyPatch, subtests: pytest.Subtests, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("OFFER_LEDGER_MAX_ITEM", "1")
+    out = tmp_path / "out"
+    more = ["serve --port 0", "demo", "migrate", f"backup --out {out}", "export inventory", f"replay --out {out}"]
+    for command in [*LEDGER_COMMANDS, *more, f"watch {tmp_path} --partner tidepool"]:
+        with subtests.test(command):
+            require_usage_sentence(run(*command.split()), "OFFER_LEDGER_MAX_ITEM: ", "OFFER_LEDGER_MAX_ITEMS")
+
+
+def test_variables_of_the_tests_are_ignored(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OFFER_LEDGER_TEST_ANYTHING", "1")
+    require_success(run("partners", "list"))
+
+
 @EVERY_LEDGER_COMMAND
 def test_every_command_validates_the_settings(run: Run, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     monkeypatch.setenv("OFFER_LEDGER_MAX_ITEMS", "0")
