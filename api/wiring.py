@@ -45,9 +45,7 @@ def open_service(
     can't be opened."""
     settings = settings or Settings()
     limiter = RequestLimiter(settings.redis_url)
-    # If several processes write, recorded times come from the clock of the database.
-    times = None if settings.is_shared and clock is utc_now else clock
-    ledger = OfferLedger(settings.database_location, times, projector.Projector(), decision_state.known_offers)
+    ledger = _ledger(settings, clock)
     try:
         ledger.recorder.prepare_schema(projector.tables())
         runs = RunLedger(ledger, owner or _this_process(), timedelta(seconds=settings.lease_seconds))
@@ -75,6 +73,14 @@ def open_service(
     finally:
         limiter.close()
         ledger.close()
+
+
+def _ledger(settings: Settings, clock: Clock) -> OfferLedger:
+    # If several processes write, recorded times come from the clock of the database.
+    times = None if settings.is_shared and clock is utc_now else clock
+    return OfferLedger(
+        settings.database_location, times, projector.Projector(), decision_state.known_offers, partners.all_names
+    )
 
 
 def _stored_secret(ledger: OfferLedger) -> bytes:

@@ -74,6 +74,21 @@ class FileSuperseded(Refused):
         super().__init__(f"The file is dated {dated}, but a file dated {newest} has already been processed")
 
 
+class FileDatedAhead(Refused):
+    """The date in the name of the offers file is too far ahead of the clock."""
+
+    def __init__(self, days: int) -> None:
+        super().__init__(f"The name of the file has a date more than {days} days ahead of the clock")
+        self.days = days
+
+
+class FileOfAnotherPartner(Refused):
+    """The name of the offers file begins with the name of another registered partner."""
+
+    def __init__(self) -> None:
+        super().__init__("The name of the file begins with the name of another partner")
+
+
 class WindowDaysOutOfBounds(Refused):
     """The number of days is outside the bounds that the contract sets for redemption windows."""
 

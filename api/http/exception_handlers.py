@@ -18,6 +18,8 @@ from api.validation.field_errors import InvalidField, from_pydantic
 from domain.ledgers.ledger import StorageError
 from domain.refusals import (
     DailyQuotaExceeded,
+    FileDatedAhead,
+    FileOfAnotherPartner,
     FileSuperseded,
     FlightConflict,
     FlightInThePast,
@@ -150,9 +152,8 @@ def _problem_of_refusal(refusal: Refused) -> Problem:
             return Problem(
                 HTTPStatus.TOO_MANY_REQUESTS, "quota-exceeded", f"{refusal}.", headers=headers, more={"limit": kind}
             )
-        case FileSuperseded():
-            field = InvalidField(("name",), "is dated before a file that was already processed")
-            return Problem(HTTPStatus.CONFLICT, "file-superseded", f"{refusal}.", errors=[field])
+        case FileSuperseded() | FileDatedAhead() | FileOfAnotherPartner():
+            return _problem_of_file_name(refusal)
         case OfferOfOtherMerchant():
             field = InvalidField(("path", "external_merchant_id"), "is not the merchant of this offer")
             return Problem(HTTPStatus.BAD_REQUEST, "validation-error", f"{refusal}.", errors=[field])
@@ -163,6 +164,18 @@ def _problem_of_refusal(refusal: Refused) -> Problem:
             return Problem(HTTPStatus.TOO_MANY_REQUESTS, "run-limit-reached", f"{refusal}.", headers=headers)
         case _:
             return _problem_of_report(refusal)
+
+
+def _problem_of_file_name(refusal: FileSuperseded | FileDatedAhead | FileOfAnotherPartner) -> Problem:
+    match refusal:
+        case FileSuperseded():
+            field = InvalidField(("name",), "is dated before a file that was already processed")
+            return Problem(HTTPStatus.CONFLICT, "file-superseded", f"{refusal}.", errors=[field])
+        case FileDatedAhead(days=days):
+            message = f"has a date more than {days} days ahead of the service's clock"
+        case FileOfAnotherPartner():
+            message = "begins with the name of another partner"
+    return validation_error([InvalidField(("name",), message)])
 
 
 def _problem_of_report(refusal: Refused) -> Problem:

@@ -31,13 +31,13 @@ from api.parsing.strict_json import Element
 from api.validation.field_errors import InvalidField
 from domain.offers.content import digest
 from domain.offers.images import Image
+from domain.runs.file_names import begins_with_partner, parse_file_name
 from domain.runs.file_reconciliation import (
     InvalidRecord,
     KnownOffers,
     OfferStatus,
     Record,
     ValidRecord,
-    parse_file_name,
 )
 from domain.runs.run import OffersFile, Run
 from domain.values import ProgressCallback, no_progress
@@ -190,7 +190,7 @@ def _remarks(envelope: FileEnvelope, file: OffersFile, run: Run) -> Iterator[str
     yield from ignored_members(envelope.header.model_extra or {}, "not a member of the header")
     if not _matches_file_date(envelope.header, file.dated):
         yield "header.fileCreationDate: differs from the date in the file name, which is used instead"
-    if _letters(file.name.rpartition("Offers")[0]) != _letters(run.partner):
+    if not begins_with_partner(file.name, run.partner):
         yield "name: does not start with the partner's name"
     # In the partner's time zone, the next day may have begun.
     if file.dated > run.accepted_at.date() + timedelta(days=1):
@@ -200,8 +200,3 @@ def _remarks(envelope: FileEnvelope, file: OffersFile, run: Run) -> Iterator[str
 def _matches_file_date(header: FileHeader, dated: date) -> bool:
     """Compares the dates. The header may use any separators; year, month and day must be in this order, zero-padded."""
     return re.sub(r"[^0-9]", "", header.fileCreationDate or "")[:8] == f"{dated:%Y%m%d}"
-
-
-def _letters(name: str) -> str:
-    """Returns only the letters and digits: a partner's name may have signs that file names leave out."""
-    return "".join(filter(str.isalnum, name)).casefold()

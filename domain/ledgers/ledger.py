@@ -85,6 +85,9 @@ KnownOffersQuery = Callable[[Cursor, str, Channel, Collection[str] | None], Mapp
 
 The keys are externalIds on the custom channel, and (merchantId, externalId) on the merchant channel."""
 
+PartnerNamesQuery = Callable[[Cursor], Iterable[str]]
+"""Returns the names of all registered partners."""
+
 
 class LedgerReader(Protocol):
     """Read access to the ledger or a replica of it."""
@@ -109,6 +112,7 @@ class OfferLedger(Application[UUID]):
         clock: Clock | None,
         projections: ProjectionSink,
         known_offers: KnownOffersQuery,
+        partner_names: PartnerNamesQuery,
     ) -> None:
         super().__init__(
             {
@@ -122,6 +126,7 @@ class OfferLedger(Application[UUID]):
         self.recorder.clock = clock
         self._projections = projections
         self.known_offers = known_offers
+        self.partner_names = partner_names
 
     def construct_env(self, name: str, env: EnvType | None = None) -> Environment:
         """Ignores the process's environment variables: all settings of the library come from the constructor."""

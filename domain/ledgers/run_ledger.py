@@ -4,20 +4,19 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from itertools import islice
-from typing import Any, assert_never
+from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
 
 from domain.ledgers.ledger import OfferLedger, StorageError
+from domain.ledgers.run_acceptance import find_sent_before, require_acceptable
 from domain.offers.images import Image
 from domain.offers.offer import Offer
-from domain.refusals import IdempotencyKeyReused, LeaseLost, RunInProgress
+from domain.refusals import LeaseLost
 from domain.runs import run as runs
-from domain.runs.file_reconciliation import require_file_order
 from domain.runs.plan import Plan
-from domain.runs.run import Batch, Lease, OffersFile, Progress, Run, RunProblem, RunRequest, RunState, request_key
-from domain.runs.run_limits import require_slot, window_start
+from domain.runs.run import Lease, Progress, Run, RunProblem, RunRequest, RunState
 from domain.store.commit import CommitContext, current_head, streams_changed_since
 from domain.store.cursor import Cursor
 from domain.store.errors import TransactionRolledBack
@@ -25,13 +24,9 @@ from domain.store.records.images import insert_images
 from domain.store.records.run_bodies import count_chunks, delete_abandoned, delete_body, find_chunk, insert_chunks
 from domain.store.records.run_outcomes import insert_outcome
 from domain.store.records.runs import (
-    count_used_slots,
-    find_request,
     find_run,
-    find_unfinished,
     insert_run,
     is_lease_held,
-    newest_file_date,
     overdue_runs,
     unfinished_runs_of,
     update_run,
@@ -98,28 +93,17 @@ class RunLedger:
     def accept(self, request: RunRequest, origin: Origin, packed: Sequence[bytes] = ()) -> AcceptedRun:
         """Creates a run for the request, with a lease for this owner. A repeated request returns the existing run.
 
-        `packed`: chunks of the body, if it is not stored yet. Raises UnknownPartner, IdempotencyKeyReused,
-        RunInProgress, and RunLimitReached or FileSuperseded, in this order."""
-        run_input, channel = request.input, request.input.CHANNEL
+        `packed`: chunks of the body, if it is not stored yet. Raises UnknownPartner, and the exceptions of
+        `find_sent_before` and `require_acceptable`, in this order."""
         with self.ledger.recorder.write() as tx:
             now = self.ledger.recorder.now(tx)
             partner = self.ledger.require_partner(tx, request.partner)
-            if earlier := find_request(tx, request.partner, channel, request_key(run_input, request.body_digest)):
-                if earlier.body_digest != request.body_digest and earlier.run_id != request.equivalent_run_id:
-                    raise IdempotencyKeyReused(earlier.run_id)
-                return AcceptedRun(earlier, replayed=True)
-            if active := find_unfinished(tx, request.partner, channel):
-                raise RunInProgress(active.run_id)
-            match run_input:
-                case Batch(operation=operation):
-                    used = count_used_slots(tx, request.partner, channel, operation, window_start(operation, now))
-                    require_slot(operation, partner.limit(operation), used, now)
-                case OffersFile(dated=dated):
-                    require_file_order(dated, newest_file_date(tx, request.partner))
-                case _:
-                    assert_never(run_input)
+            earlier = find_sent_before(tx, request)
+            if earlier and earlier.is_newest:
+                return AcceptedRun(earlier.run, replayed=True)
+            require_acceptable(tx, request, partner, self.ledger.partner_names, now)
             run = runs.accept(request, origin, Lease(self.owner, now + self.lease, 1), now, current_head(tx).position)
-            insert_run(tx, run)
+            insert_run(tx, run, earlier.run.run_id if earlier else None)
             insert_chunks(tx, run.run_id, 0, packed, now)
             if request.body_chunks not in {None, count_chunks(tx, run.run_id)}:
                 raise StorageError("Parts of the request's body are missing")

@@ -6,10 +6,8 @@ the partner's setting.
 A failed record still counts as present, so that a mistake never deletes an offer.
 """
 
-import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import date
 from enum import StrEnum
 from uuid import UUID
 
@@ -18,7 +16,6 @@ from msgspec import Struct
 from domain.events import DeletionCause
 from domain.offers import offer as offers
 from domain.offers.offer import ABSENT, Offer
-from domain.refusals import FileSuperseded
 from domain.runs.plan import OfferChange, Plan
 from domain.runs.run import ItemOutcome, Outcome
 from domain.single_requests.request import Delete, Put, decide
@@ -62,32 +59,6 @@ Record = ValidRecord | InvalidRecord
 RecordId = tuple[str | None, str | None]
 """merchantId and externalId of a record; None if they could not be read."""
 KnownOffers = Mapping[tuple[str, str], Offer]
-
-
-class FileName(Struct, frozen=True):
-    """The parts of a file name of the form `<Partner>OffersCCYYMMDD.json`."""
-
-    partner: str
-    dated: date
-
-
-def parse_file_name(name: str) -> FileName | None:
-    """Returns the parts of a file name, or None if the name does not have the form of `FileName`."""
-    match = _NAME.fullmatch(name)
-    try:
-        return FileName(match["partner"], date.fromisoformat(match["dated"])) if match else None
-    except ValueError:
-        return None
-
-
-# Python represents a file name that is not UTF-8 with lone surrogates. Such a name could not be stored.
-_NAME = re.compile(r"(?P<partner>[^/\\\0-\x1f\x7f\ud800-\udfff]{1,100})Offers(?P<dated>[0-9]{8})\.json")
-
-
-def require_file_order(dated: date, newest: date | None) -> None:
-    """Raises FileSuperseded if the file is older than `newest`, the date of the newest processed file."""
-    if newest and dated < newest:
-        raise FileSuperseded(dated, newest)
 
 
 def reconcile_file(

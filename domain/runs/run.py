@@ -111,15 +111,16 @@ class OffersFile(Struct, frozen=True):
 RunInput = Batch | OffersFile
 
 
-def request_key(run_input: RunInput, body_digest: str) -> str:
-    """Returns the idempotency key of a request, which is unique for the partner and the channel.
+def request_key(run_input: RunInput, body_digest: str, repeated: UUID | None = None) -> str:
+    """Returns the idempotency key of a run. It is unique for the partner and the channel, except for failed runs.
 
-    Files with the same name but different content have different keys."""
+    A batch keeps its key for ever. Files with the same name but different content have different keys. `repeated`: the
+    last run of the same file, if another file came after it and this run applies the file again."""
     match run_input:
         case Batch(concurrency_request_id=request_id):
             return str(request_id)
         case OffersFile(name=name):
-            return f"{name} {body_digest}"
+            return f"{name} {body_digest} {repeated}" if repeated else f"{name} {body_digest}"
         case _:
             assert_never(run_input)
 

@@ -130,6 +130,11 @@ def list_partners(tx: Cursor, name: str | None = None) -> list[PartnerView]:
     ]
 
 
+def all_names(tx: Cursor) -> list[str]:
+    """Returns the names of all registered partners."""
+    return [row["name"] for row in tx.execute("SELECT name FROM partners")]
+
+
 def find_terms(tx: Cursor, names: Collection[str]) -> dict[str, PartnerTerms]:
     """Returns the limits and the offer count per partner name. Unknown names are left out."""
     in_list, values = tx.dialect.in_list(names)

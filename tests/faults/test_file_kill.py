@@ -30,7 +30,7 @@ KILLS = int(os.environ.get("OFFER_LEDGER_TEST_KILLS", "1"))
 LEASE_SECONDS = float(os.environ.get("OFFER_LEDGER_TEST_LEASE", "2"))
 SEED = int(os.environ.get("OFFER_LEDGER_TEST_SEED", str(random.SystemRandom().randrange(10**6))))
 RECORDS = 5_000
-FIRST_DAY = date(2026, 11, 1)
+FIRST_DAY = date(2020, 11, 1)
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ SECONDS_PER_FILE = 0.35
 RECORDS = 2_000
 NEW_RECORDS = 1_000
 """Offers of each file that are not in the file of the day before. The same number of that file's offers is omitted."""
-FIRST_DAY = date(2026, 11, 22)
+FIRST_DAY = date(2020, 11, 22)
 
 
 def file_name(day: int) -> str:

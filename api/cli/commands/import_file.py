@@ -35,9 +35,9 @@ def import_file(
 ) -> None:
     """Process a batch or an offers file.
 
-    The outcome is the same as if the partner had sent the file over HTTP. A file that was accepted before changes
-    nothing: the command prints the first outcome. If the command is interrupted, a server finishes the run; so does
-    the same command, if you repeat it."""
+    The outcome is the same as if the partner had sent the file over HTTP. A batch that was accepted before, or the
+    partner's newest file, changes nothing: the command prints the first outcome. If the command is interrupted, a
+    server finishes the run; so does the same command, if you repeat it."""
     with open_service() as service:
         require_partner(service, partner)
         with progress("Storing the file") as on_progress:

@@ -25,7 +25,7 @@ from api.service import Service
 from api.wiring import open_service
 from domain.ledgers.ledger import StorageError
 from domain.refusals import RunInProgress
-from domain.runs.file_reconciliation import parse_file_name
+from domain.runs.file_names import parse_file_name
 from domain.runs.run import Run, RunState
 from domain.store.schema import SchemaMismatch
 

@@ -214,7 +214,7 @@ def merchant_offer(merchant_id: str, offer_id: str, name: str) -> dict[str, Any]
 
 def offers_file(*records: tuple[str, dict[str, Any]]) -> dict[str, Any]:
     """Returns an offers file of these records, each with its status. The date has no effect on the story."""
-    header = {"fileDescription": "all offers", "fileCreationDate": "2026-11-21", "offerRecordCount": len(records)}
+    header = {"fileDescription": "all offers", "fileCreationDate": "2025-11-21", "offerRecordCount": len(records)}
     return {"header": header, "offers": [{"offerStatus": status, **offer} for status, offer in records]}
 
 

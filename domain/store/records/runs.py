@@ -25,12 +25,21 @@ class RunFilter(Struct, frozen=True):
     """Latest time of acceptance."""
 
 
-def insert_run(tx: Cursor, run: Run) -> None:
+class SentBefore(Struct, frozen=True):
+    """The last run of the same request."""
+
+    run: Run
+    is_newest: bool
+    """False if it is a file, and another file of the partner came after it."""
+
+
+def insert_run(tx: Cursor, run: Run, repeated: UUID | None = None) -> None:
+    """`repeated`: as in `request_key`."""
     row = {
         "run_id": str(run.run_id),
         "partner": run.partner,
         "channel": run.channel,
-        "request_key": request_key(run.input, run.body_digest),
+        "request_key": request_key(run.input, run.body_digest, repeated),
         **_input_columns(run.input),
         "source": run.source,
         "actor": run.actor,
@@ -67,13 +76,31 @@ def find_run(tx: Cursor, run_id: UUID) -> Run | None:
     return _run(row) if row else None
 
 
-def find_request(tx: Cursor, partner: str, channel: Channel, key: str) -> Run | None:
-    """Returns the run of the request with this key. Failed runs do not count: the request can be sent again."""
+def find_batch(tx: Cursor, partner: str, batch: Batch) -> SentBefore | None:
+    """Returns the run of the batch with this request id. A failed run does not count: the batch can be sent again."""
     row = tx.execute(
         "SELECT * FROM runs WHERE partner = ? AND channel = ? AND request_key = ? AND state <> 'failed'",
-        (partner, channel, key),
+        (partner, batch.CHANNEL, request_key(batch, "")),
     ).fetchone()
-    return _run(row) if row else None
+    return SentBefore(_run(row), is_newest=True) if row else None
+
+
+def find_file(tx: Cursor, partner: str, file: OffersFile, body_digest: str) -> SentBefore | None:
+    """Returns the last run of the file with this name and content. A failed run does not count.
+
+    It is the newest file unless a later one had a valid record, or is unfinished."""
+    row = tx.execute(
+        "SELECT * FROM runs WHERE partner = ? AND file_date = ? AND file_name = ? AND body_digest = ?"
+        " AND state <> 'failed' ORDER BY run_seq DESC LIMIT 1",
+        (partner, file.dated.isoformat(), file.name, body_digest),
+    ).fetchone()
+    if row is None:
+        return None
+    later = tx.execute(
+        "SELECT 1 FROM runs WHERE partner = ? AND file_date IS NOT NULL AND is_counted AND run_seq > ? LIMIT 1",
+        (partner, row["run_seq"]),
+    ).fetchone()
+    return SentBefore(_run(row), is_newest=later is None)
 
 
 def find_unfinished(tx: Cursor, partner: str, channel: Channel) -> Run | None:
@@ -107,12 +134,12 @@ def count_used_slots(tx: Cursor, partner: str, channel: Channel, operation: Oper
     return int(row["used"])
 
 
-def newest_file_date(tx: Cursor, partner: str) -> date | None:
-    """Returns the latest file-name date of the processed offers files that had a valid record."""
+def newest_file_date(tx: Cursor, partner: str, latest: date) -> date | None:
+    """Returns the newest file-name date, up to `latest`, of the processed offers files that had a valid record."""
     row = tx.execute(
         "SELECT max(file_date) AS newest FROM runs"
-        " WHERE partner = ? AND file_date IS NOT NULL AND state = 'completed' AND is_counted",
-        (partner,),
+        " WHERE partner = ? AND file_date <= ? AND state = 'completed' AND is_counted",
+        (partner, latest.isoformat()),
     ).fetchone()
     return date.fromisoformat(row["newest"]) if row["newest"] else None
 

@@ -10,7 +10,14 @@ from domain.access.partner import SetPartner
 from domain.ledgers.ledger import OfferLedger
 from domain.ledgers.run_ledger import RunLedger
 from domain.ledgers.single_request_ledger import SingleRequestLedger
-from domain.refusals import FileSuperseded, LeaseLost, RunInProgress, UnknownPartner
+from domain.refusals import (
+    FileDatedAhead,
+    FileOfAnotherPartner,
+    FileSuperseded,
+    LeaseLost,
+    RunInProgress,
+    UnknownPartner,
+)
 from domain.runs.run import OutcomeCounts, RunState
 from domain.values import MissingFromFile
 from projections.maintenance.verification import verify
@@ -31,7 +38,7 @@ from tests.support.histories.offers_files import (
     record,
     set_missing,
 )
-from tests.support.histories.runs import LEASE, PROBLEM, accepted_batch, count_rows
+from tests.support.histories.runs import LEASE, PROBLEM, accepted_batch, count_rows, file_request, in_chunks
 from tests.support.histories.single_requests import SHOP, merchant_key, set_quota, status_and_name, stored_rows
 
 ONE, TWO, THREE = merchant_key("MO-1"), merchant_key("MO-2"), merchant_key("MO-1", "M-2")
@@ -84,13 +91,76 @@ def test_file_with_same_name_and_other_content_is_another_run(here: RunLedger) -
     assert status_and_name(here.ledger, ONE) == ("active", "b")
 
 
-def test_repeated_earlier_file_is_not_executed_again(here: RunLedger) -> None:
-    first = process(here, file_with("a"))
-    process(here, file_with("b"))
-    before = all_rows(here.ledger)
-    assert process(here, file_with("a")) == first
-    assert all_rows(here.ledger) == before
+def test_earlier_file_takes_effect_again_after_another(here: RunLedger) -> None:
+    runs = [process(here, file_with(name)) for name in "ababb"]
+    assert len({run.run_id for run in runs}) == 4
+    assert [run.counts for run in runs] == [OutcomeCounts(created=1)] + [OutcomeCounts(updated=1)] * 4
+    assert runs[4] == runs[3]
     assert status_and_name(here.ledger, ONE) == ("active", "b")
+
+
+def test_earlier_file_takes_effect_again_after_a_renamed_one(here: RunLedger) -> None:
+    process(here, file_with("a"))
+    other = file_request(file_with("b"), TODAY, PARTNER, prefix="TIDEPOOL")
+    execute_run(here, here.accept(other, DUMP, in_chunks(file_with("b"))).run)
+    assert process(here, file_with("a")).counts == OutcomeCounts(updated=1)
+
+
+def test_file_put_back_is_replayed_while_it_is_the_newest(here: RunLedger, there: RunLedger) -> None:
+    for name in "ab":
+        process(here, file_with(name))
+    put_back = accept(here, file_with("a"))
+    assert not put_back.replayed
+    repeated = accept(there, file_with("a"))
+    assert (repeated.run, repeated.replayed) == (put_back.run, True)
+    finished = execute_run(here, put_back.run)
+    assert process(there, file_with("a")) == finished
+
+
+@pytest.mark.parametrize("put_back", ["ended", "failed"])
+def test_earlier_file_waits_for_an_unfinished_one(here: RunLedger, put_back: str) -> None:
+    first = process(here, file_with("a"))
+    later = accept(here, file_with("b")).run
+    with pytest.raises(RunInProgress):
+        accept(here, file_with("a"))
+    if put_back == "failed":
+        here.fail(later, PROBLEM)
+        assert process(here, file_with("a")) == first
+    else:
+        execute_run(here, later)
+        assert process(here, file_with("a")).counts == OutcomeCounts(updated=1)
+
+
+def test_failed_file_that_is_put_back_can_be_repeated(here: RunLedger) -> None:
+    for name in "ab":
+        process(here, file_with(name))
+    for _ in range(2):
+        here.fail(accept(here, file_with("a")).run, PROBLEM)
+    assert process(here, file_with("a")).counts == OutcomeCounts(updated=1)
+
+
+def test_refused_or_invalid_file_in_between_changes_nothing(here: RunLedger) -> None:
+    first, invalid = process(here, file_with("a")), document([record(ONE, "NO-SUCH-STATUS")])
+    with pytest.raises(FileSuperseded):
+        accept(here, file_with("b"), YESTERDAY)
+    failed = process(here, invalid, TOMORROW)
+    before = all_rows(here.ledger)
+    assert (process(here, file_with("a")), process(here, invalid, TOMORROW)) == (first, failed)
+    assert all_rows(here.ledger) == before
+
+
+def test_invalid_file_is_a_new_run_after_another_file(here: RunLedger) -> None:
+    invalid = document([record(ONE, "NO-SUCH-STATUS")])
+    first = process(here, invalid)
+    process(here, file_with("a"))
+    assert process(here, invalid).run_id != first.run_id
+
+
+def test_file_of_another_partner_does_not_come_in_between(here: RunLedger) -> None:
+    here.ledger.handle(SetPartner(OTHER_PARTNER), OPERATOR)
+    first = process(here, file_with("a"))
+    process(here, file_with("b"), partner=OTHER_PARTNER)
+    assert process(here, file_with("a")) == first
 
 
 def test_same_content_with_another_name_is_another_run(here: RunLedger) -> None:
@@ -140,19 +210,13 @@ def test_files_of_one_day_have_no_run_limit(here: RunLedger) -> None:
     assert [run.counts for run in runs] == [OutcomeCounts(created=1)] + [OutcomeCounts(updated=1)] * 3
 
 
-def test_repeated_old_file_returns_its_run(here: RunLedger) -> None:
-    old = process(here, file_with("a"), YESTERDAY)
-    process(here, file_with("b"))
-    assert process(here, file_with("a"), YESTERDAY) == old
-    assert status_and_name(here.ledger, ONE) == ("active", "b")
-
-
-def test_repeated_old_file_does_not_become_the_newest(here: RunLedger) -> None:
+def test_repeated_file_of_an_earlier_day_is_refused(here: RunLedger) -> None:
     process(here, file_with("a"), YESTERDAY)
     process(here, file_with("b"))
-    process(here, file_with("a"), YESTERDAY)
+    before = all_rows(here.ledger)
     with pytest.raises(FileSuperseded):
-        accept(here, file_with("c"), YESTERDAY)
+        accept(here, file_with("a"), YESTERDAY)
+    assert all_rows(here.ledger) == before
 
 
 def test_failed_file_is_not_the_newest(here: RunLedger) -> None:
@@ -187,10 +251,38 @@ def test_file_without_valid_records_is_not_the_newest(here: RunLedger) -> None:
     assert process(here, file_with("a"), YESTERDAY).counts == OutcomeCounts(created=1)
 
 
-@pytest.mark.parametrize(("days", "has_warning"), [(-1, False), (0, False), (1, False), (2, True), (4000, True)])
+@pytest.mark.parametrize(("days", "has_warning"), [(-1, False), (0, False), (1, False), (2, True)])
 def test_file_dated_in_the_future_has_a_warning(here: RunLedger, days: int, has_warning: bool) -> None:
     run = process(here, file_with("a"), TODAY + timedelta(days=days))
     assert any("in the future" in message for message in run.messages) is has_warning
+
+
+@pytest.mark.parametrize("days", [3, 4000])
+def test_file_dated_far_ahead_stores_nothing(here: RunLedger, days: int) -> None:
+    before = all_rows(here.ledger)
+    with pytest.raises(FileDatedAhead):
+        accept(here, file_with("a"), TODAY + timedelta(days=days))
+    assert all_rows(here.ledger) == before
+    assert process(here, file_with("a"), YESTERDAY).counts == OutcomeCounts(created=1)
+
+
+def test_file_from_a_clock_ahead_blocks_no_other_file(here: RunLedger, clock: Clock) -> None:
+    process(here, file_with("a"))
+    clock.move(days=5)
+    ahead = process(here, file_with("b"), TODAY + timedelta(days=5))
+    clock.move(days=-5)
+    assert process(here, file_with("b"), TODAY + timedelta(days=5)) == ahead
+    assert process(here, file_with("a")).counts == OutcomeCounts(updated=1)
+    with pytest.raises(FileDatedAhead):
+        accept(here, file_with("b"), TODAY + timedelta(days=5))
+
+
+def test_file_name_of_another_partner_stores_nothing(here: RunLedger) -> None:
+    here.ledger.handle(SetPartner("harbor-dining"), OPERATOR)
+    before, sent = all_rows(here.ledger), file_with("a")
+    with pytest.raises(FileOfAnotherPartner):
+        here.accept(file_request(sent, TODAY, PARTNER, prefix="HarborDining"), DUMP, in_chunks(sent))
+    assert all_rows(here.ledger) == before
 
 
 # Simultaneous runs

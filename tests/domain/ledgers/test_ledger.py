@@ -18,6 +18,7 @@ from domain.store.cursor import Cursor
 from domain.store.database import DatabaseLocation
 from domain.values import Operation, Role
 from projections import projector
+from projections.access import partners
 from projections.offers import decision_state
 from tests.support.examples import CONTENT, KEY, OTHER_CONTENT, PARTNER, PAUSED, RESUMED, created, sent_content, updated
 from tests.support.harness import FEED, OPERATOR, Clock, run_ledger
@@ -180,7 +181,13 @@ def test_failing_projection_rolls_back_the_run(tmp_path: Path, clock: Clock) -> 
             if any(entry.event.TOPIC == "OfferCreated" for entry in entries):
                 raise RuntimeError
 
-    ledger = OfferLedger(DatabaseLocation(f"{tmp_path}/ledger.db"), clock, FailForOffers(), decision_state.known_offers)
+    ledger = OfferLedger(
+        DatabaseLocation(f"{tmp_path}/ledger.db"),
+        clock,
+        FailForOffers(),
+        decision_state.known_offers,
+        partners.all_names,
+    )
     ledger.recorder.prepare_schema(projector.tables())
     ledger.handle(SetPartner(PARTNER), OPERATOR)
     with pytest.raises(RuntimeError):
@@ -198,7 +205,11 @@ def test_library_ignores_environment_variables(tmp_path: Path, clock: Clock, mon
     monkeypatch.setenv("PERSISTENCE_MODULE", "eventsourcing.popo")
     monkeypatch.setenv("OFFER_LEDGER_COMPRESSOR_TOPIC", "eventsourcing.compressor:ZlibCompressor")
     ledger = OfferLedger(
-        DatabaseLocation(f"{tmp_path}/ledger.db"), clock, projector.Projector(), decision_state.known_offers
+        DatabaseLocation(f"{tmp_path}/ledger.db"),
+        clock,
+        projector.Projector(),
+        decision_state.known_offers,
+        partners.all_names,
     )
     ledger.recorder.prepare_schema(projector.tables())
     ledger.handle(SetPartner(PARTNER), OPERATOR)
@@ -211,5 +222,5 @@ def test_commit_has_the_partner_of_settings_or_token(ledger: OfferLedger) -> Non
     ledger.handle(RevokeToken("t"), OPERATOR)
     ledger.handle(CreateToken("books", Role.AUDITOR, None, "01", 0, None), OPERATOR)
     with ledger.recorder.read() as tx:
-        partners = [row["partner"] for row in tx.execute("SELECT partner FROM commits ORDER BY first_position")]
-    assert partners == [PARTNER, PARTNER, PARTNER, None]
+        recorded = [row["partner"] for row in tx.execute("SELECT partner FROM commits ORDER BY first_position")]
+    assert recorded == [PARTNER, PARTNER, PARTNER, None]

@@ -18,6 +18,7 @@ from domain.store.cursor import Cursor
 from domain.store.database import DatabaseLocation
 from domain.values import Channel, Operation, Status
 from projections import projector
+from projections.access import partners
 from projections.maintenance import verification
 from projections.offers import decision_state, inventory
 from projections.offers.inventory import OfferFilter
@@ -36,7 +37,11 @@ def a_ledger() -> Iterator[OfferLedger]:
     """Opens a new ledger; property-based tests need one for every example."""
     with TemporaryDirectory() as folder:
         ledger = OfferLedger(
-            DatabaseLocation(f"{folder}/ledger.db"), Clock(), projector.Projector(), decision_state.known_offers
+            DatabaseLocation(f"{folder}/ledger.db"),
+            Clock(),
+            projector.Projector(),
+            decision_state.known_offers,
+            partners.all_names,
         )
         ledger.recorder.prepare_schema(projector.tables())
         ledger.handle(SetPartner(PARTNER, synchronize_per_day=0, insert_per_hour=0), OPERATOR)

@@ -11,7 +11,7 @@ import httpx2
 from api.http.paths import OFFERS_FILES_PATH
 from api.service import Service
 from domain.access.partner import SetPartner
-from domain.runs.file_reconciliation import parse_file_name
+from domain.runs.file_names import parse_file_name
 from domain.runs.run import OffersFile, Run, RunRequest
 from domain.store.records.compression import compress
 from domain.values import MissingFromFile, Origin, Source
@@ -21,6 +21,8 @@ from tests.support.examples import PARTNER, body
 from tests.support.harness import OPERATOR, Caller
 
 NAME = "TidepoolOffers20261122.json"
+HARBOR_NAME = "HarborOffers20261122.json"
+"""The name of a file of another partner."""
 DATED = "2026-11-22"
 NEXT_DAY, DAY_BEFORE = "TidepoolOffers20261123.json", "TidepoolOffers20261121.json"
 REPLAYED = "Idempotency-Replayed"

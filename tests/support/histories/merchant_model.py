@@ -63,11 +63,11 @@ class MerchantModel(SingleRequestModel):
         super().__init__()
         self.missing = MissingFromFile.REPORT
         self.results: dict[tuple[int, bytes], list[ItemResult]] = {}
-        """Results of processed files, by day and bytes."""
+        """Results by day and bytes: of the newest file, and of the files without a valid record after it."""
         self.newest_day = 0
 
     def earlier_results(self, file: File) -> list[ItemResult] | None:
-        """Returns the results of the same file if it has been processed before."""
+        """Returns the results of the same file if no other file has taken effect since."""
         return self.results.get((file.day, file.sent()))
 
     def is_too_old(self, file: File) -> bool:
@@ -88,6 +88,7 @@ class MerchantModel(SingleRequestModel):
                     results.append(ItemResult("discrepancy", ids, warned=True))
         if any(result.kind != "failed" for result in results[: len(file.records)]):
             self.newest_day = max(self.newest_day, file.day)
+            self.results.clear()
         results.sort(key=str)
         self.results[file.day, file.sent()] = results
         return results

@@ -23,6 +23,7 @@ from domain.store.records import run_bodies
 from domain.store.records.compression import compress
 from domain.values import Clock, Operation, Origin, Source
 from projections import projector
+from projections.access import partners
 from projections.offers.decision_state import known_offers as all_known
 from tests.support.examples import PARTNER, body, offer_data
 from tests.support.harness import OPERATOR
@@ -51,10 +52,10 @@ def request(
 
 
 def file_request(
-    sent: bytes = b"{}", dated: date = date(2026, 11, 22), partner: str = PARTNER, prefix: str = "Tidepool"
+    sent: bytes = b"{}", dated: date = date(2026, 11, 22), partner: str = PARTNER, prefix: str = ""
 ) -> RunRequest:
-    """Returns the request of an offers file of that day."""
-    file = OffersFile(f"{prefix}Offers{dated:%Y%m%d}.json", dated)
+    """Returns the request of an offers file of that day. Without a prefix, its name begins with the partner's name."""
+    file = OffersFile(f"{prefix or partner.title()}Offers{dated:%Y%m%d}.json", dated)
     return RunRequest(uuid4(), partner, file, hashlib.sha256(sent).hexdigest(), len(sent))
 
 
@@ -92,7 +93,9 @@ def plan(runs: RunLedger, run: Run, items: Sequence[SentItem]) -> Plan:
 @contextmanager
 def open_ledger(database: Path, clock: Clock, known_offers: KnownOffersQuery = all_known) -> Iterator[OfferLedger]:
     """Opens a ledger with one partner, whose number of runs is not limited."""
-    ledger = OfferLedger(DatabaseLocation(str(database)), clock, projector.Projector(), known_offers)
+    ledger = OfferLedger(
+        DatabaseLocation(str(database)), clock, projector.Projector(), known_offers, partners.all_names
+    )
     try:
         ledger.recorder.prepare_schema(projector.tables())
         ledger.handle(SetPartner(PARTNER, synchronize_per_day=0, insert_per_hour=0), OPERATOR)

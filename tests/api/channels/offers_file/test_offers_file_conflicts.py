@@ -10,6 +10,7 @@ from domain.values import Role
 from tests.support.calls.merchants import delete, limit, offer_of, outcome_and_version, position, put
 from tests.support.calls.offers_files import (
     DAY_BEFORE,
+    HARBOR_NAME,
     NAME,
     NEXT_DAY,
     REPLAYED,
@@ -35,6 +36,9 @@ from tests.support.calls.stalled_runs import (
 )
 from tests.support.examples import batch, body, item
 from tests.support.harness import Call, Caller, Clock, MakeToken, execute_run
+
+THIRD_DAY = "TidepoolOffers20261125.json"
+"""Three days after the day of the clock."""
 
 
 @pytest.fixture
@@ -85,7 +89,7 @@ def test_batches_and_single_offers_are_accepted_during_a_file(
         1,
     )
     assert outcome_and_version(partner, put(partner, content(record("B")), offer="B")) == ("created", 1)
-    assert nonzero_counts(send_file(harbor, record("A"))) == {"created": 1}
+    assert nonzero_counts(send_file(harbor, record("A"), name=HARBOR_NAME)) == {"created": 1}
     clock.move(seconds=LEASE_SECONDS)
     run = wait_until_finished(partner, run_path(active.run_id))
     assert {name: count for name, count in run["counts"].items() if count} == {"updated": 1, "unchanged": 1}
@@ -137,14 +141,23 @@ def test_file_dated_before_the_last_one_is_refused(partner: Caller) -> None:
     assert (position(partner), len(runs(partner))) == (before, 1)
 
 
-def test_superseded_file_that_was_processed_is_replayed(partner: Caller) -> None:
-    replies = [send_file(partner, record("A"), name=name) for name in (DAY_BEFORE, NAME, DAY_BEFORE)]
-    assert (replies[2].content, replies[2].headers[REPLAYED]) == (replies[0].content, "true")
-    assert refusal(send_file(partner, record("B"), name=DAY_BEFORE), 409)[0] == "file-superseded"
+def test_earlier_file_of_an_earlier_day_is_refused(partner: Caller) -> None:
+    for name in (DAY_BEFORE, NAME):
+        send_file(partner, record("A"), name=name)
+    assert refusal(send_file(partner, record("A"), name=DAY_BEFORE), 409) == ("file-superseded", ["/name"])
+
+
+def test_date_of_a_file_is_at_most_two_days_ahead(partner: Caller, clock: Clock) -> None:
+    for _ in range(2):
+        assert refusal(send_file(partner, record("A"), name=THIRD_DAY), 422) == ("validation-error", ["/name"])
+    assert runs(partner) == []
+    clock.move(days=1)
+    assert nonzero_counts(send_file(partner, record("A"), name=THIRD_DAY)) == {"created": 1}
+    assert refusal(send_file(partner, record("A")), 409)[0] == "file-superseded"
 
 
 def test_header_date_and_files_of_others_do_not_supersede(partner: Caller, harbor: Caller) -> None:
-    send_file(harbor, record("A"), name="HarborOffers20271122.json")
+    assert send_file(harbor, record("A"), name="HarborOffers20261124.json").status_code == 200
     replies = [
         send_json(partner, offers_file(record("A"), fileCreationDate="2027-11-22"), DAY_BEFORE),
         send_json(partner, offers_file(record("A"), fileCreationDate="2020-11-22"), NAME),

@@ -10,8 +10,9 @@ import pytest
 from api.service import Service
 from api.settings import Settings
 from domain.runs.run import OUTCOMES
-from tests.support.calls.merchants import MERCHANT, delete, history_of, limit, position, put
+from tests.support.calls.merchants import MERCHANT, delete, history_of, limit, offer_of, position, put
 from tests.support.calls.offers_files import (
+    HARBOR_NAME,
     NAME,
     NEXT_DAY,
     REPLAYED,
@@ -134,6 +135,29 @@ def test_same_name_with_other_content_is_a_new_file(partner: Caller) -> None:
     assert (second.json()["runId"] != first["runId"], REPLAYED in second.headers) == (True, False)
 
 
+@pytest.mark.parametrize("send", [send_form, send_json])
+def test_file_that_is_put_back_takes_effect_again(partner: Caller, send: Any) -> None:
+    files = [offers_file(record("A", offerName=name)) for name in ("Right", "Wrong")]
+    replies = [send(partner, files[n]) for n in (0, 1, 0, 0)]
+    assert [nonzero_counts(reply) for reply in replies] == [{"created": 1}] + [{"updated": 1}] * 3
+    assert [REPLAYED in reply.headers for reply in replies] == [False, False, False, True]
+    assert replies[3].content == replies[2].content
+    assert offer_of(partner, offer="A")["content"]["offerName"] == "Right"
+    assert [run["runId"] for run in runs(partner)] == [replies[n].json()["runId"] for n in (2, 1, 0)]
+
+
+def test_equal_concurrent_files_that_are_put_back_are_one_run(partner: Caller) -> None:
+    files = [offers_file(record("A", offerName=name)) for name in ("Right", "Wrong")]
+    for sent in files:
+        send_json(partner, sent)
+    with ThreadPoolExecutor(8) as pool:
+        replies = list(pool.map(lambda n: (send_form if n % 2 else send_json)(partner, files[0]), range(16)))
+    assert {reply.status_code for reply in replies} <= {200, 202}
+    (put_back,) = {reply.json()["runId"] for reply in replies}
+    assert runs(partner)[0]["runId"] == put_back
+    assert len(runs(partner)) == 3
+
+
 def test_same_content_under_another_name_is_a_new_file(partner: Caller) -> None:
     replies = [send_file(partner, record("A"), name=name) for name in (NAME, NEXT_DAY)]
     assert [nonzero_counts(reply) for reply in replies] == [{"created": 1}, {"unchanged": 1}]
@@ -148,7 +172,7 @@ def test_partners_may_send_the_same_file(partner: Caller, harbor: Caller) -> Non
 def test_file_of_another_partner_does_not_change_offers(partner: Caller, harbor: Caller) -> None:
     send_file(partner, record("A"), record("B"))
     before = partner.get("/api/v1/offers").json()["items"], history_of(partner, offer="A")
-    reply = send_file(harbor, record("A", "DELETED"), record("B", offerName="Theirs"), record("C"))
+    reply = send_file(harbor, record("A", "DELETED"), record("B", offerName="Theirs"), record("C"), name=HARBOR_NAME)
     assert outcomes(reply) == {"created": ["B", "C"], "unknown": ["A"]}
     assert (partner.get("/api/v1/offers").json()["items"], history_of(partner, offer="A")) == before
 

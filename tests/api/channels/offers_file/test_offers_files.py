@@ -7,6 +7,7 @@ import pytest
 
 from api.channels.offers_file_schemas import OffersFileReply
 from api.service import Service
+from domain.access.partner import SetPartner
 from domain.runs.run import OUTCOMES
 from domain.values import MissingFromFile
 from tests.support.calls.merchants import MERCHANT, delete, history_of, limit, offer_of, position, put
@@ -20,13 +21,15 @@ from tests.support.calls.offers_files import (
     offers_file,
     outcomes,
     record,
+    refusal,
+    runs,
     send_file,
     send_form,
     send_json,
     set_missing_from_file,
 )
 from tests.support.examples import PARTNER, body
-from tests.support.harness import Call, Caller, MakeToken
+from tests.support.harness import OPERATOR, Call, Caller, MakeToken
 
 RECORDED_AT = "2026-11-22T12:30:00.000000Z"
 MISSING = "active, but missing from the file"
@@ -253,8 +256,8 @@ def test_file_without_reliable_ids_deletes_no_missing_offer(
         (NAME, {"fileCreationDate": "tonight"}, [OTHER_DATE]),
         (NAME, {"fileCreationDate": None}, [OTHER_DATE]),
         ("TIDE-POOLOffers20261122.json", {}, []),
-        ("HarborOffers20261122.json", {}, [OTHER_PARTNER_NAME]),
-        ("HarborOffers20261123.json", {}, [OTHER_DATE, OTHER_PARTNER_NAME]),
+        ("SeagrassOffers20261122.json", {}, [OTHER_PARTNER_NAME]),
+        ("SeagrassOffers20261123.json", {}, [OTHER_DATE, OTHER_PARTNER_NAME]),
         (NAME, {"note": 1}, ["note: ignored, not a member of the header"]),
     ],
 )
@@ -263,6 +266,17 @@ def test_mismatch_with_the_file_name_is_a_warning(
 ) -> None:
     reply = send_json(partner, offers_file(record("A"), **header), name)
     assert (completed_report(reply)["messages"], nonzero_counts(reply)) == (expected_messages, {"created": 1})
+
+
+@pytest.mark.parametrize("send", [send_form, send_json])
+def test_file_with_the_name_of_another_partner_is_refused(partner: Caller, service: Service, send: Any) -> None:
+    service.ledger.handle(SetPartner("harbor-dining"), OPERATOR)
+    sent = offers_file(record("A"))
+    for name in ("HarborDiningOffers20261122.json", "HARBOR_DININGOffers20261122.json"):
+        reply = send(partner, sent, name)
+        assert refusal(reply, 422) == ("validation-error", ["/name"])
+        assert "arbor" not in reply.text
+    assert (inventory(partner), runs(partner)) == ({}, [])
 
 
 def test_other_members_of_the_envelope_are_ignored_with_a_warning(partner: Caller) -> None:

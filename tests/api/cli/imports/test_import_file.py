@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,26 @@ def test_repeated_offers_file_changes_nothing_and_names_the_first_run(
     assert position(partnered) == events
 
 
+def test_file_that_is_put_back_takes_effect_again(partnered: Run, write_file: WriteFile) -> None:
+    for name, outcome in (("Right", "1 created"), ("Wrong", "1 updated"), ("Right", "1 updated")):
+        printed = require_success(imported(partnered, write_file(record("A", offerName=name))))
+        assert printed.splitlines()[1] == outcome
+    (offer,) = partnered("inventory", "--json").json["items"]
+    assert offer["content"]["offerName"] == "Right"
+
+
+def test_file_with_an_impossible_name_exits_1_and_stores_nothing(partnered: Run, write_file: WriteFile) -> None:
+    require_success(partnered("partners", "set", "harbor-dining"))
+    events = position(partnered)
+    ahead = f"TidepoolOffers{datetime.now(UTC).date() + timedelta(days=4):%Y%m%d}.json"
+    for name, reason in ((ahead, "more than 2 days ahead"), ("HarborDiningOffers20260101.json", "another partner")):
+        refused = imported(partnered, write_file(record("A"), name=name))
+        require_refusal(refused, "The name of the file", reason)
+        assert refused.exit_code == 1
+    assert (position(partnered), statuses(partnered)) == (events, {})
+    require_success(imported(partnered, write_file(record("A"), name="TidepoolOffers20260101.json")))
+
+
 def test_file_is_recognized_in_another_folder_by_its_name(
     partnered: Run, write_file: WriteFile, tmp_path: Path
 ) -> None:
@@ -146,7 +167,7 @@ def test_file_without_records_succeeds(partnered: Run, write_file: WriteFile) ->
 def test_file_with_warnings_failures_and_discrepancies_succeeds(partnered: Run, write_file: WriteFile) -> None:
     require_success(imported(partnered, write_file(record("A"), record("M"))))
     records = [record("A", "NEW"), record("B", offerName=""), SEED_SAMPLE | {"offerStatus": "UPSERT"}, 5]
-    path = write_file(*records, name="HarborOffers20261122.json", fileCreationDate="2026-11-21")
+    path = write_file(*records, name="SeagrassOffers20261122.json", fileCreationDate="2026-11-21")
     printed = require_success(imported(partnered, path))
     assert printed.splitlines()[1:4] == [
         "1 created, 1 unchanged, 1 discrepancy, 2 failed",
@@ -237,11 +258,11 @@ def test_file_older_than_the_last_one_is_refused(partnered: Run, write_file: Wri
     assert position(partnered) == events
 
 
-def test_older_file_that_was_processed_gets_its_first_outcome(partnered: Run, write_file: WriteFile) -> None:
+def test_older_file_that_was_processed_is_refused(partnered: Run, write_file: WriteFile) -> None:
     older = write_file(record("A"), name=DAY_BEFORE)
     for path in (older, write_file(record("A"))):
         require_success(imported(partnered, path))
-    assert "nothing was changed" in require_success(imported(partnered, older))
+    require_refusal(imported(partnered, older), "2026-11-21", "2026-11-22")
 
 
 def test_offers_file_of_an_unknown_partner_is_refused(run: Run, write_file: WriteFile) -> None:

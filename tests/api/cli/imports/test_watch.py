@@ -2,6 +2,7 @@
 
 import json
 import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -128,14 +129,47 @@ def test_oldest_file_is_processed_first(run: Run, settings: Settings, directory:
 def test_repeated_file_gets_its_first_outcome(run: Run, settings: Settings, directory: Path) -> None:
     place = directory / DONE_FOLDER / file_name(22)
     with RunningWatch(settings, directory) as watch:
-        for day, offers in ((22, ["OFR-1", "OFR-2"]), (23, ["OFR-1"])):
-            drop_day(directory, day, file_of(*offers))
-        first, _ = watch.wait_for_lines(2)
+        drop_day(directory, 22, file_of("OFR-1", "OFR-2"))
+        (first,) = watch.wait_for_lines(1)
         report, events = report_of(place), position(run)
         drop_day(directory, 22, file_of("OFR-1", "OFR-2"))
-        assert watch.wait_for_lines(3)[2] == first
+        assert watch.wait_for_lines(2)[1] == first
     assert (report_of(place), position(run)) == (report, events)
-    assert files_by_folder(directory) == {DONE_FOLDER: [file_name(22), file_name(23)]}
+    assert files_by_folder(directory) == {DONE_FOLDER: [file_name(22)]}
+
+
+def test_file_that_is_put_back_takes_effect_again(run: Run, settings: Settings, directory: Path) -> None:
+    with RunningWatch(settings, directory) as watch:
+        for files, name in enumerate(("Right", "Wrong"), 1):
+            drop_day(directory, 22, file_of("OFR-1", offerName=name))
+            watch.wait_for_lines(files)
+        first = report_of(directory / DONE_FOLDER / file_name(22))
+        # The operator moves the processed file back, so even its inode is the same.
+        (directory / DONE_FOLDER / file_name(22)).replace(directory / file_name(22))
+        third = watch.wait_for_lines(3)[2]
+    assert third.endswith("1 updated")
+    assert inventory(run) == {"OFR-1": "Right"}
+    place = directory / third.removesuffix(": 1 updated")
+    assert report_of(place)["runId"] != first["runId"]
+    assert place.read_bytes() == file_of("OFR-1", offerName="Right")
+
+
+def test_file_with_an_impossible_name_is_refused(run: Run, settings: Settings, directory: Path) -> None:
+    require_success(run("partners", "set", "harbor-dining"))
+    ahead = f"TidepoolOffers{datetime.now(UTC).date() + timedelta(days=4):%Y%m%d}.json"
+    with RunningWatch(settings, directory) as watch:
+        for name in (ahead, "HarborDiningOffers20260101.json"):
+            drop(directory, name, file_of("OFR-1"))
+        lines = watch.wait_for_lines(2)
+        drop(directory, "TidepoolOffers20260101.json", file_of("OFR-1"))
+        assert watch.wait_for_lines(3)[2].endswith("1 created")
+    assert [line.partition("name: ")[2] for line in lines] == [
+        "begins with the name of another partner",
+        "has a date more than 2 days ahead of the service's clock",
+    ]
+    assert files_by_folder(directory)[REFUSED_FOLDER] == ["HarborDiningOffers20260101.json", ahead]
+    problem = report_of(directory / REFUSED_FOLDER / ahead)["problem"]
+    assert (problem["status"], problem["errors"][0]["pointer"]) == (422, "/name")
 
 
 def test_second_file_with_the_same_name_gets_a_numbered_name(run: Run, settings: Settings, directory: Path) -> None:

@@ -1,0 +1,62 @@
+"""Decides in a transaction whether a request becomes a run, repeats an earlier one, or is refused."""
+
+from datetime import datetime
+from typing import assert_never
+
+from domain.access.partner import Partner
+from domain.ledgers.ledger import PartnerNamesQuery
+from domain.refusals import IdempotencyKeyReused, RunInProgress
+from domain.runs.file_names import latest_file_date, require_file_date, require_file_order, require_own_prefix
+from domain.runs.run import Batch, OffersFile, RunRequest
+from domain.runs.run_limits import require_slot, window_start
+from domain.store.cursor import Cursor
+from domain.store.records.runs import (
+    SentBefore,
+    count_used_slots,
+    find_batch,
+    find_file,
+    find_unfinished,
+    newest_file_date,
+)
+from domain.values import Channel
+
+
+def find_sent_before(tx: Cursor, request: RunRequest) -> SentBefore | None:
+    """Returns the last run of the same request. Raises IdempotencyKeyReused."""
+    match request.input:
+        case OffersFile() as file:
+            return find_file(tx, request.partner, file, request.body_digest)
+        case Batch() as batch:
+            earlier = find_batch(tx, request.partner, batch)
+        case _:
+            assert_never(request.input)
+    if earlier and earlier.run.body_digest != request.body_digest and earlier.run.run_id != request.equivalent_run_id:
+        raise IdempotencyKeyReused(earlier.run.run_id)
+    return earlier
+
+
+def require_acceptable(
+    tx: Cursor, request: RunRequest, partner: Partner, partner_names: PartnerNamesQuery, now: datetime
+) -> None:
+    """Raises RunInProgress, then RunLimitReached for a batch.
+
+    For a file, it raises FileDatedAhead, FileOfAnotherPartner, RunInProgress, FileSuperseded, in this order."""
+    name = request.partner
+    match request.input:
+        case Batch(operation=operation) as batch:
+            _require_none_unfinished(tx, name, batch.CHANNEL)
+            used = count_used_slots(tx, name, batch.CHANNEL, operation, window_start(operation, now))
+            require_slot(operation, partner.limit(operation), used, now)
+        case OffersFile(dated=dated) as file:
+            require_file_date(dated, now.date())
+            require_own_prefix(file.name, name, partner_names(tx))
+            _require_none_unfinished(tx, name, file.CHANNEL)
+            # A file may have been accepted while the clock was ahead. It must not block the files of its earlier days.
+            require_file_order(dated, newest_file_date(tx, name, latest_file_date(now.date())))
+        case _:
+            assert_never(request.input)
+
+
+def _require_none_unfinished(tx: Cursor, partner: str, channel: Channel) -> None:
+    if active := find_unfinished(tx, partner, channel):
+        raise RunInProgress(active.run_id)
