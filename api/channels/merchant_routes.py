@@ -96,15 +96,16 @@ OFFER_PATH = MERCHANTS_PATH + "/{external_merchant_id:anything}/offers/{external
 _ID = {"in": "path", "required": True, "schema": {"type": "string", "minLength": 1, "maxLength": MAX_ID_LENGTH}}
 _IDS = [{"name": "external_merchant_id", **_ID}, {"name": "external_offer_id", **_ID}]
 _PARAMETERS = [*_IDS, *CONDITIONAL_HEADERS]
-_CONDITION_PROBLEM: dict[int | str, dict[str, Any]] = {
-    412: {"description": "The offer does not satisfy If-Match or If-None-Match", **PROBLEM}
+_REQUEST_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    400: {"description": "The body, an id, a parameter or a header breaks a rule", **PROBLEM},
+    412: {"description": "The offer does not satisfy If-Match or If-None-Match", **PROBLEM},
 }
 
 
 @raw_router.put(
     OFFER_PATH,
     status_code=HTTPStatus.ACCEPTED,
-    responses={202: {"model": SingleReply}, **BODY_PROBLEMS, **_CONDITION_PROBLEM},
+    responses={202: {"model": SingleReply}, **BODY_PROBLEMS, **_REQUEST_PROBLEMS},
     openapi_extra={"parameters": _PARAMETERS, **openapi_request_body(MerchantOffer)},
 )
 async def put_offer(request: Request) -> Response:
@@ -123,7 +124,7 @@ async def put_offer(request: Request) -> Response:
 @raw_router.delete(
     OFFER_PATH,
     status_code=HTTPStatus.ACCEPTED,
-    responses={202: {"model": SingleReply}, **_CONDITION_PROBLEM},
+    responses={202: {"model": SingleReply}, **_REQUEST_PROBLEMS},
     openapi_extra={"parameters": _PARAMETERS},
 )
 async def delete_offer(request: Request) -> Response:

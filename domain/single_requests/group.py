@@ -143,8 +143,8 @@ class _Group:
     def _refusal(self, request: SingleRequest, offer: Offer) -> Refused | None:
         """Returns why the request is refused: first a mismatch of ids, then its precondition."""
         if (
-            request.is_deletion
-            and offer.status is Status.ABSENT
+            offer.status is Status.ABSENT
+            and request.is_deletion
             and (request.partner, request.key.external_id) in self._known_ids
         ):
             return OfferOfOtherMerchant()
