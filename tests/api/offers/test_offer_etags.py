@@ -104,3 +104,10 @@ def test_if_none_match_with_other_or_invalid_tags_is_200(partner: Caller, subtes
     for line in ('"2"', '"1.x"', '""', f'"{etag[1:-1]},"', f'"a,{etag[1:-1]}"', *invalid):
         with subtests.test(line):
             assert get_if_none_match(partner, line).status_code == 200
+
+
+def test_head_has_the_etag_and_the_condition_of_get(partner: Caller) -> None:
+    etag = etag_of(partner)
+    for line, status in (('"2"', 200), (etag, 304), ("*", 304)):
+        reply = partner.http.head(OFFER, headers={"If-None-Match": line})
+        assert (reply.status_code, reply.content, reply.headers["ETag"]) == (status, b"", etag)
