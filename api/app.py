@@ -1,5 +1,6 @@
 """Builds the application: its routes, middleware, problem replies and runtime."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from importlib.metadata import version
@@ -31,6 +32,7 @@ from api.redemption import (
 from api.runs import routes as runs
 from api.runs.server_runtime import ServerRuntime
 from api.runs.supervisor import RunSupervisor
+from api.server.clock_monitor import ClockMonitor
 from api.server.entrance import Entrance
 from api.server.group_commit import GroupCommit
 from api.server.ledger_watcher import LedgerWatcher
@@ -69,19 +71,22 @@ class _Application(FastAPI):
         return Entrance(super().build_middleware_stack())
 
 
-def create_app(service: Service, *, warm: bool = False) -> FastAPI:
+def create_app(service: Service, *, warm: bool = False, watch_clock: bool = True) -> FastAPI:
     """Creates the application, without interactive documentation: that would need no token and load scripts from other
     servers.
 
-    `warm`: starts a worker process before the first large batch arrives."""
+    `warm`: starts a worker process before the first large batch arrives. `watch_clock`: logs a clock that is wrong."""
     runtime = _create_runtime(service)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         runtime.shutdown.open()
         await runtime.supervisor.open(warm=warm)
+        clock_task = asyncio.create_task(runtime.clock_monitor.run(runtime.threads)) if watch_clock else None
         with runtime.replica.open() if runtime.replica else nullcontext():
             yield
+        if clock_task:
+            clock_task.cancel()
         await runtime.supervisor.close()
 
     app = _Application(
@@ -112,6 +117,7 @@ def _create_runtime(service: Service) -> ServerRuntime:
         threads=threads,
         supervisor=RunSupervisor(service, threads),
         watcher=LedgerWatcher(ledger, shutdown),
+        clock_monitor=ClockMonitor(ledger),
         streams=StreamResponses(shutdown),
         callers=CallerLookup(service),
         merchant_queue=MerchantQueue(service.single_requests),

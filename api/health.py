@@ -8,6 +8,7 @@ from fastapi.responses import RedirectResponse
 
 from api.access.console_sessions import CONSOLE
 from api.dependencies.authentication import ServiceDep
+from api.dependencies.runtime import runtime_of
 from api.http.content_negotiation import preferred
 from api.http.problems import Problem
 from api.http.replies import JSON, json_response
@@ -34,15 +35,17 @@ async def healthz() -> dict[str, str | int]:
 
 
 @router.get("/readyz")
-def readyz(service: ServiceDep, response: Response) -> dict[str, str | int]:
-    """Report readiness: the ledger can be read."""
+def readyz(request: Request, service: ServiceDep, response: Response) -> dict[str, str | int | dict[str, str | int]]:
+    """Report readiness: the ledger can be read. The reply says whether the clock is right."""
     try:
         with service.ledger.recorder.read() as tx:
             position = current_head(tx).position
+            report = runtime_of(request).clock_monitor.check(tx)
     except StorageError:
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "not-ready", "The ledger can't be read.") from None
     response.headers["Cache-Control"] = "no-store"
-    return {"status": "ready", "position": position, **PROGRAM}
+    clock: dict[str, str | int] = {"state": report.state, "seconds": report.seconds}
+    return {"status": "ready", "position": position, "clock": clock, **PROGRAM}
 
 
 @router.get("/")

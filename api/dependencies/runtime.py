@@ -6,6 +6,7 @@ from msgspec import Struct
 from api.dependencies.caller_lookup import CallerLookup
 from api.dependencies.replica import Replica
 from api.http.ledger_position import Committed
+from api.server.clock_monitor import ClockMonitor
 from api.server.group_commit import GroupCommit
 from api.server.ledger_watcher import LedgerWatcher
 from api.server.merchant_queue import MerchantQueue
@@ -30,6 +31,7 @@ class Runtime(Struct, frozen=True, kw_only=True):
     """None if no replica is configured."""
     threads: WorkerThreads
     watcher: LedgerWatcher
+    clock_monitor: ClockMonitor
     streams: StreamResponses
     callers: CallerLookup
     merchant_queue: MerchantQueue

@@ -34,7 +34,8 @@ def feed(partnered: Run) -> str:
 
 
 def test_server_on_a_new_database_is_ready(server: RunningServer) -> None:
-    assert server.call(None).get("/readyz").json() == {"status": "ready", "position": 0, **PROGRAM}
+    reply = server.call(None).get("/readyz").json()
+    assert reply == {"status": "ready", "position": 0, "clock": {"state": "ok", "seconds": 0}, **PROGRAM}
 
 
 def test_created_and_revoked_tokens_take_effect_at_the_next_request(run: Run, server: RunningServer) -> None:
