@@ -1,6 +1,7 @@
 """Counts requests in Redis, shared by all processes, or in this process if Redis is not configured or not available."""
 
 import logging
+import time
 from collections.abc import Callable
 from threading import Event, Lock, Thread
 from typing import TypeVar
@@ -12,6 +13,8 @@ from limits.strategies import MovingWindowRateLimiter
 KEY_PREFIX = "offer-ledger"
 REDIS_TIMEOUT_SECONDS = 0.25
 REDIS_RETRY_SECONDS = 5.0
+CLOCK_STEP_SECONDS = 1.0
+"""A clock that is set back by less keeps the counts: the limits apply for that much longer."""
 
 logger = logging.getLogger("offer_ledger")
 
@@ -29,6 +32,7 @@ class RequestCounts:
         self._redis = _redis(redis_url) if redis_url else None
         self._retry_seconds = retry_seconds
         self._is_out = False
+        self._ahead = time.time() - time.monotonic()
         self._closing = Event()
         self._lock = Lock()
 
@@ -44,10 +48,19 @@ class RequestCounts:
                 self._start_outage(error)
         # The in-memory storage is not fully thread-safe: two threads may start the same timer.
         with self._lock:
+            self._forget_future_requests()
             return operation(self._own)
 
     def close(self) -> None:
         self._closing.set()
+
+    def _forget_future_requests(self) -> None:
+        """Forgets all requests if the clock was set back. Those counted before it are in the future, and would use up
+        the limit until the clock has passed them. Redis forgets a window by its own clock."""
+        ahead = time.time() - time.monotonic()
+        if ahead < self._ahead - CLOCK_STEP_SECONDS:
+            self._own.storage.reset()
+        self._ahead = ahead
 
     def _start_outage(self, error: Exception) -> None:
         with self._lock:

@@ -8,7 +8,7 @@ from domain.ledgers.ledger import PartnerNamesQuery
 from domain.refusals import IdempotencyKeyReused, RunInProgress
 from domain.runs.file_names import latest_file_date, require_file_date, require_file_order, require_own_prefix
 from domain.runs.run import Batch, OffersFile, RunRequest
-from domain.runs.run_limits import require_slot, window_start
+from domain.runs.run_limits import limit_window, require_slot
 from domain.store.cursor import Cursor
 from domain.store.records.runs import (
     SentBefore,
@@ -45,7 +45,7 @@ def require_acceptable(
     match request.input:
         case Batch(operation=operation) as batch:
             _require_none_unfinished(tx, name, batch.CHANNEL)
-            used = count_used_slots(tx, name, batch.CHANNEL, operation, window_start(operation, now))
+            used = count_used_slots(tx, name, batch.CHANNEL, operation, limit_window(operation, now))
             require_slot(operation, partner.limit(operation), used, now)
         case OffersFile(dated=dated) as file:
             require_file_date(dated, now.date())

@@ -10,18 +10,18 @@ from domain.refusals import RunLimitReached
 from domain.values import Operation
 
 
-def window_start(operation: Operation, now: datetime) -> datetime:
-    """Returns the start of the window that contains `now` (UTC)."""
+def limit_window(operation: Operation, now: datetime) -> tuple[datetime, datetime]:
+    """Returns the start and the end of the window that contains `now` (UTC)."""
     hour = now.replace(minute=0, second=0, microsecond=0)
-    return hour.replace(hour=0) if operation is Operation.SYNCHRONIZE else hour
+    start = hour.replace(hour=0) if operation is Operation.SYNCHRONIZE else hour
+    return start, start + _WINDOWS[operation][1]
 
 
 def require_slot(operation: Operation, limit: int, used: int, now: datetime) -> None:
     """Raises RunLimitReached if the runs `used` in the current window reach the limit; 0 means no limit."""
     if limit and used >= limit:
-        unit, length = _WINDOWS[operation]
-        wait = window_start(operation, now) + length - now
-        raise RunLimitReached(operation, limit, unit, math.ceil(wait.total_seconds()))
+        wait = limit_window(operation, now)[1] - now
+        raise RunLimitReached(operation, limit, _WINDOWS[operation][0], math.ceil(wait.total_seconds()))
 
 
 _WINDOWS = {

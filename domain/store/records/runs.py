@@ -124,12 +124,15 @@ def unfinished_runs_of(tx: Cursor, owner: str) -> list[Run]:
     return [_run(row) for row in tx.execute(f"SELECT * FROM runs WHERE {_UNFINISHED} AND owner = ?", (owner,))]
 
 
-def count_used_slots(tx: Cursor, partner: str, channel: Channel, operation: Operation, since: datetime) -> int:
-    """Returns the number of slots that runs accepted at or after `since` have used."""
+def count_used_slots(
+    tx: Cursor, partner: str, channel: Channel, operation: Operation, window: tuple[datetime, datetime]
+) -> int:
+    """Returns the number of slots that runs accepted in a window have used. Its end is excluded: if the clock was ahead,
+    runs of later windows are stored already."""
     row = tx.execute(
         "SELECT count(*) AS used FROM runs"
-        " WHERE partner = ? AND channel = ? AND operation = ? AND accepted_at >= ? AND is_counted",
-        (partner, channel, operation, to_microseconds(since)),
+        " WHERE partner = ? AND channel = ? AND operation = ? AND accepted_at >= ? AND accepted_at < ? AND is_counted",
+        (partner, channel, operation, *map(to_microseconds, window)),
     ).fetchone()
     return int(row["used"])
 

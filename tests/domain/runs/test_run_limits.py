@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from domain.refusals import RunLimitReached
-from domain.runs.run_limits import require_slot, window_start
+from domain.runs.run_limits import limit_window, require_slot
 from domain.values import Operation
 
 SYNCHRONIZE, INSERT = Operation.SYNCHRONIZE, Operation.INSERT
@@ -16,16 +16,16 @@ def at(text: str) -> datetime:
 
 
 @pytest.mark.parametrize(
-    ("operation", "now", "start"),
+    ("operation", "now", "start", "end"),
     [
-        (SYNCHRONIZE, "2026-11-22T00:00:00", "2026-11-22T00:00:00"),
-        (SYNCHRONIZE, "2026-11-22T23:59:59.999999", "2026-11-22T00:00:00"),
-        (INSERT, "2026-11-22T13:00:00", "2026-11-22T13:00:00"),
-        (INSERT, "2026-11-22T13:59:59.999999", "2026-11-22T13:00:00"),
+        (SYNCHRONIZE, "2026-11-22T00:00:00", "2026-11-22T00:00:00", "2026-11-23T00:00:00"),
+        (SYNCHRONIZE, "2026-11-22T23:59:59.999999", "2026-11-22T00:00:00", "2026-11-23T00:00:00"),
+        (INSERT, "2026-11-22T13:00:00", "2026-11-22T13:00:00", "2026-11-22T14:00:00"),
+        (INSERT, "2026-11-22T13:59:59.999999", "2026-11-22T13:00:00", "2026-11-22T14:00:00"),
     ],
 )
-def test_window_starts_with_the_utc_day_or_hour(operation: Operation, now: str, start: str) -> None:
-    assert window_start(operation, at(now)) == at(start)
+def test_window_is_the_utc_day_or_hour(operation: Operation, now: str, start: str, end: str) -> None:
+    assert limit_window(operation, at(now)) == (at(start), at(end))
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,18 @@ def test_refused_run_may_be_repeated_with_its_id(limited: Caller, clock: Clock) 
     assert (reply.status_code, "Idempotency-Replayed" in reply.headers) == (200, False)
 
 
+@pytest.mark.parametrize(("operation", "ahead"), [("Insert", 2), ("Synchronize", 24)])
+def test_run_accepted_ahead_of_the_clock_uses_no_present_slot(
+    limited: Caller, clock: Clock, operation: str, ahead: int
+) -> None:
+    clock.move(hours=ahead)
+    assert send(limited, operation).status_code == 200
+    clock.move(hours=-ahead)
+    assert [send(limited, operation).status_code for _ in range(2)] == [200, 429]
+    clock.move(hours=ahead)
+    assert send(limited, operation).status_code == 429
+
+
 def test_limits_of_the_two_operations_are_independent(limited: Caller) -> None:
     replies = [send(limited, operation).status_code for operation in ("Insert", "Synchronize", "Insert", "Synchronize")]
     assert replies == [200, 200, 429, 429]
