@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from msgspec import Struct
 
 from api.console.form_values import read_number
-from api.http.as_of import NOW, AsOf, require_one, resolve
+from api.http.as_of import NOW, AsOf, latest_time, require_one, resolve
 from api.http.problems import validation_error
 from api.service import Service
 from api.validation.field_errors import InvalidField
@@ -48,15 +48,16 @@ class ViewedState(Struct, frozen=True):
         """The value of a datetime-local field that selects this state.
 
         The field has no fractions of a second. The time is rounded up, because rounding down would hide events."""
-        return input_value(_round_up_to_second(self.as_of.time or self.evaluated_at))
+        shown = self.as_of.time or max(self.evaluated_at, self.recorded_at or EPOCH)
+        return input_value(_round_up_to_second(shown))
 
 
 def viewed_state(service: Service, query: Mapping[str, str]) -> ViewedState:
     """Returns the requested state; a future position or time means now. Raises Problem 422."""
     as_of = _requested(query)
     with service.ledger.read() as tx:
-        newest, now = current_head(tx).position, service.ledger.now(tx)
-        if (as_of.position or 0) > newest or (as_of.time or EPOCH) > now:
+        newest, latest = current_head(tx).position, latest_time(service.ledger, tx)
+        if (as_of.position or 0) > newest or (as_of.time or EPOCH) > latest:
             as_of = NOW
         state = resolve(service.ledger, tx, as_of)
     return ViewedState(as_of, state.head.position, state.head.recorded_at, state.evaluated_at, newest)

@@ -70,7 +70,12 @@ class RoutedReads:
             yield tx
 
     def now(self, tx: Cursor) -> datetime:
-        return self._ledger.now(tx)
+        now = self._ledger.now(tx)
+        # The replica's host has a clock of its own. If it is behind the newest commit, then only the primary can tell
+        # whether a window that was just opened has started.
+        if self.fallback and self._ledger.has_database_clock and now < (current_head(tx).recorded_at or EPOCH):
+            raise ReplicaBehind
+        return now
 
     def wait_until_past(self, time: datetime) -> None:
         if self.fallback is None:

@@ -90,7 +90,8 @@ def _windows(
     service: Service, state: LedgerState, partner: str | None, on_progress: ProgressCallback
 ) -> Iterator[Sequence[Struct]]:
     """Evaluates windows at the time of the state, with the facts of whole commits up to its recorded time."""
-    viewpoint = Viewpoint(state.evaluated_at, state.head.recorded_at or state.evaluated_at)
+    known_at = state.head.recorded_at or state.evaluated_at
+    viewpoint = Viewpoint(state.evaluated_at, known_at, applies_at=known_at)
     with service.ledger.recorder.read() as tx:
         total = redemption_windows.count(tx)
 

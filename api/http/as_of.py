@@ -55,8 +55,13 @@ def resolve_head(tx: Cursor, as_of: AsOf) -> LedgerHead:
 
 def resolve(ledger: LedgerReader, tx: Cursor, as_of: AsOf) -> LedgerState:
     """Returns the state, and the time at which its redemption windows are evaluated: the requested time but never later
-    than now, or the recorded time of the position's commit."""
+    than `latest_time`, or the recorded time of the position's commit."""
     head = resolve_head(tx, as_of)
     if as_of.is_now:
         return LedgerState(head, ledger.now(tx))
-    return LedgerState(head, min(as_of.time, ledger.now(tx)) if as_of.time else head.recorded_at or EPOCH)
+    return LedgerState(head, min(as_of.time, latest_time(ledger, tx)) if as_of.time else head.recorded_at or EPOCH)
+
+
+def latest_time(ledger: LedgerReader, tx: Cursor) -> datetime:
+    """Returns the latest time that has a state: now, or the newest recorded time while it is ahead of the clock."""
+    return max(ledger.now(tx), current_head(tx).recorded_at or EPOCH)

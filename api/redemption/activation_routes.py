@@ -24,6 +24,7 @@ from api.validation.times import Time, read_time
 from domain.redemption.activation import Activate, Activation, state_at
 from domain.redemption.activation_group import PendingActivation
 from domain.refusals import Refused
+from domain.store.commit import applicable_time
 from domain.values import Origin, Source, Status, utc_text
 from projections.access.tokens import Caller
 from projections.offers.offer_as_of import content_of_version, offer_as_of
@@ -91,13 +92,15 @@ def get_activation(
     parsed_uid = uid(activation_id)
     with reads.read() as tx:
         now = reads.now(tx)
-        at = now if query.at is None else read_time(query.at)
+        at = read_time(query.at) if query.at else None
         activation = find_activation(tx, parsed_uid) if parsed_uid else None
         if activation is None:
             raise not_found("activation")
-        offer = offer_as_of(tx, activation.offer_uid, min(at, now))
+        offer = offer_as_of(tx, activation.offer_uid, applicable_time(tx, at, now))
         content = content_of_version(tx, activation.offer_uid, activation.offer_version)
-    state = state_at(activation.window, at, is_active=offer.status is Status.ACTIVE)
+    at = at or now
+    # A window can start before its offer was recorded, if the clock was ahead by then.
+    state = state_at(activation.window, at, is_active=offer.status in {Status.ACTIVE, Status.ABSENT})
     answer = {**activation_document(activation), "at": utc_text(at), "state": state, "content": content}
     return json_response(answer)
 

@@ -20,7 +20,7 @@ from api.service import Service
 from api.validation.times import read_time
 from domain.ledgers.ledger import LedgerReader
 from domain.redemption.activation import WindowState
-from domain.store.commit import current_head, head_at_time
+from domain.store.commit import applicable_time, current_head, head_at_time
 from domain.store.cursor import Cursor
 from domain.values import to_microseconds, utc_text
 from projections.redemption import windows_as_of
@@ -64,6 +64,7 @@ class _WindowCursor(NamedTuple):
 
     at: int
     known_at: int
+    statuses_at: int
     offer_id: int
     redeemable_until: int
     activation_id: int
@@ -82,7 +83,10 @@ def windows_document(
             raise pagination.InvalidCursor
         page = windows_as_of.page(tx, window_filter, viewpoint, after, limit) if window_filter else WindowPage([], None)
     place = page.next_after and _WindowCursor(
-        to_microseconds(viewpoint.effective_at), to_microseconds(viewpoint.known_at), *page.next_after
+        to_microseconds(viewpoint.effective_at),
+        to_microseconds(viewpoint.known_at),
+        to_microseconds(viewpoint.statuses_at),
+        *page.next_after,
     )
     return {
         "items": page.items,
@@ -98,10 +102,11 @@ def _start_of_page(
     """Returns the viewpoint, and the place after which the page starts. All pages have the viewpoint of the first
     one."""
     if start is not None:
-        viewpoint = Viewpoint(pagination.cursor_time(start.at), pagination.cursor_time(start.known_at))
+        viewpoint = Viewpoint(*map(pagination.cursor_time, (start.at, start.known_at, start.statuses_at)))
         return viewpoint, WindowPlace(start.offer_id, start.redeemable_until, start.activation_id)
     now = ledger.now(tx)
-    return Viewpoint(requested_at or now, current_head(tx).recorded_at or now), FIRST_WINDOW
+    known_at, applies_at = current_head(tx).recorded_at or now, applicable_time(tx, requested_at, now)
+    return Viewpoint(requested_at or now, known_at, applies_at), FIRST_WINDOW
 
 
 def _filter_for_partner(service: Service, partner: str, sent_filter: WindowFilter) -> WindowFilter | None:

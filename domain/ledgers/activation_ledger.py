@@ -20,10 +20,10 @@ from domain.redemption.activation_group import (
 )
 from domain.redemption.flight import Flights, ScheduleFlight
 from domain.refusals import Refused, UnknownOffer
-from domain.store.commit import CommitContext
+from domain.store.commit import CommitContext, head_at_time
 from domain.store.cursor import Cursor
 from domain.store.retry import retry_transaction
-from domain.values import Origin, flights_uid
+from domain.values import EPOCH, Origin, flights_uid
 
 
 class ActivationQueries(Struct, frozen=True):
@@ -84,11 +84,14 @@ class ActivationLedger:
     def _context(self, tx: Cursor, requests: Sequence[PendingActivation], now: datetime) -> ActivationContext:
         commands = [request.activate for request in requests]
         terms = self._queries.offer_terms(tx, {command.offer_uid for command in commands})
+        past = past_states_needed(requests, terms)
+        settled = (head_at_time(tx, now).recorded_at or EPOCH) if past else EPOCH
         past_terms = {
             (uid, time): TermsAsOf(
                 self._queries.offer_as_of(tx, uid, time), self._queries.window_days_at(tx, terms[uid].partner, time)
             )
-            for uid, time in past_states_needed(requests, terms, now)
+            for uid, time in past
+            if time <= settled
         }
         streams = {flights_uid(uid): uid for uid in terms}
         states = self.ledger.states(tx, streams, flight.evolve, flight.NO_FLIGHTS)

@@ -24,7 +24,7 @@ from domain.access.token import CreateToken, RevokeToken
 from domain.events import Event
 from domain.offers.offer import Offer
 from domain.refusals import UnknownPartner
-from domain.store.commit import CommitContext, current_head
+from domain.store.commit import CommitContext
 from domain.store.cursor import Cursor
 from domain.store.database import DatabaseLocation
 from domain.store.mapper import LedgerMapper, VersionedEvent, decode_event
@@ -96,7 +96,7 @@ class LedgerReader(Protocol):
         """Starts a transaction that reads one snapshot. It is never older than the snapshots before it."""
 
     def now(self, tx: Cursor, /) -> datetime:
-        """Returns the current time, or the newest recorded time if later: recorded events are never in the future."""
+        """Returns the time of the ledger's clock. Recorded times may be ahead of it, if the clock was ahead before."""
 
     def wait_until_past(self, time: datetime, /) -> None:
         """Waits until no further commit can be recorded before a time. The time must have passed."""
@@ -162,8 +162,12 @@ class OfferLedger(Application[UUID]):
         return self.recorder.read()
 
     def now(self, tx: Cursor) -> datetime:
-        now, newest = self.recorder.now(tx), current_head(tx).recorded_at
-        return max(now, newest) if newest else now
+        return self.recorder.now(tx)
+
+    @property
+    def has_database_clock(self) -> bool:
+        """True if the time is that of the database's host, not of this process."""
+        return self.recorder.clock is None
 
     def wait_until_past(self, time: datetime) -> None:
         self.recorder.wait_until_past(time)

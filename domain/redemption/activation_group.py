@@ -68,11 +68,14 @@ class ActivationContext(Struct, frozen=True):
 
 
 def past_states_needed(
-    requests: Sequence[PendingActivation], terms: Mapping[UUID, OfferTerms], now: datetime
+    requests: Sequence[PendingActivation], terms: Mapping[UUID, OfferTerms]
 ) -> set[tuple[UUID, datetime]]:
-    """Returns the offers and times for which the caller must supply past terms: the current ones did not apply yet."""
-    times = {(command.offer_uid, command.activated_at or now) for command in (request.activate for request in requests)}
-    return {(uid, time) for uid, time in times if uid in terms and time < terms[uid].changed_at}
+    """Returns the offers and reported times for which the current terms were not recorded yet.
+
+    The caller must supply the terms at these times, except at times after the last commit that is not ahead of the
+    clock: there the current terms apply."""
+    times = {(command.offer_uid, command.activated_at) for command in (request.activate for request in requests)}
+    return {(uid, time) for uid, time in times if time and uid in terms and time < terms[uid].changed_at}
 
 
 def decide_activations(
@@ -98,8 +101,8 @@ class _Group:
         if terms is None:
             raise UnknownOffer
         time = activation_time(command, self._now)
-        terms_then = self._context.past_terms.get((command.offer_uid, time))
-        terms_then = terms_then or TermsAsOf(terms.current, terms.redemption_window_days)
+        past_terms = self._context.past_terms.get((command.offer_uid, time)) if command.activated_at else None
+        terms_then = past_terms or TermsAsOf(terms.current, terms.redemption_window_days)
         flights = self._context.flights.get(command.offer_uid, NO_FLIGHTS)
         days = flights.days_at(time) or terms_then.redemption_window_days
         activations = self._activations.get((command.customer_id, command.offer_uid), ())

@@ -73,6 +73,18 @@ def head_at_time(tx: Cursor, time: datetime) -> LedgerHead:
     return LedgerHead(row["position"], from_microseconds(row["recorded_at"])) if row else LedgerHead(0, None)
 
 
+def applicable_time(tx: Cursor, time: datetime | None, now: datetime) -> datetime:
+    """Returns the recorded time whose state applies at a time that a caller names; without `time`, at present.
+
+    That is the time itself. While the newest commit is ahead of the clock, its state applies at present, and at each
+    time after the last commit that is not ahead."""
+    newest = max(current_head(tx).recorded_at or now, now)
+    if time is None or newest == now:
+        return time or newest
+    settled = head_at_time(tx, now).recorded_at
+    return max(time, newest) if settled is None or time > settled else time
+
+
 def head_at_position(tx: Cursor, position: int) -> LedgerHead:
     """Returns a position, which may be inside a commit, with its recorded time. Beyond the newest, it returns the newest."""
     row = tx.execute(

@@ -51,7 +51,7 @@ def find(tx: Cursor, offer_uid: UUID, state: LedgerState) -> OfferView | None:
     return view_of(tx, row, state.evaluated_at) if row else None
 
 
-# The latest end of the recorded windows. The upper bound is the end of the longest window recorded just now.
+# The latest end of the recorded windows. The upper bound is the end of the longest window of the newest commit.
 _LAST_UNTIL = """
     (SELECT w.redeemable_until FROM redemption_windows w JOIN commits wc ON wc.commit_id = w.commit_id
      WHERE w.offer_id = i.offer_id AND w.redeemable_until > ? AND w.redeemable_until <= ? AND wc.first_position <= ?
@@ -96,7 +96,8 @@ _EXISTED = (
 def _select_parameters(state: LedgerState) -> tuple[int, int, int, int]:
     """Returns the parameters of `_SELECT`."""
     evaluated_at = to_microseconds(state.evaluated_at)
-    return evaluated_at, evaluated_at + _LONGEST_WINDOW, state.head.position, state.head.position
+    newest = max(evaluated_at, to_microseconds(state.head.recorded_at or state.evaluated_at))
+    return evaluated_at, newest + _LONGEST_WINDOW, state.head.position, state.head.position
 
 
 def _conditions(offer_filter: OfferFilter) -> tuple[list[str], list[Any]]:

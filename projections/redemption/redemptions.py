@@ -105,15 +105,17 @@ class RedeemedTotal(Struct, frozen=True, rename="camel"):
     redemptions: int
 
 
-def redeemed_totals(tx: Cursor, activation_id: int, effective_at: datetime, known_at: datetime) -> list[RedeemedTotal]:
+def redeemed_totals(
+    tx: Cursor, activation_id: int, effective_at: datetime, known_at: datetime, reversed_by: datetime
+) -> list[RedeemedTotal]:
     """Returns the total per currency of one activation, sorted by currency.
 
-    Counts purchases made by `effective_at` and recorded by `known_at`, less reversals recorded by both times."""
+    Counts purchases made by `effective_at` and recorded by `known_at`, less reversals recorded by `reversed_by`."""
     rows = tx.execute(
         "SELECT r.currency, r.amount, r.type FROM redemptions r JOIN commits c USING (commit_id)"
-        " WHERE r.activation_id = ? AND r.transacted_at <= ? AND c.recorded_at <= ?"
-        f" AND (r.type = '{OfferRedeemed.TOPIC}' OR c.recorded_at <= ?)",
-        (activation_id, *map(to_microseconds, (effective_at, known_at, effective_at))),
+        " WHERE r.activation_id = ? AND r.transacted_at <= ?"
+        f" AND c.recorded_at <= CASE r.type WHEN '{OfferRedeemed.TOPIC}' THEN ? ELSE ? END",
+        (activation_id, *map(to_microseconds, (effective_at, known_at, reversed_by))),
     )
     amounts: defaultdict[str, Decimal] = defaultdict(Decimal)
     purchases: Counter[str] = Counter()

@@ -32,16 +32,19 @@ class WindowFilter(Struct, frozen=True):
 
 
 class Viewpoint(Struct, frozen=True):
-    """The effective time at which windows are evaluated, and the recorded time up to which facts are known."""
+    """The effective time at which windows are evaluated, and the recorded time up to which facts are known.
+
+    `applies_at` is the recorded time whose statuses and reversals apply at the effective time. By default it is the
+    effective time. It is another one while the newest commit is ahead of the clock: see `applicable_time`."""
 
     effective_at: datetime
     known_at: datetime
+    applies_at: datetime | None = None
 
     @property
-    def statuses_at(self) -> int:
-        """The time in microseconds at which offers' statuses are read: the earlier one, since later statuses are not
-        known."""
-        return to_microseconds(min(self.effective_at, self.known_at))
+    def statuses_at(self) -> datetime:
+        """The recorded time of the statuses and reversals that count: those after `known_at` are not known."""
+        return min(self.applies_at or self.effective_at, self.known_at)
 
     @property
     def last_end(self) -> int:
@@ -101,7 +104,8 @@ def page(tx: Cursor, window_filter: WindowFilter, viewpoint: Viewpoint, after: W
 
 OFFERS_PER_QUERY, MAX_OFFERS_PER_QUERY = 100, 10_000
 
-_INACTIVE = f"{STATUS_AS_OF_TIME.format(offer_id='o.offer_id')} <> 'active'"
+# A window can start before its offer was recorded, if the clock was ahead by then. Up to that time, the offer is active.
+_INACTIVE = f"coalesce({STATUS_AS_OF_TIME.format(offer_id='o.offer_id')}, 'active') <> 'active'"
 _WITH_WINDOWS = """
     WITH RECURSIVE o (offer_id) AS (
         SELECT min(offer_id) FROM redemption_windows WHERE offer_id >= ?
@@ -125,7 +129,7 @@ def _offers(tx: Cursor, window_filter: WindowFilter, viewpoint: Viewpoint, first
         offers = tx.execute(
             f"SELECT *, CASE WHEN {' AND '.join(conditions)} THEN 1 ELSE 0 END AS matches"
             f" FROM (SELECT o.offer_id, {_INACTIVE} AS is_inactive FROM ({driver} LIMIT ?) o) o ORDER BY o.offer_id",
-            (*condition_values, viewpoint.statuses_at, *values, offers_per_query),
+            (*condition_values, to_microseconds(viewpoint.statuses_at), *values, offers_per_query),
         ).fetchall()
         yield from (row for row in offers if row["matches"])
         if len(offers) < offers_per_query:
@@ -226,5 +230,7 @@ def _view(tx: Cursor, row: Any, viewpoint: Viewpoint, *, is_inactive: bool) -> W
         activated_at=utc_text(window.activated_at),
         redeemable_until=utc_text(window.redeemable_until),
         state=state,
-        redeemed=redeemed_totals(tx, row["activation_id"], viewpoint.effective_at, viewpoint.known_at),
+        redeemed=redeemed_totals(
+            tx, row["activation_id"], viewpoint.effective_at, viewpoint.known_at, viewpoint.statuses_at
+        ),
     )

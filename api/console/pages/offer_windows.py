@@ -52,7 +52,8 @@ def windows_of(tx: Cursor, context: PageContext, offer: OfferView) -> Windows:
     after = pagination.decode_cursor_as(_WindowsCursor, cursor_scope, context.param(PARAM)) or _WindowsCursor(
         0, *FIRST_WINDOW
     )
-    viewpoint = Viewpoint(context.state.evaluated_at, context.state.recorded_at or context.state.evaluated_at)
+    known_at = context.state.recorded_at or context.state.evaluated_at
+    viewpoint = Viewpoint(context.state.evaluated_at, known_at, applies_at=known_at)
     running = WindowState.OPEN if offer.status == Status.ACTIVE else WindowState.WINDING_DOWN
     windows: list[WindowView] = []
     next_cursor: _WindowsCursor | None = None

@@ -86,7 +86,8 @@ def _counts(context: PageContext, offer_filter: OfferFilter) -> dict[str, Any]:
         chart: CountsChart | None = None
         first = head_at_position(tx, 1).recorded_at
         if state.position and first and not context.param("cursor"):
-            times = list[datetime](evenly_spaced_times(first, max(first, state.evaluated_at), CHART_POINTS))
+            last = max(state.evaluated_at, state.recorded_at or first)
+            times = list[datetime](evenly_spaced_times(first, last, CHART_POINTS))
             before = status_counts.counts_as_of_times(tx, partner, channel, times[:-1])
             chart = counts_chart(times, [*map(_by_name, before), now])
     return {"counts": now, "chart": chart}

@@ -64,9 +64,9 @@ def show_run(context: AuditPage, run_id: str) -> Response:
     with context.service.ledger.read() as tx:
         parsed_id = uid(run_id)
         run = find_run(tx, parsed_id) if parsed_id else None
-        if run is None or not context.sees(run.partner) or run.accepted_at > context.state.evaluated_at:
+        if run is None or not context.sees(run.partner) or _is_later(context, run.accepted_at):
             raise not_found("run in this state" if context.state.is_past else "run")
-        run = _as_of(run, context.state.evaluated_at)
+        run = _as_of(context, run)
         items, cursor = list[Any](), None
         if run.is_finished:
             items, cursor = item_page(tx, run.run_id, outcome, context.param("cursor"), RUNS_PER_PAGE)
@@ -101,13 +101,18 @@ def _kind(run: Run) -> str:
 
 
 def _document(context: PageContext, run: Run) -> dict[str, Any]:
-    document = run_document(_as_of(run, context.state.evaluated_at))
+    document = run_document(_as_of(context, run))
     counts = msgspec.to_builtins(document["counts"]) if document["counts"] else {}
     return document | {"kind": _kind(run), "counts": counts}
 
 
-def _as_of(run: Run, time: datetime) -> Run:
-    """Returns the run as it was at this time: unfinished, if it finished later."""
-    if run.finished_at is None or run.finished_at <= time:
+def _is_later(context: PageContext, time: datetime) -> bool:
+    """Returns whether a time is after the viewed state. No time is after the present: a clock may have been ahead."""
+    return context.state.is_past and time > context.state.evaluated_at
+
+
+def _as_of(context: PageContext, run: Run) -> Run:
+    """Returns the run as it was in the viewed state: unfinished, if it finished later."""
+    if run.finished_at is None or not _is_later(context, run.finished_at):
         return run
     return replace(run, state=RunState.RUNNING, finished_at=None, counts=None, messages=[], position=None, problem=None)

@@ -7,13 +7,13 @@ import pytest
 from api.service import Service
 from domain.access.partner import SetPartner
 from domain.access.token import RevokeToken
-from domain.values import Role, utc_text
+from domain.values import Operation, Role, utc_text
 from tests.api.console.test_pages import send
 from tests.support.calls.console_pages import ConsoleReader, links
 from tests.support.calls.merchants import delete, limit, put
 from tests.support.calls.publishers import activate
 from tests.support.examples import KEY, batch, body, item
-from tests.support.harness import OPERATOR, Caller, Clock, MakeToken, run_ledger
+from tests.support.harness import OPERATOR, Caller, Clock, MakeToken, run_batch, run_ledger
 from tests.support.histories.runs import PROBLEM, accepted_batch
 
 PAGES = (
@@ -109,6 +109,14 @@ def test_past_run_is_unfinished(operator: ConsoleReader, service: Service, clock
     assert ("running" in past, "failed" in past) == (True, False)
     assert "data-follow" not in operator.page
     assert "no such run in this state" in operator.read(f"/runs/{run.run_id}", 404, asOf="2026-11-22T00:00:00Z")
+
+
+def test_run_of_a_clock_ahead_is_shown_unchanged(operator: ConsoleReader, service: Service, clock: Clock) -> None:
+    clock.move(hours=2)
+    run = run_batch(service.ledger, Operation.INSERT, [item()])
+    clock.move(hours=-2)
+    assert "completed" in operator.read("/runs")
+    assert "completed" in operator.read(f"/runs/{run.run_id}")
 
 
 def test_past_settings_and_tokens_are_shown(

@@ -40,8 +40,18 @@ from domain.refusals import (
     UnknownRedemption,
 )
 from domain.single_requests.group import RequestDecision
-from domain.store.commit import CommitContext, current_head
-from domain.values import Channel, OfferKey, Operation, Origin, Source, Status, redemption_uid, utc_text
+from domain.store.commit import CommitContext, applicable_time, current_head
+from domain.values import (
+    Channel,
+    OfferKey,
+    Operation,
+    Origin,
+    Source,
+    Status,
+    from_microseconds,
+    redemption_uid,
+    utc_text,
+)
 from projections import projector
 from projections.access import partners
 from projections.maintenance.rebuild import rebuild
@@ -160,9 +170,10 @@ class ListedWindow(NamedTuple):
 class Model:
     """Simple implementation of the contract's rules. `offers` are in the order of their creation."""
 
-    def __init__(self, clock: Clock, newest: datetime) -> None:
+    def __init__(self, clock: Clock, recorded: list[datetime]) -> None:
         self.clock = clock
-        self.newest = newest
+        self.recorded = recorded
+        """The recorded times of all commits."""
         self.offers: dict[OfferKey, list[OfferState]] = {}
         self.flights: dict[OfferKey, dict[datetime, int]] = {key: {} for key in KEYS}
         self.days = {partner: [(datetime.min.replace(tzinfo=UTC), 45)] for partner in (PARTNER, OTHER_PARTNER)}
@@ -172,12 +183,23 @@ class Model:
 
     @property
     def now(self) -> datetime:
-        return max(self.clock(), self.newest)
+        return self.clock()
+
+    @property
+    def newest(self) -> datetime:
+        return self.recorded[-1]
 
     def record(self) -> datetime:
         """Returns the recorded time of a new commit."""
-        self.newest = max(self.newest + INSTANT, self.clock())
+        self.recorded.append(max(self.newest + INSTANT, self.clock()))
         return self.newest
+
+    def applies_at(self, time: datetime | None) -> datetime:
+        """Returns the recorded time whose state applies at a reported time; without it, at present."""
+        settled = max((recorded for recorded in self.recorded if recorded <= self.now), default=None)
+        if time is None or (self.newest > self.now and (settled is None or time > settled)):
+            return max(time or self.now, self.newest)
+        return time
 
     # Offers
 
@@ -216,11 +238,12 @@ class Model:
             return TimeInFuture
         if earlier := self.covering(customer, UIDS[key], at):
             return earlier, False
-        offer = self.offer(key, at)
+        applies_at = self.applies_at(reported_at)
+        offer = self.offer(key, applies_at)
         if offer.status is not Status.ACTIVE or now - at > 14 * DAY:
             return OfferNotActivatable
         starts = [start for start in self.flights[key] if start <= at]
-        settings_by_then = [days for since, days in self.days[key.partner] if since <= at]
+        settings_by_then = [days for since, days in self.days[key.partner] if since <= applies_at]
         days = self.flights[key][max(starts)] if starts else settings_by_then[-1]
         late = self.offer(key).status is not Status.ACTIVE
         ends = at + timedelta(days=days)
@@ -271,16 +294,16 @@ class Model:
     def state(self, key: OfferKey, window: Window, at: datetime) -> WindowState:
         if at >= window.ends:
             return WindowState.EXPIRED
-        return WindowState.OPEN if self.offer(key, at).status is Status.ACTIVE else WindowState.WINDING_DOWN
+        is_inactive = self.offer(key, self.applies_at(at)).status in {Status.PAUSED, Status.DELETED}
+        return WindowState.WINDING_DOWN if is_inactive else WindowState.OPEN
 
     def redeemed(self, window: Window, at: datetime) -> list[tuple[str, Decimal, int]]:
         totals: dict[str, tuple[Decimal, int]] = {}
         for purchase, redeemed_on, reversals in self.redeemed_purchases.values():
             if redeemed_on == window and purchase.transacted_at <= at:
                 total, count = totals.get(purchase.currency, (Decimal(), 0))
-                reversed_amount = sum(
-                    (reversal.amount for reversal in reversals.values() if reversal.at <= at), Decimal()
-                )
+                known = [reversal for reversal in reversals.values() if reversal.at <= self.applies_at(at)]
+                reversed_amount = sum((reversal.amount for reversal in known), Decimal())
                 totals[purchase.currency] = (total + purchase.amount - reversed_amount, count + 1)
         return [(currency, *totals[currency]) for currency in sorted(totals)]
 
@@ -323,6 +346,7 @@ QUERIES = [
     )
 ]
 QUERIES_PER_STEP = 5
+_RECORDED = "SELECT recorded_at FROM commits ORDER BY recorded_at"
 
 
 class RedemptionMachine(RuleBasedStateMachine):
@@ -344,7 +368,9 @@ class RedemptionMachine(RuleBasedStateMachine):
         self.redemptions = RedemptionLedger(self.ledger, queries)
         for partner in (PARTNER, OTHER_PARTNER):
             self.ledger.handle(SetPartner(partner, daily_quota=0), OPERATOR)
-        self.model = Model(self.clock, self._newest())
+        with self.ledger.recorder.read() as tx:
+            recorded = [from_microseconds(row["recorded_at"]) for row in tx.execute(_RECORDED)]
+        self.model = Model(self.clock, recorded)
         self.reported: list[Purchase] = []
         self.queries = cycle(QUERIES)
 
@@ -584,7 +610,9 @@ class RedemptionMachine(RuleBasedStateMachine):
 
     def _listed(self, window_filter: WindowFilter, at: datetime, limit: int) -> Iterator[WindowView]:
         """Yields the windows page by page."""
-        viewpoint, after = Viewpoint(at, self.model.newest), FIRST_WINDOW
+        with self.ledger.recorder.read() as tx:
+            viewpoint = Viewpoint(at, self.model.newest, applicable_time(tx, at, self.clock()))
+        after = FIRST_WINDOW
         while True:
             with self.ledger.recorder.read() as tx:
                 page = windows_as_of.page(tx, window_filter, viewpoint, after, limit)

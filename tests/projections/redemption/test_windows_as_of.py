@@ -99,7 +99,7 @@ class Market:
         with self.ledger.recorder.read() as tx:
             newest = current_head(tx).recorded_at
             assert newest
-            return Viewpoint(at or self.ledger.now(tx), known_at or newest)
+            return Viewpoint(at or self.ledger.now(tx), known_at or newest, at or newest)
 
     def page(
         self,
