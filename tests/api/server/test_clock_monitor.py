@@ -84,7 +84,7 @@ def test_clock_behind_the_newest_commit_is_reported_before_a_jump() -> None:
 
 @pytest.fixture
 def monitor(ledger: OfferLedger) -> ClockMonitor:
-    """A monitor whose monotonic clock stands still, as the clock of the test does."""
+    """A monitor with a monotonic clock that does not advance, like the clock of the test."""
     return ClockMonitor(ledger, monotonic=lambda: 0.0)
 
 
