@@ -155,7 +155,7 @@ def _problem_of_refusal(refusal: Refused) -> Problem:
         case FileSuperseded() | FileDatedAhead() | FileOfAnotherPartner():
             return _problem_of_file_name(refusal)
         case OfferOfOtherMerchant():
-            field = InvalidField(("path", "external_merchant_id"), "is not the merchant of this offer")
+            field = InvalidField(("path", "external_merchant_id"), "ID mismatch, the offer has another merchant")
             return Problem(HTTPStatus.BAD_REQUEST, "validation-error", f"{refusal}.", errors=[field])
         case PreconditionFailed():
             return Problem(HTTPStatus.PRECONDITION_FAILED, "precondition-failed", f"{refusal}.")

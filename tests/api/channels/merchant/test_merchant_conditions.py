@@ -174,7 +174,7 @@ def test_delete_under_another_merchant_is_400(partner: Caller) -> None:
     before = offer_of(partner), position(partner), used_quota(partner)
     reply = delete(partner, merchant="MER-311")
     assert problem(reply) == (400, "validation-error", ["/path/external_merchant_id"])
-    assert "merchant" in reply.json()["message"]
+    assert "ID mismatch" in reply.json()["message"]
     assert "MER-3" not in reply.text.replace(offer_path("MER-311"), "")
     assert (offer_of(partner), position(partner), used_quota(partner)) == (*before[:2], before[2] + 1)
 
