@@ -5,7 +5,18 @@
 # If a service already answers at the address, the script changes nothing, reports that, and exits with 0.
 # If another program uses the port, it exits with 1.
 set -eu
-url=http://$HOST:$PORT
+case $PORT in
+'' | 0* | *[!0-9]* | ??????*) is_port=no ;;
+*) is_port=$([ "$PORT" -le 65535 ] && echo yes || echo no) ;;
+esac
+if [ "$is_port" = no ]; then
+    echo "PORT must be a number from 1 to 65535, for example: make run PORT=8001" >&2
+    exit 2
+fi
+case $HOST in
+*:*) url=http://[$HOST]:$PORT ;; # an IPv6 address
+*) url=http://$HOST:$PORT ;;
+esac
 token_file=offer-ledger.token
 
 # Prints "service" if an Offer Ledger answers there, "other" if another program does, and "free" otherwise.
@@ -22,8 +33,9 @@ with closing(http.client.HTTPConnection(sys.argv[1], int(sys.argv[2]), timeout=1
         sys.exit()
     try:
         connection.request("GET", "/healthz")
-        print("service" if json.load(connection.getresponse()) == {"status": "ok"} else "other")
-    except (OSError, ValueError, http.client.HTTPException):
+        answer = json.load(connection.getresponse())
+        print("service" if answer["service"] == "offer-ledger" else "other")
+    except (OSError, ValueError, LookupError, TypeError, http.client.HTTPException):
         print("other")
 END
 }

@@ -6,6 +6,8 @@ from typing import Annotated, Any, NamedTuple
 from fastapi import APIRouter, Query, Request, Response
 
 from api.audit.diff_schemas import Diff, DiffQuery
+from api.dependencies.authentication import ServiceDep
+from api.dependencies.partner_filter import partner_filter
 from api.dependencies.read_routing import ReplicaReads, fall_back_to_primary
 from api.dependencies.roles import AuditReader
 from api.http import pagination
@@ -46,14 +48,18 @@ class DiffRequest(NamedTuple):
 @router.get("/diff", responses={200: {"model": Diff}})
 @fall_back_to_primary
 def get_diff(
-    request: Request, reads: ReplicaReads, caller: AuditReader, query: Annotated[DiffQuery, Query()]
+    request: Request,
+    service: ServiceDep,
+    reads: ReplicaReads,
+    caller: AuditReader,
+    query: Annotated[DiffQuery, Query()],
 ) -> Response:
     """List the offers that differ between two states, each with its status in both, all events that caused the
     difference and the changed fields. `counts` are of all kinds, also with the filter `kind`."""
     diff_request = DiffRequest(
         parse_as_of(query.from_, query.fromPosition, ("from", "fromPosition")),
         parse_as_of(query.to, query.toPosition, ("to", "toPosition")),
-        query.partner or caller.partner,
+        partner_filter(service, caller, query.partner),
         ChangeKind(query.kind) if query.kind else None,
     )
     if diff_request.earlier.is_now:

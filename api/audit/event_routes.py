@@ -12,6 +12,7 @@ from api.audit.event_reader import read_events
 from api.audit.event_schemas import EventList, EventListQuery, EventQuery
 from api.audit.row_formats import CLOUD_EVENTS, CSV, LINES, as_cloud_events, as_csv, as_lines
 from api.dependencies.authentication import ServiceDep
+from api.dependencies.partner_filter import partner_filter
 from api.dependencies.read_routing import ReplicaReads, fall_back_to_primary
 from api.dependencies.roles import AuditReader
 from api.dependencies.runtime import runtime_of
@@ -61,7 +62,7 @@ def list_events(
     since, before = (read_time(text) if text else None for text in (query.from_, query.to))
     if since and before and before < since:
         raise validation_error([InvalidField(("query", "to"), "must not be before from")])
-    event_filter = replace(filter_of(query, caller), since=since, before=before)
+    event_filter = replace(filter_of(service, query, caller), since=since, before=before)
     cursor_scope = (event_filter, query.afterPosition)
     after = max(_place(reads, cursor_scope, query.cursor), query.afterPosition or 0)
     media_type = preferred(request.headers.getlist("Accept"), (JSON, *ROW_FORMATS))
@@ -101,9 +102,9 @@ def row_writer(ledger: LedgerReader, media_type: str) -> RowWriter:
         return partial(as_cloud_events, f"urn:offer-ledger:{ledger_name(tx)}")
 
 
-def filter_of(query: EventQuery, caller: Caller) -> EventFilter:
+def filter_of(service: Service, query: EventQuery, caller: Caller) -> EventFilter:
     return EventFilter(
-        partner=query.partner or caller.partner,
+        partner=partner_filter(service, caller, query.partner),
         offer_uid=UUID(query.offerUid) if query.offerUid else None,
         type=query.type,
         run_id=UUID(query.runId) if query.runId else None,

@@ -65,7 +65,7 @@ async def follow_events(
     ]
     if ahead:
         raise validation_error(ahead)
-    event_filter = filter_of(query, caller)
+    event_filter = await watcher.slots.read_blocking(filter_of, service, query, caller)
     visible = is_visible(caller, event_filter)
 
     def read(after: int) -> EventPage | None:

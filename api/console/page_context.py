@@ -15,6 +15,7 @@ from api.access.console_sessions import Session, Sessions
 from api.console.form_values import read_choice, read_id, read_number
 from api.console.time_travel import ViewedState, link, viewed_state
 from api.dependencies.authentication import ServiceDep, find_caller, require_role
+from api.dependencies.partner_filter import partner_filter
 from api.dependencies.roles import ACTIVATION_READERS, ALL_ROLES, AUDIT_READERS, OPERATOR_ONLY, PARTNER_ONLY
 from api.http.content_negotiation import require_form
 from api.http.problems import Problem, validation_error
@@ -51,6 +52,11 @@ class PageContext(Struct, frozen=True):
     def partner(self) -> str | None:
         """The partner of the token, which limits what is visible. None: all partners."""
         return self.caller.partner
+
+    @property
+    def partner_filter(self) -> str | None:
+        """The partner to which the page is limited. Raises Problem 422 for a name that no partner has."""
+        return partner_filter(self.service, self.caller, self.id("partner"))
 
     def sees(self, partner: str | None) -> bool:
         """Returns True if the caller can read this partner's data. None means the data of all partners."""

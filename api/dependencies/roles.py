@@ -78,7 +78,6 @@ FlightScheduler = Annotated[Caller, Depends(require_roles(*FLIGHT_SCHEDULERS))]
 
 for_activation_readers = Depends(require_roles(*ACTIVATION_READERS))
 """The role check of routes that do not need the caller: `dependencies=[...]`."""
-for_auditors = Depends(require_roles(*AUDITORS))
 
 
 def roles_table() -> str:

@@ -4,6 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
+from api.dependencies.authentication import ServiceDep
+from api.dependencies.partner_filter import partner_filter
 from api.dependencies.read_routing import ReplicaReads, fall_back_to_primary
 from api.dependencies.roles import AnyCaller, PartnerReader
 from api.http import pagination
@@ -29,12 +31,16 @@ router = APIRouter(prefix="/api/v1/offers", tags=["offers"], responses=PROBLEMS,
 @router.get("", responses={200: {"model": OfferList}})
 @fall_back_to_primary
 def list_offers(
-    request: Request, reads: ReplicaReads, caller: AnyCaller, query: Annotated[OfferQuery, Query()]
+    request: Request,
+    service: ServiceDep,
+    reads: ReplicaReads,
+    caller: AnyCaller,
+    query: Annotated[OfferQuery, Query()],
 ) -> Response:
     """List the offers that match all filters, in the order of their creation. Deleted offers are included unless
     `status` excludes them."""
     offer_filter = OfferFilter(
-        partner=query.partner or caller.partner,
+        partner=partner_filter(service, caller, query.partner),
         channel=Channel(query.channel) if query.channel else None,
         merchant_id=query.merchantId,
         external_id=query.externalId,
@@ -50,9 +56,11 @@ def list_offers(
 
 @router.get("/counts", responses={200: {"model": OfferCounts}})
 @fall_back_to_primary
-def count_offers(reads: ReplicaReads, caller: PartnerReader, query: Annotated[CountQuery, Query()]) -> Response:
+def count_offers(
+    service: ServiceDep, reads: ReplicaReads, caller: PartnerReader, query: Annotated[CountQuery, Query()]
+) -> Response:
     """Count the offers by status, now or as of a past state."""
-    partner = query.partner or caller.partner
+    partner = partner_filter(service, caller, query.partner)
     channel = Channel(query.channel) if query.channel else None
     visible, as_of = caller.sees(partner), parse_as_of(query.asOf, query.asOfPosition)
     body = count_document(reads, partner, channel, as_of, visible=visible)

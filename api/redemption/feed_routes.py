@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from api.access.pseudonyms import Pseudonyms
 from api.dependencies.authentication import ServiceDep
+from api.dependencies.partner_filter import partner_filter
 from api.dependencies.read_routing import ReplicaReads, fall_back_to_primary
 from api.dependencies.roles import PartnerReader
 from api.dependencies.runtime import runtime_of
@@ -74,7 +75,7 @@ def get_feed(
     query: Annotated[FeedQuery, Query()],
 ) -> Response:
     """Get the redemptions and reversals recorded on one UTC day, as CSV. Reversals have negative amounts."""
-    partner = query.partner or caller.partner
+    partner = partner_filter(service, caller, query.partner)
     if partner is None:
         raise validation_error([InvalidField(("query", "partner"), "required")])
     day = date.fromisoformat(query.date)

@@ -8,8 +8,10 @@ import msgspec
 from fastapi import APIRouter, Query, Request, Response
 from msgspec.structs import replace
 
+from api.dependencies.authentication import ServiceDep
+from api.dependencies.partner_filter import partner_filter
 from api.dependencies.read_routing import ReplicaReads, fall_back_to_primary
-from api.dependencies.roles import for_activation_readers, for_auditors
+from api.dependencies.roles import Auditor, for_activation_readers
 from api.http import pagination
 from api.http.pagination import head_members, next_link
 from api.http.problem_schemas import PROBLEMS
@@ -71,27 +73,28 @@ def verdict_document(
     }
 
 
-@router.get("/audit/changed-verdicts", responses={200: {"model": ChangedVerdictList}}, dependencies=[for_auditors])
+@router.get("/audit/changed-verdicts", responses={200: {"model": ChangedVerdictList}})
 @fall_back_to_primary
 def list_changed_verdicts(
     request: Request,
+    service: ServiceDep,
     reads: ReplicaReads,
+    caller: Auditor,
     query: Annotated[ChangedVerdictQuery, Query()],
 ) -> Response:
     """List the purchases whose verdict as known at `to` differs from the verdict as known at `from`, each with the late
     activation that changed it."""
+    partner = partner_filter(service, caller, query.partner)
     times = TimeRange(read_time(query.from_), read_time(query.to))
     if times.until < times.since:
         raise validation_error([InvalidField(("query", "to"), "must not be before from")])
-    cursor_scope = (query.partner, query.from_, query.to)
+    cursor_scope = (partner, query.from_, query.to)
     place = pagination.decode_cursor_as(_VerdictCursor, cursor_scope, query.cursor)
     with reads.read() as tx:
         # All pages of a list use the facts that the first page knew.
         head = head_at_time(tx, pagination.cursor_time(place.until) if place else times.until)
         times = replace(times, until=head.recorded_at or times.since)
-        page = changed_verdicts.page(
-            tx, times, query.partner, FactPlace(*place[1:]) if place else FIRST_FACT, query.limit
-        )
+        page = changed_verdicts.page(tx, times, partner, FactPlace(*place[1:]) if place else FIRST_FACT, query.limit)
     next_place = page.next_after and _VerdictCursor(to_microseconds(times.until), *page.next_after)
     next_cursor = pagination.encode_cursor(cursor_scope, next_place)
     answer = {"items": [_changed_verdict(item) for item in page.items], "nextCursor": next_cursor, **head_members(head)}

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from msgspec.structs import replace
 
 from api.dependencies.authentication import ServiceDep
+from api.dependencies.partner_filter import partner_filter
 from api.dependencies.read_routing import ReplicaReads, fall_back_to_primary
 from api.dependencies.roles import AnyCaller
 from api.http import pagination
@@ -44,7 +45,7 @@ def list_windows(
     sent_filter = WindowFilter(
         offer_uid=UUID(query.offerUid) if query.offerUid else None,
         customer_id=query.customerId,
-        partner=query.partner or caller.partner,
+        partner=partner_filter(service, caller, query.partner),
         state=WindowState(query.state) if query.state else None,
     )
     window_filter = sent_filter if caller.partner is None else _filter_for_partner(service, caller.partner, sent_filter)

@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from api.dependencies.authentication import ServiceDep
+from api.dependencies.partner_filter import partner_filter
 from api.dependencies.read_routing import PrimaryReads
 from api.dependencies.roles import PartnerReader
 from api.http.pagination import next_link
@@ -30,11 +31,15 @@ router = APIRouter(prefix=RUNS_PATH, tags=["runs"], responses=PROBLEMS, route_cl
 
 @router.get("", responses={200: {"model": RunList}})
 def list_runs(
-    request: Request, reads: PrimaryReads, caller: PartnerReader, query: Annotated[RunQuery, Query()]
+    request: Request,
+    service: ServiceDep,
+    reads: PrimaryReads,
+    caller: PartnerReader,
+    query: Annotated[RunQuery, Query()],
 ) -> Response:
     """List the runs that match all filters, the newest first. A request id without a run was never accepted."""
     run_filter = RunFilter(
-        partner=query.partner or caller.partner,
+        partner=partner_filter(service, caller, query.partner),
         channel=Channel(query.channel) if query.channel else None,
         operation=Operation(query.operation) if query.operation else None,
         state=RunState(query.state) if query.state else None,

@@ -8,7 +8,8 @@ from typing import Any, Literal, get_args
 from msgspec import Struct
 
 from domain.events import OfferCreated, PartnerEvent, PartnerRegistered, PartnerSettingsChanged
-from domain.ledgers.ledger import Entry
+from domain.ledgers.ledger import Entry, LedgerReader
+from domain.refusals import UnknownPartner
 from domain.single_requests.quota import PartnerTerms
 from domain.store.cursor import Cursor
 from domain.store.mapper import decode_event
@@ -133,6 +134,14 @@ def list_partners(tx: Cursor, name: str | None = None) -> list[PartnerView]:
 def all_names(tx: Cursor) -> list[str]:
     """Returns the names of all registered partners."""
     return [row["name"] for row in tx.execute("SELECT name FROM partners")]
+
+
+def require_registered(ledger: LedgerReader, name: str | None) -> None:
+    """Raises UnknownPartner for a name that no partner has. None stands for all partners."""
+    if name is not None:
+        with ledger.read() as tx:
+            if tx.execute("SELECT 1 FROM partners WHERE name = ?", (name,)).fetchone() is None:
+                raise UnknownPartner(name)
 
 
 def find_terms(tx: Cursor, names: Collection[str]) -> dict[str, PartnerTerms]:

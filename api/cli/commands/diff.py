@@ -9,6 +9,7 @@ from api.cli.option_types import PageCursor, RowLimit, cursor_errors, parse_stat
 from api.cli.output import AsJson, exit_with_error, print_json, print_line, print_next_command, print_table
 from api.http.as_of import NOW
 from api.wiring import open_service
+from projections.access.partners import require_registered
 from projections.audit.diff import ChangeKind, NetChangeView
 
 _STATE = "TIME|POSITION"
@@ -48,6 +49,7 @@ def diff(
     changed back is not listed."""
     request = DiffRequest(earlier, later or NOW, partner, kind)
     with open_service() as service, cursor_errors():
+        require_registered(service.ledger, partner)
         try:
             document = diff_document(service.ledger, request, cursor, limit)
         except ReversedRange:

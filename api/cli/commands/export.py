@@ -16,10 +16,8 @@ from api.export.datasets import Dataset, Export, export_state, open_export
 from api.export.files import STANDARD_OUTPUT, ExportRange, NotContiguous
 from api.http.as_of import NOW, AsOf
 from api.http.pagination import head_members
-from api.service import Service
 from api.wiring import open_service
-from domain.refusals import UnknownPartner
-from projections.access.partners import list_partners
+from projections.access.partners import require_registered
 from projections.audit.event_item import EventView
 
 MAX_POSITION = 10**15
@@ -73,7 +71,7 @@ def export(
     All rows are of the same state. A file gets its name only when it is complete."""
     _require_valid_options(what, out, file_format, as_of or NOW, after_position, as_json=as_json)
     with interruptible(), open_service() as service, progress(f"Exporting {what}") as on_progress:
-        _require_partner(service, partner)
+        require_registered(service.ledger, partner)
         state = export_state(service, as_of or NOW)
         rows = open_export(service, what, state, partner, after_position, on_progress)
         with _output_errors(out):
@@ -104,12 +102,6 @@ def _output_errors(out: str) -> Iterator[None]:
             yield
     except NotContiguous as error:
         exit_with_error(f"--after-position: {error}.", exit_code=2)
-
-
-def _require_partner(service: Service, partner: str | None) -> None:
-    with service.ledger.recorder.read() as tx:
-        if partner is not None and not list_partners(tx, partner):
-            raise UnknownPartner(partner)
 
 
 def _write(export: Export, file_format: Format, out: str, export_range: ExportRange) -> None:

@@ -13,6 +13,7 @@ from api.http.as_of import NOW
 from api.offers.queries import offer_page
 from api.wiring import open_service
 from domain.values import Channel, Status
+from projections.access.partners import require_registered
 from projections.audit import offer_history
 from projections.audit.event_item import EventView
 from projections.offers import inventory as inventories
@@ -60,6 +61,7 @@ def inventory(
         partner, channel, merchant_id, external_id, Status(status) if status else None, query, redeemable
     )
     with open_service() as service, cursor_errors():
+        require_registered(service.ledger, partner)
         document = offer_page(service.ledger, offer_filter, as_of or NOW, cursor, limit)
     if as_json:
         print_json(document)
@@ -105,6 +107,7 @@ def history(
             exit_code=2,
         )
     with open_service() as service, service.ledger.recorder.read() as tx:
+        require_registered(service.ledger, partner)
         offer = (
             inventories.find(tx, _uid(offer_uid), service.ledger.now(tx))
             if offer_uid is not None

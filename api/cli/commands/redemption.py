@@ -11,6 +11,7 @@ from api.redemption.verdict_routes import verdict_document
 from api.redemption.window_routes import windows_document
 from api.wiring import open_service
 from domain.redemption.activation import WindowState
+from projections.access.partners import require_registered
 from projections.redemption.windows_as_of import WindowFilter, WindowView
 
 
@@ -39,6 +40,7 @@ def windows(
     The list has all windows that have started by the effective time. It shows the ids of customers in clear."""
     window_filter = WindowFilter(offer_uid, customer_id, partner, state)
     with open_service() as service, cursor_errors():
+        require_registered(service.ledger, partner)
         document = windows_document(service.ledger, window_filter, (window_filter, at), cursor, limit)
     if as_json:
         print_json(document)

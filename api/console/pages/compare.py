@@ -60,7 +60,7 @@ def show_comparison(context: AuditPage) -> Response:
     request = DiffRequest(
         _earlier(context),
         _later(context),
-        context.id("partner") or context.partner,
+        context.partner_filter,
         ChangeKind(kind) if kind else None,
     )
     with context.service.ledger.read() as tx:

@@ -68,7 +68,7 @@ def _offer_filter(context: PageContext) -> OfferFilter:
     status, channel = context.choice("status", STATUSES), context.choice("channel", CHANNELS)
     redeemable = context.choice("redeemable", ("true", "false"))
     return OfferFilter(
-        partner=context.id("partner") or context.partner,
+        partner=context.partner_filter,
         channel=Channel(channel) if channel else None,
         merchant_id=context.id("merchantId"),
         external_id=context.id("externalId"),

@@ -37,7 +37,7 @@ router = APIRouter(include_in_schema=False, route_class=ConsoleRoute)
 def show_runs(context: AuditPage) -> Response:
     state, channel = context.choice("state", STATES), context.choice("channel", CHANNELS)
     run_filter = RunFilter(
-        partner=context.id("partner") or context.partner,
+        partner=context.partner_filter,
         channel=Channel(channel) if channel else None,
         # The stored states are the present ones: they cannot filter the runs of a past state.
         state=RunState(state) if state and not context.state.is_past else None,

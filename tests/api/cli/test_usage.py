@@ -7,7 +7,13 @@ import pytest
 from api.settings import Settings
 from tests.api.cli.test_help import OPTIONS
 from tests.support.engine import only_sqlite
-from tests.support.processes.shell import Run, database_exists, require_usage_error, require_usage_sentence
+from tests.support.processes.shell import (
+    Run,
+    database_exists,
+    require_refusal,
+    require_usage_error,
+    require_usage_sentence,
+)
 
 INVALID_COMMANDS = [
     ("serve --port x", "--port"),
@@ -92,6 +98,13 @@ def test_too_large_run_limit_is_a_usage_error(run: Run, option: str) -> None:
 def test_too_large_request_limit_is_a_usage_error(run: Run) -> None:
     command = ("tokens", "create", "--role", "auditor", "--name", "books", "--requests-per-minute", HUGE)
     require_usage_error(run(*command), "--requests-per-minute")
+
+
+@pytest.mark.parametrize(
+    "command", ["inventory", "history --external-id TP-1", "diff --from 0", "windows", "export events"]
+)
+def test_unknown_partner_in_a_filter_is_a_refusal(run: Run, command: str) -> None:
+    require_refusal(run(*command.split(), "--partner", "typo"), "There is no partner named 'typo'")
 
 
 @pytest.mark.parametrize(

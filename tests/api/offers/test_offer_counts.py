@@ -60,8 +60,8 @@ def test_position_inside_a_run_counts_only_earlier_events(auditor: Caller, servi
 def test_counts_are_filtered_by_partner_and_channel(auditor: Caller, call: Call, token: MakeToken) -> None:
     assert counts_of(auditor, channel="merchant") == (0, 0, 1)
     assert counts_of(auditor, channel="custom", partner="tidepool") == (2, 1, 0)
-    assert counts_of(auditor, partner="harbor") == (0, 0, 0)
     harbor = call(token(partner="harbor"))
+    assert counts_of(auditor, partner="harbor") == (0, 0, 0)
     assert counts_of(harbor) == counts_of(harbor, partner="tidepool") == (0, 0, 0)
 
 

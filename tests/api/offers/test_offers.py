@@ -118,7 +118,6 @@ def test_list_has_offers_that_match_all_filters(auditor: Caller, subtests: pytes
         ({}, ALL),
         ({"partner": PARTNER}, [CUSTOM, PAUSED_OFFER, MERCHANT]),
         ({"partner": "harbor"}, [OTHER_PARTNERS]),
-        ({"partner": "nobody"}, []),
         ({"channel": "custom"}, [CUSTOM, PAUSED_OFFER, OTHER_PARTNERS]),
         ({"channel": "merchant"}, [MERCHANT]),
         ({"merchantId": "M-1"}, [MERCHANT]),

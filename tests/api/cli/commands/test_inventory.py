@@ -20,7 +20,6 @@ COLUMNS = ["offerUid", "partner", "channel", "merchantId", "externalId", "status
 FILTERS: list[tuple[list[str], dict[str, Any], list[str]]] = [
     ([], {}, ["TP-1", "TP-2", "TP-1", "M-1", "M-2"]),
     (["--partner", "seagrass"], {"partner": "seagrass"}, ["TP-1"]),
-    (["--partner", "nobody"], {"partner": "nobody"}, []),
     (["--channel", "custom"], {"channel": "custom"}, ["TP-1", "TP-2", "TP-1"]),
     (["--channel", "merchant"], {"channel": "merchant"}, ["M-1", "M-2"]),
     (["--merchant-id", "shop"], {"merchantId": "shop"}, ["M-1"]),
