@@ -15,13 +15,14 @@ from domain.store.records.run_outcomes import select_outcome
 
 ALL_FAILED = "No offer of this batch is valid; nothing was changed."
 RUN_ACCEPTED = "The batch has been accepted and is being processed"
-_LISTS = {
+LISTS = {
     "created": "createdOffers",
     "updated": "updatedOffers",
     "unchanged": "notChangedOffers",
     "paused": "pausedOffers",
     "failed": "failedOffers",
 }
+"""Outcomes of a batch, and the members of the reply with their offers."""
 
 
 def finished_reply(tx: Cursor, run: Run) -> dict[str, Any]:
@@ -30,17 +31,17 @@ def finished_reply(tx: Cursor, run: Run) -> dict[str, Any]:
         title, messages = "All Items Failed", [ALL_FAILED, *run.messages]
     else:
         title, messages = "Partial Success" if run.counts and run.counts.failed else "Success", run.messages
-    items: dict[str, list[bytes]] = {kind: [] for kind in _LISTS}
+    items: dict[str, list[bytes]] = {kind: [] for kind in LISTS}
     for part in select_outcome(tx, run.run_id):
         items[part.outcome].append(part.items[1:-1])
-    lists = {_LISTS[kind]: Raw(b"[%b]" % b",".join(parts)) for kind, parts in items.items()}
-    counts = {kind: getattr(run.counts or OutcomeCounts(), kind) for kind in _LISTS}
+    lists = {LISTS[kind]: Raw(b"[%b]" % b",".join(parts)) for kind, parts in items.items()}
+    counts = {kind: getattr(run.counts or OutcomeCounts(), kind) for kind in LISTS}
     return _reply(run, title, messages, {**lists, "counts": counts})
 
 
 def accepted_reply(run: Run) -> dict[str, Any]:
     """Returns the reply for an unfinished run."""
-    return _reply(run, "Accepted", [RUN_ACCEPTED], {})
+    return _reply(run, "Accepted", [RUN_ACCEPTED], {name: [] for name in LISTS.values()})
 
 
 def _reply(run: Run, title: str, messages: list[str], more: dict[str, Any]) -> dict[str, Any]:

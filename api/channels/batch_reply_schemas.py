@@ -7,9 +7,9 @@ from pydantic import BaseModel
 
 
 class ItemReply(BaseModel):
-    """The outcome of one offer. `externalId` is null if it could not be read."""
+    """The outcome of one offer. `externalId` is empty if it could not be read; the messages then have the index."""
 
-    externalId: str | None
+    externalId: str
     messages: list[str]
 
 
@@ -33,8 +33,15 @@ class BatchData(BaseModel):
 
 
 class AcceptedData(BaseModel):
+    """The lists are empty until the run has finished."""
+
     concurrencyRequestId: UUID
     runId: UUID
+    createdOffers: list[ItemReply]
+    updatedOffers: list[ItemReply]
+    notChangedOffers: list[ItemReply]
+    pausedOffers: list[ItemReply]
+    failedOffers: list[ItemReply]
 
 
 class AcceptedReply(BaseModel):

@@ -11,6 +11,7 @@ from api.http.replies import JSON
 IDENTITY = "identity"
 NDJSON = "application/x-ndjson"
 FORM = "application/x-www-form-urlencoded"
+_ALIASES = {"x-gzip": "gzip"}  # RFC 9110, section 8.4.1.3
 LINES = {NDJSON, "application/ndjson", "application/jsonl"}
 
 
@@ -46,6 +47,7 @@ def is_multipart(request: Request) -> bool:
 def content_coding(request: Request, codings: Sequence[str]) -> str:
     """Returns the coding of the body: one of `codings`, or identity. Raises Problem 415."""
     coding = ", ".join(request.headers.getlist("Content-Encoding")).strip().lower() or IDENTITY
+    coding = _ALIASES.get(coding, coding)
     if coding not in {*codings, IDENTITY}:
         allowed = f"must be one of: {', '.join(codings)}" if codings else "must not be set"
         raise _unsupported(f"The Content-Encoding {allowed}.", codings)

@@ -3,6 +3,7 @@
 import hashlib
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -10,10 +11,12 @@ from msgspec import Raw, Struct
 
 from api.http.problems import validation_error
 from api.intake.batch_schemas import BatchEnvelope, BatchItem
+from api.intake.quoted_integers import unquote_integers
 from api.parsing.array_splitter import Body
 from api.parsing.item_list import (
     LIST_MEMBER,
     count_elements,
+    envelope_messages,
     ignored_members,
     item_messages,
     read_envelope,
@@ -24,6 +27,7 @@ from api.parsing.item_list import (
     with_progress,
 )
 from api.validation.field_errors import InvalidField
+from api.validation.known_members import known_members, misspelt_members
 from domain.offers.content import SentContent, digest
 from domain.offers.offer import Offer
 from domain.runs.batch_reconciliation import InvalidItem, SentItem, ValidItem
@@ -65,7 +69,11 @@ def read_request(body: Body, max_items: int) -> Batch:
     count, envelope = count_elements(body, max_items, BatchEnvelope)
     if count == 0:
         raise validation_error([InvalidField((LIST_MEMBER,), "must have at least 1 element")])
-    return Batch(Operation(envelope.operation), UUID(envelope.concurrencyRequestId))
+    # An accepted run with this id must finish, so the check is not a rule of the envelope.
+    request_id = UUID(envelope.concurrencyRequestId)
+    if not request_id.int:
+        raise validation_error([InvalidField(("concurrencyRequestId",), "must not be the nil UUID")])
+    return Batch(Operation(envelope.operation), request_id)
 
 
 def validate_items(
@@ -88,36 +96,49 @@ def validate_items(
             items.append(ValidItem(preview.external_id, content))
         else:
             items.append(validate_item(element, index, preview, sent_digest))
-    remarks = ignored_members(envelope.model_extra or {}, "not a member of a batch")
-    return ValidatedBatch(items, list(remarks), _request_digest(envelope.operation, items))
+    remarks = envelope_messages(sent, envelope.model_extra or {}, "not a member of a batch")
+    return ValidatedBatch(items, remarks, _request_digest(envelope.operation, items))
 
 
 def validate_item(element: Raw, index: int, preview: _ItemPreview | None, sent_digest: str) -> SentItem:
     """Validates one element of `offers`. Returns a ValidItem, or an InvalidItem with messages."""
-    read = read_object(element)
+    read = read_object(element, _KNOWN)
     if isinstance(read, str):
         external_id = preview.external_id if preview else None
         return InvalidItem(external_id, (read if preview else f"{LIST_MEMBER}[{index}]: {read}",), sent_digest)
     sent = read.value
     external_id = valid_id(sent.get("externalId"))
-    if errors := read.invalid_values or schema_errors(sent, BatchItem):
-        return InvalidItem(external_id, item_messages(errors, () if external_id else (LIST_MEMBER, index)), sent_digest)
+    remarks: list[InvalidField] = []
+    unknown: list[str] = []
+    errors = read.invalid_values or schema_errors(sent, BatchItem, unknown)
+    if errors and not read.invalid_values:
+        # Only now, because nearly no item has a quoted integer.
+        unquoted = unquote_integers(sent, _KNOWN, (), remarks)
+        errors = schema_errors(unquoted, BatchItem, unknown) if remarks else errors
+    hints = misspelt_members(sent, _KNOWN) if errors or unknown else []
+    if errors:
+        at = () if external_id else (LIST_MEMBER, index)
+        return InvalidItem(external_id, item_messages(errors, at, hints), sent_digest)
     if external_id is None or preview is None:
         raise AssertionError("an item without a valid externalId breaks a rule")
     content = sent["offerData"]
     content = content[0] if isinstance(content, list) else content
-    remarks = (
-        ()
-        if sent.keys() <= _MEMBERS
-        else ignored_members((n for n in sent if n not in _MEMBERS), "not a member of an offer")
-    )
+    messages = _remarks(sent, [*remarks, *hints])
     # An item with remarks must be parsed every time, so that its sender gets them every time.
-    reusable_digest = None if remarks else sent_digest
+    reusable_digest = None if messages else sent_digest
     text = SentContent(preview.content, digest(content, bytes(element)), reusable_digest)
-    return ValidItem(external_id, text, remarks)
+    return ValidItem(external_id, text, messages)
 
 
-_MEMBERS = frozenset(BatchItem.model_fields)
+def _remarks(sent: dict[str, Any], about_content: list[InvalidField]) -> tuple[str, ...]:
+    """Returns the messages about a valid item. Unknown members beside the content are ignored, whatever they look like."""
+    if not about_content and sent.keys() <= _KNOWN.names:
+        return ()
+    ignored = ignored_members((name for name in sent if name not in _KNOWN.names), "not a member of an offer")
+    return (*ignored, *(str(remark) for remark in about_content if len(remark.place) > 1))
+
+
+_KNOWN = known_members(BatchItem)
 _decode_preview = msgspec.json.Decoder(_ItemPreview).decode
 _decode_object_preview = msgspec.json.Decoder(_ObjectItemPreview).decode
 

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from api.validation.field_types import LIST_FORM, OBJECT_FORM, URL_PATTERN, UUID_PATTERN, Count, Identifier, Text
+from api.validation.known_members import NotedMembers
 
 CAP_PER_EVENT = "cap values on a multi-event offer must be set per event"
 OFFER_CAPS = ("dailyCap", "weeklyCap", "monthlyCap", "allTimeCap")
@@ -25,6 +26,7 @@ class _StrictModel(BaseModel):
     """Accepts exact JSON types only. Unknown members are kept as part of the content."""
 
     model_config = ConfigDict(strict=True, extra="allow")
+    __pydantic_extra__: NotedMembers
 
 
 class Creative(_StrictModel):

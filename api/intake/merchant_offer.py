@@ -8,9 +8,11 @@ from msgspec import Raw
 
 from api.http.problems import validation_error
 from api.intake.merchant_schemas import ASSETS, STATUS, STATUS_IGNORED, MerchantOffer, warnings
+from api.parsing.body_start import MARK_SKIPPED
 from api.parsing.item_list import schema_errors
-from api.parsing.json_body import read_document
+from api.parsing.json_body import read_document, without_mark
 from api.validation.field_errors import InvalidField
+from api.validation.known_members import known_members, misspelt_members
 from domain.offers.content import SentContent, digest
 from domain.offers.images import extract
 from domain.single_requests.request import Put
@@ -21,19 +23,25 @@ def read_offer(body: bytes, key: OfferKey, max_image_bytes: int) -> Put:
     """Validates the body of a PUT. Raises Problem if it is invalid, or if its ids differ from those of `key`.
 
     The method is the status of the offer, so `offerStatus` is not part of the content."""
-    read = read_document(body)
+    text, has_mark = without_mark(body)
+    read = read_document(text, _KNOWN)
     sent = read.value
-    if broken := read.invalid_values or schema_errors(sent, MerchantOffer):
-        raise validation_error(broken)
+    unknown: list[str] = []
+    broken = read.invalid_values or schema_errors(sent, MerchantOffer, unknown)
+    hints = misspelt_members(sent, _KNOWN) if broken or unknown else []
+    if broken:
+        raise validation_error([*broken, *hints])
     ids = {"merchantId": key.merchant_id, "offerId": key.external_id}
     if other := [name for name, expected in ids.items() if sent[name] != expected]:
         raise validation_error([InvalidField((name,), "must equal the id in the path") for name in other])
     if too_large := too_large_images(sent, max_image_bytes):
         raise validation_error(too_large)
-    if STATUS not in sent:
-        return build_put(body.strip(), digest(sent), warnings=warnings(sent))
-    ignored = () if sent.pop(STATUS) is None else (STATUS_IGNORED,)
-    return build_put(without_status(body), digest(sent), warnings=(*ignored, *warnings(sent)))
+    remarks = (MARK_SKIPPED,) if has_mark else ()
+    text = text.strip()
+    if STATUS in sent:
+        text = without_status(text)
+        remarks = remarks if sent.pop(STATUS) is None else (*remarks, STATUS_IGNORED)
+    return build_put(text, digest(sent), warnings=(*remarks, *warnings(sent), *map(str, hints)))
 
 
 def without_status(text: bytes | Raw) -> bytes:
@@ -44,6 +52,9 @@ def without_status(text: bytes | Raw) -> bytes:
 
 
 _decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
+
+
+_KNOWN = known_members(MerchantOffer)
 
 
 def too_large_images(sent: dict[str, Any], max_bytes: int) -> list[InvalidField]:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from pydantic_core import PydanticCustomError
 
 from api.validation.field_types import URL_PATTERN, Identifier, Text
+from api.validation.known_members import NotedMembers
 
 EXACTLY_ONE = "must have exactly one of url and content"
 NOT_A_URL = "is not an absolute http or https URL"
@@ -27,6 +28,7 @@ class _StrictModel(BaseModel):
     """Accepts exact JSON types only. Unknown members are kept as part of the content."""
 
     model_config = ConfigDict(strict=True, extra="allow")
+    __pydantic_extra__: NotedMembers
 
 
 class LargeImage(_StrictModel):

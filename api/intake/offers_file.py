@@ -14,10 +14,11 @@ from api.http.problems import validation_error
 from api.intake.merchant_offer import build_put, too_large_images, without_status
 from api.intake.merchant_schemas import STATUS, warnings
 from api.intake.offers_file_schemas import DeletedRecord, FileEnvelope, FileHeader, FileRecord
-from api.parsing.array_splitter import Body
+from api.parsing.array_splitter import Body, Split
 from api.parsing.item_list import (
     LIST_MEMBER,
     count_elements,
+    envelope_messages,
     ignored_members,
     item_messages,
     read_envelope,
@@ -29,6 +30,7 @@ from api.parsing.item_list import (
 )
 from api.parsing.strict_json import Element
 from api.validation.field_errors import InvalidField
+from api.validation.known_members import known_members, misspelt_members
 from domain.offers.content import digest
 from domain.offers.images import Image
 from domain.runs.file_names import begins_with_partner, parse_file_name
@@ -95,7 +97,7 @@ def validate_records(
         _with_shared_images(validate_record(element, index, known, max_image_bytes), images)
         for index, element in with_progress(sent.elements, progress)
     ]
-    return ValidatedFile(records, list(_remarks(envelope, file, run)), bool(images))
+    return ValidatedFile(records, list(_remarks(sent, envelope, file, run)), bool(images))
 
 
 def validate_record(element: Raw, index: int, known: KnownOffers, max_image_bytes: int) -> Record:
@@ -110,26 +112,32 @@ def validate_record(element: Raw, index: int, known: KnownOffers, max_image_byte
     ):
         put = build_put(without_status(element), offer.content_digest, sent_digest)
         return ValidRecord(preview.merchant_id, preview.offer_id, OfferStatus(status_match[1].decode()), put)
-    read = read_object(element)
+    read = read_object(element, _KNOWN)
     if isinstance(read, str):
         ids = (valid_id(preview.merchant_id), valid_id(preview.offer_id)) if preview else (None, None)
         return InvalidRecord(*ids, (read if all(ids) else f"{LIST_MEMBER}[{index}]: {read}",))
     sent = read.value
     merchant_id, external_id = valid_id(sent.get("merchantId")), valid_id(sent.get("offerId"))
-    if errors := _record_errors(read, max_image_bytes):
+    unknown: list[str] = []
+    errors = _record_errors(read, max_image_bytes, unknown)
+    hints = misspelt_members(sent, _KNOWN) if errors or unknown else []
+    if errors:
         at = () if merchant_id and external_id else (LIST_MEMBER, index)
-        return InvalidRecord(merchant_id, external_id, item_messages(errors, at))
+        return InvalidRecord(merchant_id, external_id, item_messages(errors, at, hints))
     if merchant_id is None or external_id is None:
         raise AssertionError("a record without valid ids breaks a rule")
     status = OfferStatus(sent.pop(STATUS))
     if status is OfferStatus.DELETED:
         return ValidRecord(merchant_id, external_id, status)
-    warning_messages = warnings(sent)
+    warning_messages = (*warnings(sent), *map(str, hints))
     # A record with warnings must be parsed every time, so that its sender gets them every time.
     is_reusable = status_match and not warning_messages and _is_record_status(element, status_match)
     reusable_digest = sent_digest if is_reusable else None
     put = build_put(without_status(element), digest(sent, bytes(element)), reusable_digest, warning_messages)
     return ValidRecord(merchant_id, external_id, status, put)
+
+
+_KNOWN = known_members(FileRecord)
 
 
 def _digest_without_status(element: Raw, status_match: re.Match[bytes]) -> str:
@@ -153,14 +161,14 @@ def _is_record_status(element: Raw, status_match: re.Match[bytes]) -> bool:
 _find_status = re.compile(rb'"offerStatus"[ \t\n\r]*:[ \t\n\r]*"(NEW|UPDATED|UPSERT|NO-CHANGE)"').search
 
 
-def _record_errors(read: Element, max_image_bytes: int) -> list[InvalidField]:
-    """Returns the invalid fields of a record, which must be an object."""
+def _record_errors(read: Element, max_image_bytes: int, unknown: list[str]) -> list[InvalidField]:
+    """Returns the invalid fields of a record, which must be an object. `unknown`: as in `schema_errors`."""
     sent = read.value
     if sent.get(STATUS) == OfferStatus.DELETED:
         # A deletion ignores all other members, so an invalid value in one of them must not prevent it.
         invalid = [field for field in read.invalid_values if field.place[:1] in _DELETION_MEMBERS]
         return invalid or schema_errors(sent, DeletedRecord)
-    return read.invalid_values or schema_errors(sent, FileRecord) or too_large_images(sent, max_image_bytes)
+    return read.invalid_values or schema_errors(sent, FileRecord, unknown) or too_large_images(sent, max_image_bytes)
 
 
 _DELETION_MEMBERS = {(name,) for name in DeletedRecord.model_fields}
@@ -185,8 +193,8 @@ def _preview(element: Raw) -> _RecordPreview | None:
         return None
 
 
-def _remarks(envelope: FileEnvelope, file: OffersFile, run: Run) -> Iterator[str]:
-    yield from ignored_members(envelope.model_extra or {}, "not a member of an offers file")
+def _remarks(sent: Split, envelope: FileEnvelope, file: OffersFile, run: Run) -> Iterator[str]:
+    yield from envelope_messages(sent, envelope.model_extra or {}, "not a member of an offers file")
     yield from ignored_members(envelope.header.model_extra or {}, "not a member of the header")
     if not _matches_file_date(envelope.header, file.dated):
         yield "header.fileCreationDate: differs from the date in the file name, which is used instead"

@@ -17,6 +17,7 @@ from uuid import uuid4
 import msgspec
 from msgspec import Raw, Struct
 
+from api.parsing.body_start import skip_mark_of_blocks
 from api.parsing.strict_json import MAX_VALUE_CHARACTERS, NotAnObject, NotJson, TooManyElements, split_envelope
 
 SPLIT_BLOCK_BYTES = 1024 * 1024
@@ -38,18 +39,22 @@ class Split(Struct, frozen=True):
     members: dict[str, Any]
     elements: list[Raw]
     element_count: int
+    has_mark: bool
+    """The body starts with a byte order mark."""
 
 
 def split(body: Body, list_name: str, max_elements: int, *, keep: bool = True) -> Split:
     """Splits a body whose member `list_name` is a list. Elements are returned as sent.
 
     With `keep=False` the elements are only counted. Raises NotJson, NotAnObject, TooManyElements, TooLargeValue."""
+    blocks, has_mark = skip_mark_of_blocks(body())
     try:
-        result = _Splitter(list_name, max_elements, keep=keep).split(body())
+        members, elements, count = _Splitter(list_name, max_elements, keep=keep).split(blocks)
     except _NeedsFullRead:
-        envelope = split_envelope(b"".join(body()), list_name, max_elements)
-        result = Split(envelope.members, envelope.elements if keep else [], len(envelope.elements))
-    return result
+        blocks, _ = skip_mark_of_blocks(body())
+        envelope = split_envelope(b"".join(blocks), list_name, max_elements)
+        members, elements, count = envelope.members, envelope.elements if keep else [], len(envelope.elements)
+    return Split(members, elements, count, has_mark)
 
 
 class _Splitter:
@@ -60,7 +65,7 @@ class _Splitter:
         self._elements: list[Raw] = []
         self._count = 0
 
-    def split(self, blocks: Iterable[bytes]) -> Split:
+    def split(self, blocks: Iterable[bytes]) -> tuple[dict[str, Any], list[Raw], int]:
         texts = _require_utf8(_rechunk(blocks))
         rest = next(texts, b"")
         opening = re.search(rb'"%b"[ \t\n\r]*:[ \t\n\r]*\[' % re.escape(self._list_name.encode()), rest)
@@ -75,7 +80,7 @@ class _Splitter:
         if closing < 0 or len(rest) - closing > MAX_ENVELOPE_BYTES:
             raise _NeedsFullRead
         self._take(rest[:closing])
-        return Split(self._members(before, rest[closing + 1 :]), self._elements, self._count)
+        return self._members(before, rest[closing + 1 :]), self._elements, self._count
 
     def _take_block(self, text: bytes, separator: re.Pattern[bytes] | None) -> bytes:
         """Takes complete elements from the start of the text, as many as it can identify. Returns the rest."""

@@ -9,14 +9,17 @@ from typing import Any
 import msgspec
 
 from api.parsing.strict_json import MAX_NESTING, MAX_NUMBER, Element, read_strictly
+from api.validation.known_members import KnownMembers
 
 
-def read_element(text: bytes) -> Element:
-    """Raises NotJson."""
+def read_element(text: bytes, known: KnownMembers | None = None) -> Element:
+    """Parses an element of which a model knows some members. An integer beyond ±(2^53-1) is valid in unknown ones only.
+
+    Without `known`, such an integer is invalid everywhere. Raises NotJson."""
     try:
         return Element(_parse_fast(text))
     except _NeedsStrictParse:
-        return read_strictly(text)
+        return read_strictly(text, known)
 
 
 class _NeedsStrictParse(Exception):

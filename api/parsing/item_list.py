@@ -10,9 +10,11 @@ from pydantic import BaseModel, ValidationError
 
 from api.http.problems import Problem, validation_error
 from api.parsing.array_splitter import Body, Split, split
+from api.parsing.body_start import MARK_SKIPPED
 from api.parsing.fast_json import read_element
 from api.parsing.strict_json import Element, NotAnObject, NotJson, TooLargeValue, TooManyElements, invalid_values
 from api.validation.field_errors import MAX_FIELD_ERRORS, InvalidField, field_errors, shortened
+from api.validation.known_members import KnownMembers
 from domain.values import MAX_ID_LENGTH, ProgressCallback
 
 RESERVED_STACK_FRAMES = 100
@@ -37,13 +39,17 @@ def split_body(body: Body, max_items: int, *, keep: bool = True) -> Split:
     try:
         return split(body, LIST_MEMBER, max_items, keep=keep)
     except NotJson as error:
-        raise Problem(HTTPStatus.BAD_REQUEST, "not-json", f"The body is not valid JSON: {error}.") from None
+        raise not_json(error) from None
     except NotAnObject:
         raise validation_error([InvalidField((), "the body must be a JSON object")]) from None
     except TooLargeValue as error:
         raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "content-too-large", f"{error}.") from None
     except TooManyElements:
         raise validation_error([InvalidField((LIST_MEMBER,), f"must have at most {max_items} elements")]) from None
+
+
+def not_json(error: NotJson) -> Problem:
+    return Problem(HTTPStatus.BAD_REQUEST, "not-json", f"The body is not valid JSON: {error}.")
 
 
 def read_envelope(members: dict[str, Any], model: type[_Envelope]) -> _Envelope:
@@ -63,10 +69,10 @@ def with_progress(elements: Sequence[Raw], progress: ProgressCallback) -> Iterat
     progress(len(elements), len(elements))
 
 
-def read_object(element: Raw) -> Element | str:
-    """Returns the parsed object, or a message if the element is not an object."""
+def read_object(element: Raw, known: KnownMembers) -> Element | str:
+    """Returns the parsed object, or a message if the element is not an object. `known`: as in `read_element`."""
     try:
-        read = read_element(bytes(element))
+        read = read_element(bytes(element), known)
     except NotJson as error:  # nested too deeply to be parsed; the splitter only skipped it
         return str(error)
     return read if isinstance(read.value, dict) else "must be an object"
@@ -77,18 +83,30 @@ def ignored_members(names: Iterable[str], reason: str) -> tuple[str, ...]:
     return tuple(f"{shortened(name)}: ignored, {reason}" for name in islice(names, MAX_FIELD_ERRORS))
 
 
-def schema_errors(sent: dict[str, Any], model: type[BaseModel]) -> list[InvalidField]:
-    """Returns the fields of an object that break the rules of a model."""
+def envelope_messages(sent: Split, extra: Iterable[str], reason: str) -> list[str]:
+    """Returns the messages about a body as a whole: its byte order mark and the ignored members of its envelope."""
+    return [*([MARK_SKIPPED] if sent.has_mark else []), *ignored_members(extra, reason)]
+
+
+def schema_errors(sent: dict[str, Any], model: type[BaseModel], unknown: list[str] | None = None) -> list[InvalidField]:
+    """Returns the fields of an object that break the rules of a model.
+
+    If there are none, adds the names of unknown members to `unknown`; see `NotedMembers`."""
     try:
-        model.model_validate(sent)
+        model.model_validate(sent, context=unknown)
     except ValidationError as error:
         return field_errors(error)
     return []
 
 
-def item_messages(errors: list[InvalidField], at: tuple[str | int, ...]) -> tuple[str, ...]:
-    """Returns up to MAX_FIELD_ERRORS messages for an element. `at` is its place in the body, if it has no valid id."""
-    messages = [str(InvalidField((*at, *error.place), error.message)) for error in errors[:MAX_FIELD_ERRORS]]
+def item_messages(
+    errors: list[InvalidField], at: tuple[str | int, ...], hints: Sequence[InvalidField] = ()
+) -> tuple[str, ...]:
+    """Returns up to MAX_FIELD_ERRORS messages for an element, and its hints.
+
+    `at` is the place of the element in the body, if it has no valid id."""
+    fields = [*errors[:MAX_FIELD_ERRORS], *hints]
+    messages = [str(InvalidField((*at, *field.place), field.message)) for field in fields]
     return (*messages, *(["there are more problems"] if len(errors) > MAX_FIELD_ERRORS else []))
 
 

@@ -9,10 +9,12 @@ from pydantic import BaseModel
 from api.http.content_negotiation import content_coding, require_json
 from api.http.problems import Problem, validation_error
 from api.http.replies import JSON
+from api.parsing.body_start import skip_mark
 from api.parsing.fast_json import read_element
-from api.parsing.item_list import read_envelope
+from api.parsing.item_list import not_json, read_envelope
 from api.parsing.strict_json import Element, NotJson
 from api.validation.field_errors import InvalidField
+from api.validation.known_members import KnownMembers
 
 MAX_BYTES = 64 * 1024
 
@@ -27,9 +29,10 @@ def openapi_request_body(model: type[BaseModel]) -> dict[str, Any]:
 
 
 async def read_body(request: Request, model: type[Model]) -> Model:
-    """Raises Problem 400, 413, 415 or 422."""
+    """Skips a byte order mark. Raises Problem 400, 413, 415 or 422."""
     require_json(request)
-    return read_as(await receive(request, MAX_BYTES), model)
+    body, _ = without_mark(await receive(request, MAX_BYTES))
+    return read_as(body, model)
 
 
 def read_as(body: bytes, model: type[Model]) -> Model:
@@ -40,15 +43,27 @@ def read_as(body: bytes, model: type[Model]) -> Model:
     return read_envelope(read.value, model)
 
 
-def read_document(body: bytes) -> Element:
-    """Returns the object in a body, with its invalid values. Raises Problem 400 or 422."""
+def read_document(body: bytes, known: KnownMembers | None = None) -> Element:
+    """Returns the object in a body without a byte order mark. `known`: as in `read_element`.
+
+    Raises Problem 400 or 422."""
     try:
-        read = read_element(body)
+        read = read_element(body, known)
     except NotJson as error:
-        raise Problem(HTTPStatus.BAD_REQUEST, "not-json", f"The body is not valid JSON: {error}.") from None
+        raise not_json(error) from None
     if not isinstance(read.value, dict):
         raise validation_error([InvalidField((), "the body must be a JSON object")])
     return read
+
+
+def without_mark(body: bytes) -> tuple[bytes, bool]:
+    """Returns the body without one leading byte order mark, and whether it had one.
+
+    Raises Problem 400 for compressed data, and for UTF-16 and UTF-32."""
+    try:
+        return skip_mark(body)
+    except NotJson as error:
+        raise not_json(error) from None
 
 
 async def receive(request: Request, max_bytes: int) -> bytes:

@@ -3,6 +3,7 @@
 A syntax error makes the whole body invalid. Some values are valid JSON but may not be stored: duplicate names, numbers
 beyond ±(2^53-1), U+0000, lone surrogates, deep nesting (contract). Such a value fails only the item that contains it.
 The parser reports it for that item, and puts an InvalidValue in its place where it cannot keep the value.
+An integer beyond ±(2^53-1) is stored if it has up to 40 digits and is in a member that the item's model does not know.
 """
 
 import re
@@ -17,6 +18,7 @@ from typing import Any, NoReturn
 from msgspec import Raw, Struct
 
 from api.validation.field_errors import MAX_FIELD_ERRORS, InvalidField, shortened
+from api.validation.known_members import UNKNOWN, KnownMembers
 
 MAX_NESTING = 64
 MAX_VALUE_CHARACTERS = 8 * 1024 * 1024
@@ -24,12 +26,14 @@ _WINDOWS = (32 * 1024, 1024 * 1024, MAX_VALUE_CHARACTERS)
 _WINDOW_MARGIN = 16
 MAX_NUMBER = 2**53 - 1
 _MAX_DIGITS = len(str(MAX_NUMBER)) + 1
+MAX_INTEGER_DIGITS = 40
 
 NULL_CHARACTER = "must not contain the character U+0000"
 LONE_SURROGATE = "must not contain a lone surrogate"
 TOO_DEEP = f"must not be nested more than {MAX_NESTING} levels deep"
 DUPLICATE_NAME = "duplicate member name"
 NUMBER_RANGE = "must be a number between -(2^53-1) and 2^53-1"
+TOO_MANY_DIGITS = f"must be an integer of at most {MAX_INTEGER_DIGITS} digits"
 
 
 class NotJson(Exception):
@@ -76,34 +80,45 @@ def split_envelope(body: bytes, list_name: str, max_elements: int = sys.maxsize)
         return _Reader(_decode_utf8(body), max_elements).envelope(list_name)
 
 
-def read_strictly(text: bytes) -> Element:
-    """Parses one JSON value of any size. Raises NotJson."""
+def read_strictly(text: bytes, known: KnownMembers | None = None) -> Element:
+    """Parses one JSON value of any size. `known`: as in `read_element`. Raises NotJson."""
     with _explain_syntax():
-        return _Reader(_decode_utf8(text)).element()
+        return _Reader(_decode_utf8(text)).element(known)
 
 
 # Invalid values
 
 
-def invalid_values(value: Any, place: tuple[str | int, ...] = (), depth: int = 1) -> Iterator[InvalidField]:
-    """Yields every value that may not be stored. `place` and `depth` are those of `value` itself."""
+def invalid_values(
+    value: Any, place: tuple[str | int, ...] = (), depth: int = 1, known: KnownMembers | None = None
+) -> Iterator[InvalidField]:
+    """Yields every value that may not be stored. `place`, `depth` and `known` are those of `value` itself."""
+    if not isinstance(value, dict | list):
+        if message := _scalar_problem(value, known):
+            yield InvalidField(place, message)
+    elif depth > MAX_NESTING:
+        yield InvalidField(place, TOO_DEEP)
+    elif isinstance(value, list):
+        for index, element in enumerate(value):
+            yield from invalid_values(element, (*place, index), depth + 1, known)
+    else:
+        for name, member in value.items():
+            if _UNSTORABLE.search(name):
+                yield InvalidField(place, "member names must not contain U+0000 or lone surrogates")
+            else:
+                part = known.member(name) if known else None
+                yield from invalid_values(member, (*place, shortened(name)), depth + 1, part)
+
+
+def _scalar_problem(value: Any, known: KnownMembers | None) -> str | None:
     if isinstance(value, str):
-        if found := _UNSTORABLE.search(value):
-            yield InvalidField(place, NULL_CHARACTER if found.group() == "\0" else LONE_SURROGATE)
-    elif isinstance(value, InvalidValue):
-        yield InvalidField(place, value.message)
-    elif isinstance(value, dict | list):
-        if depth > MAX_NESTING:
-            yield InvalidField(place, TOO_DEEP)
-        elif isinstance(value, list):
-            for index, element in enumerate(value):
-                yield from invalid_values(element, (*place, index), depth + 1)
-        else:
-            for name, member in value.items():
-                if _UNSTORABLE.search(name):
-                    yield InvalidField(place, "member names must not contain U+0000 or lone surrogates")
-                else:
-                    yield from invalid_values(member, (*place, shortened(name)), depth + 1)
+        found = _UNSTORABLE.search(value)
+        return found and (NULL_CHARACTER if found.group() == "\0" else LONE_SURROGATE)
+    if isinstance(value, InvalidValue):
+        is_long_integer = value.message == TOO_MANY_DIGITS and known is not UNKNOWN
+        return NUMBER_RANGE if is_long_integer else value.message
+    is_large_integer = type(value) is int and not -MAX_NUMBER <= value <= MAX_NUMBER
+    return NUMBER_RANGE if is_large_integer and known is not UNKNOWN else None
 
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
@@ -159,12 +174,12 @@ class _Reader:
         self._require_end(at + 1)
         return JsonEnvelope(members, elements)
 
-    def element(self) -> Element:
+    def element(self, known: KnownMembers | None) -> Element:
         start = self._skip(0)
         value, at = self._decode(self.text, start)
         self._require_end(at)
         found = (
-            list(islice(invalid_values(value), MAX_FIELD_ERRORS + 1))
+            list(islice(invalid_values(value, known=known), MAX_FIELD_ERRORS + 1))
             if self._may_have_invalid_values(start, at)
             else []
         )
@@ -238,7 +253,10 @@ class _Reader:
     def _integer(self, text: str) -> int | InvalidValue:
         if len(text) <= _MAX_DIGITS and abs(number := int(text)) <= MAX_NUMBER:
             return number
-        return self._invalid(NUMBER_RANGE)
+        if len(text.removeprefix("-")) > MAX_INTEGER_DIGITS:
+            return self._invalid(TOO_MANY_DIGITS)
+        self.has_invalid_values = True  # unless the member is unknown
+        return int(text)
 
     def _number(self, text: str) -> float | InvalidValue:
         number = float(text)

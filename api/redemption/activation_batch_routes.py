@@ -18,7 +18,8 @@ from api.http.problem_schemas import BODY_PROBLEMS, PROBLEMS
 from api.http.problems import Problem, logger, problem_document, validation_error
 from api.http.query_params import no_parameters
 from api.http.replies import json_response
-from api.parsing.json_body import MAX_BYTES, body_too_large, read_as, receive
+from api.parsing.body_start import MARK_SKIPPED
+from api.parsing.json_body import MAX_BYTES, body_too_large, read_as, receive, without_mark
 from api.redemption.activation_routes import ACTIVATIONS_PATH, activation_document, activation_request
 from api.redemption.activation_schemas import ActivationBatchReply
 from api.redemption.activation_schemas import ActivationRequest as ActivationBody
@@ -51,8 +52,9 @@ async def activate_offers(request: Request, service: ServiceDep, caller: Publish
     """Record up to 10,000 activations, one per line. Each line has the same outcome as a single request."""
     no_parameters(request)
     require_lines(request)
-    lines = _lines(await receive(request, MAX_BATCH_BYTES))
-    report = _Report(caller, service.activations)
+    body, has_mark = without_mark(await receive(request, MAX_BATCH_BYTES))
+    lines = _lines(body)
+    report = _Report(caller, service.activations, [MARK_SKIPPED] if has_mark else [])
     threads = runtime_of(request).threads
     for first in range(0, len(lines), LINES_PER_TRANSACTION):
         await threads.run_write(report.execute, lines[first : first + LINES_PER_TRANSACTION])
@@ -89,9 +91,10 @@ def _refusal(problem: Problem) -> _Refusal:
 class _Report:
     """The outcomes of the lines so far, in the order of the lines."""
 
-    def __init__(self, caller: Caller, ledger: ActivationLedger) -> None:
+    def __init__(self, caller: Caller, ledger: ActivationLedger, messages: list[str]) -> None:
         self._caller = caller
         self._ledger = ledger
+        self._messages = messages
         self._items: list[dict[str, Any]] = []
         self._counts: Counter[str] = Counter(created=0, existing=0, refused=0)
         self._storage_error: StorageError | None = None
@@ -138,4 +141,4 @@ class _Report:
         self._items.append({"line": line.number, **members})
 
     def response(self) -> Response:
-        return json_response({"counts": self._counts, "items": self._items})
+        return json_response({"messages": self._messages, "counts": self._counts, "items": self._items})

@@ -91,7 +91,8 @@ class BatchCounts(BaseModel):
 
 
 class ActivationBatchReply(BaseModel):
-    """`items` is in the order of the lines."""
+    """`messages` is about the whole body. `items` is in the order of the lines."""
 
+    messages: list[str]
     counts: BatchCounts
     items: list[LineOutcome]

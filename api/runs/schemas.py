@@ -95,7 +95,7 @@ class RunList(BaseModel):
 
 
 class RunItem(BaseModel):
-    """`merchantId` is null on the custom channel. An id is null if it could not be read."""
+    """`merchantId` is null on the custom channel. An id that could not be read is empty in a batch, and null in a file."""
 
     merchantId: str | None
     externalId: str | None

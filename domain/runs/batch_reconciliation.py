@@ -5,10 +5,12 @@ A failed item still counts as present, so that a mistake never pauses an offer.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from domain.events import OfferResumed, PauseCause
+from domain.events import PauseCause
 from domain.offers import offer as offers
 from domain.offers.content import SentContent
 from domain.offers.offer import ABSENT, Offer
@@ -18,8 +20,14 @@ from domain.values import Channel, OfferKey, Operation, Status
 
 SAME_DATA = "Offer has the same data"
 RESUMED = "Offer has been resumed"
+RESTORED = "Offer has been restored"
 NOTHING_PAUSED = "No offer has been paused: an item of this request has no readable externalId"
+MAX_REMARKS = 10
+"""Remarks about the copies of one item; more of them would not help the sender."""
+UNREADABLE_ID = ""
+"""Stands for an externalId that could not be read; the messages have the item's index. No valid id is empty."""
 _SAME_DATA = (SAME_DATA,)
+_BACK = {Status.PAUSED: RESUMED, Status.DELETED: RESTORED}
 
 
 class ValidItem(Struct, frozen=True, gc=False):
@@ -52,7 +60,7 @@ def reconcile(partner: str, operation: Operation, items: Sequence[SentItem], kno
     remaining_copies = dict(copies)
     for item in items:
         if item.external_id is None:
-            plan.outcome.failed.append(ItemOutcome(None, item.messages))
+            plan.outcome.failed.append(ItemOutcome(UNREADABLE_ID, item.messages))
         elif group := remaining_copies.pop(item.external_id, None):
             offer = known.get(item.external_id, ABSENT)
             _place(plan, _key(partner, item.external_id), offer, _merge_copies(item.external_id, group))
@@ -71,11 +79,22 @@ def _by_external_id(items: Iterable[SentItem]) -> dict[str, list[SentItem]]:
 
 def _merge_copies(external_id: str, copies: Sequence[SentItem]) -> SentItem:
     """Returns one item for all items with the same externalId; an invalid one if their contents differ."""
-    first = copies[0]
-    if len(copies) == 1 or all(_have_same_content(first, other) for other in copies[1:]):
+    first, *others = copies
+    if not others:
         return first
+    if all(_have_same_content(first, other) for other in others):
+        return _with_messages_of_copies(first, copies)
     messages = [message for copy in copies if isinstance(copy, InvalidItem) for message in copy.messages]
     return InvalidItem(external_id, (f"externalId: sent {len(copies)} times with different content", *messages))
+
+
+def _with_messages_of_copies(first: SentItem, copies: Sequence[SentItem]) -> SentItem:
+    """Returns the first of several equal items, with the messages of all of them and their number."""
+    sent = f"Sent {len(copies)} times"
+    if isinstance(first, InvalidItem):
+        return replace(first, messages=(*first.messages, sent))
+    remarks = dict.fromkeys(remark for copy in copies if isinstance(copy, ValidItem) for remark in copy.remarks)
+    return replace(first, remarks=(*islice(remarks, MAX_REMARKS), sent))
 
 
 def _have_same_content(one: SentItem, other: SentItem) -> bool:
@@ -98,8 +117,8 @@ def _place(plan: Plan, key: OfferKey, offer: Offer, item: SentItem) -> None:
         )
     elif offer.status is Status.ABSENT:
         outcome.created.append(ItemOutcome(item.external_id, item.remarks))
-    elif isinstance(events[0], OfferResumed):
-        outcome.updated.append(ItemOutcome(item.external_id, (RESUMED, *item.remarks)))
+    elif offer.status in _BACK:
+        outcome.updated.append(ItemOutcome(item.external_id, (_BACK[offer.status], *item.remarks)))
     else:
         outcome.updated.append(ItemOutcome(item.external_id, item.remarks))
 

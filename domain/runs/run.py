@@ -33,7 +33,7 @@ UNFINISHED = (RunState.ACCEPTED, RunState.RUNNING)
 
 
 class ItemOutcome(Struct, frozen=True, rename="camel", gc=False, omit_defaults=True):
-    """Outcome for one offer of the request. Ids that could not be read are None."""
+    """Outcome for one offer of the request. An id that could not be read is empty in a batch, and None in a file."""
 
     external_id: str | None
     messages: tuple[str, ...]

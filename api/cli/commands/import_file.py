@@ -7,13 +7,14 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from api.channels.batch_replies import ALL_FAILED, finished_reply
+from api.channels.batch_replies import ALL_FAILED, LISTS, finished_reply
 from api.cli.local_runs import accept_batch_or_file, execute_locally, require_partner
 from api.cli.output import AsJson, exit_with_error, print_json, print_line, print_table, progress
 from api.runs.execution import FAILED, RunFailed
 from api.runs.report import counts_of, file_report
 from api.service import Service
 from api.wiring import open_service
+from domain.runs.batch_reconciliation import SAME_DATA
 from domain.runs.run import Batch, Run, RunState
 
 MAX_MESSAGES = 20
@@ -83,9 +84,11 @@ def _print(run: Run, document: dict[str, Any], *, is_new: bool) -> None:
 
 
 def _batch_rows(data: dict[str, Any]) -> Iterable[tuple[str | None, str, str]]:
-    for outcome, items in (("updated", data["updatedOffers"]), ("failed", data["failedOffers"])):
-        for item in msgspec.json.decode(items):
-            yield from ((item["externalId"], outcome, message) for message in item["messages"])
+    """Yields the messages about offers, except the one that most offers of a usual batch have."""
+    for kind, list_name in LISTS.items():
+        for item in msgspec.json.decode(data[list_name]):
+            messages = (message for message in item["messages"] if message != SAME_DATA)
+            yield from ((item["externalId"], kind, message) for message in messages)
 
 
 def _file_rows(records: Iterable[dict[str, Any]]) -> Iterable[tuple[str | None, str, str]]:

@@ -35,7 +35,7 @@ CONSOLE_TOKENS = (
 
 TP_1 = offer("TP-1", "Save for 900 points")
 TP_1_CHANGED = offer("TP-1", "Save for 1,200 points")
-TP_1_WRONG = offer("TP-1", "Save for 9,000 points", dailyCap="10")
+TP_1_WRONG = offer("TP-1", "Save for 9,000 points", dailyCap="ten")
 TP_2 = offer("TP-2", "Garden for 400 points")
 TP_3 = offer("TP-3", "Sail for 500 points")
 TP_3_CHANGED = offer("TP-3", "Sail for 700 points")
@@ -156,7 +156,7 @@ def _resume_offer(day: Day) -> None:
 def _send_invalid_offer(day: Day) -> None:
     day.begin(
         "One offer is invalid",
-        "One dailyCap is a text instead of a number. The reply names the field, and the other offers are processed. The"
+        "One dailyCap is a word instead of a number. The reply names the field, and the other offers are processed. The"
         " invalid offer stays as it was: it is neither changed nor paused. So a mistake never"
         " makes an offer unavailable.",
     )

@@ -99,8 +99,9 @@ def test_offer_with_bytes_of_an_earlier_version_is_updated(runs: RunLedger) -> N
 
 
 def test_copies_in_the_same_bytes_count_once(runs: RunLedger) -> None:
-    assert outcomes(runs, execute(runs, [item("TP-1")] * 3)) == [("created", "TP-1", [])]
-    assert outcomes(runs, execute(runs, [item("TP-1")] * 3)) == [("unchanged", "TP-1", [SAME_DATA])]
+    sent = "Sent 3 times"
+    assert outcomes(runs, execute(runs, [item("TP-1")] * 3)) == [("created", "TP-1", [sent])]
+    assert outcomes(runs, execute(runs, [item("TP-1")] * 3)) == [("unchanged", "TP-1", [SAME_DATA, sent])]
 
 
 def test_stored_item_and_a_differing_copy_both_fail(runs: RunLedger) -> None:
@@ -142,7 +143,7 @@ ITEMS = st.builds(
     st.integers(1, 3),
     st.sampled_from(["Open a jar", "Open two jars", ""]),
     st.sampled_from([{}, {}, {"comment": 1}]),
-    st.sampled_from([50, 50.0, None]),
+    st.sampled_from([50, 50.0, "50", None]),
 )
 
 

@@ -8,6 +8,7 @@ from msgspec import Raw
 
 from api.intake import offers_file
 from api.parsing.item_list import read_object
+from api.validation.known_members import KnownMembers
 from domain.ledgers.ledger import OfferLedger
 from domain.ledgers.run_ledger import RunLedger
 from domain.runs.run import OutcomeCounts
@@ -29,9 +30,9 @@ def parsed_records(monkeypatch: pytest.MonkeyPatch) -> list[Raw]:
     """The records that were parsed."""
     records: list[Raw] = []
 
-    def recording_read(element: Raw) -> Any:
+    def recording_read(element: Raw, known: KnownMembers) -> Any:
         records.append(element)
-        return read_object(element)
+        return read_object(element, known)
 
     monkeypatch.setattr(offers_file, "read_object", recording_read)
     return records

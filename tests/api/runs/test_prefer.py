@@ -117,7 +117,9 @@ def test_respond_async_is_answered_with_202_and_the_run(partner: Caller) -> None
         "Accepted",
         "Accepted",
     )
-    assert reply_body["data"] == {"concurrencyRequestId": document["concurrencyRequestId"], "runId": run_id}
+    lists = ("createdOffers", "updatedOffers", "notChangedOffers", "pausedOffers", "failedOffers")
+    ids = {"concurrencyRequestId": document["concurrencyRequestId"], "runId": run_id}
+    assert reply_body["data"] == ids | {name: [] for name in lists}
 
 
 def test_respond_async_never_waits(partner: Caller) -> None:

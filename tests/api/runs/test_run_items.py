@@ -88,10 +88,10 @@ def test_item_is_listed_with_its_messages(partner: Caller) -> None:
     }
 
 
-def test_item_without_a_readable_external_id_has_a_null_id(partner: Caller) -> None:
+def test_item_without_a_readable_external_id_has_an_empty_id(partner: Caller) -> None:
     path = send(partner, "Insert", item(None), 5, item("TP-1"))
     failed = items_of(partner.get(path, outcome="failed"))
-    assert [item["externalId"] for item in failed] == [None, None]
+    assert [item["externalId"] for item in failed] == ["", ""]
     assert [item["messages"][0].partition(":")[0] for item in failed] == ["offers[0].externalId", "offers[1]"]
 
 

@@ -1,16 +1,19 @@
 """Tests of the changes that a batch makes. (The batch document's behaviour tree.)"""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from domain.events import OfferEvent
 from domain.offers.content import Content, digest
 from domain.offers.offer import Offer
 from domain.runs.batch_reconciliation import (
     NOTHING_PAUSED,
+    RESTORED,
     RESUMED,
     SAME_DATA,
     InvalidItem,
@@ -40,7 +43,7 @@ def invalid(external_id: str | None = "TP-1", message: str = "offerData: require
     return InvalidItem(external_id, (message,))
 
 
-def when(operation: Operation, items: list[SentItem], inventory: Mapping[str, Offer]) -> Plan:
+def when(operation: Operation, items: Sequence[SentItem], inventory: Mapping[str, Offer]) -> Plan:
     return reconcile(PARTNER, operation, items, inventory)
 
 
@@ -91,7 +94,7 @@ def test_paused_offer_with_other_content_is_resumed_and_updated(operation: Opera
 def test_deleted_offer_is_restored(operation: Operation) -> None:
     plan = when(operation, [valid()], {"TP-1": known(Status.DELETED)})
     assert events_of(plan) == {"TP-1": [examples.restored()]}
-    assert plan.outcome.updated == item_outcomes()
+    assert plan.outcome.updated == item_outcomes("TP-1", RESTORED)
 
 
 def test_synchronize_pauses_an_absent_active_offer() -> None:
@@ -118,9 +121,35 @@ def test_invalid_item_changes_nothing_and_counts_as_present(operation: Operation
 
 @both
 def test_items_with_same_id_and_content_are_one_offer(operation: Operation) -> None:
-    plan = when(operation, [valid(), valid()], {})
-    assert events_of(plan) == {"TP-1": [examples.created()]}
-    assert plan.outcome.created == item_outcomes()
+    plan = when(operation, [valid(), valid(), valid("TP-2")], {})
+    assert events_of(plan)["TP-1"] == [examples.created()]
+    assert plan.outcome.created == [*item_outcomes("TP-1", "Sent 2 times"), *item_outcomes("TP-2")]
+
+
+@both
+@pytest.mark.parametrize(
+    ("status", "outcome", "message"),
+    [
+        (Status.ACTIVE, "unchanged", SAME_DATA),
+        (Status.PAUSED, "updated", RESUMED),
+        (Status.DELETED, "updated", RESTORED),
+    ],
+)
+def test_copies_are_counted_after_the_message_of_the_offer(
+    operation: Operation, status: Status, outcome: str, message: str
+) -> None:
+    plan = when(operation, [valid()] * 3, {"TP-1": known(status)})
+    assert getattr(plan.outcome, outcome) == item_outcomes("TP-1", message, "Sent 3 times")
+
+
+def test_equal_invalid_items_are_listed_once_with_their_number() -> None:
+    plan = when(INSERT, [invalid(), valid("TP-2"), invalid()], {})
+    assert plan.outcome.failed == item_outcomes("TP-1", "offerData: required", "Sent 2 times")
+
+
+def test_messages_of_all_copies_are_kept_once() -> None:
+    copies = [replace(valid(), remarks=remarks) for remarks in ((), ("a", "b"), ("b", "c"))]
+    assert when(INSERT, copies, {}).outcome.created == item_outcomes("TP-1", "a", "b", "c", "Sent 3 times")
 
 
 @both
@@ -136,7 +165,7 @@ def test_synchronize_pauses_nothing_if_an_external_id_is_unreadable() -> None:
     plan = when(SYNCHRONIZE, [valid(), invalid(None)], {"TP-1": known(), "TP-2": known()})
     assert plan.changes == []
     assert plan.outcome.messages == [NOTHING_PAUSED]
-    assert plan.outcome.failed == item_outcomes(None, "offerData: required")
+    assert plan.outcome.failed == item_outcomes("", "offerData: required")
 
 
 def test_synchronize_pauses_nothing_if_all_items_fail() -> None:
@@ -163,8 +192,20 @@ def test_each_readable_id_has_one_outcome(
 ) -> None:
     outcome = when(operation, sent, inventory).outcome
     external_ids = [o.external_id for o in (*outcome.created, *outcome.updated, *outcome.unchanged, *outcome.failed)]
-    readable = [external_id for external_id in external_ids if external_id is not None]
-    assert sorted(readable) == sorted({item.external_id for item in sent if item.external_id is not None})
+    assert sorted(filter(None, external_ids)) == sorted({item.external_id for item in sent if item.external_id})
+
+
+@given(st.sampled_from(Operation), st.lists(items, min_size=1, max_size=8), inventories)
+def test_counts_and_messages_about_copies_explain_every_item(
+    operation: Operation, sent: list[SentItem], inventory: dict[str, Offer]
+) -> None:
+    outcome = when(operation, sent, inventory).outcome
+    listed = [*outcome.created, *outcome.updated, *outcome.unchanged, *outcome.failed]
+    copies = [int(found[1]) - 1 for o in listed for m in o.messages if (found := _SENT.search(m))]
+    assert len(listed) + sum(copies) == len(sent)
+
+
+_SENT = re.compile(r"[Ss]ent ([0-9]+) times")
 
 
 @given(st.sampled_from(Operation), st.lists(items, min_size=1, max_size=8), inventories)

@@ -103,7 +103,7 @@ def test_failed_offers_without_id_keep_their_place(partner: Caller) -> None:
     broken = [item(external_id, **BROKEN) for external_id in ("X-2", None, "X-1")]
     assert ids(send(partner, "Insert", *broken, item())) == {
         "createdOffers": ["TP-1"],
-        "failedOffers": ["X-2", None, "X-1"],
+        "failedOffers": ["X-2", "", "X-1"],
     }
 
 
@@ -218,7 +218,7 @@ def test_invalid_item_does_not_resume_its_offer(with_paused: Caller, operation: 
 @both_operations
 def test_same_offer_sent_twice_counts_once(partner: Caller, operation: str) -> None:
     reply = send(partner, operation, item(), item("TP-2"), item(dailyCap=50.0))
-    assert lists(reply) == {"createdOffers": [reply_item("TP-1"), reply_item("TP-2")]}
+    assert lists(reply) == {"createdOffers": [reply_item("TP-1", "Sent 2 times"), reply_item("TP-2")]}
     assert inventory(partner)["TP-1"] == ("active", 1, offer_data())
 
 
@@ -239,7 +239,7 @@ def test_synchronize_pauses_nothing_if_an_id_is_unreadable(with_active: Caller, 
     for number, unreadable in enumerate((item(""), item(5), {"offerData": offer_data()}, "TP-1")):
         with subtests.test(str(number)):
             reply = send(with_active, "Synchronize", item(f"X-{number}"), unreadable)
-            assert ids(reply) == {"createdOffers": [f"X-{number}"], "failedOffers": [None]}
+            assert ids(reply) == {"createdOffers": [f"X-{number}"], "failedOffers": [""]}
             (message,) = reply.json()["messages"]
             assert message == "No offer has been paused: an item of this request has no readable externalId"
             assert {status for status, _, _ in inventory(with_active).values()} == {"active"}
@@ -247,7 +247,7 @@ def test_synchronize_pauses_nothing_if_an_id_is_unreadable(with_active: Caller, 
 
 def test_insert_with_an_unreadable_id_has_no_message_about_pausing(partner: Caller) -> None:
     reply = send(partner, "Insert", item("TP-2"), item(""))
-    assert lists(reply)["failedOffers"] == [reply_item(None, "offers[1].externalId: must not be empty")]
+    assert lists(reply)["failedOffers"] == [reply_item("", "offers[1].externalId: must not be empty")]
     assert reply.json()["messages"] == []
 
 

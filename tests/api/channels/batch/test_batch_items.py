@@ -146,7 +146,7 @@ def test_members_beside_offer_data_are_ignored_with_a_message() -> None:
 @pytest.mark.parametrize(
     ("text", "place", "message"),
     [
-        ("9007199254740992", "", NUMBER_RANGE),
+        ("9007199254740992.0", "", NUMBER_RANGE),
         ("[1,1e400]", "[1]", NUMBER_RANGE),
         (r'{"a":"\u0000"}', ".a", NULL_CHARACTER),
         (r'"\udc00"', "", LONE_SURROGATE),

@@ -139,7 +139,7 @@ def test_batch_with_only_failed_items_is_422(partner: Caller) -> None:
         "pausedOffers": [],
         "failedOffers": [
             {"externalId": "TP-1", "messages": ["offerData[0].headline: must not be empty"]},
-            {"externalId": None, "messages": ["offers[1]: must be an object"]},
+            {"externalId": "", "messages": ["offers[1]: must be an object"]},
         ],
         "counts": {"created": 0, "updated": 0, "unchanged": 0, "paused": 0, "failed": 2},
     }

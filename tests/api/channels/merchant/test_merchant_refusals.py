@@ -104,7 +104,8 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
     (asset({"url": "https://a.example"}, type="VIDEO"), "/assets/logo/type"),
     (merchant_offer(note="\0"), "/note"),
     (merchant_offer(note={"deep": ["\ud800"]}), "/note/deep/0"),
-    (merchant_offer(note=2**53), "/note"),
+    (merchant_offer(note=10**40), "/note"),
+    (merchant_offer(offerName=2**53), "/offerName"),
 ]
 
 
@@ -140,7 +141,7 @@ def test_body_that_is_not_json_is_400(partner: Caller, subtests: pytest.Subtests
         "trailing comma": whole[:-1] + b",}",
         "not utf-8": whole[:-1] + b',"note":"\xff"}',
         "utf-16": whole.decode().encode("utf-16"),
-        "byte order mark": b"\xef\xbb\xbf" + whole,
+        "two byte order marks": b"\xef\xbb\xbf" * 2 + whole,
         "NaN": whole[:-1] + b',"note":NaN}',
         "deep": whole[:-1] + b',"note":' + b"[" * 9_000 + b"]" * 9_000 + b"}",
     }

@@ -69,9 +69,14 @@ BROKEN: dict[str, tuple[Any, str | None, list[str]]] = {
     ),
     "not an object": (5, None, ["offers[1]: must be an object"]),
     "a number out of range": (
-        record("F", terms={"cap": 2**53}),
+        record("F", offerName=2**53),
         "F",
-        ["terms.cap: must be a number between -(2^53-1) and 2^53-1"],
+        ["offerName: must be a number between -(2^53-1) and 2^53-1"],
+    ),
+    "an integer of too many digits": (
+        record("F", terms={"cap": 10**40}),
+        "F",
+        ["terms.cap: must be an integer of at most 40 digits"],
     ),
     "a character that cannot be stored": (
         record("F", offerName="a\0"),
@@ -115,12 +120,12 @@ def test_file_with_only_invalid_records_changes_nothing(known: Caller) -> None:
 
 
 def test_long_list_of_problems_is_cut(partner: Caller) -> None:
-    (errors,) = messages(send_file(partner, record("F", **{f"n{n}": 2**60 for n in range(30)}))).values()
+    (errors,) = messages(send_file(partner, record("F", **{f"n{n}": 10**40 for n in range(30)}))).values()
     assert (len(errors), errors[-1]) == (11, "there are more problems")
 
 
 def test_record_with_the_status_deleted_ignores_other_fields(known: Caller) -> None:
-    deleted = {"merchantId": MERCHANT, "offerId": "ACTIVE", "offerStatus": "DELETED", "offerName": "", "note": 2**60}
+    deleted = {"merchantId": MERCHANT, "offerId": "ACTIVE", "offerStatus": "DELETED", "offerName": "", "note": 10**40}
     assert outcomes(send_file(known, deleted))["deleted"] == ["ACTIVE"]
 
 

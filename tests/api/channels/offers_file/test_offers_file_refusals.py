@@ -74,7 +74,7 @@ def test_file_that_is_not_json_is_400(refused: Refuse, subtests: pytest.Subtests
         "trailing comma": WHOLE[:-1] + b",}",
         "not utf-8": WHOLE.replace(b"Offer A", b"\xff"),
         "utf-16": WHOLE.decode().encode("utf-16"),
-        "byte order mark": b"\xef\xbb\xbf" + WHOLE,
+        "two byte order marks": b"\xef\xbb\xbf" * 2 + WHOLE,
         "header given twice": WHOLE[:-1] + b',"header":{}}',
         "a name twice in the header": WHOLE.replace(b'"header": {', b'"header": {"offerRecordCount": 1,'),
         "offers given twice": WHOLE[:-1] + b',"offers":[]}',

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from api.parsing.body_start import MARK, MARK_SKIPPED
 from tests.support.examples import PARTNER, batch, body, item
 from tests.support.harness import Caller
 from tests.support.processes.shell import Run, WriteBatch, position, require_success
@@ -103,6 +104,19 @@ def test_json_of_a_batch_with_some_failures_is_partial_success(partnered: Run, t
     reply = partnered("import", write_mixed_batch(tmp_path), "--partner", PARTNER, "--json").json
     assert (reply["isSuccessful"], reply["responseType"]) == (True, "PartialSuccess")
     assert [failed["externalId"] for failed in reply["data"]["failedOffers"]] == ["TP-2"]
+
+
+def test_import_prints_messages_about_all_outcomes(partnered: Run, tmp_path: Path) -> None:
+    path = tmp_path / "messages.json"
+    items = [item("Q", dailyCap="10"), item("H", hedline="x"), item("L", id=2**60), item("L", id=2**60), 7]
+    path.write_bytes(MARK + body(batch("Insert", items)))
+    printed = require_success(partnered("import", path, "--partner", PARTNER))
+    assert "3 created, 0 updated, 0 unchanged, 0 paused, 1 failed" in printed
+    assert MARK_SKIPPED in printed
+    for message in ("a quoted integer", "did you mean headline?", "Sent 2 times", "offers[4]: must be an object"):
+        assert message in " ".join(printed.split())
+    reply = partnered("import", path, "--partner", PARTNER, "--json").json
+    assert (reply["messages"], [o["externalId"] for o in reply["data"]["failedOffers"]]) == ([MARK_SKIPPED], [""])
 
 
 def test_batch_with_only_failed_offers_is_refused_with_reasons(partnered: Run, write_batch: WriteBatch) -> None:
