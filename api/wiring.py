@@ -3,7 +3,7 @@
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -17,6 +17,8 @@ from domain.ledgers.ledger import OfferLedger
 from domain.ledgers.redemption_ledger import RedemptionLedger
 from domain.ledgers.run_ledger import RunLedger
 from domain.ledgers.single_request_ledger import SingleRequestLedger
+from domain.store.factory import open_database, require_place
+from domain.store.recorder import LedgerRecorder
 from domain.store.records.secrets import PSEUDONYM_KEY, find_secret
 from domain.values import Clock
 from projections import projector
@@ -37,39 +39,22 @@ def utc_now() -> datetime:
 
 @contextmanager
 def open_service(
-    settings: Settings | None = None, clock: Clock = utc_now, owner: str | None = None
+    settings: Settings | None = None, clock: Clock = utc_now, owner: str | None = None, *, may_create: bool = True
 ) -> Iterator[Service]:
-    """Opens the ledger and closes it at the end. Creates the tables if the database is empty.
+    """Opens the ledger and closes it at the end. If the database is empty, creates the tables or raises NoLedger.
 
     `owner`: the owner of runs, by default this process. Raises SchemaMismatch, and StorageError if the database
     can't be opened."""
     settings = settings or Settings()
+    require_place(settings.database_location, may_create=may_create)
     limiter = RequestLimiter(settings.redis_url)
     ledger = _ledger(settings, clock)
     try:
-        ledger.recorder.prepare_schema(projector.tables())
-        runs = RunLedger(ledger, owner or _this_process(), timedelta(seconds=settings.lease_seconds))
-        single_requests = SingleRequestLedger(
-            ledger, decision_state.find_offers, decision_state.find_merchant_ids, partners.find_terms
-        )
-        activations = ActivationLedger(ledger, _ACTIVATION_QUERIES)
-        redemptions = RedemptionLedger(ledger, _ACTIVATION_QUERIES)
-        secret = _stored_secret(ledger)
-        pseudonyms = Pseudonyms(
-            settings.pseudonym_key.get_secret_value().encode() if settings.pseudonym_key else secret
-        )
-        yield Service(
-            settings,
-            clock,
-            ledger,
-            runs,
-            single_requests,
-            activations,
-            redemptions,
-            pseudonyms,
-            Sessions(secret),
-            limiter,
-        )
+        if may_create:
+            ledger.recorder.prepare_schema(projector.tables())
+        else:
+            ledger.recorder.require_ledger()
+        yield _service(settings, clock, ledger, limiter, owner or _this_process())
     finally:
         limiter.close()
         ledger.close()
@@ -81,6 +66,39 @@ def _ledger(settings: Settings, clock: Clock) -> OfferLedger:
     return OfferLedger(
         settings.database_location, times, projector.Projector(), decision_state.known_offers, partners.all_names
     )
+
+
+def _service(settings: Settings, clock: Clock, ledger: OfferLedger, limiter: RequestLimiter, owner: str) -> Service:
+    secret = _stored_secret(ledger)
+    key = settings.pseudonym_key.get_secret_value().encode() if settings.pseudonym_key else secret
+    return Service(
+        settings,
+        clock,
+        ledger,
+        RunLedger(ledger, owner, timedelta(seconds=settings.lease_seconds)),
+        SingleRequestLedger(ledger, decision_state.find_offers, decision_state.find_merchant_ids, partners.find_terms),
+        ActivationLedger(ledger, _ACTIVATION_QUERIES),
+        RedemptionLedger(ledger, _ACTIVATION_QUERIES),
+        Pseudonyms(key),
+        Sessions(secret),
+        limiter,
+    )
+
+
+def create_ledger(settings: Settings) -> str | None:
+    """Creates a ledger if the database is empty. Returns its place, or None if there is a ledger already.
+
+    Raises SchemaMismatch if the database contains anything but a matching ledger."""
+    require_place(settings.database_location, may_create=True)
+    with closing(open_database(settings.database_location)) as database:
+        is_new = LedgerRecorder(database).prepare_schema(projector.tables())
+        return database.place() if is_new else None
+
+
+def ledger_place(settings: Settings) -> str:
+    """Returns where the ledger of the settings is, for people. It has no password."""
+    with closing(open_database(settings.database_location)) as database:
+        return database.place()
 
 
 def _stored_secret(ledger: OfferLedger) -> bytes:

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg.generators
 import uvicorn
 
-from api.cli.commands import serve
+from api.cli.actions import serve
 
 EXIT_OF_A_PIPELINE = '''
 def _exit_gen(self) -> PQGen[None]:
@@ -63,14 +63,14 @@ def test_psycopg_has_the_private_parts_of_a_pipeline() -> None:
 
 def test_uvicorn_handles_a_signal_as_expected() -> None:
     assert source(uvicorn.Server.handle_exit) == SIGNALS_OF_A_SERVER.strip(), (
-        "uvicorn handles SIGINT and SIGTERM in another way. Adapt handle_exit() in api/cli/commands/serve.py, which"
+        "uvicorn handles SIGINT and SIGTERM in another way. Adapt handle_exit() in api/cli/actions/serve.py, which"
         " replaces this method to exit with 0."
     )
 
 
 def test_uvicorn_installs_the_signal_handler_of_the_server() -> None:
     assert "self.handle_exit" in source(uvicorn.Server.capture_signals), (
-        "uvicorn no longer installs Server.handle_exit() as the signal handler. Adapt api/cli/commands/serve.py."
+        "uvicorn no longer installs Server.handle_exit() as the signal handler. Adapt api/cli/actions/serve.py."
     )
 
 

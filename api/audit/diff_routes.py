@@ -21,7 +21,8 @@ from api.validation.field_errors import InvalidField
 from domain.ledgers.ledger import LedgerReader
 from domain.store.commit import head_at_position
 from projections.audit import diff
-from projections.audit.diff import COUNTED, ChangeKind, NetChangePage, PositionRange
+from projections.audit.change_kind import ChangeKind
+from projections.audit.diff import COUNTED, NetChangePage, PositionRange
 
 router = APIRouter(prefix="/api/v1/audit", tags=["audit"], responses=PROBLEMS, route_class=RetryingRoute)
 

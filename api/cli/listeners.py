@@ -4,7 +4,7 @@ import socket
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
-from api.cli.output import exit_with_error
+from api.cli.messages import exit_with_error
 
 BACKLOG = 2048
 """As many connections as the web server queues by default."""

@@ -5,40 +5,16 @@ Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib.metadata import version
 from io import TextIOWrapper
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
-from api.cli.commands import (
-    diff,
-    export,
-    import_file,
-    offers,
-    partners,
-    projections,
-    redemption,
-    replay,
-    serve,
-    tokens,
-    watch,
-)
-from api.cli.commands import maintenance as backup
-from api.cli.commands import maintenance as migrate
-from api.cli.demo import command
-from api.cli.output import exit_with_error
-from api.http import unbuilt_projections
-from api.http.problems import Problem
-from api.validation.field_errors import field_errors
-from domain.ledgers.ledger import StorageError
-from domain.refusals import Refused
-from domain.store.mapper import UnreadableEvent
-from domain.store.schema import OlderLedger, SchemaMismatch
-from projections.maintenance.rebuild import RebuildFailed
+from api.cli.commands import diff, exports, files, maintenance, offers, partners, projections, redemption, serve
+from api.cli.messages import exit_with_error
+from api.cli.registry import register
 
 
 def _print_version(*, is_requested: bool) -> None:
@@ -68,21 +44,23 @@ def offer_ledger(*, show_version: VersionOption = False) -> None:
     assert not show_version, "its callback exits"
 
 
-app.command("demo")(command.demo)
-app.command("serve")(serve.serve)
-app.command("import")(import_file.import_file)
-app.command("watch")(watch.watch)
-app.command("inventory")(offers.inventory)
-app.command("history")(offers.history)
-app.command("diff")(diff.diff)
-app.command("export")(export.export)
-app.command("backup")(backup.backup)
-app.command("migrate")(migrate.migrate)
-app.command("replay")(replay.replay)
-app.command("windows")(redemption.windows)
-app.command("verdict")(redemption.verdict)
+register(app, "demo", serve.demo_command)
+register(app, "init", maintenance.init_command)
+register(app, "settings", maintenance.settings_command)
+register(app, "serve", serve.serve_command)
+register(app, "import", files.import_command)
+register(app, "watch", files.watch_command)
+register(app, "inventory", offers.inventory_command)
+register(app, "history", offers.history_command)
+register(app, "diff", diff.diff_command)
+register(app, "export", exports.export_command)
+register(app, "backup", maintenance.backup_command)
+register(app, "migrate", maintenance.migrate_command)
+register(app, "replay", exports.replay_command)
+register(app, "windows", redemption.windows_command)
+register(app, "verdict", redemption.verdict_command)
 app.add_typer(partners.partners_app)
-app.add_typer(tokens.tokens_app)
+app.add_typer(partners.tokens_app)
 app.add_typer(projections.projections_app)
 
 
@@ -93,41 +71,19 @@ def main() -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        with _errors_as_sentences():
-            app()
+        app()
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        sys.exit(130)
     except OSError as error:
         # The reader of the pipe is gone, or the disk is full: standard output is unusable from here on.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         exit_with_error(f"Cannot write the output: {error.strerror}.")
+    except Exception as error:
+        from api.cli.actions import errors
 
-
-@contextmanager
-def _errors_as_sentences() -> Iterator[None]:
-    try:
-        yield
-        sys.stdout.flush()
-    except Problem as problem:
-        exit_with_error(*(map(str, problem.errors) if problem.errors else [problem.detail]))
-    except OlderLedger as older:
-        exit_with_error(f"{older}. To migrate it, run: offer-ledger migrate")
-    except (Refused, SchemaMismatch, RebuildFailed) as refusal:
-        exit_with_error(f"{refusal}.")
-    except UnreadableEvent as error:
-        exit_with_error(f"The ledger contains an event that this program cannot read: {error}.")
-    except StorageError as error:
-        missing = unbuilt_projections.unbuilt_projection_in(error)
-        remedy = (
-            f" To build the missing projection, run: {unbuilt_projections.rebuild_command_line([missing])}"
-            if missing
-            else ""
-        )
-        exit_with_error(f"Cannot use the database of the ledger: {error}.{remedy}")
-    except ValidationError as error:
-        exit_with_error(
-            *(f"OFFER_LEDGER_{wrong.path.upper()}: {wrong.message}" for wrong in field_errors(error)), exit_code=2
-        )
-    except KeyboardInterrupt:
-        sys.exit(130)
+        errors.exit_if_expected(error)
+        raise
 
 
 def _require_utf8(arguments: Sequence[str]) -> None:

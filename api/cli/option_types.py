@@ -1,38 +1,35 @@
-"""Parsers of option values: times, states, UUIDs, cursors and output files."""
+"""Options that several commands have, and parsers of option values.
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime
+Values are parsed only when a command runs: see `api/cli/actions/option_values.py`."""
+
+from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
 import typer
 
-from api.cli.output import exit_with_error
-from api.export.files import OutputExists
-from api.http.as_of import AsOf
-from api.http.pagination import InvalidCursor
-from api.http.query_params import MAX_DIGITS
-from api.validation.times import NOT_A_TIME, read_time
+TIME, STATE = "TIME", "TIME|POSITION"
 
 
-def parse_time(text: str) -> datetime:
-    """Parses an RFC 3339 time. Raises typer.BadParameter."""
-    try:
-        return read_time(text)
-    except ValueError:
-        raise typer.BadParameter(NOT_A_TIME) from None
+def parse_time(text: str) -> Any:
+    """Parses a time. Returns a datetime. Raises typer.BadParameter."""
+    from api.cli.actions import option_values
+
+    return option_values.time_of(text)
 
 
-def parse_state(text: str) -> AsOf:
-    """Parses a recorded time or a position. Raises typer.BadParameter."""
-    if text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS:
-        return AsOf(position=int(text))
-    try:
-        return AsOf(time=read_time(text))
-    except ValueError:
-        raise typer.BadParameter(f"{NOT_A_TIME}, or a position") from None
+def parse_time_or_now(text: str) -> Any:
+    """Parses a time. Returns a datetime, or None for `now`, as without the option. Raises typer.BadParameter."""
+    from api.cli.actions import option_values
+
+    return None if option_values.is_now(text) else option_values.time_of(text)
+
+
+def parse_state(text: str) -> Any:
+    """Parses a recorded time or a position. Returns an AsOf. Raises typer.BadParameter."""
+    from api.cli.actions import option_values
+
+    return option_values.state_of(text)
 
 
 def parse_uid(text: str) -> UUID:
@@ -43,34 +40,22 @@ def parse_uid(text: str) -> UUID:
         raise typer.BadParameter("must be a UUID") from None
 
 
+def parse_directory(text: str) -> Path:
+    """Parses an existing directory. An empty text is refused: Path would read it as the current directory."""
+    if not text or not Path(text).is_dir():
+        raise typer.BadParameter(f"Directory {text!r} does not exist.")
+    return Path(text)
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 AsOfState = Annotated[
     Any,
     typer.Option(
         "--as-of",
         parser=parse_state,
-        metavar="TIME|POSITION",
-        help="State to read: a recorded time (RFC 3339) or a position. Default: now.",
+        metavar=STATE,
+        help="State to read: a recorded time or a position. Default: now.",
     ),
 ]
 RowLimit = Annotated[int, typer.Option(help="Maximum number of rows.", min=1, max=1000)]
 PageCursor = Annotated[str | None, typer.Option(help="nextCursor of the previous page. Default: the first page.")]
-
-
-@contextmanager
-def new_file_errors(out: object, option: str = "--out") -> Iterator[None]:
-    """Ends the command with a sentence about the option if its file exists already or cannot be written."""
-    try:
-        yield
-    except OutputExists as existing:
-        exit_with_error(f"{option}: {existing} already exists. Name a new file.")
-    except (OSError, sqlite3.Error) as error:
-        exit_with_error(f"{option}: cannot write {out}: {getattr(error, 'strerror', None) or error}.")
-
-
-@contextmanager
-def cursor_errors() -> Iterator[None]:
-    """Ends the command with a sentence if `--cursor` does not belong to the requested list."""
-    try:
-        yield
-    except InvalidCursor:
-        exit_with_error("--cursor: must be the cursor of a previous page with the same filters.", exit_code=2)

@@ -1,4 +1,4 @@
-"""Output of the commands: tables for people, JSON for programs, sentences for errors."""
+"""Output of the commands: tables for people, JSON for programs, progress on a terminal."""
 
 import json
 import signal
@@ -7,30 +7,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import StringIO
 from types import FrameType
-from typing import Annotated, Any, NoReturn
+from typing import Any, NoReturn
 
 import msgspec
-import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from api.cli.messages import as_text, print_line
 from domain.values import ProgressCallback
 from projections.maintenance.table_diff import Difference
 
 UNWRAPPED_WIDTH = 10_000
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-
-
-def exit_with_error(*sentences: str, exit_code: int = 1) -> NoReturn:
-    for sentence in sentences:
-        print(as_text(sentence), file=sys.stderr)
-    sys.exit(exit_code)
-
-
-def print_line(line: str) -> None:
-    print(as_text(line))
 
 
 def print_json(value: Any, *, on_one_line: bool = False) -> None:
@@ -112,8 +100,3 @@ def progress(description: str) -> Iterator[ProgressCallback]:
     with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task(description, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def as_text(text: str) -> str:
-    """Escapes characters that are not printable, so that foreign text cannot control the terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -11,7 +11,8 @@ from msgspec import Struct
 from domain.events import OfferCreated, OfferDeleted, OfferPaused, OfferRestored, OfferResumed, OfferUpdated
 from domain.store.cursor import Cursor
 from projections.audit.causes import CauseView
-from projections.audit.diff import ChangeKind, NetChangeView
+from projections.audit.change_kind import ChangeKind
+from projections.audit.diff import NetChangeView
 from projections.audit.offer_history import events_of_versions
 
 CAUSES_SHOWN = 10

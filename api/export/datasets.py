@@ -1,12 +1,12 @@
 """The rows of an export: all events, offers or redemption windows of one state, read in batches."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from enum import StrEnum
 from typing import TypeVar, cast
 
 from msgspec import Struct
 
 from api.audit.event_reader import read_events
+from api.export.choices import Dataset
 from api.http.as_of import AsOf, resolve
 from api.service import Service
 from domain.store.cursor import Cursor
@@ -22,12 +22,6 @@ from projections.redemption.windows_as_of import FIRST_WINDOW, Viewpoint, Window
 EXPORT_ROWS_PER_READ = 1_000
 
 _P = TypeVar("_P")
-
-
-class Dataset(StrEnum):
-    EVENTS = "events"
-    INVENTORY = "inventory"
-    WINDOWS = "windows"
 
 
 class Export:

@@ -61,4 +61,4 @@ def _service(context: WorkerContext) -> Service:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     # A batch has many objects that all live until its end, so frequent collections find nothing.
     gc.set_threshold(_OBJECTS_PER_COLLECTION)
-    return _open_resources.enter_context(open_service(context.settings, context.clock, context.name))
+    return _open_resources.enter_context(open_service(context.settings, context.clock, context.name, may_create=False))

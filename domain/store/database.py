@@ -93,4 +93,10 @@ class Database(Protocol):
 
     def notifications(self) -> CommitNotifications: ...
 
+    def place(self) -> str:
+        """Returns where the ledger is or would be, for people. It has no password."""
+
+    def other_ledgers(self) -> list[str]:
+        """Returns the other schemas of a PostgreSQL database that have a ledger."""
+
     def close(self) -> None: ...

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from domain.store.cursor import Cursor
 from domain.store.database import Database
-from domain.store.schema import SCHEMA_VERSION, SchemaMismatch, require_version, schema_version
+from domain.store.schema import SCHEMA_VERSION, NoLedger, SchemaMismatch, require_version, schema_version
 from domain.values import ProgressCallback, no_progress
 
 
@@ -63,7 +63,17 @@ STEPS: tuple[MigrationStep, ...] = (
 def find_schema_version(database: Database) -> int | None:
     """Returns None for an empty database. Raises SchemaMismatch if it contains something other than a ledger."""
     with database.read_any_schema() as tx:
-        return schema_version(tx) if tx.dialect.table_names(tx) else None
+        names = tx.dialect.table_names(tx)
+        if not names or "schema_version" in names:
+            return schema_version(tx) if names else None
+    raise SchemaMismatch(f"The database contains something other than a ledger: {database.place()}")
+
+
+def no_ledger(database: Database) -> NoLedger:
+    """Returns the error for an empty database. It names the place, and other ledgers that the operator may have meant."""
+    others = database.other_ledgers()
+    hint = f". These schemas have a ledger: {', '.join(others)}" if others else ""
+    return NoLedger(f"There is no ledger in {database.place()}{hint}")
 
 
 def pending_steps(version: int, steps: Sequence[MigrationStep] = STEPS) -> list[MigrationStep]:

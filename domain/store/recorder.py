@@ -28,9 +28,10 @@ from domain.store.commit_writer import CommitWriter
 from domain.store.cursor import Cursor
 from domain.store.database import CommitNotifications, Database, DatabaseLocation
 from domain.store.factory import open_database
+from domain.store.migrations import find_schema_version, no_ledger
 from domain.store.records.heartbeats import Heartbeats
 from domain.store.records.secrets import make_secrets
-from domain.store.schema import TABLES, require_schema
+from domain.store.schema import TABLES, require_schema, require_version
 from domain.store.stored_events import read_notifications, select_stream
 from domain.values import Clock, Scope
 
@@ -100,18 +101,29 @@ class LedgerRecorder(ApplicationRecorder):
 
     # Schema
 
-    def prepare_schema(self, projection_tables: Sequence[str]) -> None:
-        """Creates the tables in an empty database. Raises SchemaMismatch if it contains anything but a matching ledger."""
-        with self._database.read_any_schema() as tx:
-            if tx.dialect.table_names(tx):
-                require_schema(tx)
-                return
+    def require_ledger(self) -> None:
+        """Raises NoLedger for an empty database, and SchemaMismatch if it contains anything but a matching ledger."""
+        version = find_schema_version(self._database)
+        if version is None:
+            raise no_ledger(self._database)
+        require_version(version)
+
+    def prepare_schema(self, projection_tables: Sequence[str]) -> bool:
+        """Creates the tables in an empty database, and returns True if it did.
+
+        Raises SchemaMismatch if the database contains anything but a matching ledger."""
+        version = find_schema_version(self._database)
+        if version is not None:
+            require_version(version)
+            return False
         with self._database.schema_change() as tx:
-            if not tx.dialect.table_names(tx):
+            # Another process may have created the tables, before this one got the lock.
+            if is_empty := not tx.dialect.table_names(tx):
                 for statement in self._database.create_statements([*TABLES, *projection_tables]):
                     tx.execute(statement)
                 make_secrets(tx)
             require_schema(tx)
+            return is_empty
 
     # Writing
 

@@ -181,6 +181,10 @@ class SchemaMismatch(PersistenceError):
     """The database does not contain a ledger with this program's schema version."""
 
 
+class NoLedger(SchemaMismatch):
+    """The checked place contains no ledger, and one can be created there. The message names the place."""
+
+
 class OlderLedger(SchemaMismatch):
     """The ledger has an older schema version, which `offer-ledger migrate` can update."""
 

@@ -4,7 +4,6 @@ Two states are compared offer by offer. Only offers with events in between are r
 """
 
 from collections.abc import Iterable, Sequence
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +13,7 @@ from domain.store.cursor import Cursor
 from domain.store.records.contents import find_content
 from domain.values import Status
 from projections.audit.causes import BEFORE_CREATION, CAUSE_BYTES, CauseView, Version, causes_of
+from projections.audit.change_kind import ChangeKind
 from projections.audit.event_item import changes_between
 from projections.offers.offer_periods import VERSION_AS_OF_POSITION
 from projections.projection import MAX_PAGE_BYTES
@@ -21,19 +21,6 @@ from projections.projection import MAX_PAGE_BYTES
 EVENTS_PER_QUERY, MAX_EVENTS_PER_QUERY = 1_000, 50_000
 """The first query covers few events, and later ones more: PostgreSQL sorts all changed offers of a commit before it
 returns the first one."""
-
-
-class ChangeKind(StrEnum):
-    """A kind of net change; an offer can have several.
-
-    An offer that is paused now and was absent or deleted before is both created or restored, and paused."""
-
-    CREATED = "created"
-    UPDATED = "updated"
-    PAUSED = "paused"
-    RESUMED = "resumed"
-    DELETED = "deleted"
-    RESTORED = "restored"
 
 
 TRANSIENT = "transient"

@@ -38,6 +38,7 @@ def commands(command: Any, words: tuple[str, ...] = ("offer-ledger",)) -> Iterat
         yield " ".join(words), command
 
 
+COMMON_OPTIONS = ("--help", "--database")
 COMMANDS = dict(commands(typer.main.get_command(app)))
 
 
@@ -47,7 +48,12 @@ def test_command_has_a_section_with_all_its_options(name: str) -> None:
     assert f"## {name}" in page
     section = re.split(r"^## ", page.partition(f"## {name}\n")[2], flags=re.MULTILINE)[0]
     options = [param.opts[0] for param in COMMANDS[name].params if isinstance(param, TyperOption) and not param.hidden]
-    assert [option for option in options if f"`{option}" not in section and option != "--help"] == []
+    assert [option for option in options if f"`{option}" not in section and option not in COMMON_OPTIONS] == []
+
+
+def test_conventions_name_the_common_options() -> None:
+    conventions = text_of("cli.md").partition("## Conventions")[2].partition("\n## ")[0]
+    assert [option for option in COMMON_OPTIONS if f"`{option}" not in conventions] == []
 
 
 def test_every_route_is_on_an_http_page(service: Service) -> None:

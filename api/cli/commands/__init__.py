@@ -1,1 +1,1 @@
-"""One module per command."""
+"""The commands with their arguments, options and help texts; a command imports its action only when it runs."""

@@ -4,36 +4,24 @@ from typing import Annotated, Any
 
 import typer
 
-from api.audit.diff_routes import DiffRequest, ReversedRange, diff_document
-from api.cli.option_types import PageCursor, RowLimit, cursor_errors, parse_state
-from api.cli.output import AsJson, exit_with_error, print_json, print_line, print_next_command, print_table
-from api.http.as_of import NOW
-from api.wiring import open_service
-from projections.access.partners import require_registered
-from projections.audit.diff import ChangeKind, NetChangeView
+from api.cli.option_types import STATE, AsJson, PageCursor, RowLimit, parse_state
+from api.cli.registry import example
+from projections.audit.change_kind import ChangeKind
 
-_STATE = "TIME|POSITION"
 _Earlier = Annotated[
     Any,
-    typer.Option(
-        "--from",
-        parser=parse_state,
-        metavar=_STATE,
-        help="Earlier state: a recorded time (RFC 3339) or a position.",
-    ),
+    typer.Option("--from", parser=parse_state, metavar=STATE, help="Earlier state: a recorded time or a position."),
 ]
 _Later = Annotated[
     Any,
     typer.Option(
-        "--to",
-        parser=parse_state,
-        metavar=_STATE,
-        help="Later state: a recorded time (RFC 3339) or a position. Default: now.",
+        "--to", parser=parse_state, metavar=STATE, help="Later state: a recorded time or a position. Default: now."
     ),
 ]
 
 
-def diff(
+@example("offer-ledger diff --from 2026-11-30 --to now --partner tidepool")
+def diff_command(
     earlier: _Earlier,
     later: _Later = None,
     partner: Annotated[str | None, typer.Option(help="Offers of this partner. Default: all partners.")] = None,
@@ -47,28 +35,6 @@ def diff(
 
     Each row has the changed fields, and the actors or the causes of the changes. An offer that was changed and
     changed back is not listed."""
-    request = DiffRequest(earlier, later or NOW, partner, kind)
-    with open_service() as service, cursor_errors():
-        require_registered(service.ledger, partner)
-        try:
-            document = diff_document(service.ledger, request, cursor, limit)
-        except ReversedRange:
-            exit_with_error("--to: must not be before --from.", exit_code=2)
-    if as_json:
-        print_json(document)
-        return
-    counts = ", ".join(f"{count} {kind}" for kind, count in document["counts"].items() if count)
-    print_line(f"From position {document['from']['position']} to {document['to']['position']}: {counts or 'nothing'}.")
-    print_table(
-        ("offerUid", "partner", "externalId", "change", "version", "by", "changed fields"),
-        [_row(change) for change in document["items"]],
-        empty="No offer differs.",
-    )
-    print_next_command(document["nextCursor"])
+    from api.cli.actions.reading import diff
 
-
-def _row(change: NetChangeView) -> tuple[object, ...]:
-    by = {cause.cause or f"{cause.actor} ({cause.source})": None for cause in change.causes}
-    fields = [field["field"] for field in change.changes]
-    identity = (change.offer_uid, change.partner, change.external_id)
-    return (*identity, ", ".join(change.kinds), change.after.version, ", ".join(by), ", ".join(fields))
+    diff.print_diff(earlier, later, partner, kind, limit, cursor, as_json=as_json)

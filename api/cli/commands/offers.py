@@ -2,26 +2,12 @@
 
 from enum import StrEnum
 from typing import Annotated
-from uuid import UUID
 
-import msgspec
 import typer
 
-from api.cli.option_types import AsOfState, PageCursor, RowLimit, cursor_errors
-from api.cli.output import AsJson, exit_with_error, print_json, print_line, print_next_command, print_table
-from api.http.as_of import NOW
-from api.offers.queries import offer_page
-from api.wiring import open_service
+from api.cli.option_types import AsJson, AsOfState, PageCursor, RowLimit
+from api.cli.registry import example
 from domain.values import Channel, Status
-from projections.access.partners import require_registered
-from projections.audit import offer_history
-from projections.audit.event_item import EventView
-from projections.offers import inventory as inventories
-from projections.offers.inventory import OfferFilter, OfferView
-
-ALL_VERSIONS = 1_000_000
-MAX_SHOWN_CHARACTERS = 60
-
 
 _Redeemable = Annotated[
     bool | None,
@@ -38,7 +24,8 @@ class ShownStatus(StrEnum):
     DELETED = "deleted"
 
 
-def inventory(
+@example("offer-ledger inventory --as-of 2026-11-30 --status active")
+def inventory_command(
     partner: Annotated[str | None, typer.Option(help="Offers of this partner. Default: all partners.")] = None,
     channel: Annotated[Channel | None, typer.Option(help="Offers of this channel. Default: both channels.")] = None,
     merchant_id: Annotated[str | None, typer.Option(help="Offers of this merchant. Default: all merchants.")] = None,
@@ -57,35 +44,16 @@ def inventory(
     """List offers as they are now, or as of the past.
 
     The list has the offers that match all given filters."""
-    offer_filter = OfferFilter(
+    from api.cli.actions.reading import offers
+
+    offer_filter = offers.OfferFilter(
         partner, channel, merchant_id, external_id, Status(status) if status else None, query, redeemable
     )
-    with open_service() as service, cursor_errors():
-        require_registered(service.ledger, partner)
-        document = offer_page(service.ledger, offer_filter, as_of or NOW, cursor, limit)
-    if as_json:
-        print_json(document)
-        return
-    if as_of:
-        print_line(f"As of position {document['position']}{_recorded_at(document['asOf'])}.")
-    print_table(
-        ("offerUid", "partner", "channel", "merchantId", "externalId", "status", "version", "updated", "honoured"),
-        [_row(offer) for offer in document["items"]],
-        empty="No offers match.",
-    )
-    print_next_command(document["nextCursor"])
+    offers.print_inventory(offer_filter, as_of, limit, cursor, as_json=as_json)
 
 
-def _recorded_at(time: str | None) -> str:
-    return f", recorded at {time}" if time else ""
-
-
-def _row(offer: OfferView) -> tuple[object, ...]:
-    identity = (offer.offer_uid, offer.partner, offer.channel, offer.merchant_id, offer.external_id)
-    return (*identity, offer.status, offer.version, offer.updated_at, offer.honoured_until)
-
-
-def history(
+@example("offer-ledger history --external-id TP-1001 --partner tidepool")
+def history_command(
     offer_uid: Annotated[
         str | None, typer.Argument(metavar="OFFER_UID", help="UUID of the offer. Use it without --external-id.")
     ] = None,
@@ -100,55 +68,7 @@ def history(
 
     Name the offer by OFFER_UID or by --external-id. If several offers have that id, add --partner, --channel or
     --merchant-id."""
-    offer_filter = OfferFilter(partner=partner, channel=channel, merchant_id=merchant_id, external_id=external_id)
-    if (offer_uid is None) == (offer_filter == OfferFilter()) or (offer_uid is None and external_id is None):
-        exit_with_error(
-            "Name one offer: by OFFER_UID alone, or by --external-id with --partner, --channel or --merchant-id.",
-            exit_code=2,
-        )
-    with open_service() as service, service.ledger.recorder.read() as tx:
-        require_registered(service.ledger, partner)
-        offer = (
-            inventories.find(tx, _uid(offer_uid), service.ledger.now(tx))
-            if offer_uid is not None
-            else _single(inventories.page(tx, offer_filter, service.ledger.now(tx), 0, 2).items)
-        )
-        if offer is None:
-            exit_with_error("There is no such offer.")
-        items = offer_history.page(tx, offer.offer_uid, 0, ALL_VERSIONS).items
-    if as_json:
-        print_json({"items": items, "nextCursor": None})
-    else:
-        _print_history(offer, items)
+    from api.cli.actions.reading import offers
 
-
-def _print_history(offer: OfferView, items: list[EventView]) -> None:
-    identity = f"{offer.partner} / {offer.merchant_id or offer.channel} / {offer.external_id}"
-    print_line(f"{identity}   {offer.offer_uid}   {offer.status}")
-    for item in items:
-        print()
-        reasons = [item.cause, item.run_id and f"run {item.run_id}", item.trace_id and f"trace {item.trace_id}"]
-        notes = [f"by {item.actor} ({item.source})", *filter(None, reasons)]
-        print_line(f"{item.version}. {item.recorded_at}  {item.type}  {', '.join(notes)}")
-        rows = [(change["field"], _short(change["before"]), "->", _short(change["after"])) for change in item.changes]
-        print_table(("", "", "", ""), rows)
-
-
-def _uid(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        exit_with_error("OFFER_UID: must be a UUID.", exit_code=2)
-
-
-def _single(offers: list[OfferView]) -> OfferView | None:
-    if len(offers) > 1:
-        exit_with_error(
-            "Several offers have this id. Add --partner, --channel or --merchant-id, or use the OFFER_UID instead."
-        )
-    return offers[0] if offers else None
-
-
-def _short(value: object) -> str:
-    text = msgspec.json.encode(value).decode()
-    return text if len(text) <= MAX_SHOWN_CHARACTERS else text[: MAX_SHOWN_CHARACTERS - 3] + "..."
+    offer_filter = offers.OfferFilter(partner, channel, merchant_id, external_id)
+    offers.print_offer_history(offer_uid, offer_filter, as_json=as_json)

@@ -1,25 +1,15 @@
-"""offer-ledger partners"""
+"""offer-ledger partners, offer-ledger tokens"""
 
-import re
-from typing import Annotated, Literal
+from datetime import datetime
+from typing import Annotated, Any
 
 import typer
 
-from api.access.credentials import MAX_LIMIT, PARTNER_NAME_RULE, is_partner_name
-from api.cli.local_user import cli_origin
-from api.cli.output import AsJson, exit_with_error, print_json, print_table
-from api.wiring import open_service
-from domain.access.partner import SetPartner
+from api.access.credentials import DEFAULT_REQUESTS_PER_MINUTE, MAX_LIMIT
+from api.cli.option_types import AsJson, parse_time
+from api.cli.registry import example, group_of
 from domain.redemption.window import MAX_DAYS, MIN_DAYS
-from domain.values import MissingFromFile
-from projections.access.partners import PartnerView, list_partners
-
-partners_app = typer.Typer(
-    name="partners",
-    help="Register partners and set their limits.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
+from domain.values import MissingFromFile, Role
 
 _NewName = Annotated[
     str,
@@ -70,7 +60,7 @@ _WindowDays = Annotated[
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the partner. Upper and lower case differ.")]
 
 
-@partners_app.command("set")
+@example("offer-ledger partners set tidepool --insert-per-hour 4 --daily-quota auto")
 def set_partner_command(
     name: _NewName,
     synchronize_per_day: _SynchronizePerDay = None,
@@ -84,80 +74,101 @@ def set_partner_command(
 ) -> None:
     """Register a partner, or change its settings.
 
-    Settings without an option stay as they are. A change applies from the next request."""
-    if not is_partner_name(name):
-        exit_with_error(f"NAME: {PARTNER_NAME_RULE}.", exit_code=2)
-    quota = _parse_quota(daily_quota)
-    with open_service() as service:
-        command = SetPartner(
-            name, synchronize_per_day, insert_per_hour, rps, quota, missing_from_file, redemption_window_days
-        )
-        service.ledger.handle(command, cli_origin())
-        with service.ledger.recorder.read() as tx:
-            _print(list_partners(tx, name), as_json=as_json)
+    Settings without an option stay as they are. A change applies from the next request. If the database is empty, the
+    command creates a ledger first."""
+    from api.cli.actions.access import partners
+
+    partners.change_partner(
+        name,
+        daily_quota,
+        as_json=as_json,
+        synchronize_per_day=synchronize_per_day,
+        insert_per_hour=insert_per_hour,
+        rps=rps,
+        missing_from_file=missing_from_file,
+        redemption_window_days=redemption_window_days,
+    )
 
 
-@partners_app.command("show")
-def show_partner(name: _Name, *, as_json: AsJson = False) -> None:
+@example("offer-ledger partners show tidepool")
+def show_partner_command(name: _Name, *, as_json: AsJson = False) -> None:
     """Show the settings of one partner."""
-    with open_service() as service, service.ledger.recorder.read() as tx:
-        partners = list_partners(tx, name)
-    if not partners:
-        exit_with_error(f"There is no partner named {name!r}.")
-    _print(partners, as_json=as_json)
+    from api.cli.actions.access import partners
+
+    partners.print_partner(name, as_json=as_json)
 
 
-@partners_app.command("list")
+@example("offer-ledger partners list")
 def list_partners_command(*, as_json: AsJson = False) -> None:
     """List all partners with their settings."""
-    with open_service() as service, service.ledger.recorder.read() as tx:
-        partners = list_partners(tx)
-    if as_json:
-        print_json({"items": partners})
-    else:
-        _print(partners, as_json=False)
+    from api.cli.actions.access import partners
+
+    partners.print_partners(as_json=as_json)
 
 
-def _print(partners: list[PartnerView], *, as_json: bool) -> None:
-    if as_json:
-        print_json(partners[0])
-    else:
-        print_table(
-            (
-                "partner",
-                "synchronize per day",
-                "insert per hour",
-                "rps",
-                "daily quota",
-                "missing from file",
-                "redemption window days",
-                "created",
-                "changed",
-            ),
-            [
-                (
-                    p.name,
-                    *(_limit_text(n) for n in (p.synchronize_per_day, p.insert_per_hour, p.rps, p.daily_quota)),
-                    p.missing_from_file,
-                    p.redemption_window_days,
-                    p.created_at,
-                    p.updated_at,
-                )
-                for p in partners
-            ],
-            empty="There are no partners. To register one, run: offer-ledger partners set NAME",
-        )
+partners_app = group_of(
+    "partners",
+    "Register partners and set their limits.",
+    set=set_partner_command,
+    show=show_partner_command,
+    list=list_partners_command,
+)
 
 
-def _limit_text(limit: int | Literal["auto"]) -> str:
-    return str(limit) if limit else "unlimited"
+@example("offer-ledger tokens create --role partner --partner tidepool --name feed")
+def create_token_command(
+    role: Annotated[Role, typer.Option(help="Role of the token: it decides which calls are allowed.")],
+    name: Annotated[
+        str,
+        typer.Option(
+            help="Name of the token, 1 to 64 characters. It is recorded as the actor of all changes by the token."
+        ),
+    ],
+    partner: Annotated[
+        str | None, typer.Option(help="Partner of the token. Required for the role partner, refused for other roles.")
+    ] = None,
+    requests_per_minute: Annotated[
+        int,
+        typer.Option(
+            help="Requests per minute, not counting requests that send offers. 0: unlimited.", min=0, max=MAX_LIMIT
+        ),
+    ] = DEFAULT_REQUESTS_PER_MINUTE,
+    expires_at: Annotated[
+        Any,
+        typer.Option(parser=parse_time, metavar="TIME", help="End of the token, such as 2027-01-01. Default: no end."),
+    ] = None,
+) -> None:
+    """Create a token and print its secret.
+
+    The secret is printed only once: the ledger stores its digest, not the secret."""
+    from api.cli.actions.access import tokens
+
+    end: datetime | None = expires_at
+    tokens.issue_token(role, name, partner, requests_per_minute, end)
 
 
-def _parse_quota(text: str | None) -> int | Literal["auto"] | None:
-    if text is None:
-        return None
-    if text == "auto":
-        return "auto"
-    if not re.fullmatch("[0-9]{1,10}", text) or int(text) > MAX_LIMIT:
-        exit_with_error(f"--daily-quota: must be auto or a number from 0 to {MAX_LIMIT}.", exit_code=2)
-    return int(text)
+@example("offer-ledger tokens list")
+def list_tokens_command(*, as_json: AsJson = False) -> None:
+    """List all tokens, without their secrets."""
+    from api.cli.actions.access import tokens
+
+    tokens.print_tokens(as_json=as_json)
+
+
+@example("offer-ledger tokens revoke feed")
+def revoke_token_command(name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the token.")]) -> None:
+    """Revoke a token.
+
+    All servers refuse it from the next request on."""
+    from api.cli.actions.access import tokens
+
+    tokens.withdraw_token(name)
+
+
+tokens_app = group_of(
+    "tokens",
+    "Create, list and revoke the tokens that give access to the service.",
+    create=create_token_command,
+    list=list_tokens_command,
+    revoke=revoke_token_command,
+)

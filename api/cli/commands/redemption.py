@@ -4,18 +4,13 @@ from typing import Annotated, Any
 
 import typer
 
-from api.cli.option_types import PageCursor, RowLimit, cursor_errors, parse_time, parse_uid
-from api.cli.output import AsJson, print_json, print_line, print_next_command, print_table
-from api.redemption.redemption_routes import REFUSAL_MESSAGES
-from api.redemption.verdict_routes import verdict_document
-from api.redemption.window_routes import windows_document
-from api.wiring import open_service
+from api.cli.option_types import TIME, AsJson, PageCursor, RowLimit, parse_time, parse_time_or_now, parse_uid
+from api.cli.registry import example
 from domain.redemption.activation import WindowState
-from projections.access.partners import require_registered
-from projections.redemption.windows_as_of import WindowFilter, WindowView
 
 
-def windows(
+@example("offer-ledger windows --partner tidepool --at 2027-01-15 --state open")
+def windows_command(
     offer_uid: Annotated[
         Any, typer.Option(parser=parse_uid, metavar="UUID", help="Windows of this offer. Default: all offers.")
     ] = None,
@@ -27,7 +22,7 @@ def windows(
     at: Annotated[
         Any,
         typer.Option(
-            parser=parse_time, metavar="TIME", help="Effective time (RFC 3339), in the past or future. Default: now."
+            parser=parse_time_or_now, metavar=TIME, help="Effective time, in the past or future. Default: now."
         ),
     ] = None,
     limit: RowLimit = 100,
@@ -38,37 +33,24 @@ def windows(
     """List redemption windows and their redemptions.
 
     The list has all windows that have started by the effective time. It shows the ids of customers in clear."""
-    window_filter = WindowFilter(offer_uid, customer_id, partner, state)
-    with open_service() as service, cursor_errors():
-        require_registered(service.ledger, partner)
-        document = windows_document(service.ledger, window_filter, (window_filter, at), cursor, limit)
-    if as_json:
-        print_json(document)
-        return
-    print_table(
-        ("offerUid", "customer", "version", "activated", "redeemable until", "state", "redeemed"),
-        [_row(window) for window in document["items"]],
-        empty="No redemption windows match.",
-    )
-    print_next_command(document["nextCursor"])
+    from api.cli.actions.reading import redemption
+
+    window_filter = redemption.WindowFilter(offer_uid, customer_id, partner, state)
+    redemption.print_windows(window_filter, at, limit, cursor, as_json=as_json)
 
 
-def _row(window: WindowView) -> tuple[object, ...]:
-    redeemed = ", ".join(f"{part.amount} {part.currency}" for part in window.redeemed)
-    times = (window.activated_at, window.redeemable_until)
-    return (window.offer_uid, window.customer_id, window.offer_version, *times, window.state, redeemed)
-
-
-def verdict(
+@example(
+    "offer-ledger verdict --customer-id C-1001 --transacted-at 2026-12-24T12:00 \\",
+    "    --offer-uid 6851e6d4-1908-5d30-b230-131c8e83c5db",
+)
+def verdict_command(
     customer_id: Annotated[str, typer.Option(help="Customer who made the purchase.")],
     offer_uid: Annotated[Any, typer.Option(parser=parse_uid, metavar="UUID", help="Offer of the purchase.")],
-    transacted_at: Annotated[
-        Any, typer.Option(parser=parse_time, metavar="TIME", help="Time of the purchase (RFC 3339).")
-    ],
+    transacted_at: Annotated[Any, typer.Option(parser=parse_time, metavar=TIME, help="Time of the purchase.")],
     as_of: Annotated[
         Any,
         typer.Option(
-            parser=parse_time, metavar="TIME", help="Use only what was recorded by this time (RFC 3339). Default: now."
+            parser=parse_time_or_now, metavar=TIME, help="Use only what was recorded by this time. Default: now."
         ),
     ] = None,
     *,
@@ -77,19 +59,6 @@ def verdict(
     """Decide whether a purchase is owed a reward.
 
     The command prints the activation and its terms, or the reason for a refusal. The purchase need not be recorded."""
-    with open_service() as service:
-        document = verdict_document(service.ledger, customer_id, offer_uid, transacted_at, as_of)
-    if as_json:
-        print_json(document)
-        return
-    if document["valid"]:
-        print_line(
-            f"Owed: activation {document['activationId']} of offer version {document['offerVersion']}"
-            f" is redeemable from {document['activatedAt']} until {document['redeemableUntil']}."
-        )
-    else:
-        print_line(f"Not owed: {REFUSAL_MESSAGES[document['reason']]}")
-    for window in document["windows"]:
-        print_line(f"  window {window['activationId']}  {window['activatedAt']} - {window['redeemableUntil']}")
-    time = f" ({document['asOf']})" if document["asOf"] else ""
-    print_line(f"As known at position {document['position']}{time}.")
+    from api.cli.actions.reading import redemption
+
+    redemption.print_verdict(customer_id, offer_uid, transacted_at, as_of, as_json=as_json)

@@ -1,37 +1,15 @@
-"""offer-ledger serve"""
+"""offer-ledger serve, offer-ledger demo"""
 
-import atexit
-import gc
-import logging
-import signal
-import socket
-import sys
-from contextlib import ExitStack, suppress
-from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-import uvicorn
-from fastapi import FastAPI
-from uvicorn.supervisors import Multiprocess
 
-from api.cli.listeners import open_listeners, url_of
-from api.cli.output import exit_with_error
-from api.dependencies.replica import require_replica_of
-from api.http import unbuilt_projections
-from api.runs.server_runtime import ServerRuntime, server_runtime_of
-from api.server.request_log import request_log_config
-from api.service import Service
-from api.settings import Settings
-from api.wiring import open_service
-from projections import projector
-
-SHUTDOWN_TIMEOUT_SECONDS = 10
-
-logger = logging.getLogger("offer_ledger")
+from api.cli.option_types import AsJson
+from api.cli.registry import example
 
 
-def serve(
+@example("offer-ledger serve --host 127.0.0.1 --port 8000")
+def serve_command(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on. 0: any free port.", min=0, max=65535)] = 8000,
     workers: Annotated[
@@ -41,117 +19,26 @@ def serve(
     """Serve HTTP until SIGTERM or Ctrl-C.
 
     After that, open requests have 10 seconds to end. Unfinished runs continue in another process, or after the next
-    start."""
-    if workers > 1 and not Settings().is_shared:
-        exit_with_error("--workers: more than one process needs a ledger on PostgreSQL, not SQLite.", exit_code=2)
-    with open_listeners(host, port) as listeners:
-        if workers > 1:
-            _serve_with_processes(listeners, url_of(host, listeners), workers)
-        else:
-            _serve_with_one_process(listeners, url_of(host, listeners))
+    start. If the database is empty, the command creates a ledger first."""
+    from api.cli.actions import serve
+
+    serve.run_server(host, port, workers)
 
 
-def _serve_with_one_process(listeners: list[socket.socket], url: str) -> None:
-    with open_service() as service:
-        require_replica_of(service)
-        _warn_about_unbuilt_projections(service)
-        from api.app import create_app  # noqa: PLC0415 - without it, a command starts in 0.6 instead of 1.0 seconds
-
-        app = create_app(service, warm=True)
-        server = _Server(_config(app), server_runtime_of(app), url)
-        _freeze_live_objects()
-        # uvicorn logs why it could not start, and exits with codes of its own.
-        with suppress(KeyboardInterrupt, SystemExit):
-            server.run(sockets=listeners)
-        sys.exit(0 if server.started else 1)
+Serve = Annotated[
+    bool,
+    typer.Option(
+        "--serve", help="Keep the server running after the last step, and print links to the console. Ctrl-C stops it."
+    ),
+]
 
 
-def _config(app: FastAPI | str, **options: Any) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        server_header=False,
-        # Its lines would have paths with ids and query strings; the entrance of the application logs every request.
-        access_log=False,
-        log_config=request_log_config(),
-        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_SECONDS,
-        **options,
-    )
+@example("offer-ledger demo", "offer-ledger demo --serve")
+def demo_command(*, serve: Serve = False, as_json: AsJson = False) -> None:
+    """Play an example day on a temporary ledger.
 
+    Two partners, a publisher and an auditor call a real server. The demo explains each step and checks each reply. It
+    ignores all settings and leaves nothing behind."""
+    from api.cli.demo import command
 
-def _log_address(url: str) -> None:
-    logging.getLogger("uvicorn.error").info("Uvicorn running on %s (Press CTRL+C to quit)", url)
-
-
-def _serve_with_processes(listeners: list[socket.socket], url: str, workers: int) -> None:
-    """Serves with several processes that share a socket; a process that dies or stalls is replaced."""
-    # An error that prevents every server process from starting is reported once, here.
-    with open_service() as service:
-        require_replica_of(service)
-        _warn_about_unbuilt_projections(service)
-    config = _config("api.cli.commands.serve:create_process_app", factory=True, workers=workers)
-    _log_address(url)
-    Multiprocess(config, listeners).run()
-
-
-_open_resources = ExitStack()
-atexit.register(_open_resources.close)
-
-
-def create_process_app() -> FastAPI:
-    """Creates the application of one of several server processes."""
-    from api.app import create_app  # noqa: PLC0415 - without it, a command starts in 0.6 instead of 1.0 seconds
-
-    app = create_app(_open_resources.enter_context(open_service()), warm=True)
-    _freeze_live_objects()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        _begin_shutdown_on(app, number)
-    return app
-
-
-def _begin_shutdown_on(app: FastAPI, number: int) -> None:
-    """Ends all waiting requests before uvicorn's own signal handler runs, as `_Server.handle_exit` does."""
-    uvicorn_handler: Any = signal.getsignal(number)
-
-    def handle(sig: int, frame: FrameType | None) -> None:
-        server_runtime_of(app).begin_shutdown()
-        uvicorn_handler(sig, frame)
-
-    signal.signal(number, handle)
-
-
-def _warn_about_unbuilt_projections(service: Service) -> None:
-    if names := projector.unbuilt_projections(service.ledger):
-        logger.warning(
-            "projections not built: %s; requests that read them are refused until you run, beside this server: %s",
-            ", ".join(names),
-            unbuilt_projections.rebuild_command_line(names),
-        )
-
-
-def _freeze_live_objects() -> None:
-    """Excludes all present objects from garbage collection: they live until the process ends.
-
-    Otherwise the collector scans all of them about every thousand requests, and every request waits for it."""
-    gc.collect()
-    gc.freeze()
-
-
-class _Server(uvicorn.Server):
-    """A server whose shutdown ends all waits: for runs, for notifications and for slow readers. The runs continue."""
-
-    def __init__(self, config: uvicorn.Config, runtime: ServerRuntime, url: str) -> None:
-        super().__init__(config)
-        self._runtime, self._url = runtime, url
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            _log_address(self._url)
-
-    def handle_exit(self, sig: int, _: FrameType | None) -> None:
-        """Replaces uvicorn's method, which also records the signal and raises it again at the end. A requested stop
-        is not a failure, so this process exits with 0."""
-        self._runtime.begin_shutdown()
-        if self.should_exit and sig == signal.SIGINT:
-            self.force_exit = True
-        self.should_exit = True
+    command.play_demo(serve=serve, as_json=as_json)

@@ -1,9 +1,7 @@
 """offer-ledger demo"""
 
 from threading import Event
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from api.cli.demo import redemption_story
 from api.cli.demo.client import Day, UnexpectedReply, batch, merchant_offer, offer, offers_file
@@ -17,7 +15,8 @@ from api.cli.demo.narration import (
     print_end,
     print_start,
 )
-from api.cli.output import AsJson, exit_with_error, print_json, until_interrupted
+from api.cli.messages import exit_with_error
+from api.cli.output import print_json, until_interrupted
 from api.http.paths import MERCHANTS_PATH, RUNS_PATH
 from api.settings import require_known_variables
 from domain.runs.batch_reconciliation import RESUMED
@@ -50,19 +49,7 @@ TEA_PATH = f"{MERCHANTS_PATH}/MER-8/offers/TEA"
 NO_NAME = merchant_offer("MER-9", "SALAD", "")
 
 
-Serve = Annotated[
-    bool,
-    typer.Option(
-        "--serve", help="Keep the server running after the last step, and print links to the console. Ctrl-C stops it."
-    ),
-]
-
-
-def demo(*, serve: Serve = False, as_json: AsJson = False) -> None:
-    """Play an example day on a temporary ledger.
-
-    Two partners, a publisher and an auditor call a real server. The demo explains each step and checks each reply. It
-    ignores all settings and leaves nothing behind."""
+def play_demo(*, serve: bool, as_json: bool) -> None:
     require_known_variables()
     if serve and as_json:
         exit_with_error("--serve: cannot be combined with --json.", exit_code=2)

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
-from api.cli.output import print_line
+from api.cli.messages import print_line
 
 WIDTH = 100
 TEXT_MARGIN = "   "

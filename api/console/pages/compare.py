@@ -20,7 +20,8 @@ from domain.store.commit import LedgerHead
 from domain.store.cursor import Cursor
 from domain.values import EPOCH
 from projections.audit import diff
-from projections.audit.diff import ChangeKind, PositionRange
+from projections.audit.change_kind import ChangeKind
+from projections.audit.diff import PositionRange
 
 CHANGES_PER_PAGE = 50
 KINDS = tuple(map(str, ChangeKind))

@@ -31,6 +31,10 @@ POSTGRES_LOCK_TIMEOUT_SECONDS = 60.0
 """Longest wait of a reader or writer for a lock."""
 HEARTBEAT_CONNECTIONS = 2
 COMMIT, ROLLBACK = "COMMIT", "ROLLBACK"
+_SELECT_LEDGER_SCHEMAS = """
+    SELECT schemaname FROM pg_tables WHERE tablename IN ('schema_version', 'commits', 'streams')
+    GROUP BY schemaname HAVING count(*) = 3 ORDER BY schemaname LIMIT 10
+"""
 DISABLED_PLANS = ("enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "jit")
 """All statements read a few rows through an index, in its order. Without current statistics of a table, PostgreSQL may choose a
 scan of the whole table, and keep that plan for prepared statements."""
@@ -112,6 +116,15 @@ class PostgresConnections:
 
     def notifications(self) -> CommitNotifications:
         return PostgresNotifications(self._url, self._schema)
+
+    def place(self) -> str:
+        with translate_postgres_errors(), self._begin(self._read_pool, "SELECT 1") as cursor:
+            info = cursor.connection.info
+            return f"the schema {self._schema} of the database {info.dbname} on {info.host}, port {info.port}"
+
+    def other_ledgers(self) -> list[str]:
+        with translate_postgres_errors(), self._begin(self._read_pool, _SELECT_LEDGER_SCHEMAS) as cursor:
+            return [schema for (schema,) in cursor.fetchall() if schema != self._schema]
 
     def close(self) -> None:
         self._read_pool.close()

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from threading import Lock
 from time import sleep
 from typing import Any, Self
@@ -137,6 +138,12 @@ class SqliteConnections:
 
     def notifications(self) -> CommitNotifications:
         return PollingNotifications()
+
+    def place(self) -> str:
+        return f"the file {Path(self.database).absolute()}"
+
+    def other_ledgers(self) -> list[str]:
+        return []
 
     def close(self) -> None:
         """Closes idle connections; those in use are closed when they are returned."""

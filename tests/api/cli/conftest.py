@@ -1,21 +1,31 @@
 """Runs the real entry point in this process, on a database of the test."""
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
 from api.cli.main import main
 from api.settings import Settings
+from api.wiring import create_ledger
 from tests.support.examples import PARTNER, batch, body, item
 from tests.support.processes.shell import DATABASE_URL, SCHEMA, CommandResult, Run, RunningServer, WriteBatch
 
 
 @pytest.fixture
-def run(settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs commands on the same database as the fixtures `service` and `call`."""
+def run(settings: Settings, run_without_ledger: Run) -> Run:
+    """Runs commands on a ledger in the same database as the fixtures `service` and `call`."""
+    create_ledger(settings)
+    return run_without_ledger
+
+
+@pytest.fixture
+def run_without_ledger(settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs commands on an empty database."""
     monkeypatch.setenv(DATABASE_URL, settings.database_url)
     monkeypatch.setenv(SCHEMA, settings.database_schema)
     # Makes the output independent of the terminal: plain, 80 columns wide.
@@ -28,10 +38,12 @@ def run(settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         monkeypatch.setattr(sys, "argv", ["offer-ledger", *map(str, arguments)])
         capsys.readouterr()
         exit_code: Any = 0
-        try:
-            main()
-        except SystemExit as exit_request:
-            exit_code = exit_request.code or 0
+        # The option --database changes the environment of its process.
+        with patch.dict(os.environ):
+            try:
+                main()
+            except SystemExit as exit_request:
+                exit_code = exit_request.code or 0
         return CommandResult(exit_code, *capsys.readouterr())
 
     return run_command

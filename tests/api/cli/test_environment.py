@@ -176,7 +176,7 @@ def test_default_ledger_is_a_file_in_the_current_folder(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv(DATABASE_URL)
-    require_success(run("partners", "list"))
+    require_success(run("init"))
     assert (tmp_path / "offer-ledger.db").exists()
 
 
@@ -223,18 +223,18 @@ def test_folder_is_refused_as_a_database(run: Run, monkeypatch: pytest.MonkeyPat
 
 
 @only_sqlite
-def test_empty_file_becomes_a_ledger(run: Run, settings: Settings) -> None:
+def test_empty_file_becomes_a_ledger(run_without_ledger: Run, settings: Settings) -> None:
     settings.database.touch()
-    require_success(run("partners", "set", "tidepool"))
+    assert run_without_ledger("partners", "set", "tidepool").exit_code == 0
 
 
-def test_database_of_another_program_is_refused_and_not_changed(run: Run, settings: Settings) -> None:
+def test_database_of_another_program_is_refused_and_not_changed(run_without_ledger: Run, settings: Settings) -> None:
     """Tables are created in an empty database only."""
     with by_hand(settings) as tx:
         if IS_POSTGRES:
             tx.execute(f"CREATE SCHEMA {settings.database_schema}")
         tx.execute("CREATE TABLE customers (name TEXT)")
-    ended = run("partners", "list")
+    ended = run_without_ledger("partners", "set", "tidepool")
     with by_hand(settings) as tx:
         assert tx.dialect.table_names(tx) == {"customers"}
     require_unusable(ended)

@@ -80,8 +80,8 @@ def test_unknown_command_is_a_usage_error_that_names_it(run: Run, command: str) 
     require_usage_error(run(*command.split()), "nonsense")
 
 
-def test_usage_error_does_not_open_the_ledger(run: Run, settings: Settings) -> None:
-    require_usage_error(run("partners", "set", "tidepool", "--insert-per-hour", "-1"))
+def test_usage_error_does_not_open_the_ledger(run_without_ledger: Run, settings: Settings) -> None:
+    require_usage_error(run_without_ledger("partners", "set", "tidepool", "--insert-per-hour", "-1"))
     assert not database_exists(settings)
 
 

@@ -14,7 +14,8 @@ from domain.events import OfferEvent
 from domain.offers.offer import ABSENT, Offer, evolve
 from domain.values import Status
 from projections.audit import offer_history
-from projections.audit.diff import COUNTED, TRANSIENT, ChangeKind, NetChangeView
+from projections.audit.change_kind import ChangeKind
+from projections.audit.diff import COUNTED, TRANSIENT, NetChangeView
 from projections.audit.event_item import EventView, changes_between
 from tests.support.engine import examples
 from tests.support.examples import PARTNER

@@ -11,12 +11,10 @@ import pytest
 from api.channels.drop_folder import TAKEN_FOLDER
 from api.service import Service
 from api.settings import Settings
-from api.wiring import open_service
 from domain.store.cursor import Cursor
 from domain.store.migrations import MigrationStep
 from domain.store.schema import SCHEMA_VERSION
 from domain.values import Operation
-from projections.maintenance.verification import verify
 from tests.api.cli.test_environment import EVERY_LEDGER_COMMAND
 from tests.support.engine import only_sqlite
 from tests.support.examples import batch, body, item
@@ -49,7 +47,7 @@ def read_state(file: Path) -> tuple[int, bool, int]:
 @pytest.fixture
 def older(settings: Settings, service: Service, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A ledger of the previous schema version, and a migration step that exists only in this test."""
-    monkeypatch.setattr("api.cli.commands.maintenance.STEPS", (STEP,))
+    monkeypatch.setattr("api.cli.actions.upkeep.maintenance.STEPS", (STEP,))
     run_batch(service.ledger, Operation.INSERT, [item("TP-1")])
     set_version(settings, OLDER)
     return settings.database
@@ -94,15 +92,6 @@ def test_ledger_with_the_present_schema_has_no_steps(run: Run, service: Service)
     assert service.ledger.recorder.max_notification_id() == before
 
 
-def test_migrate_creates_a_missing_ledger(run: Run, settings: Settings) -> None:
-    (line,) = require_success(run("migrate", "--dry-run")).splitlines()
-    assert "no ledger yet" in line
-    assert not settings.database.exists()
-    assert run("migrate", "--json").json["from"] is None
-    with open_service(settings) as made:
-        assert verify(made.ledger) == []
-
-
 # The copy
 
 
@@ -124,7 +113,7 @@ def test_failed_copy_prevents_the_migration(run: Run, older: Path, tmp_path: Pat
 
 def test_failed_step_is_reported_and_rolled_back(run: Run, older: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     failing = MigrationStep(SCHEMA_VERSION, STEP.description, (*STEP.actions, "UPDATE nowhere SET x = 1"))
-    monkeypatch.setattr("api.cli.commands.maintenance.STEPS", (failing,))
+    monkeypatch.setattr("api.cli.actions.upkeep.maintenance.STEPS", (failing,))
     ended = run("migrate")
     assert (ended.exit_code, ended.stderr) == (1, "Cannot use the database of the ledger: no such table: nowhere.\n")
     assert read_state(older) == BEFORE
@@ -135,7 +124,8 @@ def test_terminated_migration_is_rolled_back(run: Run, older: Path, monkeypatch:
         signal.raise_signal(signal.SIGTERM)
 
     monkeypatch.setattr(
-        "api.cli.commands.maintenance.STEPS", (MigrationStep(SCHEMA_VERSION, STEP.description, (*STEP.actions, end)),)
+        "api.cli.actions.upkeep.maintenance.STEPS",
+        (MigrationStep(SCHEMA_VERSION, STEP.description, (*STEP.actions, end)),),
     )
     assert run("migrate").exit_code == 128 + signal.SIGTERM
     assert read_state(older) == BEFORE
@@ -174,9 +164,9 @@ def test_too_old_ledger_is_refused(run: Run, settings: Settings) -> None:
     assert "offer-ledger migrate" not in ended.stderr
 
 
-def test_database_of_another_program_is_refused_by_migrate(run: Run, settings: Settings) -> None:
+def test_database_of_another_program_is_refused_by_migrate(run_without_ledger: Run, settings: Settings) -> None:
     change_by_hand(settings, "CREATE TABLE customers (name TEXT)")
-    require_refusal(run("migrate"), "something other than a ledger")
+    require_refusal(run_without_ledger("migrate"), "something other than a ledger")
 
 
 # Running processes

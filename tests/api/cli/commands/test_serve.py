@@ -8,6 +8,7 @@ import pytest
 
 from api.health import PROGRAM
 from api.settings import Settings
+from api.wiring import create_ledger
 from tests.support.engine import only_sqlite
 from tests.support.examples import PARTNER
 from tests.support.processes.shell import (
@@ -157,6 +158,7 @@ def test_installed_command_refuses_several_workers_on_sqlite(settings: Settings)
 
 
 def test_installed_command_refuses_an_unknown_partner(settings: Settings) -> None:
+    create_ledger(settings)
     require_refusal(run_script(settings, "partners", "show", "nobody"), "nobody")
 
 

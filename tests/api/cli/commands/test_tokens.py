@@ -15,6 +15,7 @@ from tests.support.processes.shell import (
     position,
     require_refusal,
     require_success,
+    require_usage_error,
     require_usage_sentence,
 )
 
@@ -108,13 +109,15 @@ def test_default_limit_is_600_requests_per_minute(run: Run) -> None:
 # --expires-at
 
 
-@pytest.mark.parametrize("time", ["2027-01-01T00:00:00", "2027-01-01", "tomorrow", "", "2027-13-01T00:00:00Z"])
-def test_expiry_requires_a_time_with_an_offset(run: Run, time: str) -> None:
-    require_usage_sentence(run(*AUDITOR, "books", "--expires-at", time), "--expires-at")
+@pytest.mark.parametrize("time", ["2027-01", "tomorrow", "", "2027-13-01T00:00:00Z"])
+def test_expiry_requires_a_time(run: Run, time: str) -> None:
+    require_usage_error(run(*AUDITOR, "books", "--expires-at", time), "--expires-at")
     assert position(run) == 0
 
 
-@pytest.mark.parametrize("time", ["2027-01-01T00:00:00Z", "2027-01-01T02:00:00+02:00", "2026-12-31T19:30:00-04:30"])
+@pytest.mark.parametrize(
+    "time", ["2027-01-01T00:00:00Z", "2027-01-01T02:00:00+02:00", "2026-12-31T19:30:00-04:30", "2027-01-01"]
+)
 def test_expiry_accepts_every_offset(run: Run, time: str) -> None:
     require_success(run(*AUDITOR, "books", "--expires-at", time))
     assert run("tokens", "list", "--json").json["items"][0]["expiresAt"] == "2027-01-01T00:00:00.000000Z"

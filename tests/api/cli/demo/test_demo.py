@@ -171,8 +171,10 @@ def test_secrets_are_not_printed(text: str, steps: dict[str, list[Any]]) -> None
 # Other ledgers and errors
 
 
-def test_demo_does_not_touch_the_configured_ledger(run: Run, settings: Settings, temporary: Path) -> None:
-    require_success(run("demo"))
+def test_demo_does_not_touch_the_configured_ledger(
+    run_without_ledger: Run, settings: Settings, temporary: Path
+) -> None:
+    require_success(run_without_ledger("demo"))
     assert not database_exists(settings)
     assert sorted(temporary.parent.iterdir()) == [temporary]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from api.cli.commands.watch import process
+from api.cli.actions.intake.watch import process
 from api.service import Service
 from api.settings import Settings
 from tests.support.engine import only_sqlite

@@ -1,4 +1,4 @@
-"""offer-ledger watch"""
+"""Processes the offers files that arrive in a directory."""
 
 import os
 import sys
@@ -8,21 +8,21 @@ from contextlib import ExitStack, suppress
 from datetime import date
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Any, NoReturn
 from uuid import UUID
 
 import msgspec
-import typer
 from msgspec import Struct
 
 from api.channels.drop_folder import DropFolder, FolderInUse, TakenFileChanged, open_folder
+from api.cli.local_ledger import open_ledger
 from api.cli.local_runs import accept_offers_file, execute_locally, require_partner
-from api.cli.output import AsJson, as_text, exit_with_error, print_json, print_line, until_interrupted
+from api.cli.messages import exit_with_error, print_line, print_notice
+from api.cli.output import print_json, until_interrupted
 from api.http.exception_handlers import problem_of
 from api.runs.execution import RunFailed
 from api.runs.report import counts_of, file_report, refusal_report
 from api.service import Service
-from api.wiring import open_service
 from domain.ledgers.ledger import StorageError
 from domain.refusals import RunInProgress
 from domain.runs.file_names import parse_file_name
@@ -34,13 +34,6 @@ RETRIED_ERRORS = (RunInProgress, StorageError, TakenFileChanged, OSError)
 """Errors after which a file stays where it is, to be tried again."""
 
 
-def _parse_directory(text: str) -> Path:
-    """Parses an existing directory. An empty text is refused: Path would read it as the current directory."""
-    if not text or not Path(text).is_dir():
-        raise typer.BadParameter(f"Directory {text!r} does not exist.")
-    return Path(text)
-
-
 class ProcessedFile(Struct, frozen=True):
     """The outcome of a file: a summary in one line, and a report with each of its records."""
 
@@ -49,20 +42,8 @@ class ProcessedFile(Struct, frozen=True):
     report: dict[str, Any]
 
 
-def watch(
-    directory: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Directory where offers files arrive.", parser=_parse_directory)
-    ],
-    partner: Annotated[str, typer.Option(help="Partner of the offers.")],
-    *,
-    as_json: AsJson = False,
-) -> None:
-    """Process the offers files that arrive in a directory.
-
-    The command runs until SIGTERM or Ctrl-C. It processes a file when its writer has closed it or has renamed it into
-    the directory. Files are processed one at a time, the oldest date in the name first. A processed file moves to the
-    folder done/ or refused/ of the directory, with a report beside it."""
-    with until_interrupted(), open_service() as service:
+def watch_directory(directory: Path, partner: str, *, as_json: bool) -> None:
+    with until_interrupted(), open_ledger() as service:
         require_partner(service, partner)
         settings = service.settings
         if not settings.is_shared and settings.database.parent.resolve() == directory.resolve():
@@ -74,7 +55,7 @@ def watch(
                 exit_with_error(str(error))
             except OSError as error:
                 exit_with_error(f"DIR: cannot be watched: {error.strerror}.")
-            _print_error(f"Watching {directory} for offers files of {partner}. Press Ctrl-C to stop.")
+            print_notice(f"Watching {directory} for offers files of {partner}. Press Ctrl-C to stop.")
             _watch(service, folder, partner, as_json=as_json)
 
 
@@ -94,7 +75,7 @@ def _watch(service: Service, folder: DropFolder, partner: str, *, as_json: bool)
         except RETRIED_ERRORS as error:
             if str(error) != reason:
                 reason = str(error)
-                _print_error(f"Waiting: {reason}")
+                print_notice(f"Waiting: {reason}")
             result = None
         if result:
             reason = ""
@@ -125,12 +106,12 @@ def process(service: Service, file: Path, partner: str) -> ProcessedFile:
     except RETRIED_ERRORS:
         raise
     except RunFailed as failed:
-        _print_error(f"{file.name}: {failed.report.strip().splitlines()[-1]}")
+        print_notice(f"{file.name}: {failed.report.strip().splitlines()[-1]}")
         return _processed(service, service.runs.find(failed.run_id))
     except Exception as error:  # noqa: BLE001 - a retry would fail in the same way
         problem = problem_of(error)
         if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            _print_error(f"{file.name}: {traceback.format_exc().strip().splitlines()[-1]}")
+            print_notice(f"{file.name}: {traceback.format_exc().strip().splitlines()[-1]}")
         summary = "; ".join(map(str, problem.errors)) or problem.detail
         return ProcessedFile(
             done=False, summary=summary, report=refusal_report(partner, _utf8_name(file.name), problem)
@@ -168,7 +149,3 @@ def _print(path: Path, processed: ProcessedFile, *, as_json: bool) -> None:
 def _utf8_name(name: str) -> str:
     """Returns a file name as valid UTF-8; other bytes become escapes."""
     return os.fsencode(name).decode(errors="backslashreplace")
-
-
-def _print_error(line: str) -> None:
-    print(as_text(line), file=sys.stderr, flush=True)

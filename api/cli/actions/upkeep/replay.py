@@ -1,29 +1,18 @@
-"""offer-ledger replay"""
+"""Rebuilds a state from the events, and compares the answers."""
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from api.cli.option_types import AsOfState, new_file_errors
-from api.cli.output import AsJson, exit_with_error, interruptible, print_differences, print_json, print_line, progress
+from api.cli.local_ledger import open_ledger
+from api.cli.messages import exit_with_error, print_line
+from api.cli.option_errors import new_file_errors
+from api.cli.output import interruptible, print_differences, print_json, progress
 from api.export.replay import compare_with_replay
-from api.http.as_of import NOW
+from api.http.as_of import NOW, AsOf
 from api.http.pagination import head_members
-from api.wiring import open_service
 
 
-def replay(
-    out: Annotated[Path, typer.Option(help="SQLite file to write. It must not exist.")],
-    as_of: AsOfState = None,
-    *,
-    as_json: AsJson = False,
-) -> None:
-    """Rebuild a state from the events, and compare the answers.
-
-    The command writes the state to a SQLite file and compares each row with the answer of the service. It exits with
-    1 if an answer differs, and keeps the file."""
-    with interruptible(), open_service() as service, progress("Replaying events") as on_progress, new_file_errors(out):
+def compare_replay(out: Path, as_of: AsOf | None, *, as_json: bool) -> None:
+    with interruptible(), open_ledger() as service, progress("Replaying events") as on_progress, new_file_errors(out):
         result = compare_with_replay(service, as_of or NOW, out, on_progress)
     if as_json:
         comparison = {"rows": result.rows, "equal": not result.differences, "differences": result.differences}

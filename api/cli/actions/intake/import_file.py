@@ -1,45 +1,26 @@
-"""offer-ledger import"""
+"""Processes a batch or an offers file."""
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-import typer
 
-from api.channels.batch_replies import ALL_FAILED, LISTS, finished_reply
+from api.channels.batch_replies import ALL_FAILED, finished_reply
+from api.cli.local_ledger import open_ledger
 from api.cli.local_runs import accept_batch_or_file, execute_locally, require_partner
-from api.cli.output import AsJson, exit_with_error, print_json, print_line, print_table, progress
+from api.cli.messages import exit_with_error, print_line
+from api.cli.output import print_json, print_table, progress
 from api.runs.execution import FAILED, RunFailed
 from api.runs.report import counts_of, file_report
 from api.service import Service
-from api.wiring import open_service
-from domain.runs.batch_reconciliation import SAME_DATA
 from domain.runs.run import Batch, Run, RunState
 
 MAX_MESSAGES = 20
 
 
-def import_file(
-    file: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FILE",
-            help="Batch or offers file; its content decides which of the two it is.",
-            exists=True,
-            dir_okay=False,
-        ),
-    ],
-    partner: Annotated[str, typer.Option(help="Partner of the offers.")],
-    *,
-    as_json: AsJson = False,
-) -> None:
-    """Process a batch or an offers file.
-
-    The outcome is the same as if the partner had sent the file over HTTP. A batch that was accepted before, or the
-    partner's newest file, changes nothing: the command prints the first outcome. If the command is interrupted, a
-    server finishes the run; so does the same command, if you repeat it."""
-    with open_service() as service:
+def process_file(file: Path, partner: str, *, as_json: bool) -> None:
+    with open_ledger() as service:
         require_partner(service, partner)
         with progress("Storing the file") as on_progress:
             accepted = accept_batch_or_file(service, file, partner, on_progress)
@@ -84,11 +65,9 @@ def _print(run: Run, document: dict[str, Any], *, is_new: bool) -> None:
 
 
 def _batch_rows(data: dict[str, Any]) -> Iterable[tuple[str | None, str, str]]:
-    """Yields the messages about offers, except the one that most offers of a usual batch have."""
-    for kind, list_name in LISTS.items():
-        for item in msgspec.json.decode(data[list_name]):
-            messages = (message for message in item["messages"] if message != SAME_DATA)
-            yield from ((item["externalId"], kind, message) for message in messages)
+    for outcome, items in (("updated", data["updatedOffers"]), ("failed", data["failedOffers"])):
+        for item in msgspec.json.decode(items):
+            yield from ((item["externalId"], outcome, message) for message in item["messages"])
 
 
 def _file_rows(records: Iterable[dict[str, Any]]) -> Iterable[tuple[str | None, str, str]]:

@@ -1,78 +1,39 @@
-"""offer-ledger export"""
+"""Writes events, offers or redemption windows to a file."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
-
-import typer
 
 from api.audit.row_formats import as_csv, as_lines
-from api.cli.option_types import new_file_errors, parse_state
-from api.cli.output import AsJson, exit_with_error, interruptible, print_json, print_line, progress
+from api.cli.local_ledger import open_ledger
+from api.cli.messages import exit_with_error, print_line
+from api.cli.option_errors import new_file_errors
+from api.cli.output import interruptible, print_json, progress
 from api.export import files
-from api.export.datasets import Dataset, Export, export_state, open_export
+from api.export.choices import Dataset, Format
+from api.export.datasets import Export, export_state, open_export
 from api.export.files import STANDARD_OUTPUT, ExportRange, NotContiguous
 from api.http.as_of import NOW, AsOf
 from api.http.pagination import head_members
-from api.wiring import open_service
 from projections.access.partners import require_registered
 from projections.audit.event_item import EventView
 
-MAX_POSITION = 10**15
 
-
-class Format(StrEnum):
-    """The format of an exported file."""
-
-    JSONL = "jsonl"
-    CSV = "csv"
-    PARQUET = "parquet"
-
-
-_Out = Annotated[
-    str,
-    typer.Option(
-        help="File to write, which must not exist, or - for standard output. For events as Parquet: a folder."
-    ),
-]
-_AsOf = Annotated[
-    Any,
-    typer.Option(
-        parser=parse_state,
-        metavar="TIME|POSITION",
-        help="State to export: a recorded time (RFC 3339) or a position; for windows only a time. Default: now.",
-    ),
-]
-_AfterPosition = Annotated[
-    int,
-    typer.Option(
-        help="For events: leave out events up to this position, to continue an earlier export.", min=0, max=MAX_POSITION
-    ),
-]
-
-
-def export(
-    what: Annotated[Dataset, typer.Argument(help="Dataset to export.")],
-    out: _Out = STANDARD_OUTPUT,
-    file_format: Annotated[
-        Format,
-        typer.Option("--format", help="File format. parquet needs --out and the extra offer-ledger[parquet]."),
-    ] = Format.JSONL,
-    as_of: _AsOf = None,
-    partner: Annotated[str | None, typer.Option(help="Rows of this partner. Default: all partners.")] = None,
-    after_position: _AfterPosition = 0,
+def write_export_file(
+    what: Dataset,
+    out: str,
+    file_format: Format,
+    requested: AsOf | None,
+    partner: str | None,
+    after_position: int,
     *,
-    as_json: AsJson = False,
+    as_json: bool,
 ) -> None:
-    """Write events, offers or redemption windows to a file.
-
-    All rows are of the same state. A file gets its name only when it is complete."""
-    _require_valid_options(what, out, file_format, as_of or NOW, after_position, as_json=as_json)
-    with interruptible(), open_service() as service, progress(f"Exporting {what}") as on_progress:
+    as_of = requested or NOW
+    _require_valid_options(what, out, file_format, as_of, after_position, as_json=as_json)
+    with interruptible(), open_ledger() as service, progress(f"Exporting {what}") as on_progress:
         require_registered(service.ledger, partner)
-        state = export_state(service, as_of or NOW)
+        state = export_state(service, as_of)
         rows = open_export(service, what, state, partner, after_position, on_progress)
         with _output_errors(out):
             _write(rows, file_format, out, ExportRange(after_position, state.head.position, partner))

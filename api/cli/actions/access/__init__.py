@@ -1,0 +1,1 @@
+"""Actions on partners and tokens."""

@@ -1,0 +1,1 @@
+"""Actions that process batches and offers files of this machine."""

@@ -1,0 +1,1 @@
+"""Actions that read offers, windows, runs and events."""

@@ -1,0 +1,1 @@
+"""Actions that create, check, copy and migrate a ledger."""

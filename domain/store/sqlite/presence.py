@@ -1,0 +1,43 @@
+"""Checks the file of a ledger on SQLite before a connection opens it: opening creates a missing file and changes others."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from eventsourcing.persistence import OperationalError
+
+from domain.store.schema import NoLedger, SchemaMismatch
+from domain.store.sqlite.connections import SQLITE_LOCK_TIMEOUT_SECONDS
+
+
+def require_ledger_file(database: str, *, may_create: bool) -> None:
+    """Raises NoLedger if the file is missing or empty, unless it may be created. It creates and changes nothing.
+
+    Raises SchemaMismatch if the file has other content."""
+    file = Path(database).absolute()
+    missing = f"There is no ledger in the file {file}"
+    if not file.parent.is_dir():
+        raise SchemaMismatch(f"{missing}: the folder {file.parent} does not exist")
+    if not file.exists():
+        if may_create:
+            return
+        raise NoLedger(f"{missing}: the file does not exist")
+    if not file.is_file():
+        raise SchemaMismatch(f"{missing}: it is not a file")
+    tables = _table_names(file, missing)
+    if tables and "schema_version" not in tables:
+        raise SchemaMismatch(f"The database contains something other than a ledger: the file {file}")
+    if not tables and not may_create:
+        raise NoLedger(f"{missing}: the file is empty")
+
+
+def _table_names(file: Path, missing: str) -> set[str]:
+    # mode=rw never creates a file. Without write permission, SQLite opens the file for reading.
+    uri = f"{file.as_uri()}?mode=rw"
+    try:
+        with closing(sqlite3.connect(uri, uri=True, timeout=SQLITE_LOCK_TIMEOUT_SECONDS)) as connection:
+            return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    except sqlite3.OperationalError as error:
+        raise OperationalError(f"{error}: {file}") from error
+    except sqlite3.DatabaseError as error:
+        raise SchemaMismatch(f"{missing}: {error}") from error
