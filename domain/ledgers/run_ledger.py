@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 from uuid import UUID
@@ -123,7 +123,7 @@ class RunLedger:
             if run is None:
                 raise LeaseLost(run_id)
             now = self.ledger.recorder.now(tx)
-            claimed = runs.claim(self._heartbeats.with_renewed_lease(run), self.owner, now, self.lease)
+            claimed = runs.claim(self._with_renewed_lease(run, now), self.owner, now, self.lease)
             self._require_held(claimed, held=update_run(tx, claimed, run.lease.fence))
         return claimed
 
@@ -217,6 +217,9 @@ class RunLedger:
         with suppress(StorageError):
             self._heartbeats.delete(run)
 
+    def _with_renewed_lease(self, run: Run, now: datetime) -> Run:
+        return self._heartbeats.with_renewed_lease(run, now, self.lease)
+
     def _require_held(self, run: Run, *, held: bool) -> None:
         if not held:
             raise LeaseLost(run.run_id)
@@ -237,8 +240,8 @@ class RunLedger:
         """Returns unfinished runs whose lease has expired."""
         with self.ledger.recorder.read() as tx:
             now = self.ledger.recorder.now(tx)
-            candidates = overdue_runs(tx, now)
-        return [run for run in candidates if self._heartbeats.with_renewed_lease(run).lease.until <= now]
+            candidates = overdue_runs(tx, now, runs.latest_lease_end(now, self.lease))
+        return [run for run in candidates if self._with_renewed_lease(run, now).lease.until <= now]
 
     @retry_transaction
     def release(self) -> None:

@@ -5,6 +5,7 @@ process can take over a run whose lease has expired. Each takeover increases the
 owner are rejected.
 """
 
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import ClassVar, assert_never
@@ -230,6 +231,16 @@ def accept(request: RunRequest, origin: Origin, lease: Lease, now: datetime, pos
         accepted_position=position,
         lease=lease,
     )
+
+
+def latest_lease_end(now: datetime, duration: timedelta) -> datetime:
+    """Returns the latest end of a lease that a clock can have set that is right. Leases of other processes may last longer."""
+    return now + max(10 * duration, timedelta(minutes=10))
+
+
+def lease_end(ends: Iterable[datetime], now: datetime, duration: timedelta) -> datetime:
+    """Returns the latest end that was set for a lease, or `now` if a clock that was ahead set all of them."""
+    return max((end for end in ends if end <= latest_lease_end(now, duration)), default=now)
 
 
 def claim(run: Run, owner: str, now: datetime, duration: timedelta) -> Run:

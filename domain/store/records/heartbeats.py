@@ -4,11 +4,11 @@ They are stored outside the ledger's locks: storing a large run can hold the led
 wait for the lock must still renew theirs. The data may be lost: then leases expire a little sooner.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from domain.runs.run import Progress, Run
+from domain.runs.run import Progress, Run, lease_end
 from domain.store.database import Database
 from domain.values import from_microseconds, to_microseconds
 
@@ -34,15 +34,15 @@ class Heartbeats:
                     (str(run.run_id), run.lease.fence, progress.done, progress.total),
                 )
 
-    def with_renewed_lease(self, run: Run) -> Run:
-        """Returns the run with the lease that its owner has renewed last."""
+    def with_renewed_lease(self, run: Run, now: datetime, duration: timedelta) -> Run:
+        """Returns the run with the lease that its owner has renewed last. The lease has expired if a clock that was ahead set
+        its end, and the owner has not renewed it since."""
         with self._database.heartbeat_write() as tx:
             row = tx.execute(
                 "SELECT lease_until FROM heartbeats WHERE run_id = ? AND fence = ?", (str(run.run_id), run.lease.fence)
             ).fetchone()
-        if row is None:
-            return run
-        until = max(run.lease.until, from_microseconds(row["lease_until"]))
+        ends = [run.lease.until] if row is None else [run.lease.until, from_microseconds(row["lease_until"])]
+        until = lease_end(ends, now, duration)
         return replace(run, lease=replace(run.lease, until=until))
 
     def find_progress(self, run: Run) -> Progress | None:

@@ -110,10 +110,12 @@ def find_unfinished(tx: Cursor, partner: str, channel: Channel) -> Run | None:
     return _run(row) if row else None
 
 
-def overdue_runs(tx: Cursor, now: datetime) -> list[Run]:
-    """Returns unfinished runs whose stored leases have expired, oldest first. Heartbeats may have renewed a lease."""
+def overdue_runs(tx: Cursor, now: datetime, latest_end: datetime) -> list[Run]:
+    """Returns unfinished runs whose stored leases have expired, or end after `latest_end`, oldest first. Heartbeats may have
+    renewed a lease."""
     rows = tx.execute(
-        f"SELECT * FROM runs WHERE {_UNFINISHED} AND lease_until <= ?", (to_microseconds(now),)
+        f"SELECT * FROM runs WHERE {_UNFINISHED} AND (lease_until <= ? OR lease_until > ?)",
+        (to_microseconds(now), to_microseconds(latest_end)),
     ).fetchall()
     # Sorted here, because there are few: with ORDER BY, SQLite would read all runs to find them.
     return [_run(row) for row in sorted(rows, key=lambda row: row["run_seq"])]

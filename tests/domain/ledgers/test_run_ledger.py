@@ -207,6 +207,25 @@ def test_claimed_or_renewed_run_is_not_overdue(here: RunLedger, there: RunLedger
     assert here.find_overdue() == []
 
 
+def test_lease_of_a_clock_ahead_can_be_taken_over(here: RunLedger, there: RunLedger, clock: Clock) -> None:
+    clock.move(hours=2)
+    run = here.claim(accepted_run(here).run_id)
+    here.renew(run)
+    clock.move(hours=-2)
+    assert there.find_overdue() == [run]
+    assert there.claim(run.run_id).lease.fence > run.lease.fence
+
+
+def test_owner_keeps_its_run_after_the_clock_is_right(here: RunLedger, there: RunLedger, clock: Clock) -> None:
+    clock.move(hours=2)
+    run = here.claim(accepted_run(here).run_id)
+    clock.move(hours=-2)
+    here.renew(run)
+    assert there.find_overdue() == []
+    with pytest.raises(LeaseLost):
+        there.claim(run.run_id)
+
+
 def test_released_runs_can_be_taken_over_at_once(here: RunLedger, there: RunLedger) -> None:
     here.ledger.handle(SetPartner("harbor"), OPERATOR)
     mine, theirs = accepted_run(here), accepted_run(there, run_request=request(partner="harbor"))
