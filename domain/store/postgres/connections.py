@@ -20,6 +20,7 @@ from domain.store.postgres.cursor import PostgresCursor
 from domain.store.postgres.dialect import POSTGRES_LEDGER_VIEW, PostgresDialect, TextDumper
 from domain.store.postgres.locks import BEGIN_READ, Locks
 from domain.store.postgres.notifications import PostgresNotifications
+from domain.store.postgres.outage import Outage, WatchedConnection
 from domain.store.schema import SELECT_NEWEST_POSITION, SELECT_SCHEMA_VERSION, UNLOGGED_TABLES, require_version_rows
 from domain.values import Scope
 
@@ -54,6 +55,7 @@ class PostgresConnections:
         self._locks = Locks(schema)
         self.dialect = PostgresDialect(schema, self._locks)
         self._url, self._schema = url, schema
+        self._outage = Outage(POOL_TIMEOUT_SECONDS)
         # Separate pools: writers that wait for the ledger lock must not take the connections of readers. And a writer that
         # holds the lock and reads a heartbeat must not wait for readers.
         self._read_pool, self._write_pool, self._heartbeat_pool = (
@@ -61,7 +63,8 @@ class PostgresConnections:
                 url,
                 min_size=0,
                 max_size=size,
-                kwargs={"autocommit": True},
+                connection_class=WatchedConnection,
+                kwargs={"autocommit": True, "outage": self._outage},
                 configure=self._configure,
                 open=True,
                 reconnect_timeout=RECONNECT_SECONDS,
@@ -155,7 +158,7 @@ class PostgresConnections:
         """Executes BEGIN and yields its cursor. If a pooled connection was lost while idle, it tries the next one."""
         deadline = monotonic() + POOL_TIMEOUT_SECONDS
         while True:
-            connection = _connection(pool, deadline)
+            connection = self._connection(pool, deadline)
             try:
                 begin_cursor = connection.execute(begin)
                 break
@@ -167,6 +170,24 @@ class PostgresConnections:
             yield begin_cursor
         finally:
             pool.putconn(connection)
+
+    def _connection(self, pool: ConnectionPool[Any], deadline: float) -> psycopg.Connection[Any]:
+        """Takes a connection from the pool. Raises OperationalError at the deadline.
+
+        While the database is not reachable, the pool tries to connect at increasing intervals. A new request for a connection makes
+        it try at once."""
+        while True:
+            try:
+                connection: psycopg.Connection[Any] = pool.getconn(
+                    timeout=min(RECONNECT_SECONDS, deadline - monotonic())
+                )
+            except PoolTimeout:
+                reason = self._outage.find_reason()
+                if monotonic() >= deadline:
+                    what = f"PostgreSQL can't be reached: {reason}" if reason else "no connection to PostgreSQL is free"
+                    raise OperationalError(f"{what} (waited {POOL_TIMEOUT_SECONDS:g} seconds)") from None
+            else:
+                return connection
 
     def _configure(self, connection: psycopg.Connection[Any]) -> None:
         configure_connection(connection, self._schema)
@@ -208,21 +229,6 @@ def _locked_at(begin_cursor: psycopg.Cursor[Any]) -> datetime | None:
             locked_at: datetime = result.fetchall()[0][0]
             return locked_at
     return None
-
-
-def _connection(pool: ConnectionPool[Any], deadline: float) -> psycopg.Connection[Any]:
-    """Takes a connection from the pool. Raises PoolTimeout at the deadline.
-
-    While the database is not reachable, the pool tries to connect at increasing intervals. A new request for a connection makes it
-    try at once."""
-    while True:
-        try:
-            connection: psycopg.Connection[Any] = pool.getconn(timeout=min(RECONNECT_SECONDS, deadline - monotonic()))
-        except PoolTimeout:
-            if monotonic() >= deadline:
-                raise
-        else:
-            return connection
 
 
 def _end(cursor: PostgresCursor, end: str) -> None:
