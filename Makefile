@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
-.PHONY: help run dev test check lint types imports browser unit unit-postgres test-long faults bench docs format lock clean
+.PHONY: help run dev test check lint types imports browser linters unit unit-postgres test-long faults bench docs format lock clean
 .DEFAULT_GOAL := help
 
 help: ## list these commands
@@ -43,7 +43,7 @@ run: $(VENV)/.run-ready ## start the service on SQLite at 127.0.0.1:8000, with a
 
 dev: $(VENV)/.ready ## install everything into .venv: PostgreSQL, Redis, Parquet, tests and checks
 
-test: check browser unit unit-postgres ## run all checks, and the tests on SQLite and on PostgreSQL
+test: check browser linters unit unit-postgres ## run all checks, and the tests on SQLite and on PostgreSQL
 
 check: lint types imports ## run the checks only: style, types, import rules
 
@@ -63,6 +63,10 @@ imports: $(VENV)/.ready
 browser: ## install Chromium and axe-core for the console's tests, if the system allows it
 	@echo "== Browser: Chromium and axe-core"
 	@sh tests/browser/bring.sh
+
+linters: ## install the linters of the OpenAPI document, if npm is available
+	@echo "== Linters of the OpenAPI document: Spectral and Redocly"
+	@sh tests/openapi/bring.sh
 
 # Many tests wait for a process. Four at a time finish before two at a time, on two cores, too.
 AT_ONCE ?= 4
@@ -137,7 +141,8 @@ lock: ## update the requirements*.txt from pyproject.toml (needs uv)
 	$(COMPILE) --extra dev --output-file requirements-dev.txt
 	$(COMPILE) --constraint requirements-dev.txt --output-file requirements.txt
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --upgrade --group docs --output-file requirements-docs.txt
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --upgrade --group client --output-file requirements-client.txt
 
 clean: ## remove the environment and all caches; the ledger and its token stay
-	@rm -rf $(VENV) build *.egg-info tests/browser/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) build *.egg-info tests/browser/node_modules tests/openapi/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -prune -exec rm -rf {} +

@@ -6,9 +6,10 @@ from contextlib import asynccontextmanager, nullcontext
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from starlette.types import ASGIApp
 
-from api import health
+from api import health, problem_routes
 from api.access.console_sessions import CONSOLE
 from api.audit import diff_routes, event_routes, stream_routes
 from api.channels import batch_routes, merchant_routes, offers_file_routes
@@ -19,7 +20,7 @@ from api.dependencies.replica import replica_of
 from api.http.exception_handlers import handle_problems
 from api.http.ledger_position import LedgerPositionMiddleware, with_position
 from api.offers import routes as offers
-from api.openapi import openapi_router
+from api.openapi.document import openapi_router
 from api.redemption import (
     activation_batch_routes,
     activation_routes,
@@ -60,6 +61,7 @@ ROUTERS = (
     runs,
     offers,
     health,
+    problem_routes,
 )
 
 
@@ -97,6 +99,7 @@ def create_app(service: Service, *, warm: bool = False, watch_clock: bool = True
         redoc_url=None,
         redirect_slashes=False,
         lifespan=lifespan,
+        generate_unique_id_function=_operation_id,
     )
     app.state.runtime = runtime
     app.add_middleware(LedgerPositionMiddleware)
@@ -106,6 +109,12 @@ def create_app(service: Service, *, warm: bool = False, watch_clock: bool = True
     app.include_router(openapi_router(app))
     add_console(app)
     return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    """Returns the name of the route's function in the case of JSON names: `listOffers`."""
+    first, *others = route.name.split("_")
+    return first + "".join(word.capitalize() for word in others)
 
 
 def _create_runtime(service: Service) -> ServerRuntime:

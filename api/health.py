@@ -2,16 +2,18 @@
 
 from http import HTTPStatus
 from importlib.metadata import version
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
+from pydantic import BaseModel, Field
 
 from api.access.console_sessions import CONSOLE
 from api.dependencies.authentication import ServiceDep
 from api.dependencies.runtime import runtime_of
 from api.http.content_negotiation import preferred
 from api.http.problems import Problem
-from api.http.replies import JSON, json_response
+from api.http.replies import HTML, JSON, json_response
 from domain.ledgers.ledger import StorageError
 from domain.store.commit import current_head
 from domain.store.schema import SCHEMA_VERSION
@@ -23,18 +25,53 @@ PROGRAM: dict[str, str | int] = {
 }
 """Identifies this program among others that answer at the same path. `schema` is the only one that it works with."""
 
-HTML = "text/html"
 
-router = APIRouter(tags=["health"], include_in_schema=False)
+router = APIRouter(tags=["service"])
 
 
-@router.get("/healthz")
+class ProgramReply(BaseModel):
+    """The program that answers."""
+
+    service: Literal["offer-ledger"]
+    version: str
+    schema_: Annotated[int, Field(alias="schema")]
+
+
+class HealthReply(ProgramReply):
+    """The process is alive."""
+
+    status: Literal["ok"]
+
+
+class ClockReply(BaseModel):
+    """The state of the server's clock."""
+
+    state: Literal["ok", "behind-newest-commit", "jumped"]
+    seconds: int
+
+
+class ReadyReply(ProgramReply):
+    """The service can read its ledger."""
+
+    status: Literal["ready"]
+    position: int
+    clock: ClockReply
+
+
+class StartReply(ProgramReply):
+    """The places of the service."""
+
+    console: str
+    openapi: str
+
+
+@router.get("/healthz", responses={200: {"model": HealthReply}})
 async def healthz() -> dict[str, str | int]:
     """Report liveness: the process answers."""
     return {"status": "ok", **PROGRAM}
 
 
-@router.get("/readyz")
+@router.get("/readyz", responses={200: {"model": ReadyReply}})
 def readyz(request: Request, service: ServiceDep, response: Response) -> dict[str, str | int | dict[str, str | int]]:
     """Report readiness: the ledger can be read. The reply says whether the clock is right."""
     try:
@@ -48,7 +85,7 @@ def readyz(request: Request, service: ServiceDep, response: Response) -> dict[st
     return {"status": "ready", "position": position, "clock": clock, **PROGRAM}
 
 
-@router.get("/")
+@router.get("/", responses={200: {"model": StartReply}, 303: {"description": "A browser is sent to the console."}})
 async def show_start(request: Request) -> Response:
     """Send a browser to the console, and name the places of the service to other clients."""
     headers = {"Vary": "Accept", "Cache-Control": "no-store"}

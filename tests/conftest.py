@@ -1,17 +1,13 @@
 """Fixtures of all tests: a real ledger database, and a real server on it."""
 
 import signal
-import socket
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
-import uvicorn
 
-from api.app import create_app
 from api.dependencies.authentication import digest_secret
 from api.service import Service
 from api.settings import Settings
@@ -23,7 +19,7 @@ from domain.values import Role
 from tests.support.engine import empty_database, examples
 from tests.support.examples import PARTNER
 from tests.support.harness import OPERATOR, Call, Caller, Clock, MakeToken
-from tests.support.waiting import wait_until
+from tests.support.local_server import serving
 
 # In a background job, SIGINT is ignored, and child processes would inherit that. With a handler, they start with the default.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -91,16 +87,8 @@ def token(service: Service) -> MakeToken:
 @pytest.fixture
 def address(service: Service) -> Iterator[str]:
     """The base URL of the running service."""
-    # With an explicit protocol, asyncio sets TCP_NODELAY, so small replies are sent at once.
-    with socket.socket(proto=socket.IPPROTO_TCP) as listener:
-        listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(create_app(service), log_level="warning"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        wait_until(lambda: server.started or not thread.is_alive())
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server.should_exit = True
-        thread.join()
+    with serving(service) as url:
+        yield url
 
 
 @pytest.fixture

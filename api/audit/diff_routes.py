@@ -13,7 +13,6 @@ from api.dependencies.roles import AuditReader
 from api.http import pagination
 from api.http.as_of import AsOf, parse_as_of, resolve_head
 from api.http.pagination import head_members, next_link
-from api.http.problem_schemas import PROBLEMS
 from api.http.problems import validation_error
 from api.http.replies import json_response
 from api.server.retry_route import RetryingRoute
@@ -24,7 +23,7 @@ from projections.audit import diff
 from projections.audit.change_kind import ChangeKind
 from projections.audit.diff import COUNTED, NetChangePage, PositionRange
 
-router = APIRouter(prefix="/api/v1/audit", tags=["audit"], responses=PROBLEMS, route_class=RetryingRoute)
+router = APIRouter(prefix="/api/v1/audit", tags=["audit"], route_class=RetryingRoute)
 
 
 class ReversedRange(Exception):

@@ -29,6 +29,8 @@ class DiffQuery(PageParams):
 
 
 class DiffState(BaseModel):
+    """An offer in one of the two states."""
+
     status: StatusName
     version: int
 

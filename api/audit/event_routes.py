@@ -19,7 +19,6 @@ from api.dependencies.runtime import runtime_of
 from api.http import pagination
 from api.http.content_negotiation import preferred
 from api.http.pagination import next_link
-from api.http.problem_schemas import PROBLEMS
 from api.http.problems import validation_error
 from api.http.replies import JSON, json_response
 from api.server.retry_route import RetryingRoute
@@ -43,7 +42,7 @@ RowWriter = Callable[[Iterable[Sequence[EventView]]], Iterator[bytes]]
 ROW_FORMATS = (LINES, CSV, CLOUD_EVENTS)
 """The media types of streams."""
 
-router = APIRouter(prefix="/api/v1/audit", tags=["audit"], responses=PROBLEMS, route_class=RetryingRoute)
+router = APIRouter(prefix="/api/v1/audit", tags=["audit"], route_class=RetryingRoute)
 _BODIES: dict[str, Any] = {media_type: {"schema": {"type": "string"}} for media_type in ROW_FORMATS}
 
 

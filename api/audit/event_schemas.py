@@ -79,5 +79,7 @@ class EventItem(BaseModel):
 
 
 class EventList(BaseModel):
+    """One page of events, in the order of their positions."""
+
     items: list[EventItem]
     nextCursor: str | None

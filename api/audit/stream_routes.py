@@ -14,7 +14,6 @@ from api.audit.event_schemas import EventQuery
 from api.dependencies.authentication import ServiceDep, is_still_authorised
 from api.dependencies.roles import AuditReader
 from api.dependencies.runtime import runtime_of
-from api.http.problem_schemas import PROBLEMS
 from api.http.problems import validation_error
 from api.http.query_params import Position
 from api.server.ledger_watcher import LedgerWatcher
@@ -39,10 +38,14 @@ LastEventId = Annotated[
     Header(alias=LAST_EVENT_ID, description="The position of the last event that the client received"),
 ]
 
-router = APIRouter(prefix="/api/v1/audit", tags=["audit"], responses=PROBLEMS, route_class=RetryingRoute)
+router = APIRouter(prefix="/api/v1/audit", tags=["audit"], route_class=RetryingRoute)
 
 
-@router.get("/stream", responses={200: {"content": {SERVER_SENT_EVENTS: {"schema": {"type": "string"}}}}})
+@router.get(
+    "/stream",
+    responses={200: {"content": {SERVER_SENT_EVENTS: {"schema": {"type": "string"}}}}},
+    response_class=Response,
+)
 async def follow_events(
     request: Request,
     service: ServiceDep,

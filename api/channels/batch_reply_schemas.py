@@ -5,6 +5,8 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from api.http.problem_schemas import ProblemReply
+
 
 class ItemReply(BaseModel):
     """The outcome of one offer. `externalId` is empty if it could not be read; the messages then have the index."""
@@ -14,6 +16,8 @@ class ItemReply(BaseModel):
 
 
 class BatchReplyCounts(BaseModel):
+    """The number of offers with each outcome."""
+
     created: int
     updated: int
     unchanged: int
@@ -22,6 +26,8 @@ class BatchReplyCounts(BaseModel):
 
 
 class BatchData(BaseModel):
+    """The run of the batch, and the outcome of each offer."""
+
     concurrencyRequestId: UUID
     runId: UUID
     createdOffers: list[ItemReply]
@@ -64,3 +70,14 @@ class BatchReply(BaseModel):
     responseType: Literal["Success", "PartialSuccess"]
     messages: list[str]
     data: BatchData
+
+
+class BatchProblem(ProblemReply):
+    """A refused or failed batch, with the members of the batch document. `data` has the failed offers if all failed."""
+
+    responseId: UUID
+    isSuccessful: Literal[False]
+    responseTitle: str
+    responseType: str
+    messages: list[str]
+    data: BatchData | None

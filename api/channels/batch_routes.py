@@ -11,7 +11,6 @@ from api.dependencies.authentication import ServiceDep
 from api.dependencies.roles import PartnerCaller
 from api.http.content_negotiation import content_coding, require_json
 from api.http.paths import BATCH_PATH
-from api.http.problem_schemas import BODY_PROBLEMS, PROBLEM, PROBLEMS
 from api.http.problems import Problem
 from api.http.query_params import no_parameters
 from api.intake.batch_schemas import BatchRequest
@@ -24,7 +23,7 @@ from domain.runs.run import Run
 from domain.store.cursor import Cursor
 from domain.values import Origin, Source
 
-router = APIRouter(tags=["batch"], responses=PROBLEMS)
+router = APIRouter(tags=["batch"])
 
 
 @router.post(
@@ -32,8 +31,6 @@ router = APIRouter(tags=["batch"], responses=PROBLEMS)
     responses={
         200: {"model": BatchReply},
         202: {"model": AcceptedReply, "description": "Accepted. `Location` is the run, which reports the outcome"},
-        409: {"description": "Another run of this partner is in progress", **PROBLEM},
-        **BODY_PROBLEMS,
     },
     openapi_extra={**openapi_request_body(BatchRequest), "parameters": [PREFER]},
 )

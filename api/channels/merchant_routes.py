@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from http import HTTPStatus
-from typing import Any
 from urllib.parse import unquote_to_bytes
 from uuid import uuid4
 
@@ -24,7 +23,6 @@ from api.dependencies.runtime import runtime_of
 from api.http.content_negotiation import require_json
 from api.http.ledger_position import unwrap
 from api.http.paths import MERCHANTS_PATH
-from api.http.problem_schemas import BODY_PROBLEMS, PROBLEM, PROBLEMS
 from api.http.problems import Problem, not_found, validation_error
 from api.http.query_params import no_parameters
 from api.http.replies import json_response
@@ -81,7 +79,7 @@ def _is_deletion(request: Request) -> bool:
     return request.method == "DELETE"
 
 
-router = APIRouter(tags=["merchants"], responses=PROBLEMS, route_class=RetryingRoute)
+router = APIRouter(tags=["merchants"], route_class=RetryingRoute)
 raw_router = APIRouter(route_class=RawRoute)
 
 
@@ -96,16 +94,12 @@ OFFER_PATH = MERCHANTS_PATH + "/{external_merchant_id:anything}/offers/{external
 _ID = {"in": "path", "required": True, "schema": {"type": "string", "minLength": 1, "maxLength": MAX_ID_LENGTH}}
 _IDS = [{"name": "external_merchant_id", **_ID}, {"name": "external_offer_id", **_ID}]
 _PARAMETERS = [*_IDS, *CONDITIONAL_HEADERS]
-_REQUEST_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    400: {"description": "The body, an id, a parameter or a header breaks a rule", **PROBLEM},
-    412: {"description": "The offer does not satisfy If-Match or If-None-Match", **PROBLEM},
-}
 
 
 @raw_router.put(
     OFFER_PATH,
     status_code=HTTPStatus.ACCEPTED,
-    responses={202: {"model": SingleReply}, **BODY_PROBLEMS, **_REQUEST_PROBLEMS},
+    responses={202: {"model": SingleReply}},
     openapi_extra={"parameters": _PARAMETERS, **openapi_request_body(MerchantOffer)},
 )
 async def put_offer(request: Request) -> Response:
@@ -124,7 +118,7 @@ async def put_offer(request: Request) -> Response:
 @raw_router.delete(
     OFFER_PATH,
     status_code=HTTPStatus.ACCEPTED,
-    responses={202: {"model": SingleReply}, **_REQUEST_PROBLEMS},
+    responses={202: {"model": SingleReply}},
     openapi_extra={"parameters": _PARAMETERS},
 )
 async def delete_offer(request: Request) -> Response:

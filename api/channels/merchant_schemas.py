@@ -5,6 +5,8 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from api.http.problem_schemas import ProblemReply
+
 
 class SingleReply(BaseModel):
     """The request is executed and durable. The trace has its outcome."""
@@ -32,3 +34,10 @@ class QuotaReply(BaseModel):
     used: int
     remaining: int | None
     reset: int
+
+
+class MerchantProblem(ProblemReply):
+    """A refused or failed request, with the members of the merchant document."""
+
+    message: str
+    trace_id: str

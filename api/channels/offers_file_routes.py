@@ -11,7 +11,6 @@ from api.dependencies.authentication import ServiceDep
 from api.dependencies.roles import PartnerCaller
 from api.http.content_negotiation import MULTIPART, content_coding, is_multipart, require_json
 from api.http.paths import OFFERS_FILES_PATH
-from api.http.problem_schemas import BODY_PROBLEMS, PROBLEM, PROBLEMS
 from api.http.problems import validation_error
 from api.http.query_params import Word
 from api.http.replies import JSON
@@ -27,7 +26,7 @@ from api.service import Service
 from api.validation.field_errors import InvalidField
 from domain.values import Origin, Source
 
-router = APIRouter(tags=["merchants"], responses=PROBLEMS)
+router = APIRouter(tags=["merchants"])
 
 
 class FileQuery(BaseModel):
@@ -42,8 +41,6 @@ class FileQuery(BaseModel):
     responses={
         200: {"model": OffersFileReply},
         202: {"model": RunReply, "description": "Accepted. `Location` is the run, which reports the outcome"},
-        409: {"description": "Another run is in progress, or a later file has been processed", **PROBLEM},
-        **BODY_PROBLEMS,
     },
     openapi_extra={
         "requestBody": {

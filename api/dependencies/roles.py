@@ -62,6 +62,7 @@ ROLES_BY_CALL: Mapping[str, Roles] = {
     "GET /": NO_TOKEN,
     "GET /healthz": NO_TOKEN,
     "GET /readyz": NO_TOKEN,
+    "GET /problems/{type}": NO_TOKEN,
 }
 """The roles of each call, by method and path."""
 

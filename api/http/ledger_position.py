@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from fastapi import Request
 from msgspec import Struct
@@ -13,8 +13,6 @@ from domain.ledgers.ledger import OfferLedger, StorageError
 
 LEDGER_POSITION = "Ledger-Position"
 _HEADER_NAME = LEDGER_POSITION.lower().encode()
-PATHS_WITHOUT_HEADER = ("/api/v1/audit/stream", "/api/v1/partner/quota")
-"""The stream has positions in its messages; the quota is not part of the ledger."""
 
 _Request = TypeVar("_Request")
 _Result = TypeVar("_Result")
@@ -63,22 +61,6 @@ def _newest(ledger: OfferLedger) -> int | None:
     with suppress(StorageError):
         return ledger.recorder.newest_position()
     return None
-
-
-def describe(document: dict[str, Any]) -> None:
-    """Adds the header to the successful replies of an OpenAPI document."""
-    for path, operations in document["paths"].items():
-        for operation in operations.values() if path not in PATHS_WITHOUT_HEADER else ():
-            for status, answer in operation["responses"].items():
-                if status.startswith("2"):
-                    answer.setdefault("headers", {})[LEDGER_POSITION] = _DESCRIBED
-
-
-_DESCRIBED = {
-    "description": "A position at which the ledger has the written or returned data. Requests that read may send it"
-    " as a header.",
-    "schema": {"type": "integer", "minimum": 0},
-}
 
 
 class LedgerPositionMiddleware:

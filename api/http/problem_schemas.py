@@ -4,12 +4,14 @@
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
 
 class FieldError(BaseModel):
+    """A field, and the rule that it breaks."""
+
     pointer: str
     message: str
 
@@ -26,30 +28,24 @@ class ProblemReply(BaseModel):
     instance: str
     errors: list[FieldError]
     traceId: str
-
-
-PROBLEM = {"content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemReply"}}}}
-
-BODY_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    400: {"description": "The body is not valid JSON, or does not match its content coding", **PROBLEM},
-    413: {"description": "The body is too large", **PROBLEM},
-    415: {"description": "The media type or the content coding is not supported", **PROBLEM},
-}
-
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    401: {"description": "The token is missing or not valid", **PROBLEM},
-    403: {"description": "The role of the token does not allow this call", **PROBLEM},
-    404: {"description": "It does not exist, or it belongs to another partner", **PROBLEM},
-    422: {"description": "A field breaks a rule", **PROBLEM},
-    429: {"description": "Too many requests", **PROBLEM},
-    503: {"description": "The storage is not available", **PROBLEM},
-}
+    activeRun: str | None = None
+    limit: Literal["rps", "daily"] | None = None
+    remaining: str | None = None
 
 
 class ProblemType(NamedTuple):
     """One problem type: `statuses` are HTTP status codes; `action` is what the client can do."""
 
     statuses: tuple[int, ...]
+    meaning: str
+    action: str
+
+
+class ProblemTypeReply(BaseModel):
+    """The meaning of a problem type, and what the client can do."""
+
+    type: str
+    statuses: list[int]
     meaning: str
     action: str
 

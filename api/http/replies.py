@@ -6,6 +6,7 @@ import msgspec
 from fastapi import Response
 
 JSON = "application/json"
+HTML = "text/html"
 
 
 def json_response(document: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -30,6 +30,8 @@ class _StrictModel(BaseModel):
 
 
 class Creative(_StrictModel):
+    """One image of an offer."""
+
     order: Count
     url: Url
 

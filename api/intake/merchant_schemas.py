@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import unquote
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
 from api.validation.field_types import URL_PATTERN, Identifier, Text
@@ -31,15 +31,19 @@ class _StrictModel(BaseModel):
     __pydantic_extra__: NotedMembers
 
 
-class LargeImage(_StrictModel):
-    """The URL of an image, or the image itself."""
+def _with_members(properties: dict[str, JsonValue], *required: str) -> dict[str, JsonValue]:
+    return {"required": list(required), "properties": properties, "additionalProperties": True}
 
+
+class LargeImage(_StrictModel):
+    """The URL of an image, or the image itself: exactly one of the two."""
+
+    # Not `oneOf`: generators of clients make two models of it.
     model_config = ConfigDict(
         json_schema_extra={
-            "oneOf": [
-                {"required": [name], "properties": {name: {"type": "string"}}, "title": name}
-                for name in ("url", "content")
-            ]
+            "if": _with_members({"url": {"type": "string"}}, "url"),
+            "then": _with_members({"content": {"type": "null"}}),
+            "else": _with_members({"content": {"type": "string"}}, "content"),
         }
     )
 
@@ -59,15 +63,21 @@ class LargeImage(_StrictModel):
 
 
 class AssetValue(_StrictModel):
+    """An image in its sizes."""
+
     large: LargeImage
 
 
 class Asset(_StrictModel):
+    """One image of an offer."""
+
     type: Literal["IMAGE"]
     value: AssetValue
 
 
 class Assets(_StrictModel):
+    """The images of an offer."""
+
     logo: Asset
     largeRectangle: Asset
 

@@ -11,7 +11,6 @@ from api.dependencies.roles import AnyCaller, PartnerReader
 from api.http import pagination
 from api.http.as_of import NOW, AsOf, parse_as_of
 from api.http.pagination import next_link
-from api.http.problem_schemas import PROBLEMS
 from api.http.problems import not_found
 from api.http.query_params import AsOfParams, OfferUid
 from api.http.replies import json_response
@@ -25,7 +24,7 @@ from projections.access.tokens import Caller
 from projections.audit import offer_history
 from projections.offers.inventory import OfferFilter, OfferView
 
-router = APIRouter(prefix="/api/v1/offers", tags=["offers"], responses=PROBLEMS, route_class=RetryingRoute)
+router = APIRouter(prefix="/api/v1/offers", tags=["offers"], route_class=RetryingRoute)
 
 
 @router.get("", responses={200: {"model": OfferList}})

@@ -32,6 +32,8 @@ class HistoryQuery(PageParams):
 
 
 class OfferReply(BaseModel):
+    """An offer in the requested state."""
+
     offerUid: UUID
     partner: str
     channel: Literal["custom", "merchant"]
@@ -58,6 +60,8 @@ class OfferList(BaseModel):
 
 
 class StatusCounts(BaseModel):
+    """The number of offers in each status."""
+
     active: int
     paused: int
     deleted: int
@@ -72,9 +76,13 @@ class OfferCounts(BaseModel):
 
 
 class HistoryItem(EventItem):
+    """One event of the offer."""
+
     offerUid: UUID
 
 
 class HistoryList(BaseModel):
+    """One page of events, the oldest first."""
+
     items: list[HistoryItem]
     nextCursor: str | None

@@ -14,7 +14,6 @@ from api.dependencies.runtime import runtime_of
 from api.http.content_negotiation import NDJSON, require_lines
 from api.http.exception_handlers import problem_of
 from api.http.ledger_position import set_newest_position
-from api.http.problem_schemas import BODY_PROBLEMS, PROBLEMS
 from api.http.problems import Problem, logger, problem_document, validation_error
 from api.http.query_params import no_parameters
 from api.http.replies import json_response
@@ -35,12 +34,12 @@ MAX_BATCH_BYTES = 16 * 1024 * 1024
 LINES_PER_TRANSACTION = 200
 """These take about 40 milliseconds, so other requests wait no longer than that for the lock."""
 
-router = APIRouter(tags=["activations"], responses=PROBLEMS)
+router = APIRouter(tags=["activations"])
 
 
 @router.post(
     f"{ACTIVATIONS_PATH}/batch",
-    responses={200: {"model": ActivationBatchReply}, **BODY_PROBLEMS},
+    responses={200: {"model": ActivationBatchReply}},
     openapi_extra={
         "requestBody": {
             "required": True,

@@ -11,7 +11,6 @@ from api.dependencies.read_routing import ReplicaReads, fall_back_to_primary
 from api.dependencies.roles import authorise_publisher, for_activation_readers
 from api.dependencies.runtime import runtime_of
 from api.http.ledger_position import unwrap
-from api.http.problem_schemas import BODY_PROBLEMS, PROBLEM, PROBLEMS
 from api.http.problems import not_found
 from api.http.query_params import no_parameters, uid
 from api.http.replies import json_response
@@ -32,7 +31,7 @@ from projections.redemption.redemption_windows import find_activation
 
 ACTIVATIONS_PATH = "/api/v1/activations"
 
-router = APIRouter(tags=["activations"], responses=PROBLEMS, route_class=RetryingRoute)
+router = APIRouter(tags=["activations"], route_class=RetryingRoute)
 raw_router = APIRouter(route_class=RawRoute)
 
 
@@ -42,8 +41,6 @@ raw_router = APIRouter(route_class=RawRoute)
     responses={
         200: {"model": ActivationReply, "description": "An earlier activation covers this time"},
         201: {"model": ActivationReply},
-        409: {"description": "The offer could not be activated at this time", **PROBLEM},
-        **BODY_PROBLEMS,
     },
     openapi_extra=openapi_request_body(ActivationBody),
 )

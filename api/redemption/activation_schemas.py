@@ -47,11 +47,15 @@ class ActivationView(ActivationReply):
 
 
 class FlightRequest(PublisherRequest):
+    """A flight to schedule."""
+
     startsAt: Time
     redemptionWindowDays: Annotated[int, Field(ge=30, le=45)]
 
 
 class Flight(BaseModel):
+    """A period in which activations get windows of the same length."""
+
     startsAt: datetime
     redemptionWindowDays: int
 
@@ -85,6 +89,8 @@ class LineOutcome(BaseModel):
 
 
 class BatchCounts(BaseModel):
+    """The number of lines with each outcome."""
+
     created: int
     existing: int
     refused: int

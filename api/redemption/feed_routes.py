@@ -16,7 +16,6 @@ from api.dependencies.partner_filter import partner_filter
 from api.dependencies.read_routing import ReplicaReads, fall_back_to_primary
 from api.dependencies.roles import PartnerReader
 from api.dependencies.runtime import runtime_of
-from api.http.problem_schemas import PROBLEMS
 from api.http.problems import validation_error
 from api.http.query_params import Word
 from api.server.retry_route import RetryingRoute
@@ -40,7 +39,7 @@ FEED_COLUMNS = (
 ROWS_PER_CHUNK = 500
 CSV = "text/csv"
 
-router = APIRouter(prefix="/api/v1/partner", tags=["redemptions"], responses=PROBLEMS, route_class=RetryingRoute)
+router = APIRouter(prefix="/api/v1/partner", tags=["redemptions"], route_class=RetryingRoute)
 
 
 def _is_day(text: str) -> str:

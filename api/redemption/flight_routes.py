@@ -14,7 +14,6 @@ from api.dependencies.runtime import runtime_of
 from api.http import pagination
 from api.http.ledger_position import set_newest_position
 from api.http.pagination import next_link
-from api.http.problem_schemas import BODY_PROBLEMS, PROBLEM, PROBLEMS
 from api.http.problems import not_found
 from api.http.query_params import OfferUid, PageParams, no_parameters, uid
 from api.http.replies import json_response
@@ -27,7 +26,7 @@ from domain.values import Origin, Source, to_microseconds, utc_text
 
 FLIGHTS_PATH = "/api/v1/offers/{offerUid}/flights"
 
-router = APIRouter(tags=["activations"], responses=PROBLEMS, route_class=RetryingRoute)
+router = APIRouter(tags=["activations"], route_class=RetryingRoute)
 
 
 @router.post(
@@ -36,8 +35,6 @@ router = APIRouter(tags=["activations"], responses=PROBLEMS, route_class=Retryin
     responses={
         200: {"model": Flight, "description": "The same flight is already scheduled"},
         201: {"model": Flight},
-        409: {"description": "A flight with a different window already starts at this time", **PROBLEM},
-        **BODY_PROBLEMS,
     },
     openapi_extra=openapi_request_body(FlightRequest),
 )

@@ -12,7 +12,6 @@ from api.dependencies.read_routing import ReplicaReads, fall_back_to_primary
 from api.dependencies.roles import Publisher, authorise_publisher, for_activation_readers
 from api.dependencies.runtime import runtime_of
 from api.http.ledger_position import unwrap
-from api.http.problem_schemas import BODY_PROBLEMS, PROBLEM, PROBLEMS
 from api.http.problems import Problem, not_found
 from api.http.query_params import no_parameters, uid
 from api.http.replies import json_response
@@ -39,7 +38,7 @@ REFUSAL_MESSAGES = {
 
 RedemptionId = Annotated[str, Path(alias="redemptionId")]
 
-router = APIRouter(tags=["redemptions"], responses=PROBLEMS, route_class=RetryingRoute)
+router = APIRouter(tags=["redemptions"], route_class=RetryingRoute)
 raw_router = APIRouter(route_class=RawRoute)
 
 
@@ -48,8 +47,6 @@ raw_router = APIRouter(route_class=RawRoute)
     status_code=HTTPStatus.CREATED,
     responses={
         201: {"model": RedemptionReply},
-        409: {"description": "The purchase is outside all redemption windows of the customer and the offer", **PROBLEM},
-        **BODY_PROBLEMS,
     },
     openapi_extra=openapi_request_body(RedemptionBody),
 )
@@ -110,8 +107,6 @@ def get_redemption(
     status_code=HTTPStatus.CREATED,
     responses={
         201: {"model": ReversalReply},
-        409: {"description": "The amount exceeds the remaining amount of the redemption", **PROBLEM},
-        **BODY_PROBLEMS,
     },
     openapi_extra=openapi_request_body(ReversalRequest),
 )

@@ -53,6 +53,8 @@ class RedemptionReply(BaseModel):
 
 
 class ReversalRequest(PublisherRequest):
+    """A reversal, in full or in part."""
+
     reversalId: Identifier
     amount: Amount
 
@@ -68,6 +70,8 @@ class ReversalReply(BaseModel):
 
 
 class Reversal(BaseModel):
+    """One reversal of a redemption."""
+
     reversalId: str
     amount: str
 

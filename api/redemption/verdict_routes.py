@@ -14,7 +14,6 @@ from api.dependencies.read_routing import ReplicaReads, fall_back_to_primary
 from api.dependencies.roles import Auditor, for_activation_readers
 from api.http import pagination
 from api.http.pagination import head_members, next_link
-from api.http.problem_schemas import PROBLEMS
 from api.http.problems import validation_error
 from api.http.replies import json_response
 from api.redemption.window_schemas import ChangedVerdictList, ChangedVerdictQuery, VerdictQuery, VerdictReply
@@ -32,7 +31,7 @@ from projections.redemption import changed_verdicts
 from projections.redemption.changed_verdicts import FIRST_FACT, ChangedVerdictView, FactPlace, TimeRange
 from projections.redemption.redemption_windows import find_activations, offer_terms
 
-router = APIRouter(prefix="/api/v1", tags=["redemptions"], responses=PROBLEMS, route_class=RetryingRoute)
+router = APIRouter(prefix="/api/v1", tags=["redemptions"], route_class=RetryingRoute)
 
 
 @router.get("/redemption-verdict", responses={200: {"model": VerdictReply}}, dependencies=[for_activation_readers])

@@ -13,7 +13,6 @@ from api.dependencies.read_routing import ReplicaReads, fall_back_to_primary
 from api.dependencies.roles import AnyCaller
 from api.http import pagination
 from api.http.pagination import head_members, next_link
-from api.http.problem_schemas import PROBLEMS
 from api.http.replies import json_response
 from api.redemption.window_schemas import WindowList, WindowQuery
 from api.server.retry_route import RetryingRoute
@@ -27,7 +26,7 @@ from domain.values import to_microseconds, utc_text
 from projections.redemption import windows_as_of
 from projections.redemption.windows_as_of import FIRST_WINDOW, Viewpoint, WindowFilter, WindowPage, WindowPlace
 
-router = APIRouter(tags=["redemptions"], responses=PROBLEMS, route_class=RetryingRoute)
+router = APIRouter(tags=["redemptions"], route_class=RetryingRoute)
 
 
 @router.get("/api/v1/redemption-windows", responses={200: {"model": WindowList}})

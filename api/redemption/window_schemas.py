@@ -84,6 +84,8 @@ class VerdictAnswer(BaseModel):
 
 
 class KnownWindow(BaseModel):
+    """A redemption window of the customer and the offer."""
+
     activationId: UUID
     activatedAt: datetime
     redeemableUntil: datetime

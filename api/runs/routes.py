@@ -11,7 +11,6 @@ from api.dependencies.read_routing import PrimaryReads
 from api.dependencies.roles import PartnerReader
 from api.http.pagination import next_link
 from api.http.paths import RUNS_PATH
-from api.http.problem_schemas import PROBLEMS
 from api.http.problems import not_found
 from api.http.query_params import no_parameters, uid
 from api.http.replies import json_response
@@ -26,7 +25,7 @@ from projections.access.tokens import Caller
 
 RunId = Annotated[str, Path(alias="runId")]
 
-router = APIRouter(prefix=RUNS_PATH, tags=["runs"], responses=PROBLEMS, route_class=RetryingRoute)
+router = APIRouter(prefix=RUNS_PATH, tags=["runs"], route_class=RetryingRoute)
 
 
 @router.get("", responses={200: {"model": RunList}})

@@ -104,5 +104,7 @@ class RunItem(BaseModel):
 
 
 class ItemList(BaseModel):
+    """One page of outcomes, grouped by outcome."""
+
     items: list[RunItem]
     nextCursor: str | None

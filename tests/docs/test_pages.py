@@ -12,7 +12,7 @@ from typer.core import TyperGroup, TyperOption
 
 from api.app import create_app
 from api.cli.main import app
-from api.openapi import openapi_document
+from api.openapi.document import openapi_document
 from api.service import Service
 from tests.support.generated_pages import DOCS, ROOT
 

@@ -1,9 +1,11 @@
-"""Generates the pages and tables of the documentation that the code determines.
+"""Generates what the code determines: pages and tables of the documentation, and `openapi.json` with its examples.
 
-`python -m tests.support.generated_pages` writes them; `tests/docs/test_generated_pages.py` fails where they differ.
+`python -m tests.support.generated_pages` writes it; `tests/docs/test_generated_pages.py` fails where it differs.
 """
 
+import json
 import re
+import tempfile
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -12,9 +14,13 @@ from pathlib import Path
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from api.app import create_app
 from api.dependencies.roles import roles_table
 from api.http.problem_schemas import PROBLEM_TYPES
+from api.openapi.document import openapi_document
 from api.settings import Settings
+from api.wiring import open_service
+from tests.support.calls import tour
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -118,11 +124,28 @@ def conventions_page() -> str:
     return f"{page[: table.start()]}\n{roles_table()}\n{page[table.end() :]}"
 
 
+def examples_file() -> str:
+    """Returns `api/openapi/examples.json`: the recorded examples of the OpenAPI document."""
+    return tour.recorded_examples(tour.take())
+
+
+def openapi_file() -> str:
+    """Returns `openapi.json`, the document that the service serves."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(database_url=f"sqlite:///{folder}/ledger.db")
+        with open_service(settings) as service:
+            document = openapi_document(create_app(service))
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "http/errors.md": errors_page,
     "http/conventions.md": conventions_page,
     "configuration.md": configuration_page,
+    "../api/openapi/examples.json": examples_file,
+    "../openapi.json": openapi_file,
 }
+"""By path from `docs/`. The examples precede the document that contains them."""
 
 
 def main() -> None:

@@ -1,0 +1,1 @@
+"""The OpenAPI document: what FastAPI derives from the routes, and what its readers need beside it."""
