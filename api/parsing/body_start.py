@@ -23,6 +23,8 @@ def skip_mark(start: bytes, *, with_codings: bool = False) -> tuple[bytes, bool]
 
     `with_codings`: the call accepts compressed bodies. Raises NotJson for compressed data, for UTF-16 and UTF-32, and
     for a second mark."""
+    if start[:1] == b"{" and start[1:2] != b"\0":
+        return start, False  # nearly every body
     for magic, coding in _COMPRESSED.items():
         if start.startswith(magic):
             header = f"send the header Content-Encoding: {coding}"

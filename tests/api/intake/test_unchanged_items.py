@@ -139,11 +139,12 @@ def test_both_forms_of_offer_data_store_their_digest(runs: RunLedger) -> None:
 
 
 ITEMS = st.builds(
-    lambda number, headline, extra, cap: item(f"TP-{number}", headline=headline, dailyCap=cap) | extra,
+    lambda number, headline, extra, cap, more: item(f"TP-{number}", headline=headline, dailyCap=cap, **more) | extra,
     st.integers(1, 3),
     st.sampled_from(["Open a jar", "Open two jars", ""]),
     st.sampled_from([{}, {}, {"comment": 1}]),
     st.sampled_from([50, 50.0, "50", None]),
+    st.sampled_from([{}, {}, {"id": 2**60}, {"id": 2**60 + 1}, {"id": 10**40}, {"hedline": "x"}]),
 )
 
 

@@ -7,7 +7,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from api.parsing.fast_json import read_element
-from api.parsing.strict_json import MAX_NESTING, Element, NotJson, read_strictly
+from api.parsing.strict_json import MAX_NESTING, NUMBER_RANGE, Element, NotJson, read_strictly
+from api.validation.field_errors import MAX_FIELD_ERRORS
+from api.validation.known_members import UNKNOWN, KnownMembers
 from tests.support.json_texts import NOT_JSON, SCALARS, TEXTS
 
 NESTED = st.builds(
@@ -31,24 +33,39 @@ def result_of(read: Element) -> tuple[str, list[str]]:
     return repr(read.value), [str(invalid) for invalid in read.invalid_values]
 
 
-@given(TEXTS | NESTED)
-@example('{"a":1,"a":1}')
-@example(r'{"a":1,"\u0061":2}')
-@example('{"a" :1,"a":2}')
-@example('{"a"\r:1,"b":{"a"\t:1}}')
-@example(r'{"a\":":1,"b":2}')
-@example(r'{"a":"\":","a":2}')
-@example('{":":":"}')
-@example("10.0")
-@example("[-0.0, -0, 0.0]")
-@example("9007199254740993.0")
-@example('{"a":[1e400]}')
-@example(r'"\u0000"')
-@example(r'"\\u0000"')
-@example(r'["\ud800", "\ud83d\ude00", "\udfff"]')
-@example('{"a":{}, "b":[{"c":[]}]}')
-def test_both_parsers_give_the_same_result(text: str) -> None:
-    assert result_of(read_element(text.encode())) == result_of(read_strictly(text.encode()))
+KNOWN = st.none() | st.just(KnownMembers(frozenset({"a"}), {"a": KnownMembers(frozenset({"b"}))}))
+"""Of the odd names, a model knows `a`, and `b` inside it."""
+
+
+@given(TEXTS | NESTED, KNOWN)
+@example('{"a":1,"a":1}', None)
+@example(r'{"a":1,"\u0061":2}', None)
+@example('{"a" :1,"a":2}', None)
+@example('{"a"\r:1,"b":{"a"\t:1}}', None)
+@example(r'{"a\":":1,"b":2}', None)
+@example(r'{"a":"\":","a":2}', None)
+@example('{":":":"}', None)
+@example("10.0", None)
+@example("[-0.0, -0, 0.0]", None)
+@example("9007199254740993.0", None)
+@example('{"a":[1e400]}', None)
+@example(r'"\u0000"', None)
+@example(r'"\\u0000"', None)
+@example(r'["\ud800", "\ud83d\ude00", "\udfff"]', None)
+@example('{"a":{}, "b":[{"c":[]}]}', None)
+@example('{"a":9007199254740993,"b":9007199254740993}', KnownMembers(frozenset("a")))
+def test_both_parsers_give_the_same_result(text: str, known: KnownMembers | None) -> None:
+    assert result_of(read_element(text.encode(), known)) == result_of(read_strictly(text.encode(), known))
+
+
+@given(TEXTS)
+def test_known_members_decide_only_about_large_integers(text: str) -> None:
+    everywhere, nowhere = (read_strictly(text.encode(), known) for known in (None, UNKNOWN))
+    assert repr(everywhere.value) == repr(nowhere.value)
+    if len(everywhere.invalid_values) <= MAX_FIELD_ERRORS:
+        assert set(nowhere.invalid_values) <= set(everywhere.invalid_values)
+        refused = set(everywhere.invalid_values) - set(nowhere.invalid_values)
+        assert {invalid.message for invalid in refused} <= {NUMBER_RANGE}
 
 
 @pytest.mark.parametrize("depth", range(MAX_NESTING - 4, MAX_NESTING + 7))
