@@ -1,5 +1,7 @@
 """Detects complete files: no process has the file open for writing, and it has not changed for a quiet period.
 
+A client can pause an upload, close the file, and resume later. Such a file is quiet, but its JSON is truncated.
+
 On Linux, a read lease detects writers. Other systems, and some file systems, cannot detect them; a longer period
 applies there.
 """
@@ -16,6 +18,8 @@ from collections.abc import Iterable, Iterator
 from enum import Enum, auto
 from pathlib import Path
 from typing import NamedTuple
+
+from api.parsing.truncated_json import is_truncated
 
 TEMPORARY_SUFFIXES = (".tmp", ".part", ".partial", ".filepart", ".crdownload", "~")
 CHANGED = (errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.ESTALE)
@@ -49,8 +53,12 @@ class _Writers(Enum):
 class CompletenessChecker:
     """Compares repeated scans of a folder: only a file that two scans found unchanged can be complete."""
 
-    def __init__(self, quiet_seconds: float, fallback_quiet_seconds: float) -> None:
-        """The quiet periods: with detection of writers, and where writers can't be detected."""
+    def __init__(self, quiet_seconds: float, fallback_quiet_seconds: float, max_bytes: int) -> None:
+        """The quiet periods: with detection of writers, and where writers can't be detected.
+
+        `max_bytes`: the size up to which files are read to find out whether they are truncated."""
+        self._max_bytes = max_bytes
+        self._truncated: dict[Fingerprint, bool] = {}
         self._quiet_seconds = quiet_seconds
         self._fallback_quiet_seconds = fallback_quiet_seconds
         self._scanned_at = 0.0
@@ -71,6 +79,8 @@ class CompletenessChecker:
         self._scanned_at = started_at
         self._observations = observations
         self._unreadable &= observations.keys()
+        fingerprints = {observation.fingerprint for observation in observations.values()}
+        self._truncated = {seen: result for seen, result in self._truncated.items() if seen in fingerprints}
         return list(observations)
 
     def record_move(self, path: Path, to: Path) -> None:
@@ -94,6 +104,19 @@ class CompletenessChecker:
         if not is_unchanged or writers is _Writers.PRESENT:
             return False
         return writers is _Writers.ABSENT or quiet_seconds >= self._fallback_quiet_seconds
+
+    def is_truncated(self, path: Path) -> bool:
+        """Returns whether the file is empty, or JSON without its end. It must be in the result of the last scan."""
+        now = self._observations[path].fingerprint
+        if now not in self._truncated:
+            if now.size > self._max_bytes:
+                return False
+            opened = self._open(path)
+            if opened is None:
+                return True
+            with os.fdopen(opened, "rb") as file:
+                self._truncated[now] = is_truncated(file.read(self._max_bytes))
+        return self._truncated[now]
 
     def has_changed_within(self, path: Path, seconds: float) -> bool:
         """The file must be in the result of the last scan. A new file counts as changed."""

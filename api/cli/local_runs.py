@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from uuid import UUID
 
 from api.cli.local_user import cli_origin
 from api.parsing.content_coding import decoded_body_too_large
@@ -41,12 +42,18 @@ def accept_batch_or_file(service: Service, path: Path, partner: str, on_progress
     return _accept(service, path, sender, on_progress)
 
 
-def accept_offers_file(service: Service, path: Path, partner: str) -> AcceptedRun:
+def accept_offers_file(
+    service: Service, path: Path, partner: str, before_acceptance: Callable[[UUID], None] = lambda _: None
+) -> AcceptedRun:
     """Accepts an offers file from a drop folder: the run is recorded with the source `file`, not `cli`.
 
-    Raises what `accept_run` raises."""
-    sender = RunSender(partner, Origin(cli_origin().actor, Source.FILE), path.name)
-    return _accept(service, path, lambda _: sender, no_progress)
+    `before_acceptance` receives the id that a new run gets. Raises what `accept_run` raises."""
+
+    def sender(upload: Upload) -> RunSender:
+        before_acceptance(upload.run_id)
+        return RunSender(partner, Origin(cli_origin().actor, Source.FILE), path.name)
+
+    return _accept(service, path, sender, no_progress)
 
 
 def execute_locally(service: Service, run: Run, on_progress: ProgressCallback = no_progress) -> tuple[Run, bool]:

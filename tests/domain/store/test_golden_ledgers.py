@@ -7,6 +7,7 @@ import gzip
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -14,18 +15,21 @@ import pytest
 from api.service import Service
 from api.settings import Settings
 from api.wiring import open_service
-from domain.runs.run import OutcomeCounts, Progress
+from domain.ledgers.run_ledger import AcceptedRun
+from domain.runs.run import OffersFile, OutcomeCounts, Progress, RunRequest
 from domain.single_requests.request import TraceOutcome
 from domain.store.cursor import Cursor, parse_index
 from domain.store.factory import open_database
 from domain.store.migrations import apply_step, find_schema_version, pending_steps
+from domain.store.records.runs import RunFilter, select_runs
 from domain.store.schema import SCHEMA_VERSION, TABLES
-from domain.values import Operation
+from domain.values import Channel, Operation
 from projections.maintenance.verification import verify
 from tests.support.engine import IS_POSTGRES, empty_database, postgres_url
 from tests.support.examples import item
-from tests.support.harness import Clock, run_batch, run_ledger
+from tests.support.harness import OPERATOR, Clock, run_batch, run_ledger
 from tests.support.histories.full_ledger import MERCHANTS
+from tests.support.histories.offers_files import document, process, record
 from tests.support.histories.runs import accepted_run, count_rows
 from tests.support.histories.single_requests import outcomes_of, put
 
@@ -94,6 +98,18 @@ def test_migrated_ledger_stores_run_progress(migrated: Service) -> None:
     run = runs.claim(accepted_run(runs).run_id)
     runs.renew(run, Progress(1, 2))
     assert runs.progress(run) == Progress(1, 2)
+
+
+@VERSIONS
+def test_migrated_ledger_replays_only_its_newest_file(migrated: Service) -> None:
+    runs = run_ledger(migrated.ledger)
+    with migrated.ledger.recorder.read() as tx:
+        (stored,) = [run for _, run in select_runs(tx, RunFilter(channel=Channel.MERCHANT), 0, 10)]
+    assert isinstance(stored.input, OffersFile)
+    sent_again = RunRequest(uuid4(), stored.partner, stored.input, stored.body_digest, stored.body_bytes)
+    assert runs.accept(sent_again, OPERATOR) == AcceptedRun(stored, replayed=True)
+    process(runs, document([record(MERCHANTS[0])]), stored.input.dated)
+    assert not runs.accept(sent_again, OPERATOR).replayed
 
 
 @VERSIONS

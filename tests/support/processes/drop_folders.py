@@ -19,6 +19,8 @@ ROOT = Path(__file__).parents[3]
 QUIET_SECONDS = 0.03
 FALLBACK_QUIET_SECONDS = 0.4
 LOOK_SECONDS = 0.005
+MAX_BYTES = 1000
+"""Larger files are taken without a look at their content."""
 WRITER = """
 import sys
 with open(sys.argv[1], sys.argv[2], buffering=0) as opened:
@@ -31,12 +33,15 @@ with open(sys.argv[1], sys.argv[2], buffering=0) as opened:
 
 def open_quick_folder(directory: Path) -> AbstractContextManager[DropFolder]:
     """Opens a drop folder with short quiet periods."""
-    return open_folder(directory, day_of, quiet_seconds=QUIET_SECONDS, fallback_quiet_seconds=FALLBACK_QUIET_SECONDS)
+    return open_folder(
+        directory, day_of, MAX_BYTES, quiet_seconds=QUIET_SECONDS, fallback_quiet_seconds=FALLBACK_QUIET_SECONDS
+    )
 
 
-def day_of(name: str) -> str:
-    """Returns the last eight characters before the suffix."""
-    return Path(name).stem[-8:]
+def day_of(name: str) -> str | None:
+    """Returns the last eight characters before the suffix, if they are digits."""
+    day = Path(name).stem[-8:]
+    return day if day.isdigit() else None
 
 
 def drop(directory: Path, name: str, content: bytes = b"offers") -> Path:

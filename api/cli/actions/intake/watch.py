@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from api.channels.drop_folder import DropFolder, FolderInUse, TakenFileChanged, open_folder
+from api.channels.drop_folder import DropFolder, FolderInUse, TakenFileChanged, digest_of, open_folder
 from api.cli.local_ledger import open_ledger
 from api.cli.local_runs import accept_offers_file, execute_locally, require_partner
 from api.cli.messages import exit_with_error, print_line, print_notice
@@ -50,7 +50,7 @@ def watch_directory(directory: Path, partner: str, *, as_json: bool) -> None:
             exit_with_error("DIR: contains the database of the ledger. Name another directory.", exit_code=2)
         with ExitStack() as stack:
             try:
-                folder = stack.enter_context(open_folder(directory, _sort_key))
+                folder = stack.enter_context(open_folder(directory, _day_of, settings.max_body_bytes))
             except FolderInUse as error:
                 exit_with_error(str(error))
             except OSError as error:
@@ -59,10 +59,10 @@ def watch_directory(directory: Path, partner: str, *, as_json: bool) -> None:
             _watch(service, folder, partner, as_json=as_json)
 
 
-def _sort_key(name: str) -> date:
-    """Sorts files by the date in their name; files with other names come last, and are refused."""
+def _day_of(name: str) -> date | None:
+    """Returns the date in a file name. Files with other names come last, and are refused."""
     parts = parse_file_name(name)
-    return parts.dated if parts else date.max
+    return parts.dated if parts else None
 
 
 def _watch(service: Service, folder: DropFolder, partner: str, *, as_json: bool) -> NoReturn:
@@ -89,17 +89,17 @@ def _process_next(service: Service, folder: DropFolder, partner: str) -> tuple[P
     taken = folder.next()
     if taken is None:
         return None
-    processed = process(service, taken, partner)
+    processed = process(service, folder, taken, partner)
     report = msgspec.json.format(msgspec.json.encode(processed.report)) + b"\n"
     return folder.finish(taken, report, done=processed.done), processed
 
 
-def process(service: Service, file: Path, partner: str) -> ProcessedFile:
-    """Processes an offers file. A file that was processed before gets its first outcome.
+def process(service: Service, folder: DropFolder, file: Path, partner: str) -> ProcessedFile:
+    """Processes the taken file of a folder. The newest file of the partner gets its first outcome.
 
     Raises one of RETRIED_ERRORS. Any other error refuses the file, so that the next one can be processed."""
     try:
-        run, _ = execute_locally(service, accept_offers_file(service, file, partner).run)
+        run, _ = execute_locally(service, _run_of(service, folder, file, partner))
     except RunInProgress as other:
         _finish_overdue_run(service, other.run_id)
         raise
@@ -117,6 +117,21 @@ def process(service: Service, file: Path, partner: str) -> ProcessedFile:
             done=False, summary=summary, report=refusal_report(partner, _utf8_name(file.name), problem)
         )
     return _processed(service, run)
+
+
+def _run_of(service: Service, folder: DropFolder, file: Path, partner: str) -> Run:
+    """Returns the run of the taken file.
+
+    If the process ended after it accepted the file, the note in the folder names its run. Without the note, the file
+    would take effect a second time if another file came in between."""
+    noted = folder.noted()
+    run = service.runs.find(UUID(noted)) if noted else None
+    if run and run.state is not RunState.FAILED and (run.partner, run.body_digest) == (partner, digest_of(file)):
+        return run
+    accepted = accept_offers_file(service, file, partner, lambda run_id: folder.note(str(run_id)))
+    if accepted.replayed:
+        folder.note(str(accepted.run.run_id))
+    return accepted.run
 
 
 def _finish_overdue_run(service: Service, run_id: UUID) -> None:

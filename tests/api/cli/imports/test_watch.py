@@ -2,13 +2,14 @@
 
 import json
 import os
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from api.channels.drop_folder import DONE_FOLDER, REFUSED_FOLDER, TAKEN_FOLDER
+from api.channels.drop_folder import DONE_FOLDER, MAX_HOLD_SECONDS, REFUSED_FOLDER, TAKEN_FOLDER
 from api.http.paths import OFFERS_FILES_PATH
 from api.settings import Settings
 from tests.support.calls.merchants import MERCHANT
@@ -30,8 +31,7 @@ MAX_BODY_BYTES = 5_000
 REFUSALS: dict[str, tuple[bytes, str, int]] = {
     "TidepoolOffers20261101.json": (file_of("OFR-1"), "dated before", 409),
     "TidepoolOffers20261123.json": (offers_file([file_record("OFR-1")], offerRecordCount=2), "offerRecordCount", 422),
-    "TidepoolOffers20261124.json": (file_of("OFR-1")[:-1], "JSON", 400),
-    "TidepoolOffers20261125.json": (b"", "JSON", 400),
+    "TidepoolOffers20261124.json": (file_of("OFR-1") + b"}", "JSON", 400),
     "TidepoolOffers20261126.json": (body({"offers": [file_record("OFR-1")]}), "header", 422),
     "TidepoolOffers20261127.json": (body(batch("Insert", [item()])), "header", 422),
     "TidepoolOffers20261128.json": (file_of("OFR-1").replace(b"Juniper", b"\xff"), "UTF-8", 400),
@@ -209,6 +209,38 @@ def test_invalid_file_moves_to_refused_with_the_reason(run: Run, settings: Setti
         assert report["problem"]["status"] == status
         assert (report["fileName"], report["state"], report["runId"]) == (name, "refused", None)
         assert (report["records"], report["counts"]) == ([], None)
+
+
+def test_paused_upload_is_processed_when_it_is_whole(settings: Settings, directory: Path) -> None:
+    sent = file_of("OFR-1")
+    paused = directory / file_name(22)
+    with RunningWatch(settings, directory) as watch:
+        paused.write_bytes(sent[:120])
+        for files, day in enumerate((20, 21), 1):
+            # The watcher has had time for the paused upload when it has processed a file that was dropped after it.
+            drop_day(directory, day, file_of(f"OFR-{day}"))
+            watch.wait_for_lines(files)
+        assert watch.end() == 0
+    assert files_by_folder(directory) == {".": [file_name(22)], DONE_FOLDER: [file_name(20), file_name(21)]}
+    with RunningWatch(settings, directory) as watch:
+        with paused.open("ab") as resumed:
+            resumed.write(sent[120:])
+        assert watch.wait_for_lines(1) == [f"{directory / DONE_FOLDER / file_name(22)}: 1 created, 2 discrepancy"]
+
+
+@pytest.mark.long
+def test_abandoned_upload_is_refused_after_a_minute(settings: Settings, directory: Path) -> None:
+    contents = {file_name(22): b"", file_name(23): file_of("OFR-1")[:-1]}
+    started = time.monotonic()
+    with RunningWatch(settings, directory) as watch:
+        for name, content in contents.items():
+            drop(directory, name, content)
+        watch.wait_for_lines(2)
+    assert time.monotonic() - started > MAX_HOLD_SECONDS
+    assert files_by_folder(directory) == {REFUSED_FOLDER: sorted(contents)}
+    for name, content in contents.items():
+        place = directory / REFUSED_FOLDER / name
+        assert (place.read_bytes(), report_of(place)["problem"]["type"]) == (content, "not-json")
 
 
 def test_corrected_file_is_processed_after_a_refusal(settings: Settings, directory: Path) -> None:

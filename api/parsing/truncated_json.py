@@ -1,0 +1,34 @@
+"""Recognises JSON whose end is missing, as after an interrupted upload."""
+
+import codecs
+
+import msgspec
+from msgspec import Raw
+
+_TRUNCATED = "Input data was truncated"
+"""The message of msgspec for a text that ends too early."""
+_NUMBER_CHARACTERS = b"+-.0123456789Ee"
+
+
+def is_truncated(text: bytes) -> bool:
+    """Returns whether more bytes could complete the text to a JSON document. This is so for an empty text.
+
+    A text can be truncated and have an error that msgspec does not report. The result is then True, too."""
+    if codecs.BOM_UTF8.startswith(text):
+        return True
+    text = text.removeprefix(codecs.BOM_UTF8)
+    fault = _fault(text)
+    # A number without its last characters, such as `1.` or `-`, is invalid for msgspec.
+    return fault is not None and _TRUNCATED in (fault, _fault(text.rstrip(_NUMBER_CHARACTERS)))
+
+
+_decode = msgspec.json.Decoder(Raw).decode
+
+
+def _fault(text: bytes) -> str | None:
+    """Returns why the text is not a JSON document; None if it is one."""
+    try:
+        _decode(text)
+    except (msgspec.DecodeError, RecursionError) as error:
+        return str(error)
+    return None
