@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli.commands import diff, exports, files, maintenance, offers, partners, projections, redemption, serve
+from api.cli.commands import diff, exports, files, maintenance, offers, partners, projections, redemption, runs, serve
 from api.cli.messages import exit_with_error
 from api.cli.registry import register
 
@@ -32,7 +32,7 @@ app = typer.Typer(
     help="Record the offers of partners, and read every past state: which offers were live, who changed them and why.",
     epilog="OFFER_LEDGER_DATABASE_URL sets the database of the ledger. Default: sqlite:///offer-ledger.db.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -59,6 +59,10 @@ register(app, "migrate", maintenance.migrate_command)
 register(app, "replay", exports.replay_command)
 register(app, "windows", redemption.windows_command)
 register(app, "verdict", redemption.verdict_command)
+register(app, "events", runs.events_command)
+register(app, "quota", runs.quota_command)
+app.add_typer(runs.runs_app)
+app.add_typer(runs.requests_app)
 app.add_typer(partners.partners_app)
 app.add_typer(partners.tokens_app)
 app.add_typer(projections.projections_app)

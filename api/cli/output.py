@@ -6,10 +6,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import StringIO
+from shutil import get_terminal_size
 from types import FrameType
 from typing import Any, NoReturn
 
 import msgspec
+from rich.cells import cell_len, chop_cells
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -31,20 +33,48 @@ def print_json(value: Any, *, on_one_line: bool = False) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], empty: str = "") -> None:
-    """Prints one line for each row, however wide it is. `empty` is printed instead if there are no rows."""
+    """Prints a table that fits the terminal. `empty` is printed instead if there are no rows.
+
+    Without a terminal, each row is one line, however wide it is."""
     if not rows:
         print(empty)
         return
+    lines = table_lines(columns, rows)
+    width = get_terminal_size().columns
+    if sys.stdout.isatty() and max(map(cell_len, lines)) > width:
+        lines = record_lines_of(columns, rows, width)
+    for line in lines:
+        print(line)
+
+
+def record_lines_of(columns: Sequence[str], rows: Sequence[Sequence[Any]], width: int) -> list[str]:
+    """Returns the rows one below the other, with one line or more for each cell that is not empty."""
+    title_width = max(map(len, columns))
+    lines: list[str] = []
+    for number, row in enumerate(rows):
+        lines += [""] * bool(number)
+        for title, cell in zip(columns, row, strict=True):
+            text = _cell_text(cell)
+            parts = chop_cells(text, max(width - title_width - 2, 1)) if text else []
+            lines += [f"{'' if index else title:{title_width}}  {part}" for index, part in enumerate(parts)]
+    return lines
+
+
+def table_lines(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
+    """Returns one line for the titles, if there are any, and one line for each row."""
     table = Table(box=None, pad_edge=False, show_header=any(columns))
     for column in columns:
         table.add_column(column, no_wrap=True)
     for row in rows:
-        table.add_row(*(as_text("" if cell is None else str(cell)) for cell in row))
+        table.add_row(*map(_cell_text, row))
     lines = StringIO()
     console = Console(file=lines, width=UNWRAPPED_WIDTH, color_system=None, markup=False, emoji=False, highlight=False)
     console.print(table)
-    for line in lines.getvalue().splitlines():
-        print(line.rstrip())
+    return [line.rstrip() for line in lines.getvalue().splitlines()]
+
+
+def _cell_text(cell: object) -> str:
+    return as_text("" if cell is None else str(cell))
 
 
 def print_next_command(next_cursor: str | None) -> None:
