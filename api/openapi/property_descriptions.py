@@ -76,7 +76,7 @@ MEMBER_DESCRIPTIONS: Mapping[str, str] = {
     "existing": "The number of lines whose activation already exists.",
     "externalId": "The partner's id of the offer.",
     "ItemReply.externalId": "The partner's id of the offer; empty if the service could not read it.",
-    "RunItem.externalId": "The partner's id of the offer; null if the service could not read it.",
+    "RunItem.externalId": "The partner's id of the offer. One that the service could not read is empty in a batch, null in a file.",
     "failed": "The number of items that broke a rule. They changed nothing.",
     "failedOffers": "The offers that broke a rule, each with the reasons. They changed nothing.",
     "field": "A JSON pointer (RFC 6901) to the changed member.",

@@ -1,7 +1,8 @@
 """Comparison of offer contents: digests of equal contents, and the fields in which two contents differ.
 
 Two contents are the same if their canonical JSON (RFC 8785) is the same. A null member equals an absent one, and an
-empty `offerEvents` equals none. Key order and the spelling of numbers make no difference.
+empty `offerEvents` equals none. Key order and the spelling of numbers make no difference. Integers beyond ±(2^53-1), for
+which the RFC has no form, are compared by their digits.
 """
 
 import hashlib
@@ -15,7 +16,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 Content = dict[str, Any]
-"""An offer's JSON object. Integral numbers are `int` within ±(2^53-1); other numbers are finite `float`."""
+"""An offer's JSON object. Integral numbers are `int`, in unknown members of up to 40 digits; others are finite `float`."""
 
 
 class SentContent(Struct, frozen=True, gc=False):

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from api.channels.batch_replies import ALL_FAILED, finished_reply
+from api.channels.batch_replies import ALL_FAILED, LISTS, finished_reply
 from api.cli.local_ledger import open_ledger
 from api.cli.local_runs import accept_batch_or_file, execute_locally, require_partner
 from api.cli.messages import exit_with_error, print_line
@@ -14,6 +14,7 @@ from api.cli.output import print_json, print_table, progress
 from api.runs.execution import FAILED, RunFailed
 from api.runs.report import counts_of, file_report
 from api.service import Service
+from domain.runs.batch_reconciliation import SAME_DATA
 from domain.runs.run import Batch, Run, RunState
 
 MAX_MESSAGES = 20
@@ -65,9 +66,11 @@ def _print(run: Run, document: dict[str, Any], *, is_new: bool) -> None:
 
 
 def _batch_rows(data: dict[str, Any]) -> Iterable[tuple[str | None, str, str]]:
-    for outcome, items in (("updated", data["updatedOffers"]), ("failed", data["failedOffers"])):
-        for item in msgspec.json.decode(items):
-            yield from ((item["externalId"], outcome, message) for message in item["messages"])
+    """Yields the messages about offers, failures first, except the one that most offers of a usual batch have."""
+    for outcome in ("failed", "updated", "created", "unchanged"):
+        for item in msgspec.json.decode(data[LISTS[outcome]]):
+            messages = (message for message in item["messages"] if message != SAME_DATA)
+            yield from ((item["externalId"], outcome, message) for message in messages)
 
 
 def _file_rows(records: Iterable[dict[str, Any]]) -> Iterable[tuple[str | None, str, str]]:
