@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
-.PHONY: help run dev test check lint types imports browser linters unit unit-postgres test-long faults bench docs format lock clean
+.PHONY: help run dev test check lint types imports browser linters client unit unit-postgres test-long faults bench docs format lock clean
 .DEFAULT_GOAL := help
 
 help: ## list these commands
@@ -94,7 +94,7 @@ unit-postgres: $(VENV)/.ready ## run the tests that depend on the database on Po
 # A test may take hours here.
 LONG = $(PYTEST) --timeout 0
 
-test-long: $(VENV)/.ready ## run the long tests: more examples, everything on PostgreSQL, 300 kills on each database (hours)
+test-long: $(VENV)/.ready client ## run the long tests: more examples, everything on PostgreSQL, 300 kills on each database (hours)
 	@echo "== Long tests on SQLite"
 	@$(LONG) -n $(AT_ONCE) -m long
 	@echo "== Laws with more examples"
@@ -117,6 +117,16 @@ FOUND ?= build/bench
 bench: $(VENV)/.ready ## run all benchmarks on SQLite and on PostgreSQL, and draw the results (hours)
 	@for name in batch growth beside put activations windows as-of rebuild; do $(BIN)/python -m benchmarks $$name --engine $(ENGINE) --json $(FOUND)/$$name.json || exit; done
 	@$(BIN)/python -m benchmarks plot $(FOUND)/*.json --to $(FOUND)
+
+CLIENT_VENV := build/client-venv
+
+$(CLIENT_VENV)/.ready: requirements-client.txt
+	@echo "Installing the generator of clients into $(CLIENT_VENV) ..."
+	@$(PYTHON) -m venv $(CLIENT_VENV)
+	@$(CLIENT_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-client.txt
+	@touch $@
+
+client: $(CLIENT_VENV)/.ready ## install the generator of clients, which one of the long tests needs
 
 DOCS_VENV := build/docs-venv
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
+from api.http.problems import MEDIA_TYPE
 from api.server.shutdown import ShutdownSignal
 from domain.store.records.compression import compress
 from domain.values import Role
@@ -45,9 +46,12 @@ def count_tried(operation: Any, caller: Caller) -> int:
         nonlocal tried
         tried += 1
         secret = caller.http.headers["Authorization"]
-        case.call_and_validate(
+        reply = case.call_and_validate(
             base_url=str(caller.http.base_url), headers={"Authorization": secret}, excluded_checks=EXCLUDED_CHECKS
         )
+        if reply.status_code >= HTTPStatus.BAD_REQUEST:
+            declared = operation.definition.raw["responses"][str(reply.status_code)]["content"][MEDIA_TYPE]["examples"]
+            assert reply.json()["type"] in declared, (operation.label, reply.json())
 
     try_one()
     return tried
@@ -89,7 +93,7 @@ def assert_valid_reply(reply: Any) -> None:
     assert document["isSuccessful"] is (reply.status_code < HTTPStatus.BAD_REQUEST)
     if reply.status_code >= HTTPStatus.BAD_REQUEST:
         assert document.keys() >= PROBLEM_MEMBERS
-        assert reply.headers["Content-Type"] == "application/problem+json"
+        assert reply.headers["Content-Type"] == MEDIA_TYPE
 
 
 @st.composite
