@@ -83,7 +83,7 @@ unit: $(VENV)/.ready ## run the tests on SQLite
 ON_POSTGRES := tests/faults/test_two_hosts.py tests/faults/test_mixed_kill.py tests/faults/test_full.py \
 	tests/api/cli/commands/test_backup.py tests/api/cli/commands/test_replay.py tests/api/audit/test_audit_stream.py \
 	tests/api/channels/merchant/test_merchant_concurrency.py tests/api/console/test_past.py \
-	tests/api/dependencies/test_replica.py tests/api/dependencies/test_read_retries.py \
+	tests/api/dependencies/test_replica.py tests/api/dependencies/test_read_retries.py tests/api/server/test_clock_monitor.py \
 	tests/domain/store tests/domain/ledgers/test_ledger.py tests/domain/ledgers/test_run_ledger.py \
 	tests/domain/ledgers/test_single_request_ledger.py tests/projections
 

@@ -126,7 +126,7 @@ def _create_runtime(service: Service) -> ServerRuntime:
         threads=threads,
         supervisor=RunSupervisor(service, threads),
         watcher=LedgerWatcher(ledger, shutdown),
-        clock_monitor=ClockMonitor(ledger),
+        clock_monitor=ClockMonitor(ledger, service.clock),
         streams=StreamResponses(shutdown),
         callers=CallerLookup(service),
         merchant_queue=MerchantQueue(service.single_requests),

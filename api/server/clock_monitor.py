@@ -19,7 +19,7 @@ from api.server.worker_threads import WorkerThreads
 from domain.ledgers.ledger import OfferLedger, StorageError
 from domain.store.commit import current_head
 from domain.store.cursor import Cursor
-from domain.values import to_microseconds
+from domain.values import Clock, to_microseconds
 
 TOLERANCE_SECONDS = 60
 CHECK_SECONDS = 5.0
@@ -30,9 +30,12 @@ MICROSECONDS = 1_000_000
 
 BEHIND = "the clock is %d seconds behind the newest commit: recorded times advance by a microsecond until it has passed"
 NOT_BEHIND = "the clock is no longer behind the newest commit"
-JUMPED = "the clock jumped by %+d seconds against the monotonic clock: check the time service of its host"
-JUMP_REVERTED = "the clock has returned from its jump"
-JUMP_ACCEPTED = "the jump of the clock is no longer reported: the new time has lasted"
+JUMPED = "%s jumped by %+d seconds against the monotonic clock: check the time service of its host"
+JUMP_REVERTED = "%s has returned from its jump"
+JUMP_ACCEPTED = "the jump of %s is no longer reported: the new time has lasted"
+LEDGER_CLOCK, HOST_CLOCK = "the clock", "the clock of this server"
+"""The ledger's clock decides now and recorded times. On PostgreSQL it is that of the database, and the server's own clock
+decides when tokens expire."""
 
 logger = logging.getLogger("offer_ledger")
 
@@ -101,9 +104,10 @@ def observe(watch: ClockWatch, reading: Reading) -> ClockWatch:
 class ClockMonitor:
     """Belongs to a server process. Any thread may use it. Each state is logged when it begins and when it ends."""
 
-    def __init__(self, ledger: OfferLedger, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._ledger, self._monotonic = ledger, monotonic
-        self._watch: ClockWatch | None = None
+    def __init__(self, ledger: OfferLedger, clock: Clock, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """`clock`: that of this process. It may differ from the ledger's."""
+        self._ledger, self._clock, self._monotonic = ledger, clock, monotonic
+        self._watches: dict[str, ClockWatch] = {}
         self._lock = Lock()
 
     def check(self, tx: Cursor) -> ClockReport:
@@ -113,15 +117,18 @@ class ClockMonitor:
         clock = self._ledger.now(tx)
         ended = self._monotonic()
         with self._lock:
-            before = self._watch
             # A process that was suspended between the two clocks learns nothing about a jump.
-            if before is None or ended - began < MAX_READING_SECONDS:
-                reading = Reading(clock, ended, newest)
-                before = before or ClockWatch(reading.offset)
-                self._watch = observe(before, reading)
-                _log_changes(before, self._watch)
-            assert self._watch
-            return self._watch.report
+            if not self._watches or ended - began < MAX_READING_SECONDS:
+                self._observe(LEDGER_CLOCK, Reading(clock, ended, newest))
+                if self._ledger.has_database_clock:
+                    self._observe(HOST_CLOCK, Reading(self._clock(), self._monotonic(), None))
+            reports = [watch.report for watch in self._watches.values()]
+        return next((report for report in reports if report.state is not ClockState.OK), reports[0])
+
+    def _observe(self, name: str, reading: Reading) -> None:
+        before = self._watches.get(name) or ClockWatch(reading.offset)
+        self._watches[name] = observe(before, reading)
+        _log_changes(name, before, self._watches[name])
 
     async def run(self, threads: WorkerThreads) -> None:
         """Checks the clock until it is cancelled."""
@@ -136,12 +143,12 @@ class ClockMonitor:
             self.check(tx)
 
 
-def _log_changes(before: ClockWatch, after: ClockWatch) -> None:
+def _log_changes(name: str, before: ClockWatch, after: ClockWatch) -> None:
     if after.behind and not before.behind:
         logger.warning(BEHIND, after.behind)
     if before.behind and not after.behind:
         logger.warning(NOT_BEHIND)
     if after.jump and not before.jump:
-        logger.warning(JUMPED, after.jump)
+        logger.warning(JUMPED, name, after.jump)
     if before.jump and not after.jump:
-        logger.warning(JUMP_REVERTED if after.offset == before.offset else JUMP_ACCEPTED)
+        logger.warning(JUMP_REVERTED if after.offset == before.offset else JUMP_ACCEPTED, name)

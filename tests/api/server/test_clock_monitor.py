@@ -25,6 +25,7 @@ from api.wiring import open_service, utc_now
 from domain.access.partner import SetPartner
 from domain.ledgers.ledger import OfferLedger
 from domain.store.commit import current_head
+from tests.support.engine import only_postgres
 from tests.support.harness import OPERATOR, Call, Clock
 from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
@@ -83,9 +84,9 @@ def test_clock_behind_the_newest_commit_is_reported_before_a_jump() -> None:
 
 
 @pytest.fixture
-def monitor(ledger: OfferLedger) -> ClockMonitor:
+def monitor(ledger: OfferLedger, clock: Clock) -> ClockMonitor:
     """A monitor with a monotonic clock that does not advance, like the clock of the test."""
-    return ClockMonitor(ledger, monotonic=lambda: 0.0)
+    return ClockMonitor(ledger, clock, monotonic=lambda: 0.0)
 
 
 def check(monitor: ClockMonitor, ledger: OfferLedger, times: int = 2) -> ClockReport:
@@ -170,7 +171,24 @@ def test_clock_of_the_database_is_now_and_may_be_behind(settings: Settings) -> N
             newest = current_head(tx).recorded_at
             assert newest
             assert ledger.now(tx) < newest - timedelta(hours=1)
-        assert check(ClockMonitor(ledger), ledger).state is ClockState.BEHIND
+        assert check(ClockMonitor(ledger, service.clock), ledger).state is ClockState.BEHIND
         ledger.handle(SetPartner("tidepool"), OPERATOR)
         with ledger.read() as tx:
             assert current_head(tx).recorded_at == newest + timedelta(microseconds=1)
+
+
+@only_postgres
+def test_own_clock_of_a_server_is_watched_beside_the_database(
+    settings: Settings, clock: Clock, log: pytest.LogCaptureFixture
+) -> None:
+    with open_service(settings) as service:
+        monitor = ClockMonitor(service.ledger, clock)
+        assert check(monitor, service.ledger) == OK
+        clock.move(hours=2)
+        assert check(monitor, service.ledger).state is ClockState.JUMPED
+        clock.move(hours=-2)
+        assert check(monitor, service.ledger) == OK
+    assert [message.partition(" by ")[0] for message in log.messages] == [
+        "the clock of this server jumped",
+        "the clock of this server has returned from its jump",
+    ]
