@@ -33,12 +33,18 @@ Serve = Annotated[
 ]
 
 
-@example("offer-ledger demo", "offer-ledger demo --serve")
-def demo_command(*, serve: Serve = False, as_json: AsJson = False) -> None:
+@example("offer-ledger demo", "offer-ledger demo --serve --port 8080")
+def demo_command(
+    host: Annotated[str, typer.Option(help="Address on which the demo's server listens.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port of the demo's server. 0: any free port.", min=0, max=65535)] = 0,
+    *,
+    serve: Serve = False,
+    as_json: AsJson = False,
+) -> None:
     """Play an example day on a temporary ledger.
 
     Two partners, a publisher and an auditor call a real server. The demo explains each step and checks each reply. It
     ignores all settings and leaves nothing behind."""
     from api.cli.demo import command
 
-    command.play_demo(serve=serve, as_json=as_json)
+    command.play_demo(serve=serve, host=host, port=port, as_json=as_json)

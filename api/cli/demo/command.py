@@ -24,9 +24,12 @@ from domain.single_requests.request import TraceOutcome
 from domain.values import Operation, Role
 
 TIDEPOOL, HARBOR, AUDITOR = "Tidepool", "Harbor", "Auditor"
+TIDEPOOL_FEED = "tidepool-feed"
+STORY_DAYS, MORE_DAYS = 46, 30
 OFFERS_PATH = "/api/v1/offers"
 CONSOLE_TOKENS = (
     ("Operator: reads everything, changes settings and tokens", ("operator", Role.OPERATOR, None)),
+    ("Auditor: reads everything, changes nothing", ("audit-desk", Role.AUDITOR, None)),
     ("Tidepool: reads its own offers and runs", ("tidepool-desk", Role.PARTNER, "tidepool")),
     ("Publisher: checks which purchases are owed a reward", ("publisher-desk", Role.PUBLISHER, None)),
 )
@@ -49,12 +52,12 @@ TEA_PATH = f"{MERCHANTS_PATH}/MER-8/offers/TEA"
 NO_NAME = merchant_offer("MER-9", "SALAD", "")
 
 
-def play_demo(*, serve: bool, as_json: bool) -> None:
+def play_demo(*, serve: bool, host: str, port: int, as_json: bool) -> None:
     require_known_variables()
     if serve and as_json:
         exit_with_error("--serve: cannot be combined with --json.", exit_code=2)
     try:
-        with open_stage() as stage:
+        with open_stage(host, port, STORY_DAYS + MORE_DAYS) as stage:
             day = Day(stage, is_printed=not as_json)
             if not as_json:
                 print_start()
@@ -73,10 +76,22 @@ def play_demo(*, serve: bool, as_json: bool) -> None:
 
 
 def _keep_serving(stage: Stage) -> None:
+    _send_daily_batches(stage)
     links = [(user, stage.sign_in_link(stage.create_token(*token))) for user, token in CONSOLE_TOKENS]
     print_console_links(links)
     with until_interrupted():
         Event().wait()
+
+
+def _send_daily_batches(stage: Stage) -> None:
+    """Sends a Synchronize for each day up to today, so that the charts of the console show more than one day."""
+    for day in range(MORE_DAYS):
+        stage.clock.skip(1)
+        offers = [
+            offer(f"TP-{number}", f"Offer {number} of day {day // 7 * 7}")
+            for number in range(1, 4 + day % 7 + day // 4)
+        ]
+        stage.send(TIDEPOOL_FEED, batch(Operation.SYNCHRONIZE, *offers))
 
 
 def _play(day: Day) -> None:
@@ -103,7 +118,7 @@ def _create_access(day: Day) -> None:
     )
     for partner in ("tidepool", "harbor"):
         day.set_partner(partner)
-    day.create_token(TIDEPOOL, "tidepool-feed", Role.PARTNER, "tidepool")
+    day.create_token(TIDEPOOL, TIDEPOOL_FEED, Role.PARTNER, "tidepool")
     day.create_token(HARBOR, "harbor-feed", Role.PARTNER, "harbor")
     day.create_token(AUDITOR, "auditor", Role.AUDITOR)
 

@@ -1,21 +1,23 @@
 """The environment of the demo: a temporary ledger, a real server, and callers over HTTP."""
 
 import json
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from email.message import Message
 from http.client import HTTPConnection, HTTPException
+from ipaddress import ip_address
 from tempfile import TemporaryDirectory
 from threading import Thread
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import uvicorn
 
 from api.access.credentials import DEFAULT_REQUESTS_PER_MINUTE, new_secret
 from api.app import create_app
+from api.cli.listeners import open_listeners, url_of
 from api.cli.local_user import cli_origin
 from api.console.rendering import SIGN_IN
 from api.dependencies.authentication import digest_secret
@@ -28,7 +30,7 @@ from domain.access.token import CreateToken
 from domain.store.database import SQLITE_PREFIX
 from domain.values import Role
 
-HOST = "127.0.0.1"
+IPV4 = 4
 START_TIMEOUT_SECONDS = 30.0
 START_POLL_SECONDS = 0.01
 
@@ -46,10 +48,10 @@ class Reply(NamedTuple):
 
 
 class StageClock:
-    """A clock that is ahead of the machine's clock by the days that the story has skipped."""
+    """A clock that starts some days ago, and is ahead of that by the days that the story has skipped."""
 
-    def __init__(self) -> None:
-        self._ahead = timedelta()
+    def __init__(self, days_ago: int) -> None:
+        self._ahead = timedelta(days=-days_ago)
 
     def __call__(self) -> datetime:
         return utc_now() + self._ahead
@@ -61,10 +63,11 @@ class StageClock:
 class Stage:
     """The service and its callers; each caller is identified by the name of its token."""
 
-    def __init__(self, service: Service, port: int, clock: StageClock) -> None:
+    def __init__(self, service: Service, url: str, clock: StageClock) -> None:
         self.service = service
         self.clock = clock
-        self._port = port
+        self._url = url
+        self._address = urlsplit(url)
         self._secrets: dict[str, str] = {}
 
     def set_partner(self, name: str) -> None:
@@ -80,7 +83,7 @@ class Stage:
 
     def sign_in_link(self, secret: str) -> str:
         """Returns a link to the console. The token follows the `#`: browsers do not send that part to the server."""
-        return f"http://{HOST}:{self._port}{SIGN_IN}#token={secret}"
+        return f"{self._url}{SIGN_IN}#token={secret}"
 
     def get(self, token: str, path: str) -> Reply:
         with self._open_request(token, "GET", path) as connection:
@@ -106,7 +109,7 @@ class Stage:
         headers = {"Authorization": f"ApiToken {self._secrets[token]}"}
         if document is not None:
             headers["Content-Type"] = "application/json"
-        connection = HTTPConnection(HOST, self._port, timeout=START_TIMEOUT_SECONDS)
+        connection = HTTPConnection(self._address.hostname or "", self._address.port, timeout=START_TIMEOUT_SECONDS)
         try:
             connection.request(method, path, None if document is None else json.dumps(document), headers)
         except OSError as error:
@@ -126,14 +129,27 @@ def _reply(connection: HTTPConnection) -> Reply:
 
 
 @contextmanager
-def open_stage() -> Iterator[Stage]:
-    """Opens a temporary ledger with a running server, and removes both at the end. Raises DemoNotPossible."""
+def open_stage(host: str, port: int, days_ago: int) -> Iterator[Stage]:
+    """Opens a temporary ledger with a running server, and removes both at the end. Raises DemoNotPossible.
+
+    `days_ago`: the first day of the story."""
     with _temporary_folder() as folder:
         # Default settings: the environment's settings belong to another ledger.
         settings = Settings.model_construct(database_url=f"{SQLITE_PREFIX}{folder}/ledger.db")
-        clock = StageClock()
-        with open_service(settings, clock) as service, _serving(service) as port:
-            yield Stage(service, port, clock)
+        clock = StageClock(days_ago)
+        with open_service(settings, clock) as service, _serving(service, host, port) as url:
+            yield Stage(service, url, clock)
+
+
+def _host_for_callers(host: str) -> str:
+    """Returns the host, or the address of this machine if the host stands for all addresses."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    if not address.is_unspecified:
+        return host
+    return "127.0.0.1" if address.version == IPV4 else "::1"
 
 
 def _temporary_folder() -> TemporaryDirectory[str]:
@@ -144,30 +160,20 @@ def _temporary_folder() -> TemporaryDirectory[str]:
 
 
 @contextmanager
-def _serving(service: Service) -> Iterator[int]:
-    """Runs the server in a thread and gives its port."""
-    with _listener() as listener:
+def _serving(service: Service, host: str, port: int) -> Iterator[str]:
+    """Runs the server in a thread and gives its URL."""
+    with open_listeners(host, port) as listeners:
         # The story sets the clock ahead, which is no fault.
         app = create_app(service, watch_clock=False)
         server = uvicorn.Server(uvicorn.Config(app, lifespan="on", log_level="warning"))
-        thread = Thread(target=server.run, kwargs={"sockets": [listener]}, name="server", daemon=True)
+        thread = Thread(target=server.run, kwargs={"sockets": listeners}, name="server", daemon=True)
         thread.start()
         try:
             while not server.started:
                 if not thread.is_alive():
                     raise DemoNotPossible("the server did not start")
                 time.sleep(START_POLL_SECONDS)
-            yield listener.getsockname()[1]
+            yield url_of(_host_for_callers(host), listeners)
         finally:
             server.should_exit = True
             thread.join()
-
-
-def _listener() -> socket.socket:
-    try:
-        # With an explicit protocol, asyncio sends small replies at once (TCP_NODELAY).
-        listener = socket.socket(proto=socket.IPPROTO_TCP)
-        listener.bind((HOST, 0))
-    except OSError as error:
-        raise DemoNotPossible(f"cannot listen on {HOST}: {error}") from error
-    return listener

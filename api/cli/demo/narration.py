@@ -66,7 +66,7 @@ def print_console_links(links: Sequence[tuple[str, str]]) -> None:
     for user, link in links:
         print_line(f"{TEXT_MARGIN}{user}")
         print_line(f"{TEXT_MARGIN}{TEXT_MARGIN}{link}")
-    print_line("The ledger is temporary, and its clock is 46 days ahead. Press Ctrl-C to stop.")
+    print_line("The ledger is temporary. Tidepool has sent a batch on each of the last 30 days. Press Ctrl-C to stop.")
     sys.stdout.flush()  # a pipe is block-buffered, and no more output follows
 
 
