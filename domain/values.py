@@ -114,10 +114,12 @@ class Scope(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """The actor of a commit (a token's name) and its source."""
+    """The actor of a commit (a token's name), its source, and the W3C trace context of the request that caused it."""
 
     actor: str
     source: Source
+    traceparent: str | None = None
+    """Of the version 00. None if no HTTP request caused the commit."""
 
 
 def no_progress(_done: int, _total: int) -> None:

@@ -1,5 +1,6 @@
 """The events API: pages of the ledger's events, or one stream of all of them."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Annotated, Any
@@ -102,12 +103,14 @@ def row_writer(ledger: LedgerReader, media_type: str) -> RowWriter:
 
 
 def filter_of(service: Service, query: EventQuery, caller: Caller) -> EventFilter:
+    is_w3c = bool(query.traceId and re.fullmatch("[0-9a-f]{32}", query.traceId))
     return EventFilter(
         partner=partner_filter(service, caller, query.partner),
         offer_uid=UUID(query.offerUid) if query.offerUid else None,
         type=query.type,
         run_id=UUID(query.runId) if query.runId else None,
-        trace_id=query.traceId,
+        trace_id=None if is_w3c else query.traceId,
+        request_trace_id=query.traceId if is_w3c else None,
         actor=query.actor,
     )
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from api.channels.batch_replies import ALL_FAILED, accepted_reply, finished_reply
 from api.channels.batch_reply_schemas import AcceptedReply, BatchReply
-from api.dependencies.authentication import ServiceDep
+from api.dependencies.authentication import ServiceDep, origin_of
 from api.dependencies.roles import PartnerCaller
 from api.http.content_negotiation import content_coding, require_json
 from api.http.paths import BATCH_PATH
@@ -21,7 +21,7 @@ from api.runs.submission import PREFER, Replies, answer_with_run, receive_body
 from api.runs.upload import Upload
 from domain.runs.run import Run
 from domain.store.cursor import Cursor
-from domain.values import Origin, Source
+from domain.values import Source
 
 router = APIRouter(tags=["batch"])
 
@@ -47,7 +47,7 @@ async def send_batch(request: Request, service: ServiceDep, caller: PartnerCalle
 
     async def receive() -> RunSender:
         await receive_body(request, upload, request.stream(), max_bytes)
-        return RunSender(caller.partner or "", Origin(caller.name, Source.CUSTOM))
+        return RunSender(caller.partner or "", origin_of(request, caller, Source.CUSTOM))
 
     return await answer_with_run(request, service, upload, receive, Replies(accepted_reply, _completed))
 

@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 from api.access.merchant_limits import MerchantLimits, require_rate
 from api.channels.merchant_conditions import CONDITIONAL_HEADERS, precondition_of
 from api.channels.merchant_schemas import QuotaReply, SingleReply, TraceReply
-from api.dependencies.authentication import ServiceDep, require_role, run_counted, token_digest
+from api.dependencies.authentication import ServiceDep, origin_of, require_role, run_counted, token_digest
 from api.dependencies.read_routing import PrimaryReads
 from api.dependencies.roles import PARTNER_ONLY, PartnerCaller, PartnerReader
 from api.dependencies.runtime import runtime_of
@@ -39,7 +39,7 @@ from domain.single_requests.precondition import Precondition
 from domain.single_requests.quota import Quota, require_quota, seconds_to_next_day
 from domain.single_requests.request import CountRefusal, Delete, Put, SingleRequest, SingleRequestCommand
 from domain.store.records.traces import find_trace
-from domain.values import MAX_ID_LENGTH, Channel, OfferKey, Origin, Source
+from domain.values import MAX_ID_LENGTH, Channel, OfferKey, Source
 from projections.access.tokens import Caller
 
 REQUEST_ACCEPTED = "Request accepted for processing"
@@ -196,9 +196,8 @@ async def _execute(
     single = SingleRequest(
         trace_id=f"req-{uuid4().hex}",
         key=key,
-        origin=Origin(sender.caller.name, Source.MERCHANT),
+        origin=origin_of(request, sender.caller, Source.MERCHANT),
         action=action,
-        traceparent=request_state(request).traceparent,
         precondition=precondition,
     )
     await _submit(request, sender, single)

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 
 from api.channels.offers_file_schemas import OffersFileReply
-from api.dependencies.authentication import ServiceDep
+from api.dependencies.authentication import ServiceDep, origin_of
 from api.dependencies.roles import PartnerCaller
 from api.http.content_negotiation import MULTIPART, content_coding, is_multipart, require_json
 from api.http.paths import OFFERS_FILES_PATH
@@ -24,7 +24,7 @@ from api.runs.submission import PREFER, Replies, answer_with_run, receive_body
 from api.runs.upload import Upload
 from api.service import Service
 from api.validation.field_errors import InvalidField
-from domain.values import Origin, Source
+from domain.values import Source
 
 router = APIRouter(tags=["merchants"])
 
@@ -74,7 +74,7 @@ async def send_offers_file(
         message = "must not be sent: the multipart body has the name" if multipart else "required with a JSON body"
         raise validation_error([InvalidField(("query", "name"), message)])
     upload = Upload(service.runs, coding, service.settings.max_body_bytes)
-    origin = Origin(caller.name, Source.FILE)
+    origin = origin_of(request, caller, Source.FILE)
 
     async def receive() -> RunSender:
         name = query.name or ""

@@ -14,7 +14,7 @@ from msgspec import Struct
 from api.access.console_sessions import Session, Sessions
 from api.console.form_values import read_choice, read_id, read_number
 from api.console.time_travel import ViewedState, link, viewed_state
-from api.dependencies.authentication import ServiceDep, find_caller, require_role
+from api.dependencies.authentication import ServiceDep, find_caller, origin_of, require_role
 from api.dependencies.partner_filter import partner_filter
 from api.dependencies.roles import ACTIVATION_READERS, ALL_ROLES, AUDIT_READERS, OPERATOR_ONLY, PARTNER_ONLY
 from api.http.content_negotiation import require_form
@@ -64,7 +64,7 @@ class PageContext(Struct, frozen=True):
 
     @property
     def origin(self) -> Origin:
-        return Origin(self.caller.name, Source.CONSOLE)
+        return origin_of(self.request, self.caller, Source.CONSOLE)
 
     def has_role(self, *roles: Role) -> bool:
         return self.caller.role in roles

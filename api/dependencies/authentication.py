@@ -15,7 +15,7 @@ from api.http.query_params import no_repeats
 from api.http.request_state import request_state
 from api.service import Service
 from domain.store.retry import retry_transaction
-from domain.values import Role, to_microseconds
+from domain.values import Origin, Role, Source, to_microseconds
 from projections.access.tokens import Caller, find_callers
 
 _T = TypeVar("_T")
@@ -78,6 +78,11 @@ def require_role(request: Request, service: Service, caller: Caller | None, role
     if vendor_of(request) is not Vendor.MERCHANT:  # merchant calls count invalid requests first, then check them
         no_repeats(request)
     return caller
+
+
+def origin_of(request: Request, caller: Caller, source: Source) -> Origin:
+    """Returns the origin of the commits that a request causes."""
+    return Origin(caller.name, source, request_state(request).traceparent)
 
 
 def is_still_authorised(request: Request, service: Service, caller: Caller) -> bool:

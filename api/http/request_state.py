@@ -21,7 +21,7 @@ class RequestState(Struct):
     """
 
     trace_id: str
-    traceparent: str | None = None
+    traceparent: str
     position: int | None = None
     is_counted: bool = False
     limits: MerchantLimits | None = None

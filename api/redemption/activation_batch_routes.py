@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from msgspec import Struct
 
-from api.dependencies.authentication import ServiceDep
+from api.dependencies.authentication import ServiceDep, origin_of
 from api.dependencies.roles import Publisher
 from api.dependencies.runtime import runtime_of
 from api.http.content_negotiation import NDJSON, require_lines
@@ -27,7 +27,7 @@ from domain.ledgers.activation_ledger import ActivationLedger
 from domain.ledgers.ledger import StorageError
 from domain.redemption.activation_group import ActivationResult, PendingActivation
 from domain.refusals import Refused
-from projections.access.tokens import Caller
+from domain.values import Origin, Source
 
 MAX_LINES = 10_000
 MAX_BATCH_BYTES = 16 * 1024 * 1024
@@ -53,7 +53,9 @@ async def activate_offers(request: Request, service: ServiceDep, caller: Publish
     require_lines(request)
     body, has_mark = without_mark(await receive(request, MAX_BATCH_BYTES))
     lines = _lines(body)
-    report = _Report(caller, service.activations, [MARK_SKIPPED] if has_mark else [])
+    report = _Report(
+        origin_of(request, caller, Source.PUBLISHER), service.activations, [MARK_SKIPPED] if has_mark else []
+    )
     threads = runtime_of(request).threads
     for first in range(0, len(lines), LINES_PER_TRANSACTION):
         await threads.run_write(report.execute, lines[first : first + LINES_PER_TRANSACTION])
@@ -90,8 +92,8 @@ def _refusal(problem: Problem) -> _Refusal:
 class _Report:
     """The outcomes of the lines so far, in the order of the lines."""
 
-    def __init__(self, caller: Caller, ledger: ActivationLedger, messages: list[str]) -> None:
-        self._caller = caller
+    def __init__(self, origin: Origin, ledger: ActivationLedger, messages: list[str]) -> None:
+        self._origin = origin
         self._ledger = ledger
         self._messages = messages
         self._items: list[dict[str, Any]] = []
@@ -113,7 +115,7 @@ class _Report:
         try:
             if len(line.text) > MAX_BYTES:
                 raise body_too_large(MAX_BYTES, "line")
-            return activation_request(self._caller, read_as(line.text, ActivationBody))
+            return activation_request(self._origin, read_as(line.text, ActivationBody))
         except Problem as problem:
             # The refusal keeps no reference to the line, so memory stays small.
             return _refusal(problem)

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 
+from api.dependencies.authentication import origin_of
 from api.dependencies.read_routing import ReplicaReads, fall_back_to_primary
 from api.dependencies.roles import authorise_publisher, for_activation_readers
 from api.dependencies.runtime import runtime_of
@@ -25,7 +26,6 @@ from domain.redemption.activation_group import PendingActivation
 from domain.refusals import Refused
 from domain.store.commit import applicable_time
 from domain.values import Origin, Source, Status, utc_text
-from projections.access.tokens import Caller
 from projections.offers.offer_as_of import content_of_version, offer_as_of
 from projections.redemption.redemption_windows import find_activation
 
@@ -51,7 +51,10 @@ async def activate_offer(request: Request) -> Response:
     caller = await authorise_publisher(request, runtime.service)
     no_parameters(request)
     body = await read_body(request, ActivationBody)
-    result = unwrap(request, await runtime.activations.submit(activation_request(caller, body)))
+    result = unwrap(
+        request,
+        await runtime.activations.submit(activation_request(origin_of(request, caller, Source.PUBLISHER), body)),
+    )
     if isinstance(result, Refused):
         raise result
     status = HTTPStatus.CREATED if result.is_new else HTTPStatus.OK
@@ -62,10 +65,10 @@ async def activate_offer(request: Request) -> Response:
 router.include_router(raw_router)
 
 
-def activation_request(caller: Caller, body: ActivationBody) -> PendingActivation:
+def activation_request(origin: Origin, body: ActivationBody) -> PendingActivation:
     activated_at = read_time(body.activatedAt) if body.activatedAt is not None else None
     command = Activate(body.customerId, UUID(body.offerUid), activated_at)
-    return PendingActivation(Origin(caller.name, Source.PUBLISHER), command, uuid4())
+    return PendingActivation(origin, command, uuid4())
 
 
 class AtQuery(BaseModel):

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
-from api.dependencies.authentication import ServiceDep
+from api.dependencies.authentication import ServiceDep, origin_of
 from api.dependencies.read_routing import ReplicaReads, fall_back_to_primary
 from api.dependencies.roles import FlightScheduler, for_activation_readers
 from api.dependencies.runtime import runtime_of
@@ -22,7 +22,7 @@ from api.redemption.activation_schemas import Flight, FlightList, FlightRequest
 from api.server.retry_route import RetryingRoute
 from api.validation.times import read_time
 from domain.redemption.flight import ScheduleFlight
-from domain.values import Origin, Source, to_microseconds, utc_text
+from domain.values import Source, to_microseconds, utc_text
 
 FLIGHTS_PATH = "/api/v1/offers/{offerUid}/flights"
 
@@ -46,7 +46,7 @@ async def schedule_flight(
     no_parameters(request)
     body = await read_body(request, FlightRequest)
     command = ScheduleFlight(_parse_offer_uid(offer_uid), read_time(body.startsAt), body.redemptionWindowDays)
-    origin = Origin(caller.name, Source.PUBLISHER)
+    origin = origin_of(request, caller, Source.PUBLISHER)
     threads = runtime_of(request).threads
     is_new = await threads.run_write(service.activations.schedule, command, origin)
     await threads.run_read(set_newest_position, request, service.ledger)

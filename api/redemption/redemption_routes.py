@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Request, Response
 
-from api.dependencies.authentication import ServiceDep
+from api.dependencies.authentication import ServiceDep, origin_of
 from api.dependencies.read_routing import ReplicaReads, fall_back_to_primary
 from api.dependencies.roles import Publisher, authorise_publisher, for_activation_readers
 from api.dependencies.runtime import runtime_of
@@ -25,7 +25,7 @@ from domain.events import OfferRedeemed, RefusalReason
 from domain.ledgers.redemption_ledger import PendingRedemption, RedemptionResult
 from domain.redemption.redemption import Purchase, Redemption, Reverse, find_reversal, remaining_amount
 from domain.refusals import Refused
-from domain.values import Origin, Source, recorded_text
+from domain.values import Source, recorded_text
 from projections.access.tokens import Caller
 
 REDEMPTIONS_PATH = "/api/v1/redemptions"
@@ -138,7 +138,7 @@ def _purchase(body: RedemptionBody) -> Purchase:
 
 async def _submit(request: Request, caller: Caller, command: Purchase | Reverse) -> RedemptionResult:
     """Raises Refused."""
-    origin = Origin(caller.name, Source.PUBLISHER)
+    origin = origin_of(request, caller, Source.PUBLISHER)
     result = unwrap(request, await runtime_of(request).redemptions.submit(PendingRedemption(origin, command)))
     if isinstance(result, Refused):
         raise result

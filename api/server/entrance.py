@@ -62,9 +62,14 @@ class Entrance:
 
 
 def _new_state(traceparent: bytes) -> RequestState:
-    """Takes the trace id of a valid `traceparent` (W3C Trace Context), or makes a new one."""
+    """Takes the trace id of a valid `traceparent` (W3C Trace Context), or makes a new one.
+
+    The state's `traceparent` has the version 00, the only one that this program knows."""
     parent = _TRACEPARENT.fullmatch(traceparent)
-    return RequestState(parent[1].decode(), traceparent=parent[0].decode()) if parent else RequestState(uuid4().hex)
+    if parent:
+        return RequestState(parent[1].decode(), f"00{parent[0].decode()[2:]}")
+    trace_id = uuid4().hex
+    return RequestState(trace_id, f"00-{trace_id}-{trace_id[:16]}-00")
 
 
 def _with_origin_form(scope: Scope) -> Scope:

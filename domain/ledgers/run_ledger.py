@@ -199,7 +199,7 @@ class RunLedger:
         return failed
 
     def _store_outcome(self, tx: Cursor, run: Run, plan: Plan, request_digest: str) -> Run:
-        context = CommitContext(Origin(run.actor, run.source), run.partner, run.run_id)
+        context = CommitContext(Origin(run.actor, run.source, run.traceparent), run.partner, run.run_id)
         insert_outcome(tx, run.run_id, plan.outcome)
         delete_body(tx, run.run_id)
         changes = ((change.key.offer_uid, change.version, change.events) for change in plan.changes)

@@ -121,4 +121,4 @@ def _scope(request: SingleRequestCommand) -> Scope | None:
 
 
 def _context(request: SingleRequest) -> CommitContext:
-    return CommitContext(request.origin, request.partner, trace_id=request.trace_id, traceparent=request.traceparent)
+    return CommitContext(request.origin, request.partner, trace_id=request.trace_id)

@@ -190,6 +190,8 @@ class Run(Struct, frozen=True):
     position: int | None = None
     """Position of the ledger when the run was stored. As of this position, the ledger shows the run's changes."""
     problem: RunProblem | None = None
+    traceparent: str | None = None
+    """W3C trace context of the request that sent it."""
 
     @property
     def channel(self) -> Channel:
@@ -230,6 +232,7 @@ def accept(request: RunRequest, origin: Origin, lease: Lease, now: datetime, pos
         accepted_at=now,
         accepted_position=position,
         lease=lease,
+        traceparent=origin.traceparent,
     )
 
 

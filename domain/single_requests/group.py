@@ -136,7 +136,7 @@ class _Group:
             warnings=request.action.warnings if isinstance(request.action, Put) else (),
             actor=request.origin.actor,
             accepted_at=self._now,
-            traceparent=request.traceparent,
+            traceparent=request.origin.traceparent,
         )
         return RequestDecision(request, quota, offer.version, events, trace)
 

@@ -48,8 +48,6 @@ class SingleRequest(Struct, frozen=True):
     key: OfferKey
     origin: Origin
     action: Put | Delete
-    traceparent: str | None = None
-    """W3C trace context, as sent."""
     precondition: Precondition | None = None
 
     @property

@@ -23,7 +23,6 @@ class CommitContext(Struct, frozen=True):
     """Partner whose offers, settings or token the commit changes; None if it concerns no partner."""
     run_id: UUID | None = None
     trace_id: str | None = None
-    traceparent: str | None = None
 
     def as_columns(self) -> dict[str, str | None]:
         """Returns the context as values by column of `commits`."""
@@ -33,7 +32,7 @@ class CommitContext(Struct, frozen=True):
             "source": str(self.origin.source),
             "run_id": str(self.run_id) if self.run_id else None,
             "trace_id": self.trace_id,
-            "traceparent": self.traceparent,
+            "traceparent": self.origin.traceparent,
         }
 
 

@@ -114,7 +114,7 @@ class MissingTable(OperationalError):
         self.table = table
 
 
-_INDEX = re.compile(r"CREATE (UNIQUE )?INDEX (\w+)\s+ON (?:ONLY )?\S+ (?:USING \w+ )?\(([^)]*)\)( WHERE )?")
+_INDEX = re.compile(r"CREATE (UNIQUE )?INDEX (\w+)\s+ON (?:ONLY )?\S+ (?:USING \w+ )?\((.*?)\)( WHERE .*)?$")
 
 
 def parse_index(statement: str) -> tuple[str, Index]:

@@ -56,6 +56,17 @@ STEPS: tuple[MigrationStep, ...] = (
         ),
     ),
     MigrationStep(6, "Adds the progress of runs", (_make_progress,)),
+    MigrationStep(
+        7,
+        "Adds the trace ids of requests to runs, and finds commits by them",
+        (
+            "ALTER TABLE runs ADD COLUMN traceparent TEXT",
+            """
+            CREATE INDEX commits_by_request ON commits (substr(traceparent, 4, 32), first_position)
+            WHERE traceparent IS NOT NULL
+            """,
+        ),
+    ),
 )
 """All steps, by ascending version. Version 4 is the oldest version that can be migrated."""
 

@@ -13,7 +13,7 @@ from eventsourcing.persistence import PersistenceError
 
 from domain.store.cursor import Cursor
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 TABLES = (
     "CREATE TABLE schema_version (version INTEGER NOT NULL)",
@@ -45,6 +45,8 @@ TABLES = (
     "CREATE INDEX commits_by_actor ON commits (actor, first_position)",
     "CREATE INDEX commits_by_run ON commits (run_id, first_position) WHERE run_id IS NOT NULL",
     "CREATE INDEX commits_by_trace ON commits (trace_id, first_position) WHERE trace_id IS NOT NULL",
+    # The trace id of a traceparent, which has the form 00-TRACE_ID-PARENT_ID-FLAGS.
+    "CREATE INDEX commits_by_request ON commits (substr(traceparent, 4, 32), first_position) WHERE traceparent IS NOT NULL",
     """
     CREATE TABLE streams (
         stream_id INTEGER PRIMARY KEY,
@@ -89,7 +91,8 @@ TABLES = (
         counts TEXT,
         messages TEXT NOT NULL,
         position INTEGER,
-        problem TEXT
+        problem TEXT,
+        traceparent TEXT
     )""",
     # A failed run does not count: its request can be sent again.
     "CREATE UNIQUE INDEX runs_by_request ON runs (partner, channel, request_key) WHERE state <> 'failed'",

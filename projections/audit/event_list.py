@@ -19,7 +19,8 @@ class EventFilter(Struct, frozen=True):
     """Selects events; None in a member selects all.
 
     `since` is inclusive and `before` exclusive; both are recorded times. `offer_uid` selects the events of the offer
-    and of its flights, activations and redemptions.
+    and of its flights, activations and redemptions. `trace_id` is that of a single request (req-…), `request_trace_id` the
+    W3C trace id of the HTTP request that caused the commit.
     """
 
     partner: str | None = None
@@ -27,6 +28,7 @@ class EventFilter(Struct, frozen=True):
     type: str | None = None
     run_id: UUID | None = None
     trace_id: str | None = None
+    request_trace_id: str | None = None
     actor: str | None = None
     since: datetime | None = None
     before: datetime | None = None
@@ -84,6 +86,7 @@ def _conditions(event_filter: EventFilter) -> tuple[list[str], list[Any]]:
         "e.topic = ?": event_filter.type,
         "details.run_id || '' = ?": str(event_filter.run_id) if event_filter.run_id else None,
         "details.trace_id || '' = ?": event_filter.trace_id,
+        "substr(details.traceparent, 4, 32) || '' = ?": event_filter.request_trace_id,
         "details.actor || '' = ?": event_filter.actor,
     }
     selected = {condition: value for condition, value in values.items() if value is not None}
@@ -120,6 +123,9 @@ def _driver(event_filter: EventFilter, after: int, last: int) -> tuple[str, str,
         return _of_commits("run_id = ?"), EVERY_EVENT, [str(event_filter.run_id), after + 1]
     if event_filter.trace_id is not None:
         return _of_commits("trace_id = ?"), EVERY_EVENT, [event_filter.trace_id, after + 1]
+    if event_filter.request_trace_id is not None:
+        of_request = _of_commits("substr(traceparent, 4, 32) = ? AND traceparent IS NOT NULL")
+        return of_request, EVERY_EVENT, [event_filter.request_trace_id, after + 1]
     if event_filter.type is not None:
         of_partner, partner = (
             ("partner = ? AND ", [event_filter.partner]) if event_filter.partner is not None else ("", [])

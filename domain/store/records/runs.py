@@ -47,6 +47,7 @@ def insert_run(tx: Cursor, run: Run, repeated: UUID | None = None) -> None:
         "body_bytes": run.body_bytes,
         "accepted_at": to_microseconds(run.accepted_at),
         "accepted_position": run.accepted_position,
+        "traceparent": run.traceparent,
         **_changing_columns(run),
     }
     tx.execute(f"INSERT INTO runs ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", list(row.values()))
@@ -237,4 +238,5 @@ def _run(row: Any) -> Run:
         messages=msgspec.json.decode(row["messages"], type=list[str]),
         position=row["position"],
         problem=msgspec.json.decode(row["problem"], type=RunProblem) if row["problem"] else None,
+        traceparent=row["traceparent"],
     )

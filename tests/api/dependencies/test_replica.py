@@ -275,7 +275,7 @@ def test_primary_repeats_reads_that_the_replica_cancels(
     primary: PrivatePostgres, standby: PrivatePostgres, settings: Settings, service: Service
 ) -> None:
     seen = service.ledger.recorder.max_notification_id() or 0
-    request, started = Request({"type": "http", SCOPE_KEY: RequestState(trace_id="t")}), list[RoutedReads]()
+    request, started = Request({"type": "http", SCOPE_KEY: RequestState("t", "")}), list[RoutedReads]()
 
     def remove_row_versions_it_reads() -> None:
         with psycopg.connect(primary.url, autocommit=True) as connection:

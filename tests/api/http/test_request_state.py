@@ -39,12 +39,16 @@ def states_of(*headers: tuple[bytes, bytes]) -> tuple[RequestState, list[Any]]:
 def test_each_request_has_a_state_of_its_own() -> None:
     first, second = states_of()[0], states_of()[0]
     assert first.trace_id != second.trace_id
-    assert (first.traceparent, first.is_counted, first.limits, first.page) == (None, False, None, None)
+    assert first.traceparent == f"00-{first.trace_id}-{first.trace_id[:16]}-00"
+    assert not first.is_counted
+    assert first.limits is first.page is None
 
 
 def test_trace_context_is_taken_from_the_header() -> None:
     state, _ = states_of((b"traceparent", TRACEPARENT.encode()))
     assert (state.trace_id, state.traceparent) == (TRACE_ID, TRACEPARENT)
+    newer, _ = states_of((b"traceparent", f"cc{TRACEPARENT[2:]}".encode()))
+    assert newer.traceparent == TRACEPARENT
 
 
 def test_reply_has_the_highest_position() -> None:

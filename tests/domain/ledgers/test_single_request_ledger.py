@@ -196,7 +196,7 @@ def test_each_request_has_its_own_commit(
     single_requests.execute(requests)
     commits = commits_of(ledger, requests)
     contexts = [(c["trace_id"], c["traceparent"], c["actor"], c["source"], c["partner"], c["run_id"]) for c in commits]
-    assert contexts == [(r.trace_id, r.traceparent, SHOP.actor, "merchant", PARTNER, None) for r in requests]
+    assert contexts == [(r.trace_id, r.origin.traceparent, SHOP.actor, "merchant", PARTNER, None) for r in requests]
     assert [c["event_count"] for c in commits] == [1] * len(requests)
     times = [c["recorded_at"] for c in commits]
     assert times == sorted(set(times))
@@ -217,7 +217,7 @@ def test_trace_has_the_outcome_of_its_request(single_requests: SingleRequestLedg
         warnings=("first", "second"),
         actor=SHOP.actor,
         accepted_at=clock(),
-        traceparent=request.traceparent,
+        traceparent=request.origin.traceparent,
     )
     assert isinstance(result, RequestDecision)
     assert result.trace == expected

@@ -124,7 +124,7 @@ def require_traces(
     accepted = executed(requests, outcomes)
     assert outcomes_of(traces) == [outcome for _, outcome in accepted]
     assert [(t.trace_id, t.offer_uid, t.traceparent) for t in traces] == [
-        (request.trace_id, request.key.offer_uid, request.traceparent) for request, _ in accepted
+        (request.trace_id, request.key.offer_uid, request.origin.traceparent) for request, _ in accepted
     ]
 
 

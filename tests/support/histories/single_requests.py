@@ -79,7 +79,8 @@ def delete(key: OfferKey, **more: Any) -> SingleRequest:
 def single_request(key: OfferKey, action: Put | Delete, **more: Any) -> SingleRequest:
     """Returns a request with new ids."""
     members = {"trace_id": f"req-{uuid4().hex}", "traceparent": f"00-{uuid4().hex}-{uuid4().hex[:16]}-01", **more}
-    return SingleRequest(key=key, origin=SHOP, action=action, **members)
+    origin = SHOP._replace(traceparent=members.pop("traceparent"))
+    return SingleRequest(key=key, origin=origin, action=action, **members)
 
 
 # Stored data
