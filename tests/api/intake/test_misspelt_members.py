@@ -4,10 +4,12 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import Raw
 
 from api.http.problems import Problem
-from api.intake.batch_schemas import BatchItem
+from api.intake.batch_schemas import BatchItem, OfferData
 from api.intake.merchant_offer import read_offer
 from api.intake.offers_file import validate_record
 from api.validation.known_members import MAX_UNKNOWN_EXAMINED, known_members, misspelt_members
@@ -98,6 +100,21 @@ def test_item_without_id_gets_the_hint_at_its_index() -> None:
 @pytest.mark.parametrize("name", ["headlin\0", "headlin\ud800", "h\u00e9adline", "headline" * 2000])
 def test_name_in_a_hint_is_short_plain_text(name: str) -> None:
     assert misspelt_members({"offerData": {name: 1}}, known_members(BatchItem)) == []
+
+
+@given(st.sampled_from(sorted(OfferData.model_fields)), st.data())
+def test_every_single_typing_error_is_recognised(known: str, data: st.DataObject) -> None:
+    at, letter = data.draw(st.integers(0, len(known) - 1)), data.draw(st.sampled_from("abcxyz_"))
+    swapped = known[:at] + known[at : at + 2][::-1] + known[at + 2 :]
+    typos = [
+        known[:at] + letter + known[at:],
+        known[:at] + known[at + 1 :],
+        known[:at] + letter + known[at + 1 :],
+        swapped,
+    ]
+    typo = data.draw(st.sampled_from(typos))
+    hints = misspelt_members({"offerData": {typo: 1}}, known_members(BatchItem))
+    assert len(hints) == (len(typo) > 3 and typo not in OfferData.model_fields)
 
 
 def test_hints_about_one_item_are_limited() -> None:
