@@ -10,14 +10,20 @@ from collections.abc import Iterable
 from fastapi import Request
 
 from api.http.problems import validation_error
-from api.parsing.entity_tags import IF_MATCH, IF_NONE_MATCH, EntityTags, parse_entity_tags
+from api.parsing.entity_tags import ENTITY_TAGS_PATTERN, IF_MATCH, IF_NONE_MATCH, EntityTags, parse_entity_tags
 from api.validation.field_errors import InvalidField
 from domain.single_requests.precondition import Precondition, Versions
 
 NOT_ENTITY_TAGS = "must be * or a list of entity tags in quotes"
 
 CONDITIONAL_HEADERS = [
-    {"name": name, "in": "header", "required": False, "description": description, "schema": {"type": "string"}}
+    {
+        "name": name,
+        "in": "header",
+        "required": False,
+        "description": description,
+        "schema": {"type": "string", "pattern": ENTITY_TAGS_PATTERN},
+    }
     for name, description in {
         IF_MATCH: "Entity tags, or `*`: the request is refused if the offer has none of their versions.",
         IF_NONE_MATCH: "Entity tags, or `*`: the request is refused if the offer has one of their versions.",

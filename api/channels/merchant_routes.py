@@ -92,7 +92,10 @@ class _Anything(StringConvertor):
 register_url_convertor("anything", _Anything())
 OFFER_PATH = MERCHANTS_PATH + "/{external_merchant_id:anything}/offers/{external_offer_id:anything}"
 _ID = {"in": "path", "required": True, "schema": {"type": "string", "minLength": 1, "maxLength": MAX_ID_LENGTH}}
-_IDS = [{"name": "external_merchant_id", **_ID}, {"name": "external_offer_id", **_ID}]
+_IDS = [
+    {"name": "external_merchant_id", "example": "MER-310", **_ID},
+    {"name": "external_offer_id", "example": "OFR-8841", **_ID},
+]
 _PARAMETERS = [*_IDS, *CONDITIONAL_HEADERS]
 
 

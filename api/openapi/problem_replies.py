@@ -50,7 +50,7 @@ PROBLEMS_BY_OPERATION: Mapping[str, tuple[str, ...]] = {
     "listItems": ("not-found", "too-many-requests"),
     "listEvents": ("too-many-requests", "too-many-streams"),
     "followEvents": ("too-many-requests", "too-many-streams"),
-    "explainProblem": ("not-found",),
+    "explainProblem": ("not-found", "validation-error"),
     "healthz": (),
     "showStart": (),
     "readyz": ("not-ready",),

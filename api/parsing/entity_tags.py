@@ -41,5 +41,7 @@ def is_not_modified(lines: Iterable[str], etag: str) -> bool:
 
 _TAG = r'(W/)?"([!#-~\x80-\xff]*)"'
 _tags = re.compile(_TAG).findall
+ENTITY_TAGS_PATTERN = rf"^[ \t,]*(\*|{_TAG}([ \t]*,[ \t,]*{_TAG})*)[ \t,]*$"
+"""The form of a header with entity tags, for OpenAPI."""
 # No two parts can match the same character, so the time is linear in the length of the text.
 _is_list = re.compile(rf"{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*").fullmatch

@@ -265,6 +265,7 @@ def _be_refused(tour: Tour, service: Service) -> None:
     tour.get("listOffers", "auditor", "/api/v1/offers", limit=0)
     tour.get("countOffers", "publisher", "/api/v1/offers/counts")
     tour.get("explainProblem", None, "/problems/unheard-of")
+    tour.get("explainProblem", None, "/problems/not-found", x="1")
     for _ in range(2):
         tour.get("listRuns", "slow", "/api/v1/runs")
     tour.get("getRun", "auditor", "/api/v1/runs/x")
