@@ -11,19 +11,24 @@ from api.dependencies.partner_filter import partner_filter
 from api.dependencies.read_routing import ReplicaReads, fall_back_to_primary
 from api.dependencies.roles import AuditReader
 from api.http import pagination
-from api.http.as_of import AsOf, parse_as_of, resolve_head
+from api.http.as_of import AsOf, note_commits_cut, parse_as_of, resolve_head
 from api.http.pagination import head_members, next_link
 from api.http.problems import validation_error
 from api.http.replies import json_response
 from api.server.retry_route import RetryingRoute
 from api.validation.field_errors import InvalidField
 from domain.ledgers.ledger import LedgerReader
-from domain.store.commit import head_at_position
+from domain.store.commit import LedgerHead, head_at_position
+from domain.store.cursor import Cursor
 from projections.audit import diff
 from projections.audit.change_kind import ChangeKind
 from projections.audit.diff import COUNTED, NetChangePage, PositionRange
 
 router = APIRouter(prefix="/api/v1/audit", tags=["audit"], route_class=RetryingRoute)
+
+
+EARLIER, LATER = ("from", "fromPosition"), ("to", "toPosition")
+"""The parameters of both states."""
 
 
 class ReversedRange(Exception):
@@ -57,14 +62,15 @@ def get_diff(
     """List the offers that differ between two states, each with its status in both, all events that caused the
     difference and the changed fields. `counts` are of all kinds, also with the filter `kind`."""
     diff_request = DiffRequest(
-        parse_as_of(query.from_, query.fromPosition, ("from", "fromPosition")),
-        parse_as_of(query.to, query.toPosition, ("to", "toPosition")),
+        parse_as_of(query.from_, query.fromPosition, EARLIER),
+        parse_as_of(query.to, query.toPosition, LATER),
         partner_filter(service, caller, query.partner),
         ChangeKind(query.kind) if query.kind else None,
     )
     if diff_request.earlier.is_now:
         raise validation_error([InvalidField(("query", "from"), "required, unless fromPosition is given")])
     visible = caller.sees(diff_request.partner)
+    note_commits_cut(request, reads, diff_request.earlier, diff_request.later)
     try:
         body = diff_document(reads, diff_request, query.cursor, query.limit, visible=visible)
     except ReversedRange:
@@ -106,7 +112,7 @@ def diff_document(
             if later.position < place.until:
                 raise pagination.InvalidCursor
         else:
-            earlier, later = resolve_head(tx, diff_request.earlier), resolve_head(tx, diff_request.later)
+            earlier, later = resolve_ends(ledger, tx, diff_request)
         if later.position < earlier.position:
             raise ReversedRange
         positions = PositionRange(earlier.position, later.position)
@@ -123,6 +129,12 @@ def diff_document(
         "items": page.items,
         "nextCursor": pagination.encode_cursor(diff_request, next_place),
     }
+
+
+def resolve_ends(ledger: LedgerReader, tx: Cursor, diff_request: DiffRequest) -> tuple[LedgerHead, LedgerHead]:
+    """Returns both states. Raises Problem 422 if the ledger has not reached them."""
+    earlier = resolve_head(ledger, tx, diff_request.earlier, EARLIER)
+    return earlier, resolve_head(ledger, tx, diff_request.later, LATER)
 
 
 def _counts_of(place: _DiffCursor) -> dict[str, int]:

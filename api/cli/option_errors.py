@@ -4,9 +4,12 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from api.cli.messages import exit_with_error
+from api.cli.messages import exit_with_error, print_notice
 from api.export.files import OutputExists
+from api.http.as_of import AsOf, commits_cut
 from api.http.pagination import InvalidCursor
+from api.http.problems import Problem
+from api.service import Service
 
 
 @contextmanager
@@ -18,6 +21,36 @@ def new_file_errors(out: object, option: str = "--out") -> Iterator[None]:
         exit_with_error(f"{option}: {existing} already exists. Name a new file.")
     except (OSError, sqlite3.Error) as error:
         exit_with_error(f"{option}: cannot write {out}: {getattr(error, 'strerror', None) or error}.")
+
+
+STATE_OPTIONS = {
+    **dict.fromkeys(("asOf", "asOfPosition"), "--as-of"),
+    **dict.fromkeys(("from", "fromPosition"), "--from"),
+    **dict.fromkeys(("to", "toPosition"), "--to"),
+    "afterPosition": "--after-position",
+}
+"""The options by the query parameters of the API that name the same state."""
+
+
+@contextmanager
+def state_errors() -> Iterator[None]:
+    """Ends the command with a sentence about the option if the ledger has not reached the requested state."""
+    try:
+        yield
+    except Problem as problem:
+        sentences = [f"{STATE_OPTIONS[str(error.place[-1])]}: {error.message}." for error in problem.errors]
+        exit_with_error(*sentences, exit_code=2)
+
+
+def note_inside_commits(service: Service, *states: AsOf) -> None:
+    """Prints a note on standard error for each state whose position is inside a commit."""
+    with service.ledger.recorder.read() as tx:
+        spans = commits_cut(tx, *states)
+    for span in spans:
+        print_notice(
+            f"The state has only a part of a commit: that one has the positions {span.first} to {span.last}."
+            f" The states before and after it are {span.first - 1} and {span.last}."
+        )
 
 
 @contextmanager

@@ -13,9 +13,9 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from api.access.console_sessions import CONSOLE
-from api.console.page_context import SignedOut, page_context_for
+from api.console.page_context import SignedOut, SliderMoved, page_context_for
 from api.console.pages import compare, offer, offers, partners, redemption_desk, runs, sign_in, tokens
-from api.console.routing import SECURITY_HEADERS, ConsoleRoute, redirect_to_sign_in
+from api.console.routing import SECURITY_HEADERS, ConsoleRoute, redirect_to_moved_state, redirect_to_sign_in
 from api.dependencies.roles import ALL_ROLES
 from api.parsing.entity_tags import IF_NONE_MATCH, is_not_modified
 
@@ -46,6 +46,7 @@ def _file_tag(path: str | PathLike[str]) -> str:
 def add_console(app: FastAPI) -> None:
     """Mounts the console at /console."""
     app.add_exception_handler(SignedOut, redirect_to_sign_in)
+    app.add_exception_handler(SliderMoved, redirect_to_moved_state)
     app.mount(f"{CONSOLE}/static", Static(directory=Path(__file__).parent / "static"))
     for page in PAGE_ROUTERS:
         app.include_router(page.router)

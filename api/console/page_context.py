@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from api.access.console_sessions import Session, Sessions
 from api.console.form_values import read_choice, read_id, read_number
-from api.console.time_travel import ViewedState, link, viewed_state
+from api.console.time_travel import MOVED_FROM, ViewedState, link, moved_slider, viewed_state
 from api.dependencies.authentication import ServiceDep, find_caller, origin_of, require_role
 from api.dependencies.partner_filter import partner_filter
 from api.dependencies.roles import ACTIVATION_READERS, ALL_ROLES, AUDIT_READERS, OPERATOR_ONLY, PARTNER_ONLY
@@ -33,6 +33,14 @@ CSRF_FIELD = "form_token"
 
 class SignedOut(Exception):
     """The request has no session, or the session or its token has ended."""
+
+
+class SliderMoved(Exception):
+    """The request is from the slider. `location` is the page in the chosen state."""
+
+    def __init__(self, location: str) -> None:
+        super().__init__(location)
+        self.location = location
 
 
 class PageContext(Struct, frozen=True):
@@ -115,7 +123,7 @@ def find_session(request: Request, service: Service) -> tuple[Session, Caller] |
 def page_context_for(*roles: Role) -> Callable[[Request, Service], PageContext]:
     """Makes a dependency that returns the context of a page for callers with these roles.
 
-    It raises SignedOut, or Problem 403, 422 or 429."""
+    It raises SignedOut or SliderMoved, or Problem 403, 422 or 429."""
 
     def build(request: Request, service: ServiceDep) -> PageContext:
         session_and_caller = find_session(request, service)
@@ -124,6 +132,8 @@ def page_context_for(*roles: Role) -> Callable[[Request, Service], PageContext]:
         session, caller = session_and_caller
         try:
             require_role(request, service, caller, roles)
+            if moved := moved_slider(service, request.query_params):
+                raise SliderMoved(link(request.url.path, request.query_params, moved, {MOVED_FROM: ""}))
             state = viewed_state(service, request.query_params)
         except Problem:  # the error page shows the menu too
             request_state(request).page = PageContext(request, service, session, caller, viewed_state(service, {}))

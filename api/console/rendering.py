@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from api.access.console_sessions import CONSOLE
 from api.console.page_context import PageContext
+from api.console.time_travel import MOVED_FROM
 from api.dependencies.roles import ACTIVATION_READERS, ALL_ROLES, AUDIT_READERS, OPERATOR_ONLY, PARTNER_ONLY
 from domain.values import Role, utc_text
 
@@ -160,6 +161,7 @@ _templates.globals |= {
     "SIGN_IN": SIGN_IN,
     "SIGN_OUT": SIGN_OUT,
     "CONSOLE": CONSOLE,
+    "MOVED_FROM": MOVED_FROM,
 }
 for _name in _templates.list_templates():
     _templates.get_template(_name)

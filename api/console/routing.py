@@ -7,8 +7,8 @@ from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 
 from api.access.console_sessions import Session
-from api.console.page_context import page_context_of
-from api.console.rendering import SIGN_IN, render, render_page
+from api.console.page_context import SliderMoved, page_context_of
+from api.console.rendering import OFFERS, SIGN_IN, render, render_page
 from api.console.time_travel import link
 from api.dependencies.runtime import runtime_of
 from api.http.problems import Problem
@@ -55,6 +55,12 @@ def redirect_to_sign_in(request: Request, _: Exception) -> Response:
     """Redirects to the sign-in page, which returns to the requested page if the request was a GET."""
     return_to = {"next": f"{request.url.path}?{request.url.query}".rstrip("?")} if request.method == "GET" else {}
     return _finish(request, RedirectResponse(link(SIGN_IN, return_to), HTTPStatus.SEE_OTHER))
+
+
+def redirect_to_moved_state(request: Request, moved: Exception) -> Response:
+    """Redirects to the state that the slider was moved to."""
+    location = moved.location if isinstance(moved, SliderMoved) else OFFERS
+    return _finish(request, RedirectResponse(location, HTTPStatus.SEE_OTHER))
 
 
 def _finish(request: Request, response: Response) -> Response:

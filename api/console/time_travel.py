@@ -7,15 +7,17 @@ from urllib.parse import urlencode
 from msgspec import Struct
 
 from api.console.form_values import read_number
-from api.http.as_of import NOW, AsOf, latest_time, require_one, resolve
+from api.http.as_of import NOW, AsOf, commits_cut, latest_time, require_one, require_reached, resolve
 from api.http.problems import validation_error
 from api.service import Service
 from api.validation.field_errors import InvalidField
 from api.validation.times import NOT_A_TIME, read_time
-from domain.store.commit import current_head
+from domain.store.commit import CommitSpan, commit_around, current_head
 from domain.values import EPOCH, utc_text
 
 AS_OF, AS_OF_POSITION = "asOf", "asOfPosition"
+MOVED_FROM = "movedFrom"
+"""The parameter in which the slider sends the position that it was moved from."""
 _INPUT = "%Y-%m-%dT%H:%M:%S"
 _HYPHENS_OF_A_DATE = 2
 
@@ -24,13 +26,15 @@ class ViewedState(Struct, frozen=True):
     """The state that a page shows.
 
     `position` is its last event, `recorded_at` the recorded time of that event's commit, and `evaluated_at` the time at
-    which redemption windows are evaluated. `newest_position` is the last event of the ledger."""
+    which redemption windows are evaluated. `newest_position` is the last event of the ledger. `inside` is the commit
+    that the position is inside of, if it is not the last position of one."""
 
     as_of: AsOf
     position: int
     recorded_at: datetime | None
     evaluated_at: datetime
     newest_position: int
+    inside: CommitSpan | None = None
 
     @property
     def is_past(self) -> bool:
@@ -53,14 +57,35 @@ class ViewedState(Struct, frozen=True):
 
 
 def viewed_state(service: Service, query: Mapping[str, str]) -> ViewedState:
-    """Returns the requested state; a future position or time means now. Raises Problem 422."""
+    """Returns the requested state; a time that is at most 5 minutes ahead means now. Raises Problem 422."""
     as_of = _requested(query)
     with service.ledger.read() as tx:
         newest, latest = current_head(tx).position, latest_time(service.ledger, tx)
-        if (as_of.position or 0) > newest or (as_of.time or EPOCH) > latest:
+        require_reached(service.ledger, tx, as_of)
+        if (as_of.time or EPOCH) > latest:
             as_of = NOW
         state = resolve(service.ledger, tx, as_of)
-    return ViewedState(as_of, state.head.position, state.head.recorded_at, state.evaluated_at, newest)
+        inside = next(iter(commits_cut(tx, as_of)), None)
+    return ViewedState(as_of, state.head.position, state.head.recorded_at, state.evaluated_at, newest, inside)
+
+
+def moved_slider(service: Service, query: Mapping[str, str]) -> dict[str, str] | None:
+    """Returns the parameters of the state that the slider was moved to; None if the request is not from the slider.
+
+    The slider has positions but moves by commits: a position inside a commit means the end of the commit if the slider
+    was moved forward, and the state before it if it was moved back. A position after the newest one means now. Raises
+    Problem 422."""
+    start = read_number(query, MOVED_FROM)
+    if start is None:
+        return None
+    position = read_number(query, AS_OF_POSITION)
+    with service.ledger.read() as tx:
+        if position is None or position > current_head(tx).position:
+            return {AS_OF_POSITION: ""}
+        span = commit_around(tx, position)
+    if span:
+        position = span.first - 1 if position < start else span.last
+    return {AS_OF_POSITION: str(position)}
 
 
 def _requested(query: Mapping[str, str]) -> AsOf:

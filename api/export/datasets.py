@@ -62,7 +62,7 @@ def open_export(
 
 
 def export_state(service: Service, as_of: AsOf) -> LedgerState:
-    """Returns the state to export. A time in the future means now."""
+    """Returns the state to export. Raises Problem 422 if the ledger has not reached it."""
     with service.ledger.recorder.read() as tx:
         return resolve(service.ledger, tx, as_of)
 

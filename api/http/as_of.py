@@ -5,19 +5,24 @@ Everything that reads past states starts here, over HTTP, in the console and on 
 `LedgerState` adds the time at which redemption windows are evaluated.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from fastapi import Request
+
 from api.http.problems import validation_error
+from api.http.request_state import request_state
 from api.validation.field_errors import InvalidField
 from api.validation.times import read_time
 from domain.ledgers.ledger import LedgerReader
-from domain.store.commit import LedgerHead, current_head, head_at_position, head_at_time
+from domain.store.commit import CommitSpan, LedgerHead, commit_around, current_head, head_at_position, head_at_time
 from domain.store.cursor import Cursor
 from domain.values import EPOCH
 from projections.offers.inventory_as_of import LedgerState
 
 PARAMETERS = ("asOf", "asOfPosition")
+MOST_AHEAD = timedelta(minutes=5)
+"""A client's clock may be ahead of this server's clock by this much."""
 
 
 class AsOf(NamedTuple):
@@ -46,8 +51,22 @@ def require_one(time: str | None, position: int | None, names: tuple[str, str] =
         raise validation_error([InvalidField(("query", names[1]), f"must not be combined with {names[0]}")])
 
 
-def resolve_head(tx: Cursor, as_of: AsOf) -> LedgerHead:
-    """Returns the newest commit of a state. A time or a position after the newest commit means that commit."""
+def require_reached(ledger: LedgerReader, tx: Cursor, as_of: AsOf, names: tuple[str, str] = PARAMETERS) -> None:
+    """Raises Problem 422 for a state that the ledger has not reached: a position after the newest one, or a time too
+    far ahead of both the clock and the newest commit.
+
+    `names` are the parameters of the time and the position."""
+    if as_of.position is not None and as_of.position > (newest := current_head(tx).position):
+        message = f"must not be after the newest position, which is {newest}"
+        raise validation_error([InvalidField(("query", names[1]), message)])
+    if as_of.time is not None and as_of.time > latest_time(ledger, tx) + MOST_AHEAD:
+        raise validation_error([InvalidField(("query", names[0]), "must not be over 5 minutes in the future")])
+
+
+def resolve_head(ledger: LedgerReader, tx: Cursor, as_of: AsOf, names: tuple[str, str] = PARAMETERS) -> LedgerHead:
+    """Returns the newest commit of a state, or the position inside a commit. A time at or after the newest commit means
+    that commit. Raises what `require_reached` raises."""
+    require_reached(ledger, tx, as_of, names)
     if as_of.time is not None:
         return head_at_time(tx, as_of.time)
     return current_head(tx) if as_of.position is None else head_at_position(tx, as_of.position)
@@ -55,8 +74,8 @@ def resolve_head(tx: Cursor, as_of: AsOf) -> LedgerHead:
 
 def resolve(ledger: LedgerReader, tx: Cursor, as_of: AsOf) -> LedgerState:
     """Returns the state, and the time at which its redemption windows are evaluated: the requested time but never later
-    than `latest_time`, or the recorded time of the position's commit."""
-    head = resolve_head(tx, as_of)
+    than `latest_time`, or the recorded time of the position's commit. Raises Problem 422."""
+    head = resolve_head(ledger, tx, as_of)
     if as_of.is_now:
         return LedgerState(head, ledger.now(tx))
     return LedgerState(head, min(as_of.time, latest_time(ledger, tx)) if as_of.time else head.recorded_at or EPOCH)
@@ -65,3 +84,19 @@ def resolve(ledger: LedgerReader, tx: Cursor, as_of: AsOf) -> LedgerState:
 def latest_time(ledger: LedgerReader, tx: Cursor) -> datetime:
     """Returns the latest time that has a state: now, or the newest recorded time while it is ahead of the clock."""
     return max(ledger.now(tx), current_head(tx).recorded_at or EPOCH)
+
+
+# Positions inside a commit
+
+
+def commits_cut(tx: Cursor, *states: AsOf) -> list[CommitSpan]:
+    """Returns the commits that requested positions are inside of: such a state has a part of a commit only."""
+    spans = (commit_around(tx, state.position) for state in states if state.position is not None)
+    return [span for span in spans if span]
+
+
+def note_commits_cut(request: Request, ledger: LedgerReader, *states: AsOf) -> None:
+    """Sets the header `Ledger-Inside-Commit` of the reply, if a requested position is inside a commit."""
+    if any(state.position is not None for state in states):
+        with ledger.read() as tx:
+            request_state(request).inside_commits = commits_cut(tx, *states)

@@ -1,4 +1,4 @@
-"""The `Ledger-Position` header of replies: a position of the ledger at which the reply's data was visible."""
+"""Headers of replies: `Ledger-Position`, at which the reply's data was visible, and `Ledger-Inside-Commit`."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -12,7 +12,8 @@ from api.http.request_state import SCOPE_KEY, RequestState, request_state
 from domain.ledgers.ledger import OfferLedger, StorageError
 
 LEDGER_POSITION = "Ledger-Position"
-_HEADER_NAME = LEDGER_POSITION.lower().encode()
+INSIDE_COMMIT = "Ledger-Inside-Commit"
+_POSITION_NAME, _INSIDE_NAME = (name.lower().encode() for name in (LEDGER_POSITION, INSIDE_COMMIT))
 
 _Request = TypeVar("_Request")
 _Result = TypeVar("_Result")
@@ -64,7 +65,7 @@ def _newest(ledger: OfferLedger) -> int | None:
 
 
 class LedgerPositionMiddleware:
-    """Adds the header to replies."""
+    """Adds the headers to replies."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -72,8 +73,11 @@ class LedgerPositionMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_position(message: Message) -> None:
             if message["type"] == "http.response.start" and state.position is not None:
-                header = (_HEADER_NAME, b"%d" % state.position)
-                message["headers"] = [*message.get("headers", ()), header]
+                headers = [(_POSITION_NAME, b"%d" % state.position)]
+                if state.inside_commits:
+                    spans = [b"%d-%d" % (span.first, span.last) for span in state.inside_commits]
+                    headers.append((_INSIDE_NAME, b", ".join(spans)))
+                message["headers"] = [*message.get("headers", ()), *headers]
             await send(message)
 
         if scope["type"] != "http":

@@ -1,9 +1,12 @@
 """The typed state of one request. The entrance creates it; the layers of the request read and change it."""
 
+from collections.abc import Sequence
+
 from fastapi import Request
 from msgspec import Struct
 
 from api.access.merchant_limits import MerchantLimits
+from domain.store.commit import CommitSpan
 
 SCOPE_KEY = "offer_ledger.request"
 """The state's key in the ASGI scope."""
@@ -14,6 +17,7 @@ class RequestState(Struct):
 
     `position`: the ledger position for the `Ledger-Position` header of the reply.
     `is_counted`: whether the rate limit has counted the request; a retry is not counted.
+    `inside_commits`: the commits that the requested positions are inside of, for the header of the reply.
     `limits`: the limits of a single request, for the header fields of its reply.
     `page`: the console's page context. The console is a higher layer, so its type is not known here.
     `is_head`: whether the client sent HEAD; the application sees GET.
@@ -25,6 +29,7 @@ class RequestState(Struct):
     position: int | None = None
     is_counted: bool = False
     limits: MerchantLimits | None = None
+    inside_commits: Sequence[CommitSpan] = ()
     page: object | None = None
     is_head: bool = False
     token_name: str | None = None

@@ -81,7 +81,7 @@ def count_document(
 ) -> dict[str, Any]:
     """Returns the number of offers in each status."""
     with ledger.read() as tx:
-        head = resolve_head(tx, as_of)
+        head = resolve_head(ledger, tx, as_of)
         counts = status_counts.counts(tx, partner, channel, head if visible else LedgerHead(0, None))
     return {"counts": counts, **head_members(head)}
 

@@ -21,6 +21,12 @@ HEADERS: Mapping[str, dict[str, Any]] = {
         "description": "`true`: the request was received before, and this is the stored reply.",
         "schema": {"type": "string", "const": "true"},
     },
+    "Ledger-Inside-Commit": {
+        "description": "The first and the last position of the commit that the requested position is inside of, as in"
+        " `4-11`. Such a state has a part of the commit only, and nobody saw it. Absent if the position is the last one"
+        " of a commit. A comparison can name two commits, separated by a comma.",
+        "schema": {"type": "string", "pattern": "^[0-9]+-[0-9]+(, [0-9]+-[0-9]+)?$"},
+    },
     "Ledger-Position": {
         "description": "A position at which the ledger has the written or returned data. Requests that read may send it"
         " as a header.",
@@ -81,8 +87,11 @@ _OF_REPLY: Mapping[str, tuple[str, ...]] = {
     "listEvents 200": ("Link", "Vary"),
     "followEvents 200": ("Cache-Control", "X-Accel-Buffering"),
     "getFeed 200": ("Content-Disposition",),
-    "getOffer 200": ("ETag",),
-    "getOffer 304": ("ETag", "Ledger-Position"),
+    "getOffer 200": ("ETag", "Ledger-Inside-Commit"),
+    "getOffer 304": ("ETag", "Ledger-Inside-Commit", "Ledger-Position"),
+    "getOffer 404": ("Ledger-Inside-Commit",),
+    "countOffers 200": ("Ledger-Inside-Commit",),
+    **{f"{operation} 200": ("Link", "Ledger-Inside-Commit") for operation in ("listOffers", "getDiff")},
     "explainProblem 200": ("Vary",),
     "showStart 200": ("Cache-Control", "Vary"),
     "showStart 303": ("Cache-Control", "Location", "Vary"),

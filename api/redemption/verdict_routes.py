@@ -13,6 +13,7 @@ from api.dependencies.partner_filter import partner_filter
 from api.dependencies.read_routing import ReplicaReads, fall_back_to_primary
 from api.dependencies.roles import Auditor, for_activation_readers
 from api.http import pagination
+from api.http.as_of import AsOf, resolve_head
 from api.http.pagination import head_members, next_link
 from api.http.problems import validation_error
 from api.http.replies import json_response
@@ -24,7 +25,7 @@ from domain.ledgers.ledger import LedgerReader
 from domain.redemption.activation import Activation
 from domain.redemption.redemption import Verdict, verdict_on
 from domain.refusals import UnknownOffer
-from domain.store.commit import current_head, head_at_time
+from domain.store.commit import head_at_time
 from domain.values import to_microseconds, utc_text
 from projections.offers.offer_as_of import content_of_version
 from projections.redemption import changed_verdicts
@@ -53,7 +54,7 @@ def verdict_document(
     with ledger.read() as tx:
         if offer_uid not in offer_terms(tx, [offer_uid]):
             raise UnknownOffer
-        head = head_at_time(tx, as_of) if as_of else current_head(tx)
+        head = resolve_head(ledger, tx, AsOf(time=as_of))
         activations = find_activations(tx, [(customer_id, offer_uid)], head.recorded_at) if head.recorded_at else []
         verdict = verdict_on(activations, transacted_at)
         terms = verdict if isinstance(verdict, Activation) else None

@@ -57,6 +57,13 @@ class LedgerHead(Struct, frozen=True):
     recorded_at: datetime | None
 
 
+class CommitSpan(Struct, frozen=True):
+    """The first and the last position of a commit."""
+
+    first: int
+    last: int
+
+
 def current_head(tx: Cursor) -> LedgerHead:
     row = tx.execute("SELECT position, recorded_at FROM head").fetchone()
     return LedgerHead(row["position"], from_microseconds(row["recorded_at"]) if row["position"] else None)
@@ -92,6 +99,16 @@ def head_at_position(tx: Cursor, position: int) -> LedgerHead:
         (position,),
     ).fetchone()
     return LedgerHead(min(position, row["last"]), from_microseconds(row["recorded_at"])) if row else LedgerHead(0, None)
+
+
+def commit_around(tx: Cursor, position: int) -> CommitSpan | None:
+    """Returns the commit that has events up to this position and after it. None if no commit does."""
+    row = tx.execute(
+        "SELECT first_position AS first, first_position + event_count - 1 AS last FROM commits WHERE first_position <= ?"
+        " ORDER BY first_position DESC LIMIT 1",
+        (position,),
+    ).fetchone()
+    return CommitSpan(row["first"], row["last"]) if row and position < row["last"] else None
 
 
 def positions_of_run(tx: Cursor, run_id: UUID) -> tuple[int, int] | None:

@@ -1,22 +1,23 @@
 """The page Compare: the changes between two states, grouped by their cause."""
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from fastapi import APIRouter, Response
 from msgspec import Struct
 
-from api.audit.diff_routes import DiffRequest, is_reversed
+from api.audit.diff_routes import DiffRequest, is_reversed, resolve_ends
 from api.console.change_groups import ChangeGroup, group_by_cause
 from api.console.page_context import AuditPage, PageContext
 from api.console.rendering import COMPARE, render
 from api.console.routing import ConsoleRoute
 from api.console.time_travel import input_value, parse_time_field
 from api.http import pagination
-from api.http.as_of import AsOf, resolve_head
+from api.http.as_of import AsOf
 from api.http.problems import validation_error
 from api.validation.field_errors import InvalidField
-from domain.store.commit import LedgerHead
+from domain.store.commit import CommitSpan, LedgerHead, commit_around
 from domain.store.cursor import Cursor
 from domain.values import EPOCH
 from projections.audit import diff
@@ -59,16 +60,14 @@ def compare_states(
 def show_comparison(context: AuditPage) -> Response:
     kind = context.choice("kind", KINDS)
     request = DiffRequest(
-        _earlier(context),
-        _later(context),
-        context.partner_filter,
-        ChangeKind(kind) if kind else None,
+        _earlier(context), _later(context), context.partner_filter, ChangeKind(kind) if kind else None
     )
     with context.service.ledger.read() as tx:
-        first, last = resolve_head(tx, request.earlier), resolve_head(tx, request.later)
+        first, last = resolve_ends(context.service.ledger, tx, request)
         if is_reversed(request) or last.position < first.position:
             raise validation_error([InvalidField(("query", "to"), "must not be before from")])
         position_range = PositionRange(first.position, last.position)
+        spans = [commit_around(tx, head.position) for head in (first, last)]
         cursor_scope = ("compare", position_range, request.partner, request.kind)
         comparison = ComparisonPage({}, [], None)
         if context.sees(request.partner):
@@ -83,6 +82,7 @@ def show_comparison(context: AuditPage) -> Response:
         "Compare two states",
         earlier=_as_shown(request.earlier, first),
         later=_as_shown(request.later, last),
+        cut=_cut_commits(context, spans, pinned),
         partner=request.partner,
         kind=kind,
         kinds=KINDS,
@@ -92,6 +92,18 @@ def show_comparison(context: AuditPage) -> Response:
         most_counted=MAX_COUNTED_EVENTS,
         next_page=cursor and context.this_page(**pinned, cursor=cursor),
     )
+
+
+def _cut_commits(
+    context: PageContext, spans: Sequence[CommitSpan | None], pinned: Mapping[str, object]
+) -> list[tuple[CommitSpan, str, str]]:
+    """Returns the commits that the compared states are inside of, with links to the states before and after each."""
+    found = ((name, span) for name, span in zip(("fromPosition", "toPosition"), spans, strict=True) if span)
+    pinned = {**pinned, "cursor": ""}
+    return [
+        (span, context.this_page(**{**pinned, name: span.first - 1}), context.this_page(**{**pinned, name: span.last}))
+        for name, span in found
+    ]
 
 
 def _earlier(context: PageContext) -> AsOf:

@@ -88,6 +88,14 @@ def test_invalid_event_parameter_is_422_with_its_pointer(auditor: Caller, parame
         assert problem(reply) == (422, "validation-error", [pointer])
 
 
+@pytest.mark.parametrize("accept", ["application/json", LINES])
+def test_position_ahead_of_the_ledger_is_422(auditor: Caller, offer: str, accept: str) -> None:
+    newest = items_of(auditor.get(EVENTS, offerUid=offer))[-1]["position"]
+    assert auditor.get(EVENTS, {"Accept": accept}, afterPosition=newest).status_code == 200
+    refused = problem(auditor.get(EVENTS, {"Accept": accept}, afterPosition=newest + 99))
+    assert refused == (422, "validation-error", ["/query/afterPosition"])
+
+
 def test_pages_continue_without_gaps_while_events_arrive(
     partner: Caller, auditor: Caller, service: Service, offer: str
 ) -> None:

@@ -179,6 +179,21 @@ def test_states_are_selected_by_time_or_position(
     assert len(auditor.get(DIFF, fromPosition=0).json()["items"]) == 2, "the deleted offer is counted as transient"
 
 
+def test_header_names_each_commit_that_a_state_is_inside_of(auditor: Caller, service: Service) -> None:
+    spans = []
+    for name in ("TP-1", "TP-3"):
+        run_batch(service.ledger, Operation.INSERT, [item(name), item(f"{name}a")])
+        spans.append((position(auditor) - 1, position(auditor)))
+    (first, second), (third, fourth) = spans
+
+    def header(since: int, until: int) -> str | None:
+        return auditor.get(DIFF, fromPosition=since, toPosition=until).headers.get("Ledger-Inside-Commit")
+
+    assert header(first, third) == f"{first}-{second}, {third}-{fourth}"
+    assert header(second, third) == f"{third}-{fourth}"
+    assert header(second, fourth) is None
+
+
 def test_pages_compare_the_same_two_states(auditor: Caller, service: Service, start_time: datetime) -> None:
     run_batch(service.ledger, Operation.INSERT, [item("TP-1", headline="two"), item("TP-2", headline="two")])
     first = since(auditor, start_time, limit=1)
@@ -211,6 +226,10 @@ def test_partner_sees_only_its_own_changes(start_time: datetime, partner: Caller
         ({"fromPosition": "999999", "toPosition": "99999"}, "/query/toPosition"),
         ({"from": "2030-01-02T00:00:00Z", "to": "2030-01-01T00:00:00Z"}, "/query/to"),
         ({"fromPosition": "3", "to": "2000-01-01T00:00:00Z"}, "/query/to"),
+        ({"fromPosition": "99999"}, "/query/fromPosition"),
+        ({"fromPosition": "0", "toPosition": "99999"}, "/query/toPosition"),
+        ({"from": "2030-01-01T00:00:00Z"}, "/query/from"),
+        ({"fromPosition": "0", "to": "2030-01-01T00:00:00Z"}, "/query/to"),
         ({"fromPosition": "0", "cursor": "x"}, "/query/cursor"),
     ],
 )

@@ -14,7 +14,7 @@ from api.access.console_sessions import CONSOLE
 from api.console.app import PAGE_ROUTERS, Static
 from api.console.page_context import CSRF_FIELD
 from api.console.rendering import OFFERS, SIGN_IN, SIGN_OUT, TOKENS
-from api.console.time_travel import AS_OF_POSITION
+from api.console.time_travel import AS_OF
 from api.service import Service
 from domain.store.commit import current_head
 from domain.values import Role
@@ -142,6 +142,7 @@ REFUSED = {
     f"{OFFERS}?cursor=x": 422,
     f"{OFFERS}?asOf=yesterday": 422,
     f"{OFFERS}?asOfPosition=-1": 422,
+    f"{OFFERS}?asOfPosition=1&movedFrom=x": 422,
     f"{OFFERS}?asOfPosition=99999999999999999999": 422,
     f"{OFFERS}?asOfPosition=1&asOf=2026-11-22T12:30:00Z": 422,
     f"{CONSOLE}/compare?from=2026-11-22&to=2026-11-21": 422,
@@ -168,7 +169,7 @@ def test_past_pages_keep_their_state_and_have_no_forms(
             form_count += len(write_forms(operator.get(path).text))
             past = operator.get(as_past(path, service)).text
             assert write_forms(past) == []
-            lost = [link for link in links(past) if f"{STATIC}/" not in link and AS_OF_POSITION not in link]
+            lost = [link for link in links(past) if f"{STATIC}/" not in link and AS_OF not in link]
             assert [unquote(link) for link in lost] == [path], "only the link back to now"
     assert form_count > 0
 

@@ -1,6 +1,7 @@
 """Pages of past states."""
 
 import re
+from datetime import timedelta
 
 import pytest
 
@@ -9,7 +10,7 @@ from domain.access.partner import SetPartner
 from domain.access.token import RevokeToken
 from domain.values import Operation, Role, utc_text
 from tests.api.console.test_pages import send
-from tests.support.calls.console_pages import ConsoleReader, links
+from tests.support.calls.console_pages import ConsoleReader, links, text_of
 from tests.support.calls.merchants import delete, limit, put
 from tests.support.calls.publishers import activate
 from tests.support.examples import KEY, batch, body, item
@@ -72,12 +73,67 @@ def test_offer_is_not_found_before_its_creation(operator: ConsoleReader, before:
     assert before
 
 
-def test_state_after_the_newest_event_is_now(operator: ConsoleReader, before: str) -> None:
+def test_time_up_to_five_minutes_ahead_is_now(operator: ConsoleReader, before: str, clock: Clock) -> None:
     assert before
-    operator.read("/offers", asOfPosition=10_000)
+    operator.read("/offers", asOf=utc_text(clock.now + timedelta(minutes=5)))
     assert "You are viewing a past state" not in operator.page
-    operator.read("/offers", asOf="2999-01-01T00:00:00Z")
-    assert "You are viewing a past state" not in operator.page
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_state_that_the_ledger_has_not_reached_is_refused(operator: ConsoleReader, before: str, path: str) -> None:
+    assert before
+    assert "asOfPosition: must not be after the newest position" in operator.read(path, 422, asOfPosition=10_000)
+    assert "asOf: must not be over 5 minutes in the future" in operator.read(path, 422, asOf="2999-01-01T00:00:00Z")
+
+
+def test_comparison_with_a_future_state_is_refused(operator: ConsoleReader, before: str) -> None:
+    assert before
+    assert "fromPosition: must not be after" in operator.read("/compare", 422, fromPosition=10_000)
+    assert "to: must not be over 5 minutes" in operator.read("/compare", 422, to="2999-01-01T00:00:00Z")
+
+
+def test_page_inside_a_commit_links_to_its_start_and_end(operator: ConsoleReader, auditor: Caller, before: str) -> None:
+    assert before
+    first, last = commit_of(auditor, "TP-2")
+    words = f"inside a commit, with the positions {first} to {last}"
+    assert words in banner(operator, first)
+    assert {f"/console/offers?asOfPosition={at}" for at in (first - 1, last)} <= set(links(operator.page))
+    assert words not in banner(operator, last)
+    assert words not in banner(operator, first - 1)
+    assert words in operator.read("/compare", fromPosition=0, toPosition=first)
+    assert any(f"fromPosition=0&toPosition={last}" in link for link in links(operator.page))
+
+
+def test_slider_moves_to_the_next_commit(operator: ConsoleReader, auditor: Caller, before: str) -> None:
+    """The positions of a commit are never shown one by one."""
+    assert before
+    first, last = commit_of(auditor, "TP-2")
+    newest = auditor.get("/api/v1/offers").json()["position"]
+    operator.read("/offers")
+
+    def moved(start: int, to: int | None) -> str:
+        params = {"q": "x", "movedFrom": str(start)} | ({"asOfPosition": str(to)} if to else {})
+        return str(operator.http.get("/console/offers", params=params).headers["Location"])
+
+    assert moved(last, last - 1) == f"/console/offers?q=x&asOfPosition={first - 1}"
+    assert moved(first - 1, first) == f"/console/offers?q=x&asOfPosition={last}"
+    assert moved(0, last) == moved(newest, last) == f"/console/offers?q=x&asOfPosition={last}"
+    assert moved(last, newest + 1) == moved(last, None) == "/console/offers?q=x"
+
+
+def commit_of(auditor: Caller, external_id: str) -> tuple[int, int]:
+    """Returns the first and last position of the commit of two events that created an offer."""
+    offers = auditor.get("/api/v1/offers", externalId=external_id).json()["items"]
+    events = auditor.get("/api/v1/audit/events", offerUid=offers[0]["offerUid"]).json()["items"]
+    run = auditor.get("/api/v1/audit/events", runId=events[0]["runId"]).json()["items"]
+    positions = [event["position"] for event in run]
+    assert positions == [positions[0], positions[0] + 1]
+    return positions[0], positions[1]
+
+
+def banner(operator: ConsoleReader, position: int) -> str:
+    operator.read("/offers", asOfPosition=position)
+    return text_of(operator.page.replace("<main", "<div").replace('class="viewed-state"', "><main"))
 
 
 @pytest.mark.parametrize(

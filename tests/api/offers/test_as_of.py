@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -9,15 +10,17 @@ from api.http import pagination
 from api.http.as_of import AsOf
 from api.offers.queries import AsOfCursor
 from api.service import Service
-from domain.values import Role, utc_text
+from domain.values import Channel, OfferKey, Operation, Role, utc_text
 from projections.offers.inventory import OfferFilter
 from projections.redemption.windows_as_of import WindowFilter
 from tests.support.calls.merchants import delete, limit, merchant_offer, position, put, uid_of
 from tests.support.calls.paging import items_of, pages
 from tests.support.calls.publishers import INSTANT, activate, problem
-from tests.support.harness import Call, Caller, Clock, MakeToken
+from tests.support.examples import PARTNER, item
+from tests.support.harness import Call, Caller, Clock, MakeToken, run_batch
 
 OFFERS = "/api/v1/offers"
+INSIDE = "Ledger-Inside-Commit"
 
 
 @pytest.fixture
@@ -103,7 +106,7 @@ def test_pages_show_one_past_state_while_offers_change(
     ids = ["OFR-1", "OFR-2", "OFR-3"]
     for offer in ids:
         assert put(partner, merchant_offer(offerId=offer), offer=offer).status_code == 202
-    ahead = utc_text(clock.now + timedelta(days=1))
+    ahead = utc_text(clock.now + timedelta(minutes=5))
     pages_iterator = pages(auditor, OFFERS, asOf=ahead, limit=1)
     listed = next(pages_iterator)
     clock.move(seconds=1)
@@ -140,6 +143,37 @@ def test_invalid_as_of_is_422_with_parameter_pointer(
     assert days
     for path in (OFFERS, f"{OFFERS}/{uid_of()}"):
         assert problem(auditor.get(path, headers=None, **parameters)) == (422, "validation-error", [pointer])
+
+
+def test_state_that_the_ledger_has_not_reached_is_422(auditor: Caller, days: list[datetime], clock: Clock) -> None:
+    assert days
+    ahead = clock.now + timedelta(minutes=5)
+    newest = position(auditor)
+    for path in (OFFERS, f"{OFFERS}/{uid_of()}", f"{OFFERS}/counts"):
+        assert auditor.get(path, asOf=utc_text(ahead)).status_code == 200
+        assert auditor.get(path, asOfPosition=newest).status_code == 200
+        for parameters in ({"asOf": utc_text(ahead + INSTANT)}, {"asOfPosition": newest + 1}):
+            refused = problem(auditor.get(path, None, **parameters))
+            assert refused == (422, "validation-error", [f"/query/{name}" for name in parameters])
+
+
+def test_reply_inside_a_commit_names_the_commit(auditor: Caller, service: Service, clock: Clock) -> None:
+    run_batch(service.ledger, Operation.INSERT, [item("TP-1"), item("TP-2"), item("TP-3")])
+    last = position(auditor)
+    first = last - 2
+    paths = [OFFERS, f"{OFFERS}/counts", f"{OFFERS}/{custom_uid('TP-1')}"]
+    for path in paths:
+        headers = [auditor.get(path, asOfPosition=at).headers.get(INSIDE) for at in (first, first + 1, last)]
+        assert headers == [f"{first}-{last}", f"{first}-{last}", None], path
+        for reply in (auditor.get(path), auditor.get(path, asOf=utc_text(clock.now))):
+            assert INSIDE not in reply.headers
+    missing = auditor.get(f"{OFFERS}/{custom_uid('TP-3')}", asOfPosition=first)
+    assert (missing.status_code, missing.headers[INSIDE]) == (404, f"{first}-{last}")
+    assert INSIDE not in auditor.get(OFFERS, asOfPosition=first - 1).headers
+
+
+def custom_uid(external_id: str) -> UUID:
+    return OfferKey(PARTNER, Channel.CUSTOM, None, external_id).offer_uid
 
 
 def test_invalid_cursor_of_past_list_is_422(auditor: Caller, days: list[datetime]) -> None:

@@ -38,7 +38,7 @@ def counts_of(caller: Caller, **parameters: Any) -> tuple[int, ...]:
 @pytest.mark.usefixtures("stocked")
 def test_counts_by_status_now_and_as_of_times(auditor: Caller, clock: Clock) -> None:
     assert counts_of(auditor) == (2, 1, 1)
-    evenings = [clock.now + timedelta(days=days, hours=1) for days in (-4, -3, -2, -1, 0)]
+    evenings = [clock.now + timedelta(days=days, minutes=5) for days in (-4, -3, -2, -1, 0)]
     assert [counts_of(auditor, asOf=utc_text(evening)) for evening in evenings] == [
         (0, 0, 0),
         (3, 0, 0),

@@ -137,7 +137,7 @@ def test_verdict_uses_facts_recorded_up_to_as_of(
     clock.move(days=1)
     before, at_report, now, later = (
         verdict(auditor, offer, bought, as_of)
-        for as_of in (reported - INSTANT, reported, None, clock.now + timedelta(days=9))
+        for as_of in (reported - INSTANT, reported, None, clock.now + timedelta(minutes=5))
     )
     assert before == before | NOT_ACTIVATED | {"windows": [], "position": position(auditor) - 1}
     assert at_report == at_report | valid(activation) | {"position": position(auditor), "asOf": utc_text(reported)}

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.http.as_of import AsOf
+from api.http.problems import Problem
 from api.offers.queries import count_document, find_offer, offer_page
 from api.service import Service
 from domain.access.partner import SetPartner
@@ -167,12 +168,26 @@ def test_past_offer_shows_a_change_from_its_recorded_time(service: Service, chan
         assert [offer_summary(service, AsOf(time=at)) for at in (time - INSTANT, time)] == [before, after]
 
 
-def test_time_or_position_beyond_the_newest_commit_means_it(service: Service, changed: list[datetime]) -> None:
-    newest = ("active", 4, "three")
-    assert offer_summary(service, AsOf(time=changed[-1] + timedelta(days=9))) == newest
-    assert offer_summary(service, AsOf(position=10**12)) == newest
-    document = offer_page(service.ledger, OfferFilter(), AsOf(position=10**12), None, 10)
-    assert (document["position"], document["asOf"]) == (history(service)[-1].position, utc_text(changed[-1]))
+def test_time_up_to_five_minutes_ahead_means_the_newest_commit(
+    service: Service, changed: list[datetime], clock: Clock
+) -> None:
+    newest, five_minutes = ("active", 4, "three"), timedelta(minutes=5)
+    for now in (changed[-1] - timedelta(days=1), changed[-1], changed[-1] + timedelta(days=9)):
+        clock.now = now
+        ahead = max(now, changed[-1]) + five_minutes
+        assert offer_summary(service, AsOf(time=ahead)) == newest
+        document = offer_page(service.ledger, OfferFilter(), AsOf(time=ahead), None, 10)
+        assert (document["position"], document["asOf"]) == (history(service)[-1].position, utc_text(changed[-1]))
+        with pytest.raises(Problem):
+            offer_summary(service, AsOf(time=ahead + INSTANT))
+
+
+def test_position_after_the_newest_one_is_refused(service: Service, changed: list[datetime]) -> None:
+    newest = history(service)[-1].position
+    assert changed
+    assert offer_summary(service, AsOf(position=newest)) == ("active", 4, "three")
+    with pytest.raises(Problem):
+        offer_summary(service, AsOf(position=newest + 1))
 
 
 def test_ledger_is_empty_before_its_first_event(service: Service, changed: list[datetime]) -> None:

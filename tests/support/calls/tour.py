@@ -9,9 +9,10 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
-from uuid import NAMESPACE_URL, uuid5
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 import httpx2
 
@@ -251,11 +252,27 @@ def _read(tour: Tour) -> None:
     offer = tour.get("getOffer", "tidepool", f"/api/v1/offers/{OFFER}")
     headers = {"If-None-Match": offer.headers["ETag"]}
     tour.call("getOffer", "tidepool", "GET", f"/api/v1/offers/{OFFER}", headers=headers)
+    _read_inside_a_commit(tour)
     question = {"customerId": "C-1001", "offerUid": OFFER, "transactedAt": "2026-11-22T13:33:00Z"}
     tour.get("getVerdict", "publisher", "/api/v1/redemption-verdict", **question)
     tour.get("getFeed", "tidepool", "/api/v1/partner/redemptions", date="2026-11-22")
     for media_type in (JSON, "text/html"):
         tour.get("explainProblem", None, "/problems/run-in-progress", media_type)
+
+
+def _read_inside_a_commit(tour: Tour) -> None:
+    """Reads states that have a part of a commit only."""
+    events = tour.get("listEvents", "auditor", f"{AUDIT}/events", limit=100).json()["items"]
+    runs = [(event["runId"], event["position"]) for event in events if event["runId"]]
+    inside = next(position for (run, position), (next_run, _) in pairwise(runs) if run == next_run)
+    created = next(event["offerUid"] for event in events if event["position"] == inside)
+    state, offer = {"asOfPosition": inside}, f"/api/v1/offers/{created}"
+    tour.get("listOffers", "auditor", "/api/v1/offers", **state)
+    tour.get("countOffers", "auditor", "/api/v1/offers/counts", **state)
+    tour.get("getOffer", "auditor", offer, **state)
+    tour.call("getOffer", "auditor", "GET", offer, params=state, headers={"If-None-Match": "*"})
+    tour.get("getOffer", "auditor", f"/api/v1/offers/{UUID(int=0)}", **state)
+    tour.get("getDiff", "auditor", f"{AUDIT}/diff", fromPosition=0, toPosition=inside)
 
 
 def _be_refused(tour: Tour, service: Service) -> None:

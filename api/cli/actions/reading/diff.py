@@ -3,7 +3,7 @@
 from api.audit.diff_routes import DiffRequest, ReversedRange, diff_document
 from api.cli.local_ledger import open_ledger
 from api.cli.messages import exit_with_error, print_line
-from api.cli.option_errors import cursor_errors
+from api.cli.option_errors import cursor_errors, note_inside_commits, state_errors
 from api.cli.output import print_json, print_next_command, print_table
 from api.http.as_of import NOW, AsOf
 from projections.access.partners import require_registered
@@ -22,12 +22,13 @@ def print_diff(
     as_json: bool,
 ) -> None:
     request = DiffRequest(earlier, later or NOW, partner, kind)
-    with open_ledger() as service, cursor_errors():
+    with open_ledger() as service, cursor_errors(), state_errors():
         require_registered(service.ledger, partner)
         try:
             document = diff_document(service.ledger, request, cursor, limit)
         except ReversedRange:
             exit_with_error("--to: must not be before --from.", exit_code=2)
+        note_inside_commits(service, request.earlier, request.later)
     if as_json:
         print_json(document)
         return

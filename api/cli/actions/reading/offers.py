@@ -6,7 +6,7 @@ import msgspec
 
 from api.cli.local_ledger import open_ledger
 from api.cli.messages import exit_with_error, print_line
-from api.cli.option_errors import cursor_errors
+from api.cli.option_errors import cursor_errors, note_inside_commits, state_errors
 from api.cli.output import print_json, print_next_command, print_table
 from api.http.as_of import NOW, AsOf
 from api.offers.queries import offer_page
@@ -25,9 +25,10 @@ MAX_SHOWN_CHARACTERS = 60
 def print_inventory(
     offer_filter: OfferFilter, as_of: AsOf | None, limit: int, cursor: str | None, *, as_json: bool
 ) -> None:
-    with open_ledger() as service, cursor_errors():
+    with open_ledger() as service, cursor_errors(), state_errors():
         require_registered(service.ledger, offer_filter.partner)
         document = offer_page(service.ledger, offer_filter, as_of or NOW, cursor, limit)
+        note_inside_commits(service, as_of or NOW)
     if as_json:
         print_json(document)
         return

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from api.cli.local_ledger import open_ledger
 from api.cli.messages import print_line
-from api.cli.option_errors import cursor_errors
+from api.cli.option_errors import cursor_errors, state_errors
 from api.cli.output import print_json, print_next_command, print_table
 from api.redemption.redemption_routes import REFUSAL_MESSAGES
 from api.redemption.verdict_routes import verdict_document
@@ -42,7 +42,7 @@ def _row(window: WindowView) -> tuple[object, ...]:
 def print_verdict(
     customer_id: str, offer_uid: UUID, transacted_at: datetime, as_of: datetime | None, *, as_json: bool
 ) -> None:
-    with open_ledger() as service:
+    with open_ledger() as service, state_errors():
         document = verdict_document(service.ledger, customer_id, offer_uid, transacted_at, as_of)
     if as_json:
         print_json(document)

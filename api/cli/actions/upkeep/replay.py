@@ -4,7 +4,7 @@ from pathlib import Path
 
 from api.cli.local_ledger import open_ledger
 from api.cli.messages import exit_with_error, print_line
-from api.cli.option_errors import new_file_errors
+from api.cli.option_errors import new_file_errors, note_inside_commits, state_errors
 from api.cli.output import interruptible, print_differences, print_json, progress
 from api.export.replay import compare_with_replay
 from api.http.as_of import NOW, AsOf
@@ -13,7 +13,9 @@ from api.http.pagination import head_members
 
 def compare_replay(out: Path, as_of: AsOf | None, *, as_json: bool) -> None:
     with interruptible(), open_ledger() as service, progress("Replaying events") as on_progress, new_file_errors(out):
-        result = compare_with_replay(service, as_of or NOW, out, on_progress)
+        with state_errors():
+            result = compare_with_replay(service, as_of or NOW, out, on_progress)
+        note_inside_commits(service, as_of or NOW)
     if as_json:
         comparison = {"rows": result.rows, "equal": not result.differences, "differences": result.differences}
         print_json({**head_members(result.head), **comparison, "out": str(out)})
