@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
-.PHONY: help run dev test check lint types imports browser linters client unit unit-postgres test-long faults bench docs format lock clean
+.PHONY: help run dev test check lint types imports browser linters client postgres unit unit-postgres test-long faults bench docs format lock clean
 .DEFAULT_GOAL := help
 
 help: ## list these commands
@@ -43,7 +43,7 @@ run: $(VENV)/.run-ready ## start the service on SQLite at 127.0.0.1:8000, with a
 
 dev: $(VENV)/.ready ## install everything into .venv: PostgreSQL, Redis, Parquet, tests and checks
 
-test: check browser linters unit unit-postgres ## run all checks, and the tests on SQLite and on PostgreSQL
+test: check browser linters postgres unit unit-postgres ## run all checks, and the tests on SQLite and on PostgreSQL
 
 check: lint types imports ## run the checks only: style, types, import rules
 
@@ -68,6 +68,10 @@ linters: ## install the linters of the OpenAPI document, if npm is available
 	@echo "== Linters of the OpenAPI document: Spectral and Redocly"
 	@sh tests/openapi/bring.sh
 
+postgres: ## install PostgreSQL 15, the oldest supported version, for its test, if the system allows it
+	@echo "== PostgreSQL 15"
+	@sh tests/support/postgres/bring.sh
+
 # Many tests wait for a process. Four at a time finish before two at a time, on two cores, too.
 AT_ONCE ?= 4
 # Each commit waits for the disk. A folder in memory halves the time of many tests, so they use one with 2 GB if it exists.
@@ -91,6 +95,9 @@ unit-postgres: $(VENV)/.ready ## run the tests that depend on the database on Po
 	@echo "== Tests on PostgreSQL"
 	@OFFER_LEDGER_TEST_ENGINE=postgresql $(TESTS) $(ON_POSTGRES)
 
+# Interpreters on which `make test-long` runs all tests, for example: PYTHONS="/usr/bin/python3.11 python3.13"
+PYTHONS ?=
+
 # A test may take hours here.
 LONG = $(PYTEST) --timeout 0
 
@@ -101,6 +108,9 @@ test-long: $(VENV)/.ready client ## run the long tests: more examples, everythin
 	@OFFER_LEDGER_TEST_THOROUGH=1 $(LONG) -n $(AT_ONCE) tests/domain tests/projections tests/api/test_fuzz.py tests/api/export/test_replay.py
 	@echo "== All tests on PostgreSQL"
 	@OFFER_LEDGER_TEST_ENGINE=postgresql $(LONG) -n $(AT_ONCE) -r fE tests/domain tests/projections tests/api
+	@echo "== All tests of the database on PostgreSQL 15, the oldest supported version"
+	@$(BIN)/python -m tests.support.postgres.debian_server 15 $(LONG) -n $(AT_ONCE) -r fE tests/domain tests/projections tests/api
+	@for python in $(PYTHONS); do echo "== All tests on $$python"; $(MAKE) VENV="build/venv-$$(basename $$python)" PYTHON=$$python unit unit-postgres || exit; done
 	@echo "== 300 kills on PostgreSQL, then on SQLite"
 	@OFFER_LEDGER_TEST_ENGINE=postgresql OFFER_LEDGER_TEST_KILLS=300 $(LONG) -s tests/faults/test_mixed_kill.py
 	@OFFER_LEDGER_TEST_KILLS=300 $(LONG) -s tests/faults/test_mixed_kill.py

@@ -103,6 +103,14 @@ def test_shared_objects_are_reached_by_typed_accessors_only() -> None:
     assert {path for path in SOURCES if UNTYPED_STATE.search((ROOT / path).read_text())} == ACCESSORS
 
 
+POSSESSIVE_GROUP = re.compile(r"\)[*+?}]\+")
+
+
+def test_no_pattern_repeats_a_group_possessively() -> None:
+    """Before Python 3.11.5, such a pattern matches nothing. Debian 12 brings Python 3.11.2."""
+    assert [path for path in SOURCES if POSSESSIVE_GROUP.search((ROOT / path).read_text())] == []
+
+
 @pytest.mark.parametrize("lock", sorted(ROOT.glob("requirements*.txt")), ids=lambda path: path.name)
 def test_lock_file_holds_hashes_and_no_address(lock: Path) -> None:
     pins = re.findall(r"^[\w.\[\]-]+==.*$", lock.read_text(), re.MULTILINE)

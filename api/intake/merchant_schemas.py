@@ -138,7 +138,7 @@ _data_url_header = re.compile(
     r"""
     data:
     ([^\s/;,="]++ / [^\s/;,="]++)?
-    (;[^\s/;,="]++ = [^\s;,"]*+)*+
+    (;[^\s/;,="]++ = [^\s;,"]*+)*
     ;base64,
     """,
     re.VERBOSE | re.IGNORECASE | re.ASCII,

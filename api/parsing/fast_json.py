@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from api.parsing.strict_json import MAX_NESTING, MAX_NUMBER, Element, read_strictly
+from api.parsing.nesting import MAX_NESTING
+from api.parsing.strict_json import MAX_NUMBER, Element, read_strictly
 from api.validation.known_members import KnownMembers
 
 

@@ -1,6 +1,6 @@
 """Bodies with one long list, `offers`: reads the envelope and the elements, and reports what is wrong with them."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from http import HTTPStatus
 from itertools import islice
 from typing import Any, TypeVar
@@ -17,20 +17,16 @@ from api.validation.field_errors import MAX_FIELD_ERRORS, InvalidField, field_er
 from api.validation.known_members import KnownMembers
 from domain.values import MAX_ID_LENGTH, ProgressCallback
 
-RESERVED_STACK_FRAMES = 100
 ELEMENTS_PER_PROGRESS_CALL = 500
 LIST_MEMBER = "offers"
 
-_T = TypeVar("_T")
 _Envelope = TypeVar("_Envelope", bound=BaseModel)
 
 
 def count_elements(body: Body, max_items: int, model: type[_Envelope]) -> tuple[int, _Envelope]:
     """Returns the number of elements, and the envelope as a `model`. Raises Problem if the body or its envelope is
     invalid."""
-    # An accepted body is split again when its run is executed. Reserving stack frames here ensures that a deeply nested
-    # body which passes now does not exceed the recursion limit then.
-    sent = _with_deeper_stack(RESERVED_STACK_FRAMES, lambda: split_body(body, max_items, keep=False))
+    sent = split_body(body, max_items, keep=False)
     return sent.element_count, read_envelope(sent.members, model)
 
 
@@ -114,7 +110,3 @@ def valid_id(sent: Any) -> str | None:
     """Returns the id if it is a valid one, else None."""
     is_valid = isinstance(sent, str) and 1 <= len(sent) <= MAX_ID_LENGTH and not any(invalid_values(sent))
     return sent if is_valid else None
-
-
-def _with_deeper_stack(frames: int, function: Callable[[], _T]) -> _T:
-    return _with_deeper_stack(frames - 1, function) if frames else function()

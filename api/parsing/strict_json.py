@@ -17,13 +17,14 @@ from typing import Any, NoReturn
 
 from msgspec import Raw, Struct
 
+from api.parsing.nesting import MAX_NESTING, blank_too_deep, end_of_value, may_be_too_deep
 from api.validation.field_errors import MAX_FIELD_ERRORS, InvalidField, shortened
 from api.validation.known_members import UNKNOWN, KnownMembers
 
-MAX_NESTING = 64
 MAX_VALUE_CHARACTERS = 8 * 1024 * 1024
 _WINDOWS = (32 * 1024, 1024 * 1024, MAX_VALUE_CHARACTERS)
 _WINDOW_MARGIN = 16
+_TOO_LARGE = f"A value of the body is larger than {MAX_VALUE_CHARACTERS} characters"
 MAX_NUMBER = 2**53 - 1
 _MAX_DIGITS = len(str(MAX_NUMBER)) + 1
 MAX_INTEGER_DIGITS = 40
@@ -129,8 +130,6 @@ _space = re.compile(r"[ \t\n\r]*").match
 def _explain_syntax() -> Iterator[None]:
     try:
         yield
-    except RecursionError:
-        raise NotJson(TOO_DEEP) from None
     except JSONDecodeError as error:
         raise NotJson(f"{error.msg.removesuffix(' at')} at line {error.lineno}, column {error.colno}") from None
 
@@ -176,6 +175,7 @@ class _Reader:
 
     def element(self, known: KnownMembers | None) -> Element:
         start = self._skip(0)
+        self.text = blank_too_deep(self.text, start)
         value, at = self._decode(self.text, start)
         self._require_end(at)
         found = (
@@ -213,21 +213,34 @@ class _Reader:
             has_end = at + size >= len(self.text)
             try:
                 value, end = self._decode(window)
+            except RecursionError:
+                return self._too_deep_value(at)
             except JSONDecodeError as error:
                 if has_end or not (error.pos > size - _WINDOW_MARGIN or error.msg.startswith("Unterminated string")):
+                    if may_be_too_deep(self.text, at, at + error.pos):
+                        return self._too_deep_value(at)
                     raise JSONDecodeError(error.msg, self.text, at + error.pos) from None
             else:
                 if has_end or end < size:
                     return value, at + end
-        raise TooLargeValue(f"A value of the body is larger than {MAX_VALUE_CHARACTERS} characters")
+        raise TooLargeValue(_TOO_LARGE)
+
+    def _too_deep_value(self, at: int) -> tuple[Any, int]:
+        """Parses a value like `_value`, but does not look into containers below MAX_NESTING levels."""
+        end = end_of_value(self.text, at, at + MAX_VALUE_CHARACTERS)
+        if end is None:
+            raise TooLargeValue(_TOO_LARGE)
+        try:
+            value, _ = self._decode(blank_too_deep(self.text[at:end]))
+        except JSONDecodeError as error:
+            raise JSONDecodeError(error.msg, self.text, at + error.pos) from None
+        return value, end
 
     def _may_have_invalid_values(self, start: int, end: int) -> bool:
         """Returns False if the text has no value that may not be stored. Nearly no text has, and a check of every value
         is slow."""
         return (
-            self.has_invalid_values
-            or self.text.find("\\u", start, end) >= 0
-            or self.text.count("[", start, end) + self.text.count("{", start, end) > MAX_NESTING
+            self.has_invalid_values or self.text.find("\\u", start, end) >= 0 or may_be_too_deep(self.text, start, end)
         )
 
     def _skip(self, at: int) -> int:

@@ -27,8 +27,8 @@ def differing_rows(tx: Cursor, projection: Projection, found: str, expected: str
     key = ", ".join(projection.key)
     matches = " AND ".join(f"{column} = ?" for column in projection.key)
     keys = tx.execute(
-        f"SELECT DISTINCT {key} FROM (SELECT * FROM (SELECT * FROM {found} EXCEPT SELECT * FROM {expected})"
-        f" UNION ALL SELECT * FROM (SELECT * FROM {expected} EXCEPT SELECT * FROM {found})) ORDER BY {key} LIMIT ?",
+        f"SELECT DISTINCT {key} FROM (SELECT * FROM (SELECT * FROM {found} EXCEPT SELECT * FROM {expected}) f"
+        f" UNION ALL SELECT * FROM (SELECT * FROM {expected} EXCEPT SELECT * FROM {found}) e) d ORDER BY {key} LIMIT ?",
         (MAX_DIFFERENCES,),
     ).fetchall()
     for row in keys:

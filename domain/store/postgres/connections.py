@@ -24,6 +24,8 @@ from domain.store.postgres.outage import Outage, WatchedConnection
 from domain.store.schema import SELECT_NEWEST_POSITION, SELECT_SCHEMA_VERSION, UNLOGGED_TABLES, require_version_rows
 from domain.values import Scope
 
+OLDEST_POSTGRES = 15
+"""Oldest major version on which all tests pass."""
 POOL_TIMEOUT_SECONDS = 10.0
 RECONNECT_SECONDS = 1.0
 IDLE_TIMEOUT_SECONDS = 30.0
@@ -210,12 +212,17 @@ def configure_connection(connection: psycopg.Connection[Any], schema: str) -> No
 
 
 def _require_usable(tx: Cursor, schema: str) -> None:
-    """Raises OperationalError unless the database has the encoding UTF8 and the role may use the schema."""
+    """Raises OperationalError unless the server is new enough, its encoding is UTF8, and the role may use the schema."""
     row = tx.execute(
         "SELECT current_setting('server_encoding') AS encoding, current_user AS role,"
+        " current_setting('server_version_num')::int / 10000 AS major_version,"
         " (SELECT has_schema_privilege(oid, 'USAGE') FROM pg_namespace WHERE nspname = ?) AS may_use",
         (schema,),
     ).fetchone()
+    if row["major_version"] < OLDEST_POSTGRES:
+        raise OperationalError(
+            f"The server is PostgreSQL {row['major_version']}; a ledger needs PostgreSQL {OLDEST_POSTGRES} or newer"
+        )
     if row["encoding"] != "UTF8":
         raise OperationalError(f"The database has the encoding {row['encoding']}; a ledger needs UTF8")
     if row["may_use"] is False:

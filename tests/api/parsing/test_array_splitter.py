@@ -81,7 +81,7 @@ def test_list_is_that_of_the_envelope(
         (b'{"offers":[{"a":"\xe2\x82"}],"x":1}', NotJson),
         (b'{"offers":[1]}\xc3', NotJson),
         (b'\xef\xbb\xbf\xef\xbb\xbf{"offers":[1]}', NotJson),
-        (b'{"offers":[%b]}' % (b"[" * 100_000 + b"]" * 100_000), NotJson),
+        (b'{"offers":[%b]}' % (b"[" * 100_000), NotJson),
         (b'["offers",[1]]', NotAnObject),
         (b'[{"offers":[1]}]', NotAnObject),
         (b"[]", NotAnObject),

@@ -7,7 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from api.parsing.fast_json import read_element
-from api.parsing.strict_json import MAX_NESTING, NUMBER_RANGE, Element, NotJson, read_strictly
+from api.parsing.nesting import MAX_NESTING
+from api.parsing.strict_json import NUMBER_RANGE, Element, NotJson, read_strictly
 from api.validation.field_errors import MAX_FIELD_ERRORS
 from api.validation.known_members import UNKNOWN, KnownMembers
 from tests.support.json_texts import NOT_JSON, SCALARS, TEXTS

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from api.parsing.fast_json import read_element
+from api.parsing.nesting import MAX_NESTING
 from api.parsing.strict_json import (
     DUPLICATE_NAME,
     LONE_SURROGATE,
-    MAX_NESTING,
     MAX_NUMBER,
     NULL_CHARACTER,
     NUMBER_RANGE,
@@ -157,11 +157,30 @@ def test_envelope_may_nest_up_to_64_levels(nested: Any) -> None:
         split_envelope(b'{"a":%b}' % nested(MAX_NESTING).encode(), "offers")
 
 
+@pytest.mark.parametrize("depth", [MAX_NESTING, 900, 9_000, 100_000])
 @pytest.mark.parametrize("nested", [arrays, objects])
-@pytest.mark.parametrize("document", ['{"offers":[%s]}', '{"offers":%s}', '{"a":%s}', "%s"])
-def test_unlimited_nesting_is_not_json(document: str, nested: Any) -> None:
-    with pytest.raises(NotJson):
-        split_envelope((document % nested(100_000)).encode(), "offers")
+def test_envelope_nested_too_deeply_is_not_json(nested: Any, depth: int) -> None:
+    with pytest.raises(NotJson, match=TOO_DEEP):
+        split_envelope(b'{"a":%b,"offers":[1]}' % nested(depth).encode(), "offers")
+
+
+@pytest.mark.parametrize("depth", [MAX_NESTING + 1, 900, 9_000, 100_000])
+@pytest.mark.parametrize("nested", [arrays, objects])
+def test_element_nested_too_deeply_is_invalid(nested: Any, depth: int) -> None:
+    text = nested(depth)
+    deep, shallow = split_envelope(f'{{"offers":[{text}, 7]}}'.encode(), "offers").elements
+    assert (bytes(deep).decode(), bytes(shallow)) == (text, b"7")
+    assert [message for _, message in invalid_fields(text)] == [TOO_DEEP]
+
+
+@pytest.mark.parametrize("text", ['{"a":"[[[", "b":"\\"{{{"}', '{"a":[1],"b":[{"c":[]}]}'])
+def test_brackets_in_strings_and_siblings_are_not_nesting(text: str) -> None:
+    assert invalid_fields("[" + ",".join([text] * 100) + "]") == []
+
+
+def test_error_after_a_deep_value_names_its_place() -> None:
+    with pytest.raises(NotJson, match="line 2, column 4"):
+        split_envelope(f'{{"offers":[{arrays(9_000)},\n1, x]}}'.encode(), "offers")
 
 
 def test_error_names_the_place_but_not_the_text() -> None:

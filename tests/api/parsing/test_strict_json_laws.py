@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.parsing.fast_json import read_element
-from api.parsing.strict_json import MAX_NUMBER, NotAnObject, NotJson, split_envelope
+from api.parsing.nesting import blank_too_deep
+from api.parsing.strict_json import MAX_NUMBER, NotAnObject, NotJson, read_strictly, split_envelope
 
 NUMBERS = st.integers(-MAX_NUMBER, MAX_NUMBER) | st.floats(-MAX_NUMBER, MAX_NUMBER)
 TREES: st.SearchStrategy[Any] = st.recursive(
@@ -47,3 +48,35 @@ def test_elements_are_parsed_as_by_the_json_module(
 def test_any_bytes_are_parsed_or_refused(body: bytes) -> None:
     with suppress(NotJson, NotAnObject):
         split_envelope(body, "offers")
+
+
+# Deep nesting
+
+NESTED_PIECES = st.sampled_from(
+    ["[", "{", '{"a":', "]", "}", '"[\\"{"', '"', "\\", "1", ",", ":", "\n", "[" * 70, "]" * 70, "[" * 3000, "]" * 3000]
+)
+NESTED_TEXTS = st.lists(NESTED_PIECES, max_size=30).map("".join)
+
+
+def read(body: bytes) -> None:
+    with suppress(NotJson):
+        read_strictly(body)
+
+
+def split(body: bytes) -> None:
+    with suppress(NotJson, NotAnObject):
+        split_envelope(body, "offers")
+
+
+@given(NESTED_TEXTS)
+def test_any_nesting_is_read_or_refused(text: str) -> None:
+    for body in (text, f"[{text}]", f'{{"offers":[{text}]}}', f'{{"x":{text}}}'):
+        read(body.encode())
+        split(body.encode())
+
+
+@given(NESTED_TEXTS)
+def test_blanked_text_is_shallow_and_keeps_its_lines(text: str) -> None:
+    shallow = blank_too_deep(text)
+    assert [len(line) for line in shallow.split("\n")] == [len(line) for line in text.split("\n")]
+    assert blank_too_deep(shallow) == shallow

@@ -12,7 +12,7 @@ import pytest
 
 from api.http.paths import BATCH_PATH
 from api.http.problems import MEDIA_TYPE
-from api.parsing.strict_json import MAX_NESTING
+from api.parsing.nesting import MAX_NESTING
 from api.settings import Settings
 from domain.values import Role
 from tests.support.examples import batch, body, item
@@ -81,7 +81,7 @@ def test_body_that_is_not_json_is_400(refused: Refuse, subtests: pytest.Subtests
         "NaN in an item": envelope(offers=[item(extra=float("nan"))]),
         "infinity in the envelope": envelope(note=float("inf")),
         "deep envelope": whole[:-1] + b',"note":' + b"[" * MAX_NESTING + b"]" * MAX_NESTING + b"}",
-        "very deep item": envelope(offers=["HERE"]).replace(b'"HERE"', b"[" * 20_000 + b"]" * 20_000),
+        "very deep envelope": whole[:-1] + b',"note":' + b"[" * 20_000 + b"]" * 20_000 + b"}",
     }
     for name, content in bodies.items():
         with subtests.test(name):

@@ -8,6 +8,7 @@ import httpx2
 import pytest
 
 from api.http.problems import MEDIA_TYPE
+from api.parsing.strict_json import TOO_DEEP
 from api.service import Service
 from api.settings import Settings
 from domain.values import Role
@@ -143,11 +144,17 @@ def test_body_that_is_not_json_is_400(partner: Caller, subtests: pytest.Subtests
         "utf-16": whole.decode().encode("utf-16"),
         "two byte order marks": b"\xef\xbb\xbf" * 2 + whole,
         "NaN": whole[:-1] + b',"note":NaN}',
-        "deep": whole[:-1] + b',"note":' + b"[" * 9_000 + b"]" * 9_000 + b"}",
     }
     for name, content in bodies.items():
         with subtests.test(name):
             assert refused(partner, 400, content)["type"] == "not-json"
+
+
+@pytest.mark.parametrize("depth", [64, 900, 9_000])
+def test_offer_nested_too_deeply_is_400(partner: Caller, depth: int) -> None:
+    whole = json.dumps(merchant_offer()).encode()
+    problem = refused(partner, 400, whole[:-1] + b',"note":' + b"[" * depth + b"]" * depth + b"}")
+    assert (problem["type"], problem["errors"][0]["message"]) == ("validation-error", TOO_DEEP)
 
 
 @pytest.mark.parametrize("sent", [b"[]", b"null", b'"offer"', b"7", json.dumps([merchant_offer()]).encode()])

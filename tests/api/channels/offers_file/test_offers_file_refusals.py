@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from api.http.paths import OFFERS_FILES_PATH
-from api.parsing.strict_json import MAX_NESTING
+from api.parsing.nesting import MAX_NESTING
 from api.service import Service
 from api.settings import Settings
 from domain.store.records.compression import compress

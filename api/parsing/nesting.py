@@ -1,0 +1,63 @@
+"""Finds how deeply a JSON text is nested, and blanks what is nested too deeply.
+
+The parsers are recursive, so each version of Python gives up at another depth. Counting the brackets gives the same
+reply to the same body everywhere."""
+
+import re
+from itertools import pairwise
+
+MAX_NESTING = 64
+
+_OPENING, _CLOSING = 1, 2
+_BRACKET = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*"|([\[{])|([\]}])', re.DOTALL)
+"""A whole string matches without a group, so that brackets inside strings do not count."""
+_NOT_A_LINE_END = re.compile(r"[^\n]")
+
+
+def may_be_too_deep(text: str, start: int, end: int) -> bool:
+    """Returns False if the part has too few brackets to exceed MAX_NESTING. This is quick, and nearly always enough."""
+    return text.count("[", start, end) + text.count("{", start, end) > MAX_NESTING
+
+
+def end_of_value(text: str, start: int, limit: int) -> int | None:
+    """Returns where the object or array at an index ends: the end of the text if its closing bracket is missing.
+
+    None means that it continues beyond `limit`."""
+    _, end = _find_too_deep(text, start, limit)
+    return end if end is not None or limit < len(text) else len(text)
+
+
+def blank_too_deep(text: str, start: int = 0) -> str:
+    """Replaces the contents of the containers just below MAX_NESTING levels by spaces, in the value at an index.
+
+    Line ends stay, so that every index, line and column stays true."""
+    if not may_be_too_deep(text, start, len(text)):
+        return text
+    too_deep, _ = _find_too_deep(text, start, len(text))
+    edges = [0, *(edge for part in too_deep for edge in part), len(text)]
+    pieces = [text[one:other] for one, other in pairwise(edges)]
+    pieces[1::2] = [_NOT_A_LINE_END.sub(" ", piece) for piece in pieces[1::2]]
+    return "".join(pieces)
+
+
+def _find_too_deep(text: str, start: int, end: int) -> tuple[list[tuple[int, int]], int | None]:
+    """Scans the value that starts at an index.
+
+    Returns the contents of the containers just below MAX_NESTING levels, as pairs of indexes, and where the value ends.
+    None means that its closing bracket is missing, or that it lies at `end` or after it."""
+    too_deep: list[tuple[int, int]] = []
+    depth = opened = 0
+    for bracket in _BRACKET.finditer(text, start, end):
+        if bracket.lastindex == _OPENING:
+            depth += 1
+            if depth == MAX_NESTING + 1:
+                opened = bracket.end()
+        elif bracket.lastindex == _CLOSING:
+            if depth == MAX_NESTING + 1:
+                too_deep.append((opened, bracket.start()))
+            depth -= 1
+            if depth <= 0:
+                return too_deep, bracket.end()
+    if depth > MAX_NESTING:
+        too_deep.append((opened, min(end, len(text))))
+    return too_deep, None

@@ -1,0 +1,51 @@
+"""Oldest supported version of PostgreSQL. `make test-long` runs all tests on it."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from eventsourcing.persistence import OperationalError
+
+from api.settings import Settings
+from api.wiring import open_service
+from domain.store.postgres import connections
+from domain.store.postgres.connections import OLDEST_POSTGRES
+from projections.maintenance.rebuild import rebuild
+from projections.maintenance.verification import verify
+from tests.support.engine import IS_POSTGRES
+from tests.support.harness import Clock
+from tests.support.histories.full_ledger import record_everything
+from tests.support.postgres.debian_server import debian_server, programs_of
+from tests.support.table_contents import change_by_hand
+
+
+@pytest.fixture
+def oldest() -> Iterator[Settings]:
+    """Yields the settings of an empty database on the oldest supported version."""
+    if IS_POSTGRES:
+        pytest.skip("Runs once, with the tests on SQLite.")
+    if not programs_of(OLDEST_POSTGRES).exists():
+        message = f"PostgreSQL {OLDEST_POSTGRES} is missing. Install it with `make postgres`."
+        if os.environ.get("CI") == "true":
+            pytest.fail(message, pytrace=False)
+        pytest.skip(message)
+    with debian_server(OLDEST_POSTGRES) as url:
+        yield Settings(database_url=url)
+
+
+def test_oldest_postgresql_finds_and_repairs_a_difference(oldest: Settings) -> None:
+    clock = Clock()
+    with open_service(oldest, clock) as service:
+        record_everything(service, clock)
+        assert verify(service.ledger) == []
+        change_by_hand(service.ledger, "UPDATE inventory SET status = 'deleted' WHERE external_id = 'TP-1'")
+        assert len(verify(service.ledger)) == 1
+        assert len(rebuild(service.ledger).differences) == 1
+        assert verify(service.ledger) == []
+
+
+def test_older_postgresql_is_refused_in_one_sentence(oldest: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "OLDEST_POSTGRES", OLDEST_POSTGRES + 1)
+    with pytest.raises(OperationalError) as refusal, open_service(oldest, Clock()):
+        pass
+    assert str(refusal.value) == "The server is PostgreSQL 15; a ledger needs PostgreSQL 16 or newer"
