@@ -13,11 +13,9 @@ from typing import Any, NoReturn
 import msgspec
 from rich.cells import cell_len, chop_cells
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from api.cli.messages import as_text, print_line
-from domain.values import ProgressCallback
 from projections.maintenance.table_diff import Difference
 
 UNWRAPPED_WIDTH = 10_000
@@ -121,12 +119,3 @@ def until_interrupted() -> Iterator[None]:
         sys.exit(0)
     finally:
         signal.signal(signal.SIGTERM, previous)
-
-
-@contextmanager
-def progress(description: str) -> Iterator[ProgressCallback]:
-    """Shows a progress bar on standard error, if that is a terminal."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task(description, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

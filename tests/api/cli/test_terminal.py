@@ -1,16 +1,22 @@
 """Terminals: tables fit their width, and shells complete commands and options."""
 
+import json
 import os
 import pty
 import re
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 from api.cli.output import record_lines_of, table_lines
 from api.settings import Settings
 from api.wiring import create_ledger
+from tests.support.examples import batch, body, item
 from tests.support.processes.shell import SCRIPT, environment, run_script
+from tests.support.waiting import PATIENCE_SECONDS
 
 COLUMNS = ("offerUid", "partner", "status", "headline")
 ROWS = [
@@ -69,3 +75,37 @@ def test_shell_completes_commands_options_and_values(
 ) -> None:
     asked = run_script(settings, env=words | {"_OFFER_LEDGER_COMPLETE": f"complete_{shell}"})
     assert completed in asked.stdout
+
+
+def test_import_shows_megabytes_speed_remaining_time_and_storing(settings: Settings, tmp_path: Path) -> None:
+    create_ledger(settings)
+    assert run_script(settings, "partners", "set", "tidepool").exit_code == 0
+    (file := tmp_path / "batch.json").write_bytes(body(batch("Insert", [item(f"TP-{n}") for n in range(3_000)])))
+    shown, terminal = pty.openpty()
+    reader = ThreadPoolExecutor(1).submit(read_all, shown)
+    command = [str(SCRIPT), "import", str(file), "--partner", "tidepool", "--json"]
+    done = subprocess.run(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=terminal,
+        env=environment(settings),
+        check=True,
+        timeout=PATIENCE_SECONDS,
+    )
+    os.close(terminal)
+    printed = reader.result()
+    assert json.loads(done.stdout)["isSuccessful"]
+    assert re.search(r"Processing the offers .*\d+\.\d/\d+\.\d MB +[\d.]+ [kM]B/s", printed)
+    assert re.search(r"\d+:\d\d:\d\d", printed)
+    assert "Storing the changes" in printed
+
+
+def read_all(terminal: int) -> str:
+    """Returns what is written to a terminal until it is closed."""
+    parts = bytearray()
+    # Linux reports the closed end as an error.
+    with suppress(OSError):
+        while part := os.read(terminal, 65_536):
+            parts += part
+    os.close(terminal)
+    return re.sub(r"\x1b\[[\d;?]*\w", "", parts.decode())

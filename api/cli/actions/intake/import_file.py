@@ -10,7 +10,8 @@ from api.channels.batch_replies import ALL_FAILED, LISTS, finished_reply
 from api.cli.local_ledger import open_ledger
 from api.cli.local_runs import accept_batch_or_file, execute_locally, require_partner
 from api.cli.messages import exit_with_error, print_line
-from api.cli.output import print_json, print_table, progress
+from api.cli.output import print_json, print_table
+from api.cli.progress_bar import progress
 from api.runs.execution import FAILED, RunFailed
 from api.runs.report import counts_of, file_report
 from api.service import Service
@@ -23,9 +24,10 @@ MAX_MESSAGES = 20
 def process_file(file: Path, partner: str, *, as_json: bool) -> None:
     with open_ledger() as service:
         require_partner(service, partner)
-        with progress("Storing the file") as on_progress:
+        size = file.stat().st_size
+        with progress("Copying the file", whole_bytes=size) as on_progress:
             accepted = accept_batch_or_file(service, file, partner, on_progress)
-        with progress("Processing the offers") as on_progress:
+        with progress("Processing the offers", whole_bytes=size, last_step="Storing the changes") as on_progress:
             try:
                 run, is_new = execute_locally(service, accepted.run, on_progress)
             except RunFailed as failed:

@@ -8,7 +8,8 @@ from api.audit.row_formats import as_csv, as_lines
 from api.cli.local_ledger import open_ledger
 from api.cli.messages import exit_with_error, print_line
 from api.cli.option_errors import new_file_errors, note_inside_commits, state_errors
-from api.cli.output import interruptible, print_json, progress
+from api.cli.output import interruptible, print_json
+from api.cli.progress_bar import progress
 from api.export import files
 from api.export.choices import Dataset, Format
 from api.export.datasets import Export, export_state, open_export

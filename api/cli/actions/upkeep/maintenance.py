@@ -8,7 +8,8 @@ from pathlib import Path
 from api.cli.local_ledger import open_ledger
 from api.cli.messages import exit_with_error, print_line
 from api.cli.option_errors import new_file_errors
-from api.cli.output import interruptible, print_json, progress
+from api.cli.output import interruptible, print_json
+from api.cli.progress_bar import progress
 from api.export.files import atomic_file
 from api.settings import Settings
 from domain.store.database import Database
@@ -62,9 +63,10 @@ def _apply(database: Database, settings: Settings, steps: Sequence[MigrationStep
 
 
 def back_up(out: Path, *, as_json: bool) -> None:
-    with interruptible(), open_ledger() as service, progress("Copying pages") as on_progress:
+    with interruptible(), open_ledger() as service:
         require_sqlite(service.settings)
-        position = copy_to(out, "--out", service.settings, on_progress)
+        with progress("Copying the ledger", whole_bytes=service.settings.database.stat().st_size) as on_progress:
+            position = copy_to(out, "--out", service.settings, on_progress)
     if as_json:
         print_json({"position": position, "out": str(out)})
     else:

@@ -2,7 +2,8 @@
 
 from api.cli.local_ledger import open_ledger
 from api.cli.messages import exit_with_error, print_line
-from api.cli.output import print_differences, print_json, print_table, progress
+from api.cli.output import print_differences, print_json, print_table
+from api.cli.progress_bar import progress
 from projections import projector
 from projections.maintenance import rebuild, verification
 from projections.projection import Projection

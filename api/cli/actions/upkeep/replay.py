@@ -5,7 +5,8 @@ from pathlib import Path
 from api.cli.local_ledger import open_ledger
 from api.cli.messages import exit_with_error, print_line
 from api.cli.option_errors import new_file_errors, note_inside_commits, state_errors
-from api.cli.output import interruptible, print_differences, print_json, progress
+from api.cli.output import interruptible, print_differences, print_json
+from api.cli.progress_bar import progress
 from api.export.replay import compare_with_replay
 from api.http.as_of import NOW, AsOf
 from api.http.pagination import head_members
