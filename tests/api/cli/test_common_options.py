@@ -7,6 +7,8 @@ import pytest
 
 from api.cli.registry import examples_of
 from tests.docs.test_pages import COMMANDS
+from tests.support.engine import only_sqlite
+from tests.support.generated_pages import ROOT
 from tests.support.processes.shell import Run, require_success, require_usage_error
 
 EVERY_COMMAND = pytest.mark.parametrize("command", [name.removeprefix("offer-ledger ") for name in COMMANDS])
@@ -42,3 +44,23 @@ def test_invalid_database_is_a_usage_error_that_names_the_option(run: Run, url: 
     require_usage_error(ended, "--database")
     assert "swordfish" not in ended.stderr
     assert "OFFER_LEDGER_DATABASE_URL" not in ended.stderr
+
+
+@only_sqlite
+def test_examples_of_the_help_succeed(partnered: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers, the drop folder and the example of a single request, which only a server makes, are left out."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    require_success(partnered("import", "examples/batch-insert.json", "--partner", "tidepool"))
+    run_id = partnered("runs", "list", "--json").json["items"][0]["runId"]
+    failed = []
+    for command in COMMANDS:
+        if command.removeprefix("offer-ledger ") in {"serve", "watch", "demo", "requests show"}:
+            continue
+        lines = "\n".join(examples_of(COMMANDS[command])).replace("\\\n", " ").splitlines()
+        assert lines, command
+        for line in lines:
+            words = shlex.split(line.replace("7be2c2fa-7d57-4cc0-b0a0-3d1bd3a7c2a6", run_id))
+            ended = partnered(*words[1:])
+            failed += [(line, ended.stderr)] * (ended.exit_code != 0)
+    assert failed == []
