@@ -41,11 +41,10 @@ def log_request(method: str, scope: Scope, state: RequestState, seconds: float) 
 def request_log_config() -> dict[str, Any]:
     """Returns the web server's own logging configuration, with the log lines of requests on standard output."""
     config = deepcopy(LOGGING_CONFIG)
-    config["handlers"]["requests"] = {
-        "class": "logging.StreamHandler",
-        "formatter": "default",
-        "stream": "ext://sys.stdout",
-    }
+    # The web server's own formatter copies each record, which takes 10 µs.
+    config["formatters"]["requests"] = {"format": "INFO:     %(message)s"}
+    handler = {"class": "logging.StreamHandler", "formatter": "requests", "stream": "ext://sys.stdout"}
+    config["handlers"]["requests"] = handler
     config["loggers"][REQUEST_LOGGER] = {"handlers": ["requests"], "level": "INFO", "propagate": False}
     return config
 
