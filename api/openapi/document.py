@@ -30,7 +30,7 @@ DESCRIPTION = """The system of record for partner offers: what was live, when, w
 Partners send offers in batches, one at a time, or in daily files. Publishers report activations and purchases. Auditors read
 every past state.
 
-Each call needs a token, except the calls without security. Times are RFC 3339 in UTC. Each error is a problem document
+A call with GET also answers HEAD. Each call needs a token, except the calls without security. Times are RFC 3339 in UTC. Each error is a problem document
 (RFC 9457); `/problems/<type>` explains its type."""
 SERVERS = [{"url": "/", "description": "The server that returns this document."}]
 TAGS = {
