@@ -42,9 +42,9 @@ def parsed_records(monkeypatch: pytest.MonkeyPatch) -> list[Raw]:
 def test_unchanged_record_is_parsed_on_the_first_day_only(
     runs: RunLedger, parsed_records: list[Raw], indent: int | None
 ) -> None:
-    for status in DAILY:
+    for day, status in enumerate(DAILY):
         counts = process(runs, document([record(ONE, status)], indent)).counts
-        assert counts == (OutcomeCounts(created=1) if status is DAILY[0] else OutcomeCounts(unchanged=1))
+        assert counts == (OutcomeCounts(unchanged=1) if day else OutcomeCounts(created=1))
         assert len(parsed_records) == 1
 
 
