@@ -1,5 +1,6 @@
 """Times in requests: RFC 3339, with a UTC offset."""
 
+import calendar
 import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -9,23 +10,35 @@ from pydantic_core import PydanticCustomError
 
 NOT_A_TIME = "must be an RFC 3339 time with a UTC offset, in the years 1970 to 9999"
 _RFC_3339 = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt]([01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2}[Tt]([01][0-9]|2[0-3]):[0-9]{2}:)(?P<second>[0-9]{2})"
+    r"(?P<fraction>\.[0-9]{1,6})?(?(fraction)[0-9]*)(?P<offset>[Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
 )
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+_LEAP_SECOND = "60"
 
 
 def read_time(text: Any) -> datetime:
-    """Parses a time. Returns it in UTC, to the microsecond. Raises ValueError."""
-    if not isinstance(text, str) or not _RFC_3339.fullmatch(text):
+    """Parses a time. Returns it in UTC, to the microsecond. Raises ValueError.
+
+    Python has no leap seconds. Each of them counts as the last microsecond before it, so that it is on the same day."""
+    match = _RFC_3339.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
         raise ValueError(NOT_A_TIME)
-    time = datetime.fromisoformat(text.upper())
+    is_leap_second = match["second"] == _LEAP_SECOND
+    second = "59.999999" if is_leap_second else match["second"] + (match["fraction"] or "")
     try:
-        time = time.astimezone(UTC)
-    except OverflowError:
+        time = datetime.fromisoformat(f"{match[1]}{second}{match['offset']}".upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise ValueError(NOT_A_TIME) from None
-    if time < _EARLIEST:
+    if time < _EARLIEST or (is_leap_second and not _ends_month(time)):
         raise ValueError(NOT_A_TIME)
     return time
+
+
+def _ends_month(time: datetime) -> bool:
+    """Returns whether a time is in the last minute of a month. Leap seconds occur only there."""
+    last_day = calendar.monthrange(time.year, time.month)[1]
+    return (time.day, time.hour, time.minute) == (last_day, 23, 59)
 
 
 def _require_time(text: str) -> str:
