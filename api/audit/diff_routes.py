@@ -11,7 +11,7 @@ from api.dependencies.partner_filter import partner_filter
 from api.dependencies.read_routing import ReplicaReads, fall_back_to_primary
 from api.dependencies.roles import AuditReader
 from api.http import pagination
-from api.http.as_of import AsOf, note_commits_cut, parse_as_of, resolve_head
+from api.http.as_of import AsOf, parse_as_of, resolve_head, set_inside_commits
 from api.http.pagination import head_members, next_link
 from api.http.problems import validation_error
 from api.http.replies import json_response
@@ -26,9 +26,8 @@ from projections.audit.diff import COUNTED, NetChangePage, PositionRange
 
 router = APIRouter(prefix="/api/v1/audit", tags=["audit"], route_class=RetryingRoute)
 
-
 EARLIER, LATER = ("from", "fromPosition"), ("to", "toPosition")
-"""The parameters of both states."""
+"""The parameters of the time and the position of each state."""
 
 
 class ReversedRange(Exception):
@@ -70,7 +69,7 @@ def get_diff(
     if diff_request.earlier.is_now:
         raise validation_error([InvalidField(("query", "from"), "required, unless fromPosition is given")])
     visible = caller.sees(diff_request.partner)
-    note_commits_cut(request, reads, diff_request.earlier, diff_request.later)
+    set_inside_commits(request, reads, diff_request.earlier, diff_request.later)
     try:
         body = diff_document(reads, diff_request, query.cursor, query.limit, visible=visible)
     except ReversedRange:

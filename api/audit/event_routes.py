@@ -18,7 +18,7 @@ from api.dependencies.read_routing import ReplicaReads, fall_back_to_primary
 from api.dependencies.roles import AuditReader
 from api.dependencies.runtime import runtime_of
 from api.http import pagination
-from api.http.as_of import AsOf, require_reached
+from api.http.as_of import require_reached_position
 from api.http.content_negotiation import preferred
 from api.http.pagination import next_link
 from api.http.problems import validation_error
@@ -67,7 +67,7 @@ def list_events(
     cursor_scope = (event_filter, query.afterPosition)
     if query.afterPosition is not None:
         with reads.read() as tx:
-            require_reached(reads, tx, AsOf(position=query.afterPosition), ("to", "afterPosition"))
+            require_reached_position(tx, query.afterPosition, "afterPosition")
     after = max(_place(reads, cursor_scope, query.cursor), query.afterPosition or 0)
     media_type = preferred(request.headers.getlist("Accept"), (JSON, *ROW_FORMATS))
     show, visible = pseudonymiser_for(service, caller), is_visible(caller, event_filter)

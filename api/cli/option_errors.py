@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from api.cli.messages import exit_with_error, print_notice
 from api.export.files import OutputExists
-from api.http.as_of import AsOf, commits_cut
+from api.http.as_of import AsOf, commits_around
 from api.http.pagination import InvalidCursor
 from api.http.problems import Problem
 from api.service import Service
@@ -42,10 +42,10 @@ def state_errors() -> Iterator[None]:
         exit_with_error(*sentences, exit_code=2)
 
 
-def note_inside_commits(service: Service, *states: AsOf) -> None:
+def print_inside_commits(service: Service, *states: AsOf) -> None:
     """Prints a note on standard error for each state whose position is inside a commit."""
     with service.ledger.recorder.read() as tx:
-        spans = commits_cut(tx, *states)
+        spans = commits_around(tx, *states)
     for span in spans:
         print_notice(
             f"The state has only a part of a commit: that one has the positions {span.first} to {span.last}."

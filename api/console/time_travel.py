@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from msgspec import Struct
 
 from api.console.form_values import read_number
-from api.http.as_of import NOW, AsOf, commits_cut, latest_time, require_one, require_reached, resolve
+from api.http.as_of import NOW, AsOf, commits_around, latest_time, require_one, require_reached, resolve
 from api.http.problems import validation_error
 from api.service import Service
 from api.validation.field_errors import InvalidField
@@ -65,16 +65,16 @@ def viewed_state(service: Service, query: Mapping[str, str]) -> ViewedState:
         if (as_of.time or EPOCH) > latest:
             as_of = NOW
         state = resolve(service.ledger, tx, as_of)
-        inside = next(iter(commits_cut(tx, as_of)), None)
+        inside = next(iter(commits_around(tx, as_of)), None)
     return ViewedState(as_of, state.head.position, state.head.recorded_at, state.evaluated_at, newest, inside)
 
 
 def moved_slider(service: Service, query: Mapping[str, str]) -> dict[str, str] | None:
     """Returns the parameters of the state that the slider was moved to; None if the request is not from the slider.
 
-    The slider has positions but moves by commits: a position inside a commit means the end of the commit if the slider
-    was moved forward, and the state before it if it was moved back. A position after the newest one means now. Raises
-    Problem 422."""
+    The slider has positions but moves by commits. A position inside a commit means the end of the commit if the slider was
+    moved forward, and the state before the commit if it was moved back. A position after the newest one means now.
+    Raises Problem 422."""
     start = read_number(query, MOVED_FROM)
     if start is None:
         return None

@@ -1,7 +1,7 @@
 """The requested state of the ledger: now, or as of a recorded time or a position. Parses it and resolves it.
 
 Everything that reads past states starts here, over HTTP, in the console and on the command line. The words are those of
-`docs/concepts.md`: a request names an `AsOf`, it resolves to a `LedgerHead` (the newest commit of that state), and a
+`docs/concepts.md`. A request names an `AsOf`. It resolves to a `LedgerHead`, the newest commit of that state. A
 `LedgerState` adds the time at which redemption windows are evaluated.
 """
 
@@ -52,15 +52,22 @@ def require_one(time: str | None, position: int | None, names: tuple[str, str] =
 
 
 def require_reached(ledger: LedgerReader, tx: Cursor, as_of: AsOf, names: tuple[str, str] = PARAMETERS) -> None:
-    """Raises Problem 422 for a state that the ledger has not reached: a position after the newest one, or a time too
-    far ahead of both the clock and the newest commit.
+    """Raises Problem 422 for a state that the ledger has not reached.
 
-    `names` are the parameters of the time and the position."""
-    if as_of.position is not None and as_of.position > (newest := current_head(tx).position):
-        message = f"must not be after the newest position, which is {newest}"
-        raise validation_error([InvalidField(("query", names[1]), message)])
+    That is a position after the newest one, or a time too far ahead of both the clock and the newest commit. `names` are
+    the parameters of the time and the position."""
+    if as_of.position is not None:
+        require_reached_position(tx, as_of.position, names[1])
     if as_of.time is not None and as_of.time > latest_time(ledger, tx) + MOST_AHEAD:
         raise validation_error([InvalidField(("query", names[0]), "must not be over 5 minutes in the future")])
+
+
+def require_reached_position(tx: Cursor, position: int, name: str) -> None:
+    """Raises Problem 422 for a position after the newest one. `name` is its parameter."""
+    newest = current_head(tx).position
+    if position > newest:
+        message = f"must not be after the newest position, which is {newest}"
+        raise validation_error([InvalidField(("query", name), message)])
 
 
 def resolve_head(ledger: LedgerReader, tx: Cursor, as_of: AsOf, names: tuple[str, str] = PARAMETERS) -> LedgerHead:
@@ -73,8 +80,10 @@ def resolve_head(ledger: LedgerReader, tx: Cursor, as_of: AsOf, names: tuple[str
 
 
 def resolve(ledger: LedgerReader, tx: Cursor, as_of: AsOf) -> LedgerState:
-    """Returns the state, and the time at which its redemption windows are evaluated: the requested time but never later
-    than `latest_time`, or the recorded time of the position's commit. Raises Problem 422."""
+    """Returns the state, with the time at which its redemption windows are evaluated. Raises Problem 422.
+
+    For a requested time, it is that time, but never later than `latest_time`. For a position, it is the recorded time of
+    the position's commit."""
     head = resolve_head(ledger, tx, as_of)
     if as_of.is_now:
         return LedgerState(head, ledger.now(tx))
@@ -89,14 +98,14 @@ def latest_time(ledger: LedgerReader, tx: Cursor) -> datetime:
 # Positions inside a commit
 
 
-def commits_cut(tx: Cursor, *states: AsOf) -> list[CommitSpan]:
+def commits_around(tx: Cursor, *states: AsOf) -> list[CommitSpan]:
     """Returns the commits that requested positions are inside of: such a state has a part of a commit only."""
     spans = (commit_around(tx, state.position) for state in states if state.position is not None)
     return [span for span in spans if span]
 
 
-def note_commits_cut(request: Request, ledger: LedgerReader, *states: AsOf) -> None:
+def set_inside_commits(request: Request, ledger: LedgerReader, *states: AsOf) -> None:
     """Sets the header `Ledger-Inside-Commit` of the reply, if a requested position is inside a commit."""
     if any(state.position is not None for state in states):
         with ledger.read() as tx:
-            request_state(request).inside_commits = commits_cut(tx, *states)
+            request_state(request).inside_commits = commits_around(tx, *states)

@@ -9,7 +9,7 @@ from api.dependencies.partner_filter import partner_filter
 from api.dependencies.read_routing import ReplicaReads, fall_back_to_primary
 from api.dependencies.roles import AnyCaller, PartnerReader
 from api.http import pagination
-from api.http.as_of import NOW, AsOf, note_commits_cut, parse_as_of
+from api.http.as_of import NOW, AsOf, parse_as_of, set_inside_commits
 from api.http.pagination import next_link
 from api.http.problems import not_found
 from api.http.query_params import AsOfParams, OfferUid
@@ -48,7 +48,7 @@ def list_offers(
         redeemable=None if query.redeemable is None else query.redeemable == "true",
     )
     visible, as_of = caller.sees(offer_filter.partner), parse_as_of(query.asOf, query.asOfPosition)
-    note_commits_cut(request, reads, as_of)
+    set_inside_commits(request, reads, as_of)
     body = offer_page(reads, offer_filter, as_of, query.cursor, query.limit, visible=visible)
     headers = next_link(request.url, body["nextCursor"])
     return json_response(body, headers=headers)
@@ -67,7 +67,7 @@ def count_offers(
     partner = partner_filter(service, caller, query.partner)
     channel = Channel(query.channel) if query.channel else None
     visible, as_of = caller.sees(partner), parse_as_of(query.asOf, query.asOfPosition)
-    note_commits_cut(request, reads, as_of)
+    set_inside_commits(request, reads, as_of)
     body = count_document(reads, partner, channel, as_of, visible=visible)
     return json_response(body)
 
@@ -83,7 +83,7 @@ def get_offer(
 ) -> Response:
     """Get one offer, now or as of a past state. Its ETag changes whenever the reply changes."""
     as_of = parse_as_of(query.asOf, query.asOfPosition)
-    note_commits_cut(request, reads, as_of)
+    set_inside_commits(request, reads, as_of)
     offer = _visible_offer(reads, caller, offer_uid, as_of)
     headers = {"ETag": entity_tag(offer)}
     if is_not_modified(request.headers.getlist(IF_NONE_MATCH), headers["ETag"]):

@@ -82,7 +82,7 @@ def show_comparison(context: AuditPage) -> Response:
         "Compare two states",
         earlier=_as_shown(request.earlier, first),
         later=_as_shown(request.later, last),
-        cut=_cut_commits(context, spans, pinned),
+        inside_commits=_inside_commits(context, spans, pinned),
         partner=request.partner,
         kind=kind,
         kinds=KINDS,
@@ -94,7 +94,7 @@ def show_comparison(context: AuditPage) -> Response:
     )
 
 
-def _cut_commits(
+def _inside_commits(
     context: PageContext, spans: Sequence[CommitSpan | None], pinned: Mapping[str, object]
 ) -> list[tuple[CommitSpan, str, str]]:
     """Returns the commits that the compared states are inside of, with links to the states before and after each."""

@@ -3,7 +3,7 @@
 from api.audit.diff_routes import DiffRequest, ReversedRange, diff_document
 from api.cli.local_ledger import open_ledger
 from api.cli.messages import exit_with_error, print_line
-from api.cli.option_errors import cursor_errors, note_inside_commits, state_errors
+from api.cli.option_errors import cursor_errors, print_inside_commits, state_errors
 from api.cli.output import print_json, print_next_command, print_table
 from api.http.as_of import NOW, AsOf
 from projections.access.partners import require_registered
@@ -28,7 +28,7 @@ def print_diff(
             document = diff_document(service.ledger, request, cursor, limit)
         except ReversedRange:
             exit_with_error("--to: must not be before --from.", exit_code=2)
-        note_inside_commits(service, request.earlier, request.later)
+        print_inside_commits(service, request.earlier, request.later)
     if as_json:
         print_json(document)
         return

@@ -6,7 +6,7 @@ import msgspec
 
 from api.cli.local_ledger import open_ledger
 from api.cli.messages import exit_with_error, print_line
-from api.cli.option_errors import cursor_errors, note_inside_commits, state_errors
+from api.cli.option_errors import cursor_errors, print_inside_commits, state_errors
 from api.cli.output import print_json, print_next_command, print_table
 from api.http.as_of import NOW, AsOf
 from api.offers.queries import offer_page
@@ -28,7 +28,7 @@ def print_inventory(
     with open_ledger() as service, cursor_errors(), state_errors():
         require_registered(service.ledger, offer_filter.partner)
         document = offer_page(service.ledger, offer_filter, as_of or NOW, cursor, limit)
-        note_inside_commits(service, as_of or NOW)
+        print_inside_commits(service, as_of or NOW)
     if as_json:
         print_json(document)
         return

@@ -7,14 +7,14 @@ from pathlib import Path
 from api.audit.row_formats import as_csv, as_lines
 from api.cli.local_ledger import open_ledger
 from api.cli.messages import exit_with_error, print_line
-from api.cli.option_errors import new_file_errors, note_inside_commits, state_errors
+from api.cli.option_errors import new_file_errors, print_inside_commits, state_errors
 from api.cli.output import interruptible, print_json
 from api.cli.progress_bar import progress
 from api.export import files
 from api.export.choices import Dataset, Format
 from api.export.datasets import Export, export_state, open_export
 from api.export.files import STANDARD_OUTPUT, ExportRange, NotContiguous
-from api.http.as_of import NOW, AsOf, require_reached
+from api.http.as_of import NOW, AsOf, require_reached_position
 from api.http.pagination import head_members
 from projections.access.partners import require_registered
 from projections.audit.event_item import EventView
@@ -37,8 +37,8 @@ def write_export_file(
         with state_errors():
             state = export_state(service, as_of)
             with service.ledger.recorder.read() as tx:
-                require_reached(service.ledger, tx, AsOf(position=after_position), ("to", "afterPosition"))
-        note_inside_commits(service, as_of)
+                require_reached_position(tx, after_position, "afterPosition")
+        print_inside_commits(service, as_of)
         rows = open_export(service, what, state, partner, after_position, on_progress)
         with _output_errors(out):
             _write(rows, file_format, out, ExportRange(after_position, state.head.position, partner))
