@@ -11,7 +11,7 @@ from api.http.as_of import NOW, AsOf, commits_around, latest_time, require_one, 
 from api.http.problems import validation_error
 from api.service import Service
 from api.validation.field_errors import InvalidField
-from api.validation.times import NOT_A_TIME, read_time
+from api.validation.times import NOT_A_TIME, read_typed_time
 from domain.store.commit import CommitSpan, commit_around, current_head
 from domain.values import EPOCH, utc_text
 
@@ -19,7 +19,6 @@ AS_OF, AS_OF_POSITION = "asOf", "asOfPosition"
 MOVED_FROM = "movedFrom"
 """The parameter in which the slider sends the position that it was moved from."""
 _INPUT = "%Y-%m-%dT%H:%M:%S"
-_HYPHENS_OF_A_DATE = 2
 
 
 class ViewedState(Struct, frozen=True):
@@ -99,17 +98,9 @@ def parse_time_field(text: str, name: str) -> datetime:
 
     Raises Problem 422."""
     try:
-        return read_time(_as_rfc3339(text))
+        return read_typed_time(text)
     except ValueError:
         raise validation_error([InvalidField(("query", name), NOT_A_TIME)]) from None
-
-
-def _as_rfc3339(text: str) -> str:
-    if len(text) == len("2026-01-31"):
-        return f"{text}T00:00:00Z"
-    seconds = ":00" if len(text) == len("2026-01-31T12:30") else ""
-    is_local = not text.upper().endswith("Z") and "+" not in text and text.count("-") == _HYPHENS_OF_A_DATE
-    return f"{text}{seconds}Z" if is_local else text
 
 
 def _round_up_to_second(time: datetime) -> datetime:

@@ -1,4 +1,4 @@
-"""Times in requests: RFC 3339, with a UTC offset."""
+"""Times in requests: RFC 3339 with a UTC offset; and the shorter forms that people type."""
 
 import calendar
 import re
@@ -13,6 +13,8 @@ _RFC_3339 = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}[Tt]([01][0-9]|2[0-3]):[0-9]{2}:)(?P<second>[0-9]{2})"
     r"(?P<fraction>\.[0-9]{1,6})?(?(fraction)[0-9]*)(?P<offset>[Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
 )
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_WITHOUT_OFFSET = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2})(:[0-9]{2}(?:\.[0-9]+)?)?")
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _LEAP_SECOND = "60"
 
@@ -39,6 +41,18 @@ def _ends_month(time: datetime) -> bool:
     """Returns whether a time is in the last minute of a month. Leap seconds occur only there."""
     last_day = calendar.monthrange(time.year, time.month)[1]
     return (time.day, time.hour, time.minute) == (last_day, 23, 59)
+
+
+def read_typed_time(text: str) -> datetime:
+    """Parses a time that a person types on the command line or in a form. Raises ValueError.
+
+    A date means its first instant, and a time without an offset is in UTC."""
+    if _DATE.fullmatch(text):
+        text = f"{text}T00:00:00Z"
+    elif match := _WITHOUT_OFFSET.fullmatch(text):
+        date, minutes, seconds = match.groups()
+        text = f"{date}T{minutes}{seconds or ':00'}Z"
+    return read_time(text)
 
 
 def _require_time(text: str) -> str:
