@@ -11,7 +11,7 @@ from api.intake.merchant_schemas import ASSETS, STATUS, STATUS_IGNORED, Merchant
 from api.parsing.body_start import MARK_SKIPPED
 from api.parsing.item_list import schema_errors
 from api.parsing.json_body import read_document, without_mark
-from api.validation.field_errors import InvalidField
+from api.validation.field_errors import InvalidField, Place
 from api.validation.known_members import known_members, misspelt_members
 from domain.offers.content import SentContent, digest
 from domain.offers.images import extract
@@ -73,7 +73,7 @@ def build_put(text: bytes, content_digest: str, sent_digest: str | None = None, 
     return Put(content, images, warnings)
 
 
-def _images(sent: dict[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def _images(sent: dict[str, Any]) -> Iterator[tuple[Place, str]]:
     """Yields the inline images of a valid offer, with their places."""
     for asset in ASSETS:
         content = sent["assets"][asset]["value"]["large"].get("content")

@@ -4,11 +4,10 @@ import re
 from typing import Any
 
 from api.parsing.strict_json import MAX_NUMBER
-from api.validation.field_errors import InvalidField
+from api.validation.field_errors import InvalidField, Place
 from api.validation.known_members import KnownMembers
 
 QUOTED = "a quoted integer, kept as sent; an integer is expected"
-Place = tuple[str | int, ...]
 
 
 def unquote_integers(value: Any, known: KnownMembers, place: Place, remarks: list[InvalidField]) -> Any:

@@ -13,7 +13,7 @@ from api.parsing.array_splitter import Body, Split, split
 from api.parsing.body_start import MARK_SKIPPED
 from api.parsing.fast_json import read_element
 from api.parsing.strict_json import Element, NotAnObject, NotJson, TooLargeValue, TooManyElements, invalid_values
-from api.validation.field_errors import MAX_FIELD_ERRORS, InvalidField, field_errors, shortened
+from api.validation.field_errors import MAX_FIELD_ERRORS, InvalidField, Place, field_errors, shortened
 from api.validation.known_members import KnownMembers
 from domain.values import MAX_ID_LENGTH, ProgressCallback
 
@@ -95,9 +95,7 @@ def schema_errors(sent: dict[str, Any], model: type[BaseModel], unknown: list[st
     return []
 
 
-def item_messages(
-    errors: list[InvalidField], at: tuple[str | int, ...], hints: Sequence[InvalidField] = ()
-) -> tuple[str, ...]:
+def item_messages(errors: list[InvalidField], at: Place, hints: Sequence[InvalidField] = ()) -> tuple[str, ...]:
     """Returns up to MAX_FIELD_ERRORS messages for an element, and its hints.
 
     `at` is the place of the element in the body, if it has no valid id."""

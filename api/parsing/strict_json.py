@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from msgspec import Raw, Struct
 
 from api.parsing.nesting import MAX_NESTING, blank_too_deep, end_of_value, may_be_too_deep
-from api.validation.field_errors import MAX_FIELD_ERRORS, InvalidField, shortened
+from api.validation.field_errors import MAX_FIELD_ERRORS, InvalidField, Place, shortened
 from api.validation.known_members import UNKNOWN, KnownMembers
 
 MAX_VALUE_CHARACTERS = 8 * 1024 * 1024
@@ -91,7 +91,7 @@ def read_strictly(text: bytes, known: KnownMembers | None = None) -> Element:
 
 
 def invalid_values(
-    value: Any, place: tuple[str | int, ...] = (), depth: int = 1, known: KnownMembers | None = None
+    value: Any, place: Place = (), depth: int = 1, known: KnownMembers | None = None
 ) -> Iterator[InvalidField]:
     """Yields every value that may not be stored. `place`, `depth` and `known` are those of `value` itself."""
     if not isinstance(value, dict | list):

@@ -56,10 +56,14 @@ def shortened(name: str) -> str:
     return name if len(name) <= MAX_NAME_LENGTH else f"{name[: MAX_NAME_LENGTH - 3]}..."
 
 
+Place = tuple[str | int, ...]
+"""The names and indexes that lead to a value of a request."""
+
+
 class InvalidField(NamedTuple):
     """A place in a request, and a message that says what is wrong there."""
 
-    place: tuple[str | int, ...]
+    place: Place
     message: str
 
     @property
@@ -90,7 +94,7 @@ def _convert(errors: Iterable[Any]) -> Iterator[InvalidField]:
         yield InvalidField(_place(error["loc"]), _message(error["type"], error.get("ctx", {}), error["msg"]))
 
 
-def _place(location: Sequence[str | int]) -> tuple[str | int, ...]:
+def _place(location: Sequence[str | int]) -> Place:
     parts = (part for part in location if part not in {LIST_FORM, OBJECT_FORM})
     return tuple(shortened(part) if isinstance(part, str) else part for part in parts)
 

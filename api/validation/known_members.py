@@ -10,7 +10,7 @@ from typing import Annotated, Any, NamedTuple, get_args
 from msgspec import Struct, field
 from pydantic import AfterValidator, BaseModel, ValidationInfo
 
-from api.validation.field_errors import MAX_FIELD_ERRORS, InvalidField
+from api.validation.field_errors import MAX_FIELD_ERRORS, InvalidField, Place
 
 MAX_UNKNOWN_EXAMINED = 20
 """Unknown members of one item that are compared with the known ones. Each takes up to 0.1 ms."""
@@ -67,7 +67,7 @@ NotedMembers = dict[Annotated[str, AfterValidator(_note)], Any]
 Nearly no item has unknown members, so this costs nothing."""
 
 
-def misspelt_members(sent: Any, known: KnownMembers, place: tuple[str | int, ...] = ()) -> list[InvalidField]:
+def misspelt_members(sent: Any, known: KnownMembers, place: Place = ()) -> list[InvalidField]:
     """Returns up to MAX_FIELD_ERRORS messages for unknown members of an item that look like misspelt known ones."""
     examined = islice(_unknown_members(sent, known, place), MAX_UNKNOWN_EXAMINED)
     found = ((at, name, _nearest(name, of.names)) for at, name, of in examined)
@@ -75,9 +75,7 @@ def misspelt_members(sent: Any, known: KnownMembers, place: tuple[str | int, ...
     return list(islice(hints, MAX_FIELD_ERRORS))
 
 
-def _unknown_members(
-    value: Any, known: KnownMembers, place: tuple[str | int, ...]
-) -> Iterator[tuple[tuple[str | int, ...], str, KnownMembers]]:
+def _unknown_members(value: Any, known: KnownMembers, place: Place) -> Iterator[tuple[Place, str, KnownMembers]]:
     """Yields the unknown members: the place of the object, the name, and the members that are known there."""
     if isinstance(value, list):
         for index, element in enumerate(value):
