@@ -1,13 +1,16 @@
 """Checks the first bytes of a body: a byte order mark, another encoding than UTF-8, compressed data."""
 
+import codecs
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from api.parsing.strict_json import NotJson
 
-MARK = b"\xef\xbb\xbf"
+BYTE_ORDER_MARK = codecs.BOM_UTF8
 MARK_SKIPPED = "The body starts with a byte order mark, which has been skipped"
-_START_BYTES = 2 * len(MARK)
+_START_BYTES = 2 * len(BYTE_ORDER_MARK)
+_WIDEST_CHARACTER = 4
+"""Bytes of a character in UTF-32."""
 _COMPRESSED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 # The longest come first: the mark of UTF-32 starts with that of UTF-16.
 _OTHER_ENCODINGS = {
@@ -32,11 +35,11 @@ def skip_mark(start: bytes, *, with_codings: bool = False) -> tuple[bytes, bool]
             raise NotJson(f"it looks like {coding} data: {advice}")
     if encoding := _other_encoding(start):
         raise NotJson(f"it is encoded in {encoding}; it must be in UTF-8")
-    if not start.startswith(MARK):
+    if not start.startswith(BYTE_ORDER_MARK):
         return start, False
-    if start.startswith(MARK, len(MARK)):
+    if start.startswith(BYTE_ORDER_MARK, len(BYTE_ORDER_MARK)):
         raise NotJson("it has a second byte order mark")
-    return start[len(MARK) :], True
+    return start[len(BYTE_ORDER_MARK) :], True
 
 
 def skip_mark_of_blocks(blocks: Iterable[bytes]) -> tuple[Iterator[bytes], bool]:
@@ -59,6 +62,3 @@ def _other_encoding(start: bytes) -> str | None:
     if b"\0" not in start[:2] or nulls == _WIDEST_CHARACTER:
         return None
     return "UTF-32" if nulls == _WIDEST_CHARACTER - 1 else "UTF-16"
-
-
-_WIDEST_CHARACTER = 4

@@ -1,9 +1,9 @@
 """Recognises JSON whose end is missing, as after an interrupted upload."""
 
-import codecs
-
 import msgspec
 from msgspec import Raw
+
+from api.parsing.body_start import BYTE_ORDER_MARK
 
 _TRUNCATED = "Input data was truncated"
 """The message of msgspec for a text that ends too early."""
@@ -14,9 +14,9 @@ def is_truncated(text: bytes) -> bool:
     """Returns whether more bytes could complete the text to a JSON document. This is so for an empty text.
 
     A text can be truncated and have an error that msgspec does not report. The result is then True, too."""
-    if codecs.BOM_UTF8.startswith(text):
+    if BYTE_ORDER_MARK.startswith(text):
         return True
-    text = text.removeprefix(codecs.BOM_UTF8)
+    text = text.removeprefix(BYTE_ORDER_MARK)
     fault = _fault(text)
     # A number without its last characters, such as `1.` or `-`, is invalid for msgspec.
     return fault is not None and _TRUNCATED in (fault, _fault(text.rstrip(_NUMBER_CHARACTERS)))

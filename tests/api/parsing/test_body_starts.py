@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.parsing.array_splitter import split
-from api.parsing.body_start import MARK, MARK_SKIPPED, skip_mark
+from api.parsing.body_start import BYTE_ORDER_MARK, MARK_SKIPPED, skip_mark
 from api.parsing.strict_json import NotJson, split_envelope
 from api.redemption.activation_routes import ACTIVATIONS_PATH
 from api.redemption.redemption_routes import REDEMPTIONS_PATH
@@ -40,7 +40,7 @@ def in_blocks(sent: bytes, size: int) -> list[bytes]:
 
 @given(TEXTS, st.integers(1, 20))
 def test_mark_of_a_body_in_blocks_changes_nothing_else(text: str, size: int) -> None:
-    sent = MARK + text.encode()
+    sent = BYTE_ORDER_MARK + text.encode()
     blocks = in_blocks(sent, size)
     try:
         expected = split_envelope(text.encode(), "offers")
@@ -58,7 +58,7 @@ def test_mark_of_a_body_in_blocks_changes_nothing_else(text: str, size: int) -> 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 100])
 def test_second_mark_is_refused(size: int) -> None:
-    blocks = in_blocks(MARK * 2 + b'{"offers":[1]}', size)
+    blocks = in_blocks(BYTE_ORDER_MARK * 2 + b'{"offers":[1]}', size)
     with pytest.raises(NotJson, match="second byte order mark"):
         split(lambda: blocks, "offers", 10)
 
@@ -85,23 +85,23 @@ def detail(reply: httpx2.Response) -> str:
 
 def test_mark_of_a_batch_is_reported_and_replayed(partner: Caller) -> None:
     document = batch("Insert", [item()])
-    reply = partner.send(MARK + body(document))
+    reply = partner.send(BYTE_ORDER_MARK + body(document))
     assert (reply.status_code, reply.json()["messages"]) == (200, [MARK_SKIPPED])
     run = partner.get(f"/api/v1/runs/{reply.json()['data']['runId']}").json()
     assert run["messages"] == [MARK_SKIPPED]
-    for repeated in (MARK + body(document), body(document)):
+    for repeated in (BYTE_ORDER_MARK + body(document), body(document)):
         assert partner.send(repeated).content == reply.content
 
 
 @pytest.mark.parametrize("send", [send_json, send_form])
 def test_mark_of_an_offers_file_is_reported(partner: Caller, send: Callable[..., httpx2.Response]) -> None:
-    reply = send(partner, MARK + body(offers_file(record("OFR-1"))))
+    reply = send(partner, BYTE_ORDER_MARK + body(offers_file(record("OFR-1"))))
     assert (reply.status_code, reply.json()["messages"]) == (200, [MARK_SKIPPED])
 
 
 def test_mark_of_a_put_is_a_warning_on_its_trace(partner: Caller, service: Service) -> None:
     limit(service)
-    trace = trace_of(partner, put(partner, MARK + body(merchant_offer())))
+    trace = trace_of(partner, put(partner, BYTE_ORDER_MARK + body(merchant_offer())))
     assert (trace["outcome"], trace["warnings"]) == ("created", [MARK_SKIPPED])
     again = trace_of(partner, put(partner, body(merchant_offer())))
     assert (again["outcome"], again["warnings"]) == ("unchanged", [])
@@ -109,7 +109,7 @@ def test_mark_of_a_put_is_a_warning_on_its_trace(partner: Caller, service: Servi
 
 def test_mark_of_lines_is_reported_and_skipped_once(publisher: Caller, offer: str) -> None:
     line = json.dumps({"customerId": "C-1", "offerUid": offer}).encode()
-    sent = MARK + line + b"\n" + MARK + line
+    sent = BYTE_ORDER_MARK + line + b"\n" + BYTE_ORDER_MARK + line
     reply = publisher.http.post(f"{ACTIVATIONS_PATH}/batch", content=sent, headers={"Content-Type": LINES}).json()
     assert reply["messages"] == [MARK_SKIPPED]
     assert [outcome["outcome"] for outcome in reply["items"]] == ["created", "refused"]
@@ -117,7 +117,7 @@ def test_mark_of_lines_is_reported_and_skipped_once(publisher: Caller, offer: st
 
 def test_mark_of_other_json_bodies_is_skipped(publisher: Caller, offer: str, clock: Clock) -> None:
     def post(caller: Caller, path: str, **sent: Any) -> httpx2.Response:
-        reply = caller.http.post(path, content=MARK + body(sent), headers=JSON)
+        reply = caller.http.post(path, content=BYTE_ORDER_MARK + body(sent), headers=JSON)
         assert reply.status_code == 201, reply.text
         return reply
 

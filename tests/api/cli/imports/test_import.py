@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from api.parsing.body_start import MARK, MARK_SKIPPED
+from api.parsing.body_start import BYTE_ORDER_MARK, MARK_SKIPPED
 from tests.support.examples import PARTNER, batch, body, item
 from tests.support.harness import Caller
 from tests.support.processes.shell import Run, WriteBatch, position, require_success
@@ -109,7 +109,7 @@ def test_json_of_a_batch_with_some_failures_is_partial_success(partnered: Run, t
 def test_import_prints_messages_about_all_outcomes(partnered: Run, tmp_path: Path) -> None:
     path = tmp_path / "messages.json"
     items = [item("Q", dailyCap="10"), item("H", hedline="x"), item("L", id=2**60), item("L", id=2**60), 7]
-    path.write_bytes(MARK + body(batch("Insert", items)))
+    path.write_bytes(BYTE_ORDER_MARK + body(batch("Insert", items)))
     printed = require_success(partnered("import", path, "--partner", PARTNER))
     assert "3 created, 0 updated, 0 unchanged, 0 paused, 1 failed" in printed
     assert MARK_SKIPPED in printed

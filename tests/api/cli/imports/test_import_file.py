@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from api.parsing.body_start import MARK, MARK_SKIPPED
+from api.parsing.body_start import BYTE_ORDER_MARK, MARK_SKIPPED
 from tests.support.calls.merchants import MERCHANT, SEED_SAMPLE
 from tests.support.calls.offers_files import (
     DAY_BEFORE,
@@ -69,7 +69,7 @@ def lines(printed: str) -> list[list[str]]:
 
 def test_byte_order_mark_of_a_file_is_reported(partnered: Run, write_file: WriteFile) -> None:
     path = write_file(record("A", id=2**60, offerNmae="x"))
-    path.write_bytes(MARK + path.read_bytes())
+    path.write_bytes(BYTE_ORDER_MARK + path.read_bytes())
     printed = " ".join(require_success(imported(partnered, path)).split())
     assert "1 created" in printed
     assert MARK_SKIPPED in printed
