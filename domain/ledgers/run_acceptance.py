@@ -11,7 +11,7 @@ from domain.runs.run import Batch, OffersFile, RunRequest
 from domain.runs.run_limits import limit_window, require_slot
 from domain.store.cursor import Cursor
 from domain.store.records.runs import (
-    SentBefore,
+    EarlierRun,
     count_used_slots,
     find_batch,
     find_file,
@@ -21,7 +21,7 @@ from domain.store.records.runs import (
 from domain.values import Channel
 
 
-def find_sent_before(tx: Cursor, request: RunRequest) -> SentBefore | None:
+def find_earlier_run(tx: Cursor, request: RunRequest) -> EarlierRun | None:
     """Returns the last run of the same request. Raises IdempotencyKeyReused."""
     match request.input:
         case OffersFile() as file:

@@ -10,7 +10,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from domain.ledgers.ledger import OfferLedger, StorageError
-from domain.ledgers.run_acceptance import find_sent_before, require_acceptable
+from domain.ledgers.run_acceptance import find_earlier_run, require_acceptable
 from domain.offers.images import Image
 from domain.offers.offer import Offer
 from domain.refusals import LeaseLost
@@ -94,11 +94,11 @@ class RunLedger:
         """Creates a run for the request, with a lease for this owner. A repeated request returns the existing run.
 
         `packed`: chunks of the body, if it is not stored yet. Raises UnknownPartner, and the exceptions of
-        `find_sent_before` and `require_acceptable`, in this order."""
+        `find_earlier_run` and `require_acceptable`, in this order."""
         with self.ledger.recorder.write() as tx:
             now = self.ledger.recorder.now(tx)
             partner = self.ledger.require_partner(tx, request.partner)
-            earlier = find_sent_before(tx, request)
+            earlier = find_earlier_run(tx, request)
             if earlier and earlier.is_newest:
                 return AcceptedRun(earlier.run, replayed=True)
             require_acceptable(tx, request, partner, self.ledger.partner_names, now)

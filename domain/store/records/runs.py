@@ -25,7 +25,7 @@ class RunFilter(Struct, frozen=True):
     """Latest time of acceptance."""
 
 
-class SentBefore(Struct, frozen=True):
+class EarlierRun(Struct, frozen=True):
     """The last run of the same request."""
 
     run: Run
@@ -77,16 +77,17 @@ def find_run(tx: Cursor, run_id: UUID) -> Run | None:
     return _run(row) if row else None
 
 
-def find_batch(tx: Cursor, partner: str, batch: Batch) -> SentBefore | None:
+def find_batch(tx: Cursor, partner: str, batch: Batch) -> EarlierRun | None:
     """Returns the run of the batch with this request id. A failed run does not count: the batch can be sent again."""
     row = tx.execute(
         "SELECT * FROM runs WHERE partner = ? AND channel = ? AND request_key = ? AND state <> 'failed'",
-        (partner, batch.CHANNEL, request_key(batch, "")),
+        # The body is not part of the key of a batch.
+        (partner, batch.CHANNEL, request_key(batch, body_digest="")),
     ).fetchone()
-    return SentBefore(_run(row), is_newest=True) if row else None
+    return EarlierRun(_run(row), is_newest=True) if row else None
 
 
-def find_file(tx: Cursor, partner: str, file: OffersFile, body_digest: str) -> SentBefore | None:
+def find_file(tx: Cursor, partner: str, file: OffersFile, body_digest: str) -> EarlierRun | None:
     """Returns the last run of the file with this name and content. A failed run does not count.
 
     It is the newest file unless a later one had a valid record, or is unfinished."""
@@ -101,7 +102,7 @@ def find_file(tx: Cursor, partner: str, file: OffersFile, body_digest: str) -> S
         "SELECT 1 FROM runs WHERE partner = ? AND file_date IS NOT NULL AND is_counted AND run_seq > ? LIMIT 1",
         (partner, row["run_seq"]),
     ).fetchone()
-    return SentBefore(_run(row), is_newest=later is None)
+    return EarlierRun(_run(row), is_newest=later is None)
 
 
 def find_unfinished(tx: Cursor, partner: str, channel: Channel) -> Run | None:
