@@ -28,7 +28,7 @@ def find_offers(tx: Cursor, offer_uids: Collection[UUID]) -> Mapping[UUID, Offer
     return offers
 
 
-def find_merchant_ids(tx: Cursor, ids: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+def find_existing_ids(tx: Cursor, ids: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
     """Returns those pairs of partner and externalId that exist on the merchant channel, under any merchant."""
     if not ids:
         return set()

@@ -56,7 +56,7 @@ def ledger_without(service: Service, key: OfferKey) -> SingleRequestLedger:
     def find(tx: Cursor, uids: Collection[UUID]) -> Mapping[UUID, Offer]:
         return decision_state.find_offers(tx, set(uids) - {key.offer_uid})
 
-    return SingleRequestLedger(service.ledger, find, decision_state.find_merchant_ids, partners.find_terms)
+    return SingleRequestLedger(service.ledger, find, decision_state.find_existing_ids, partners.find_terms)
 
 
 def sql_dump(ledger: OfferLedger) -> tuple[str, ...]:
