@@ -23,8 +23,7 @@ PROGRAM: dict[str, str | int] = {
     "version": version("offer-ledger"),
     "schema": SCHEMA_VERSION,
 }
-"""Identifies this program among others that answer at the same path. `schema` is the only one that it works with."""
-
+"""Identifies this program among others that answer at the same path. `schema` is the schema version that it needs."""
 
 router = APIRouter(tags=["service"])
 

@@ -32,7 +32,7 @@ class RequestCounts:
         self._redis = _redis(redis_url) if redis_url else None
         self._retry_seconds = retry_seconds
         self._is_out = False
-        self._ahead = time.time() - time.monotonic()
+        self._clock_offset = time.time() - time.monotonic()
         self._closing = Event()
         self._lock = Lock()
 
@@ -55,12 +55,14 @@ class RequestCounts:
         self._closing.set()
 
     def _forget_future_requests(self) -> None:
-        """Forgets all requests if the clock was set back. Those counted before it are in the future, and would use up
-        the limit until the clock has passed them. Redis forgets a window by its own clock."""
-        ahead = time.time() - time.monotonic()
-        if ahead < self._ahead - CLOCK_STEP_SECONDS:
+        """Forgets all requests if the clock was set back.
+
+        Requests counted before that are in the future: they would use up the limit until the clock has passed them. The
+        library counts by `time.time()`, so the injected clock plays no part. Redis forgets a window by its own clock."""
+        clock_offset = time.time() - time.monotonic()
+        if clock_offset < self._clock_offset - CLOCK_STEP_SECONDS:
             self._own.storage.reset()
-        self._ahead = ahead
+        self._clock_offset = clock_offset
 
     def _start_outage(self, error: Exception) -> None:
         with self._lock:

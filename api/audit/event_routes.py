@@ -106,8 +106,12 @@ def row_writer(ledger: LedgerReader, media_type: str) -> RowWriter:
         return partial(as_cloud_events, f"urn:offer-ledger:{ledger_name(tx)}")
 
 
+# A `traceId` in another form is the trace of a single request.
+_W3C_TRACE_ID = re.compile("[0-9a-f]{32}")
+
+
 def filter_of(service: Service, query: EventQuery, caller: Caller) -> EventFilter:
-    is_w3c = bool(query.traceId and re.fullmatch("[0-9a-f]{32}", query.traceId))
+    is_w3c = bool(query.traceId and _W3C_TRACE_ID.fullmatch(query.traceId))
     return EventFilter(
         partner=partner_filter(service, caller, query.partner),
         offer_uid=UUID(query.offerUid) if query.offerUid else None,

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import unquote
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
@@ -18,7 +18,7 @@ NOT_BASE64 = "is neither base64 nor a base64 data URL"
 ASSETS = ("logo", "largeRectangle")
 
 STATUS = "offerStatus"
-PUT_STATUSES = ("NEW", "UPDATED", "UPSERT", "NO-CHANGE")
+PutStatus = Literal["NEW", "UPDATED", "UPSERT", "NO-CHANGE"]
 DELETED_IN_PUT = "must not be DELETED; to delete an offer, use the method DELETE"
 NOT_A_PUT_STATUS = "must be NEW, UPDATED, UPSERT or NO-CHANGE"
 STATUS_IGNORED = f"{STATUS}: ignored, a PUT always creates or replaces the offer"
@@ -85,7 +85,7 @@ class Assets(_StrictModel):
 def _put_status(value: Any) -> Any:
     if value == "DELETED":
         raise PydanticCustomError("put_deleted", DELETED_IN_PUT)
-    if value is not None and value not in PUT_STATUSES:
+    if value is not None and value not in get_args(PutStatus):
         raise PydanticCustomError("put_status", NOT_A_PUT_STATUS)
     return value
 
@@ -98,7 +98,7 @@ class MerchantOffer(_StrictModel):
     offerName: Text
     assets: Assets
     offerStatus: Annotated[
-        Literal["NEW", "UPDATED", "UPSERT", "NO-CHANGE"] | None,
+        PutStatus | None,
         BeforeValidator(_put_status),
         Field(description="Ignored, with a warning: the method decides. To delete an offer, use DELETE."),
     ] = None

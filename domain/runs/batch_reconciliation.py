@@ -27,7 +27,7 @@ MAX_REMARKS = 10
 UNREADABLE_ID = ""
 """Stands for an externalId that could not be read; the messages have the item's index. No valid id is empty."""
 _SAME_DATA = (SAME_DATA,)
-_BACK = {Status.PAUSED: RESUMED, Status.DELETED: RESTORED}
+_MESSAGE_BY_FORMER_STATUS = {Status.PAUSED: RESUMED, Status.DELETED: RESTORED}
 
 
 class ValidItem(Struct, frozen=True, gc=False):
@@ -117,8 +117,8 @@ def _place(plan: Plan, key: OfferKey, offer: Offer, item: SentItem) -> None:
         )
     elif offer.status is Status.ABSENT:
         outcome.created.append(ItemOutcome(item.external_id, item.remarks))
-    elif offer.status in _BACK:
-        outcome.updated.append(ItemOutcome(item.external_id, (_BACK[offer.status], *item.remarks)))
+    elif offer.status in _MESSAGE_BY_FORMER_STATUS:
+        outcome.updated.append(ItemOutcome(item.external_id, (_MESSAGE_BY_FORMER_STATUS[offer.status], *item.remarks)))
     else:
         outcome.updated.append(ItemOutcome(item.external_id, item.remarks))
 

@@ -25,5 +25,6 @@ class Precondition(Struct, frozen=True):
     none_of: Versions | None = None
 
     def holds(self, offer: Offer) -> bool:
-        is_required = self.one_of is None or self.one_of.contain(offer)
-        return is_required and not (self.none_of is not None and self.none_of.contain(offer))
+        has_one = self.one_of is None or self.one_of.contain(offer)
+        has_none = self.none_of is None or not self.none_of.contain(offer)
+        return has_one and has_none

@@ -124,6 +124,7 @@ def _driver(event_filter: EventFilter, after: int, last: int) -> tuple[str, str,
     if event_filter.trace_id is not None:
         return _of_commits("trace_id = ?"), EVERY_EVENT, [event_filter.trace_id, after + 1]
     if event_filter.request_trace_id is not None:
+        # The expression of the index `commits_by_request`.
         of_request = _of_commits("substr(traceparent, 4, 32) = ? AND traceparent IS NOT NULL")
         return of_request, EVERY_EVENT, [event_filter.request_trace_id, after + 1]
     if event_filter.type is not None:

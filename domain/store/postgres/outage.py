@@ -42,7 +42,9 @@ class Outage:
             del self._attempts[attempt]
 
     def find_reason(self) -> str | None:
-        """Returns why PostgreSQL can't be reached; None if it is reachable, as far as this process knows."""
+        """Returns why PostgreSQL can't be reached; None if it is reachable, as far as this process knows.
+
+        An attempt to connect that gets no answer starts the outage here: it does not fail until it times out."""
         if any(monotonic() - started > SILENT_CONNECT_SECONDS for started in list(self._attempts.values())):
             self._begin("it does not answer")
         return self._reason
