@@ -15,6 +15,7 @@ ACCEPTED = {
     "2026-11-30T09:30": NOVEMBER_30.replace(hour=9, minute=30),
     "2026-11-30T09:30:15": NOVEMBER_30.replace(hour=9, minute=30, second=15),
     "2026-11-30 09:30:15.25": NOVEMBER_30.replace(hour=9, minute=30, second=15, microsecond=250_000),
+    "2026-11-30T09:30:15.2500000000": NOVEMBER_30.replace(hour=9, minute=30, second=15, microsecond=250_000),
     "2026-11-30T09:30:15Z": NOVEMBER_30.replace(hour=9, minute=30, second=15),
     "2026-11-30T09:30:15+02:00": NOVEMBER_30.replace(hour=7, minute=30, second=15),
 }
