@@ -25,7 +25,7 @@ from domain.events import (
     RefusalReason,
 )
 from domain.offers.content import Content, SentContent, digest
-from domain.runs.batch_reconciliation import SentItem
+from domain.runs.batch_reconciliation import InvalidItem, SentItem, ValidItem
 from domain.values import Channel, OfferKey
 
 PARTNER = "tidepool"
@@ -73,6 +73,20 @@ def validated_item_text(text: str, index: int = 0) -> SentItem:
     offers = ",".join([*["null"] * index, text])
     whole = body(batch("Insert", ["HERE"])).replace(b'"HERE"', offers.encode())
     return validate_items(lambda: [whole]).items[index]
+
+
+def valid_item(**changes: Any) -> ValidItem:
+    """Returns the sample offer with these changes, which must be valid."""
+    validated = validated_item(item(**changes))
+    assert isinstance(validated, ValidItem), validated
+    return validated
+
+
+def messages_of_invalid_item(**changes: Any) -> tuple[str, ...]:
+    """Returns the messages about the sample offer with these changes, which must be invalid."""
+    validated = validated_item(item(**changes))
+    assert isinstance(validated, InvalidItem), validated
+    return validated.messages
 
 
 # Events

@@ -9,7 +9,7 @@ import pytest
 from api.intake.batch_schemas import CAP_PER_EVENT, OFFER_CAPS
 from api.parsing.strict_json import NUMBER_RANGE
 from domain.runs.batch_reconciliation import InvalidItem, ValidItem
-from tests.support.examples import item, offer_data, validated_item
+from tests.support.examples import item, offer_data, valid_item, validated_item
 
 REQUIRED_TEXTS = ("trackingSystem", "name", "headline", "offerDetails")
 NULLABLE_TEXTS = ("advertiserCampaignName", "shortDescription", "keyPoints", "termsAndDisclaimers")
@@ -27,9 +27,7 @@ URL = "must be an absolute http or https URL"
 
 def content(**changes: Any) -> dict[str, Any]:
     """Returns the stored content of a valid offer with these changes."""
-    validated = validated_item(item(**changes))
-    assert isinstance(validated, ValidItem), validated
-    stored: dict[str, Any] = json.loads(bytes(validated.content.text))
+    stored: dict[str, Any] = json.loads(bytes(valid_item(**changes).content.text))
     return stored
 
 

@@ -19,7 +19,15 @@ from domain.runs.batch_reconciliation import InvalidItem, ValidItem
 from domain.runs.file_reconciliation import InvalidRecord, ValidRecord
 from domain.values import Channel, OfferKey
 from tests.support.calls.merchants import merchant_offer
-from tests.support.examples import PARTNER, item, offer_data, validated_item, validated_item_text
+from tests.support.examples import (
+    PARTNER,
+    item,
+    messages_of_invalid_item,
+    offer_data,
+    valid_item,
+    validated_item,
+    validated_item_text,
+)
 
 LARGEST = 10**MAX_INTEGER_DIGITS - 1
 LARGE = [MAX_NUMBER + 1, -MAX_NUMBER - 1, 2**63, 2**64, 2**64 + 1, LARGEST, -LARGEST]
@@ -29,42 +37,30 @@ KEY = OfferKey(PARTNER, Channel.MERCHANT, "MER-310", "OFR-8841")
 MAX_IMAGE_BYTES = 10_000
 
 
-def valid(**changes: Any) -> ValidItem:
-    validated = validated_item(item(**changes))
-    assert isinstance(validated, ValidItem), validated
-    return validated
-
-
-def failed(**changes: Any) -> tuple[str, ...]:
-    validated = validated_item(item(**changes))
-    assert isinstance(validated, InvalidItem), validated
-    return validated.messages
-
-
 @pytest.mark.parametrize("number", LARGE)
 def test_large_integer_in_an_unknown_member_is_kept(number: int) -> None:
     creatives = [{"order": 0, "url": "https://a.example", "id": number}]
     changes = {"id": number, "more": {"ids": [number, {"id": number}]}, "creatives": creatives}
-    stored = valid(**changes)
+    stored = valid_item(**changes)
     assert json.loads(bytes(stored.content.text)) == offer_data(**changes)
     assert stored.remarks == ()
 
 
 @pytest.mark.parametrize("number", TOO_LARGE)
 def test_integer_of_more_than_40_digits_fails_the_item(number: int) -> None:
-    assert failed(id=number) == (f"offerData[0].id: {TOO_MANY_DIGITS}",)
-    assert failed(more=[{"id": number}]) == (f"offerData[0].more[0].id: {TOO_MANY_DIGITS}",)
+    assert messages_of_invalid_item(id=number) == (f"offerData[0].id: {TOO_MANY_DIGITS}",)
+    assert messages_of_invalid_item(more=[{"id": number}]) == (f"offerData[0].more[0].id: {TOO_MANY_DIGITS}",)
 
 
 @pytest.mark.parametrize("number", [*LARGE, *TOO_LARGE])
 @pytest.mark.parametrize("name", ["headline", "dailyCap", "termsAndDisclaimers", "creatives", "offerEvents"])
 def test_large_integer_in_a_known_member_fails_the_item(name: str, number: int) -> None:
-    assert failed(**{name: number}) == (f"offerData[0].{name}: {NUMBER_RANGE}",)
+    assert messages_of_invalid_item(**{name: number}) == (f"offerData[0].{name}: {NUMBER_RANGE}",)
 
 
 def test_large_integer_in_a_known_part_fails_the_item() -> None:
     creatives = [{"order": 2**60, "url": "https://a.example"}]
-    assert failed(creatives=creatives) == (f"offerData[0].creatives[0].order: {NUMBER_RANGE}",)
+    assert messages_of_invalid_item(creatives=creatives) == (f"offerData[0].creatives[0].order: {NUMBER_RANGE}",)
 
 
 @pytest.mark.parametrize("text", ["9007199254740992.0", "1e16", "1e400", "-1e20"])
@@ -82,12 +78,12 @@ def test_large_integer_beside_the_content_is_ignored() -> None:
 
 
 def test_item_with_a_large_integer_is_recognised_by_its_bytes() -> None:
-    assert valid(id=2**60).content.sent_digest
+    assert valid_item(id=2**60).content.sent_digest
 
 
 @given(INTEGERS, INTEGERS)
 def test_large_integers_are_compared_by_their_digits(one: int, other: int) -> None:
-    assert (valid(id=one).content.digest == valid(id=other).content.digest) is (one == other)
+    assert (valid_item(id=one).content.digest == valid_item(id=other).content.digest) is (one == other)
 
 
 @given(INTEGERS | st.integers(2**53 - 3, 2**53 + 3))

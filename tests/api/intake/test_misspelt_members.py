@@ -17,7 +17,7 @@ from domain.runs.batch_reconciliation import InvalidItem, ValidItem
 from domain.runs.file_reconciliation import InvalidRecord, ValidRecord
 from domain.values import Channel, OfferKey
 from tests.support.calls.merchants import merchant_offer
-from tests.support.examples import PARTNER, item, validated_item
+from tests.support.examples import PARTNER, item, valid_item, validated_item
 
 KEY = OfferKey(PARTNER, Channel.MERCHANT, "MER-310", "OFR-8841")
 MAX_IMAGE_BYTES = 10_000
@@ -25,9 +25,7 @@ MAX_IMAGE_BYTES = 10_000
 
 def remarks(**changes: Any) -> tuple[str, ...]:
     """Returns the remarks about a valid offer with these changes."""
-    validated = validated_item(item(**changes))
-    assert isinstance(validated, ValidItem), validated
-    return validated.remarks
+    return valid_item(**changes).remarks
 
 
 def hint(place: str, meant: str) -> str:
