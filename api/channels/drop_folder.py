@@ -101,11 +101,11 @@ class DropFolder:
         self._current = self._find()
         return self._current
 
-    def note(self, text: str) -> None:
+    def write_note(self, text: str) -> None:
         """Stores a note about the taken file, so that it survives the end of the process."""
         _write(self._note, text.encode())
 
-    def noted(self) -> str | None:
+    def read_note(self) -> str | None:
         """Returns the note about the taken file, if there is one."""
         try:
             return self._note.read_text()

@@ -27,8 +27,8 @@ _unknown_pages = APIRouter(include_in_schema=False, route_class=ConsoleRoute)
 class Static(StaticFiles):
     """Static files that browsers cache and revalidate at each use.
 
-    The ETag is a digest of the file. Starlette's own is made of time and size, and an installed package may have fixed times:
-    then a browser would keep the file of an earlier version."""
+    The ETag is a digest of the file. Starlette's own is made of time and size. Files of an installed package may have fixed
+    times, so a browser would keep the file of an earlier version."""
 
     def file_response(
         self, full_path: str | PathLike[str], stat_result: stat_result, scope: Scope, status_code: int = 200

@@ -80,6 +80,7 @@ _PAGES = (
     "listRuns",
     "listWindows",
 )
+"""The operations whose replies are pages, with a link to the next one."""
 _LIMITED = ("putOffer", "deleteOffer")
 """The operations whose replies have the partner's limits, unless the token is refused."""
 _OF_REPLY: Mapping[str, tuple[str, ...]] = {

@@ -72,8 +72,8 @@ def past_states_needed(
 ) -> set[tuple[UUID, datetime]]:
     """Returns the offers and reported times for which the current terms were not recorded yet.
 
-    The caller must supply the terms at these times, except at times after the last commit that is not ahead of the
-    clock: there the current terms apply."""
+    The caller must supply the terms at these times. After the last commit that is not ahead of the clock, the current terms
+    apply, so none are needed there."""
     times = {(command.offer_uid, command.activated_at) for command in (request.activate for request in requests)}
     return {(uid, time) for uid, time in times if time and uid in terms and time < terms[uid].changed_at}
 

@@ -82,8 +82,8 @@ def head_at_time(tx: Cursor, time: datetime) -> LedgerHead:
 def applicable_time(tx: Cursor, time: datetime | None, now: datetime) -> datetime:
     """Returns the recorded time whose state applies at a time that a caller names; without `time`, at present.
 
-    That is the time itself. While the newest commit is ahead of the clock, its state applies at present, and at each
-    time after the last commit that is not ahead."""
+    That is the time itself, except while the newest commit is ahead of the clock. Then the state of that commit applies at
+    present. It also applies at each time after the last commit that is not ahead (`settled`)."""
     newest = max(current_head(tx).recorded_at or now, now)
     if time is None or newest == now:
         return time or newest

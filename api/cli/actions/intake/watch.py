@@ -124,13 +124,13 @@ def _run_of(service: Service, folder: DropFolder, file: Path, partner: str) -> R
 
     If the process ended after it accepted the file, the note in the folder names its run. Without the note, the file
     would take effect a second time if another file came in between."""
-    noted = folder.noted()
+    noted = folder.read_note()
     run = service.runs.find(UUID(noted)) if noted else None
     if run and run.state is not RunState.FAILED and (run.partner, run.body_digest) == (partner, digest_of(file)):
         return run
-    accepted = accept_offers_file(service, file, partner, lambda run_id: folder.note(str(run_id)))
+    accepted = accept_offers_file(service, file, partner, lambda run_id: folder.write_note(str(run_id)))
     if accepted.replayed:
-        folder.note(str(accepted.run.run_id))
+        folder.write_note(str(accepted.run.run_id))
     return accepted.run
 
 
