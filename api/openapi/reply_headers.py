@@ -23,7 +23,7 @@ HEADERS: Mapping[str, dict[str, Any]] = {
     },
     "Ledger-Inside-Commit": {
         "description": "The first and the last position of the commit that the requested position is inside of, as in"
-        " `4-11`. Such a state has a part of the commit only, and nobody saw it. Absent if the position is the last one"
+        " `4-11`. Such a state has a part of the commit only: the ledger never was in it. Absent if the position is the last one"
         " of a commit. A comparison can name two commits, separated by a comma.",
         "schema": {"type": "string", "pattern": "^[0-9]+-[0-9]+(, [0-9]+-[0-9]+)?$"},
     },
