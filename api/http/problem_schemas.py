@@ -113,6 +113,12 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
         "The service has a fault. It wrote the fault to its log, under the `traceId` of this reply.",
         "Report the `traceId` to the operator. The request may be sent again.",
     ),
+    "invalid-http": ProblemType(
+        (400,),
+        "The request is not valid HTTP/1.1: for example, it has no `Host`, or a chunk without a size. The service closes the "
+        "connection.",
+        "Use an HTTP library that follows RFC 9112, and check the proxies between.",
+    ),
     "method-not-allowed": ProblemType(
         (405,),
         "The path exists, but not with this method.",

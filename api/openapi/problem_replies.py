@@ -17,7 +17,7 @@ from api.http.problem_schemas import PROBLEM_TYPES, ProblemReply
 from api.http.problems import MEDIA_TYPE, Problem, problem_document
 from api.validation.field_errors import InvalidField
 
-_EVERYWHERE = ("ambiguous-length", "internal-server-error")
+_EVERYWHERE = ("ambiguous-length", "internal-server-error", "invalid-http")
 _WITH_TOKEN = ("projection-not-built", "storage-unavailable", "unauthorized", "validation-error")
 _BODY = ("content-too-large", "incomplete-request", "not-json", "unsupported-media-type", "outcome-unknown")
 _RUN = (*_BODY, "helper-lost", "not-decodable", "run-failed", "run-in-progress")

@@ -33,7 +33,9 @@ class Entrance:
             return
         started = perf_counter()
         method, headers = scope["method"], dict(scope["headers"])
-        state = _new_state(headers.get(b"traceparent", b""))
+        # The server has set the state before if the body that follows is not valid HTTP.
+        state = scope.get(SCOPE_KEY) or new_request_state(headers.get(b"traceparent", b""))
+        scope[SCOPE_KEY] = state
         is_head = state.is_head = method == "HEAD"
         trace_header = (b"trace-id", state.trace_id.encode())
         if is_head:
@@ -41,7 +43,6 @@ class Entrance:
             scope = {**scope, "method": "GET"}
         if not scope["raw_path"].startswith(b"/"):
             scope = _with_origin_form(scope)
-        scope[SCOPE_KEY] = state
 
         async def send_traced(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -61,7 +62,7 @@ class Entrance:
             log_request(method, scope, state, perf_counter() - started)
 
 
-def _new_state(traceparent: bytes) -> RequestState:
+def new_request_state(traceparent: bytes = b"") -> RequestState:
     """Takes the trace id of a valid `traceparent` (W3C Trace Context), or makes a new one.
 
     The state's `traceparent` has the version 00, the only one that this program knows."""

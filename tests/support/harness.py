@@ -73,6 +73,9 @@ Call = Callable[[str | None], Caller]
 MakeToken = Callable[..., str]
 """Creates a token and returns its secret."""
 
+SendBytes = Callable[..., bytes]
+"""Sends a request as bytes and returns all bytes of the reply."""
+
 
 def record(ledger: OfferLedger, key: OfferKey, *events: OfferEvent) -> UUID:
     """Writes the first events of an offer to the ledger, past the channels."""

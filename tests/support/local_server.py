@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import uvicorn
 
 from api.app import create_app
+from api.server.http_protocol import TracedHttpProtocol
 from api.service import Service
 from tests.support.waiting import wait_until
 
@@ -18,7 +19,7 @@ def serving(service: Service) -> Iterator[str]:
     # With an explicit protocol, asyncio sets TCP_NODELAY, so small replies are sent at once.
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(create_app(service), log_level="warning"))
+        server = uvicorn.Server(uvicorn.Config(create_app(service), log_level="warning", http=TracedHttpProtocol))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         wait_until(lambda: server.started or not thread.is_alive())

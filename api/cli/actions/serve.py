@@ -21,6 +21,7 @@ from api.cli.messages import exit_with_error
 from api.dependencies.replica import require_replica_of
 from api.http import unbuilt_projections
 from api.runs.server_runtime import ServerRuntime, server_runtime_of
+from api.server.http_protocol import TracedHttpProtocol
 from api.server.request_log import request_log_config
 from api.service import Service
 from api.settings import Settings
@@ -58,6 +59,8 @@ def _serve_with_one_process(listeners: list[socket.socket], url: str) -> None:
 def _config(app: FastAPI | str, **options: Any) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        http=TracedHttpProtocol,
+        ws="none",
         server_header=False,
         # Its lines would have paths with ids and query strings; the entrance of the application logs every request.
         access_log=False,

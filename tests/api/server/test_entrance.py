@@ -1,8 +1,6 @@
 """HEAD, the trace id of each reply, the log line of each request, targets in absolute form and ambiguous lengths."""
 
-import logging
 import re
-import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -13,11 +11,9 @@ from api.audit.stream_routes import SERVER_SENT_EVENTS
 from api.dependencies.roles import ROLES_BY_CALL
 from api.http.paths import BATCH_PATH
 from api.http.problems import MEDIA_TYPE
-from api.server.request_log import REQUEST_LOGGER
 from domain.values import Role
 from tests.support.calls.merchants import limit, put
-from tests.support.harness import Call, Caller, MakeToken
-from tests.support.waiting import PATIENCE_SECONDS, wait_until
+from tests.support.harness import Call, Caller, MakeToken, SendBytes
 
 STREAM = "/api/v1/audit/stream"
 EVENTS = "/api/v1/audit/events"
@@ -97,22 +93,6 @@ def test_allow_names_all_methods_of_a_path(auditor: Caller, subtests: pytest.Sub
 # Trace ids and the log
 
 
-@pytest.fixture
-def logged(caplog: pytest.LogCaptureFixture) -> Callable[[str], str]:
-    """logged(trace_id) waits for the log line of a request, which is written after its reply."""
-    caplog.set_level(logging.INFO, REQUEST_LOGGER)
-
-    def lines(trace_id: str) -> list[str]:
-        messages = [record.getMessage() for record in caplog.records if record.name == REQUEST_LOGGER]
-        return [message for message in messages if trace_id in message]
-
-    def find(trace_id: str) -> str:
-        (line,) = wait_until(lambda: lines(trace_id))
-        return line
-
-    return find
-
-
 def test_every_reply_has_its_trace_id(auditor: Caller, subtests: pytest.Subtests) -> None:
     for path in ("/healthz", "/", OFFERS, f"{CONSOLE}/sign-in", f"{CONSOLE}/static/console.css", "/nowhere"):
         with subtests.test(path):
@@ -185,21 +165,6 @@ def test_token_name_cannot_imitate_log_members(call: Call, token: MakeToken, log
 # Requests as bytes
 
 
-Send = Callable[[bytes], bytes]
-
-
-@pytest.fixture
-def send_raw(address: str) -> Send:
-    """send_raw(request) returns all bytes until the server closes the connection."""
-
-    def send(request: bytes) -> bytes:
-        with socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2])), PATIENCE_SECONDS) as connection:
-            connection.sendall(request)
-            return b"".join(iter(lambda: connection.recv(65536), b""))
-
-    return send
-
-
 def request(target: str, token: str, more: str = "") -> bytes:
     return (
         f"GET {target} HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {token}\r\n{more}Connection: close\r\n\r\n".encode()
@@ -207,7 +172,7 @@ def request(target: str, token: str, more: str = "") -> bytes:
 
 
 def test_target_in_absolute_form_is_answered_like_its_path(
-    send_raw: Send, token: MakeToken, logged: Callable[[str], str], subtests: pytest.Subtests
+    send_raw: SendBytes, token: MakeToken, logged: Callable[[str], str], subtests: pytest.Subtests
 ) -> None:
     secret = token(Role.AUDITOR)
     cases = [
@@ -230,19 +195,19 @@ def test_target_in_absolute_form_is_answered_like_its_path(
             assert f" route={route} status={status} " in logged(found[1].decode())
 
 
-def test_ids_of_an_absolute_target_are_those_of_its_path(send_raw: Send, partner: Caller, service: Any) -> None:
+def test_ids_of_an_absolute_target_are_those_of_its_path(send_raw: SendBytes, partner: Caller, service: Any) -> None:
     limit(service)
     assert put(partner, merchant="M/1 é").status_code == 202
     sent = request("http://h/api/v1/offers?merchantId=M%2F1%20%C3%A9", "secret of partner-tidepool")
     assert b'"merchantId":"M/1 \xc3\xa9"' in send_raw(sent)
 
 
-def test_page_of_an_absolute_target_returns_to_a_path(send_raw: Send) -> None:
+def test_page_of_an_absolute_target_returns_to_a_path(send_raw: SendBytes) -> None:
     reply = send_raw(request(f"http://evil.example{CONSOLE}/offers?status=active", "x"))
     assert b"\r\nlocation: /console/sign-in?next=%2Fconsole%2Foffers%3Fstatus%3Dactive\r\n" in reply
 
 
-def test_absolute_targets_count_as_requests(send_raw: Send, token: MakeToken) -> None:
+def test_absolute_targets_count_as_requests(send_raw: SendBytes, token: MakeToken) -> None:
     secret = token(Role.AUDITOR, requests_per_minute=1)
     statuses = [send_raw(request(f"http://h{n}{OFFERS}", secret))[9:12] for n in range(2)]
     assert statuses == [b"200", b"429"]
@@ -256,7 +221,7 @@ def post(framing: str, version: str = "1.1") -> bytes:
     return f"POST {BATCH_PATH} HTTP/{version}\r\nHost: h\r\n{framing}\r\n{SMUGGLED}".encode()
 
 
-def test_transfer_encoding_with_length_is_refused_and_closes(send_raw: Send, subtests: pytest.Subtests) -> None:
+def test_transfer_encoding_with_length_is_refused_and_closes(send_raw: SendBytes, subtests: pytest.Subtests) -> None:
     for framing in (LENGTH + CHUNKED, CHUNKED + LENGTH, LENGTH + CHUNKED.upper(), LENGTH + CHUNKED + LENGTH):
         with subtests.test(framing):
             head, _, body = send_raw(post(framing)).partition(b"\r\n\r\n")
@@ -267,7 +232,7 @@ def test_transfer_encoding_with_length_is_refused_and_closes(send_raw: Send, sub
             assert b"HTTP/1.1" not in body
 
 
-def test_other_ambiguous_length_is_refused_and_closes(send_raw: Send, subtests: pytest.Subtests) -> None:
+def test_other_ambiguous_length_is_refused_and_closes(send_raw: SendBytes, subtests: pytest.Subtests) -> None:
     cases = (
         LENGTH + "Transfer-Encoding: identity\r\n",
         LENGTH + "Transfer-Encoding: gzip, chunked\r\n",
@@ -282,7 +247,7 @@ def test_other_ambiguous_length_is_refused_and_closes(send_raw: Send, subtests: 
             assert reply.count(b"HTTP/1.1") == 1
 
 
-def test_transfer_encoding_in_http_1_0_is_refused(send_raw: Send) -> None:
+def test_transfer_encoding_in_http_1_0_is_refused(send_raw: SendBytes) -> None:
     reply = send_raw(post(CHUNKED, "1.0"))
     assert reply.startswith(b"HTTP/1.1 400 ")
     assert b'"type":"ambiguous-length"' in reply
