@@ -94,6 +94,7 @@ def require_known_variables() -> None:
             type=PydanticCustomError(
                 "unknown_setting",
                 "unknown setting; the nearest one is {nearest}",
+                # Unlike a hint about a member of an offer, this names the nearest one however unlike it is.
                 {"nearest": get_close_matches(name, known, n=1, cutoff=0)[0]},
             ),
             loc=(name.removeprefix(PREFIX),),

@@ -81,7 +81,7 @@ def run_items(tx: Cursor, run_id: UUID, outcome: str | None = None, after: int =
 
 
 def counts_of(run: Run) -> str:
-    """Summarises the outcomes of an offers file in one line."""
+    """Summarises the outcomes of a run in one line."""
     counts = msgspec.structs.asdict(run.counts or OutcomeCounts())
     return ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count) or "no records"
 
