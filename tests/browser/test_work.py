@@ -37,7 +37,7 @@ def test_auditor_reads_a_change_and_opens_the_earlier_state(reader: Person) -> N
     expect(creation.get_by_role("row").filter(has_text="headline")).to_be_visible()
     assert "(local time)" in (change.get_by_role("time").first.get_attribute("title") or "")
 
-    creation.get_by_role("link", name="view the state as of this event").click()
+    creation.get_by_role("link", name="view the state after its commit").click()
     expect(heading(page)).to_have_text("Open a jar")
     expect(page.get_by_text("You are viewing a past state")).to_be_visible()
 

@@ -40,7 +40,7 @@ def test_number_of_messages_for_an_item_is_limited() -> None:
 @pytest.mark.parametrize(
     "sent",
     [
-        batch("Insert", [item(**{LONG_NAME: 2**60})]),
+        batch("Insert", [item(**{LONG_NAME: 10**50})]),
         batch("Insert", [item() | {LONG_NAME: 1}]),
         batch("Insert", [item()]) | {LONG_NAME: 1},
         batch("Insert", [item()]) | {f"name{n}": 1 for n in range(1_000)},

@@ -145,7 +145,7 @@ def test_operator_schedules_a_flight(offer: str, operator: ConsoleReader) -> Non
 
 def test_run_page_shows_items_and_changes(partner: Caller, operator: ConsoleReader) -> None:
     send(partner, "Synchronize", item("TP-1"), item("TP-2"))
-    run = send(partner, "Synchronize", item("TP-1", headline="Other"), item("TP-3", dailyCap="10"))
+    run = send(partner, "Synchronize", item("TP-1", headline="Other"), item("TP-3", dailyCap="ten"))
     text = operator.read(f"/runs/{run}")
     assert "1 updated 1 paused 1 failed" in text
     assert "headline Open a jar Other" in text

@@ -20,7 +20,7 @@ from tests.support.harness import Call, Caller, Clock, MakeToken
 ACTIVATIONS = "/api/v1/activations"
 Write = tuple[Callable[[], httpx2.Response], int]
 """A call and the expected status of its reply."""
-PATHS_WITHOUT_POSITION = {"/api/v1/audit/stream", QUOTA_PATH, "/healthz", "/readyz", "/problems/{type}"}
+PATHS_WITHOUT_POSITION = {"/", "/api/v1/audit/stream", QUOTA_PATH, "/healthz", "/readyz", "/problems/{type}"}
 
 
 def newest(service: Service) -> int:

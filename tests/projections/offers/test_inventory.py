@@ -131,7 +131,7 @@ def test_synchronize_leaves_its_offers_active_and_failed_items_unchanged(
             external_id: earlier.get(external_id) for external_id in failed if external_id
         }
         assert all(later[external_id] is Status.ACTIVE for external_id in applied if external_id)
-        if applied and None not in failed:
+        if applied and "" not in failed:
             assert {i for i, status in later.items() if status is Status.ACTIVE} <= applied | failed
 
 
