@@ -49,7 +49,7 @@ async def send_batch(request: Request, service: ServiceDep, caller: PartnerCalle
         await receive_body(request, upload, request.stream(), max_bytes)
         return RunSender(caller.partner or "", origin_of(request, caller, Source.CUSTOM))
 
-    return await answer_with_run(request, service, upload, receive, Replies(accepted_reply, _completed))
+    return await answer_with_run(request, service, caller, upload, receive, Replies(accepted_reply, _completed))
 
 
 def _completed(tx: Cursor, run: Run) -> dict[str, Any]:

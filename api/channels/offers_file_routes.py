@@ -84,7 +84,7 @@ async def send_offers_file(
             await receive_body(request, upload, request.stream(), service.settings.max_body_bytes)
         return RunSender(caller.partner or "", origin, name)
 
-    return await answer_with_run(request, service, upload, receive, Replies(run_document, file_report))
+    return await answer_with_run(request, service, caller, upload, receive, Replies(run_document, file_report))
 
 
 async def _receive_part(request: Request, service: Service, upload: Upload) -> str:

@@ -80,6 +80,11 @@ def require_role(request: Request, service: Service, caller: Caller | None, role
     return caller
 
 
+async def count_repetition(service: Service, caller: Caller) -> None:
+    """Counts a request that repeats an accepted one: it uses no slot, so it is a call like any other. Raises Problem 429."""
+    await run_counted(service, _require_rate, caller, service)
+
+
 def origin_of(request: Request, caller: Caller, source: Source) -> Origin:
     """Returns the origin of the commits that a request causes."""
     return Origin(caller.name, source, request_state(request).traceparent)

@@ -20,7 +20,7 @@ from api.validation.field_errors import InvalidField
 _EVERYWHERE = ("ambiguous-length", "internal-server-error", "invalid-http")
 _WITH_TOKEN = ("projection-not-built", "storage-unavailable", "unauthorized", "validation-error")
 _BODY = ("content-too-large", "incomplete-request", "not-json", "unsupported-media-type", "outcome-unknown")
-_RUN = (*_BODY, "helper-lost", "not-decodable", "run-failed", "run-in-progress")
+_RUN = (*_BODY, "helper-lost", "not-decodable", "run-failed", "run-in-progress", "too-many-requests")
 _REPORT = (*_BODY, "not-found", "too-many-requests")
 
 PROBLEMS_BY_OPERATION: Mapping[str, tuple[str, ...]] = {

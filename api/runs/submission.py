@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import Request, Response
 from msgspec import Struct
 
+from api.dependencies.authentication import count_repetition
 from api.dependencies.runtime import runtime_of
 from api.http.ledger_position import set_position
 from api.http.paths import run_path
@@ -23,6 +24,7 @@ from api.service import Service
 from domain.ledgers.ledger import StorageError
 from domain.runs.run import Run, RunState
 from domain.store.cursor import Cursor
+from projections.access.tokens import Caller
 
 BYTES_PER_WRITE = 256 * 1024
 PREFER = {
@@ -43,17 +45,23 @@ class Replies(Struct, frozen=True):
 
 
 async def answer_with_run(
-    request: Request, service: Service, upload: Upload, receive: Callable[[], Awaitable[RunSender]], replies: Replies
+    request: Request,
+    service: Service,
+    caller: Caller,
+    upload: Upload,
+    receive: Callable[[], Awaitable[RunSender]],
+    replies: Replies,
 ) -> Response:
     """Accepts a run and waits for it as the client prefers. The run is executed even if the client disconnects.
 
-    `receive` fills the upload."""
+    `receive` fills the upload. Raises Problem 429 for a repeated request beyond the caller's requests per minute."""
     runtime = server_runtime_of(request.app)
     supervisor, threads = runtime.supervisor, runtime.threads
     wait = parse_wait_preference(request.headers.getlist("Prefer"), service.settings.wait_seconds)
     async with supervisor.discard_unless_accepted(upload):
         accepted = await supervisor.accept(upload, await receive())
     if accepted.replayed:
+        await count_repetition(service, caller)
         headers = {"Idempotency-Replayed": "true"} if accepted.run.is_finished else {}
         return await threads.run_read(_answer, request, service, accepted.run, headers, replies)
     headers = {"Preference-Applied": wait.applied} if wait.applied else {}

@@ -125,6 +125,15 @@ def test_calls_over_the_limit_per_minute_are_429(call: Call, token: MakeToken) -
     assert 1 <= int(replies[2].headers["Retry-After"]) <= 60
 
 
+def test_repeated_batch_counts_while_a_new_one_does_not(call: Call, token: MakeToken) -> None:
+    caller = call(token(requests_per_minute=2))
+    first, other = (body(batch("Insert", [item()])) for _ in range(2))
+    replies = [caller.send(text) for text in (first, first, first, first, other)]
+    assert [reply.status_code for reply in replies] == [200, 200, 200, 429, 200]
+    assert replies[3].json()["type"] == "too-many-requests"
+    assert 1 <= int(replies[3].headers["Retry-After"]) <= 60
+
+
 def test_call_that_is_404_counts(call: Call, token: MakeToken) -> None:
     caller = call(token(requests_per_minute=1))
     assert [caller.get(path).status_code for path in (OFFER, OFFERS)] == [404, 429]

@@ -192,6 +192,11 @@ def test_file_uses_no_quota_and_no_token_rate(call: Call, token: MakeToken, serv
     assert send_file(caller, record("A"), record("B")).status_code == 200
 
 
+def test_repeated_file_counts_towards_the_token_rate(call: Call, token: MakeToken) -> None:
+    caller = call(token(name="hasty", requests_per_minute=1))
+    assert [send_file(caller, record("A")).status_code for _ in range(3)] == [200, 200, 429]
+
+
 def test_readers_of_runs_may_read_runs_of_files(partner: Caller, call: Call, token: MakeToken) -> None:
     run_id = completed_report(send_file(partner, record("A")))["runId"]
     for role, reads in ((Role.AUDITOR, 200), (Role.OPERATOR, 200), (Role.PUBLISHER, 403)):
