@@ -29,6 +29,7 @@ from api.validation.field_errors import InvalidField
 from api.validation.times import read_time
 from domain.ledgers.ledger import LedgerReader
 from domain.store.commit import current_head, ledger_name
+from domain.values import Source
 from projections.access.tokens import Caller
 from projections.audit import event_list
 from projections.audit.event_item import EventView
@@ -120,6 +121,7 @@ def filter_of(service: Service, query: EventQuery, caller: Caller) -> EventFilte
         trace_id=None if is_w3c else query.traceId,
         request_trace_id=query.traceId if is_w3c else None,
         actor=query.actor,
+        source=Source(query.source) if query.source else None,
     )
 
 

@@ -43,6 +43,7 @@ class EventQuery(BaseModel):
     runId: Uid | None = None
     traceId: Word | None = None
     actor: Annotated[Word | None, Field(description="The name of a token, or of a user of the command line")] = None
+    source: Annotated[SourceName | None, Field(description="The interface through which the request arrived")] = None
     afterPosition: Annotated[Position | None, Field(description="Only events after this position")] = None
 
 

@@ -1,4 +1,4 @@
-"""Lists of events in ledger order, filtered by partner, offer, type, run, trace, actor or recorded time."""
+"""Lists of events in ledger order, filtered by partner, offer, type, run, trace, actor, source or recorded time."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,7 +9,7 @@ from msgspec import Struct
 from domain.store.commit import current_head, head_at_time
 from domain.store.cursor import Cursor
 from domain.store.records.events import selected_members
-from domain.values import flights_uid
+from domain.values import Source, flights_uid
 from projections.audit.event_item import EVENT_COLUMNS, EVENT_JOINS, EventView, event_views
 
 _INSTANT = timedelta(microseconds=1)
@@ -30,6 +30,7 @@ class EventFilter(Struct, frozen=True):
     trace_id: str | None = None
     request_trace_id: str | None = None
     actor: str | None = None
+    source: Source | None = None
     since: datetime | None = None
     before: datetime | None = None
 
@@ -88,6 +89,7 @@ def _conditions(event_filter: EventFilter) -> tuple[list[str], list[Any]]:
         "details.trace_id || '' = ?": event_filter.trace_id,
         "substr(details.traceparent, 4, 32) || '' = ?": event_filter.request_trace_id,
         "details.actor || '' = ?": event_filter.actor,
+        "details.source || '' = ?": event_filter.source,
     }
     selected = {condition: value for condition, value in values.items() if value is not None}
     return list(selected), list(selected.values())
@@ -136,6 +138,9 @@ def _driver(event_filter: EventFilter, after: int, last: int) -> tuple[str, str,
         return _of_commits("partner = ?"), EVERY_EVENT, [event_filter.partner, after + 1]
     if event_filter.actor is not None:
         return _of_commits("actor = ?"), EVERY_EVENT, [event_filter.actor, after + 1]
+    if event_filter.source is not None:
+        # No index has the few sources, but this skips the events of all other commits.
+        return _of_commits("source = ?"), EVERY_EVENT, [event_filter.source, after + 1]
     return _of_commits(EVERY_EVENT), EVERY_EVENT, [after + 1]
 
 

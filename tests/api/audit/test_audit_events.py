@@ -35,6 +35,14 @@ def test_events_list_equals_offer_history(auditor: Caller, offer: str) -> None:
     assert (event["type"], event["actor"], event["partner"]) == ("OfferCreated", "partner-tidepool", "tidepool")
 
 
+def test_events_are_those_of_the_requested_source(auditor: Caller, publisher: Caller, offer: str) -> None:
+    activate(publisher, offer)
+    events = items_of(auditor.get(EVENTS, source="publisher"))
+    assert [event["type"] for event in events] == ["OfferActivated"]
+    assert lines(auditor, source="publisher") == events
+    assert auditor.get(EVENTS, source="nowhere").status_code == 422
+
+
 def test_events_of_offer_include_its_activations_and_redemptions(
     auditor: Caller, publisher: Caller, offer: str, clock: Clock
 ) -> None:

@@ -24,7 +24,7 @@ from domain.ledgers.ledger import OfferLedger
 from domain.store.cursor import Cursor
 from domain.store.records.events import SMALL_STATE_BYTES
 from domain.store.stored_events import select_entries
-from domain.values import Operation, Role, recorded_text, redemption_uid
+from domain.values import Operation, Role, Source, recorded_text, redemption_uid
 from projections.audit import diff, event_list, offer_history
 from projections.audit.event_item import EventView
 from projections.audit.event_list import EventFilter
@@ -72,6 +72,7 @@ class Raw(NamedTuple):
     recorded_at: int
     partner: str | None
     actor: str
+    source: str
     run_id: str | None
     trace_id: str | None
     topic: str
@@ -83,11 +84,11 @@ class Raw(NamedTuple):
 def raw(service: Service) -> list[Raw]:
     with service.ledger.recorder.read() as tx:
         rows = tx.execute(
-            "SELECT c.first_position + e.ordinal, c.recorded_at, c.partner, c.actor, c.run_id, c.trace_id, e.topic,"
+            "SELECT c.first_position + e.ordinal, c.recorded_at, c.partner, c.actor, c.source, c.run_id, c.trace_id, e.topic,"
             " e.version, s.stream_uid, e.state FROM commits c JOIN events e USING (commit_id)"
             " JOIN streams s USING (stream_id)"
         ).fetchall()
-    events = [Raw(*row[:8], UUID(bytes=row[8]), json.loads(row[9])) for row in rows]  # type: ignore[call-arg]
+    events = [Raw(*row[:9], UUID(bytes=row[9]), json.loads(row[10])) for row in rows]  # type: ignore[call-arg]
     return sorted(events, key=lambda event: event.position)
 
 
@@ -108,6 +109,7 @@ def matches(event: Raw, event_filter: EventFilter, offer: UUID | None) -> bool:
         and (event_filter.run_id is None or str(event_filter.run_id) == event.run_id)
         and event_filter.trace_id in {None, event.trace_id}
         and event_filter.actor in {None, event.actor}
+        and event_filter.source in {None, event.source}
         and (event_filter.since is None or recorded_time(event) >= event_filter.since)
         and (event_filter.before is None or recorded_time(event) < event_filter.before)
     )
@@ -126,6 +128,7 @@ def filters(events: Sequence[Raw], data: st.DataObject) -> Iterator[EventFilter]
         "run_id": [UUID(event.run_id) for event in events if event.run_id] or [UUID(int=0)],
         "trace_id": [event.trace_id for event in events if event.trace_id] or ["none"],
         "actor": sorted({event.actor for event in events}),
+        "source": list(Source),
         "since": [recorded_time(event) + by for event in events for by in (-INSTANT, 0 * INSTANT, INSTANT)],
         "before": [recorded_time(event) + by for event in events for by in (-INSTANT, 0 * INSTANT, INSTANT)],
     }
@@ -323,6 +326,8 @@ class Explained:
         (EventFilter(partner="p"), "commits_by_partner"),
         (EventFilter(actor="a"), "commits_by_actor"),
         (EventFilter(partner="p", actor="a"), "commits_by_partner"),
+        (EventFilter(source=Source.CLI), "autoindex_commits_1"),
+        (EventFilter(source=Source.CLI, partner="p"), "commits_by_partner"),
         (EventFilter(run_id=UUID(int=1), partner="p"), "commits_by_run"),
         (EventFilter(trace_id="t", partner="p"), "commits_by_trace"),
         (EventFilter(type="TokenCreated", actor="a"), "event_types_by_position"),
