@@ -41,6 +41,7 @@ class Source(StrEnum):
     MERCHANT = "merchant"
     FILE = "file"
     PUBLISHER = "publisher"
+    OPERATOR = "operator"
     CONSOLE = "console"
     CLI = "cli"
 

@@ -1,6 +1,5 @@
 """The events API: pages of the ledger's events, or one stream of all of them."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Annotated, Any
@@ -33,7 +32,7 @@ from domain.values import Source
 from projections.access.tokens import Caller
 from projections.audit import event_list
 from projections.audit.event_item import EventView
-from projections.audit.event_list import EventFilter
+from projections.audit.event_list import EventFilter, split_trace_id
 
 DEFAULT_LIMIT = 100
 VARY = {"Vary": "Accept"}
@@ -107,19 +106,15 @@ def row_writer(ledger: LedgerReader, media_type: str) -> RowWriter:
         return partial(as_cloud_events, f"urn:offer-ledger:{ledger_name(tx)}")
 
 
-# A `traceId` in another form is the trace of a single request.
-_W3C_TRACE_ID = re.compile("[0-9a-f]{32}")
-
-
 def filter_of(service: Service, query: EventQuery, caller: Caller) -> EventFilter:
-    is_w3c = bool(query.traceId and _W3C_TRACE_ID.fullmatch(query.traceId))
+    trace_id, request_trace_id = split_trace_id(query.traceId)
     return EventFilter(
         partner=partner_filter(service, caller, query.partner),
         offer_uid=UUID(query.offerUid) if query.offerUid else None,
         type=query.type,
         run_id=UUID(query.runId) if query.runId else None,
-        trace_id=None if is_w3c else query.traceId,
-        request_trace_id=query.traceId if is_w3c else None,
+        trace_id=trace_id,
+        request_trace_id=request_trace_id,
         actor=query.actor,
         source=Source(query.source) if query.source else None,
     )

@@ -27,7 +27,7 @@ EventType = Literal[
     "RedemptionRefused",
     "RedemptionReversed",
 ]
-SourceName = Literal["custom", "merchant", "file", "publisher", "console", "cli"]
+SourceName = Literal["custom", "merchant", "file", "publisher", "operator", "console", "cli"]
 
 
 class EventQuery(BaseModel):

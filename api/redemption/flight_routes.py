@@ -22,7 +22,7 @@ from api.redemption.activation_schemas import Flight, FlightList, FlightRequest
 from api.server.retry_route import RetryingRoute
 from api.validation.times import read_time
 from domain.redemption.flight import ScheduleFlight
-from domain.values import Source, to_microseconds, utc_text
+from domain.values import Role, Source, to_microseconds, utc_text
 
 FLIGHTS_PATH = "/api/v1/offers/{offerUid}/flights"
 
@@ -46,7 +46,8 @@ async def schedule_flight(
     no_parameters(request)
     body = await read_body(request, FlightRequest)
     command = ScheduleFlight(_parse_offer_uid(offer_uid), read_time(body.startsAt), body.redemptionWindowDays)
-    origin = origin_of(request, caller, Source.PUBLISHER)
+    source = Source.OPERATOR if caller.role is Role.OPERATOR else Source.PUBLISHER
+    origin = origin_of(request, caller, source)
     threads = runtime_of(request).threads
     is_new = await threads.run_write(service.activations.schedule, command, origin)
     await threads.run_read(set_newest_position, request, service.ledger)

@@ -1,5 +1,6 @@
 """Lists of events in ledger order, filtered by partner, offer, type, run, trace, actor, source or recorded time."""
 
+import re
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -33,6 +34,12 @@ class EventFilter(Struct, frozen=True):
     source: Source | None = None
     since: datetime | None = None
     before: datetime | None = None
+
+
+def split_trace_id(text: str | None) -> tuple[str | None, str | None]:
+    """Returns `trace_id` and `request_trace_id` of the filter for either kind of id."""
+    is_of_request = text is not None and re.fullmatch("[0-9a-f]{32}", text)
+    return (None, text) if is_of_request else (text, None)
 
 
 class EventPage(Struct, frozen=True):

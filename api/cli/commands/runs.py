@@ -7,7 +7,7 @@ import typer
 from api.cli.option_types import TIME, AsJson, PageCursor, RowLimit, parse_time, parse_uid
 from api.cli.registry import example, group_of
 from domain.runs.run import RunState
-from domain.values import Channel, Operation
+from domain.values import Channel, Operation, Source
 
 _RunId = Annotated[Any, typer.Argument(parser=parse_uid, metavar="RUN_ID", help="UUID of the run.")]
 _Partner = Annotated[str | None, typer.Option(help="Only this partner. Default: all partners.")]
@@ -83,8 +83,9 @@ def events_command(
         typer.Option("--type", metavar="TYPE", help="Events of this type, such as OfferPaused. Default: all."),
     ] = None,
     run_id: Annotated[Any, typer.Option(parser=parse_uid, metavar="UUID", help="Events of this run.")] = None,
-    trace_id: Annotated[str | None, typer.Option(help="Events of this single request (req-…).")] = None,
+    trace_id: Annotated[str | None, typer.Option(help="Events of this request (req-…, or its Trace-Id).")] = None,
     actor: Annotated[str | None, typer.Option(help="Events by this token or user of the command line.")] = None,
+    source: Annotated[Source | None, typer.Option(help="Events from this interface. Default: all.")] = None,
     since: Annotated[
         Any, typer.Option("--from", parser=parse_time, metavar=TIME, help="Events recorded at this time or later.")
     ] = None,
@@ -107,6 +108,7 @@ def events_command(
         run_id=run_id,
         trace_id=trace_id,
         actor=actor,
+        source=source,
         since=since,
         before=before,
     )

@@ -66,6 +66,8 @@ def test_events_match_all_filters(imported: Run) -> None:
     everything = imported("events", "--json").json["items"]
     assert [item["position"] for item in everything] == list(range(1, len(everything) + 1))
     assert require_success(imported("events", "--to", "2020-01-01")) == "No events match.\n"
+    assert imported("events", "--source", "cli", "--json").json["items"] == everything
+    assert require_success(imported("events", "--source", "file")) == "No events match.\n"
     after = imported("events", "--after-position", len(everything) - 1, "--json").json["items"]
     assert after == everything[-1:]
 
@@ -79,7 +81,15 @@ def test_events_continue_on_the_next_page(imported: Run) -> None:
 def test_invalid_event_filters_are_usage_errors(imported: Run) -> None:
     require_usage_sentence(imported("events", "--type", "OfferLost"), "--type", "OfferPaused")
     require_usage_sentence(imported("events", "--from", "2026-12-01", "--to", "2026-11-30"), "--to")
+    require_usage_sentence(imported("events", "--after-position", 999), "--after-position", "newest position")
     require_refusal(imported("events", "--partner", "nobody"), "nobody")
+
+
+def test_events_of_a_request_are_found_by_either_id(run: Run, partner: Caller) -> None:
+    reply = put(partner)
+    for trace_id in (reply.json()["trace_id"], reply.headers["Trace-Id"]):
+        (event,) = run("events", "--trace-id", trace_id, "--json").json["items"]
+        assert event["traceId"] == reply.json()["trace_id"]
 
 
 def test_request_and_quota_are_shown(run: Run, partner: Caller) -> None:

@@ -125,6 +125,19 @@ def test_late_report_gets_window_days_of_its_activation_time(
     assert activate(publisher, offer, "C-2").json()["redemptionWindowDays"] == 30
 
 
+def test_source_of_a_flight_is_the_role_of_its_scheduler(
+    publisher: Caller, auditor: Caller, offer: str, call: Call, token: MakeToken, clock: Clock
+) -> None:
+    operator = call(token(Role.OPERATOR))
+    for caller, days in ((publisher, 1), (operator, 2)):
+        start = utc_text(clock.now + timedelta(days=days))
+        assert post(caller, flights(offer), startsAt=start, redemptionWindowDays=30).status_code == 201
+    events = auditor.get("/api/v1/audit/events", type="FlightScheduled").json()["items"]
+    assert [event["source"] for event in events] == ["publisher", "operator"]
+    of_operators = auditor.get("/api/v1/audit/events", type="FlightScheduled", source="operator").json()["items"]
+    assert of_operators == events[1:]
+
+
 def test_flights_are_scheduled_once_and_listed_by_start(
     publisher: Caller, auditor: Caller, offer: str, clock: Clock
 ) -> None:

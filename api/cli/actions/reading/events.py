@@ -2,18 +2,21 @@
 
 from typing import get_args
 
+from msgspec.structs import replace
+
 from api.audit.event_schemas import EventType
 from api.cli.local_ledger import open_ledger
 from api.cli.messages import exit_with_error, print_line
-from api.cli.option_errors import cursor_errors
+from api.cli.option_errors import cursor_errors, state_errors
 from api.cli.output import print_json, print_next_command, print_table
 from api.http import pagination
+from api.http.as_of import require_reached_position
 from domain.single_requests.quota import seconds_to_next_day
 from domain.store.records.traces import find_trace
 from projections.access.partners import require_registered
 from projections.audit import event_list
 from projections.audit.event_item import EventView
-from projections.audit.event_list import EventFilter
+from projections.audit.event_list import EventFilter, split_trace_id
 
 __all__ = ["EventFilter", "print_events", "print_quota", "print_request"]
 
@@ -22,11 +25,14 @@ def print_events(
     event_filter: EventFilter, after_position: int, limit: int, cursor: str | None, *, as_json: bool
 ) -> None:
     _require_valid(event_filter)
+    trace_id, request_trace_id = split_trace_id(event_filter.trace_id)
+    event_filter = replace(event_filter, trace_id=trace_id, request_trace_id=request_trace_id)
     scope = ("events", event_filter, after_position)
     with open_ledger() as service, cursor_errors():
         require_registered(service.ledger, event_filter.partner)
         after = max(pagination.decode_cursor(scope, cursor), after_position)
-        with service.ledger.recorder.read() as tx:
+        with service.ledger.recorder.read() as tx, state_errors():
+            require_reached_position(tx, after_position, "afterPosition")
             page = event_list.page(tx, event_filter, after, limit)
     next_cursor = pagination.encode_cursor(scope, page.next_after)
     if as_json:
