@@ -14,7 +14,7 @@ import typer
 
 from api.cli.commands import diff, exports, files, maintenance, offers, partners, projections, redemption, runs, serve
 from api.cli.messages import exit_with_error
-from api.cli.registry import register
+from api.cli.registry import example_lines, register
 
 
 def _print_version(*, is_requested: bool) -> None:
@@ -30,7 +30,8 @@ VersionOption = Annotated[
 app = typer.Typer(
     name="offer-ledger",
     help="Record the offers of partners, and read every past state: which offers were live, who changed them and why.",
-    epilog="OFFER_LEDGER_DATABASE_URL sets the database of the ledger. Default: sqlite:///offer-ledger.db.",
+    epilog="OFFER_LEDGER_DATABASE_URL sets the database of the ledger. Default: sqlite:///offer-ledger.db.\n\n"
+    + example_lines(["offer-ledger serve", "offer-ledger inventory --database sqlite:///offer-ledger.db"]),
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,

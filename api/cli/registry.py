@@ -1,7 +1,7 @@
 """Registers commands with what all of them have: the option `--database`, and examples in the help."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import typer
@@ -24,7 +24,18 @@ def example(*lines: str) -> Callable[[CommandFunction], CommandFunction]:
 
 
 def examples_of(command: TyperCommand) -> tuple[str, ...]:
-    return getattr(command.callback, "examples", ())
+    return _examples_of_function(command.callback)
+
+
+def _examples_of_function(function: Callable[..., object] | None) -> tuple[str, ...]:
+    return getattr(function, "examples", ())
+
+
+def example_lines(lines: Sequence[str]) -> str:
+    """Returns the last part of a help text."""
+    title = "Example:" if len(lines) == 1 else "Examples:"
+    # \b keeps the lines of a paragraph as they are.
+    return "\n".join(["\b", title, *(f"  {line}" for line in lines)])
 
 
 def register(group: typer.Typer, name: str, function: Callable[..., object]) -> None:
@@ -33,8 +44,11 @@ def register(group: typer.Typer, name: str, function: Callable[..., object]) -> 
 
 
 def group_of(name: str, summary: str, **commands: Callable[..., object]) -> typer.Typer:
-    """Returns a group of commands, such as `tokens`."""
-    group = typer.Typer(name=name, help=summary, no_args_is_help=True, rich_markup_mode=None)
+    """Returns a group of commands, such as `tokens`. Its help has the examples of its commands."""
+    lines = [line for function in commands.values() for line in _examples_of_function(function)]
+    group = typer.Typer(
+        name=name, help=summary, epilog=example_lines(lines), no_args_is_help=True, rich_markup_mode=None
+    )
     for command, function in commands.items():
         register(group, command, function)
     return group
@@ -47,9 +61,7 @@ class _LedgerCommand(TyperCommand):
         attributes["params"] = [*attributes["params"], *_common_options()]
         super().__init__(name, **attributes)
         if lines := examples_of(self):
-            title = "Example:" if len(lines) == 1 else "Examples:"
-            # \b keeps the lines of a paragraph as they are.
-            self.epilog = "\n".join(["\b", title, *(f"  {line}" for line in lines)])
+            self.epilog = example_lines(lines)
 
 
 def _common_options() -> list[Any]:

@@ -44,7 +44,7 @@ def migrate_command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the steps and change nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Migrate the schema of a ledger to the version of this program.
+    """Migrate a ledger to the schema of this program.
 
     Stop all servers and make a backup first."""
     from api.cli.actions.upkeep import maintenance

@@ -167,7 +167,7 @@ def revoke_token_command(name: Annotated[str, typer.Argument(metavar="NAME", hel
 
 tokens_app = group_of(
     "tokens",
-    "Create, list and revoke the tokens that give access to the service.",
+    "Create, list and revoke access tokens.",
     create=create_token_command,
     list=list_tokens_command,
     revoke=revoke_token_command,

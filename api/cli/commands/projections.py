@@ -45,7 +45,7 @@ def verify_command(*, as_json: AsJson = False) -> None:
 
 projections_app = group_of(
     "projections",
-    "Check and rebuild the tables that are derived from the events.",
+    "Check and rebuild the tables derived from the events.",
     status=status_command,
     rebuild=rebuild_command,
     verify=verify_command,

@@ -1,6 +1,7 @@
 """offer-ledger runs, offer-ledger events, offer-ledger requests, offer-ledger quota"""
 
 from typing import Annotated, Any
+from uuid import UUID
 
 import typer
 
@@ -9,7 +10,7 @@ from api.cli.registry import example, group_of
 from domain.runs.run import RunState
 from domain.values import Channel, Operation, Source
 
-_RunId = Annotated[Any, typer.Argument(parser=parse_uid, metavar="RUN_ID", help="UUID of the run.")]
+_RunId = Annotated[UUID, typer.Argument(parser=parse_uid, metavar="RUN_ID", help="UUID of the run.")]
 _Partner = Annotated[str | None, typer.Option(help="Only this partner. Default: all partners.")]
 
 
@@ -98,7 +99,7 @@ def events_command(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """List the events of the ledger that match all filters, oldest first."""
+    """List events of the ledger, oldest first."""
     from api.cli.actions.reading import events
 
     event_filter = events.EventFilter(
@@ -134,7 +135,7 @@ requests_app = group_of("requests", "Read single requests (PUT, DELETE).", show=
 def quota_command(
     partner: Annotated[str, typer.Option(help="Partner whose quota is shown.")], *, as_json: AsJson = False
 ) -> None:
-    """Show a partner's daily quota of single requests, and what is left of it.
+    """Show what is left of a partner's daily quota.
 
     The command is not counted."""
     from api.cli.actions.reading import events

@@ -76,6 +76,20 @@ def test_group_help_names_each_of_its_commands(run: Run, group: str, command: st
     assert f"\n  {command} " in require_success(run(group, "--help"))
 
 
+@pytest.mark.parametrize("command", ["", *GROUPS, "runs", "requests"])
+def test_help_of_a_group_has_examples(run: Run, command: str) -> None:
+    printed = require_success(run(*command.split(), "--help"))
+    assert re.search(rf"\n  Examples?:\n    offer-ledger {command}", printed)
+
+
+def test_summaries_of_commands_fit_the_width_of_a_terminal(run: Run) -> None:
+    assert "..." not in require_success(run("--help")).partition("Commands:")[2]
+
+
+def test_help_names_the_type_of_a_run_id(run: Run) -> None:
+    assert "RUN_ID <UUID>" in require_success(run("runs", "show", "--help"))
+
+
 def test_program_help_names_the_database_setting_and_its_default(run: Run) -> None:
     words = " ".join(require_success(run("--help")).split())
     assert "OFFER_LEDGER_DATABASE_URL sets the database of the ledger. Default: sqlite:///offer-ledger.db." in words
