@@ -18,6 +18,7 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
     [
         ("2026-11-22T12:00", NOON),
         ("2026-11-22T12:00:00", NOON),
+        ("2026-11-22 12:00", NOON),
         ("2026-11-22T12:00:00Z", NOON),
         ("2026-11-22t12:00:00z", NOON),
         ("2026-11-22T13:00:00+01:00", NOON),
@@ -31,7 +32,7 @@ def test_time_without_offset_means_utc(text: str, time: datetime) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "now", "2026-11-22T25:00", "2026-13-01", "1969-12-31T00:00", "2026-11-22 12:00", "٢٠٢٦-11-22"]
+    "text", ["", "now", "2026-11-22T25:00", "2026-13-01", "1969-12-31T00:00", "2026-11-22_12:00", "٢٠٢٦-11-22"]
 )
 def test_invalid_time_is_refused_with_the_parameter_name(text: str) -> None:
     with pytest.raises(Problem) as refused:

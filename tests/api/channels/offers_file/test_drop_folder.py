@@ -165,11 +165,11 @@ def test_new_upload_with_the_name_of_taken_file_is_processed(directory: Path, fo
 
 def test_used_name_gets_a_number_unless_the_content_is_equal(directory: Path, folder: DropFolder) -> None:
     names = []
-    for content in (b"one", b"two", b"six", b"longer", b"two", b"one"):
+    for content in (b"one", b"both", b"six", b"longer", b"both", b"one"):
         drop(directory, "offers.tar.gz", content)
         names.append(finish_next(folder).name)
     assert names == ["offers.tar.gz", *(f"offers.tar-{number}.gz" for number in (2, 3, 4, 2)), "offers.tar.gz"]
-    require_each_finished_once(directory, [b"one", b"two", b"six", b"longer"])
+    require_each_finished_once(directory, [b"one", b"both", b"six", b"longer"])
 
 
 def test_hard_link_to_a_finished_file_takes_its_place(directory: Path, folder: DropFolder) -> None:
@@ -195,11 +195,11 @@ def test_report_never_overwrites_a_file(directory: Path, folder: DropFolder, fir
 def test_file_that_changed_during_processing_is_not_finished(directory: Path, folder: DropFolder) -> None:
     drop(directory, "offers.csv", b"one")
     taken = take_next_file(folder)
-    taken.write_bytes(b"two")
+    taken.write_bytes(b"both")
     with pytest.raises(TakenFileChanged, match="changed or removed"):
         folder.finish(taken, b"{}", done=True)
     assert files_in(directory / DONE_FOLDER) == {}
-    assert finish_next(folder).read_bytes() == b"two"
+    assert finish_next(folder).read_bytes() == b"both"
 
 
 def test_file_that_was_removed_during_processing_is_not_finished(directory: Path, folder: DropFolder) -> None:
@@ -240,7 +240,7 @@ def test_only_the_returned_file_can_be_finished(directory: Path, folder: DropFol
     ],
 )
 def test_any_file_name_is_accepted(directory: Path, folder: DropFolder, name: bytes) -> None:
-    contents = [b"one", b"two"]
+    contents = [b"one", b"both"]
     for content in contents:
         drop(directory, os.fsdecode(name), content)
         finish_next(folder)
