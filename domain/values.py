@@ -46,6 +46,13 @@ class Source(StrEnum):
     CLI = "cli"
 
 
+class EventOrder(StrEnum):
+    """Order of a list of events: the oldest or the newest first."""
+
+    ASC = "asc"
+    DESC = "desc"
+
+
 class Status(StrEnum):
     """Life cycle status of an offer."""
 

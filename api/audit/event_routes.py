@@ -28,11 +28,11 @@ from api.validation.field_errors import InvalidField
 from api.validation.times import read_time
 from domain.ledgers.ledger import LedgerReader
 from domain.store.commit import current_head, ledger_name
-from domain.values import Source
+from domain.values import EventOrder, Source
 from projections.access.tokens import Caller
 from projections.audit import event_list
 from projections.audit.event_item import EventView
-from projections.audit.event_list import EventFilter, split_trace_id
+from projections.audit.event_list import EventFilter, Span, rest_of, split_trace_id
 
 DEFAULT_LIMIT = 100
 VARY = {"Vary": "Accept"}
@@ -57,29 +57,30 @@ def list_events(
     caller: AuditReader,
     query: Annotated[EventListQuery, Query()],
 ) -> Response:
-    """List the events that match all filters, in the order of their positions. With `Accept` application/x-ndjson,
-    text/csv or application/cloudevents+json, the reply is one stream of all matching events up to the newest one.
-    `afterPosition` resumes an interrupted stream."""
+    """List the events that match all filters, in the order of their positions or the newest first. With `Accept`
+    application/x-ndjson, text/csv or application/cloudevents+json, the reply is one stream of all matching events up
+    to the newest one. `afterPosition` resumes an interrupted stream with the oldest event first."""
     since, before = (read_time(text) if text else None for text in (query.from_, query.to))
     if since and before and before < since:
         raise validation_error([InvalidField(("query", "to"), "must not be before from")])
     event_filter = replace(filter_of(service, query, caller), since=since, before=before)
-    cursor_scope = (event_filter, query.afterPosition)
+    order = EventOrder(query.order)
+    cursor_scope = (event_filter, query.afterPosition, order)
     if query.afterPosition is not None:
         with reads.read() as tx:
             require_reached_position(tx, query.afterPosition, "afterPosition")
-    after = max(_place(reads, cursor_scope, query.cursor), query.afterPosition or 0)
+    after, until = rest_of(order, _place(reads, cursor_scope, query.cursor), Span(query.afterPosition or 0, None))
     media_type = preferred(request.headers.getlist("Accept"), (JSON, *ROW_FORMATS))
     show, visible = pseudonymiser_for(service, caller), is_visible(caller, event_filter)
     if media_type != JSON:
-        batches = read_events(reads, event_filter, after, query.limit) if visible else iter(())
+        batches = read_events(reads, event_filter, after, query.limit, until, order=order) if visible else iter(())
         return runtime_of(request).streams.answer(
             row_writer(reads, media_type)([show(item) for item in items] for items in batches), media_type, VARY
         )
     items, next_after = list[EventView](), None
     if visible:
         with reads.read() as tx:
-            page = event_list.page(tx, event_filter, after, query.limit or DEFAULT_LIMIT)
+            page = event_list.page(tx, event_filter, after, query.limit or DEFAULT_LIMIT, until, order)
         items, next_after = list(map(show, page.items)), page.next_after
     next_cursor = pagination.encode_cursor(cursor_scope, next_after)
     body = {"items": items, "nextCursor": next_cursor}

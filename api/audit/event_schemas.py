@@ -50,6 +50,9 @@ class EventQuery(BaseModel):
 class EventListQuery(EventQuery, PageParams):
     from_: Annotated[Time | None, Field(alias="from", description="Only events recorded at this time or later")] = None
     to: Annotated[Time | None, Field(description="Only events recorded before this time")] = None
+    order: Annotated[
+        Literal["asc", "desc"], Field(description="asc: the oldest event first; desc: the newest event first")
+    ] = "asc"
     limit: Annotated[Limit | None, Field(description="Default: 100 for a page, no limit for a stream")] = None  # type: ignore[assignment]
 
 
@@ -80,7 +83,7 @@ class EventItem(BaseModel):
 
 
 class EventList(BaseModel):
-    """One page of events, in the order of their positions."""
+    """One page of events, in the order of their positions, or in the reverse order."""
 
     items: list[EventItem]
     nextCursor: str | None

@@ -257,7 +257,7 @@ PARAMETER_DESCRIPTIONS: Mapping[str, str] = {
     "status": "Only offers with this status.",
     "toPosition": "The position of the later state.",
     "trace_id": "The id of the request, from its reply.",
-    "traceId": "Only events of this accepted PUT or DELETE.",
+    "traceId": "Only events of this accepted PUT or DELETE (`req-…`), or of the requests with this trace id (32 digits).",
     "customerId": "The publisher's id of the customer.",
     "type": "The problem type.",
     "listEvents.type": "Only events of this type.",

@@ -67,6 +67,9 @@ STEPS: tuple[MigrationStep, ...] = (
             """,
         ),
     ),
+    MigrationStep(
+        8, "Finds commits by their source", ("CREATE INDEX commits_by_source ON commits (source, first_position)",)
+    ),
 )
 """All steps, by ascending version. Version 4 is the oldest version that can be migrated."""
 

@@ -13,7 +13,7 @@ from eventsourcing.persistence import PersistenceError
 
 from domain.store.cursor import Cursor
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 
 TABLES = (
     "CREATE TABLE schema_version (version INTEGER NOT NULL)",
@@ -43,6 +43,7 @@ TABLES = (
     )""",
     "CREATE INDEX commits_by_partner ON commits (partner, first_position)",
     "CREATE INDEX commits_by_actor ON commits (actor, first_position)",
+    "CREATE INDEX commits_by_source ON commits (source, first_position)",
     "CREATE INDEX commits_by_run ON commits (run_id, first_position) WHERE run_id IS NOT NULL",
     "CREATE INDEX commits_by_trace ON commits (trace_id, first_position) WHERE trace_id IS NOT NULL",
     # The trace id of a traceparent, which has the form 00-TRACE_ID-PARENT_ID-FLAGS.

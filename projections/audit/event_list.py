@@ -1,8 +1,8 @@
-"""Lists of events in ledger order, filtered by partner, offer, type, run, trace, actor, source or recorded time."""
+"""Lists of events, filtered by partner, offer, type, run, trace, actor, source or recorded time; oldest or newest first."""
 
 import re
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from msgspec import Struct
@@ -10,7 +10,7 @@ from msgspec import Struct
 from domain.store.commit import current_head, head_at_time
 from domain.store.cursor import Cursor
 from domain.store.records.events import selected_members
-from domain.values import Source, flights_uid
+from domain.values import EventOrder, Source, flights_uid
 from projections.audit.event_item import EVENT_COLUMNS, EVENT_JOINS, EventView, event_views
 
 _INSTANT = timedelta(microseconds=1)
@@ -42,11 +42,25 @@ def split_trace_id(text: str | None) -> tuple[str | None, str | None]:
     return (None, text) if is_of_request else (text, None)
 
 
-class EventPage(Struct, frozen=True):
-    """Events in ledger order.
+class Span(NamedTuple):
+    """The positions after `after`, up to `until`; None is the newest position."""
 
-    `next_after` is the position after which the next page starts; None on the last page. On the last page, `until` is
-    the position up to which the list is complete.
+    after: int
+    until: int | None
+
+
+def rest_of(order: EventOrder, place: int, span: Span) -> Span:
+    """Returns the part of a span that follows a place in this order. Place 0 is before the first page."""
+    if order is EventOrder.ASC:
+        return Span(max(place, span.after), span.until)
+    return Span(span.after, place - 1) if place else span
+
+
+class EventPage(Struct, frozen=True):
+    """Events in the order of the list.
+
+    `next_after` is the position after which the next page starts, in the same order; None on the last page. On the last
+    page of a list with the oldest first, `until` is the position up to which the list is complete.
     """
 
     items: list[EventView]
@@ -54,7 +68,14 @@ class EventPage(Struct, frozen=True):
     until: int
 
 
-def page(tx: Cursor, event_filter: EventFilter, after: int, limit: int, until: int | None = None) -> EventPage:
+def page(
+    tx: Cursor,
+    event_filter: EventFilter,
+    after: int,
+    limit: int,
+    until: int | None = None,
+    order: EventOrder = EventOrder.ASC,
+) -> EventPage:
     """Returns events after position `after`, up to position `until` or the newest; at most `limit`, fewer if contents
     are large."""
     last = current_head(tx).position if until is None else until
@@ -64,23 +85,24 @@ def page(tx: Cursor, event_filter: EventFilter, after: int, limit: int, until: i
         after = max(after, head_at_time(tx, event_filter.since - _INSTANT).position)
     driver, driver_condition, driver_values = _driver(event_filter, after, last)
     conditions, values = _conditions(event_filter)
-    range_condition, range_values = _range(event_filter, after, last, limit)
+    range_condition, range_values = _range(event_filter, after, last, limit, order)
+    all_conditions = " AND ".join([driver_condition, *conditions, range_condition])
     rows = tx.execute(
-        _SELECT.format(driver=driver, conditions=" AND ".join([driver_condition, *conditions, range_condition])),
+        _SELECT.format(driver=driver, conditions=all_conditions, order=_ORDER[order]),
         (*driver_values, *values, *range_values, limit + 1),
     ).fetchall()
     items = event_views(tx, rows, limit)
     return EventPage(items, items[-1].position if len(rows) > len(items) else None, max(after, last))
 
 
-_ORDER = "ORDER BY c.first_position, c.commit_id, e.ordinal"
+_ORDER = {order: f"ORDER BY c.first_position {order}, c.commit_id {order}, e.ordinal {order}" for order in EventOrder}
 """First positions are unique. The commit id lets SQLite see that every driver returns commits in this order already."""
 _SELECT = f"""
     SELECT {EVENT_COLUMNS}
-    FROM (SELECT c.commit_id, e.ordinal FROM {{driver}} WHERE {{conditions}} {_ORDER} LIMIT ?) place
+    FROM (SELECT c.commit_id, e.ordinal FROM {{driver}} WHERE {{conditions}} {{order}} LIMIT ?) place
     JOIN commits c ON c.commit_id = place.commit_id
     JOIN events e ON e.commit_id = place.commit_id AND e.ordinal = place.ordinal
-    {EVENT_JOINS} {_ORDER}
+    {EVENT_JOINS} {{order}}
 """
 
 
@@ -102,15 +124,14 @@ def _conditions(event_filter: EventFilter) -> tuple[list[str], list[Any]]:
     return list(selected), list(selected.values())
 
 
-def _range(event_filter: EventFilter, after: int, last: int, limit: int) -> tuple[str, list[Any]]:
+def _range(event_filter: EventFilter, after: int, last: int, limit: int, order: EventOrder) -> tuple[str, list[Any]]:
     """Returns the condition for events after position `after`, up to position `last`.
 
     A list of one offer's events reads all of them; other lists read only a part of a large commit."""
     if event_filter.offer_uid is not None:
         return "e.ordinal > ? - c.first_position AND e.ordinal <= ? - c.first_position", [after, last]
-    return selected_members(
-        "details", after, last, limit + 1, [event_filter.type] if event_filter.type is not None else []
-    )
+    topics = [event_filter.type] if event_filter.type is not None else []
+    return selected_members("details", after, last, limit + 1, topics, order)
 
 
 EVERY_EVENT = "1 = 1"
@@ -123,32 +144,29 @@ def _driver(event_filter: EventFilter, after: int, last: int) -> tuple[str, str,
     """Returns the part of FROM that reads the fewest rows: with commits `c`, events `e`, and `details` of the commits.
 
     Also returns a condition that belongs to it, and the parameters of both."""
+    span = [after + 1, last]
     if event_filter.offer_uid is not None:
         uids = (event_filter.offer_uid.bytes, flights_uid(event_filter.offer_uid).bytes)
         if last - after <= SCAN_LIMIT:
-            return f"{_of_commits(EVERY_EVENT)} {_IDS_OF_AN_OFFER}", _IS_OF_AN_OFFER, [after + 1, *uids]
+            return f"{_of_commits(EVERY_EVENT)} {_IDS_OF_AN_OFFER}", _IS_OF_AN_OFFER, [*span, *uids]
         return _OF_AN_OFFER, EVERY_EVENT, [*uids, uids[0], uids[0]]
     if event_filter.run_id is not None:
-        return _of_commits("run_id = ?"), EVERY_EVENT, [str(event_filter.run_id), after + 1]
+        return _of_commits("run_id = ?"), EVERY_EVENT, [str(event_filter.run_id), *span]
     if event_filter.trace_id is not None:
-        return _of_commits("trace_id = ?"), EVERY_EVENT, [event_filter.trace_id, after + 1]
+        return _of_commits("trace_id = ?"), EVERY_EVENT, [event_filter.trace_id, *span]
     if event_filter.request_trace_id is not None:
         # The expression of the index `commits_by_request`.
         of_request = _of_commits("substr(traceparent, 4, 32) = ? AND traceparent IS NOT NULL")
-        return of_request, EVERY_EVENT, [event_filter.request_trace_id, after + 1]
+        return of_request, EVERY_EVENT, [event_filter.request_trace_id, *span]
     if event_filter.type is not None:
         of_partner, partner = (
             ("partner = ? AND ", [event_filter.partner]) if event_filter.partner is not None else ("", [])
         )
-        return _OF_A_TYPE.format(of_partner=of_partner), EVERY_EVENT, [*partner, event_filter.type, after + 1]
-    if event_filter.partner is not None:
-        return _of_commits("partner = ?"), EVERY_EVENT, [event_filter.partner, after + 1]
-    if event_filter.actor is not None:
-        return _of_commits("actor = ?"), EVERY_EVENT, [event_filter.actor, after + 1]
-    if event_filter.source is not None:
-        # No index has the few sources, but this skips the events of all other commits.
-        return _of_commits("source = ?"), EVERY_EVENT, [event_filter.source, after + 1]
-    return _of_commits(EVERY_EVENT), EVERY_EVENT, [after + 1]
+        return _OF_A_TYPE.format(of_partner=of_partner), EVERY_EVENT, [*partner, event_filter.type, *span]
+    for column in ("partner", "actor", "source"):
+        if (value := getattr(event_filter, column)) is not None:
+            return _of_commits(f"{column} = ?"), EVERY_EVENT, [value, *span]
+    return _of_commits(EVERY_EVENT), EVERY_EVENT, span
 
 
 # The commit with the first selected event can begin before that event.
@@ -159,14 +177,16 @@ _EVENTS = (
 
 
 def _of_commits(condition: str) -> str:
-    return (
-        f"(SELECT first_position, commit_id FROM commits WHERE {condition} AND first_position >= {_FIRST}) c {_EVENTS}"
-    )
+    return f"""
+        (SELECT first_position, commit_id FROM commits
+         WHERE {condition} AND first_position >= {_FIRST} AND first_position <= ?) c
+        {_EVENTS}
+    """
 
 
 _OF_A_TYPE = f"""
     (SELECT position AS first_position, commit_id FROM event_types
-     WHERE {{of_partner}}type = ? AND position >= {_FIRST}) c
+     WHERE {{of_partner}}type = ? AND position >= {_FIRST} AND position <= ?) c
     {_EVENTS}
 """
 _IDS_OF_AN_OFFER = """

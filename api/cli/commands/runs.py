@@ -8,7 +8,7 @@ import typer
 from api.cli.option_types import TIME, AsJson, PageCursor, RowLimit, parse_time, parse_uid
 from api.cli.registry import example, group_of
 from domain.runs.run import RunState
-from domain.values import Channel, Operation, Source
+from domain.values import Channel, EventOrder, Operation, Source
 
 _RunId = Annotated[UUID, typer.Argument(parser=parse_uid, metavar="RUN_ID", help="UUID of the run.")]
 _Partner = Annotated[str | None, typer.Option(help="Only this partner. Default: all partners.")]
@@ -73,33 +73,41 @@ runs_app = group_of(
 )
 
 
+_EventType = Annotated[
+    str | None, typer.Option("--type", metavar="TYPE", help="Events of this type, such as OfferPaused. Default: all.")
+]
+_EitherTraceId = Annotated[
+    str | None, typer.Option(help="Events of this single request (req-…), or of this Trace-Id (32 digits).")
+]
+_Since = Annotated[
+    Any, typer.Option("--from", parser=parse_time, metavar=TIME, help="Events recorded at this time or later.")
+]
+_Before = Annotated[
+    Any, typer.Option("--to", parser=parse_time, metavar=TIME, help="Events recorded before this time.")
+]
+
+
 @example("offer-ledger events --partner tidepool --from 2026-11-30 --type OfferPaused")
 def events_command(
     partner: _Partner = None,
     offer_uid: Annotated[
         Any, typer.Option(parser=parse_uid, metavar="UUID", help="Events of this offer. Default: all offers.")
     ] = None,
-    kind: Annotated[
-        str | None,
-        typer.Option("--type", metavar="TYPE", help="Events of this type, such as OfferPaused. Default: all."),
-    ] = None,
+    kind: _EventType = None,
     run_id: Annotated[Any, typer.Option(parser=parse_uid, metavar="UUID", help="Events of this run.")] = None,
-    trace_id: Annotated[str | None, typer.Option(help="Events of this request (req-…, or its Trace-Id).")] = None,
+    trace_id: _EitherTraceId = None,
     actor: Annotated[str | None, typer.Option(help="Events by this token or user of the command line.")] = None,
     source: Annotated[Source | None, typer.Option(help="Events from this interface. Default: all.")] = None,
-    since: Annotated[
-        Any, typer.Option("--from", parser=parse_time, metavar=TIME, help="Events recorded at this time or later.")
-    ] = None,
-    before: Annotated[
-        Any, typer.Option("--to", parser=parse_time, metavar=TIME, help="Events recorded before this time.")
-    ] = None,
+    since: _Since = None,
+    before: _Before = None,
     after_position: Annotated[int, typer.Option(help="Events after this position.", min=0, max=10**15)] = 0,
+    order: Annotated[EventOrder, typer.Option(help="asc: the oldest first. desc: the newest first.")] = EventOrder.ASC,
     limit: RowLimit = 100,
     cursor: PageCursor = None,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """List events of the ledger, oldest first."""
+    """List events of the ledger, oldest or newest first."""
     from api.cli.actions.reading import events
 
     event_filter = events.EventFilter(
@@ -113,7 +121,7 @@ def events_command(
         since=since,
         before=before,
     )
-    events.print_events(event_filter, after_position, limit, cursor, as_json=as_json)
+    events.print_events(event_filter, after_position, order, limit, cursor, as_json=as_json)
 
 
 @example("offer-ledger requests show req-0d3fb6e41f2c4b0f8a4a2f0f5f1f7a11")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from domain.store.cursor import Cursor
+from domain.values import EventOrder
 
 SMALL_STATE_BYTES = 16 * 1024
 """A page of states of up to this size fits into memory."""
@@ -29,19 +30,21 @@ def small_state(events: str) -> str:
 
 
 def selected_members(
-    commits: str, after: int, until: int, limit: int, topics: Sequence[str] = ()
+    commits: str, after: int, until: int, limit: int, topics: Sequence[str] = (), order: EventOrder = EventOrder.ASC
 ) -> tuple[str, list[Any]]:
     """Returns a condition and its parameters: events `e` of these commits have positions after `after` and up to `until`.
 
-    In a commit with more than `limit` events, it restricts the range of ordinals to about `limit` events. Without that,
-    PostgreSQL sorts all matching events of a commit before it returns the first one."""
-    last = f"? - {commits}.first_position"
+    In a commit with more than `limit` events, it restricts the range of ordinals to about `limit` events: the first or the
+    last ones, by `order`. Without that, PostgreSQL sorts all matching events of a commit before it returns the first
+    one."""
+    ordinal = f"? - {commits}.first_position"
     of_topics = f"AND n.topic IN ({','.join('?' * len(topics))})" if topics else ""
+    begins, ends, near, far = (">", "<=", after, until) if order is EventOrder.ASC else ("<=", ">", until, after)
     condition = f"""
-        e.ordinal > ? - {commits}.first_position
-        AND e.ordinal <= CASE WHEN {commits}.event_count <= ? THEN {last} ELSE coalesce((
+        e.ordinal {begins} {ordinal}
+        AND e.ordinal {ends} CASE WHEN {commits}.event_count <= ? THEN {ordinal} ELSE coalesce((
             SELECT n.ordinal FROM events n
-            WHERE n.commit_id = {commits}.commit_id AND n.ordinal > ? - {commits}.first_position AND n.ordinal <= {last}
-            {of_topics} ORDER BY n.ordinal LIMIT 1 OFFSET ?), {last}) END
+            WHERE n.commit_id = {commits}.commit_id AND n.ordinal > {ordinal} AND n.ordinal <= {ordinal}
+            {of_topics} ORDER BY n.ordinal {order} LIMIT 1 OFFSET ?), {ordinal}) END
     """
-    return condition, [after, limit, until, after, until, *topics, limit, until]
+    return condition, [near, limit, far, after, until, *topics, limit, far]

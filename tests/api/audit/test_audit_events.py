@@ -84,6 +84,8 @@ def test_publisher_may_not_list_events(publisher: Caller) -> None:
         ({"runId": "x"}, "/query/runId"),
         ({"from": "yesterday"}, "/query/from"),
         ({"from": "2026-11-22T00:00:00Z", "to": "2026-11-21T00:00:00Z"}, "/query/to"),
+        ({"source": "fax"}, "/query/source"),
+        ({"order": "sideways"}, "/query/order"),
         ({"afterPosition": "-1"}, "/query/afterPosition"),
         ({"limit": "1001"}, "/query/limit"),
         ({"cursor": "x"}, "/query/cursor"),
@@ -94,6 +96,17 @@ def test_invalid_event_parameter_is_422_with_its_pointer(auditor: Caller, parame
     for accept in ("application/json", LINES):
         reply = auditor.get(EVENTS, {"Accept": accept}, **parameters)
         assert problem(reply) == (422, "validation-error", [pointer])
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("source", ["custom", "merchant", "file", "publisher", "operator", "console", "cli"]), ("order", ["asc", "desc"])],
+)
+def test_refusal_of_a_word_lists_the_known_words(auditor: Caller, name: str, words: list[str]) -> None:
+    (error,) = auditor.get(EVENTS, None, **{name: "fax"}).json()["errors"]
+    assert all(word in error["message"] for word in words)
+    for word in words:
+        assert auditor.get(EVENTS, None, **{name: word}).status_code == 200
 
 
 @pytest.mark.parametrize("accept", ["application/json", LINES])
@@ -118,10 +131,24 @@ def test_pages_continue_without_gaps_while_events_arrive(
     assert positions[-1] == service.ledger.recorder.max_notification_id()
 
 
-def test_cursor_of_events_belongs_to_its_filters(auditor: Caller, offer: str) -> None:
+def test_pages_of_the_newest_first_are_stable_while_events_arrive(
+    partner: Caller, auditor: Caller, service: Service, offer: str
+) -> None:
+    assert offer
+    run_batch(service.ledger, Operation.SYNCHRONIZE, [item(f"TP-{number}") for number in range(5)])
+    newest = service.ledger.recorder.max_notification_id() or 0
+    positions: list[int] = []
+    for number, page in enumerate(pages(auditor, EVENTS, order="desc", afterPosition=2, limit=2)):
+        positions += [event["position"] for event in page]
+        assert put(partner, merchant_offer(offerName=f"name {number}")).status_code == 202
+    assert positions == list(range(newest, 2, -1))
+
+
+@pytest.mark.parametrize("other", [{"type": "OfferCreated"}, {"source": "cli"}, {"order": "desc"}])
+def test_cursor_of_events_belongs_to_its_filters(auditor: Caller, offer: str, other: dict[str, str]) -> None:
     assert offer
     cursor = auditor.get(EVENTS, limit=1).json()["nextCursor"]
-    assert problem(auditor.get(EVENTS, type="OfferCreated", cursor=cursor))[2] == ["/query/cursor"]
+    assert problem(auditor.get(EVENTS, None, **other, cursor=cursor))[2] == ["/query/cursor"]
 
 
 def test_time_range_includes_from_and_excludes_to(partner: Caller, auditor: Caller, offer: str, clock: Clock) -> None:
@@ -165,10 +192,18 @@ def test_stream_has_no_default_limit_and_resumes_after_position(auditor: Caller,
     assert [event["position"] for event in lines(auditor, afterPosition=7, limit=600)] == positions[7:607]
 
 
-def test_stream_continues_after_a_page(auditor: Caller, offer: str) -> None:
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_stream_continues_after_a_page(auditor: Caller, offer: str, order: str) -> None:
     assert offer
-    reply = auditor.get(EVENTS, limit=2).json()
-    assert reply["items"] + lines(auditor, cursor=reply["nextCursor"]) == lines(auditor)
+    reply = auditor.get(EVENTS, limit=2, order=order).json()
+    assert reply["items"] + lines(auditor, cursor=reply["nextCursor"], order=order) == lines(auditor, order=order)
+
+
+def test_stream_of_the_newest_first_is_the_reverse(auditor: Caller, service: Service) -> None:
+    run_batch(service.ledger, Operation.INSERT, [item(f"TP-{number}") for number in range(1200)])
+    newest_first = lines(auditor, order="desc", afterPosition=7)
+    assert newest_first == lines(auditor, afterPosition=7)[::-1]
+    assert lines(auditor, order="desc", limit=600) == newest_first[:600]
 
 
 def test_cloud_event_has_the_required_attributes(auditor: Caller, offer: str) -> None:

@@ -8,7 +8,14 @@ from api.channels.merchant_routes import TRACES_PATH
 from tests.support.calls.merchants import put
 from tests.support.examples import PARTNER
 from tests.support.harness import Caller
-from tests.support.processes.shell import Run, WriteBatch, require_refusal, require_success, require_usage_sentence
+from tests.support.processes.shell import (
+    Run,
+    WriteBatch,
+    require_refusal,
+    require_success,
+    require_usage_error,
+    require_usage_sentence,
+)
 
 
 @pytest.fixture
@@ -78,8 +85,18 @@ def test_events_continue_on_the_next_page(imported: Run) -> None:
     assert [item["position"] for item in first["items"] + rest["items"]] == [1, 2, 3, 4]
 
 
+def test_events_of_the_newest_first_continue_on_the_next_page(imported: Run) -> None:
+    first = imported("events", "--order", "desc", "--after-position", 1, "--limit", 2, "--json").json
+    more = ("--order", "desc", "--after-position", 1, "--cursor", first["nextCursor"])
+    rest = imported("events", *more, "--json").json
+    assert [item["position"] for item in first["items"] + rest["items"]] == [4, 3, 2]
+    require_usage_sentence(imported("events", "--cursor", first["nextCursor"]), "--cursor")
+
+
 def test_invalid_event_filters_are_usage_errors(imported: Run) -> None:
     require_usage_sentence(imported("events", "--type", "OfferLost"), "--type", "OfferPaused")
+    require_usage_error(imported("events", "--source", "fax"), "--source", "publisher")
+    require_usage_error(imported("events", "--order", "up"), "--order", "desc")
     require_usage_sentence(imported("events", "--from", "2026-12-01", "--to", "2026-11-30"), "--to")
     require_usage_sentence(imported("events", "--after-position", 999), "--after-position", "newest position")
     require_refusal(imported("events", "--partner", "nobody"), "nobody")

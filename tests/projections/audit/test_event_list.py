@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from api.audit.event_reader import read_events
 from api.audit.event_routes import row_writer
 from api.audit.event_schemas import EventItem as EventItemModel
-from api.audit.event_schemas import EventType
+from api.audit.event_schemas import EventType, SourceName
 from api.audit.row_formats import CLOUD_EVENTS, CSV, LINES, as_lines, column_names
 from api.service import Service
 from domain.access.token import CreateToken, RevokeToken
@@ -24,7 +24,7 @@ from domain.ledgers.ledger import OfferLedger
 from domain.store.cursor import Cursor
 from domain.store.records.events import SMALL_STATE_BYTES
 from domain.store.stored_events import select_entries
-from domain.values import Operation, Role, Source, recorded_text, redemption_uid
+from domain.values import EventOrder, Operation, Role, Source, recorded_text, redemption_uid
 from projections.audit import diff, event_list, offer_history
 from projections.audit.event_item import EventView
 from projections.audit.event_list import EventFilter
@@ -48,19 +48,24 @@ INSTANT = timedelta(microseconds=1)
 ALL = EventFilter()
 
 
-def everything(ledger: OfferLedger, event_filter: EventFilter = ALL, after: int = 0) -> list[EventView]:
-    return [item for items in read_events(ledger, event_filter, after) for item in items]
+def everything(
+    ledger: OfferLedger, event_filter: EventFilter = ALL, after: int = 0, order: EventOrder = EventOrder.ASC
+) -> list[EventView]:
+    return [item for items in read_events(ledger, event_filter, after, order=order) for item in items]
 
 
-def in_pages(ledger: OfferLedger, event_filter: EventFilter, limit: int) -> list[EventView]:
+def in_pages(
+    ledger: OfferLedger, event_filter: EventFilter, limit: int, after: int = 0, order: EventOrder = EventOrder.ASC
+) -> list[EventView]:
     items: list[EventView] = []
-    after: int | None = 0
-    while after is not None:
+    place: int | None = 0
+    while place is not None:
+        rest = event_list.rest_of(order, place, event_list.Span(after, None))
         with ledger.recorder.read() as tx:
-            page = event_list.page(tx, event_filter, after, limit)
+            page = event_list.page(tx, event_filter, rest.after, limit, rest.until, order)
         assert len(page.items) <= limit
         items += page.items
-        after = page.next_after
+        place = page.next_after
     return items
 
 
@@ -84,8 +89,8 @@ class Raw(NamedTuple):
 def raw(service: Service) -> list[Raw]:
     with service.ledger.recorder.read() as tx:
         rows = tx.execute(
-            "SELECT c.first_position + e.ordinal, c.recorded_at, c.partner, c.actor, c.source, c.run_id, c.trace_id, e.topic,"
-            " e.version, s.stream_uid, e.state FROM commits c JOIN events e USING (commit_id)"
+            "SELECT c.first_position + e.ordinal, c.recorded_at, c.partner, c.actor, c.source, c.run_id, c.trace_id,"
+            " e.topic, e.version, s.stream_uid, e.state FROM commits c JOIN events e USING (commit_id)"
             " JOIN streams s USING (stream_id)"
         ).fetchall()
     events = [Raw(*row[:9], UUID(bytes=row[9]), json.loads(row[10])) for row in rows]  # type: ignore[call-arg]
@@ -160,6 +165,25 @@ def test_filters_return_the_matching_events_in_ledger_order(history: list[Step],
 
 @settings(max_examples=examples(30))
 @given(st.lists(steps, min_size=3, max_size=14), st.data())
+def test_newest_first_is_the_reverse_of_oldest_first(history: list[Step], data: st.DataObject) -> None:
+    with empty_service() as (service, clock):
+        for step in history:
+            step(service, clock)
+        events = raw(service)
+        for event_filter in filters(events, data):
+            after = data.draw(st.integers(0, len(events)), "after")
+            oldest_first = everything(service.ledger, event_filter, after)
+            for scan_limit in (0, event_list.SCAN_LIMIT):
+                with pytest.MonkeyPatch.context() as patch:
+                    patch.setattr(event_list, "SCAN_LIMIT", scan_limit)
+                    newest_first = everything(service.ledger, event_filter, after, EventOrder.DESC)
+                    assert newest_first == oldest_first[::-1], event_filter
+                    for limit in (1, 2, 100):
+                        assert in_pages(service.ledger, event_filter, limit, after, EventOrder.DESC) == newest_first
+
+
+@settings(max_examples=examples(30))
+@given(st.lists(steps, min_size=3, max_size=14), st.data())
 def test_pages_streams_and_histories_agree_on_each_event(history: list[Step], data: st.DataObject) -> None:
     with empty_service() as (service, clock):
         for step in history:
@@ -207,6 +231,10 @@ def as_sent(service: Service, form: str, after: int) -> Iterator[Any]:
 
 def test_event_type_parameter_lists_every_event_type() -> None:
     assert list(get_args(EventType)) == [event.TOPIC for event in EVENT_TYPES]
+
+
+def test_source_parameter_lists_every_source() -> None:
+    assert get_args(SourceName) == tuple(Source)
 
 
 @pytest.fixture
@@ -319,14 +347,16 @@ class Explained:
 
 
 @only_sqlite
+@pytest.mark.parametrize("order", EventOrder)
 @pytest.mark.parametrize(
     ("event_filter", "index"),
     [
         (EventFilter(), "autoindex_commits_1"),
         (EventFilter(partner="p"), "commits_by_partner"),
         (EventFilter(actor="a"), "commits_by_actor"),
+        (EventFilter(source=Source.CLI), "commits_by_source"),
+        (EventFilter(source=Source.CLI, actor="a"), "commits_by_actor"),
         (EventFilter(partner="p", actor="a"), "commits_by_partner"),
-        (EventFilter(source=Source.CLI), "autoindex_commits_1"),
         (EventFilter(source=Source.CLI, partner="p"), "commits_by_partner"),
         (EventFilter(run_id=UUID(int=1), partner="p"), "commits_by_run"),
         (EventFilter(trace_id="t", partner="p"), "commits_by_trace"),
@@ -335,13 +365,15 @@ class Explained:
     ],
 )
 def test_each_filter_reads_events_in_order_by_an_index(
-    ledger: OfferLedger, event_filter: EventFilter, index: str
+    ledger: OfferLedger, event_filter: EventFilter, index: str, order: EventOrder
 ) -> None:
     with ledger.recorder.read() as tx:
         explained: Any = Explained(tx)
-        event_list.page(explained, event_filter, 5, 10)
+        event_list.page(explained, event_filter, 5, 10, order=order)
     _, first, *others = explained.steps
     assert index in first
+    assert "position>? AND" in first
+    assert "position<?" in first
     # SQLite sorts only the page itself.
     assert [step for step in others if step.startswith("USE TEMP")] == ["USE TEMP B-TREE FOR ORDER BY"]
 
@@ -376,10 +408,22 @@ LARGE = 1_000
         lambda _, tx, after: event_list.page(tx, EventFilter(), after, 10),
         lambda _, tx, after: event_list.page(tx, EventFilter(partner=PARTNER), after, 10),
         lambda _, tx, after: event_list.page(tx, EventFilter(type="OfferCreated", partner=PARTNER), after, 10),
+        lambda _, tx, until: event_list.page(tx, EventFilter(), 0, 10, until, EventOrder.DESC),
+        lambda _, tx, until: event_list.page(tx, EventFilter(source=Source.CUSTOM), 0, 10, until, EventOrder.DESC),
+        lambda _, tx, until: event_list.page(tx, EventFilter(type="OfferCreated"), 0, 10, until, EventOrder.DESC),
         lambda _, tx, after: select_entries(tx, after, 10),
         lambda _, tx, after: diff.page(tx, diff.PositionRange(0, LARGE), None, after, 10),
     ],
-    ids=["all", "a partner's", "of a type", "entries", "a difference"],
+    ids=[
+        "all",
+        "a partner's",
+        "of a type",
+        "newest",
+        "newest of a source",
+        "newest of a type",
+        "entries",
+        "a difference",
+    ],
 )
 def test_queries_read_only_the_requested_part_of_a_commit(
     ledger: OfferLedger, query: Query, monkeypatch: pytest.MonkeyPatch

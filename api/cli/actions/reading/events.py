@@ -13,27 +13,28 @@ from api.http import pagination
 from api.http.as_of import require_reached_position
 from domain.single_requests.quota import seconds_to_next_day
 from domain.store.records.traces import find_trace
+from domain.values import EventOrder
 from projections.access.partners import require_registered
 from projections.audit import event_list
 from projections.audit.event_item import EventView
-from projections.audit.event_list import EventFilter, split_trace_id
+from projections.audit.event_list import EventFilter, Span, rest_of, split_trace_id
 
 __all__ = ["EventFilter", "print_events", "print_quota", "print_request"]
 
 
 def print_events(
-    event_filter: EventFilter, after_position: int, limit: int, cursor: str | None, *, as_json: bool
+    event_filter: EventFilter, after_position: int, order: EventOrder, limit: int, cursor: str | None, *, as_json: bool
 ) -> None:
     _require_valid(event_filter)
     trace_id, request_trace_id = split_trace_id(event_filter.trace_id)
     event_filter = replace(event_filter, trace_id=trace_id, request_trace_id=request_trace_id)
-    scope = ("events", event_filter, after_position)
+    scope = ("events", event_filter, after_position, order)
     with open_ledger() as service, cursor_errors():
         require_registered(service.ledger, event_filter.partner)
-        after = max(pagination.decode_cursor(scope, cursor), after_position)
+        after, until = rest_of(order, pagination.decode_cursor(scope, cursor), Span(after_position, None))
         with service.ledger.recorder.read() as tx, state_errors():
             require_reached_position(tx, after_position, "afterPosition")
-            page = event_list.page(tx, event_filter, after, limit)
+            page = event_list.page(tx, event_filter, after, limit, until, order)
     next_cursor = pagination.encode_cursor(scope, page.next_after)
     if as_json:
         print_json({"items": page.items, "nextCursor": next_cursor})
