@@ -120,7 +120,7 @@ def test_skippable_frames_are_ignored(partner: Caller, other: Caller) -> None:
 
 
 @either
-@pytest.mark.parametrize("count", [1, 3000], ids=["small", "large"])
+@pytest.mark.parametrize("count", [1, pytest.param(3000, marks=pytest.mark.long)], ids=["small", "large"])
 def test_plain_and_compressed_batch_are_the_same_request(partner: Caller, coding: str, count: int) -> None:
     sent = body(batch("Insert", [item(f"TP-{n}") for n in range(count)]))
     first = partner.send(sent)

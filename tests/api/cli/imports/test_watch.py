@@ -172,6 +172,7 @@ def test_file_with_an_impossible_name_is_refused(run: Run, settings: Settings, d
     assert (problem["status"], problem["errors"][0]["pointer"]) == (422, "/name")
 
 
+@pytest.mark.long
 def test_second_file_with_the_same_name_gets_a_numbered_name(run: Run, settings: Settings, directory: Path) -> None:
     second = directory / DONE_FOLDER / "TidepoolOffers20261122-2.json"
     with RunningWatch(settings, directory) as watch:
@@ -243,6 +244,7 @@ def test_abandoned_upload_is_refused_after_a_minute(settings: Settings, director
         assert (place.read_bytes(), report_of(place)["problem"]["type"]) == (content, "not-json")
 
 
+@pytest.mark.long
 def test_corrected_file_is_processed_after_a_refusal(settings: Settings, directory: Path) -> None:
     with RunningWatch(settings, directory) as watch:
         drop_day(directory, 22, offers_file([file_record("OFR-1")], offerRecordCount=2))

@@ -211,6 +211,7 @@ def test_batch_of_the_partner_does_not_delay_a_file(settings: Settings, director
     assert runs_of(elsewhere)[1].run_id == other.run_id
 
 
+@pytest.mark.long
 def test_failed_file_is_refused_and_can_be_dropped_again(
     settings: Settings, directory: Path, tmp_path: Path, elsewhere: Service
 ) -> None:
@@ -240,6 +241,7 @@ def test_watch_waits_for_another_writer_of_the_ledger(settings: Settings, direct
     require_executed_once(settings, 1)
 
 
+@pytest.mark.long
 def test_watch_retries_to_move_a_processed_file(settings: Settings, directory: Path) -> None:
     done = directory / DONE_FOLDER
     with RunningWatch(settings, directory) as watch:
