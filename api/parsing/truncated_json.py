@@ -4,6 +4,7 @@ import msgspec
 from msgspec import Raw
 
 from api.parsing.body_start import BYTE_ORDER_MARK
+from api.parsing.nesting import blank_too_deep
 
 _TRUNCATED = "Input data was truncated"
 """The message of msgspec for a text that ends too early."""
@@ -17,9 +18,12 @@ def is_truncated(text: bytes) -> bool:
     if BYTE_ORDER_MARK.startswith(text):
         return True
     text = text.removeprefix(BYTE_ORDER_MARK)
-    fault = _fault(text)
+    if _fault(text) is None:
+        return False
+    # Each version of Python gives up at another depth, so the contents of deep containers are not looked at.
+    shallow = blank_too_deep(text.decode(errors="surrogateescape")).encode(errors="surrogateescape")
     # A number without its last characters, such as `1.` or `-`, is invalid for msgspec.
-    return fault is not None and _TRUNCATED in (fault, _fault(text.rstrip(_NUMBER_CHARACTERS)))
+    return _TRUNCATED in (_fault(shallow), _fault(shallow.rstrip(_NUMBER_CHARACTERS)))
 
 
 _decode = msgspec.json.Decoder(Raw).decode

@@ -55,7 +55,9 @@ def postgres_url() -> str:
     if url := os.environ.get("OFFER_LEDGER_TEST_POSTGRES_URL"):
         return url
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
-    folder = Path(tempfile.gettempdir()) / f"offer-ledger-{run[:12]}"
+    # The servers of a user share a lock file beside their folders.
+    folder = Path(tempfile.gettempdir()) / f"offer-ledger-of-{os.getuid()}" / run[:12]
+    folder.parent.mkdir(exist_ok=True)
     url = str(server.start(folder).get_uri())
     with psycopg.connect(url, autocommit=True) as connection:
         for statement in WITHOUT_DURABILITY:

@@ -54,7 +54,6 @@ def test_nothing_but_white_space_is_truncated(text: bytes) -> None:
         b'{"a": 1}\0\0',
         b"<offers>",
         b"id,name\n1,",
-        b"[" * 5000,
         FILE.decode().encode("utf-16"),
         b"\x1f\x8b\x08\x00",
         b"PK\x03\x04",
@@ -62,3 +61,12 @@ def test_nothing_but_white_space_is_truncated(text: bytes) -> None:
 )
 def test_broken_json_is_not_truncated(text: bytes) -> None:
     assert not is_truncated(text)
+
+
+@pytest.mark.parametrize("depth", [65, 900, 5_000, 100_000])
+def test_deep_nesting_does_not_change_the_answer(depth: int) -> None:
+    whole = b'{"offers":[' + b"[" * depth + b"]" * depth + b"]}"
+    assert not is_truncated(whole)
+    assert is_truncated(whole[:-1])
+    assert is_truncated(whole[: depth + 11])
+    assert not is_truncated(whole + b"}")
