@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import mkstemp
+from secrets import token_hex
 from typing import BinaryIO
 
 from msgspec import Struct
@@ -46,10 +46,10 @@ def atomic_file(path: Path) -> Iterator[Path]:
     If the block fails, the temporary file is deleted. Raises OutputExists, OSError."""
     if path.exists():
         raise OutputExists(path)
-    descriptor, name = mkstemp(UNFINISHED_SUFFIX, f".{path.name}.", path.absolute().parent)
-    os.close(descriptor)
-    temporary = Path(name)
+    temporary = path.absolute().parent / f".{path.name}.{token_hex(4)}{UNFINISHED_SUFFIX}"
+    # The file is created inside the block, because a signal may arrive at any time.
     try:
+        temporary.touch(0o600, exist_ok=False)
         yield temporary
         temporary.chmod(_default_mode())
         with temporary.open("rb+") as file:
