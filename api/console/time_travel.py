@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from msgspec import Struct
 
 from api.console.form_values import read_number
-from api.http.as_of import NOW, AsOf, commits_around, latest_time, require_one, require_reached, resolve
+from api.http.as_of import NOW, AsOf, commits_around, reached, require_one, resolve
 from api.http.problems import validation_error
 from api.service import Service
 from api.validation.field_errors import InvalidField
@@ -59,9 +59,8 @@ def viewed_state(service: Service, query: Mapping[str, str]) -> ViewedState:
     """Returns the requested state; a time that is at most 5 minutes ahead means now. Raises Problem 422."""
     as_of = _requested(query)
     with service.ledger.read() as tx:
-        newest, latest = current_head(tx).position, latest_time(service.ledger, tx)
-        require_reached(service.ledger, tx, as_of)
-        if (as_of.time or EPOCH) > latest:
+        newest = current_head(tx).position
+        if reached(service.ledger, tx, as_of) != as_of:
             as_of = NOW
         state = resolve(service.ledger, tx, as_of)
         inside = next(iter(commits_around(tx, as_of)), None)

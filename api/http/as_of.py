@@ -51,15 +51,19 @@ def require_one(time: str | None, position: int | None, names: tuple[str, str] =
         raise validation_error([InvalidField(("query", names[1]), f"must not be combined with {names[0]}")])
 
 
-def require_reached(ledger: LedgerReader, tx: Cursor, as_of: AsOf, names: tuple[str, str] = PARAMETERS) -> None:
-    """Raises Problem 422 for a state that the ledger has not reached.
+def reached(ledger: LedgerReader, tx: Cursor, as_of: AsOf, names: tuple[str, str] = PARAMETERS) -> AsOf:
+    """Returns the same state, with a time that is not later than `latest_time`.
 
-    That is a position after the newest one, or a time too far ahead of both the clock and the newest commit. `names` are
-    the parameters of the time and the position."""
+    Raises Problem 422 for a state that the ledger has not reached: a position after the newest one, or a time too far
+    ahead of both the clock and the newest commit. `names` are the parameters of the time and the position."""
     if as_of.position is not None:
         require_reached_position(tx, as_of.position, names[1])
-    if as_of.time is not None and as_of.time > latest_time(ledger, tx) + MOST_AHEAD:
+    if as_of.time is None:
+        return as_of
+    latest = latest_time(ledger, tx)
+    if as_of.time > latest + MOST_AHEAD:
         raise validation_error([InvalidField(("query", names[0]), "must not be over 5 minutes in the future")])
+    return AsOf(min(as_of.time, latest))
 
 
 def require_reached_position(tx: Cursor, position: int, name: str) -> None:
@@ -72,8 +76,11 @@ def require_reached_position(tx: Cursor, position: int, name: str) -> None:
 
 def resolve_head(ledger: LedgerReader, tx: Cursor, as_of: AsOf, names: tuple[str, str] = PARAMETERS) -> LedgerHead:
     """Returns the newest commit of a state, or the position inside a commit. A time at or after the newest commit means
-    that commit. Raises what `require_reached` raises."""
-    require_reached(ledger, tx, as_of, names)
+    that commit. Raises what `reached` raises."""
+    return _head_of(tx, reached(ledger, tx, as_of, names))
+
+
+def _head_of(tx: Cursor, as_of: AsOf) -> LedgerHead:
     if as_of.time is not None:
         return head_at_time(tx, as_of.time)
     return current_head(tx) if as_of.position is None else head_at_position(tx, as_of.position)
@@ -84,10 +91,11 @@ def resolve(ledger: LedgerReader, tx: Cursor, as_of: AsOf) -> LedgerState:
 
     For a requested time, it is that time, but never later than `latest_time`. For a position, it is the recorded time of
     the position's commit."""
-    head = resolve_head(ledger, tx, as_of)
+    as_of = reached(ledger, tx, as_of)
+    head = _head_of(tx, as_of)
     if as_of.is_now:
         return LedgerState(head, ledger.now(tx))
-    return LedgerState(head, min(as_of.time, latest_time(ledger, tx)) if as_of.time else head.recorded_at or EPOCH)
+    return LedgerState(head, as_of.time or head.recorded_at or EPOCH)
 
 
 def latest_time(ledger: LedgerReader, tx: Cursor) -> datetime:
