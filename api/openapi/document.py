@@ -1,9 +1,9 @@
 """Makes the OpenAPI document of the service."""
 
-from collections.abc import Iterator
+from functools import cache, partial
 from typing import Any
 
-from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
@@ -14,10 +14,12 @@ from api.dependencies.authentication import require_roles
 from api.dependencies.roles import ALL_ROLES, ROLES_BY_CALL
 from api.http.problem_schemas import ProblemReply
 from api.http.query_params import no_parameters
+from api.http.replies import json_response
 from api.intake.batch_schemas import BatchRequest
 from api.intake.merchant_schemas import MerchantOffer
 from api.intake.offers_file_schemas import OffersFileRequest
 from api.openapi.examples import add_examples
+from api.openapi.operations import operations_of
 from api.openapi.problem_replies import describe_problems
 from api.openapi.property_descriptions import describe_members
 from api.openapi.reply_headers import describe_headers
@@ -94,14 +96,9 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
     return document
 
 
-def _operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    for path, operations in document["paths"].items():
-        yield from ((f"{method.upper()} {path}", operation) for method, operation in operations.items())
-
-
 def _describe_operations(document: dict[str, Any]) -> None:
     """Adds a summary, the first sentence of the description, and the roles that may make the call."""
-    for call, operation in _operations(document):
+    for call, operation in operations_of(document):
         roles, text = ROLES_BY_CALL[call], " ".join(operation.get("description", "").split("\n"))
         operation["summary"] = text.partition(". ")[0].rstrip(".")
         operation["x-roles"] = list(roles)
@@ -126,7 +123,7 @@ def _remove_titles_of_members(document: dict[str, Any]) -> None:
     for schema in document["components"]["schemas"].values():
         for part in (*schema.get("properties", {}).values(), *schema.get("oneOf", ())):
             _remove_titles(part)
-    for _, operation in _operations(document):
+    for _, operation in operations_of(document):
         for parameter in operation.get("parameters", ()):
             _remove_titles(parameter["schema"])
 
@@ -142,10 +139,12 @@ def _remove_titles(schema: dict[str, Any]) -> None:
 
 def openapi_router(app: FastAPI) -> APIRouter:
     router = APIRouter(include_in_schema=False, dependencies=[Depends(require_roles(*ALL_ROLES))])
+    # Making it takes 0.3 s, and the routes do not change.
+    document = cache(partial(openapi_document, app))
 
     @router.get(OPENAPI_PATH)
-    def openapi(request: Request) -> dict[str, Any]:
+    def openapi(request: Request) -> Response:
         no_parameters(request)
-        return openapi_document(app)
+        return json_response(document())
 
     return router

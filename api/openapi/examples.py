@@ -9,19 +9,20 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from api.openapi.operations import operations_of
+
 _FILE = Path(__file__).with_name("examples.json")
 
 
 def add_examples(document: dict[str, Any]) -> None:
     """Adds the recorded examples to the bodies of requests and of successful replies."""
     recorded = _recorded()
-    for operations in document["paths"].values():
-        for operation in operations.values():
-            found = recorded.get(operation["operationId"], {})
-            bodies = operation.get("requestBody", {}).get("content", {})
-            _add(bodies, found.get("request", {}))
-            for status, reply in operation["responses"].items():
-                _add(reply.get("content", {}), found.get(status, {}))
+    for _, operation in operations_of(document):
+        found = recorded.get(operation["operationId"], {})
+        bodies = operation.get("requestBody", {}).get("content", {})
+        _add(bodies, found.get("request", {}))
+        for status, reply in operation["responses"].items():
+            _add(reply.get("content", {}), found.get(status, {}))
 
 
 def _add(bodies: dict[str, Any], examples: dict[str, Any]) -> None:

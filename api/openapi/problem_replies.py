@@ -15,6 +15,7 @@ from api.dependencies.roles import ALL_ROLES, ROLES_BY_CALL
 from api.http.paths import Vendor
 from api.http.problem_schemas import PROBLEM_TYPES, ProblemReply
 from api.http.problems import MEDIA_TYPE, Problem, problem_document
+from api.openapi.operations import operations_of
 from api.validation.field_errors import InvalidField
 
 _EVERYWHERE = ("ambiguous-length", "internal-server-error", "invalid-http")
@@ -67,16 +68,15 @@ _RESPONSE_ID = "5f0f5d52-3f0e-5d0e-9a39-6a3b1f7c2d10"
 def describe_problems(document: dict[str, Any]) -> None:
     """Replaces the error replies of an OpenAPI document by those of the tables above."""
     examples = document["components"].setdefault("examples", {})
-    for path, operations in document["paths"].items():
-        for method, operation in operations.items():
-            vendor = _VENDORS.get(operation["operationId"])
-            # FastAPI adds a 422 with its own model to each operation with parameters.
-            replies = {status: reply for status, reply in operation["responses"].items() if status < "400"}
-            for status, kinds in sorted(_by_status(f"{method.upper()} {path}", operation["operationId"]).items()):
-                names = {kind: f"{vendor}.{kind}" if vendor else kind for kind in sorted(kinds)}
-                examples |= {name: _example(kind, status, vendor) for kind, name in names.items()}
-                replies[str(status)] = _reply(names, vendor)
-            operation["responses"] = replies
+    for call, operation in operations_of(document):
+        vendor = _VENDORS.get(operation["operationId"])
+        # FastAPI adds a 422 with its own model to each operation with parameters.
+        replies = {status: reply for status, reply in operation["responses"].items() if status < "400"}
+        for status, kinds in sorted(_by_status(call, operation["operationId"]).items()):
+            names = {kind: f"{vendor}.{kind}" if vendor else kind for kind in sorted(kinds)}
+            examples |= {name: _example(kind, status, vendor) for kind, name in names.items()}
+            replies[str(status)] = _reply(names, vendor)
+        operation["responses"] = replies
 
 
 def problem_types_of(call: str, operation: str) -> Iterator[str]:

@@ -10,6 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from api.openapi.operations import operations_of
+
 MEMBER_DESCRIPTIONS: Mapping[str, str] = {
     "acceptedAt": "The time at which the service stored the request.",
     "activatedAt": "The time at which the customer activated the offer. The redemption window starts then.",
@@ -272,11 +274,10 @@ def describe_members(document: dict[str, Any]) -> None:
         for member, described in schema.get("properties", {}).items():
             names = [f"{name}.{member}" for name in lines.get(model, (model,))]
             _describe(described, MEMBER_DESCRIPTIONS, [*names, member])
-    for operations in document["paths"].values():
-        for operation in operations.values():
-            for parameter in operation.get("parameters", ()):
-                name = parameter["name"]
-                _describe(parameter, PARAMETER_DESCRIPTIONS, [f"{operation['operationId']}.{name}", name])
+    for _, operation in operations_of(document):
+        for parameter in operation.get("parameters", ()):
+            name = parameter["name"]
+            _describe(parameter, PARAMETER_DESCRIPTIONS, [f"{operation['operationId']}.{name}", name])
 
 
 def _describe(described: dict[str, Any], texts: Mapping[str, str], names: list[str]) -> None:

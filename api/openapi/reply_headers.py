@@ -6,6 +6,8 @@ A test makes every call, and compares the headers of its reply with this table.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from api.openapi.operations import operations_of
+
 _TEXT = {"type": "string"}
 _SECONDS = {"type": "integer", "minimum": 0}
 
@@ -127,13 +129,10 @@ _WITHOUT_POSITION = ("followEvents", "getQuota", "explainProblem", "healthz", "r
 def describe_headers(document: dict[str, Any]) -> None:
     """Adds the headers to the replies of an OpenAPI document."""
     document["components"]["headers"] = dict(HEADERS)
-    for operations in document["paths"].values():
-        for operation in operations.values():
-            for status, reply in operation["responses"].items():
-                names = sorted(_headers_of(operation["operationId"], status))
-                reply.setdefault("headers", {}).update(
-                    {name: {"$ref": f"#/components/headers/{name}"} for name in names}
-                )
+    for _, operation in operations_of(document):
+        for status, reply in operation["responses"].items():
+            names = sorted(_headers_of(operation["operationId"], status))
+            reply.setdefault("headers", {}).update({name: {"$ref": f"#/components/headers/{name}"} for name in names})
 
 
 def _headers_of(operation: str, status: str) -> Iterator[str]:
