@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from domain.store.cursor import Cursor
 from domain.store.database import Database
-from domain.store.schema import SCHEMA_VERSION, NoLedger, SchemaMismatch, require_version, schema_version
+from domain.store.schema import SCHEMA_VERSION, NoLedger, OtherContent, SchemaMismatch, require_version, schema_version
 from domain.values import ProgressCallback, no_progress
 
 
@@ -80,7 +80,7 @@ def find_schema_version(database: Database) -> int | None:
         names = tx.dialect.table_names(tx)
         if not names or "schema_version" in names:
             return schema_version(tx) if names else None
-    raise SchemaMismatch(f"The database contains something other than a ledger: {database.place()}")
+    raise OtherContent(database.place())
 
 
 def no_ledger(database: Database) -> NoLedger:

@@ -189,6 +189,13 @@ class NoLedger(SchemaMismatch):
     """The checked place contains no ledger, and one can be created there. The message names the place."""
 
 
+class OtherContent(SchemaMismatch):
+    """The database contains something other than a ledger."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__(f"The database contains something other than a ledger: {place}")
+
+
 class OlderLedger(SchemaMismatch):
     """The ledger has an older schema version, which `offer-ledger migrate` can update."""
 

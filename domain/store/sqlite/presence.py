@@ -6,7 +6,7 @@ from pathlib import Path
 
 from eventsourcing.persistence import OperationalError
 
-from domain.store.schema import NoLedger, SchemaMismatch
+from domain.store.schema import NoLedger, OtherContent, SchemaMismatch
 from domain.store.sqlite.connections import SQLITE_LOCK_TIMEOUT_SECONDS
 
 
@@ -26,7 +26,7 @@ def require_ledger_file(database: str, *, may_create: bool) -> None:
         raise SchemaMismatch(f"{missing}: it is not a file")
     tables = _table_names(file, missing)
     if tables and "schema_version" not in tables:
-        raise SchemaMismatch(f"The database contains something other than a ledger: the file {file}")
+        raise OtherContent(f"the file {file}")
     if not tables and not may_create:
         raise NoLedger(f"{missing}: the file is empty")
 
