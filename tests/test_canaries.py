@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg.generators
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from api.cli.actions import serve
 
@@ -32,6 +33,26 @@ def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.force_exit = True  # pragma: full coverage
     else:
         self.should_exit = True
+"""
+
+REPLY_TO_INVALID_HTTP = """
+def send_400_response(self, msg: str) -> None:
+    reason = STATUS_PHRASES[400]
+    headers: list[tuple[bytes, bytes]] = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"connection", b"close"),
+    ]
+    event = h11.Response(status_code=400, headers=headers, reason=reason)
+    output = self.conn.send(event)
+    self.transport.write(output)
+
+    output = self.conn.send(event=h11.Data(data=msg.encode("ascii")))
+    self.transport.write(output)
+
+    output = self.conn.send(event=h11.EndOfMessage())
+    self.transport.write(output)
+
+    self.transport.close()
 """
 
 
@@ -71,6 +92,15 @@ def test_uvicorn_handles_a_signal_as_expected() -> None:
 def test_uvicorn_installs_the_signal_handler_of_the_server() -> None:
     assert "self.handle_exit" in source(uvicorn.Server.capture_signals), (
         "uvicorn no longer installs Server.handle_exit() as the signal handler. Adapt api/cli/actions/serve.py."
+    )
+
+
+def test_uvicorn_answers_invalid_http_as_expected() -> None:
+    assert source(H11Protocol.send_400_response) == REPLY_TO_INVALID_HTTP.strip(), (
+        "uvicorn answers invalid HTTP in another way. Adapt api/server/http_protocol.py, which replaces this method."
+    )
+    assert "self._unsupported_upgrade_warning()" in source(H11Protocol._should_upgrade), (
+        "uvicorn warns about upgrades in another way. Adapt api/server/http_protocol.py, which replaces that method."
     )
 
 

@@ -23,12 +23,9 @@ from tests.support.calls.merchants import (
 from tests.support.calls.publishers import activate, problem
 from tests.support.harness import Call, Caller, Clock, MakeToken
 
+pytestmark = pytest.mark.usefixtures("no_rate_limit")
+
 RENAMED = merchant_offer(offerName="Juniper Dumpling House")
-
-
-@pytest.fixture(autouse=True)
-def _no_rate_limit(service: Service) -> None:
-    limit(service)
 
 
 def etag_of(caller: Caller) -> str:

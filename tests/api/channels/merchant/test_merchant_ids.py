@@ -7,12 +7,10 @@ from itertools import permutations
 import pytest
 
 from api.http.paths import MERCHANTS_PATH
-from api.service import Service
 from tests.support.calls.merchants import (
     MERCHANT,
     OFFER,
     delete,
-    limit,
     merchant_offer,
     offer_of,
     offer_path,
@@ -24,10 +22,7 @@ from tests.support.calls.merchants import (
 )
 from tests.support.harness import Caller
 
-
-@pytest.fixture(autouse=True)
-def _no_rate_limit(service: Service) -> None:
-    limit(service)
+pytestmark = pytest.mark.usefixtures("no_rate_limit")
 
 
 ODD_IDS = [

@@ -17,7 +17,6 @@ from tests.support.calls.merchants import (
     SEED_SAMPLE,
     delete,
     history_of,
-    limit,
     merchant_offer,
     offer_of,
     outcome_and_version,
@@ -28,12 +27,9 @@ from tests.support.calls.merchants import (
 )
 from tests.support.harness import Caller
 
+pytestmark = pytest.mark.usefixtures("no_rate_limit")
+
 MEBIBYTE = 1024 * 1024
-
-
-@pytest.fixture(autouse=True)
-def _no_rate_limit(service: Service) -> None:
-    limit(service)
 
 
 def images(service: Service) -> int:

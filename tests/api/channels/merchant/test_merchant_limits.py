@@ -14,12 +14,9 @@ from tests.support.calls.merchants import QUOTA_PATH, delete, limit, offer_path,
 from tests.support.harness import Call, Caller, MakeToken
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.usefixtures("no_rate_limit")
+
 CLIENTS = 16
-
-
-@pytest.fixture(autouse=True)
-def _no_rate_limit(service: Service) -> None:
-    limit(service)
 
 
 def test_refusal_for_the_rate_has_the_limit_headers(partner: Caller, service: Service) -> None:

@@ -18,7 +18,6 @@ from tests.support.calls.merchants import (
     SEED_SAMPLE,
     delete,
     history_of,
-    limit,
     merchant_offer,
     offer_of,
     offer_path,
@@ -31,10 +30,7 @@ from tests.support.calls.merchants import (
 from tests.support.examples import PARTNER, batch, body, item
 from tests.support.harness import Call, Caller, Clock, MakeToken
 
-
-@pytest.fixture(autouse=True)
-def _no_rate_limit(service: Service) -> None:
-    limit(service)
+pytestmark = pytest.mark.usefixtures("no_rate_limit")
 
 
 OFFERED = merchant_offer()

@@ -31,6 +31,8 @@ from tests.support.calls.merchants import (
 from tests.support.examples import PARTNER, batch, body, created, item
 from tests.support.harness import OPERATOR, Call, Caller, Clock, MakeToken
 
+pytestmark = pytest.mark.usefixtures("no_rate_limit")
+
 MAX_OFFER_BYTES = 20_000
 SECONDS_LEFT = 11 * 3600 + 1800
 """The rest of the day at the time of the clock."""
@@ -41,11 +43,6 @@ SendRequest = Callable[[Caller], httpx2.Response]
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(database_url=f"sqlite:///{tmp_path}/ledger.db", max_offer_bytes=MAX_OFFER_BYTES)
-
-
-@pytest.fixture(autouse=True)
-def _no_rate_limit(service: Service) -> None:
-    limit(service)
 
 
 COUNTED: list[tuple[int, SendRequest]] = [

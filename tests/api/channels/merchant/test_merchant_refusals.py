@@ -25,6 +25,8 @@ from tests.support.calls.merchants import (
 )
 from tests.support.harness import Call, Caller, MakeToken
 
+pytestmark = pytest.mark.usefixtures("no_rate_limit")
+
 PROBLEM_MEMBERS = {"type", "title", "status", "detail", "instance", "errors", "traceId"}
 VENDOR_MEMBERS = {"message", "trace_id"}
 MAX_OFFER_BYTES = 20_000
@@ -34,11 +36,6 @@ SECRET = "s3cret"
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(database_url=f"sqlite:///{tmp_path}/ledger.db", max_offer_bytes=MAX_OFFER_BYTES)
-
-
-@pytest.fixture(autouse=True)
-def _no_rate_limit(service: Service) -> None:
-    limit(service)
 
 
 def require_both_documents(reply: httpx2.Response, status: int) -> dict[str, Any]:

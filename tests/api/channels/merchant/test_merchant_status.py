@@ -10,7 +10,6 @@ from domain.single_requests.request import Put
 from tests.support.calls.merchants import (
     delete,
     history_of,
-    limit,
     merchant_offer,
     offer_of,
     outcome_and_version,
@@ -25,14 +24,11 @@ from tests.support.examples import sent_content
 from tests.support.harness import Caller
 from tests.support.histories.single_requests import merchant_key, single_request
 
+pytestmark = pytest.mark.usefixtures("no_rate_limit")
+
 WARNING = "offerStatus: ignored, a PUT always creates or replaces the offer"
 IGNORED = ("NEW", "UPDATED", "UPSERT", "NO-CHANGE")
 REJECTED: tuple[Any, ...] = ("DELETED", "deleted", "new", "NO_CHANGE", " NEW", "", "ACTIVE", 1, True, ["NEW"], {})
-
-
-@pytest.fixture(autouse=True)
-def _no_rate_limit(service: Service) -> None:
-    limit(service)
 
 
 @pytest.mark.parametrize("first", [True, False])
