@@ -67,10 +67,7 @@ def with_progress(elements: Sequence[Raw], progress: ProgressCallback) -> Iterat
 
 def read_object(element: Raw, known: KnownMembers) -> Element | str:
     """Returns the parsed object, or a message if the element is not an object. `known`: as in `read_element`."""
-    try:
-        read = read_element(bytes(element), known)
-    except NotJson as error:  # nested too deeply to be parsed; the splitter only skipped it
-        return str(error)
+    read = read_element(bytes(element), known)
     return read if isinstance(read.value, dict) else "must be an object"
 
 

@@ -75,6 +75,15 @@ def test_any_nesting_is_read_or_refused(text: str) -> None:
         split(body.encode())
 
 
+@given(NESTED_TEXTS | st.lists(st.sampled_from(TOKENS), max_size=9).map("".join))
+def test_every_element_that_is_split_can_be_read(text: str) -> None:
+    elements = []
+    with suppress(NotJson, NotAnObject):
+        elements = split_envelope(f'{{"offers":[{text}]}}'.encode(), "offers").elements
+    for element in elements:
+        read_element(bytes(element))
+
+
 @given(NESTED_TEXTS)
 def test_blanked_text_is_shallow_and_keeps_its_lines(text: str) -> None:
     shallow = blank_too_deep(text)
