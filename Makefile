@@ -129,22 +129,15 @@ bench: $(VENV)/.ready ## run all benchmarks on SQLite and on PostgreSQL, and dra
 	@$(BIN)/python -m benchmarks plot $(FOUND)/*.json --to $(FOUND)
 
 CLIENT_VENV := build/client-venv
+DOCS_VENV := build/docs-venv
 
-$(CLIENT_VENV)/.ready: requirements-client.txt
-	@echo "Installing the generator of clients into $(CLIENT_VENV) ..."
-	@$(PYTHON) -m venv $(CLIENT_VENV)
-	@$(CLIENT_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-client.txt
+build/%-venv/.ready: requirements-%.txt
+	@echo "Installing the packages of requirements-$*.txt into build/$*-venv ..."
+	@$(PYTHON) -m venv build/$*-venv
+	@build/$*-venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-$*.txt
 	@touch $@
 
 client: $(CLIENT_VENV)/.ready ## install the generator of clients, which one of the long tests needs
-
-DOCS_VENV := build/docs-venv
-
-$(DOCS_VENV)/.ready: requirements-docs.txt
-	@echo "Installing the site generator into $(DOCS_VENV) ..."
-	@$(PYTHON) -m venv $(DOCS_VENV)
-	@$(DOCS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-docs.txt
-	@touch $@
 
 docs: $(DOCS_VENV)/.ready ## build the documentation as a site in build/site; broken links fail
 	@NO_COLOR=1 $(DOCS_VENV)/bin/zensical build --strict --clean --config-file mkdocs.yml
