@@ -127,7 +127,7 @@ class Origin(NamedTuple):
     actor: str
     source: Source
     traceparent: str | None = None
-    """Of the version 00. None if no HTTP request caused the commit."""
+    """It has the version 00. It is None if no HTTP request caused the commit."""
 
 
 def no_progress(_done: int, _total: int) -> None:

@@ -16,7 +16,7 @@ from projections.audit.diff import NetChangeView
 from projections.audit.offer_history import events_of_versions
 
 CAUSES_SHOWN = 10
-"""Of an offer with more causes, the page shows the first one and the last ones."""
+"""If an offer has more causes, the page shows the first one and the last ones."""
 KIND_OF_EVENT: Mapping[str, ChangeKind] = {
     OfferCreated.TOPIC: ChangeKind.CREATED,
     OfferUpdated.TOPIC: ChangeKind.UPDATED,

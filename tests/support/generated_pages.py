@@ -145,7 +145,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "../api/openapi/examples.json": examples_file,
     "../openapi.json": openapi_file,
 }
-"""By path from `docs/`. The examples precede the document that contains them."""
+"""The functions that generate the files, by path from `docs/`. The examples come before the document that contains them."""
 
 
 def main() -> None:

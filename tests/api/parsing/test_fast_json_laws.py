@@ -35,7 +35,7 @@ def result_of(read: Element) -> tuple[str, list[str]]:
 
 
 KNOWN = st.none() | st.just(KnownMembers(frozenset({"a"}), {"a": KnownMembers(frozenset({"b"}))}))
-"""Of the odd names, a model knows `a`, and `b` inside it."""
+"""A model that knows two of the odd names: `a`, and `b` inside it."""
 
 
 @given(TEXTS | NESTED, KNOWN)
