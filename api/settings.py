@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic_core import InitErrorDetails, PydanticCustomError
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from api.bounds.settings import PREFIX, BoundSettings
 from domain.store.database import (
     DEFAULT_CONNECTIONS,
     DEFAULT_SCHEMA,
@@ -19,7 +19,6 @@ from domain.store.database import (
     DatabaseLocation,
 )
 
-PREFIX = "OFFER_LEDGER_"
 TEST_PREFIX = f"{PREFIX}TEST_"
 """Variables with this prefix control the tests."""
 REDIS_URL = re.compile(r"(rediss?://[^/?#]+(/\d*)?|unix://[^/?#]*/[^?#]+)(\?[^#]*)?")
@@ -107,11 +106,9 @@ def require_known_variables() -> None:
         raise ValidationError.from_exception_data(Settings.__name__, errors)
 
 
-class Settings(BaseSettings):
+class Settings(BoundSettings):
     """All settings, read from the environment at construction. Raises pydantic's ValidationError for an invalid value, and for
     an unknown variable."""
-
-    model_config = SettingsConfigDict(env_prefix=PREFIX)
 
     def __init__(self, **values: Any) -> None:
         require_known_variables()
@@ -149,18 +146,6 @@ class Settings(BaseSettings):
     pseudonym_key: Annotated[SecretStr, Field(min_length=32)] | None = Field(
         default=None,
         description="The key of the pseudonyms that partners see instead of customer ids. Without it, the ledger uses a key that it stores itself",
-    )
-    max_body_bytes: int = Field(
-        default=256 * 1024 * 1024,
-        ge=1,
-        description="The largest body of a batch or an offers file, in bytes, after decompression",
-    )
-    max_items: int = Field(default=200_000, ge=1, description="The most offers in a batch or an offers file")
-    max_offer_bytes: int = Field(
-        default=16 * 1024 * 1024, ge=1, description="The largest body of a single offer, in bytes"
-    )
-    max_image_bytes: int = Field(
-        default=3 * 1024 * 1024, ge=1, description="The largest inline image, in bytes, as sent"
     )
     wait_seconds: float = Field(
         default=30,

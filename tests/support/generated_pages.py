@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from api.app import create_app
+from api.bounds.settings import BoundSettings
 from api.dependencies.roles import roles_table
 from api.http.problem_schemas import PROBLEM_TYPES
 from api.openapi.document import openapi_document
@@ -87,7 +88,19 @@ def configuration_page() -> str:
         "",
         "| environment variable | value | default | meaning |",
         "| --- | --- | --- | --- |",
-        *map(_setting, Settings.model_fields, Settings.model_fields.values()),
+        *(
+            _setting(name, field)
+            for name, field in Settings.model_fields.items()
+            if name not in BoundSettings.model_fields
+        ),
+        "",
+        "## Bounds",
+        "",
+        "Bounds leave the other callers their share. Each holds in each server process. An error names the bound that it is about.",
+        "",
+        "| environment variable | value | default | meaning |",
+        "| --- | --- | --- | --- |",
+        *map(_setting, BoundSettings.model_fields, BoundSettings.model_fields.values()),
         "",
         "Limits of partners (runs, requests per second, daily quota, redemption window) are not settings of a process. They are",
         "facts in the ledger: `offer-ledger partners set` records them. See [Command line](cli.md).",

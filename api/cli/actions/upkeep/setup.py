@@ -6,10 +6,11 @@ from urllib.parse import parse_qsl
 
 from pydantic import SecretStr
 
+from api.bounds.settings import setting_variable
 from api.cli.messages import print_line
 from api.cli.output import print_json, print_table
 from api.cli.registry import DATABASE_OPTION, DATABASE_URL
-from api.settings import PREFIX, Settings
+from api.settings import Settings
 from api.wiring import create_ledger, ledger_place
 from domain.store.schema import SCHEMA_VERSION, OlderLedger
 
@@ -36,7 +37,7 @@ def print_settings(*, is_database_given: bool, as_json: bool) -> None:
     settings = Settings()
     rows = []
     for name in Settings.model_fields:
-        variable = f"{PREFIX}{name.upper()}"
+        variable = setting_variable(name)
         source = "environment" if variable in {key.upper() for key in os.environ} else "default"
         if variable == DATABASE_URL and is_database_given:
             source = DATABASE_OPTION

@@ -1,0 +1,1 @@
+"""Bounds on what one caller may use, so that the other callers keep their share."""
