@@ -22,7 +22,6 @@ from domain.events import (
 )
 from domain.redemption.activation import CLOCK_TOLERANCE, Activation, activation_of
 from domain.redemption.redemption import (
-    MAX_REVERSALS,
     UNKNOWN_REDEMPTION,
     Purchase,
     Redemption,
@@ -395,7 +394,9 @@ def test_reversal_succeeds_exactly_when_enough_amount_remains(sequence: list[Ste
 
 
 def test_redemption_has_at_most_1000_reversals_and_accepts_their_repeats() -> None:
-    before = after(redeemed("1000.00"), *(undone(f"R-{number}", "0.01") for number in range(MAX_REVERSALS)))
-    assert when_undone(before, "R-0", "0.01") == []
-    with pytest.raises(TooManyReversals):
-        when_undone(before, "R-more", "0.01")
+    before = after(redeemed("1000.00"), *(undone(f"R-{number}", "0.01") for number in range(1, 1_000)))
+    assert when_undone(before, "R-1000", "0.01") == [undone("R-1000", "0.01")]
+    full = evolve(before, undone("R-1000", "0.01"))
+    assert when_undone(full, "R-1", "0.01") == []
+    with pytest.raises(TooManyReversals, match="at most 1000 reversals"):
+        when_undone(full, "R-more", "0.01")

@@ -161,6 +161,16 @@ def test_items_with_same_id_and_different_content_fail(operation: Operation, oth
     assert plan.outcome.failed[0].messages[0] == "externalId: sent 2 times with different content"
 
 
+@both
+@pytest.mark.parametrize("place", range(3))
+def test_one_different_copy_of_three_fails_the_offer(operation: Operation, place: int) -> None:
+    copies = [valid(), valid()]
+    copies.insert(place, valid(content=OTHER_CONTENT))
+    plan = when(operation, copies, {})
+    assert plan.changes == []
+    assert plan.outcome.failed == item_outcomes("TP-1", "externalId: sent 3 times with different content")
+
+
 def test_synchronize_pauses_nothing_if_an_external_id_is_unreadable() -> None:
     plan = when(SYNCHRONIZE, [valid(), invalid(None)], {"TP-1": known(), "TP-2": known()})
     assert plan.changes == []

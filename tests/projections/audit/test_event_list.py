@@ -43,6 +43,7 @@ from tests.support.histories.traffic import (
     setting,
     steps,
 )
+from tests.support.query_plans import ExplainedCursor
 
 INSTANT = timedelta(microseconds=1)
 ALL = EventFilter()
@@ -334,18 +335,6 @@ def test_csv_columns_are_the_members_of_an_item() -> None:
 # Query plans
 
 
-class Explained:
-    """A cursor that records the steps of SQLite's query plan for the list."""
-
-    def __init__(self, tx: Cursor) -> None:
-        self._tx, self.steps = tx, list[str]()
-
-    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> Cursor:
-        if "status_before" in sql:
-            self.steps = [row[3] for row in self._tx.execute(f"EXPLAIN QUERY PLAN {sql}", parameters).fetchall()]
-        return self._tx.execute(sql, parameters)
-
-
 @only_sqlite
 @pytest.mark.parametrize("order", EventOrder)
 @pytest.mark.parametrize(
@@ -368,7 +357,7 @@ def test_each_filter_reads_events_in_order_by_an_index(
     ledger: OfferLedger, event_filter: EventFilter, index: str, order: EventOrder
 ) -> None:
     with ledger.recorder.read() as tx:
-        explained: Any = Explained(tx)
+        explained: Any = ExplainedCursor(tx, "status_before")
         event_list.page(explained, event_filter, 5, 10, order=order)
     _, first, *others = explained.steps
     assert index in first

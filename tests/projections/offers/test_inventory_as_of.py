@@ -9,20 +9,25 @@ from uuid import UUID
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from api.http.as_of import AsOf
 from api.http.problems import Problem
 from api.offers.queries import count_document, find_offer, offer_page
 from api.service import Service
 from domain.access.partner import SetPartner
-from domain.values import Channel, Status, recorded_text, to_microseconds, utc_text
+from domain.store.commit import current_head
+from domain.values import Channel, Operation, Status, recorded_text, to_microseconds, utc_text
 from projections.maintenance.verification import verify
+from projections.offers import inventory_as_of
 from projections.offers.inventory import OfferFilter
-from tests.support.engine import examples
+from projections.offers.inventory_as_of import LedgerState
+from tests.support.engine import examples, only_sqlite
 from tests.support.examples import PARTNER
 from tests.support.harness import OPERATOR, Clock
 from tests.support.histories.replayed_offers import replayed_offers
-from tests.support.histories.traffic import MERCHANTS, Step, empty_service, history, putting, steps
+from tests.support.histories.traffic import MERCHANTS, Step, activating, empty_service, history, putting, sending, steps
+from tests.support.query_plans import ExplainedCursor
 
 INSTANT = timedelta(microseconds=1)
 EVERYTHING = OfferFilter()
@@ -139,6 +144,55 @@ def test_state_as_of_time_is_that_of_its_last_position(steps_taken: list[Step]) 
             for time in (recorded_at - INSTANT, recorded_at, recorded_at + timedelta(milliseconds=500)):
                 last = max((e.position for e in events if e.recorded_at <= to_microseconds(time)), default=0)
                 assert shown(service, AsOf(time=time)) == replayed_offers(events, last, time)
+
+
+# Windows
+
+
+def test_past_offer_is_honoured_until_the_last_known_end(service: Service, clock: Clock) -> None:
+    putting(MERCHANTS[0], "one")(service, clock)
+    positions = [history(service)[-1].position]
+    ends: list[str | None] = [None]
+    for customer in ("C-1", "C-2", "C-3"):
+        clock.move(days=1)
+        activating(MERCHANTS[0], customer)(service, clock)
+        positions.append(history(service)[-1].position)
+        ends.append(utc_text(clock.now + timedelta(days=45)))
+    found = [shown(service, AsOf(position=position))[0]["honouredUntil"] for position in positions]
+    assert found == ends
+
+
+# Few offers with a rare status
+
+FEW = [
+    *(OfferFilter(partner=partner) for partner in (PARTNER, "harbor")),
+    OfferFilter(merchant_id="M-1"),
+    OfferFilter(external_id="TP-2"),
+]
+
+
+def test_past_filters_by_ids_and_status_apply_together(service: Service, clock: Clock) -> None:
+    for key, name in zip(
+        [*MERCHANTS, *MERCHANTS[:2], MERCHANTS[0]], ["one", "two", "three", None, None, "four"], strict=True
+    ):
+        putting(key, name)(service, clock)
+    for ids in (["TP-1", "TP-2", "TP-3"], ["TP-2", "TP-3"], ["TP-1", "TP-3"]):
+        sending(Operation.SYNCHRONIZE, ids, "one")(service, clock)
+    events = history(service)
+    for position in range(events[-1].position + 1):
+        expected = replayed_offers(events, position, clock.now)
+        for offer_filter in (replace(few, status=status) for few in FEW for status in (Status.PAUSED, Status.DELETED)):
+            assert shown(service, AsOf(position=position), offer_filter) == matching(expected, offer_filter)
+
+
+@only_sqlite
+@pytest.mark.parametrize("few", FEW, ids=str)
+def test_few_past_offers_read_their_own_rare_periods(service: Service, few: OfferFilter) -> None:
+    with service.ledger.recorder.read() as tx:
+        explained: Any = ExplainedCursor(tx, "offer_periods e")
+        state = LedgerState(current_head(tx), service.ledger.now(tx))
+        inventory_as_of.page(explained, replace(few, status=Status.PAUSED), state, 0, 10)
+    assert "SEARCH e USING COVERING INDEX offer_periods_rare (status=? AND offer_id=?)" in explained.steps
 
 
 # One offer
