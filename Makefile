@@ -84,7 +84,7 @@ unit: $(VENV)/.ready ## run the tests on SQLite
 	@$(TESTS)
 
 # The parts whose behaviour depends on the database. All tests on PostgreSQL are part of `make test-long`.
-ON_POSTGRES := tests/faults/test_two_hosts.py tests/faults/test_mixed_kill.py tests/faults/test_full.py \
+ON_POSTGRES := tests/hostile/test_processes.py tests/faults/test_two_hosts.py tests/faults/test_mixed_kill.py tests/faults/test_full.py \
 	tests/api/cli/commands/test_backup.py tests/api/cli/commands/test_replay.py tests/api/audit/test_audit_stream.py \
 	tests/api/channels/merchant/test_merchant_concurrency.py tests/api/console/test_past.py \
 	tests/api/dependencies/test_replica.py tests/api/dependencies/test_read_retries.py tests/api/server/test_clock_monitor.py \

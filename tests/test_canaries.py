@@ -10,6 +10,7 @@ import textwrap
 from typing import Any
 
 import psycopg.generators
+import pytest
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -112,7 +113,8 @@ class FakeRuntime:
         self.shutdowns += 1
 
 
-def test_second_interrupt_forces_the_server_to_stop() -> None:
+def test_second_interrupt_forces_the_server_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve, "end_hard_after", lambda _: None)  # it would end this process
     runtime: Any = FakeRuntime()
     server = serve._Server(uvicorn.Config("unused"), runtime, "unused")
     server.handle_exit(signal.SIGTERM, None)

@@ -12,7 +12,6 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.supervisors import Multiprocess
 
 from api.app import create_app
 from api.cli.listeners import open_listeners, url_of
@@ -20,6 +19,9 @@ from api.cli.local_ledger import create_ledger_if_missing, open_ledger
 from api.cli.messages import exit_with_error
 from api.dependencies.replica import require_replica_of
 from api.http import unbuilt_projections
+from api.processes.graceful_server import GracefulServer
+from api.processes.server_processes import ServerProcesses
+from api.processes.signals import end_hard_after, log_hangups
 from api.runs.server_runtime import ServerRuntime, server_runtime_of
 from api.server.http_protocol import TracedHttpProtocol
 from api.server.request_log import request_log_config
@@ -28,6 +30,10 @@ from api.settings import Settings
 from projections import projector
 
 SHUTDOWN_TIMEOUT_SECONDS = 10
+HARD_END_SECONDS = 25.0
+"""The time from SIGTERM to the hard end: requests, then runs, then a write that waits for the ledger's lock."""
+THREAD_END_SECONDS = 10.0
+"""The time that threads have when nothing waits for them any more. Python can't end a thread."""
 
 logger = logging.getLogger("offer_ledger")
 
@@ -35,6 +41,7 @@ logger = logging.getLogger("offer_ledger")
 def run_server(host: str, port: int, workers: int) -> None:
     if workers > 1 and not Settings().is_shared:
         exit_with_error("--workers: more than one process needs a ledger on PostgreSQL, not SQLite.", exit_code=2)
+    log_hangups()
     with open_listeners(host, port) as listeners:
         create_ledger_if_missing()
         if workers > 1:
@@ -53,6 +60,7 @@ def _serve_with_one_process(listeners: list[socket.socket], url: str) -> None:
         # uvicorn logs why it could not start, and exits with codes of its own.
         with suppress(KeyboardInterrupt, SystemExit):
             server.run(sockets=listeners)
+        end_hard_after(THREAD_END_SECONDS)
         sys.exit(0 if server.started else 1)
 
 
@@ -82,7 +90,7 @@ def _serve_with_processes(listeners: list[socket.socket], url: str, workers: int
         _warn_about_unbuilt_projections(service)
     config = _config("api.cli.actions.serve:create_process_app", factory=True, workers=workers)
     _log_address(url)
-    Multiprocess(config, listeners).run()
+    ServerProcesses(config, listeners).run()
 
 
 _open_resources = ExitStack()
@@ -103,6 +111,7 @@ def _begin_shutdown_on(app: FastAPI, number: int) -> None:
     uvicorn_handler: Any = signal.getsignal(number)
 
     def handle(sig: int, frame: FrameType | None) -> None:
+        end_hard_after(HARD_END_SECONDS)
         server_runtime_of(app).begin_shutdown()
         uvicorn_handler(sig, frame)
 
@@ -126,7 +135,7 @@ def _freeze_live_objects() -> None:
     gc.freeze()
 
 
-class _Server(uvicorn.Server):
+class _Server(GracefulServer):
     """A server whose shutdown ends all waits: for runs, for notifications and for slow readers. The runs continue."""
 
     def __init__(self, config: uvicorn.Config, runtime: ServerRuntime, url: str) -> None:
@@ -141,6 +150,7 @@ class _Server(uvicorn.Server):
     def handle_exit(self, sig: int, _: FrameType | None) -> None:
         """Replaces uvicorn's method, which also records the signal and raises it again at the end. A requested stop
         is not a failure, so this process exits with 0."""
+        end_hard_after(HARD_END_SECONDS)
         self._runtime.begin_shutdown()
         if self.should_exit and sig == signal.SIGINT:
             self.force_exit = True

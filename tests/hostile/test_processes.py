@@ -1,0 +1,41 @@
+"""A process that starts slowly, stalls, or grows does not stop the service."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.hostile.conftest import Serve
+from tests.support.engine import only_postgres
+from tests.support.harness import plain_client
+from tests.support.processes.fault_server import children_of
+from tests.support.waiting import wait_until
+
+SLOW_START = """
+import sys, time
+if "spawn_main" in " ".join(sys.orig_argv):
+    time.sleep(7)
+"""
+"""A module that Python imports at its start. It delays the server processes, as a busy machine does."""
+
+
+def hang_up(pid: int) -> None:
+    """Sends SIGHUP to a server and all its descendants, as a terminal does that is closed."""
+    os.killpg(pid, signal.SIGHUP)
+
+
+@only_postgres
+def test_server_processes_start_slowly_and_ignore_a_hangup(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(SLOW_START)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with serve("--workers", "2") as target, plain_client(target.url) as client:
+        wait_until(lambda: target.log.read_text().count("startup complete") == 2)
+        children = children_of(target.pid)
+        hang_up(target.pid)
+        wait_until(lambda: target.log.read_text().count("ignored SIGHUP") == 3)
+        assert client.get("/healthz").status_code == 200
+        assert children_of(target.pid) == children
+        assert "replaced" not in target.log.read_text()
