@@ -19,7 +19,6 @@ from domain.values import Role
 from tests.support.engine import empty_database, examples
 from tests.support.examples import PARTNER
 from tests.support.harness import OPERATOR, Call, Caller, Clock, MakeToken
-from tests.support.local_server import serving
 
 # In a background job, SIGINT is ignored, and child processes would inherit that. With a handler, they start with the default.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -87,6 +86,9 @@ def token(service: Service) -> MakeToken:
 @pytest.fixture
 def address(service: Service) -> Iterator[str]:
     """The base URL of the running service."""
+    # Tests without a server need not wait for this import.
+    from tests.support.local_server import serving
+
     with serving(service) as url:
         yield url
 
