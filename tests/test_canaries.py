@@ -12,7 +12,7 @@ from typing import Any
 import psycopg.generators
 import pytest
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from api.cli.actions import serve
 
@@ -36,24 +36,28 @@ def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.should_exit = True
 """
 
-REPLY_TO_INVALID_HTTP = """
-def send_400_response(self, msg: str) -> None:
-    reason = STATUS_PHRASES[400]
-    headers: list[tuple[bytes, bytes]] = [
-        (b"content-type", b"text/plain; charset=utf-8"),
-        (b"connection", b"close"),
-    ]
-    event = h11.Response(status_code=400, headers=headers, reason=reason)
-    output = self.conn.send(event)
-    self.transport.write(output)
+END_OF_A_REPLY = """
+def on_response_complete(self) -> None:
+    # Callback for pipelined HTTP requests to be started.
+    self.server_state.total_requests += 1
 
-    output = self.conn.send(event=h11.Data(data=msg.encode("ascii")))
-    self.transport.write(output)
+    if self.transport.is_closing():
+        return
 
-    output = self.conn.send(event=h11.EndOfMessage())
-    self.transport.write(output)
+    self._unset_keepalive_if_required()
 
-    self.transport.close()
+    # Unpause data reads if needed.
+    self.flow.resume_reading()
+
+    # Unblock any pipelined events. If there are none, arm the
+    # Keep-Alive timeout instead.
+    if self.pipeline:
+        cycle, app = self.pipeline.pop()
+        self._start_asgi_task(cycle, app)
+    else:
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
 """
 
 
@@ -96,13 +100,24 @@ def test_uvicorn_installs_the_signal_handler_of_the_server() -> None:
     )
 
 
-def test_uvicorn_answers_invalid_http_as_expected() -> None:
-    assert source(H11Protocol.send_400_response) == REPLY_TO_INVALID_HTTP.strip(), (
-        "uvicorn answers invalid HTTP in another way. Adapt api/server/http_protocol.py, which replaces this method."
+def test_uvicorn_ends_a_reply_as_expected() -> None:
+    assert source(HttpToolsProtocol.on_response_complete) == END_OF_A_REPLY.strip(), (
+        "uvicorn ends a reply in another way. Adapt api/server/connections/protocol.py, which parses the next request then."
     )
-    assert "self._unsupported_upgrade_warning()" in source(H11Protocol._should_upgrade), (
-        "uvicorn warns about upgrades in another way. Adapt api/server/http_protocol.py, which replaces that method."
+    cycle = source(RequestResponseCycle.send)
+    assert "if not self.keep_alive:\n                self.transport.close()\n            self.on_response()" in cycle, (
+        "uvicorn closes a connection in another way. Adapt ReplyTransport in api/server/connections/protocol.py."
     )
+    assert "self.chunked_encoding is None" in cycle, (
+        "uvicorn frames replies in another way. Adapt api/server/connections/http_1_0.py."
+    )
+
+
+def test_uvicorn_starts_a_request_as_expected() -> None:
+    begun = source(HttpToolsProtocol.on_headers_complete)
+    assert (
+        "self.cycle = RequestResponseCycle(\n        scope=self.scope,\n        transport=self.transport," in begun
+    ), "uvicorn starts a request in another way. Adapt on_headers_complete() in api/server/connections/protocol.py."
 
 
 class FakeRuntime:

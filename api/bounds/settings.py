@@ -23,6 +23,24 @@ class BoundSettings(BaseSettings):
     max_image_bytes: int = Field(
         default=3 * 1024 * 1024, ge=1, description="The largest inline image, in bytes, as sent"
     )
+    max_head_bytes: int = Field(
+        default=64 * 1024,
+        ge=1024,
+        description="The most bytes of a request's line and headers, its trailers and its chunk extensions together",
+    )
+    head_seconds: float = Field(
+        default=20, gt=0, description="The seconds within which a request's line and headers must be complete"
+    )
+    max_bytes_ahead: int = Field(
+        default=64 * 1024,
+        ge=1024,
+        description="The most bytes that a connection sends ahead of an unfinished reply. The server reads on after the reply",
+    )
+    reserved_descriptors: int = Field(
+        default=256,
+        ge=1,
+        description="The file descriptors that a server process keeps for the database, files and listeners. All others are for connections",
+    )
 
 
 def setting_variable(field: str) -> str:

@@ -87,6 +87,12 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
         "Console only: the form does not come from a page of this session.",
         "Go back, reload the page, and submit the form again.",
     ),
+    "head-too-large": ProblemType(
+        (431,),
+        "The request line, the headers, the trailers and the chunk extensions are larger than the limit together. The service "
+        "closes the connection.",
+        "Send fewer or shorter headers. The limit is a setting of the operator.",
+    ),
     "helper-lost": ProblemType(
         (503,),
         "A worker process died while it accepted a large batch or offers file. The request may have been accepted as a run.",

@@ -21,7 +21,7 @@ class RequestState(Struct):
     `limits`: the limits of a single request, for the header fields of its reply.
     `page`: the console's page context. The console is a higher layer, so its type is not known here.
     `is_head`: whether the client sent HEAD; the application sees GET.
-    `is_invalid_http`: whether the server has refused the request itself, because its body is not valid HTTP.
+    `refused_as`: status and problem type, if the server itself has refused the request, because its body is not valid HTTP.
     `token_name`, `status`, `problem`: the caller's token, the status and the problem type, for the log.
     """
 
@@ -33,7 +33,7 @@ class RequestState(Struct):
     inside_commits: Sequence[CommitSpan] = ()
     page: object | None = None
     is_head: bool = False
-    is_invalid_http: bool = False
+    refused_as: tuple[int, str] | None = None
     token_name: str | None = None
     status: int | None = None
     problem: str | None = None

@@ -18,7 +18,7 @@ from api.http.problems import MEDIA_TYPE, Problem, problem_document
 from api.openapi.operations import operations_of
 from api.validation.field_errors import InvalidField
 
-_EVERYWHERE = ("ambiguous-length", "internal-server-error", "invalid-http")
+_EVERYWHERE = ("ambiguous-length", "head-too-large", "internal-server-error", "invalid-http")
 _WITH_TOKEN = ("projection-not-built", "storage-unavailable", "unauthorized", "validation-error")
 _BODY = ("content-too-large", "incomplete-request", "not-json", "unsupported-media-type", "outcome-unknown")
 _RUN = (*_BODY, "helper-lost", "not-decodable", "run-failed", "run-in-progress", "too-many-requests")

@@ -15,6 +15,7 @@ from api.server.request_log import log_request
 
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _ABSOLUTE_FORM = re.compile(rb"(https?)://(?:[^/@]*@)?([^/@]+)(/.*)?", re.IGNORECASE | re.DOTALL)
+_WITHOUT_BODY = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
 _TRANSFER_ENCODING, _CONTENT_LENGTH, _HOST = b"transfer-encoding", b"content-length", b"host"
 
 
@@ -48,6 +49,8 @@ class Entrance:
             if message["type"] == "http.response.start":
                 state.status = message["status"]
                 message["headers"] = [trace_header, *message.get("headers", ())]
+                if is_head and scope["http_version"] != "1.0":
+                    _complete_framing(message)
             elif is_head:
                 message["body"] = b""
             await send(message)
@@ -60,6 +63,13 @@ class Entrance:
                 await self.app(scope, receive, send_traced)
         finally:
             log_request(method, scope, state, perf_counter() - started)
+
+
+def _complete_framing(message: Message) -> None:
+    """Adds `Transfer-Encoding` where the reply to GET has it. The server adds it to replies with a body only."""
+    names = {name.lower() for name, _ in message["headers"]}
+    if _CONTENT_LENGTH not in names and message["status"] not in _WITHOUT_BODY:
+        message["headers"].append((_TRANSFER_ENCODING, b"chunked"))
 
 
 def new_request_state(traceparent: bytes = b"") -> RequestState:

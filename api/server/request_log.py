@@ -7,7 +7,6 @@ import json
 import logging
 import re
 from copy import deepcopy
-from http import HTTPStatus
 from typing import Any
 
 from starlette.types import Scope
@@ -17,7 +16,6 @@ from api.http.paths import route_of
 from api.http.request_state import RequestState
 
 REQUEST_LOGGER = "offer_ledger.requests"
-INVALID_HTTP = "invalid-http"
 KNOWN_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 _PLAIN = re.compile(r"[^\s\"=\\]+")
@@ -28,14 +26,15 @@ def log_request(method: str, scope: Scope, state: RequestState, seconds: float) 
     """Logs a finished request as `name=value` pairs, without anything else that its sender chose."""
     if not _logger.isEnabledFor(logging.INFO):
         return
+    status, problem = state.refused_as or (state.status, state.problem)
     _logger.info(
         "method=%s route=%s status=%s ms=%.1f token=%s problem=%s traceId=%s",
         method if method in KNOWN_METHODS else "other",
         route_of(scope),
-        HTTPStatus.BAD_REQUEST.value if state.is_invalid_http else state.status or "-",
+        status or "-",
         seconds * 1000,
         _quoted(state.token_name or "-"),
-        INVALID_HTTP if state.is_invalid_http else state.problem or "-",
+        problem or "-",
         state.trace_id,
     )
 

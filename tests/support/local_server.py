@@ -8,7 +8,8 @@ from contextlib import contextmanager
 import uvicorn
 
 from api.app import create_app
-from api.server.http_protocol import TracedHttpProtocol
+from api.server.connections.event_loop import EVENT_LOOP
+from api.server.connections.protocol import BoundedHttpProtocol
 from api.service import Service
 from tests.support.waiting import wait_until
 
@@ -19,7 +20,9 @@ def serving(service: Service) -> Iterator[str]:
     # With an explicit protocol, asyncio sets TCP_NODELAY, so small replies are sent at once.
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(create_app(service), log_level="warning", http=TracedHttpProtocol))
+        server = uvicorn.Server(
+            uvicorn.Config(create_app(service), log_level="warning", http=BoundedHttpProtocol, loop=EVENT_LOOP)
+        )
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         wait_until(lambda: server.started or not thread.is_alive())

@@ -23,7 +23,8 @@ from api.processes.graceful_server import GracefulServer
 from api.processes.server_processes import ServerProcesses
 from api.processes.signals import end_hard_after, log_hangups
 from api.runs.server_runtime import ServerRuntime, server_runtime_of
-from api.server.http_protocol import TracedHttpProtocol
+from api.server.connections.event_loop import EVENT_LOOP
+from api.server.connections.protocol import BoundedHttpProtocol
 from api.server.request_log import request_log_config
 from api.service import Service
 from api.settings import Settings
@@ -67,7 +68,8 @@ def _serve_with_one_process(listeners: list[socket.socket], url: str) -> None:
 def _config(app: FastAPI | str, **options: Any) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=TracedHttpProtocol,
+        http=BoundedHttpProtocol,
+        loop=EVENT_LOOP,
         ws="none",
         server_header=False,
         # Its lines would have paths with ids and query strings; the entrance of the application logs every request.

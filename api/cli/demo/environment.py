@@ -22,7 +22,8 @@ from api.cli.local_user import cli_origin
 from api.console.rendering import SIGN_IN
 from api.dependencies.authentication import digest_secret
 from api.http.paths import BATCH_PATH
-from api.server.http_protocol import TracedHttpProtocol
+from api.server.connections.event_loop import EVENT_LOOP
+from api.server.connections.protocol import BoundedHttpProtocol
 from api.service import Service
 from api.settings import Settings
 from api.wiring import open_service, utc_now
@@ -166,7 +167,9 @@ def _serving(service: Service, host: str, port: int) -> Iterator[str]:
     with open_listeners(host, port) as listeners:
         # The story sets the clock ahead, which is no fault.
         app = create_app(service, watch_clock=False)
-        server = uvicorn.Server(uvicorn.Config(app, lifespan="on", log_level="warning", http=TracedHttpProtocol))
+        server = uvicorn.Server(
+            uvicorn.Config(app, lifespan="on", log_level="warning", http=BoundedHttpProtocol, loop=EVENT_LOOP)
+        )
         thread = Thread(target=server.run, kwargs={"sockets": listeners}, name="server", daemon=True)
         thread.start()
         try:

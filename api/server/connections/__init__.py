@@ -1,0 +1,1 @@
+"""Connections of the server: the HTTP protocol, its bounds, and the table of all connections."""
