@@ -1,6 +1,7 @@
 """Builds the application: its routes, middleware, problem replies and runtime."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from importlib.metadata import version
@@ -12,11 +13,14 @@ from starlette.types import ASGIApp
 from api import health, problem_routes
 from api.access.console_sessions import CONSOLE
 from api.audit import diff_routes, event_routes, stream_routes
+from api.bounds.allowances import Allowance
+from api.bounds.settings import BoundSettings
 from api.channels import batch_routes, merchant_routes, offers_file_routes
 from api.console.app import add_console
 from api.console.routing import show_problem
 from api.dependencies.caller_lookup import CallerLookup
 from api.dependencies.replica import replica_of
+from api.dependencies.waiting_bodies import WaitingBodies
 from api.http.exception_handlers import handle_problems
 from api.http.ledger_position import LedgerPositionMiddleware, with_position
 from api.offers import routes as offers
@@ -33,6 +37,8 @@ from api.redemption import (
 from api.runs import routes as runs
 from api.runs.server_runtime import ServerRuntime
 from api.runs.supervisor import RunSupervisor
+from api.server.bodies.body_clock import BodyClock
+from api.server.bodies.body_reading import BodyReading
 from api.server.clock_monitor import ClockMonitor
 from api.server.entrance import Entrance
 from api.server.group_commit import GroupCommit
@@ -102,6 +108,7 @@ def create_app(service: Service, *, warm: bool = False, watch_clock: bool = True
         generate_unique_id_function=_operation_id,
     )
     app.state.runtime = runtime
+    _bound_bodies(app, service.settings, runtime.shutdown)
     app.add_middleware(LedgerPositionMiddleware)
     handle_problems(app, pages={CONSOLE: show_problem})
     for routes in ROUTERS:
@@ -109,6 +116,11 @@ def create_app(service: Service, *, warm: bool = False, watch_clock: bool = True
     app.include_router(openapi_router(app))
     add_console(app)
     return app
+
+
+def _bound_bodies(app: FastAPI, bounds: BoundSettings, shutdown: ShutdownSignal) -> None:
+    memory = Allowance(bounds.max_unfinished_body_bytes_per_token, bounds.max_unfinished_body_bytes)
+    app.add_middleware(BodyReading, clock=BodyClock(bounds, shutdown), memory=memory, shutdown=shutdown)
 
 
 def _operation_id(route: APIRoute) -> str:
@@ -125,11 +137,13 @@ def _create_runtime(service: Service) -> ServerRuntime:
         replica=replica_of(service),
         threads=threads,
         supervisor=RunSupervisor(service, threads),
+        upload_places=Allowance(service.settings.max_uploads_per_partner, sys.maxsize),
         watcher=LedgerWatcher(ledger, shutdown),
         clock_monitor=ClockMonitor(ledger, service.clock),
         streams=StreamResponses(shutdown),
         callers=CallerLookup(service),
         merchant_queue=MerchantQueue(service.single_requests),
+        waiting_bodies=WaitingBodies(service.settings, service.settings.waiting_folder),
         activations=GroupCommit(with_position(ledger, service.activations.execute)),
         redemptions=GroupCommit(with_position(ledger, service.redemptions.execute)),
     )

@@ -170,6 +170,11 @@ class Settings(BoundSettings):
         return Path(self.database_url.removeprefix(SQLITE_PREFIX))
 
     @property
+    def waiting_folder(self) -> Path | None:
+        """The folder of data that waits on disk: that of a ledger on SQLite, or None for the system's temporary files."""
+        return None if self.is_shared else self.database.absolute().parent
+
+    @property
     def is_shared(self) -> bool:
         """True if several processes may serve the same ledger: it is on PostgreSQL."""
         return self.database_url.startswith(POSTGRES_PREFIXES)

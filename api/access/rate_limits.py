@@ -9,6 +9,9 @@ from limits.strategies import MovingWindowRateLimiter
 
 from api.access.rate_limit_storage import REDIS_RETRY_SECONDS, RequestCounts
 
+REFUSED = "refused uploads"
+"""The name of this count of a token."""
+
 
 class RateStatus(NamedTuple):
     """The result of counting a request: how many more are allowed, and the seconds to wait if it exceeded the limit."""
@@ -35,6 +38,19 @@ class RequestLimiter:
         limit = RateLimitItemPerMinute(requests_per_minute)
         return self._counts.run(lambda counts: _hit(counts, limit, token_name))
 
+    def count_refused_upload(self, token_name: str, requests_per_minute: int) -> None:
+        """Counts a refused upload of a token as a request, and among its refused uploads."""
+        if requests_per_minute:
+            limit = RateLimitItemPerMinute(requests_per_minute)
+            self._counts.run(lambda counts: (counts.hit(limit, token_name), counts.hit(limit, token_name, REFUSED)))
+
+    def seconds_until_upload(self, token_name: str, requests_per_minute: int) -> int | None:
+        """Returns None if the refused uploads of a token are within the limit, else the seconds to wait."""
+        if not requests_per_minute:
+            return None
+        limit = RateLimitItemPerMinute(requests_per_minute)
+        return self._counts.run(lambda counts: _seconds_to_wait(counts, limit, token_name, REFUSED))
+
     def count_partner_request(self, partner: str, requests_per_second: int) -> RateStatus:
         """Counts a merchant request of a partner."""
         if not requests_per_second:
@@ -53,9 +69,15 @@ class RequestLimiter:
 
 
 def _hit(counts: MovingWindowRateLimiter, limit: RateLimitItem, name: str) -> int | None:
-    if counts.hit(limit, name):
-        return None
-    reset = counts.get_window_stats(limit, name).reset_time
+    return None if counts.hit(limit, name) else _seconds_to_reset(counts, limit, name)
+
+
+def _seconds_to_wait(counts: MovingWindowRateLimiter, limit: RateLimitItem, *names: str) -> int | None:
+    return None if counts.test(limit, *names) else _seconds_to_reset(counts, limit, *names)
+
+
+def _seconds_to_reset(counts: MovingWindowRateLimiter, limit: RateLimitItem, *names: str) -> int:
+    reset = counts.get_window_stats(limit, *names).reset_time
     # The limiter uses the clock of this process, also with Redis.
     return max(1, math.ceil(reset - time.time()))
 

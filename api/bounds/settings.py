@@ -41,6 +41,39 @@ class BoundSettings(BaseSettings):
         ge=1,
         description="The file descriptors that a server process keeps for the database, files and listeners. All others are for connections",
     )
+    max_body_pause_seconds: float = Field(
+        default=30,
+        ge=0.1,
+        le=3600,
+        description="The most seconds between two pieces of a body. Time in which the server does not read is not counted",
+    )
+    max_body_seconds: float = Field(
+        default=60,
+        ge=0.1,
+        le=3600,
+        description="The most seconds for a body that is kept in memory, plus one second for each 64 KiB that has arrived",
+    )
+    max_unfinished_body_bytes_per_token: int = Field(
+        default=64 * 1024 * 1024,
+        ge=1,
+        description="The most bytes of a token's unfinished bodies in memory. A body over 1 MiB waits on disk",
+    )
+    max_unfinished_body_bytes: int = Field(
+        default=512 * 1024 * 1024, ge=1, description="The most bytes of all unfinished bodies in memory"
+    )
+    max_uploads_per_partner: int = Field(
+        default=4,
+        ge=1,
+        description="The most batches and offers files over 1 MiB that a partner may send at the same time",
+    )
+    max_waiting_bytes_per_partner: int = Field(
+        default=2 * 1024 * 1024 * 1024,
+        ge=1,
+        description="The most bytes that unfinished bodies of a partner or publisher take on disk",
+    )
+    max_waiting_bytes: int = Field(
+        default=8 * 1024 * 1024 * 1024, ge=1, description="The most bytes that all unfinished bodies take on disk"
+    )
 
 
 def setting_variable(field: str) -> str:

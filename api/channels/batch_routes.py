@@ -17,8 +17,9 @@ from api.intake.batch_schemas import BatchRequest
 from api.parsing.content_coding import CODINGS
 from api.parsing.json_body import openapi_request_body
 from api.runs.acceptance import RunSender
-from api.runs.submission import PREFER, Replies, answer_with_run, receive_body
-from api.runs.upload import Upload
+from api.runs.server_runtime import server_runtime_of
+from api.runs.submission import PREFER, Replies, answer_with_run, new_upload, receive_body
+from api.runs.uploads.upload_place import enter_upload
 from domain.runs.run import Run
 from domain.store.cursor import Cursor
 from domain.values import Source
@@ -39,17 +40,18 @@ async def send_batch(request: Request, service: ServiceDep, caller: PartnerCalle
     the offers of the batch.
 
     The service executes the batch even if the client disconnects."""
-    require_json(request)
-    coding = content_coding(request, CODINGS)
-    no_parameters(request)
-    max_bytes = service.settings.max_body_bytes
-    upload = Upload(service.runs, coding, max_bytes)
+    async with enter_upload(request, service, caller, server_runtime_of(request.app).upload_places) as place:
+        require_json(request)
+        coding = content_coding(request, CODINGS)
+        no_parameters(request)
+        upload = new_upload(request, service, caller, coding)
 
-    async def receive() -> RunSender:
-        await receive_body(request, upload, request.stream(), max_bytes)
-        return RunSender(caller.partner or "", origin_of(request, caller, Source.CUSTOM))
+        async def receive() -> RunSender:
+            await receive_body(request, upload, place, request.stream(), service.settings.max_body_bytes)
+            return RunSender(caller.partner or "", origin_of(request, caller, Source.CUSTOM))
 
-    return await answer_with_run(request, service, caller, upload, receive, Replies(accepted_reply, _completed))
+        replies = Replies(accepted_reply, _completed)
+        return await answer_with_run(request, service, caller, upload, place, receive, replies)
 
 
 def _completed(tx: Cursor, run: Run) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The calls of the merchant document: PUT and DELETE of one offer, and the partner's quota and traces."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -20,6 +19,7 @@ from api.dependencies.authentication import ServiceDep, origin_of, require_role,
 from api.dependencies.read_routing import PrimaryReads
 from api.dependencies.roles import PARTNER_ONLY, PartnerCaller, PartnerReader
 from api.dependencies.runtime import runtime_of
+from api.dependencies.waiting_bodies import ReceivedBody
 from api.http.content_negotiation import require_json
 from api.http.ledger_position import unwrap
 from api.http.paths import MERCHANTS_PATH
@@ -29,7 +29,7 @@ from api.http.replies import json_response
 from api.http.request_state import request_state
 from api.intake.merchant_offer import read_offer
 from api.intake.merchant_schemas import MerchantOffer
-from api.parsing.json_body import openapi_request_body, receive
+from api.parsing.json_body import openapi_request_body
 from api.server.raw_route import RawRoute
 from api.server.retry_route import RetryingRoute
 from api.validation.field_errors import InvalidField
@@ -110,11 +110,12 @@ async def put_offer(request: Request) -> Response:
     sender, settings = await _authorise(request), runtime_of(request).service.settings
     async with _counting_refusals(request, sender):
         require_json(request)
-        body = await receive(request, settings.max_offer_bytes)
-        key, precondition = _offer_key(request, sender.partner), precondition_of(request)
-        read = partial(read_offer, body, key, settings.max_image_bytes)
-        # Parsing a small body takes less time than starting a thread.
-        action = read() if len(body) <= SMALL_BODY_BYTES else await asyncio.to_thread(read)
+        bodies = runtime_of(request).waiting_bodies
+        async with bodies.receive(request, sender.partner, settings.max_offer_bytes) as body:
+            key, precondition = _offer_key(request, sender.partner), precondition_of(request)
+            read = partial(_read, body, key, settings.max_image_bytes)
+            # Parsing a small body takes less time than starting a thread.
+            action = read() if body.size <= SMALL_BODY_BYTES else await bodies.evaluate(body, sender.partner, read)
     return await _execute(request, sender, key, action, precondition)
 
 
@@ -172,10 +173,19 @@ async def _counting_refusals(request: Request, sender: MerchantCaller) -> AsyncI
     try:
         yield
     except (Problem, ClientDisconnect) as refusal:
-        await _submit(request, sender, CountRefusal(sender.partner, is_deletion=_is_deletion(request)))
+        if not isinstance(refusal, Problem) or _counts(refusal):
+            await _submit(request, sender, CountRefusal(sender.partner, is_deletion=_is_deletion(request)))
         if isinstance(refusal, Problem) and refusal.status is HTTPStatus.UNPROCESSABLE_ENTITY:
             raise Problem(HTTPStatus.BAD_REQUEST, refusal.kind, refusal.detail, errors=refusal.errors) from None
         raise
+
+
+def _counts(refusal: Problem) -> bool:
+    return refusal.status < HTTPStatus.INTERNAL_SERVER_ERROR and refusal.status is not HTTPStatus.TOO_MANY_REQUESTS
+
+
+def _read(body: ReceivedBody, key: OfferKey, max_image_bytes: int) -> Put:
+    return read_offer(body.load(), key, max_image_bytes)
 
 
 def _offer_key(request: Request, partner: str) -> OfferKey:

@@ -20,8 +20,10 @@ from api.parsing.multipart import MAX_BYTES_AROUND_FILE, FilePart
 from api.runs.acceptance import RunSender
 from api.runs.report import file_report, run_document
 from api.runs.schemas import RunReply
-from api.runs.submission import PREFER, Replies, answer_with_run, receive_body
+from api.runs.server_runtime import server_runtime_of
+from api.runs.submission import PREFER, Replies, answer_with_run, new_upload, receive_body
 from api.runs.upload import Upload
+from api.runs.uploads.upload_place import UploadPlace, enter_upload
 from api.service import Service
 from api.validation.field_errors import InvalidField
 from domain.values import Source
@@ -66,28 +68,36 @@ async def send_offers_file(
     says what to do with its offer.
 
     The service executes the file even if the client disconnects."""
-    multipart = is_multipart(request)
+    async with enter_upload(request, service, caller, server_runtime_of(request.app).upload_places) as place:
+        multipart = is_multipart(request)
+        coding = _coding(request, query, multipart=multipart)
+        upload = new_upload(request, service, caller, coding)
+        origin = origin_of(request, caller, Source.FILE)
+
+        async def receive() -> RunSender:
+            name = query.name or ""
+            if multipart:
+                name = await _receive_part(request, service, upload, place)
+            else:
+                await receive_body(request, upload, place, request.stream(), service.settings.max_body_bytes)
+            return RunSender(caller.partner or "", origin, name)
+
+        replies = Replies(run_document, file_report)
+        return await answer_with_run(request, service, caller, upload, place, receive, replies)
+
+
+def _coding(request: Request, query: FileQuery, *, multipart: bool) -> str:
+    """Returns the content coding. Raises Problem 415, and 422 if the file has no name or two."""
     if not multipart:
         require_json(request, MULTIPART)
     coding = content_coding(request, () if multipart else CODINGS)
     if multipart is (query.name is not None):
         message = "must not be sent: the multipart body has the name" if multipart else "required with a JSON body"
         raise validation_error([InvalidField(("query", "name"), message)])
-    upload = Upload(service.runs, coding, service.settings.max_body_bytes)
-    origin = origin_of(request, caller, Source.FILE)
-
-    async def receive() -> RunSender:
-        name = query.name or ""
-        if multipart:
-            name = await _receive_part(request, service, upload)
-        else:
-            await receive_body(request, upload, request.stream(), service.settings.max_body_bytes)
-        return RunSender(caller.partner or "", origin, name)
-
-    return await answer_with_run(request, service, caller, upload, receive, Replies(run_document, file_report))
+    return coding
 
 
-async def _receive_part(request: Request, service: Service, upload: Upload) -> str:
+async def _receive_part(request: Request, service: Service, upload: Upload, place: UploadPlace) -> str:
     """Receives a multipart body, and returns the name of its file."""
     part = FilePart(request.headers.get("Content-Type", ""))
 
@@ -95,5 +105,5 @@ async def _receive_part(request: Request, service: Service, upload: Upload) -> s
         async for chunk in request.stream():
             yield part.feed(chunk)
 
-    await receive_body(request, upload, data(), service.settings.max_body_bytes, MAX_BYTES_AROUND_FILE)
+    await receive_body(request, upload, place, data(), service.settings.max_body_bytes, MAX_BYTES_AROUND_FILE)
     return part.end()

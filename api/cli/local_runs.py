@@ -6,6 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
+from api.bounds.allowances import Allowance
+from api.bounds.waiting_file import WaitingFile
 from api.cli.local_user import cli_origin
 from api.parsing.content_coding import decoded_body_too_large
 from api.runs import acceptance
@@ -82,16 +84,18 @@ def _accept(
     size, max_bytes = path.stat().st_size, service.settings.max_body_bytes
     if size > max_bytes:
         raise decoded_body_too_large(max_bytes)
-    upload = Upload(service.runs, "identity", max_bytes)
+    file = WaitingFile(Allowance(max_bytes, max_bytes), path.name, service.settings.waiting_folder)
+    upload = Upload(service.runs, "identity", max_bytes, file)
     try:
         # Only the stored copy is read from here on: the file may change.
         for block in _blocks(path):
             upload.write(block)
             on_progress(upload.size, size)
         upload.end()
+        upload.store()
         return acceptance.accept_run(service.runs, upload.uploaded_body, sender(upload), service.settings.max_items)
     finally:
-        if upload.is_stored:
+        if upload.is_kept:
             with suppress(StorageError):
                 upload.discard()
 

@@ -85,6 +85,20 @@ async def count_repetition(service: Service, caller: Caller) -> None:
     await run_counted(service, _require_rate, caller, service)
 
 
+async def require_accepted_uploads(service: Service, caller: Caller) -> None:
+    """Raises Problem 429 if too many uploads of the token have been refused in the last minute."""
+    limit = caller.requests_per_minute
+    seconds = await run_counted(service, service.limiter.seconds_until_upload, caller.name, limit)
+    if seconds is not None:
+        detail = f"At most {limit} refused uploads per minute for this token."
+        raise Problem(HTTPStatus.TOO_MANY_REQUESTS, "too-many-requests", detail, headers={"Retry-After": str(seconds)})
+
+
+async def count_refused_upload(service: Service, caller: Caller) -> None:
+    """Counts an upload that was refused after its body had been read: it uses no slot, so it is a call like any other."""
+    await run_counted(service, service.limiter.count_refused_upload, caller.name, caller.requests_per_minute)
+
+
 def origin_of(request: Request, caller: Caller, source: Source) -> Origin:
     """Returns the origin of the commits that a request causes."""
     return Origin(caller.name, source, request_state(request).traceparent)

@@ -5,6 +5,7 @@ from msgspec import Struct
 
 from api.dependencies.caller_lookup import CallerLookup
 from api.dependencies.replica import Replica
+from api.dependencies.waiting_bodies import WaitingBodies
 from api.http.ledger_position import Committed
 from api.server.clock_monitor import ClockMonitor
 from api.server.group_commit import GroupCommit
@@ -35,6 +36,7 @@ class Runtime(Struct, frozen=True, kw_only=True):
     streams: StreamResponses
     callers: CallerLookup
     merchant_queue: MerchantQueue
+    waiting_bodies: WaitingBodies
     activations: ActivationCommits
     redemptions: RedemptionCommits
 

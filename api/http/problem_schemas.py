@@ -201,6 +201,11 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
         "The request contradicts the present state. The detail says how.",
         "Read the present state, and decide again.",
     ),
+    "request-timeout": ProblemType(
+        (408,),
+        "The body did not arrive in time. The service removed what had arrived, and closed the connection.",
+        "Send the request again, without long pauses. The detail names the bound.",
+    ),
     "reversal-exceeds-redemption": ProblemType(
         (409,),
         "The amount is more than what is left of the redemption. The member `remaining` says how much is left.",
@@ -221,6 +226,16 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
         "The partner has used its runs of this kind: by default, one `Synchronize` a UTC day and one `Insert` a UTC"
         " hour.",
         "Wait for the seconds in `Retry-After`.",
+    ),
+    "server-busy": ProblemType(
+        (503,),
+        "The callers together have reached a bound of the server. The detail names it. Nothing was changed.",
+        "Send the request again after the seconds in `Retry-After`.",
+    ),
+    "server-stopping": ProblemType(
+        (503,),
+        "The server stops, and the request was not finished. Nothing was changed. The service closes the connection.",
+        "Send the request again after the seconds in `Retry-After`.",
     ),
     "storage-unavailable": ProblemType(
         (503,),
@@ -246,6 +261,11 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
         (503,),
         "The process sends as many long replies (streams, CSV files, followers) as it may at a time.",
         "Send the request again after the seconds in `Retry-After`.",
+    ),
+    "too-many-uploads": ProblemType(
+        (429,),
+        "The caller sends more large bodies at the same time than it may. The detail names the bound.",
+        "Send fewer requests at the same time. Send this one again after the seconds in `Retry-After`.",
     ),
     "unauthorized": ProblemType(
         (401,),

@@ -20,7 +20,17 @@ from api.validation.field_errors import InvalidField
 
 _EVERYWHERE = ("ambiguous-length", "head-too-large", "internal-server-error", "invalid-http")
 _WITH_TOKEN = ("projection-not-built", "storage-unavailable", "unauthorized", "validation-error")
-_BODY = ("content-too-large", "incomplete-request", "not-json", "unsupported-media-type", "outcome-unknown")
+_BODY = (
+    "content-too-large",
+    "incomplete-request",
+    "not-json",
+    "outcome-unknown",
+    "request-timeout",
+    "server-busy",
+    "server-stopping",
+    "too-many-uploads",
+    "unsupported-media-type",
+)
 _RUN = (*_BODY, "helper-lost", "not-decodable", "run-failed", "run-in-progress", "too-many-requests")
 _REPORT = (*_BODY, "not-found", "too-many-requests")
 

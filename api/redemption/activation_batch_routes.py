@@ -18,16 +18,18 @@ from api.http.problems import Problem, logger, problem_document, validation_erro
 from api.http.query_params import no_parameters
 from api.http.replies import json_response
 from api.parsing.body_start import MARK_SKIPPED
-from api.parsing.json_body import MAX_BYTES, body_too_large, read_as, receive, without_mark
+from api.parsing.json_body import MAX_BYTES, body_too_large, read_as, without_mark
 from api.redemption.activation_routes import ACTIVATIONS_PATH, activation_document, activation_request
 from api.redemption.activation_schemas import ActivationBatchReply
 from api.redemption.activation_schemas import ActivationRequest as ActivationBody
+from api.service import Service
 from api.validation.field_errors import InvalidField
 from domain.ledgers.activation_ledger import ActivationLedger
 from domain.ledgers.ledger import StorageError
 from domain.redemption.activation_group import ActivationResult, PendingActivation
 from domain.refusals import Refused
 from domain.values import Origin, Source
+from projections.access.tokens import Caller
 
 MAX_LINES = 10_000
 MAX_BATCH_BYTES = 16 * 1024 * 1024
@@ -51,7 +53,14 @@ async def activate_offers(request: Request, service: ServiceDep, caller: Publish
     """Record up to 10,000 activations, one per line. Each line has the same outcome as a single request."""
     no_parameters(request)
     require_lines(request)
-    body, has_mark = without_mark(await receive(request, MAX_BATCH_BYTES))
+    bodies = runtime_of(request).waiting_bodies
+    holder = f"publisher {caller.name}"
+    async with bodies.receive(request, holder, MAX_BATCH_BYTES) as body, bodies.batch_turn(body, holder):
+        return await _record(request, service, caller, without_mark(await bodies.load(body)))
+
+
+async def _record(request: Request, service: Service, caller: Caller, read: tuple[bytes, bool]) -> Response:
+    body, has_mark = read
     lines = _lines(body)
     report = _Report(
         origin_of(request, caller, Source.PUBLISHER), service.activations, [MARK_SKIPPED] if has_mark else []

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -10,23 +11,25 @@ from msgspec import Struct
 
 from api.dependencies.authentication import count_repetition
 from api.dependencies.runtime import runtime_of
+from api.dependencies.waiting_bodies import BYTES_PER_WRITE
 from api.http.ledger_position import set_position
 from api.http.paths import run_path
 from api.http.problems import Problem
 from api.http.replies import json_response
+from api.http.request_state import request_state
 from api.parsing.content_coding import decoded_body_too_large
 from api.runs.acceptance import RunSender
 from api.runs.execution import FAILED
 from api.runs.prefer import parse_wait_preference
 from api.runs.server_runtime import server_runtime_of
 from api.runs.upload import Upload
+from api.runs.uploads.upload_place import UploadPlace
 from api.service import Service
 from domain.ledgers.ledger import StorageError
 from domain.runs.run import Run, RunState
 from domain.store.cursor import Cursor
 from projections.access.tokens import Caller
 
-BYTES_PER_WRITE = 256 * 1024
 PREFER = {
     "name": "Prefer",
     "in": "header",
@@ -49,17 +52,21 @@ async def answer_with_run(
     service: Service,
     caller: Caller,
     upload: Upload,
+    place: UploadPlace,
     receive: Callable[[], Awaitable[RunSender]],
     replies: Replies,
 ) -> Response:
     """Accepts a run and waits for it as the client prefers. The run is executed even if the client disconnects.
 
-    `receive` fills the upload. Raises Problem 429 for a repeated request beyond the caller's requests per minute."""
+    `receive` fills the upload. Raises ClientDisconnect if the client disconnects before the run is accepted, and Problem
+    429 for a repeated request beyond the caller's requests per minute."""
     runtime = server_runtime_of(request.app)
     supervisor, threads = runtime.supervisor, runtime.threads
     wait = parse_wait_preference(request.headers.getlist("Prefer"), service.settings.wait_seconds)
     async with supervisor.discard_unless_accepted(upload):
-        accepted = await supervisor.accept(upload, await receive())
+        accepted = await supervisor.accept_unless(partial(disconnection, request), upload, await receive())
+    place.is_accepted = True
+    place.leave()
     if accepted.replayed:
         await count_repetition(service, caller)
         headers = {"Idempotency-Replayed": "true"} if accepted.run.is_finished else {}
@@ -74,27 +81,44 @@ async def answer_with_run(
         return _answer(request, service, accepted.run, headers, replies)
 
 
+def new_upload(request: Request, service: Service, caller: Caller, coding: str) -> Upload:
+    file = runtime_of(request).waiting_bodies.file_for(caller.partner or "")
+    return Upload(service.runs, coding, service.settings.max_body_bytes, file)
+
+
+async def disconnection(request: Request) -> None:
+    """Waits until the client has disconnected; valid after the whole body has been received."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
 async def receive_body(
-    request: Request, upload: Upload, chunks: AsyncIterator[bytes], max_bytes: int, spare_bytes: int = 0
+    request: Request,
+    upload: Upload,
+    place: UploadPlace,
+    chunks: AsyncIterator[bytes],
+    max_bytes: int,
+    spare_bytes: int = 0,
 ) -> None:
     """Writes chunks to an upload. `spare_bytes`: the allowed size of a multipart envelope.
 
-    Raises Problem 413 before reading if `Content-Length` is too large, and the problems of the upload."""
-    threads = runtime_of(request).threads
+    Raises Problem 413 before reading if `Content-Length` is too large, the problems of the upload, and those of the bounds
+    on uploads."""
+    bodies, memory = runtime_of(request).waiting_bodies, request_state(request).body_memory
     if int(request.headers.get("Content-Length", "0")) > max_bytes + spare_bytes:
         raise decoded_body_too_large(max_bytes)
-    waiting_bytes = bytearray()
+    unwritten = bytearray()
     async for chunk in chunks:
-        waiting_bytes += chunk
-        if len(waiting_bytes) >= BYTES_PER_WRITE:
-            await threads.run_write(upload.write, bytes(waiting_bytes))
-            waiting_bytes.clear()
-    await threads.run_write(_write_last, upload, bytes(waiting_bytes))
-
-
-def _write_last(upload: Upload, last: bytes) -> None:
-    upload.write(last)
-    upload.end()
+        unwritten += chunk
+        place.require(max(upload.size, upload.encoded_size) + len(unwritten))
+        if len(unwritten) >= BYTES_PER_WRITE:
+            await bodies.run(upload.write, bytes(unwritten))
+            place.require(upload.size)
+            if memory and not upload.is_small:
+                memory.move_to_disk(len(unwritten))
+            unwritten.clear()
+    await bodies.run(upload.write_last, bytes(unwritten))
+    place.require(upload.size)
 
 
 def _answer(request: Request, service: Service, run: Run, headers: dict[str, str], replies: Replies) -> Response:

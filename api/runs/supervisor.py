@@ -5,21 +5,25 @@ It also takes over runs whose owner no longer renews the lease, and terminates s
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from anyio import BrokenWorkerProcess, CapacityLimiter, to_process, to_thread
+from starlette.requests import ClientDisconnect
 
+from api.bounds.turns import Turns
+from api.dependencies.waiting_bodies import SMALL_UPLOAD_BYTES
 from api.http.problems import Problem
 from api.runs import acceptance, batch_process, execution
 from api.runs.acceptance import RunSender
 from api.runs.batch_process import WorkerContext
 from api.runs.execution import RunFailed
-from api.runs.upload import SMALL_UPLOAD_BYTES, Upload
+from api.runs.upload import Upload
+from api.runs.uploads.abandoned_uploads import AbandonedUploads
 from api.server.worker_threads import WorkerThreads
 from api.service import Service
 from domain.ledgers.ledger import StorageError
@@ -30,8 +34,10 @@ from domain.runs.run import Run, RunState
 EXECUTION_THREADS = 2
 ACCEPTANCE_PROCESSES = 2
 EXECUTION_PROCESSES = 2
+ABANDONED_ACCEPTANCE_SECONDS = 2.0
+"""The time in which a process notices that the body has been removed. Terminating it costs a new process."""
 CHECKS_PER_LEASE = 10
-CLEANUP_INTERVAL = timedelta(hours=1)
+CLEANUP_INTERVAL = timedelta(minutes=10)
 RUN_GRACE_SECONDS = 5.0
 RUN_POLL_SECONDS = 0.2
 WORKER_START_SECONDS = 20.0
@@ -59,12 +65,14 @@ class RunSupervisor:
     def __init__(self, service: Service, threads: WorkerThreads) -> None:
         self._threads = threads
         self._runs = service.runs
+        self._abandoned = AbandonedUploads(service.runs)
         self._max_items = service.settings.max_items
         self._max_image_bytes = service.settings.max_image_bytes
         self._check_seconds = service.settings.lease_seconds / CHECKS_PER_LEASE
         self._worker_context = WorkerContext(service.settings, service.clock, service.runs.owner)
         self._execution_threads = CapacityLimiter(EXECUTION_THREADS)
         self._acceptance_processes = CapacityLimiter(ACCEPTANCE_PROCESSES)
+        self._acceptance_turns = Turns(ACCEPTANCE_PROCESSES)
         self._execution_processes = CapacityLimiter(EXECUTION_PROCESSES)
         self._tasks: dict[UUID, asyncio.Task[Run]] = {}
         self._started: dict[UUID, tuple[int, float]] = {}
@@ -78,12 +86,34 @@ class RunSupervisor:
 
     @asynccontextmanager
     async def discard_unless_accepted(self, upload: Upload) -> AsyncIterator[None]:
-        """Deletes the stored chunks of an upload that did not become a run, whatever happens."""
+        """Removes the chunks of an upload that did not become a run, whatever happens."""
         try:
             yield
         finally:
-            if upload.is_stored and upload.run_id not in self._tasks:
+            if upload.is_kept and upload.run_id not in self._tasks:
                 await self._threads.run_write(upload.discard)
+
+    async def accept_unless(
+        self, is_over: Callable[[], Coroutine[Any, Any, None]], upload: Upload, sender: RunSender
+    ) -> AcceptedRun:
+        """Accepts a body like `accept`. Raises ClientDisconnect if `is_over` returns before a large body is accepted.
+
+        The work on it then ends early: its process finds no more chunks, or is terminated."""
+        if upload.is_small:
+            return await self.accept(upload, sender)
+        acceptance, end = asyncio.create_task(self.accept(upload, sender)), asyncio.create_task(is_over())
+        try:
+            await asyncio.wait({acceptance, end}, return_when=asyncio.FIRST_COMPLETED)
+            if not acceptance.done():
+                await self._threads.run_write(upload.discard)
+                await asyncio.wait({acceptance}, timeout=ABANDONED_ACCEPTANCE_SECONDS)
+                if not acceptance.done() or acceptance.exception():
+                    raise ClientDisconnect
+            return await acceptance
+        finally:
+            end.cancel()
+            if acceptance.cancel():
+                await asyncio.wait({acceptance})
 
     async def accept(self, upload: Upload, sender: RunSender) -> AcceptedRun:
         """Accepts an uploaded body as a run and starts it, or returns the run of the same request.
@@ -124,14 +154,18 @@ class RunSupervisor:
         return self._runs.find(run.run_id) or run
 
     async def _accept_in_worker(self, upload: Upload, sender: RunSender) -> AcceptedRun:
+        await self._threads.run_write(upload.store)
         try:
-            return await in_worker_process(
-                batch_process.accept_in_worker,
-                self._worker_context,
-                upload.uploaded_body,
-                sender,
-                limiter=self._acceptance_processes,
-            )
+            # One partner never occupies all processes.
+            async with self._acceptance_turns.take(sender.partner):
+                return await in_worker_process(
+                    batch_process.accept_in_worker,
+                    self._worker_context,
+                    upload.uploaded_body,
+                    sender,
+                    limiter=self._acceptance_processes,
+                    cancellable=True,
+                )
         except BrokenWorkerProcess:
             logger.exception("a worker process died while it accepted a request")
             detail = "A worker process died while it accepted the request. Look for its run before you repeat it."
@@ -222,7 +256,7 @@ class RunSupervisor:
     async def _take_over_overdue(self) -> None:
         now = asyncio.get_running_loop().time()
         if self._cleaned_up_at is None or now - self._cleaned_up_at > CLEANUP_INTERVAL.total_seconds():
-            await self._threads.run_write(self._runs.delete_abandoned_uploads)
+            await self._threads.run_write(self._abandoned.remove, now)
             self._cleaned_up_at = now
         for run in await self._threads.run_read(self._runs.find_overdue):
             await self._take_over(run)

@@ -1,36 +1,48 @@
 """Receives the body of a run's request in bounded memory, whatever its size before and after decompression."""
 
 import hashlib
+from threading import Lock
 from uuid import UUID, uuid4
 
+from api.bounds.waiting_file import WaitingFile
+from api.dependencies.waiting_bodies import SMALL_UPLOAD_BYTES
 from api.parsing.content_coding import decoded_body_too_large, decoder_for
 from api.runs.acceptance import UploadedBody
+from domain.ledgers.ledger import StorageError
 from domain.ledgers.run_ledger import RunLedger
 from domain.store.records.compression import compress
 from domain.store.records.run_bodies import CHUNK_BYTES
 
-SMALL_UPLOAD_BYTES = 1024 * 1024
-"""Bodies up to this size stay in memory until they are accepted, and are executed by a thread of the server."""
+BYTES_PER_TRANSACTION = 4 * 1024 * 1024
+"""Other writers of a ledger on SQLite wait while so much is stored."""
 
 
 class Upload:
-    """Decodes a body as it arrives, and stores it in chunks for a run that is not accepted yet."""
+    """Decodes a body as it arrives, and keeps it in compressed chunks.
 
-    def __init__(self, runs: RunLedger, coding: str, max_bytes: int) -> None:
+    A body over SMALL_UPLOAD_BYTES waits in a file. When it is complete, `store` moves it to the ledger, so the ledger never
+    has parts of a body that is still arriving."""
+
+    def __init__(self, runs: RunLedger, coding: str, max_bytes: int, file: WaitingFile) -> None:
         self.run_id: UUID = uuid4()
-        self.size = 0
-        self._encoded_size = 0
+        self.size = self.encoded_size = 0
         self._runs = runs
         self._max_bytes = max_bytes
         self._decoder = decoder_for(coding)
         self._sha256 = hashlib.sha256()
         self._buffer = bytearray()
+        self._file = file
+        self._packed_sizes: list[int] = []
         self._stored_chunks = 0
+        self._lock = Lock()
+        self._is_discarded = False
 
     def write(self, encoded: bytes) -> None:
-        """Raises Problem 413 for a body that is too large, and 400 for one that can't be decoded."""
-        self._encoded_size += len(encoded)
-        if self._encoded_size > self._max_bytes:
+        """Raises Problem 413 for a body that is too large, and 400 for one that can't be decoded.
+
+        Raises AllowanceExceeded and StorageError if the file can't take the body."""
+        self.encoded_size += len(encoded)
+        if self.encoded_size > self._max_bytes:
             raise decoded_body_too_large(self._max_bytes)
         for piece in self._decoder.decode(encoded):
             self.size += len(piece)
@@ -38,35 +50,73 @@ class Upload:
                 raise decoded_body_too_large(self._max_bytes)
             self._sha256.update(piece)
             self._buffer += piece
-            while len(self._buffer) >= CHUNK_BYTES:
-                self._store(CHUNK_BYTES)
+            while len(self._buffer) > CHUNK_BYTES:
+                self._move_to_file(CHUNK_BYTES)
 
     def end(self) -> None:
         """Raises Problem 400 if a compressed body is incomplete."""
         self._decoder.end()
         if self._buffer and not self.is_small:
-            self._store(len(self._buffer))
+            self._move_to_file(len(self._buffer))
+
+    def write_last(self, encoded: bytes) -> None:
+        """Raises what `write` and `end` raise."""
+        self.write(encoded)
+        self.end()
+
+    def store(self) -> None:
+        """Moves a body that waits in the file to the ledger; valid after `end`.
+
+        Raises StorageError if the body is discarded meanwhile."""
+        start, packed = 0, list[bytes]()
+        for size in self._packed_sizes:
+            packed.append(self._file.read(start, size))
+            start += size
+            if sum(map(len, packed)) >= BYTES_PER_TRANSACTION:
+                self._store(packed)
+                packed = []
+        self._store(packed)
+        self._file.close()
 
     @property
     def is_small(self) -> bool:
         return self.size <= SMALL_UPLOAD_BYTES
 
     @property
+    def bytes_in_memory(self) -> int:
+        return len(self._buffer)
+
+    @property
     def uploaded_body(self) -> UploadedBody:
-        """The complete body; valid after `end`."""
+        """The complete body; valid after `end`, and after `store` if it is not small."""
         packed = [compress(bytes(self._buffer))] if self._buffer else []
         return UploadedBody(self.run_id, self._sha256.hexdigest(), self.size, self._stored_chunks, packed)
 
     @property
-    def is_stored(self) -> bool:
-        """The ledger has chunks of this body."""
-        return self._stored_chunks > 0
+    def is_kept(self) -> bool:
+        """The file or the ledger has chunks of this body."""
+        return self._file.size > 0 or self._stored_chunks > 0
 
     def discard(self) -> None:
-        """Deletes the stored chunks, unless they belong to an accepted run."""
-        self._runs.drop_body(self.run_id)
+        """Removes the chunks from the file, and from the ledger unless they belong to an accepted run.
 
-    def _store(self, size: int) -> None:
-        self._runs.store_body(self.run_id, self._stored_chunks, [compress(bytes(self._buffer[:size]))])
-        self._stored_chunks += 1
+        Any thread may call it, also while another one stores the body."""
+        with self._lock:
+            self._is_discarded = True
+            self._file.close()
+            if self._stored_chunks:
+                self._runs.drop_body(self.run_id)
+
+    def _move_to_file(self, size: int) -> None:
+        packed = compress(bytes(self._buffer[:size]))
+        self._file.append(packed)
+        self._packed_sizes.append(len(packed))
         del self._buffer[:size]
+
+    def _store(self, packed: list[bytes]) -> None:
+        with self._lock:
+            if self._is_discarded:
+                raise StorageError("The body has been discarded")
+            if packed:
+                first, self._stored_chunks = self._stored_chunks, self._stored_chunks + len(packed)
+                self._runs.store_body(self.run_id, first, packed)

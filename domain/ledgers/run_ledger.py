@@ -21,7 +21,7 @@ from domain.store.commit import CommitContext, current_head, streams_changed_sin
 from domain.store.cursor import Cursor
 from domain.store.errors import TransactionRolledBack
 from domain.store.records.images import insert_images
-from domain.store.records.run_bodies import count_chunks, delete_abandoned, delete_body, find_chunk, insert_chunks
+from domain.store.records.run_bodies import count_chunks, delete_body, find_chunk, insert_chunks, unaccepted_bodies
 from domain.store.records.run_outcomes import insert_outcome
 from domain.store.records.runs import (
     find_run,
@@ -35,8 +35,6 @@ from domain.store.retry import retry_transaction
 from domain.values import Origin, PartnerSettings
 
 IMAGES_PER_WRITE = 100
-ABANDONED_AFTER = timedelta(hours=1)
-"""An upload that receives no data for this time has failed."""
 
 PlanFunction = Callable[[Mapping[Any, Offer], Collection[UUID], PartnerSettings], Plan]
 """Returns the plan of a run.
@@ -252,10 +250,10 @@ class RunLedger:
                 update_run(tx, runs.release(run, now), run.lease.fence)
 
     @retry_transaction
-    def delete_abandoned_uploads(self) -> int:
-        """Deletes the stored chunks of uploads that never became runs, and returns their number."""
-        with self.ledger.recorder.write() as tx:
-            return delete_abandoned(tx, self.ledger.recorder.now(tx) - ABANDONED_AFTER)
+    def unaccepted_uploads(self) -> dict[UUID, int]:
+        """Returns the stored bodies that are not accepted yet or never will be, and the number of chunks of each."""
+        with self.ledger.recorder.read() as tx:
+            return unaccepted_bodies(tx)
 
 
 def _images(plan: Plan) -> Iterator[Image]:

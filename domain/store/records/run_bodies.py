@@ -11,7 +11,7 @@ from domain.store.cursor import Cursor
 from domain.store.records.compression import decompress
 from domain.values import to_microseconds
 
-CHUNK_BYTES = 4 * 1024 * 1024
+CHUNK_BYTES = 1024 * 1024
 
 
 def insert_chunks(tx: Cursor, run_id: UUID, first: int, chunks: Sequence[bytes], now: datetime) -> None:
@@ -38,11 +38,10 @@ def delete_body(tx: Cursor, run_id: UUID) -> None:
     tx.execute("DELETE FROM run_bodies WHERE run_id = ?", (str(run_id),))
 
 
-def delete_abandoned(tx: Cursor, before: datetime) -> int:
-    """Deletes bodies that got no chunk since `before` and belong to no run. Returns the number of deleted chunks."""
-    deleted = tx.execute(
-        "DELETE FROM run_bodies WHERE run_id NOT IN (SELECT run_id FROM runs)"
-        " AND run_id IN (SELECT run_id FROM run_bodies GROUP BY run_id HAVING max(stored_at) < ?) RETURNING 1",
-        (to_microseconds(before),),
+def unaccepted_bodies(tx: Cursor) -> dict[UUID, int]:
+    """Returns the number of chunks of each body that belongs to no run."""
+    rows = tx.execute(
+        "SELECT run_id, count(*) AS chunks FROM run_bodies b"
+        " WHERE NOT EXISTS (SELECT 1 FROM runs r WHERE r.run_id = b.run_id) GROUP BY run_id"
     )
-    return len(deleted.fetchall())
+    return {UUID(row["run_id"]): row["chunks"] for row in rows.fetchall()}

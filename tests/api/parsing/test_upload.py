@@ -2,6 +2,8 @@
 
 import pytest
 
+from api.bounds.allowances import Allowance
+from api.bounds.waiting_file import WaitingFile
 from api.runs import upload
 from api.runs.upload import Upload
 from api.service import Service
@@ -13,10 +15,12 @@ BLOCKS = [b"abc", b"", b"d" * 25, b"ef"]
 def test_upload_stores_chunks_of_one_size(service: Service, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upload, "CHUNK_BYTES", size)
     monkeypatch.setattr(upload, "SMALL_UPLOAD_BYTES", 0)
-    upload_of_blocks = Upload(service.runs, "identity", 1_000)
+    file = WaitingFile(Allowance(1_000_000, 1_000_000), "tidepool", None)
+    upload_of_blocks = Upload(service.runs, "identity", 1_000, file)
     for block in BLOCKS:
         upload_of_blocks.write(block)
     upload_of_blocks.end()
+    upload_of_blocks.store()
     chunks = list(service.runs.body(upload_of_blocks.run_id))
     assert b"".join(chunks) == b"".join(BLOCKS)
     assert all(len(chunk) == size for chunk in chunks[:-1])

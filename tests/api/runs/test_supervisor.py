@@ -16,12 +16,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from api.dependencies.waiting_bodies import SMALL_UPLOAD_BYTES
 from api.http.problems import Problem, validation_error
 from api.runs import batch_process
 from api.runs.batch_process import WorkerContext
 from api.runs.execution import RunFailed
 from api.runs.supervisor import RunSupervisor, in_worker_process
-from api.runs.upload import SMALL_UPLOAD_BYTES
 from api.server.worker_threads import WorkerThreads
 from api.service import Service
 from api.validation.field_errors import InvalidField

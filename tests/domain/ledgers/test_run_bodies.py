@@ -1,6 +1,5 @@
 """Tests of stored request bodies, from their upload to the end of the run."""
 
-from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -8,12 +7,9 @@ import pytest
 from msgspec.structs import replace
 
 from domain.ledgers.ledger import StorageError
-from domain.ledgers.run_ledger import ABANDONED_AFTER, RunLedger
+from domain.ledgers.run_ledger import RunLedger
 from tests.support.harness import Clock
 from tests.support.histories.runs import FEED, LEASE, accepted_run, compressed_blocks, count_rows, open_ledger, request
-
-LONG_AGO = (ABANDONED_AFTER + timedelta(microseconds=1)).total_seconds()
-
 
 # Storing
 
@@ -83,25 +79,11 @@ def test_body_of_an_accepted_run_can_not_be_dropped(here: RunLedger) -> None:
     assert list(here.body(run.run_id)) == [b"body"]
 
 
-def test_upload_without_new_chunks_is_deleted_after_an_hour(here: RunLedger, clock: Clock) -> None:
+def test_uploads_without_a_run_are_those_not_accepted(here: RunLedger) -> None:
+    accepted_run(here, b"body")
     run_id = uuid4()
     here.store_body(run_id, 0, compressed_blocks(b"one", b"other"))
-    clock.move(seconds=ABANDONED_AFTER.total_seconds())
-    assert here.delete_abandoned_uploads() == 0
-    clock.move(seconds=1e-6)
-    assert here.delete_abandoned_uploads() == 2
-    assert list(here.body(run_id)) == []
-
-
-def test_upload_with_new_chunks_is_kept(here: RunLedger, clock: Clock) -> None:
-    run_id = uuid4()
-    here.store_body(run_id, 0, compressed_blocks(b"one"))
-    clock.move(seconds=LONG_AGO)
-    here.store_body(run_id, 1, compressed_blocks(b"other"))
-    assert here.delete_abandoned_uploads() == 0
-    clock.move(seconds=LONG_AGO)
-    assert here.delete_abandoned_uploads() == 2
-    assert count_rows(here.ledger, "run_bodies") == 0
+    assert here.unaccepted_uploads() == {run_id: 2}
 
 
 def test_run_with_missing_chunks_is_not_accepted(here: RunLedger) -> None:
@@ -110,12 +92,3 @@ def test_run_with_missing_chunks_is_not_accepted(here: RunLedger) -> None:
     with pytest.raises(StorageError):
         accepted_run(here, b"", run_request)
     assert count_rows(here.ledger, "runs") == 0
-
-
-def test_deletion_keeps_recent_uploads_and_bodies_of_runs(here: RunLedger, clock: Clock) -> None:
-    run, young, old = accepted_run(here, b"body"), uuid4(), uuid4()
-    here.store_body(old, 0, compressed_blocks(b"old"))
-    clock.move(seconds=LONG_AGO)
-    here.store_body(young, 0, compressed_blocks(b"young"))
-    assert here.delete_abandoned_uploads() == 1
-    assert [list(here.body(run_id)) for run_id in (run.run_id, young, old)] == [[b"body"], [b"young"], []]

@@ -1,0 +1,67 @@
+"""Data of one caller that waits on disk until it is complete."""
+
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryFile
+from threading import Lock
+from typing import IO
+
+from api.bounds.allowances import Allowance
+from domain.ledgers.ledger import StorageError
+
+
+class WaitingFile:
+    """A file without a name, which only its owner may read. It ends with the process, however that ends.
+
+    Any thread may close it, also while another thread writes to it."""
+
+    def __init__(self, disk: Allowance, holder: str, folder: Path | None) -> None:
+        """`disk`: the bytes on disk. `folder`: None for the system's folder of temporary files."""
+        self._disk, self._holder, self._folder = disk, holder, folder
+        self._file: IO[bytes] | None = None
+        self._lock = Lock()
+        self._is_closed = False
+        self.size = 0
+
+    def append(self, data: bytes) -> None:
+        """Raises AllowanceExceeded, and StorageError if the disk is full."""
+        with self._lock:
+            self._require_open()
+            self._disk.take(self._holder, len(data))
+            self.size += len(data)
+            try:
+                if self._file is None:
+                    self._file = TemporaryFile(dir=self._folder)  # noqa: SIM115 - `close` closes it
+                self._file.write(data)
+                self._file.flush()
+            except OSError as error:
+                raise StorageError(f"Waiting data can't be written: {error.strerror}") from error
+
+    def read(self, start: int, size: int) -> bytes:
+        """Raises StorageError if the disk fails."""
+        with self._lock:
+            self._require_open()
+            if self._file is None:
+                return b""
+            try:
+                self._file.seek(start)
+                return self._file.read(size)
+            except OSError as error:
+                raise StorageError(f"Waiting data can't be read: {error.strerror}") from error
+
+    def close(self) -> None:
+        """Removes the data. Further calls do nothing."""
+        with self._lock:
+            self._is_closed = True
+            if self._file is not None:
+                with suppress(OSError):  # the buffer of a full disk
+                    self._file.close()
+                self._file = None
+            if self.size:
+                self._disk.give_back(self._holder, self.size)
+                self.size = 0
+
+    def _require_open(self) -> None:
+        # The request has been cancelled, and its thread still works.
+        if self._is_closed:
+            raise StorageError("Waiting data has been removed")

@@ -1,0 +1,1 @@
+"""Bodies of requests: how long they may take, and how much of them may wait."""

@@ -1,0 +1,51 @@
+"""The problems of bodies that are too slow, or too many at the same time."""
+
+from http import HTTPStatus
+
+from api.bounds.allowances import Allowance, AllowanceExceeded
+from api.bounds.settings import setting_variable
+from api.http.problems import Problem
+
+RETRY_SECONDS = 5
+_CLOSE = {"Connection": "close"}
+_RETRY = {"Retry-After": str(RETRY_SECONDS), **_CLOSE}
+
+
+def body_pauses(seconds: float) -> Problem:
+    detail = f"No piece of the body arrived for {seconds:g} seconds ({setting_variable('max_body_pause_seconds')})."
+    return Problem(HTTPStatus.REQUEST_TIMEOUT, "request-timeout", detail, headers=_CLOSE.copy())
+
+
+def body_takes_long(seconds: float) -> Problem:
+    detail = f"The body took more than {seconds:g} seconds ({setting_variable('max_body_seconds')}), plus one second for each 64 KiB."
+    return Problem(HTTPStatus.REQUEST_TIMEOUT, "request-timeout", detail, headers=_CLOSE.copy())
+
+
+def server_stops() -> Problem:
+    detail = "The server stops, and the request is not finished. Nothing was changed. Send it again."
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "server-stopping", detail, headers=_RETRY.copy())
+
+
+def too_much_memory(allowance: Allowance, error: AllowanceExceeded) -> Problem:
+    return _too_much(allowance, error, "unfinished bodies in memory", "a token", "max_unfinished_body_bytes_per_token")
+
+
+def too_much_on_disk(allowance: Allowance, error: AllowanceExceeded) -> Problem:
+    return _too_much(allowance, error, "unfinished bodies on disk", "a partner", "max_waiting_bytes_per_partner")
+
+
+def too_many_uploads(allowance: Allowance) -> Problem:
+    detail = (
+        f"At most {allowance.per_holder} batches and files over 1 MiB at the same time for a partner"
+        f" ({setting_variable('max_uploads_per_partner')}); retry later."
+    )
+    return Problem(HTTPStatus.TOO_MANY_REQUESTS, "too-many-uploads", detail, headers=_RETRY.copy())
+
+
+def _too_much(allowance: Allowance, error: AllowanceExceeded, what: str, holder: str, field: str) -> Problem:
+    if error.is_total:
+        variable = setting_variable(field.partition("_per_")[0])
+        detail = f"At most {allowance.total} bytes of {what} for the server ({variable}); retry later."
+        return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "server-busy", detail, headers=_RETRY.copy())
+    detail = f"At most {allowance.per_holder} bytes of {what} for {holder} ({setting_variable(field)}); retry later."
+    return Problem(HTTPStatus.TOO_MANY_REQUESTS, "too-many-uploads", detail, headers=_RETRY.copy())
