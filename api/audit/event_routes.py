@@ -75,7 +75,10 @@ def list_events(
     if media_type != JSON:
         batches = read_events(reads, event_filter, after, query.limit, until, order=order) if visible else iter(())
         return runtime_of(request).streams.answer(
-            row_writer(reads, media_type)([show(item) for item in items] for items in batches), media_type, VARY
+            caller.name,
+            row_writer(reads, media_type)([show(item) for item in items] for items in batches),
+            media_type,
+            VARY,
         )
     items, next_after = list[EventView](), None
     if visible:

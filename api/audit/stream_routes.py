@@ -1,7 +1,8 @@
 """The live stream of events, as Server-Sent Events."""
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import ExitStack
 from typing import Annotated
 
 import msgspec
@@ -19,12 +20,14 @@ from api.http.query_params import Position
 from api.server.ledger_watcher import LedgerWatcher
 from api.server.retry_route import RetryingRoute
 from api.server.streaming import StreamingAnswer
-from api.validation.field_errors import InvalidField
+from api.service import Service
+from api.validation.field_errors import InvalidField, Place
 from domain.ledgers.ledger import StorageError
 from domain.store.commit import current_head
+from projections.access.tokens import Caller
 from projections.audit import event_list
 from projections.audit.event_item import EventView
-from projections.audit.event_list import EventPage
+from projections.audit.event_list import EventFilter, EventPage
 
 SERVER_SENT_EVENTS = "text/event-stream"
 STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -57,10 +60,19 @@ async def follow_events(
     or `afterPosition`. Each event comes once, in the order of positions, with its position as `id`. The stream ends
     when the token is revoked."""
     watcher = runtime_of(request).watcher
-    watcher.slots.require()
-    newest = await watcher.slots.read_blocking(watcher.newest_position)
-    parameters = {("header", LAST_EVENT_ID): last_event_id, ("query", "afterPosition"): query.afterPosition}
-    sent = {place: position for place, position in parameters.items() if position is not None}
+    with ExitStack() as held:
+        held.enter_context(watcher.places.hold(caller.name))
+        sent = {("header", LAST_EVENT_ID): last_event_id, ("query", "afterPosition"): query.afterPosition}
+        after = await _start(watcher, {place: position for place, position in sent.items() if position is not None})
+        event_filter = await watcher.threads.read_blocking(filter_of, service, query, caller)
+        read = _reader(request, service, caller, event_filter)
+        pieces = _follow(watcher, read, pseudonymiser_for(service, caller), after)
+        return StreamingAnswer(pieces, watcher.shutdown, held.pop_all(), SERVER_SENT_EVENTS, STREAM_HEADERS)
+
+
+async def _start(watcher: LedgerWatcher, sent: Mapping[Place, int]) -> int:
+    """Returns the position after which the stream starts. Raises Problem 422 for a position ahead of the ledger."""
+    newest = await watcher.threads.read_blocking(watcher.newest_position)
     ahead = [
         InvalidField(place, "must not be after the newest position")
         for place, position in sent.items()
@@ -68,7 +80,13 @@ async def follow_events(
     ]
     if ahead:
         raise validation_error(ahead)
-    event_filter = await watcher.slots.read_blocking(filter_of, service, query, caller)
+    # Last-Event-ID comes first: after a reconnect it is newer than afterPosition.
+    return next(iter(sent.values()), newest)
+
+
+def _reader(
+    request: Request, service: Service, caller: Caller, event_filter: EventFilter
+) -> Callable[[int], EventPage | None]:
     visible = is_visible(caller, event_filter)
 
     def read(after: int) -> EventPage | None:
@@ -81,10 +99,7 @@ async def follow_events(
         # Checked after the read, so that no event recorded after the revocation is sent.
         return page if is_still_authorised(request, service, caller) else None
 
-    # Last-Event-ID comes first: after a reconnect it is newer than afterPosition.
-    after = next(iter(sent.values()), newest)
-    pieces = _follow(watcher, read, pseudonymiser_for(service, caller), after)
-    return StreamingAnswer(pieces, watcher.shutdown, SERVER_SENT_EVENTS, STREAM_HEADERS)
+    return read
 
 
 async def _follow(
@@ -94,7 +109,7 @@ async def _follow(
         yield b": the ledger from here on\n\n"
         while not watcher.shutdown.is_set:
             try:
-                page = await watcher.slots.read_blocking(read, after)
+                page = await watcher.threads.read_blocking(read, after)
             except StorageError as error:
                 # The client reconnects and continues after the last event.
                 logger.warning("closed an event stream because the ledger can't be read: %s", error)

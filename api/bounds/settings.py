@@ -74,6 +74,16 @@ class BoundSettings(BaseSettings):
     max_waiting_bytes: int = Field(
         default=8 * 1024 * 1024 * 1024, ge=1, description="The most bytes that all unfinished bodies take on disk"
     )
+    max_long_replies_per_token: int = Field(
+        default=4,
+        ge=1,
+        description="The most long replies of a token at the same time: event streams in a file format, feeds",
+    )
+    max_long_replies: int = Field(default=100, ge=1, description="The most long replies at the same time")
+    max_followers_per_token: int = Field(
+        default=10, ge=1, description="The most followers of `audit/stream` with the same token"
+    )
+    max_followers: int = Field(default=200, ge=1, description="The most followers of `audit/stream`")
 
 
 def setting_variable(field: str) -> str:

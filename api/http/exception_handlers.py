@@ -58,7 +58,9 @@ def handle_problems(app: FastAPI, pages: Mapping[str, ProblemPage]) -> None:
         state.problem = problem.kind
         if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             where = (request.method, route_of(request.scope), problem.detail, state.trace_id)
-            logger.error("%s %s: %s (traceId %s)", *where, exc_info=error)
+            # A problem was raised on purpose, so its traceback says nothing.
+            exc_info = None if isinstance(error, Problem) else error
+            logger.error("%s %s: %s (traceId %s)", *where, exc_info=exc_info)
         for prefix, render in pages.items():
             if request.url.path.startswith(prefix):
                 return render(request, problem)

@@ -259,7 +259,7 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     ),
     "too-many-streams": ProblemType(
         (503,),
-        "The process sends as many long replies (streams, CSV files, followers) as it may at a time.",
+        "The token or the process has as many long replies (streams, CSV files, followers) as it may at a time.",
         "Send the request again after the seconds in `Retry-After`.",
     ),
     "too-many-uploads": ProblemType(

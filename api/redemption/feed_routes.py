@@ -85,7 +85,7 @@ def get_feed(
     if caller.sees(partner):
         rows = daily_feed.rows(reads, partner, day_start, day_start + timedelta(days=1))
     headers = {"Content-Disposition": f'attachment; filename="redemptions-{day}.csv"'}
-    return runtime_of(request).streams.answer(_csv(partner, rows, service.pseudonyms), CSV, headers)
+    return runtime_of(request).streams.answer(caller.name, _csv(partner, rows, service.pseudonyms), CSV, headers)
 
 
 def _csv(partner: str, rows: Iterator[FeedRow], pseudonyms: Pseudonyms) -> Iterator[bytes]:

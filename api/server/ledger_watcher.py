@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from threading import Event, Thread
 
+from api.bounds.settings import BoundSettings
 from api.server.shutdown import ShutdownSignal
-from api.server.streaming import StreamSlots
+from api.server.streaming import StreamPlaces, StreamThreads
 from domain.ledgers.ledger import OfferLedger, StorageError
 from domain.store.commit import current_head
 
-MAX_FOLLOWERS = 200
 UNREADABLE = "the newest position of the ledger can't be read; followers wait"
 READABLE_AGAIN = "the newest position of the ledger can be read again"
 
@@ -21,9 +21,11 @@ logger = logging.getLogger("offer_ledger")
 class LedgerWatcher:
     """Belongs to the event loop of a server. While it has followers, a thread waits for commits of any process."""
 
-    def __init__(self, ledger: OfferLedger, shutdown: ShutdownSignal) -> None:
-        self.slots = StreamSlots(MAX_FOLLOWERS, "follow the ledger")
+    def __init__(self, ledger: OfferLedger, settings: BoundSettings, shutdown: ShutdownSignal) -> None:
+        self.places = StreamPlaces(settings, "followers", "max_followers_per_token", "max_followers")
+        self.threads = StreamThreads()
         self.shutdown = shutdown
+        self._followers = 0
         self._ledger = ledger
         self._position = 0
         self._grown = asyncio.Event()
@@ -32,17 +34,18 @@ class LedgerWatcher:
     @contextmanager
     def following(self) -> Iterator[None]:
         """Counts a follower. The first one starts the thread, the last one stops it."""
-        with self.slots.occupy():
-            if self._stop_thread is None:
-                self._stop_thread = Event()
-                thread_args = (self._stop_thread, asyncio.get_running_loop())
-                Thread(target=self._watch, args=thread_args, daemon=True).start()
-            try:
-                yield
-            finally:
-                if self.slots.in_use == 1 and self._stop_thread is not None:
-                    self._stop_thread.set()
-                    self._stop_thread = None
+        self._followers += 1
+        if self._stop_thread is None:
+            self._stop_thread = Event()
+            thread_args = (self._stop_thread, asyncio.get_running_loop())
+            Thread(target=self._watch, args=thread_args, daemon=True).start()
+        try:
+            yield
+        finally:
+            self._followers -= 1
+            if not self._followers and self._stop_thread is not None:
+                self._stop_thread.set()
+                self._stop_thread = None
 
     def newest_position(self) -> int:
         """Returns the position of the newest event."""

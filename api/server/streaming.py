@@ -1,7 +1,7 @@
 """Sends long replies in pieces, with few threads, and ends them when the server shuts down."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from http import HTTPStatus
 from itertools import chain
@@ -12,11 +12,12 @@ from fastapi import Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from api.bounds.allowances import Allowance, AllowanceExceeded
+from api.bounds.settings import BoundSettings, setting_variable
 from api.http.problems import Problem
 from api.http.request_state import SCOPE_KEY, RequestState
 from api.server.shutdown import ShutdownSignal
 
-MAX_STREAMS = 100
 STREAM_READING_THREADS = 2
 STREAM_RETRY_SECONDS = 30
 
@@ -24,68 +25,97 @@ _T = TypeVar("_T")
 Headers = dict[str, str] | None
 
 
-class StreamSlots:
-    """A limit on the long replies that a server sends at the same time. All of them share STREAM_READING_THREADS
-    threads. Belongs to the event loop of a server."""
+class StreamPlaces:
+    """The places for one kind of long reply: each token has some, and the server has some. A reply takes its place in
+    one step before it is read, and gives it back when it ends."""
 
-    def __init__(self, limit: int, activity: str) -> None:
-        """`activity` is the verb phrase for the problem's detail, such as "follow the ledger"."""
-        self.limit, self.in_use = limit, 0
-        self._activity = activity
-        self._threads = CapacityLimiter(STREAM_READING_THREADS)
-
-    def require(self) -> None:
-        """Raises Problem 503 if no slot is free."""
-        if self.in_use >= self.limit:
-            detail = f"At most {self.limit} callers may {self._activity} at the same time; retry later."
-            headers = {"Retry-After": str(STREAM_RETRY_SECONDS)}
-            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "too-many-streams", detail, headers=headers)
+    def __init__(self, settings: BoundSettings, noun: str, per_token: str, total: str) -> None:
+        """`noun` is what the problem's detail calls the replies. `per_token` and `total` are the names of settings."""
+        self._allowance = Allowance(getattr(settings, per_token), getattr(settings, total))
+        self._noun, self._per_token, self._total = noun, per_token, total
 
     @contextmanager
-    def occupy(self) -> Iterator[None]:
-        self.in_use += 1
+    def hold(self, token_name: str) -> Iterator[None]:
+        """Raises Problem 503 if the token or the server has no free place."""
+        try:
+            self._allowance.take(token_name)
+        except AllowanceExceeded as exceeded:
+            raise self._problem(is_total=exceeded.is_total) from None
         try:
             yield
         finally:
-            self.in_use -= 1
+            self._allowance.give_back(token_name)
+
+    @property
+    def taken(self) -> int:
+        """The places that all tokens hold."""
+        return self._allowance.held
+
+    def _problem(self, *, is_total: bool) -> Problem:
+        places = self._allowance.total if is_total else self._allowance.per_holder
+        holder, field = ("the server", self._total) if is_total else ("a token", self._per_token)
+        detail = (
+            f"At most {places} {self._noun} at the same time for {holder} ({setting_variable(field)}); retry later."
+        )
+        headers = {"Retry-After": str(STREAM_RETRY_SECONDS)}
+        return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "too-many-streams", detail, headers=headers)
+
+
+class StreamThreads:
+    """The threads that read for all long replies of one kind. Belongs to the event loop of a server."""
+
+    def __init__(self) -> None:
+        self._threads = CapacityLimiter(STREAM_READING_THREADS)
 
     async def read_blocking(self, function: Callable[..., _T], *args: object) -> _T:
         return await to_thread.run_sync(function, *args, limiter=self._threads)
 
 
 class StreamingAnswer(StreamingResponse):
-    """A streaming reply that does not delay the shutdown of the server."""
+    """A streaming reply that does not delay the shutdown of the server.
+
+    `held` is what the reply holds, above all its place. It is given back when the reply ends."""
 
     def __init__(
-        self, pieces: AsyncIterator[bytes], shutdown: ShutdownSignal, media_type: str, headers: Headers = None
+        self,
+        pieces: AsyncIterator[bytes],
+        shutdown: ShutdownSignal,
+        held: ExitStack,
+        media_type: str,
+        headers: Headers = None,
     ) -> None:
         super().__init__(pieces, media_type=media_type, headers=headers)
         self._shutdown = shutdown
+        self._held = held
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         state: RequestState = scope[SCOPE_KEY]
-        if state.is_head:  # the reply to HEAD has the headers only, so the pieces are not read
-            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            await send({"type": "http.response.body", "body": b""})
-            return
-        await self._shutdown.run_until_shutdown(partial(super().__call__, scope, receive, send))
+        try:
+            if state.is_head:  # the reply to HEAD has the headers only, so the pieces are not read
+                await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+                await send({"type": "http.response.body", "body": b""})
+                return
+            await self._shutdown.run_until_shutdown(partial(super().__call__, scope, receive, send))
+        finally:
+            self._held.close()
 
 
 class StreamResponses:
     """The long replies of a server: lists of events in a file format, and feeds."""
 
-    def __init__(self, shutdown: ShutdownSignal) -> None:
-        self._slots = StreamSlots(MAX_STREAMS, "read long replies")
+    def __init__(self, settings: BoundSettings, shutdown: ShutdownSignal) -> None:
+        self.places = StreamPlaces(settings, "long replies", "max_long_replies_per_token", "max_long_replies")
+        self._threads = StreamThreads()
         self._shutdown = shutdown
 
-    def answer(self, pieces: Iterator[bytes], media_type: str, headers: Headers = None) -> Response:
+    def answer(self, token_name: str, pieces: Iterator[bytes], media_type: str, headers: Headers = None) -> Response:
         """Reads the first piece before the status is sent, so that a failing query still becomes a problem. Raises
-        Problem 503 if no slot is free."""
-        self._slots.require()
-        all_pieces = chain([next(pieces, b"")], pieces)
-        return StreamingAnswer(self._read_pieces(all_pieces), self._shutdown, media_type, headers)
+        Problem 503 if the token or the server has no free place."""
+        with ExitStack() as held:
+            held.enter_context(self.places.hold(token_name))
+            all_pieces = self._read_pieces(chain([next(pieces, b"")], pieces))
+            return StreamingAnswer(all_pieces, self._shutdown, held.pop_all(), media_type, headers)
 
     async def _read_pieces(self, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-        with self._slots.occupy():
-            while (piece := await self._slots.read_blocking(next, pieces, None)) is not None:
-                yield piece
+        while (piece := await self._threads.read_blocking(next, pieces, None)) is not None:
+            yield piece

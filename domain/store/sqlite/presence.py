@@ -6,7 +6,6 @@ from pathlib import Path
 
 from eventsourcing.persistence import OperationalError
 
-from domain.store.errors import DamagedStorage
 from domain.store.schema import NoLedger, OtherContent, SchemaMismatch
 from domain.store.sqlite.connections import SQLITE_LOCK_TIMEOUT_SECONDS
 
@@ -41,6 +40,4 @@ def _table_names(file: Path, missing: str) -> set[str]:
     except sqlite3.OperationalError as error:
         raise OperationalError(f"{error}: {file}") from error
     except sqlite3.DatabaseError as error:
-        if error.sqlite_errorcode == sqlite3.SQLITE_CORRUPT:
-            raise DamagedStorage(f"{error}: {file}") from error
         raise SchemaMismatch(f"{missing}: {error}") from error

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from api.audit import stream_routes
-from api.server import ledger_watcher
 from api.service import Service
 from api.settings import Settings
 from api.wiring import open_service
@@ -197,26 +196,6 @@ def test_invalid_stream_parameter_is_422_with_its_pointer(
 ) -> None:
     reply = auditor.get(STREAM, {"Last-Event-ID": last} if last else None, **parameters)
     assert problem(reply) == (422, "validation-error", [pointer])
-
-
-@pytest.fixture
-def one_stream_slot(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger_watcher, "MAX_FOLLOWERS", 1)
-
-
-@pytest.mark.usefixtures("one_stream_slot")
-def test_followers_are_limited_and_free_their_slot_at_the_end(call: Call, token: MakeToken) -> None:
-    auditor = call(token(Role.AUDITOR))
-    followed = 0
-    while followed < 3:  # repeats until the server has noticed that the previous client disconnected
-        with auditor.http.stream("GET", STREAM) as reply:
-            if reply.status_code == 200:
-                followed += 1
-                lines = reply.iter_lines()
-                next(lines)
-                refused = auditor.get(STREAM)
-                assert problem(refused)[:2] == (503, "too-many-streams")
-                assert refused.headers["Retry-After"]
 
 
 def test_publisher_may_not_follow_events(publisher: Caller) -> None:

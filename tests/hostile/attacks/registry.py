@@ -1,6 +1,6 @@
 """All attacks. Each module of this folder adds its own; the script and the tests find them here by name."""
 
-from tests.hostile.attacks import flood
+from tests.hostile.attacks import flood, replies
 from tests.support.hostile.attack import Attack
 
-ATTACKS: dict[str, Attack] = {attack.name: attack for module in (flood,) for attack in module.ATTACKS}
+ATTACKS: dict[str, Attack] = {attack.name: attack for module in (flood, replies) for attack in module.ATTACKS}

@@ -1,1 +1,0 @@
-"""Parts of the verification of a ledger: each module checks one group of tables."""
