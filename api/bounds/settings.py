@@ -3,6 +3,9 @@
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from api.bounds.body import MAX_IMAGE_BYTES, MAX_ITEMS, BodyBounds
+from domain.offers.value_count import MAX_VALUES
+
 PREFIX = "OFFER_LEDGER_"
 
 
@@ -16,13 +19,14 @@ class BoundSettings(BaseSettings):
         ge=1,
         description="The largest body of a batch or an offers file, in bytes, after decompression",
     )
-    max_items: int = Field(default=200_000, ge=1, description="The most offers in a batch or an offers file")
+    max_items: int = Field(default=MAX_ITEMS, ge=1, description="The most offers in a batch or an offers file")
     max_offer_bytes: int = Field(
         default=16 * 1024 * 1024, ge=1, description="The largest body of a single offer, in bytes"
     )
     max_image_bytes: int = Field(
-        default=3 * 1024 * 1024, ge=1, description="The largest inline image, in bytes, as sent"
+        default=MAX_IMAGE_BYTES, ge=1, description="The largest inline image, in bytes, as sent"
     )
+    max_content_values: int = Field(default=MAX_VALUES, ge=1, description="The most values in the content of an offer")
     max_head_bytes: int = Field(
         default=64 * 1024,
         ge=1024,
@@ -84,6 +88,10 @@ class BoundSettings(BaseSettings):
         default=10, ge=1, description="The most followers of `audit/stream` with the same token"
     )
     max_followers: int = Field(default=200, ge=1, description="The most followers of `audit/stream`")
+
+    @property
+    def body_bounds(self) -> BodyBounds:
+        return BodyBounds(self.max_items, self.max_content_values, self.max_image_bytes)
 
 
 def setting_variable(field: str) -> str:

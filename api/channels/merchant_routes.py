@@ -13,6 +13,7 @@ from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.requests import ClientDisconnect
 
 from api.access.merchant_limits import MerchantLimits, require_rate
+from api.bounds.body import BodyBounds
 from api.channels.merchant_conditions import CONDITIONAL_HEADERS, precondition_of
 from api.channels.merchant_schemas import QuotaReply, SingleReply, TraceReply
 from api.dependencies.authentication import ServiceDep, origin_of, require_role, run_counted, token_digest
@@ -113,7 +114,7 @@ async def put_offer(request: Request) -> Response:
         bodies = runtime_of(request).waiting_bodies
         async with bodies.receive(request, sender.partner, settings.max_offer_bytes) as body:
             key, precondition = _offer_key(request, sender.partner), precondition_of(request)
-            read = partial(_read, body, key, settings.max_image_bytes)
+            read = partial(_read, body, key, settings.body_bounds)
             # Parsing a small body takes less time than starting a thread.
             action = read() if body.size <= SMALL_BODY_BYTES else await bodies.evaluate(body, sender.partner, read)
     return await _execute(request, sender, key, action, precondition)
@@ -184,8 +185,8 @@ def _counts(refusal: Problem) -> bool:
     return refusal.status < HTTPStatus.INTERNAL_SERVER_ERROR and refusal.status is not HTTPStatus.TOO_MANY_REQUESTS
 
 
-def _read(body: ReceivedBody, key: OfferKey, max_image_bytes: int) -> Put:
-    return read_offer(body.load(), key, max_image_bytes)
+def _read(body: ReceivedBody, key: OfferKey, bounds: BodyBounds) -> Put:
+    return read_offer(body.load(), key, bounds)
 
 
 def _offer_key(request: Request, partner: str) -> OfferKey:

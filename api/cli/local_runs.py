@@ -38,7 +38,7 @@ def accept_batch_or_file(service: Service, path: Path, partner: str, on_progress
 
     def sender(upload: Upload) -> RunSender:
         body = upload.uploaded_body.body(service.runs)
-        name = path.name if acceptance.is_offers_file(body, service.settings.max_items) else None
+        name = path.name if acceptance.is_offers_file(body, service.settings.body_bounds) else None
         return RunSender(partner, cli_origin(), name)
 
     return _accept(service, path, sender, on_progress)
@@ -66,7 +66,7 @@ def execute_locally(service: Service, run: Run, on_progress: ProgressCallback = 
     while not run.is_finished:
         try:
             claimed = service.runs.claim(run.run_id)
-            return execute(service.runs, claimed, service.settings.max_image_bytes, on_progress), True
+            return execute(service.runs, claimed, service.settings.body_bounds, on_progress), True
         except LeaseLost:
             time.sleep(LEASE_POLL_SECONDS)
             run = service.runs.find(run.run_id) or run
@@ -93,7 +93,7 @@ def _accept(
             on_progress(upload.size, size)
         upload.end()
         upload.store()
-        return acceptance.accept_run(service.runs, upload.uploaded_body, sender(upload), service.settings.max_items)
+        return acceptance.accept_run(service.runs, upload.uploaded_body, sender(upload), service.settings.body_bounds)
     finally:
         if upload.is_kept:
             with suppress(StorageError):

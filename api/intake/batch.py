@@ -1,7 +1,6 @@
 """Validates a batch of offers, for the HTTP channel and the command line."""
 
 import hashlib
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from uuid import UUID
@@ -9,6 +8,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Raw, Struct
 
+from api.bounds.body import UNBOUNDED, BodyBounds
 from api.http.problems import validation_error
 from api.intake.batch_schemas import BatchEnvelope, BatchItem
 from api.intake.quoted_integers import unquote_integers
@@ -17,12 +17,14 @@ from api.parsing.item_list import (
     LIST_MEMBER,
     count_elements,
     envelope_messages,
+    has_one_member,
     ignored_members,
     item_messages,
     read_envelope,
     read_object,
     schema_errors,
     split_body,
+    too_many_values,
     valid_id,
     with_progress,
 )
@@ -33,6 +35,9 @@ from domain.offers.offer import Offer
 from domain.runs.batch_reconciliation import InvalidItem, SentItem, ValidItem
 from domain.runs.run import Batch
 from domain.values import Operation, ProgressCallback, no_progress
+
+VALUES_BESIDE_CONTENT = 100
+"""The most values of an item that do not belong to its content, if the content has as many values as it may have."""
 
 
 class ValidatedBatch(Struct, frozen=True):
@@ -64,9 +69,9 @@ KnownOffersLookup = Callable[[list[str]], Mapping[str, Offer]]
 """Returns the stored offers with these externalIds."""
 
 
-def read_request(body: Body, max_items: int) -> Batch:
+def read_request(body: Body, bounds: BodyBounds) -> Batch:
     """Reads the envelope of a body. Raises Problem if it is invalid, without items, or if the body is not JSON."""
-    count, envelope = count_elements(body, max_items, BatchEnvelope)
+    count, envelope = count_elements(body, bounds, BatchEnvelope)
     if count == 0:
         raise validation_error([InvalidField((LIST_MEMBER,), "must have at least 1 element")])
     # An accepted run with this id must finish, so the check is not a rule of the envelope.
@@ -77,21 +82,26 @@ def read_request(body: Body, max_items: int) -> Batch:
 
 
 def validate_items(
-    body: Body, known: KnownOffersLookup | None = None, progress: ProgressCallback = no_progress
+    body: Body,
+    bounds: BodyBounds,
+    known: KnownOffersLookup | None = None,
+    progress: ProgressCallback = no_progress,
 ) -> ValidatedBatch:
     """Validates every item of a body that `read_request` has accepted. Raises Problem if its envelope is invalid.
 
     An item with the same bytes as the offer's last accepted item is not parsed again."""
-    sent = split_body(body, sys.maxsize)
+    sent = split_body(body, UNBOUNDED)
     envelope = read_envelope(sent.members, BatchEnvelope)
-    previews = [_preview(element) for element in sent.elements]
+    previews = [_preview(element, bounds.max_values) for element in sent.elements]
     offers = known([preview.external_id for preview in previews if preview]) if known else {}
     items: list[SentItem] = []
     for index, element in with_progress(sent.elements, progress):
         preview = previews[index]
         sent_digest = hashlib.sha256(element).hexdigest()
         offer = offers.get(preview.external_id) if preview else None
-        if preview and offer and offer.sent_digest == sent_digest:
+        if message := _too_many_values(element, preview, bounds.max_values):
+            items.append(_unread_item(element, index, preview, message, sent_digest))
+        elif preview and offer and offer.sent_digest == sent_digest:
             content = SentContent(preview.content, offer.content_digest, sent_digest)
             items.append(ValidItem(preview.external_id, content))
         else:
@@ -104,8 +114,7 @@ def validate_item(element: Raw, index: int, preview: _ItemPreview | None, sent_d
     """Validates one element of `offers`. Returns a ValidItem, or an InvalidItem with messages."""
     read = read_object(element, _KNOWN)
     if isinstance(read, str):
-        external_id = preview.external_id if preview else None
-        return InvalidItem(external_id, (read if preview else f"{LIST_MEMBER}[{index}]: {read}",), sent_digest)
+        return _unread_item(element, index, preview, read, sent_digest)
     sent = read.value
     external_id = valid_id(sent.get("externalId"))
     remarks: list[InvalidField] = []
@@ -130,6 +139,19 @@ def validate_item(element: Raw, index: int, preview: _ItemPreview | None, sent_d
     return ValidItem(external_id, text, messages)
 
 
+def _too_many_values(element: Raw, preview: _ItemPreview | None, most: int) -> str | None:
+    return too_many_values(element, most, beside=VALUES_BESIDE_CONTENT) or (
+        too_many_values(preview.content, most) if preview else None
+    )
+
+
+def _unread_item(element: Raw, index: int, preview: _ItemPreview | None, message: str, sent_digest: str) -> InvalidItem:
+    """Returns the id of an item that was not parsed only if the text can't have another one."""
+    is_sure = preview and has_one_member(element, "externalId")
+    external_id = valid_id(preview.external_id) if preview and is_sure else None
+    return InvalidItem(external_id, (message if external_id else f"{LIST_MEMBER}[{index}]: {message}",), sent_digest)
+
+
 def _remarks(sent: dict[str, Any], about_content: list[InvalidField]) -> tuple[str, ...]:
     """Returns the messages about a valid item. Unknown members beside the content are ignored, whatever they look like."""
     if not about_content and sent.keys() <= _KNOWN.names:
@@ -143,9 +165,11 @@ _decode_preview = msgspec.json.Decoder(_ItemPreview).decode
 _decode_object_preview = msgspec.json.Decoder(_ObjectItemPreview).decode
 
 
-def _preview(element: Raw) -> _ItemPreview | None:
+def _preview(element: Raw, max_values: int) -> _ItemPreview | None:
     try:
-        return _decode_preview(element)
+        # The elements of a list are not read if they are very many.
+        if len(element) < 2 * max_values or not too_many_values(element, max_values, beside=VALUES_BESIDE_CONTENT):
+            return _decode_preview(element)
     except (msgspec.DecodeError, RecursionError):
         pass
     try:

@@ -6,10 +6,11 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from api.bounds.body import BodyBounds
 from api.http.problems import validation_error
 from api.intake.merchant_schemas import ASSETS, STATUS, STATUS_IGNORED, MerchantOffer, warnings
 from api.parsing.body_start import MARK_SKIPPED
-from api.parsing.item_list import schema_errors
+from api.parsing.item_list import schema_errors, too_many_values
 from api.parsing.json_body import read_document, without_mark
 from api.validation.field_errors import InvalidField, Place
 from api.validation.known_members import known_members, misspelt_members
@@ -19,11 +20,13 @@ from domain.single_requests.request import Put
 from domain.values import OfferKey
 
 
-def read_offer(body: bytes, key: OfferKey, max_image_bytes: int) -> Put:
+def read_offer(body: bytes, key: OfferKey, bounds: BodyBounds) -> Put:
     """Validates the body of a PUT. Raises Problem if it is invalid, or if its ids differ from those of `key`.
 
     The method is the status of the offer, so `offerStatus` is not part of the content."""
     text, has_mark = without_mark(body)
+    if message := too_many_values(text, bounds.max_values):
+        raise validation_error([InvalidField((), message)])
     read = read_document(text, _KNOWN)
     sent = read.value
     unknown: list[str] = []
@@ -34,7 +37,7 @@ def read_offer(body: bytes, key: OfferKey, max_image_bytes: int) -> Put:
     ids = {"merchantId": key.merchant_id, "offerId": key.external_id}
     if other := [name for name, expected in ids.items() if sent[name] != expected]:
         raise validation_error([InvalidField((name,), "must equal the id in the path") for name in other])
-    if too_large := too_large_images(sent, max_image_bytes):
+    if too_large := too_large_images(sent, bounds.max_image_bytes):
         raise validation_error(too_large)
     remarks = (MARK_SKIPPED,) if has_mark else ()
     text = text.strip()

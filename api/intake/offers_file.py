@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import sys
 from collections.abc import Iterator
 from datetime import date, timedelta
 
@@ -10,6 +9,7 @@ import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
+from api.bounds.body import UNBOUNDED, BodyBounds
 from api.http.problems import validation_error
 from api.intake.merchant_offer import build_put, too_large_images, without_status
 from api.intake.merchant_schemas import STATUS, warnings
@@ -19,12 +19,14 @@ from api.parsing.item_list import (
     LIST_MEMBER,
     count_elements,
     envelope_messages,
+    has_one_member,
     ignored_members,
     item_messages,
     read_envelope,
     read_object,
     schema_errors,
     split_body,
+    too_many_values,
     valid_id,
     with_progress,
 )
@@ -66,9 +68,9 @@ class _Status(Struct, frozen=True, gc=False, rename="camel"):
     offer_status: str = ""
 
 
-def read_file(name: str, body: Body, max_items: int) -> OffersFile:
+def read_file(name: str, body: Body, bounds: BodyBounds) -> OffersFile:
     """Reads the file name and the envelope. Raises Problem if one of them is invalid, or if the body is not JSON."""
-    count, envelope = count_elements(body, max_items, FileEnvelope)
+    count, envelope = count_elements(body, bounds, FileEnvelope)
     parts = parse_file_name(name)
     if parts is None:
         raise validation_error([InvalidField(("name",), WRONG_NAME)])
@@ -83,26 +85,29 @@ def validate_records(
     file: OffersFile,
     run: Run,
     known: KnownOffers,
-    max_image_bytes: int,
+    bounds: BodyBounds,
     progress: ProgressCallback = no_progress,
 ) -> ValidatedFile:
     """Validates every record of a body that `read_file` has accepted. Raises Problem if its envelope is invalid.
 
     `known` holds the partner's merchant offers. A record is not parsed again if its bytes are those that the offer was
     last stored from; only the status may differ."""
-    sent = split_body(body, sys.maxsize)
+    sent = split_body(body, UNBOUNDED)
     envelope = read_envelope(sent.members, FileEnvelope)
     images: dict[str, Image] = {}
     records = [
-        _with_shared_images(validate_record(element, index, known, max_image_bytes), images)
+        _with_shared_images(validate_record(element, index, known, bounds), images)
         for index, element in with_progress(sent.elements, progress)
     ]
     return ValidatedFile(records, list(_remarks(sent, envelope, file, run)), bool(images))
 
 
-def validate_record(element: Raw, index: int, known: KnownOffers, max_image_bytes: int) -> Record:
+def validate_record(element: Raw, index: int, known: KnownOffers, bounds: BodyBounds) -> Record:
     """Validates one element of `offers`. Returns a ValidRecord, or an InvalidRecord with messages."""
-    preview, status_match = _preview(element), _find_status(element)
+    preview = _preview(element)
+    if message := too_many_values(element, bounds.max_values, beside=1):
+        return _unread_record(element, index, preview, message)
+    status_match = _find_status(element)
     sent_digest = _digest_without_status(element, status_match) if status_match else None
     if (
         preview
@@ -114,12 +119,11 @@ def validate_record(element: Raw, index: int, known: KnownOffers, max_image_byte
         return ValidRecord(preview.merchant_id, preview.offer_id, OfferStatus(status_match[1].decode()), put)
     read = read_object(element, _KNOWN)
     if isinstance(read, str):
-        ids = (valid_id(preview.merchant_id), valid_id(preview.offer_id)) if preview else (None, None)
-        return InvalidRecord(*ids, (read if all(ids) else f"{LIST_MEMBER}[{index}]: {read}",))
+        return _unread_record(element, index, preview, read)
     sent = read.value
     merchant_id, external_id = valid_id(sent.get("merchantId")), valid_id(sent.get("offerId"))
     unknown: list[str] = []
-    errors = _record_errors(read, max_image_bytes, unknown)
+    errors = _record_errors(read, bounds, unknown)
     hints = misspelt_members(sent, _KNOWN) if errors or unknown else []
     if errors:
         at = () if merchant_id and external_id else (LIST_MEMBER, index)
@@ -135,6 +139,13 @@ def validate_record(element: Raw, index: int, known: KnownOffers, max_image_byte
     reusable_digest = sent_digest if is_reusable else None
     put = build_put(without_status(element), digest(sent, bytes(element)), reusable_digest, warning_messages)
     return ValidRecord(merchant_id, external_id, status, put)
+
+
+def _unread_record(element: Raw, index: int, preview: _RecordPreview | None, message: str) -> InvalidRecord:
+    """Returns the ids of a record that was not parsed only if the text can't have others."""
+    is_sure = preview and has_one_member(element, "merchantId") and has_one_member(element, "offerId")
+    ids = (valid_id(preview.merchant_id), valid_id(preview.offer_id)) if preview and is_sure else (None, None)
+    return InvalidRecord(*ids, (message if all(ids) else f"{LIST_MEMBER}[{index}]: {message}",))
 
 
 _KNOWN = known_members(FileRecord)
@@ -161,14 +172,18 @@ def _is_record_status(element: Raw, status_match: re.Match[bytes]) -> bool:
 _find_status = re.compile(rb'"offerStatus"[ \t\n\r]*:[ \t\n\r]*"(NEW|UPDATED|UPSERT|NO-CHANGE)"').search
 
 
-def _record_errors(read: Element, max_image_bytes: int, unknown: list[str]) -> list[InvalidField]:
+def _record_errors(read: Element, bounds: BodyBounds, unknown: list[str]) -> list[InvalidField]:
     """Returns the invalid fields of a record, which must be an object. `unknown`: as in `schema_errors`."""
     sent = read.value
     if sent.get(STATUS) == OfferStatus.DELETED:
         # A deletion ignores all other members, so an invalid value in one of them must not prevent it.
         invalid = [field for field in read.invalid_values if field.place[:1] in _DELETION_MEMBERS]
         return invalid or schema_errors(sent, DeletedRecord)
-    return read.invalid_values or schema_errors(sent, FileRecord, unknown) or too_large_images(sent, max_image_bytes)
+    return (
+        read.invalid_values
+        or schema_errors(sent, FileRecord, unknown)
+        or too_large_images(sent, bounds.max_image_bytes)
+    )
 
 
 _DELETION_MEMBERS = {(name,) for name in DeletedRecord.model_fields}

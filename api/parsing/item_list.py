@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 from msgspec import Raw
 from pydantic import BaseModel, ValidationError
 
+from api.bounds.body import BodyBounds
+from api.bounds.settings import setting_variable
 from api.http.problems import Problem, validation_error
 from api.parsing.array_splitter import Body, Split, split
 from api.parsing.body_start import MARK_SKIPPED
@@ -15,6 +17,7 @@ from api.parsing.fast_json import read_element
 from api.parsing.strict_json import Element, NotAnObject, NotJson, TooLargeValue, TooManyElements, invalid_values
 from api.validation.field_errors import MAX_FIELD_ERRORS, InvalidField, Place, field_errors, shortened
 from api.validation.known_members import KnownMembers
+from domain.offers.value_count import has_more_values
 from domain.values import MAX_ID_LENGTH, ProgressCallback
 
 ELEMENTS_PER_PROGRESS_CALL = 500
@@ -23,17 +26,17 @@ LIST_MEMBER = "offers"
 _Envelope = TypeVar("_Envelope", bound=BaseModel)
 
 
-def count_elements(body: Body, max_items: int, model: type[_Envelope]) -> tuple[int, _Envelope]:
+def count_elements(body: Body, bounds: BodyBounds, model: type[_Envelope]) -> tuple[int, _Envelope]:
     """Returns the number of elements, and the envelope as a `model`. Raises Problem if the body or its envelope is
     invalid."""
-    sent = split_body(body, max_items, keep=False)
+    sent = split_body(body, bounds, keep=False)
     return sent.element_count, read_envelope(sent.members, model)
 
 
-def split_body(body: Body, max_items: int, *, keep: bool = True) -> Split:
+def split_body(body: Body, bounds: BodyBounds, *, keep: bool = True) -> Split:
     """Raises Problem."""
     try:
-        return split(body, LIST_MEMBER, max_items, keep=keep)
+        return split(body, LIST_MEMBER, bounds.max_items, keep=keep)
     except NotJson as error:
         raise not_json(error) from None
     except NotAnObject:
@@ -41,7 +44,9 @@ def split_body(body: Body, max_items: int, *, keep: bool = True) -> Split:
     except TooLargeValue as error:
         raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "content-too-large", f"{error}.") from None
     except TooManyElements:
-        raise validation_error([InvalidField((LIST_MEMBER,), f"must have at most {max_items} elements")]) from None
+        raise validation_error(
+            [InvalidField((LIST_MEMBER,), f"must have at most {bounds.max_items} elements")]
+        ) from None
 
 
 def not_json(error: NotJson) -> Problem:
@@ -69,6 +74,21 @@ def read_object(element: Raw, known: KnownMembers) -> Element | str:
     """Returns the parsed object, or a message if the element is not an object. `known`: as in `read_element`."""
     read = read_element(bytes(element), known)
     return read if isinstance(read.value, dict) else "must be an object"
+
+
+def too_many_values(text: bytes | Raw, most: int, *, beside: int = 0) -> str | None:
+    """Returns a message if a JSON text has more values than a content may have, before the text is parsed.
+
+    `beside`: the number of values in the text that do not belong to the content."""
+    if len(text) < 2 * most or not has_more_values(bytes(text), most + beside):
+        return None
+    return f"must have at most {most} values ({setting_variable('max_content_values')})"
+
+
+def has_one_member(text: Raw, name: str) -> bool:
+    """Returns whether a text has one member of this name, at any level; False if it may have more."""
+    sent = bytes(text)
+    return sent.count(b'"%b"' % name.encode()) == 1 and b"\\u" not in sent
 
 
 def ignored_members(names: Iterable[str], reason: str) -> tuple[str, ...]:

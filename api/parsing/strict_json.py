@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 from msgspec import Raw, Struct
 
 from api.parsing.nesting import MAX_NESTING, blank_too_deep, end_of_value, may_be_too_deep
+from api.validation.characters import text_problem
 from api.validation.field_errors import MAX_FIELD_ERRORS, InvalidField, Place, shortened
 from api.validation.known_members import UNKNOWN, KnownMembers
 
@@ -29,8 +30,6 @@ MAX_NUMBER = 2**53 - 1
 _MAX_DIGITS = len(str(MAX_NUMBER)) + 1
 MAX_INTEGER_DIGITS = 40
 
-NULL_CHARACTER = "must not contain the character U+0000"
-LONE_SURROGATE = "must not contain a lone surrogate"
 TOO_DEEP = f"must not be nested more than {MAX_NESTING} levels deep"
 DUPLICATE_NAME = "duplicate member name"
 NUMBER_RANGE = "must be a number between -(2^53-1) and 2^53-1"
@@ -104,7 +103,7 @@ def invalid_values(
             yield from invalid_values(element, (*place, index), depth + 1, known)
     else:
         for name, member in value.items():
-            if _UNSTORABLE.search(name):
+            if text_problem(name):
                 yield InvalidField(place, "member names must not contain U+0000 or lone surrogates")
             else:
                 part = known.member(name) if known else None
@@ -113,8 +112,7 @@ def invalid_values(
 
 def _scalar_problem(value: Any, known: KnownMembers | None) -> str | None:
     if isinstance(value, str):
-        found = _UNSTORABLE.search(value)
-        return found and (NULL_CHARACTER if found.group() == "\0" else LONE_SURROGATE)
+        return text_problem(value)
     if isinstance(value, InvalidValue):
         is_long_integer = value.message == TOO_MANY_DIGITS and known is not UNKNOWN
         return NUMBER_RANGE if is_long_integer else value.message
@@ -122,7 +120,6 @@ def _scalar_problem(value: Any, known: KnownMembers | None) -> str | None:
     return NUMBER_RANGE if is_large_integer and known is not UNKNOWN else None
 
 
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _space = re.compile(r"[ \t\n\r]*").match
 
 

@@ -6,6 +6,7 @@ from uuid import UUID
 from msgspec import Struct
 from msgspec.structs import replace
 
+from api.bounds.body import BodyBounds
 from api.http.problems import validation_error
 from api.intake.batch import read_request
 from api.intake.offers_file import read_file
@@ -41,16 +42,16 @@ class RunSender(Struct, frozen=True):
     file_name: str | None = None
 
 
-def is_offers_file(body: Body, max_items: int) -> bool:
+def is_offers_file(body: Body, bounds: BodyBounds) -> bool:
     """Returns True for an offers file and False for a batch, by the envelope. Raises Problem if the body is neither."""
-    members = split_body(body, max_items, keep=False).members
+    members = split_body(body, bounds, keep=False).members
     if not members.keys() & {"operation", "header"}:
         message = "required: a batch has an operation, an offers file a header"
         raise validation_error([InvalidField(("operation",), message), InvalidField(("header",), message)])
     return "operation" not in members
 
 
-def accept_run(runs: RunLedger, uploaded: UploadedBody, sender: RunSender, max_items: int) -> AcceptedRun:
+def accept_run(runs: RunLedger, uploaded: UploadedBody, sender: RunSender, bounds: BodyBounds) -> AcceptedRun:
     """Accepts the body as a run, or returns the run of the same request.
 
     A request repeats an earlier one with the same id if it has the same meaning, even in another spelling. Raises
@@ -60,7 +61,7 @@ def accept_run(runs: RunLedger, uploaded: UploadedBody, sender: RunSender, max_i
     request = RunRequest(
         run_id=uploaded.run_id,
         partner=sender.partner,
-        input=read_request(body, max_items) if name is None else read_file(name, body, max_items),
+        input=read_request(body, bounds) if name is None else read_file(name, body, bounds),
         body_digest=uploaded.digest,
         body_bytes=uploaded.size,
         body_chunks=uploaded.stored_chunks + len(uploaded.packed),
@@ -70,6 +71,8 @@ def accept_run(runs: RunLedger, uploaded: UploadedBody, sender: RunSender, max_i
             return runs.accept(request, sender.origin, uploaded.packed)
         except IdempotencyKeyReused as reused:
             earlier = runs.find(reused.run_id)
-            if request.equivalent_run_id == reused.run_id or not (earlier and is_same_request(runs, earlier, body)):
+            if request.equivalent_run_id == reused.run_id or not (
+                earlier and is_same_request(runs, earlier, body, bounds)
+            ):
                 raise
             request = replace(request, equivalent_run_id=reused.run_id)

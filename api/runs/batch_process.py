@@ -45,13 +45,13 @@ def warm_up(context: WorkerContext) -> None:
 def accept_in_worker(context: WorkerContext, uploaded: UploadedBody, sender: RunSender) -> AcceptedRun:
     """Runs `acceptance.accept_run`."""
     service = _service(context)
-    return acceptance.accept_run(service.runs, uploaded, sender, service.settings.max_items)
+    return acceptance.accept_run(service.runs, uploaded, sender, service.settings.body_bounds)
 
 
 def execute_in_worker(context: WorkerContext, run_id: UUID) -> Run:
     """Claims a run, and executes it."""
     service = _service(context)
-    return execution.execute(service.runs, service.runs.claim(run_id), service.settings.max_image_bytes)
+    return execution.execute(service.runs, service.runs.claim(run_id), service.settings.body_bounds)
 
 
 @cache

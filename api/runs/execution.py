@@ -9,6 +9,7 @@ from threading import Event, Thread
 from typing import Any, assert_never
 from uuid import UUID
 
+from api.bounds.body import BodyBounds
 from api.http.problems import Problem
 from api.intake import offers_file
 from api.intake.batch import validate_items
@@ -42,7 +43,7 @@ class RunFailed(Exception):
         self.run_id, self.report = run_id, report
 
 
-def execute(runs: RunLedger, run: Run, max_image_bytes: int, report_progress: ProgressCallback = no_progress) -> Run:
+def execute(runs: RunLedger, run: Run, bounds: BodyBounds, report_progress: ProgressCallback = no_progress) -> Run:
     """Executes a run that this process owns, and returns the finished run.
 
     Raises LeaseLost if another process has taken over the run, and RunFailed after a fault of the service. Raises
@@ -52,9 +53,9 @@ def execute(runs: RunLedger, run: Run, max_image_bytes: int, report_progress: Pr
             _require_attempts(run)
             match run.input:
                 case Batch(operation=operation):
-                    return _execute_batch(runs, run, operation, progress)
+                    return _execute_batch(runs, run, operation, bounds, progress)
                 case OffersFile():
-                    return _execute_file(runs, run, run.input, max_image_bytes, progress)
+                    return _execute_file(runs, run, run.input, bounds, progress)
                 case _:
                     assert_never(run.input)
         except Exception as error:
@@ -68,12 +69,12 @@ def execute(runs: RunLedger, run: Run, max_image_bytes: int, report_progress: Pr
             raise RunFailed(run.run_id, report) from None
 
 
-def is_same_request(runs: RunLedger, earlier: Run, body: Body) -> bool:
+def is_same_request(runs: RunLedger, earlier: Run, body: Body, bounds: BodyBounds) -> bool:
     """Returns True if a body means the same as the body of an earlier run. Takes as long as the validation of both."""
-    request_digest = validate_items(body).request_digest
+    request_digest = validate_items(body, bounds).request_digest
     if not earlier.is_finished:
         try:
-            return validate_items(partial(runs.body, earlier.run_id)).request_digest == request_digest
+            return validate_items(partial(runs.body, earlier.run_id), bounds).request_digest == request_digest
         except Problem:
             # The run finished meanwhile, and its body was deleted.
             earlier = runs.find(earlier.run_id) or earlier
@@ -90,22 +91,24 @@ def _require_attempts(run: Run) -> None:
         raise RuntimeError(f"started {MAX_ATTEMPTS} times and never finished")
 
 
-def _execute_batch(runs: RunLedger, run: Run, operation: Operation, progress: ProgressCallback) -> Run:
+def _execute_batch(
+    runs: RunLedger, run: Run, operation: Operation, bounds: BodyBounds, progress: ProgressCallback
+) -> Run:
     known: dict[str, Offer] = {}
 
     def load(external_ids: list[str]) -> dict[str, Offer]:
         known.update(runs.known_offers(run, None if operation is Operation.SYNCHRONIZE else external_ids))
         return known
 
-    validated = validate_items(partial(runs.body, run.run_id), load, progress)
+    validated = validate_items(partial(runs.body, run.run_id), bounds, load, progress)
     plan = reconcile(run.partner, operation, validated.items, known)
     plan.outcome.messages.extend(validated.remarks)
     return runs.complete(run, plan, validated.request_digest)
 
 
-def _execute_file(runs: RunLedger, run: Run, file: OffersFile, max_image_bytes: int, progress: ProgressCallback) -> Run:
+def _execute_file(runs: RunLedger, run: Run, file: OffersFile, bounds: BodyBounds, progress: ProgressCallback) -> Run:
     body = partial(runs.body, run.run_id)
-    validated = offers_file.validate_records(body, file, run, runs.known_offers(run), max_image_bytes, progress)
+    validated = offers_file.validate_records(body, file, run, runs.known_offers(run), bounds, progress)
 
     def decide(known: Mapping[Any, Offer], changed_since: Collection[UUID], settings: PartnerSettings) -> Plan:
         plan = reconcile_file(run.partner, validated.records, known, changed_since, settings.missing_from_file)

@@ -66,8 +66,7 @@ class RunSupervisor:
         self._threads = threads
         self._runs = service.runs
         self._abandoned = AbandonedUploads(service.runs)
-        self._max_items = service.settings.max_items
-        self._max_image_bytes = service.settings.max_image_bytes
+        self._bounds = service.settings.body_bounds
         self._check_seconds = service.settings.lease_seconds / CHECKS_PER_LEASE
         self._worker_context = WorkerContext(service.settings, service.clock, service.runs.owner)
         self._execution_threads = CapacityLimiter(EXECUTION_THREADS)
@@ -121,7 +120,7 @@ class RunSupervisor:
         Raises what `acceptance.accept_run` raises."""
         if upload.is_small:
             accepted = await self._threads.run_write(
-                acceptance.accept_run, self._runs, upload.uploaded_body, sender, self._max_items
+                acceptance.accept_run, self._runs, upload.uploaded_body, sender, self._bounds
             )
         else:
             accepted = await self._accept_in_worker(upload, sender)
@@ -193,7 +192,7 @@ class RunSupervisor:
         return await to_thread.run_sync(self._execute_in_thread, run, limiter=self._execution_threads)
 
     def _execute_in_thread(self, run: Run) -> Run:
-        return execution.execute(self._runs, self._runs.claim(run.run_id), self._max_image_bytes)
+        return execution.execute(self._runs, self._runs.claim(run.run_id), self._bounds)
 
     def _on_done(self, run: Run, task: asyncio.Task[Run]) -> None:
         del self._tasks[run.run_id], self._started[run.run_id]

@@ -5,7 +5,7 @@ from typing import Any, assert_never
 from uuid import UUID
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from domain.events import (
     Event,
@@ -30,6 +30,7 @@ from domain.events import (
 )
 from domain.offers.content import FieldChange, changed_fields
 from domain.offers.offer import STATUS_AFTER
+from domain.offers.value_count import MAX_VALUES, has_more_values
 from domain.store.cursor import Cursor
 from domain.store.mapper import decode_event
 from domain.store.records.contents import content_of_event
@@ -179,12 +180,22 @@ def changes_between(before: Status, after: Status, contents: Sequence[bytes]) ->
     """Returns the changed fields of an offer as the API returns it.
 
     `contents` has the earlier and the later content as JSON, with `null` for an offer that did not exist. It is empty
-    if the content is unchanged."""
-    earlier, later = map(msgspec.json.decode, contents or [b"null"] * 2)
-    changes = changed_fields(earlier, later, "/content")
+    if the content is unchanged. A content of very many values is compared as a whole, and stays as sent."""
+    changes = _content_changes(*contents) if contents else []
     if before is not after:
         changes.insert(0, FieldChange("/status", _shown(before), _shown(after)))
     return changes
+
+
+def _content_changes(earlier: bytes, later: bytes) -> list[FieldChange]:
+    if any(has_more_values(content, MAX_VALUES) for content in (earlier, later)):
+        # Decoding would hold the interpreter for a second. Only an older version has stored such a content.
+        before = None if earlier == b"null" else Raw(earlier)
+        return [] if earlier == later else [FieldChange(_CONTENT, before, Raw(later))]
+    return changed_fields(msgspec.json.decode(earlier), msgspec.json.decode(later), _CONTENT)
+
+
+_CONTENT = "/content"
 
 
 def _shown(status: Status) -> str | None:

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 from msgspec import Raw
 
+from api.bounds.body import BodyBounds
 from api.intake.batch import validate_items
 from domain.events import (
     Event,
@@ -72,7 +73,7 @@ def validated_item_text(text: str, index: int = 0) -> SentItem:
     """Returns the validated item of this JSON text."""
     offers = ",".join([*["null"] * index, text])
     whole = body(batch("Insert", ["HERE"])).replace(b'"HERE"', offers.encode())
-    return validate_items(lambda: [whole]).items[index]
+    return validate_items(lambda: [whole], BodyBounds()).items[index]
 
 
 def valid_item(**changes: Any) -> ValidItem:

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import httpx2
 import msgspec
 
+from api.bounds.body import BodyBounds
 from api.http.paths import BATCH_PATH
 from api.runs import execution
 from domain.events import OfferEvent
@@ -102,7 +103,7 @@ def run_batch(ledger: OfferLedger, operation: Operation, items: Sequence[Any], p
 
 def execute_run(runs: RunLedger, run: Run, watch: ProgressCallback = no_progress) -> Run:
     """Executes a run without a limit on the images."""
-    return execution.execute(runs, run, sys.maxsize, watch)
+    return execution.execute(runs, run, BodyBounds(max_image_bytes=sys.maxsize), watch)
 
 
 def outcome_of(ledger: OfferLedger, run: Run) -> Outcome:

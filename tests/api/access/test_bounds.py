@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from api.bounds.body import BodyBounds
 from api.http.problems import Problem
 from api.intake.batch import read_request
 from api.service import Service
@@ -64,7 +65,7 @@ def test_list_is_not_read_beyond_its_limit() -> None:
     # The fourth element is not JSON, but the parser stops before it.
     sent = b'{"concurrencyRequestId":"x","operation":"Insert","offers":[1,2,3,@@@]}'
     with pytest.raises(Problem) as error:
-        read_request(lambda: [sent], max_items=2)
+        read_request(lambda: [sent], BodyBounds(max_items=2))
     assert str(error.value.errors[0]) == "offers: must have at most 2 elements"
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
+from api.bounds.body import BodyBounds
 from api.http.problems import Problem
 from api.intake.merchant_offer import read_offer
 from api.intake.offers_file import validate_record
@@ -106,14 +107,14 @@ def test_every_json_reader_keeps_the_digits(number: int) -> None:
 
 def record(**changes: Any) -> Any:
     sent = {"offerStatus": "UPSERT", **merchant_offer(), **changes}
-    return validate_record(Raw(json.dumps(sent).encode()), 0, {}, MAX_IMAGE_BYTES)
+    return validate_record(Raw(json.dumps(sent).encode()), 0, {}, BodyBounds(max_image_bytes=MAX_IMAGE_BYTES))
 
 
 @pytest.mark.parametrize("number", LARGE)
 def test_merchant_offer_keeps_large_integers(number: int) -> None:
     sent = merchant_offer(id=number)
     sent["assets"]["logo"]["id"] = number
-    put = read_offer(json.dumps(sent).encode(), KEY, MAX_IMAGE_BYTES)
+    put = read_offer(json.dumps(sent).encode(), KEY, BodyBounds(max_image_bytes=MAX_IMAGE_BYTES))
     assert put.content.digest == digest(sent)
     same = record(**sent)
     assert isinstance(same, ValidRecord)
@@ -124,5 +125,5 @@ def test_merchant_offer_keeps_large_integers(number: int) -> None:
 @pytest.mark.parametrize("changes", [{"offerName": 2**60}, {"assets": 2**60}, {"id": LARGEST + 1}])
 def test_merchant_offer_refuses_other_large_integers(changes: dict[str, Any]) -> None:
     with pytest.raises(Problem):
-        read_offer(json.dumps(merchant_offer(**changes)).encode(), KEY, MAX_IMAGE_BYTES)
+        read_offer(json.dumps(merchant_offer(**changes)).encode(), KEY, BodyBounds(max_image_bytes=MAX_IMAGE_BYTES))
     assert isinstance(record(**changes), InvalidRecord)

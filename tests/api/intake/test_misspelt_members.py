@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
+from api.bounds.body import BodyBounds
 from api.http.problems import Problem
 from api.intake.batch_schemas import BatchItem, OfferData
 from api.intake.merchant_offer import read_offer
@@ -127,13 +128,13 @@ def test_hints_about_one_item_are_limited() -> None:
 
 def record(**changes: Any) -> Any:
     sent = {"offerStatus": "UPSERT", **merchant_offer(), **changes}
-    return validate_record(Raw(json.dumps(sent).encode()), 0, {}, MAX_IMAGE_BYTES)
+    return validate_record(Raw(json.dumps(sent).encode()), 0, {}, BodyBounds(max_image_bytes=MAX_IMAGE_BYTES))
 
 
 def test_misspelt_member_of_a_put_is_a_warning() -> None:
     sent = merchant_offer(offerNmae="x", category="y")
     sent["assets"]["logo"]["typ"] = "IMAGE"
-    put = read_offer(json.dumps(sent).encode(), KEY, MAX_IMAGE_BYTES)
+    put = read_offer(json.dumps(sent).encode(), KEY, BodyBounds(max_image_bytes=MAX_IMAGE_BYTES))
     assert put.warnings == (hint("offerNmae", "offerName"),)
 
 
@@ -141,7 +142,7 @@ def test_misspelt_member_of_a_refused_put_is_named() -> None:
     sent = merchant_offer()
     sent["offerNmae"] = sent.pop("offerName")
     with pytest.raises(Problem) as refused:
-        read_offer(json.dumps(sent).encode(), KEY, MAX_IMAGE_BYTES)
+        read_offer(json.dumps(sent).encode(), KEY, BodyBounds(max_image_bytes=MAX_IMAGE_BYTES))
     assert [str(error) for error in refused.value.errors] == ["offerName: required", hint("offerNmae", "offerName")]
 
 

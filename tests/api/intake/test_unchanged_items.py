@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from api.bounds.body import BodyBounds
 from api.intake.batch import ValidatedBatch, validate_items
 from domain.ledgers.ledger import OfferLedger
 from domain.ledgers.run_ledger import RunLedger
@@ -36,7 +37,7 @@ def known(runs: RunLedger) -> Mapping[str, Offer]:
 
 
 def validate(runs: RunLedger, sent: bytes) -> ValidatedBatch:
-    return validate_items(lambda: [sent], lambda _: known(runs))
+    return validate_items(lambda: [sent], BodyBounds(), lambda _: known(runs))
 
 
 def execute(runs: RunLedger, items: Sequence[Any], operation: str = "Insert") -> Run:
@@ -63,7 +64,7 @@ def test_item_in_the_same_bytes_is_not_parsed() -> None:
     broken = b'{"externalId":"TP-1","offerData":{"headline":""}}'
     offer = Offer(Status.ACTIVE, 1, 1, "the digest in the ledger", hashlib.sha256(broken).hexdigest())
     sent = b'{"concurrencyRequestId":"%b","operation":"Insert","offers":[%b]}' % (str(uuid4()).encode(), broken)
-    (item,) = validate_items(lambda: [sent], lambda _: {"TP-1": offer}).items
+    (item,) = validate_items(lambda: [sent], BodyBounds(), lambda _: {"TP-1": offer}).items
     assert isinstance(item, ValidItem)
     assert (item.external_id, item.content.digest) == ("TP-1", "the digest in the ledger")
     assert bytes(item.content.text) == b'{"headline":""}'
@@ -79,7 +80,7 @@ def test_request_digest_does_not_depend_on_stored_offers(runs: RunLedger) -> Non
     sent = body(batch("Insert", [item("TP-1"), item("TP-2", offerLink="no link")]))
     before = validate(runs, sent).request_digest
     execute(runs, [item("TP-1")])
-    assert validate(runs, sent).request_digest == before == validate_items(lambda: [sent]).request_digest
+    assert validate(runs, sent).request_digest == before == validate_items(lambda: [sent], BodyBounds()).request_digest
 
 
 def test_paused_offer_in_the_same_bytes_is_resumed(runs: RunLedger) -> None:
@@ -155,6 +156,6 @@ ITEMS = st.builds(
 def test_stored_offers_do_not_change_the_validation(runs: RunLedger, batches: list[tuple[str, list[Any]]]) -> None:
     for operation, items in batches:
         sent = body(batch(operation, items))
-        with_known, without_known = validate(runs, sent), validate_items(lambda sent=sent: [sent])  # type: ignore[misc]
+        with_known, without_known = validate(runs, sent), validate_items(lambda sent=sent: [sent], BodyBounds())  # type: ignore[misc]
         assert with_known == without_known
         execute(runs, items, operation)

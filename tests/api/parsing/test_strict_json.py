@@ -9,9 +9,7 @@ from api.parsing.fast_json import read_element
 from api.parsing.nesting import MAX_NESTING
 from api.parsing.strict_json import (
     DUPLICATE_NAME,
-    LONE_SURROGATE,
     MAX_NUMBER,
-    NULL_CHARACTER,
     NUMBER_RANGE,
     TOO_DEEP,
     Element,
@@ -19,6 +17,7 @@ from api.parsing.strict_json import (
     NotJson,
     split_envelope,
 )
+from api.validation.characters import LONE_SURROGATE, NULL_CHARACTER
 from api.validation.field_errors import InvalidField
 
 INVALID_NAME = "member names must not contain U+0000 or lone surrogates"

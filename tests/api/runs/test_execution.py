@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from api.bounds.body import BodyBounds
 from api.intake.batch import read_request
 from api.runs.execution import FAILED, RunFailed
 from api.wiring import utc_now
@@ -216,7 +217,7 @@ def test_corrupt_stored_body_fails_the_run(here: RunLedger) -> None:
 def test_deeply_nested_accepted_body_never_fails_the_run(here: RunLedger, depth: int) -> None:
     document = batch("Insert", [{"externalId": "TP-1", "offerData": "?"}])
     sent = body(document).replace(b'"?"', b'{"a":' * depth + b"1" + b"}" * depth)
-    read_request(lambda: [sent], 1)
+    read_request(lambda: [sent], BodyBounds(max_items=1))
     assert execute_batch(here, document, sent).counts == OutcomeCounts(failed=1)
 
 

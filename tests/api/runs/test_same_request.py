@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from api.bounds.body import BodyBounds
 from api.http.problems import Problem
 from api.parsing.array_splitter import Body
 from api.runs.execution import is_same_request
@@ -61,7 +62,7 @@ def changed(**changes: Any) -> bytes:
     ],
 )
 def test_other_spelling_is_the_same_request(here: RunLedger, earlier: Run, respelt: bytes) -> None:
-    assert is_same_request(here, earlier, in_memory(respelt))
+    assert is_same_request(here, earlier, in_memory(respelt), BodyBounds())
 
 
 @pytest.mark.parametrize(
@@ -76,25 +77,25 @@ def test_other_spelling_is_the_same_request(here: RunLedger, earlier: Run, respe
     ],
 )
 def test_other_operation_or_items_are_another_request(here: RunLedger, earlier: Run, other: bytes) -> None:
-    assert not is_same_request(here, earlier, in_memory(other))
+    assert not is_same_request(here, earlier, in_memory(other), BodyBounds())
 
 
 def test_invalid_item_is_compared_byte_for_byte(here: RunLedger) -> None:
     sent = batch("Insert", [{"externalId": "TP-1", "offerData": []}])
     earlier = accepted_batch(here, sent)
     spaced = json.dumps(sent, separators=(" , ", ":")).encode()
-    assert is_same_request(here, earlier, in_memory(body(sent | {"comment": 1})))
-    assert not is_same_request(here, earlier, in_memory(spaced))
+    assert is_same_request(here, earlier, in_memory(body(sent | {"comment": 1})), BodyBounds())
+    assert not is_same_request(here, earlier, in_memory(spaced), BodyBounds())
 
 
 def test_no_request_is_the_same_as_a_failed_run(here: RunLedger) -> None:
     earlier = here.fail(accepted_batch(here, SENT), PROBLEM)
-    assert not is_same_request(here, earlier, in_memory(body(SENT)))
+    assert not is_same_request(here, earlier, in_memory(body(SENT)), BodyBounds())
 
 
 def test_body_may_come_in_any_blocks(here: RunLedger, earlier: Run) -> None:
     respelt = json.dumps(SENT, indent=1).encode()
-    assert is_same_request(here, earlier, lambda: [respelt[:100], respelt[100:]])
+    assert is_same_request(here, earlier, lambda: [respelt[:100], respelt[100:]], BodyBounds())
 
 
 @pytest.mark.parametrize("ends", ["completed", "failed"])
@@ -107,14 +108,14 @@ def test_run_that_ends_during_the_comparison_counts_as_finished(here: RunLedger,
             execute_run(here, run) if ends == "completed" else here.fail(run, PROBLEM)
         return [body(SENT)]
 
-    assert is_same_request(here, earlier, sent) == (ends == "completed")
+    assert is_same_request(here, earlier, sent, BodyBounds()) == (ends == "completed")
 
 
 def test_invalid_body_is_refused(here: RunLedger, earlier: Run) -> None:
     with pytest.raises(Problem):
-        is_same_request(here, earlier, in_memory(b"nonsense"))
+        is_same_request(here, earlier, in_memory(b"nonsense"), BodyBounds())
 
 
 def test_comparison_changes_nothing(here: RunLedger, earlier: Run) -> None:
-    is_same_request(here, earlier, in_memory(body(SENT)))
+    is_same_request(here, earlier, in_memory(body(SENT)), BodyBounds())
     assert here.find(earlier.run_id) == earlier

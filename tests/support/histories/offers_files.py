@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
+from api.bounds.body import BodyBounds
 from api.intake.merchant_offer import read_offer
 from domain.access.partner import SetPartner
 from domain.ledgers.ledger import OfferLedger
@@ -81,7 +82,9 @@ def after_validation(do: Callable[[], object]) -> ProgressCallback:
 
 def put(key: OfferKey, name: str) -> SingleRequest:
     """Returns a single request with the same offer as a record."""
-    return single_request(key, read_offer(json.dumps(content(key, name)).encode(), key, sys.maxsize))
+    return single_request(
+        key, read_offer(json.dumps(content(key, name)).encode(), key, BodyBounds(max_image_bytes=sys.maxsize))
+    )
 
 
 def set_missing(ledger: OfferLedger, missing: MissingFromFile) -> None:

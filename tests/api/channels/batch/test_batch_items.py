@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from api.bounds.body import BodyBounds
 from api.intake.batch import validate_items
 from api.parsing.nesting import MAX_NESTING
-from api.parsing.strict_json import DUPLICATE_NAME, LONE_SURROGATE, NULL_CHARACTER, NUMBER_RANGE, TOO_DEEP
+from api.parsing.strict_json import DUPLICATE_NAME, NUMBER_RANGE, TOO_DEEP
+from api.validation.characters import LONE_SURROGATE, NULL_CHARACTER
 from domain.runs.batch_reconciliation import InvalidItem, SentItem, ValidItem
 from tests.support import examples
 from tests.support.examples import batch, body, item, offer_data, validated_item_text
@@ -234,7 +236,7 @@ def with_depth(depth: int) -> bytes:
 
 @pytest.mark.parametrize("depth", [65, 400, 980, 1_000, 4_000, 9_000, 100_000])
 def test_item_nested_too_deeply_fails_alone(depth: int) -> None:
-    valid, deep = validate_items(lambda: [with_depth(depth)]).items
+    valid, deep = validate_items(lambda: [with_depth(depth)], BodyBounds(max_values=10**6)).items
     assert isinstance(valid, ValidItem)
     assert isinstance(deep, InvalidItem)
     place = "offerData[0].extra" + "[0]" * (MAX_NESTING - 3)
