@@ -22,9 +22,17 @@ TARGETS: Mapping[str, tuple[str, ...]] = {
     ),
     "domain/redemption/redemption.py": ("tests/domain/redemption/test_redemption.py",),
     # The inventory as of a position
-    "projections/offers/offer_periods.py": ("tests/projections/offers/test_inventory_as_of.py",),
-    "projections/offers/inventory_as_of.py": ("tests/projections/offers/test_inventory_as_of.py",),
-    "projections/offers/offer_as_of.py": ("tests/projections/offers/test_inventory_as_of.py",),
+    "projections/offers/offer_periods.py": (
+        "tests/projections/offers/test_offer_periods.py",
+        "tests/projections/redemption/test_windows_as_of.py",
+        "tests/projections/offers/test_inventory_as_of.py",
+    ),
+    "projections/offers/inventory_as_of.py": (
+        "tests/projections/offers/test_inventory_as_of.py::test_past_filters_by_ids_and_status_apply_together",
+        "tests/projections/offers/test_inventory_as_of.py::test_past_list_starts_with_the_smallest_index",
+        "tests/projections/offers/test_inventory_as_of.py",
+    ),
+    "projections/offers/offer_as_of.py": ("tests/projections/offers/test_offer_periods.py",),
     # Windows as of a time
     "projections/redemption/redemption_windows.py": ("tests/projections/redemption/test_windows_as_of.py",),
     "projections/redemption/windows_as_of.py": ("tests/projections/redemption/test_windows_as_of.py",),

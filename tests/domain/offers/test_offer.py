@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from domain.events import OfferEvent, PauseCause
 from domain.offers.content import Content, digest
-from domain.offers.offer import ABSENT, Offer, delete, evolve, pause, put
+from domain.offers.offer import ABSENT, STATUS_AFTER, Offer, delete, evolve, pause, put
 from domain.values import Status
 from tests.support.examples import (
     CONTENT,
@@ -86,6 +86,18 @@ def test_delete_deletes_an_active_or_paused_offer(history: list[OfferEvent], exp
 )
 def test_events_lead_to_a_status(history: list[OfferEvent], status: Status) -> None:
     assert given_events(history).status is status
+
+
+def test_unknown_offer_has_no_version_and_no_content() -> None:
+    assert Offer(Status.ABSENT, 0, 0, "", None) == ABSENT
+
+
+def test_status_after_an_event_agrees_with_the_fold() -> None:
+    assert {type(event) for event in EVERY_OFFER_EVENT} == set(STATUS_AFTER)
+    histories: list[list[OfferEvent]] = [[created()], [created(), PAUSED], [created(), DELETED]]
+    for event in EVERY_OFFER_EVENT:
+        for before in map(given_events, histories):
+            assert evolve(before, event).status is (STATUS_AFTER[type(event)] or before.status)
 
 
 histories = st.lists(st.sampled_from(EVERY_OFFER_EVENT), max_size=12)

@@ -10,8 +10,6 @@ from hypothesis import strategies as st
 
 from domain.events import OfferActivated
 from domain.redemption.activation import (
-    CLOCK_TOLERANCE,
-    MAX_REPORT_DELAY,
     Activate,
     Activation,
     OfferAsOf,
@@ -27,6 +25,7 @@ from tests.support.examples import KEY
 
 NOW = datetime(2026, 11, 22, 12, 30, tzinfo=UTC)
 INSTANT = timedelta(microseconds=1)
+MAX_REPORT_DELAY, CLOCK_TOLERANCE = timedelta(days=14), timedelta(minutes=5)
 ACTIVE = OfferAsOf(Status.ACTIVE, 3)
 OFFER = KEY.offer_uid
 
@@ -68,8 +67,16 @@ def test_activation_fixes_version_days_and_end_of_window() -> None:
 
 @pytest.mark.parametrize("status", [Status.ABSENT, Status.PAUSED, Status.DELETED])
 def test_offer_not_active_at_that_time_can_not_be_activated(status: Status) -> None:
-    with pytest.raises(OfferNotActivatable):
+    with pytest.raises(OfferNotActivatable, match=r"^The offer was not active at that time$"):
         when(offer=OfferAsOf(status, 3))
+
+
+def test_offer_without_events_has_version_zero() -> None:
+    assert OfferAsOf() == OfferAsOf(Status.ABSENT, 0)
+
+
+def test_window_states_use_the_words_of_the_contract() -> None:
+    assert list(WindowState) == ["open", "winding_down", "expired"]
 
 
 @pytest.mark.parametrize("current_status", [Status.PAUSED, Status.DELETED])
@@ -81,13 +88,13 @@ def test_activation_of_an_offer_that_ended_since_is_late(current_status: Status)
 
 def test_activation_can_be_reported_at_most_14_days_late() -> None:
     assert isinstance(when(NOW - MAX_REPORT_DELAY), OfferActivated)
-    with pytest.raises(OfferNotActivatable, match="14 days"):
+    with pytest.raises(OfferNotActivatable, match=r"^An activation can be reported at most 14 days late$"):
         when(NOW - MAX_REPORT_DELAY - INSTANT)
 
 
 def test_activation_can_be_five_minutes_ahead() -> None:
     assert isinstance(when(NOW + CLOCK_TOLERANCE), OfferActivated)
-    with pytest.raises(TimeInFuture):
+    with pytest.raises(TimeInFuture, match=r"^activatedAt is in the future$"):
         when(NOW + CLOCK_TOLERANCE + INSTANT)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from domain.events import FlightScheduled
 from domain.redemption import flight
-from domain.redemption.flight import MAX_FLIGHTS, NO_FLIGHTS, Flights, ScheduleFlight
+from domain.redemption.flight import NO_FLIGHTS, Flights, ScheduleFlight
 from domain.refusals import FlightConflict, FlightInThePast, TooManyFlights, WindowDaysOutOfBounds
 from domain.values import to_microseconds
 from tests.support.examples import KEY
@@ -66,7 +66,8 @@ def test_flight_is_in_force_until_the_next_one_starts() -> None:
 
 
 def test_offer_has_at_most_500_flights_and_accepts_their_repeats() -> None:
-    events = [scheduled(NOW + timedelta(days=number), 30) for number in range(MAX_FLIGHTS)]
+    events = [scheduled(NOW + timedelta(days=number), 30) for number in range(500)]
+    assert when(NOW + timedelta(days=499), 30, *events[:499]) == events[499:]
     assert when(NOW, 30, *events) == []
-    with pytest.raises(TooManyFlights):
+    with pytest.raises(TooManyFlights, match="at most 500 flights"):
         when(NOW + INSTANT, 30, *events)

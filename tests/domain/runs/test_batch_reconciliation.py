@@ -11,22 +11,17 @@ from msgspec.structs import replace
 from domain.events import OfferEvent
 from domain.offers.content import Content, digest
 from domain.offers.offer import Offer
-from domain.runs.batch_reconciliation import (
-    NOTHING_PAUSED,
-    RESTORED,
-    RESUMED,
-    SAME_DATA,
-    InvalidItem,
-    SentItem,
-    ValidItem,
-    reconcile,
-)
+from domain.runs.batch_reconciliation import InvalidItem, SentItem, ValidItem, reconcile
 from domain.runs.plan import Plan
 from domain.runs.run import ItemOutcome
 from domain.values import Operation, Status
 from tests.support import examples
 from tests.support.examples import CONTENT, OTHER_CONTENT, PARTNER, PAUSED, sent_content, updated
 
+SAME_DATA = "Offer has the same data"
+RESUMED = "Offer has been resumed"
+RESTORED = "Offer has been restored"
+NOTHING_PAUSED = "No offer has been paused: an item of this request has no readable externalId"
 SYNCHRONIZE, INSERT = Operation.SYNCHRONIZE, Operation.INSERT
 both = pytest.mark.parametrize("operation", list(Operation))
 
@@ -150,6 +145,19 @@ def test_equal_invalid_items_are_listed_once_with_their_number() -> None:
 def test_messages_of_all_copies_are_kept_once() -> None:
     copies = [replace(valid(), remarks=remarks) for remarks in ((), ("a", "b"), ("b", "c"))]
     assert when(INSERT, copies, {}).outcome.created == item_outcomes("TP-1", "a", "b", "c", "Sent 3 times")
+
+
+def test_at_most_ten_messages_of_copies_are_kept() -> None:
+    copies = [replace(valid(), remarks=tuple(f"{n}.{part}" for part in "ab")) for n in range(6)]
+    kept = [f"{n}.{part}" for n in range(5) for part in "ab"]
+    assert when(INSERT, copies, {}).outcome.created == item_outcomes("TP-1", *kept, "Sent 6 times")
+
+
+def test_different_copies_keep_the_messages_of_invalid_ones() -> None:
+    copies: list[SentItem] = [valid(), invalid(message="name: required"), invalid(message="headline: required")]
+    assert when(INSERT, copies, {}).outcome.failed == item_outcomes(
+        "TP-1", "externalId: sent 3 times with different content", "name: required", "headline: required"
+    )
 
 
 @both

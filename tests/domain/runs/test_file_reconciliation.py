@@ -10,11 +10,6 @@ from domain.offers.content import digest
 from domain.offers.images import Image
 from domain.offers.offer import Offer
 from domain.runs.file_reconciliation import (
-    CONTENT_KEPT,
-    DELETED_UNKNOWN,
-    MISSING,
-    NO_IDS,
-    NOTHING_VALID,
     InvalidRecord,
     KnownOffers,
     OfferStatus,
@@ -30,6 +25,11 @@ from tests.support import examples
 from tests.support.examples import DELETED, PARTNER, RESUMED, sent_content
 from tests.support.histories.single_requests import merchant_key, merchant_offer
 
+CONTENT_KEPT = "offerStatus: NO-CHANGE, but the content differs; the stored content is kept"
+DELETED_UNKNOWN = "offerStatus: DELETED, but the offer is unknown"
+MISSING = "active, but missing from the file"
+NO_IDS = "No missing offer has been deleted: a record of this file has no readable ids"
+NOTHING_VALID = "No missing offer has been deleted: no record of this file is valid"
 ONE, TWO, THREE = merchant_key("MO-1"), merchant_key("MO-2"), merchant_key("MO-1", "M-2")
 A, B = (merchant_offer(ONE, name) for name in "ab")
 NEW, UPDATED, UPSERT, NO_CHANGE = OfferStatus.NEW, OfferStatus.UPDATED, OfferStatus.UPSERT, OfferStatus.NO_CHANGE
@@ -61,9 +61,14 @@ def broken(merchant_id: str | None = "M-1", external_id: str | None = "MO-1") ->
     return InvalidRecord(merchant_id, external_id, ("offerName: required",))
 
 
-def when(records: list[Record], inventory: Inventory, missing: MissingFromFile = REPORT) -> Plan:
+def when(
+    records: list[Record],
+    inventory: Inventory,
+    missing: MissingFromFile = REPORT,
+    changed_since: Sequence[OfferKey] = (),
+) -> Plan:
     known: KnownOffers = {(str(k.merchant_id), k.external_id): o for k, o in inventory.items()}
-    return reconcile_file(PARTNER, records, known, (), missing)
+    return reconcile_file(PARTNER, records, known, [key.offer_uid for key in changed_since], missing)
 
 
 def events_of(plan: Plan) -> dict[OfferKey, list[OfferEvent]]:
@@ -76,6 +81,10 @@ def item_outcomes(*messages: str, key: OfferKey = ONE) -> list[ItemOutcome]:
 
 def as_upsert(sent_status: OfferStatus, known_as: str) -> str:
     return f"offerStatus: {sent_status}, but the offer is {known_as}; treated as UPSERT"
+
+
+def test_records_use_the_words_of_the_merchant_document() -> None:
+    assert list(OfferStatus) == ["NEW", "UPDATED", "UPSERT", "NO-CHANGE", "DELETED"]
 
 
 # Records that agree with the ledger
@@ -258,6 +267,13 @@ def test_missing_active_offers_are_deleted_if_the_setting_says_so() -> None:
     assert [(change.key, change.version, change.events) for change in plan.changes] == [(ONE, 4, [FOR_BEING_MISSING])]
     assert plan.outcome.deleted == item_outcomes(MISSING)
     assert (plan.outcome.discrepancy, plan.outcome.messages) == ([], [])
+
+
+def test_missing_offer_that_a_request_changed_since_is_reported() -> None:
+    plan = when([puts(key=TWO)], {ONE: known(), TWO: known(key=TWO), THREE: known(key=THREE)}, DELETE, [ONE])
+    assert events_of(plan) == {THREE: [FOR_BEING_MISSING]}
+    assert plan.outcome.deleted == item_outcomes(MISSING, key=THREE)
+    assert plan.outcome.discrepancy == item_outcomes(MISSING, key=ONE)
 
 
 def test_deletions_by_record_come_first_and_have_no_cause() -> None:

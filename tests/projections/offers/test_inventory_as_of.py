@@ -16,6 +16,8 @@ from api.http.problems import Problem
 from api.offers.queries import count_document, find_offer, offer_page
 from api.service import Service
 from domain.access.partner import SetPartner
+from domain.redemption.activation import Activate
+from domain.redemption.activation_group import PendingActivation
 from domain.store.commit import current_head
 from domain.values import Channel, Operation, Status, recorded_text, to_microseconds, utc_text
 from projections.maintenance.verification import verify
@@ -162,7 +164,40 @@ def test_past_offer_is_honoured_until_the_last_known_end(service: Service, clock
     assert found == ends
 
 
-# Few offers with a rare status
+def test_past_offer_counts_a_window_that_starts_five_minutes_ahead(service: Service, clock: Clock) -> None:
+    """It is the longest window that the newest commit can have recorded."""
+    putting(MERCHANTS[0], "one")(service, clock)
+    start = clock.now + timedelta(minutes=5)
+    service.activations.execute(
+        [PendingActivation(OPERATOR, Activate("C-1", MERCHANTS[0].offer_uid, start), MERCHANTS[1].offer_uid)]
+    )
+    (offer,) = shown(service, AsOf(position=history(service)[-1].position))
+    assert offer["honouredUntil"] == utc_text(start + timedelta(days=45))
+
+
+def test_deleted_offer_is_redeemable_until_its_last_window_ends(service: Service, clock: Clock) -> None:
+    putting(MERCHANTS[0], "one")(service, clock)
+    activating(MERCHANTS[0], "C-1")(service, clock)
+    end = clock.now + timedelta(days=45)
+    clock.move(days=1)
+    putting(MERCHANTS[0], None)(service, clock)
+    clock.move(days=100)
+    for time, is_redeemable in ((end - INSTANT, True), (end, False)):
+        found = [len(shown(service, AsOf(time=time), OfferFilter(redeemable=value))) for value in (True, False)]
+        assert found == [is_redeemable, not is_redeemable]
+
+
+def test_state_evaluated_before_its_newest_commit_has_all_windows(service: Service, clock: Clock) -> None:
+    putting(MERCHANTS[0], "one")(service, clock)
+    before = clock.now
+    clock.move(days=90)
+    activating(MERCHANTS[0], "C-1")(service, clock)
+    with service.ledger.recorder.read() as tx:
+        (offer,) = inventory_as_of.page(tx, EVERYTHING, LedgerState(current_head(tx), before), 0, 10).items
+    assert offer.honoured_until == utc_text(clock.now + timedelta(days=45))
+
+
+# Rare statuses, and few offers
 
 FEW = [
     *(OfferFilter(partner=partner) for partner in (PARTNER, "harbor")),
@@ -176,23 +211,48 @@ def test_past_filters_by_ids_and_status_apply_together(service: Service, clock: 
         [*MERCHANTS, *MERCHANTS[:2], MERCHANTS[0]], ["one", "two", "three", None, None, "four"], strict=True
     ):
         putting(key, name)(service, clock)
+    activating(MERCHANTS[0], "C-1")(service, clock)
+    putting(MERCHANTS[0], None)(service, clock)
     for ids in (["TP-1", "TP-2", "TP-3"], ["TP-2", "TP-3"], ["TP-1", "TP-3"]):
         sending(Operation.SYNCHRONIZE, ids, "one")(service, clock)
     events = history(service)
     for position in range(events[-1].position + 1):
         expected = replayed_offers(events, position, clock.now)
-        for offer_filter in (replace(few, status=status) for few in FEW for status in (Status.PAUSED, Status.DELETED)):
+        for offer_filter in (
+            replace(ids, status=status, redeemable=redeemable)
+            for ids in (EVERYTHING, *FEW)
+            for status in (None, Status.PAUSED, Status.DELETED)
+            for redeemable in (None, True, False)
+        ):
             assert shown(service, AsOf(position=position), offer_filter) == matching(expected, offer_filter)
+
+
+def query_plan(service: Service, offer_filter: OfferFilter) -> list[str]:
+    with service.ledger.recorder.read() as tx:
+        explained: Any = ExplainedCursor(tx, "offer_periods p")
+        inventory_as_of.page(explained, offer_filter, LedgerState(current_head(tx), service.ledger.now(tx)), 0, 10)
+    return list(explained.steps)
 
 
 @only_sqlite
 @pytest.mark.parametrize("few", FEW, ids=str)
 def test_few_past_offers_read_their_own_rare_periods(service: Service, few: OfferFilter) -> None:
-    with service.ledger.recorder.read() as tx:
-        explained: Any = ExplainedCursor(tx, "offer_periods e")
-        state = LedgerState(current_head(tx), service.ledger.now(tx))
-        inventory_as_of.page(explained, replace(few, status=Status.PAUSED), state, 0, 10)
-    assert "SEARCH e USING COVERING INDEX offer_periods_rare (status=? AND offer_id=?)" in explained.steps
+    steps = query_plan(service, replace(few, status=Status.PAUSED))
+    assert "SEARCH e USING COVERING INDEX offer_periods_rare (status=? AND offer_id=?)" in steps
+
+
+@only_sqlite
+@pytest.mark.parametrize(
+    ("offer_filter", "step"),
+    [
+        (EVERYTHING, "SEARCH i USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
+        (OfferFilter(status=Status.ACTIVE), "SEARCH i USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
+        (OfferFilter(status=Status.DELETED), "SEARCH p USING INDEX offer_periods_rare (status=?"),
+        (OfferFilter(status=Status.DELETED, partner=PARTNER), "SEARCH i USING INDEX inventory_by_partner (partner=?"),
+    ],
+)
+def test_past_list_starts_with_the_smallest_index(service: Service, offer_filter: OfferFilter, step: str) -> None:
+    assert next(found for found in query_plan(service, offer_filter) if "SEARCH" in found).startswith(step)
 
 
 # One offer
