@@ -106,6 +106,8 @@ test-long: $(VENV)/.ready client ## run the long tests: more examples, everythin
 	@$(LONG) -n $(AT_ONCE) -m long
 	@echo "== Laws with more examples"
 	@OFFER_LEDGER_TEST_THOROUGH=1 $(LONG) -n $(AT_ONCE) tests/domain tests/projections tests/api/test_fuzz.py tests/api/export/test_replay.py
+	@echo "== Mutants: small changes of the core that a test must detect"
+	@$(MEMORY) $(BIN)/python -m tests.mutation
 	@echo "== All tests on PostgreSQL"
 	@OFFER_LEDGER_TEST_ENGINE=postgresql $(LONG) -n $(AT_ONCE) -r fE tests/domain tests/projections tests/api
 	@echo "== All tests of the database on PostgreSQL 15, the oldest supported version"

@@ -34,6 +34,9 @@ TARGETS: Mapping[str, tuple[str, ...]] = {
     ),
     "projections/offers/offer_as_of.py": ("tests/projections/offers/test_offer_periods.py",),
     # Windows as of a time
-    "projections/redemption/redemption_windows.py": ("tests/projections/redemption/test_windows_as_of.py",),
+    "projections/redemption/redemption_windows.py": (
+        "tests/projections/redemption/test_redemption_windows.py",
+        "tests/projections/redemption/test_windows_as_of.py",
+    ),
     "projections/redemption/windows_as_of.py": ("tests/projections/redemption/test_windows_as_of.py",),
 }
