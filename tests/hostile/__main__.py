@@ -5,10 +5,12 @@ For example, after `git worktree add` and `make dev` for the older copy: python 
 
 import argparse
 import os
+import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,7 +18,7 @@ from tests.hostile.attacks.registry import ATTACKS
 from tests.support.hostile.attack import Attack, AttackReport, run_attack
 from tests.support.hostile.memory import own_mebibytes
 from tests.support.hostile.others import watch_others
-from tests.support.hostile.target import Tree, register, serve_target
+from tests.support.hostile.target import Target, Tree, register, serve_target
 from tests.support.postgres import server as postgres_server
 from tests.support.processes.shell import DATABASE_URL, SCHEMA
 
@@ -25,10 +27,10 @@ HEAD = (
     "tree",
     "longest wait of the others, s",
     "their failures",
+    "sent, MiB",
     "memory before, MiB",
     "peak",
     "a minute later",
-    "sent, MiB",
 )
 MIB = 1024 * 1024
 
@@ -36,39 +38,58 @@ MIB = 1024 * 1024
 def main() -> None:
     options = _options()
     with tempfile.TemporaryDirectory() as folder, _databases(options.engine, Path(folder)) as databases:
-        print("\n".join((_row(HEAD), _row(["---"] * len(HEAD)))), flush=True)
+        resting: list[threading.Thread] = []
+        rows: dict[tuple[str, Path], list[str]] = {}
         for name in options.attack or ATTACKS:
-            for tree in map(Tree, options.trees):
-                print(_row(_attack(ATTACKS[name], tree, next(databases), options)), flush=True)
+            for place in options.trees:
+                servers = ExitStack()
+                target, report = _attack(ATTACKS[name], Tree(place.absolute()), next(databases), options, servers)
+                rows[name, place] = cells = _cells(name, place, report)
+                print(_row(cells), file=sys.stderr, flush=True)
+                resting.append(_look_later(cells, target, servers, options.rest))
+        for thread in resting:
+            thread.join()
+        print("\n".join(map(_row, (HEAD, ["---"] * len(HEAD), *rows.values()))))
 
 
-def _attack(attack: Attack, tree: Tree, database: Mapping[str, str], options: argparse.Namespace) -> Sequence[str]:
+def _attack(
+    attack: Attack, tree: Tree, database: Mapping[str, str], options: argparse.Namespace, servers: ExitStack
+) -> tuple[Target, AttackReport]:
+    """Attacks a new server, which runs until `servers` is closed."""
     # The older tree does not know the settings of newer bounds, so both run with the defaults.
     secrets = register(lambda *arguments: tree.call(database, *arguments))
     workers = ("--workers", "2") if options.engine == "postgresql" else ()
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        serve_target(
-            tree.program, Path(folder) / "log", database, secrets, *workers, open_files=attack.open_files
-        ) as target,
-    ):
-        attack.prepare(target)
-        with watch_others(target) as others:
-            report = run_attack(attack, target, others, options.seconds)
-            time.sleep(options.rest)
-        return _cells(attack, tree, report, own_mebibytes(target.pid))
+    log = Path(servers.enter_context(tempfile.TemporaryDirectory())) / "log"
+    server = serve_target(tree.program, log, database, secrets, *workers, open_files=attack.open_files)
+    target = servers.enter_context(server)
+    attack.prepare(target)
+    with watch_others(target) as others:
+        return target, run_attack(attack, target, others, options.seconds)
 
 
-def _cells(attack: Attack, tree: Tree, report: AttackReport, rest: float) -> list[str]:
+def _look_later(cells: list[str], target: Target, servers: ExitStack, seconds: float) -> threading.Thread:
+    """Looks at the memory of the idle server after some time, while the next attacks run, and ends the server."""
+
+    def look() -> None:
+        with servers:
+            time.sleep(seconds)
+            cells.append(f"{own_mebibytes(target.pid):.0f}")
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    return thread
+
+
+def _cells(name: str, place: Path, report: AttackReport) -> list[str]:
+    """Returns all cells but the last."""
     return [
-        attack.name,
-        tree.folder.resolve().name,
+        name,
+        place.resolve().name,
         f"{max(report.longest_waits.values()):.2f}",
         ", ".join(report.failures) or "none",
+        f"{report.sent_bytes / MIB:.1f}",
         f"{report.rest_mebibytes:.0f}",
         f"{report.peak_mebibytes:.0f}",
-        f"{rest:.0f}",
-        f"{report.sent_bytes / MIB:.1f}",
     ]
 
 

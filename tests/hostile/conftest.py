@@ -18,7 +18,10 @@ from tests.support.hostile.target import ROLES, Target, serve_target
 from tests.support.processes.shell import DATABASE_URL, SCHEMA, SCRIPT
 
 Serve = Callable[..., AbstractContextManager[Target]]
-"""serve(*arguments, open_files=None, **settings) starts a server on a new ledger, with settings such as WAIT_SECONDS="1"."""
+"""serve(*arguments, open_files=None, size=SMALL, **settings) starts a server on a new ledger, with settings such as
+WAIT_SECONDS="1"."""
+SMALL = 0.1
+"""The part of an attack that a test makes."""
 
 
 @pytest.fixture
@@ -26,8 +29,8 @@ def serve(tmp_path: Path) -> Serve:
     """A function that starts a server with settings of its own. The fixture `target` shares a server with default settings."""
 
     @contextmanager
-    def run(*arguments: str, open_files: int | None = None, **settings: str) -> Iterator[Target]:
-        with _serving(tmp_path, *arguments, open_files=open_files, **settings) as target:
+    def run(*arguments: str, open_files: int | None = None, size: float = SMALL, **settings: str) -> Iterator[Target]:
+        with _serving(tmp_path, *arguments, open_files=open_files, size=size, **settings) as target:
             yield target
 
     return run
@@ -41,13 +44,15 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
 
 
 @contextmanager
-def _serving(folder: Path, *arguments: str, open_files: int | None = None, **settings: str) -> Iterator[Target]:
+def _serving(
+    folder: Path, *arguments: str, open_files: int | None = None, size: float = SMALL, **settings: str
+) -> Iterator[Target]:
     with empty_database(folder) as database:
         environment = {DATABASE_URL: database.database_url, SCHEMA: database.database_schema}
         environment |= {f"OFFER_LEDGER_{name}": value for name, value in settings.items()}
         secrets = _register(database)
         log = folder / "server.log"
-        with serve_target(SCRIPT, log, environment, secrets, *arguments, open_files=open_files) as target:
+        with serve_target(SCRIPT, log, environment, secrets, *arguments, open_files=open_files, size=size) as target:
             yield target
 
 

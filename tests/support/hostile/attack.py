@@ -36,7 +36,7 @@ class AttackReport(NamedTuple):
     """The memory before the attack."""
     peak_mebibytes: float
     longest_waits: Mapping[str, float]
-    """The others' longest wait by call, also of a call that still waits when the attack ends."""
+    """The others' longest wait by call. A call that waits when the attack ends counts until its answer."""
     failures: tuple[str, ...]
     answered: Mapping[str, int]
     """The others' calls that both began and ended during the attack."""
@@ -47,12 +47,13 @@ class AttackReport(NamedTuple):
 
 
 def run_attack(attack: Attack, target: Target, others: Others, seconds: float) -> AttackReport:
-    """Runs a prepared attack while the others are watched."""
+    """Runs a prepared attack while the others are watched, and waits for the answers to their present calls."""
     rest = own_mebibytes(target.pid)
     with watch_peak(target.pid) as peak:
         started = time.monotonic()
         sent = attack.run(target, seconds)
         ended = time.monotonic()
+        others.wait_until_answered()
     return AttackReport(
         started,
         ended,

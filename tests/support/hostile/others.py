@@ -11,7 +11,7 @@ import httpx2
 from tests.support.calls.merchants import merchant_offer
 from tests.support.harness import plain_client
 from tests.support.hostile.target import Target
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
 OFFER_PATH = "/api/v1/partner/merchants/shop/offers/tea"
 HEALTH, READ, WRITE = "health", "read", "write"
@@ -59,6 +59,11 @@ class Others:
     def wait_for_answers(self, since: float) -> None:
         """Waits until each call that began at that time or later has been answered once."""
         wait_until(lambda: all(self.answers(call, since) for call in CALLS), describe=lambda: self._pending)
+
+    def wait_until_answered(self) -> None:
+        """Waits until the calls that wait at present have ended. Each ends: its client gives up some time."""
+        now = time.monotonic()
+        wait_until(lambda: all(started > now for started in self._pending.copy().values()), within=2 * PATIENCE_SECONDS)
 
     def run(self, call: str) -> None:
         with plain_client(self._target.url, headers={"Authorization": f"ApiToken {self._target.other}"}) as client:

@@ -28,6 +28,8 @@ class Target(NamedTuple):
     other: str
     auditor: str
     operator: str
+    size: float = 1.0
+    """The part of the whole attack to make. The script makes the whole attack; tests make a small one on lowered bounds."""
 
     @property
     def port(self) -> int:
@@ -79,6 +81,7 @@ def serve_target(
     secrets: Mapping[str, str],
     *arguments: str,
     open_files: int | None = None,
+    size: float = 1.0,
 ) -> Iterator[Target]:
     """Starts `offer-ledger serve` with these arguments, and kills it with its children at the end.
 
@@ -107,7 +110,7 @@ def serve_target(
 
         url = wait_until(find_url, describe=log.read_text)
         assert url
-        secret = (secrets[name] for name in ROLES)
-        yield Target(url[1], process.pid, log, *secret)
+        attacker, other, auditor, operator = (secrets[name] for name in ROLES)
+        yield Target(url[1], process.pid, log, attacker, other, auditor, operator, size)
     finally:
         kill_group(process)
