@@ -157,7 +157,7 @@ class Settings(BoundSettings):
         default=10,
         ge=0.5,
         le=3600,
-        description="The seconds after which another process takes over a run whose owner has stopped renewing its lease",
+        description="The seconds after which another process takes over a run whose owner has stopped renewing its lease. All processes of a ledger need the same value",
     )
 
     @property

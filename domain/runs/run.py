@@ -236,23 +236,26 @@ def accept(request: RunRequest, origin: Origin, lease: Lease, now: datetime, pos
     )
 
 
-def latest_lease_end(now: datetime, duration: timedelta) -> datetime:
-    """Returns the latest end of a lease that a clock can have set that is right. Leases of other processes may last longer."""
-    return now + max(10 * duration, timedelta(minutes=10))
+def is_lease_over(until: datetime, now: datetime, duration: timedelta) -> bool:
+    """Returns True if a lease has expired, or if a clock that was ahead has set its end.
+
+    A clock that is right sets no end later than `now + duration`. An owner that still works has renewed its lease since."""
+    return not now < until <= now + duration
 
 
 def lease_end(ends: Iterable[datetime], now: datetime, duration: timedelta) -> datetime:
-    """Returns the latest end that was set for a lease, or `now` if a clock that was ahead set all of them."""
-    return max((end for end in ends if end <= latest_lease_end(now, duration)), default=now)
+    """Returns the latest end that was set for a lease and is not over, or `now` if all are over."""
+    return max((end for end in ends if not is_lease_over(end, now, duration)), default=now)
 
 
 def claim(run: Run, owner: str, now: datetime, duration: timedelta) -> Run:
     """Returns the run in state RUNNING, with a new lease for `owner`.
 
     Raises LeaseLost if the run has finished, or if another owner has an unexpired lease."""
-    if run.is_finished or (run.lease.owner != owner and now < run.lease.until):
+    is_over = is_lease_over(run.lease.until, now, duration)
+    if run.is_finished or (run.lease.owner != owner and not is_over):
         raise LeaseLost(run.run_id)
-    taken_over = run.lease.owner != owner or now >= run.lease.until
+    taken_over = run.lease.owner != owner or is_over
     return replace(
         run,
         state=RunState.RUNNING,

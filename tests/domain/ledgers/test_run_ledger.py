@@ -1,5 +1,6 @@
 """Tests of RunLedger: acceptance, leases and completion of runs."""
 
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -207,11 +208,14 @@ def test_claimed_or_renewed_run_is_not_overdue(here: RunLedger, there: RunLedger
     assert here.find_overdue() == []
 
 
-def test_lease_of_a_clock_ahead_can_be_taken_over(here: RunLedger, there: RunLedger, clock: Clock) -> None:
-    clock.move(hours=2)
+@pytest.mark.parametrize("ahead", [timedelta(microseconds=1), timedelta(minutes=5), timedelta(hours=3)])
+def test_lease_of_a_clock_ahead_can_be_taken_over(
+    here: RunLedger, there: RunLedger, clock: Clock, ahead: timedelta
+) -> None:
+    clock.now += ahead
     run = here.claim(accepted_run(here).run_id)
     here.renew(run)
-    clock.move(hours=-2)
+    clock.now -= ahead
     assert there.find_overdue() == [run]
     assert there.claim(run.run_id).lease.fence > run.lease.fence
 

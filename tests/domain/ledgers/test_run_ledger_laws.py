@@ -1,7 +1,8 @@
-"""Laws of run ownership: with two owners and any delays, each run finishes and takes effect at most once."""
+"""Laws of run ownership: with several owners, delays and clock jumps, each run takes effect at most once."""
 
 import tempfile
 from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -28,14 +29,15 @@ from tests.support.histories.runs import (
     valid_item,
 )
 
-OWNERS = st.sampled_from(["here", "there"])
+OWNERS = st.sampled_from(["here", "there", "elsewhere"])
 NUMBERS = st.integers(min_value=0)
 
 
-class TwoOwners(RuleBasedStateMachine):
-    """State machine with two owners.
+class SeveralOwners(RuleBasedStateMachine):
+    """State machine with several owners and a clock that jumps both ways.
 
-    `leased`: every run object that an owner got, valid or stale. `held`: the valid one."""
+    `leased`: every run object that an owner got, valid or stale. `held`: the valid one. `ends`: the ends that its owner has
+    set for its lease, at the claim and at the last renewal."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,17 +45,17 @@ class TwoOwners(RuleBasedStateMachine):
         folder = self.resources.enter_context(tempfile.TemporaryDirectory())
         self.clock = Clock()
         self.ledger = self.resources.enter_context(open_ledger(Path(folder) / "ledger.db", self.clock))
-        self.owners = {name: RunLedger(self.ledger, name, LEASE) for name in ("here", "there")}
+        self.owners = {name: RunLedger(self.ledger, name, LEASE) for name in ("here", "there", "elsewhere")}
         self.leased: list[Run] = []
         self.held: Run | None = None
-        self.until = self.clock()
+        self.ends: dict[str, datetime] = {}
         self.completed: list[UUID] = []
 
     def teardown(self) -> None:
         self.resources.close()
 
-    @rule(seconds=st.sampled_from([1, 4, 9, 10, 11]))
-    def advance_clock(self, seconds: int) -> None:
+    @rule(seconds=st.sampled_from([1, 4, 9, 10, 11, 300, 10_800, -1, -5, -11, -300, -10_800]))
+    def move_clock(self, seconds: int) -> None:
         self.clock.move(seconds=seconds)
 
     @rule(owner=OWNERS)
@@ -68,7 +70,7 @@ class TwoOwners(RuleBasedStateMachine):
     @rule(owner=OWNERS, number=NUMBERS)
     def claim(self, owner: str, number: int) -> None:
         run = self._leased_run(number)
-        is_free = self.clock() >= self.until
+        is_free = self._is_free()
         if self.held and self.held.run_id == run.run_id and (is_free or self.held.lease.owner == owner):
             claimed = self.owners[owner].claim(run.run_id)
             assert claimed.lease.fence == self.held.lease.fence + is_free
@@ -83,7 +85,7 @@ class TwoOwners(RuleBasedStateMachine):
         run = self._leased_run(number)
         if self._is_valid(run):
             self.owners[run.lease.owner].renew(run)
-            self.until = self.clock() + LEASE
+            self.ends["renewed"] = self.clock() + LEASE
         else:
             with pytest.raises(LeaseLost):
                 self.owners[run.lease.owner].renew(run)
@@ -117,8 +119,8 @@ class TwoOwners(RuleBasedStateMachine):
     def release(self, owner: str) -> None:
         self.owners[owner].release()
         if self.held and self.held.lease.owner == owner:
-            self.until = self.clock()
-            self.held = runs.release(self.held, self.until)
+            self.held = runs.release(self.held, self.clock())
+            self.ends = {"released": self.clock()}
 
     @invariant()
     def each_completed_run_took_effect_once(self) -> None:
@@ -135,20 +137,27 @@ class TwoOwners(RuleBasedStateMachine):
 
     @invariant()
     def run_with_an_expired_lease_is_overdue(self) -> None:
-        overdue = [self.held.run_id] if self.held and self.clock() >= self.until else []
+        overdue = [self.held.run_id] if self.held and self._is_free() else []
         assert run_ids(self.owners["here"].find_overdue()) == overdue
 
     def _leased_run(self, number: int) -> Run:
         return self.leased[-1 - number % len(self.leased)]
 
     def _hold(self, run: Run) -> None:
-        self.held, self.until = run, run.lease.until
+        if self.held is None or (self.held.run_id, self.held.lease.fence) != (run.run_id, run.lease.fence):
+            self.ends = {}
+        self.ends["claimed"] = run.lease.until
+        self.held = run
         self.leased.append(run)
+
+    def _is_free(self) -> bool:
+        """An end is valid until it is reached, unless the clock was ahead when the owner set it."""
+        return not any(self.clock() < end <= self.clock() + LEASE for end in self.ends.values())
 
     def _is_valid(self, run: Run) -> bool:
         held = self.held
         return held is not None and (held.run_id, held.lease.fence) == (run.run_id, run.lease.fence)
 
 
-TestTwoOwners = TwoOwners.TestCase
-TestTwoOwners.settings = settings(max_examples=examples(60), stateful_step_count=30, deadline=None)
+TestSeveralOwners = SeveralOwners.TestCase
+TestSeveralOwners.settings = settings(max_examples=examples(60), stateful_step_count=30, deadline=None)

@@ -106,6 +106,19 @@ def test_claim_changes_only_state_lease_and_attempts() -> None:
     )
 
 
+@given(st.timedeltas(timedelta(-3), timedelta(days=3)), st.timedeltas(timedelta(microseconds=1), timedelta(hours=1)))
+def test_lease_is_held_only_within_its_length_before_its_end(jump: timedelta, length: timedelta) -> None:
+    run = runs.accept(REQUEST, FEED, Lease("here", NOW + length, 1), NOW, position=3)
+    is_held = timedelta() <= jump < length
+    try:
+        claimed = runs.claim(run, "there", NOW + jump, length)
+    except LeaseLost:
+        assert is_held
+    else:
+        assert not is_held
+        assert claimed.lease == Lease("there", NOW + jump + length, 2)
+
+
 def test_each_takeover_increases_the_fence() -> None:
     run, now = ACCEPTED, NOW
     for fence in range(2, 9):
