@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol, assert_never
 from uuid import UUID
 
 from eventsourcing.application import Application
-from eventsourcing.persistence import IntegrityError, PersistenceError
+from eventsourcing.persistence import IntegrityError, InterfaceError, OperationalError, PersistenceError
 from eventsourcing.utils import Environment, EnvType
 from msgspec import Struct
 
@@ -41,6 +41,9 @@ StorageError = PersistenceError
 
 VersionConflict = IntegrityError
 """StorageError if an event is not the next one of its stream, or if a row already exists."""
+
+UNREACHABLE = (OperationalError, InterfaceError)
+"""Types of StorageError that say nothing about the content of the database: it is locked or cannot be reached."""
 
 Command = SetPartner | CreateToken | RevokeToken
 

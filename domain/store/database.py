@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
+from msgspec import Struct
+
 from domain.store.cursor import Cursor, Dialect
 from domain.values import Scope
 
@@ -14,6 +16,7 @@ DEFAULT_CONNECTIONS, MIN_CONNECTIONS = 24, 12
 """Per process. One third is for writers, of which all but one wait for the ledger lock."""
 STALLED_SECONDS = 15
 POLL_INTERVAL_SECONDS = 0.1
+MAX_DAMAGE = 20
 
 
 class DatabaseLocation(NamedTuple):
@@ -23,6 +26,20 @@ class DatabaseLocation(NamedTuple):
     url: str
     schema: str = DEFAULT_SCHEMA
     connections: int = DEFAULT_CONNECTIONS
+
+
+class NotChecked(Struct, frozen=True, rename="camel"):
+    """A check that was not possible, and the reason."""
+
+    what: str
+    reason: str
+
+
+class StorageCheck(NamedTuple):
+    """Result of the database's own check of its files: up to `MAX_DAMAGE` places, and the checks that were not possible."""
+
+    damage: list[str]
+    not_checked: Sequence[NotChecked] = ()
 
 
 class CommitNotifications(Protocol):
@@ -87,6 +104,9 @@ class Database(Protocol):
         """Terminates connections that hold the ledger lock and have sent nothing for STALLED_SECONDS. Returns their number.
 
         Otherwise a stalled process would block all writers."""
+
+    def check_storage(self) -> StorageCheck:
+        """Checks the files of the database, as far as the database can. It reads all of them, and changes nothing."""
 
     def newest_position(self) -> int:
         """Returns the position of the newest commit."""

@@ -3,7 +3,7 @@
 from types import ModuleType
 
 from eventsourcing import persistence
-from eventsourcing.persistence import OperationalError, PersistenceError
+from eventsourcing.persistence import DatabaseError, OperationalError, PersistenceError
 
 
 class TransactionRolledBack(OperationalError):
@@ -20,6 +20,10 @@ class LockTimeout(OperationalError):
 
 class OutcomeUnknown(OperationalError):
     """The connection was lost during COMMIT: the change was either committed or rolled back."""
+
+
+class DamagedStorage(DatabaseError):
+    """The database's files contain a page or a value that cannot be read."""
 
 
 # Most specific first.

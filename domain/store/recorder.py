@@ -26,7 +26,7 @@ from eventsourcing.utils import Environment, EnvType
 from domain.store.commit import CommitContext, current_head
 from domain.store.commit_writer import CommitWriter
 from domain.store.cursor import Cursor
-from domain.store.database import CommitNotifications, Database, DatabaseLocation
+from domain.store.database import CommitNotifications, Database, DatabaseLocation, StorageCheck
 from domain.store.factory import open_database
 from domain.store.migrations import find_schema_version, no_ledger
 from domain.store.records.heartbeats import Heartbeats
@@ -92,6 +92,10 @@ class LedgerRecorder(ApplicationRecorder):
     def newest_position(self) -> int:
         """Returns the position of the newest commit."""
         return self._database.newest_position()
+
+    def check_storage(self) -> StorageCheck:
+        """Checks the files of the database, as far as the database can. It reads all of them, and changes nothing."""
+        return self._database.check_storage()
 
     def notifications(self) -> CommitNotifications:
         return self._database.notifications()

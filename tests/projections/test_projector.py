@@ -61,6 +61,8 @@ def test_unchanged_ledger_is_valid(stocked: OfferLedger) -> None:
         ("UPDATE events SET ordinal = ordinal + 7 WHERE version = 2", "commit "),
         ("UPDATE head SET recorded_at = recorded_at + 1000000", "head"),
         ("INSERT INTO events VALUES (99, 0, 1, 99, 'OfferResumed', '{}')", "commit 99"),
+        ("UPDATE commits SET highest_stream_id = highest_stream_id - 1 WHERE first_position = 3", "commit "),
+        ("UPDATE commits SET highest_commit_id = highest_commit_id + 1 WHERE first_position = 2", "commit "),
         ("DELETE FROM head", "head"),
         ("DROP INDEX inventory_by_partner", "inventory"),
         ("DROP INDEX event_types_by_partner", "event_types"),

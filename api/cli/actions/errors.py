@@ -8,6 +8,7 @@ from api.http.problems import Problem
 from api.validation.field_errors import field_errors
 from domain.ledgers.ledger import StorageError
 from domain.refusals import Refused
+from domain.store.errors import DamagedStorage
 from domain.store.mapper import UnreadableEvent
 from domain.store.schema import NoLedger, OlderLedger, SchemaMismatch
 from projections.maintenance.rebuild import RebuildFailed
@@ -28,6 +29,8 @@ def exit_if_expected(error: Exception) -> None:
             exit_with_error(f"{error}.")
         case UnreadableEvent():
             exit_with_error(f"The ledger contains an event that this program cannot read: {error}.")
+        case DamagedStorage():
+            exit_with_error(f"The database of the ledger is damaged: {error}. Restore a backup.")
         case StorageError():
             exit_with_error(f"Cannot use the database of the ledger: {error}.{_remedy(error)}")
         case ValidationError():

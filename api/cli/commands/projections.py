@@ -34,10 +34,11 @@ def rebuild_command(*, only: Only = None, as_json: AsJson = False) -> None:
 
 @example("offer-ledger projections verify")
 def verify_command(*, as_json: AsJson = False) -> None:
-    """Compare all commits and projections with the events.
+    """Check the database, and compare all commits and projections with the events.
 
-    The command recomputes the hash chain and all projections from the events, and prints up to 20 differences. It
-    changes nothing. It exits with 1 if there is a difference."""
+    The command first checks the files of the database. It then recomputes the hash chain and all projections from the
+    events, and prints up to 20 differences and the checks that are not possible. It changes nothing. It exits with 1 if
+    the database is damaged, or if there is a difference."""
     from api.cli.actions.upkeep import projections
 
     projections.verify_and_print(as_json=as_json)

@@ -14,8 +14,9 @@ from psycopg import sql
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from domain.store.cursor import Cursor, MissingTable
-from domain.store.database import CommitNotifications, DatabaseLocation
-from domain.store.errors import LockTimeout, OutcomeUnknown, TransactionRolledBack, library_error
+from domain.store.database import CommitNotifications, DatabaseLocation, StorageCheck
+from domain.store.errors import DamagedStorage, LockTimeout, OutcomeUnknown, TransactionRolledBack, library_error
+from domain.store.postgres.amcheck import check_relations
 from domain.store.postgres.cursor import PostgresCursor
 from domain.store.postgres.dialect import POSTGRES_LEDGER_VIEW, PostgresDialect, TextDumper
 from domain.store.postgres.locks import BEGIN_READ, Locks
@@ -113,6 +114,9 @@ class PostgresConnections:
     def terminate_stalled_writers(self) -> int:
         with self.heartbeat_write() as tx:
             return self._locks.terminate_stalled_writers(tx)
+
+    def check_storage(self) -> StorageCheck:
+        return check_relations(self.read, self._schema)
 
     def newest_position(self) -> int:
         """Returns the position of the newest commit, in one round trip: every reply to a write contains it."""
@@ -271,5 +275,7 @@ def translate_postgres_errors() -> Iterator[None]:
         raise LockTimeout(str(error)) from error
     except _ROLLBACK_ERRORS as error:
         raise TransactionRolledBack(str(error)) from error
+    except (psycopg.errors.DataCorrupted, psycopg.errors.IndexCorrupted) as error:
+        raise DamagedStorage(_message(error)) from error
     except psycopg.Error as error:
         raise library_error(psycopg, error, _message(error)) from error

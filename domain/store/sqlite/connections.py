@@ -18,10 +18,11 @@ from typing import Any, Self
 from eventsourcing.persistence import InterfaceError, OperationalError
 
 from domain.store.cursor import Cursor, MissingTable
-from domain.store.database import POLL_INTERVAL_SECONDS, CommitNotifications
-from domain.store.errors import library_error
+from domain.store.database import POLL_INTERVAL_SECONDS, CommitNotifications, StorageCheck
+from domain.store.errors import DamagedStorage, library_error
 from domain.store.schema import SELECT_NEWEST_POSITION, SELECT_SCHEMA_VERSION, UNLOGGED_TABLES, require_version_rows
 from domain.store.sqlite.dialect import SQLITE, SQLITE_LEDGER_VIEW
+from domain.store.sqlite.integrity import check_pages
 from domain.values import Scope
 
 SQLITE_LOCK_TIMEOUT_SECONDS = 60.0
@@ -132,6 +133,9 @@ class SqliteConnections:
         """Terminates nothing: all processes run on one machine, where the operator can see a stalled one."""
         return 0
 
+    def check_storage(self) -> StorageCheck:
+        return check_pages(self.read_any_schema)
+
     def newest_position(self) -> int:
         with self.read_any_schema() as tx:
             return int(tx.execute(SELECT_NEWEST_POSITION).fetchone()["position"])
@@ -200,6 +204,11 @@ class SqliteConnections:
         return connection
 
 
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_NOT_UTF8 = "Could not decode to UTF-8"
+"""The start of the driver's message about a text that is not valid. That error has no code. The message has the text."""
+
+
 @contextmanager
 def translate_sqlite_errors() -> Iterator[None]:
     """Raises sqlite3's errors as errors of the eventsourcing library."""
@@ -208,4 +217,8 @@ def translate_sqlite_errors() -> Iterator[None]:
     except sqlite3.Error as error:
         if match := re.match(r"no such table: (?:main\.)?(\w+)", str(error)):
             raise MissingTable(match[1], str(error)) from error
+        if str(error).startswith(_NOT_UTF8):
+            raise DamagedStorage("a text is not valid UTF-8") from error
+        if getattr(error, "sqlite_errorcode", None) in _DAMAGED:
+            raise DamagedStorage(str(error)) from error
         raise library_error(sqlite3, error, str(error)) from error

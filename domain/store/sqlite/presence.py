@@ -6,6 +6,7 @@ from pathlib import Path
 
 from eventsourcing.persistence import OperationalError
 
+from domain.store.errors import DamagedStorage
 from domain.store.schema import NoLedger, OtherContent, SchemaMismatch
 from domain.store.sqlite.connections import SQLITE_LOCK_TIMEOUT_SECONDS
 
@@ -40,4 +41,6 @@ def _table_names(file: Path, missing: str) -> set[str]:
     except sqlite3.OperationalError as error:
         raise OperationalError(f"{error}: {file}") from error
     except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_CORRUPT:
+            raise DamagedStorage(f"{error}: {file}") from error
         raise SchemaMismatch(f"{missing}: {error}") from error

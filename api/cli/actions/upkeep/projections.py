@@ -47,14 +47,25 @@ def _name_or_count(names: list[str]) -> str:
 
 def verify_and_print(*, as_json: bool) -> None:
     with open_ledger() as service, progress("Replaying events") as on_progress:
-        differences = verification.verify(service.ledger, on_progress)
+        result = verification.verify_ledger(service.ledger, on_progress)
     if as_json:
-        print_json({"equal": not differences, "differences": differences})
-    elif not differences:
-        print_line("All commits and all projections match the events.")
+        print_json(
+            {
+                "equal": not result.differences,
+                "damaged": result.damaged,
+                "differences": result.differences,
+                "notChecked": result.not_checked,
+            }
+        )
     else:
-        print_differences(differences)
-    if differences:
+        print_differences(result.differences)
+        if not result.differences:
+            print_line("All commits and all projections match the events.")
+        for check in result.not_checked:
+            print_line(f"Not checked: {check.what}: {check.reason}.")
+    if result.damaged:
+        exit_with_error("The database is damaged. Restore a backup.")
+    if result.differences:
         exit_with_error(
             "The ledger is inconsistent. To correct a projection, run: offer-ledger projections rebuild."
             " Restore a changed commit or event from a backup."

@@ -1,10 +1,15 @@
 """`offer-ledger projections`: status, rebuild, and the detection of rows that were changed by hand."""
 
+import json
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 from api.settings import Settings
+from domain.store.sqlite.connections import PAGE_BYTES
 from projections.projector import PROJECTIONS
-from tests.support.engine import IS_POSTGRES
+from tests.support.engine import IS_POSTGRES, only_sqlite
 from tests.support.examples import PARTNER
 from tests.support.processes.shell import (
     CommandResult,
@@ -95,11 +100,50 @@ def test_projection_without_a_table_is_not_built(stocked: Run, settings: Setting
 
 
 def test_verify_confirms_a_consistent_ledger(stocked: Run) -> None:
-    assert require_success(stocked("projections", "verify")) == "All commits and all projections match the events.\n"
+    first, *others = require_success(stocked("projections", "verify")).splitlines()
+    assert first == "All commits and all projections match the events."
+    assert [line.partition(":")[0] for line in others] == ["Not checked"] * IS_POSTGRES
 
 
 def test_json_of_a_consistent_ledger_has_no_differences(stocked: Run) -> None:
-    assert stocked("projections", "verify", "--json").json == {"equal": True, "differences": []}
+    document = stocked("projections", "verify", "--json").json
+    reasons = [check.pop("reason") for check in document["notChecked"]]
+    not_checked = [{"what": "indexes and tables of PostgreSQL"}] if IS_POSTGRES else []
+    assert document == {"equal": True, "damaged": False, "differences": [], "notChecked": not_checked}
+    assert all("amcheck" in reason for reason in reasons)
+
+
+@only_sqlite
+def test_verify_reports_a_damaged_index(stocked: Run, settings: Settings) -> None:
+    damage_index(settings, "commits_by_actor")
+    ended = stocked("projections", "verify", "--json")
+    assert ended.exit_code == 1
+    assert ended.stderr == "The database is damaged. Restore a backup.\n"
+    document = json.loads(ended.stdout)
+    assert (document["equal"], document["damaged"]) == (False, True)
+    assert document["differences"][0]["where"] == "database"
+    assert document["notChecked"] == [{"what": "the content of the tables", "reason": "the database is damaged"}]
+
+
+@only_sqlite
+def test_verify_reports_a_damaged_schema_in_one_sentence(stocked: Run, settings: Settings) -> None:
+    with settings.database.open("r+b") as file:
+        file.seek(100)
+        file.write(b"\xff" * 8)
+    ended = stocked("projections", "verify")
+    assert ended.exit_code == 1
+    assert ended.stderr.startswith("The database of the ledger is damaged: database disk image is malformed: ")
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def damage_index(settings: Settings, name: str) -> None:
+    """Overwrites the header of the first page of an index."""
+    with closing(sqlite3.connect(settings.database)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (name,)).fetchone()
+    with settings.database.open("r+b") as file:
+        file.seek((root - 1) * PAGE_BYTES)
+        file.write(b"\xff" * 8)
 
 
 def test_empty_ledger_is_consistent(run: Run) -> None:

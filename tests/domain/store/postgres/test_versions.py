@@ -1,8 +1,5 @@
 """Oldest supported version of PostgreSQL. `make test-long` runs all tests on it."""
 
-import os
-from collections.abc import Iterator
-
 import pytest
 from eventsourcing.persistence import OperationalError
 
@@ -12,25 +9,9 @@ from domain.store.postgres import connections
 from domain.store.postgres.connections import OLDEST_POSTGRES
 from projections.maintenance.rebuild import rebuild
 from projections.maintenance.verification import verify
-from tests.support.engine import IS_POSTGRES
 from tests.support.harness import Clock
 from tests.support.histories.full_ledger import record_everything
-from tests.support.postgres.debian_server import debian_server, programs_of
 from tests.support.table_contents import change_by_hand
-
-
-@pytest.fixture
-def oldest() -> Iterator[Settings]:
-    """Yields the settings of an empty database on the oldest supported version."""
-    if IS_POSTGRES:
-        pytest.skip("Runs once, with the tests on SQLite.")
-    if not programs_of(OLDEST_POSTGRES).exists():
-        message = f"PostgreSQL {OLDEST_POSTGRES} is missing. Install it with `make postgres`."
-        if os.environ.get("CI") == "true":
-            pytest.fail(message, pytrace=False)
-        pytest.skip(message)
-    with debian_server(OLDEST_POSTGRES) as url:
-        yield Settings(database_url=url)
 
 
 def test_oldest_postgresql_finds_and_repairs_a_difference(oldest: Settings) -> None:
