@@ -6,7 +6,7 @@ from tempfile import TemporaryFile
 from threading import Lock
 from typing import IO
 
-from api.bounds.allowances import Allowance
+from api.bounds.allowances import Allowance, AllowanceExceeded
 from domain.ledgers.ledger import StorageError
 
 
@@ -24,10 +24,14 @@ class WaitingFile:
         self.size = 0
 
     def append(self, data: bytes) -> None:
-        """Raises AllowanceExceeded, and StorageError if the disk is full."""
+        """Raises AllowanceExceeded and then removes the data. Raises StorageError if the disk is full."""
         with self._lock:
             self._require_open()
-            self._disk.take(self._holder, len(data))
+            try:
+                self._disk.take(self._holder, len(data))
+            except AllowanceExceeded:
+                self._remove()
+                raise
             self.size += len(data)
             try:
                 if self._file is None:
@@ -52,14 +56,17 @@ class WaitingFile:
     def close(self) -> None:
         """Removes the data. Further calls do nothing."""
         with self._lock:
-            self._is_closed = True
-            if self._file is not None:
-                with suppress(OSError):  # the buffer of a full disk
-                    self._file.close()
-                self._file = None
-            if self.size:
-                self._disk.give_back(self._holder, self.size)
-                self.size = 0
+            self._remove()
+
+    def _remove(self) -> None:
+        self._is_closed = True
+        if self._file is not None:
+            with suppress(OSError):  # the buffer of a full disk
+                self._file.close()
+            self._file = None
+        if self.size:
+            self._disk.give_back(self._holder, self.size)
+            self.size = 0
 
     def _require_open(self) -> None:
         # The request has been cancelled, and its thread still works.

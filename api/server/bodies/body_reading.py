@@ -76,6 +76,7 @@ class BoundedBody:
         try:
             self._memory.add(self._holder(), size)
         except AllowanceExceeded as error:
+            self._memory.end()  # at once, so that no other body is refused too
             raise too_much_memory(self._allowance, error) from None
 
     def _holder(self) -> str:
