@@ -71,7 +71,7 @@ def test_others_are_answered_while_bodies_are_slow(target: Target) -> None:
         require_answers(run_attack(ATTACKS["slow bodies"], target, others, seconds=1))
 
 
-def test_batch_of_another_partner_is_answered_among_abandoned_uploads(target: Target) -> None:
+def test_batch_of_another_partner_succeeds_among_abandoned_uploads(target: Target) -> None:
     sent = body(batch("Insert", [item()]))
     with watch_others(target) as others, calling(target, target.other) as other:
         report = run_attack(ATTACKS["abandoned uploads"], target, others, seconds=1)
@@ -124,7 +124,7 @@ BOUNDS = [
 ]
 
 
-def test_unfinished_bodies_are_bounded_for_a_caller_and_for_all(serve: Serve) -> None:
+def test_unfinished_bodies_are_bounded_for_one_and_all(serve: Serve) -> None:
     with serve(**LOW_BOUNDS) as target:
         for call, size, count, setting in BOUNDS:
             with ExitStack() as stack:
@@ -151,7 +151,7 @@ def require_put(target: Target, secret: str) -> None:
         assert request.status() == 202
 
 
-def test_fifth_large_upload_of_a_partner_is_refused_before_its_body(target: Target) -> None:
+def test_fifth_large_upload_of_a_partner_is_refused(target: Target) -> None:
     with ExitStack() as stack:
         held = [stack.enter_context(closing(unfinished(target, BATCH, 2 * MIB))) for _ in range(4)]
         wait_until(lambda: refused_before_body(target))
