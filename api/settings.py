@@ -147,6 +147,10 @@ class Settings(BoundSettings):
         default=None,
         description="The key of the pseudonyms that partners see instead of customer ids. Without it, the ledger uses a key that it stores itself",
     )
+    console_key: Annotated[SecretStr, Field(min_length=32)] | None = Field(
+        default=None,
+        description="The key that signs console sessions; all servers of a ledger need the same one. Without it, a ledger on SQLite has a key file beside it, and on PostgreSQL each `serve` makes a key of its own",
+    )
     wait_seconds: float = Field(
         default=30,
         ge=0,

@@ -1,12 +1,16 @@
 """Creates the service from its parts: the only module that connects clock, storage and projections."""
 
 import os
+import secrets
 import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
 from uuid import uuid4
 
+from api.access.console_key import CONSOLE_KEY_SUFFIX, load_console_key
 from api.access.console_sessions import Sessions
 from api.access.pseudonyms import Pseudonyms
 from api.access.rate_limits import RequestLimiter
@@ -19,7 +23,7 @@ from domain.ledgers.run_ledger import RunLedger
 from domain.ledgers.single_request_ledger import SingleRequestLedger
 from domain.store.factory import open_database, require_place
 from domain.store.recorder import LedgerRecorder
-from domain.store.records.secrets import PSEUDONYM_KEY, find_secret
+from domain.store.records.secrets import PSEUDONYM_KEY, SECRET_BYTES, find_secret
 from domain.values import Clock
 from projections import projector
 from projections.access import partners
@@ -69,8 +73,7 @@ def _ledger(settings: Settings, clock: Clock) -> OfferLedger:
 
 
 def _service(settings: Settings, clock: Clock, ledger: OfferLedger, limiter: RequestLimiter, owner: str) -> Service:
-    secret = _stored_secret(ledger)
-    key = settings.pseudonym_key.get_secret_value().encode() if settings.pseudonym_key else secret
+    pseudonym_key = settings.pseudonym_key.get_secret_value().encode() if settings.pseudonym_key else None
     return Service(
         settings,
         clock,
@@ -79,8 +82,8 @@ def _service(settings: Settings, clock: Clock, ledger: OfferLedger, limiter: Req
         SingleRequestLedger(ledger, decision_state.find_offers, decision_state.find_existing_ids, partners.find_terms),
         ActivationLedger(ledger, _ACTIVATION_QUERIES),
         RedemptionLedger(ledger, _ACTIVATION_QUERIES),
-        Pseudonyms(key),
-        Sessions(secret),
+        Pseudonyms(pseudonym_key or _stored_secret(ledger)),
+        Sessions(partial(_console_key, settings)),
         limiter,
     )
 
@@ -99,6 +102,15 @@ def ledger_place(settings: Settings) -> str:
     """Returns where the ledger of the settings is, for people. It has no password."""
     with closing(open_database(settings.database_location)) as database:
         return database.place()
+
+
+def _console_key(settings: Settings) -> bytes:
+    """Returns the key of console sessions. Without one, sessions on PostgreSQL are valid in this process only."""
+    if settings.console_key:
+        return settings.console_key.get_secret_value().encode()
+    if settings.is_shared:
+        return secrets.token_bytes(SECRET_BYTES)
+    return load_console_key(Path(f"{settings.database}{CONSOLE_KEY_SUFFIX}"))
 
 
 def _stored_secret(ledger: OfferLedger) -> bytes:

@@ -1,1 +1,1 @@
-"""Credentials, rate limits, pseudonyms and console sessions."""
+"""Credentials, rate limits, pseudonyms, console sessions, and files that only their owner may read."""

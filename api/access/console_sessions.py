@@ -7,7 +7,9 @@ revoked.
 import hashlib
 import hmac
 import secrets
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import cached_property
 
 import msgspec
 from fastapi import Request, Response
@@ -41,14 +43,28 @@ class Session(Struct, frozen=True):
 
 
 class Sessions:
-    """Creates and verifies sessions. `secret` has at least 32 random bytes; all processes of a ledger share it."""
+    """Creates and verifies sessions. `load_key` returns at least 32 random bytes; all processes of a ledger share them.
 
-    def __init__(self, secret: bytes) -> None:
-        key = hmac.digest(secret, b"sessions of the console", "sha256")
-        self._serializer = URLSafeSerializer(
-            key, "session", signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256}
+    It is called at the first use, so that only processes that serve the console have a key."""
+
+    def __init__(self, load_key: Callable[[], bytes]) -> None:
+        self._load_key = load_key
+
+    @cached_property
+    def _key(self) -> bytes:
+        return self._load_key()
+
+    @cached_property
+    def _serializer(self) -> URLSafeSerializer:
+        return URLSafeSerializer(
+            hmac.digest(self._key, b"sessions of the console", "sha256"),
+            "session",
+            signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},
         )
-        self._forms = hmac.digest(secret, b"forms of the console", "sha256")
+
+    def prepare(self) -> None:
+        """Loads the key. Raises UnusableKey at the start of a server, not at the first sign-in."""
+        assert self._key
 
     def create(self, token_sha256: str, now: datetime, key: str | None = None) -> Session:
         """Creates a session. To renew one, pass its `key`: forms that are already open stay valid."""
@@ -74,9 +90,13 @@ class Sessions:
             samesite="lax",
         )
 
+    @cached_property
+    def _forms_key(self) -> bytes:
+        return hmac.digest(self._key, b"forms of the console", "sha256")
+
     def form_token(self, session: Session) -> str:
         """Returns the secret that every form of the session contains, against cross-site request forgery."""
-        return hmac.new(self._forms, session.key.encode(), hashlib.sha256).hexdigest()
+        return hmac.new(self._forms_key, session.key.encode(), hashlib.sha256).hexdigest()
 
     def is_form_token(self, session: Session, sent: str) -> bool:
         return hmac.compare_digest(self.form_token(session).encode(), sent.encode())

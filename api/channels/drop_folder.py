@@ -13,6 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from api.access.private_files import private_opener
 from api.channels.file_completeness import CompletenessChecker, can_detect_writers, fingerprint
 
 QUIET_SECONDS = 2.0
@@ -31,6 +32,8 @@ MAX_SUFFIX_BYTES = 16
 """A longer text after the last dot of a name is not a suffix."""
 
 NOTE = ".note"
+PRIVATE_MODE, READ_AND_WRITE = 0o600, 0o666
+"""A report has the ids and messages of its file. So it gets the file's mode: no user who can't read the file can read it."""
 
 DayOf = Callable[[str], Any]
 """Returns the day of a file name. Files are taken by day. A file whose name has no day, None, comes last."""
@@ -103,7 +106,7 @@ class DropFolder:
 
     def write_note(self, text: str) -> None:
         """Stores a note about the taken file, so that it survives the end of the process."""
-        _write(self._note, text.encode())
+        _write(self._note, text.encode(), PRIVATE_MODE)
 
     def read_note(self) -> str | None:
         """Returns the note about the taken file, if there is one."""
@@ -122,7 +125,7 @@ class DropFolder:
         place = _place_for(taken, folder, report)
         # The report comes first. If the process dies before the move, the next one processes the file and finds the
         # same place.
-        _write(_report_of(place), report)
+        _write(_report_of(place), report, PRIVATE_MODE | taken.stat().st_mode & READ_AND_WRITE)
         taken.replace(place)
         # `replace` does nothing if both names are links to the same file.
         taken.unlink(missing_ok=True)
@@ -214,11 +217,12 @@ def _report_of(place: Path) -> Path:
     return place.with_name(place.name + REPORT_SUFFIX)
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Writes a file atomically and durably."""
+def _write(path: Path, content: bytes, mode: int) -> None:
+    """Writes a file atomically and durably. It has the mode before it has the content."""
     unfinished = path.with_name(".report.tmp")
     unfinished.unlink(missing_ok=True)
-    with unfinished.open("xb") as opened:
+    with open(unfinished, "xb", opener=private_opener) as opened:
+        os.fchmod(opened.fileno(), mode)
         opened.write(content)
         opened.flush()
         os.fsync(opened.fileno())

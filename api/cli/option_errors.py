@@ -4,8 +4,8 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from api.access.private_files import OutputExists
 from api.cli.messages import exit_with_error, print_notice
-from api.export.files import OutputExists
 from api.http.as_of import AsOf, commits_around
 from api.http.pagination import InvalidCursor
 from api.http.problems import Problem

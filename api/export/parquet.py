@@ -14,8 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from msgspec import Struct
 
+from api.access.private_files import UNFINISHED_SUFFIX, OutputExists, atomic_file, flush_to_disk, private_opener
 from api.audit.row_formats import column_names, row_values, scalar
-from api.export.files import UNFINISHED_SUFFIX, ExportRange, NotContiguous, OutputExists, atomic_file, flush_to_disk
+from api.export.files import ExportRange, NotContiguous
 from projections.audit.event_item import EventView
 
 ROWS_PER_GROUP = 50_000
@@ -92,7 +93,9 @@ def _first_position(path: Path) -> int:
 
 def _replace(path: Path, text: bytes) -> None:
     temporary = path.with_name(path.name + UNFINISHED_SUFFIX)
-    with temporary.open("wb") as file:
+    # Left by an interrupted export, perhaps with another mode.
+    temporary.unlink(missing_ok=True)
+    with open(temporary, "xb", opener=private_opener) as file:
         file.write(text)
         flush_to_disk(file)
     temporary.replace(path)

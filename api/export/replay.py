@@ -10,10 +10,10 @@ from typing import Any
 
 from msgspec import Struct
 
+from api.access.private_files import atomic_file
 from api.audit.row_formats import row_values, scalar
 from api.export.choices import Dataset
 from api.export.datasets import EXPORT_ROWS_PER_READ, export_state, open_export
-from api.export.files import atomic_file
 from api.http.as_of import NOW, AsOf, resolve
 from api.service import Service
 from domain.store.commit import LedgerHead, head_at_time

@@ -2,6 +2,7 @@
 
 from pydantic import ValidationError
 
+from api.access.console_key import UnusableKey
 from api.cli.messages import exit_with_error
 from api.http import unbuilt_projections
 from api.http.problems import Problem
@@ -25,7 +26,7 @@ def exit_if_expected(error: Exception) -> None:
             exit_with_error(
                 f"{error}. To create one there, run: offer-ledger init. For another place, add --database URL."
             )
-        case Refused() | SchemaMismatch() | RebuildFailed():
+        case Refused() | SchemaMismatch() | RebuildFailed() | UnusableKey():
             exit_with_error(f"{error}.")
         case UnreadableEvent():
             exit_with_error(f"The ledger contains an event that this program cannot read: {error}.")

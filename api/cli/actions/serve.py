@@ -3,6 +3,7 @@
 import atexit
 import gc
 import logging
+import os
 import signal
 import socket
 import sys
@@ -13,7 +14,9 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
+from api.access.credentials import new_secret
 from api.app import create_app
+from api.bounds.settings import setting_variable
 from api.cli.listeners import open_listeners, url_of
 from api.cli.local_ledger import create_ledger_if_missing, open_ledger
 from api.cli.messages import exit_with_error
@@ -45,15 +48,29 @@ def run_server(host: str, port: int, workers: int) -> None:
     log_hangups()
     with open_listeners(host, port) as listeners:
         create_ledger_if_missing()
+        _share_console_key()
         if workers > 1:
             _serve_with_processes(listeners, url_of(host, listeners), workers)
         else:
             _serve_with_one_process(listeners, url_of(host, listeners))
 
 
+def _share_console_key() -> None:
+    """Makes a key for all processes of this server if a ledger on PostgreSQL has none in the settings."""
+    settings, variable = Settings(), setting_variable("console_key")
+    if settings.is_shared and settings.console_key is None:
+        os.environ[variable] = new_secret()
+        logger.warning(
+            "%s is not set: console sessions end when this server stops, and other hosts do not accept them;"
+            " set the same value on all hosts",
+            variable,
+        )
+
+
 def _serve_with_one_process(listeners: list[socket.socket], url: str) -> None:
     with open_ledger() as service:
         require_replica_of(service)
+        service.sessions.prepare()
         _warn_about_unbuilt_projections(service)
         app = create_app(service, warm=True)
         server = _Server(_config(app), server_runtime_of(app), url)

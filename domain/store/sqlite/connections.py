@@ -22,6 +22,7 @@ from domain.store.database import POLL_INTERVAL_SECONDS, CommitNotifications, St
 from domain.store.errors import DamagedStorage, library_error
 from domain.store.schema import SELECT_NEWEST_POSITION, SELECT_SCHEMA_VERSION, UNLOGGED_TABLES, require_version_rows
 from domain.store.sqlite.dialect import SQLITE, SQLITE_LEDGER_VIEW
+from domain.store.sqlite.files import LEASES_SUFFIX, make_private
 from domain.store.sqlite.integrity import check_pages
 from domain.values import Scope
 
@@ -29,7 +30,6 @@ SQLITE_LOCK_TIMEOUT_SECONDS = 60.0
 PAGE_BYTES = 8192
 CACHED_STATEMENTS = 256
 MAX_IDLE = 8
-LEASES_SUFFIX = "-leases"
 
 
 class SqliteCursor(sqlite3.Cursor):
@@ -72,6 +72,7 @@ class SqliteConnections:
         self._idle: deque[sqlite3.Connection] = deque()
         self._writer = Lock()
         self._closed = False
+        self._is_private = False
 
     def create_statements(self, tables: Sequence[str]) -> Sequence[str]:
         return [*tables, SQLITE_LEDGER_VIEW]
@@ -187,6 +188,9 @@ class SqliteConnections:
             self.close()
 
     def _open(self) -> sqlite3.Connection:
+        if not self._is_private:
+            make_private(self.database)
+            self._is_private = True
         connection = sqlite3.connect(
             self.database,
             check_same_thread=False,

@@ -1,10 +1,14 @@
 """Sessions of the console: sign in, cookie, expiry and sign out."""
 
+import hashlib
+import hmac
+from datetime import datetime
 from http import HTTPStatus
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
+from itsdangerous import URLSafeSerializer
 
 from api.access.console_sessions import COOKIE
 from api.console.rendering import OFFERS, SIGN_IN, SIGN_OUT
@@ -46,6 +50,25 @@ def test_sign_in_returns_to_the_requested_page(call: Call, token: MakeToken) -> 
     redirect = FormBrowser(call).get(requested).headers["Location"]
     assert parse_qs(urlsplit(redirect).query) == {"next": [requested]}
     assert FormBrowser(call).sign_in(token(), requested).headers["Location"] == requested
+
+
+def test_secrets_in_the_ledger_sign_no_session(service: Service, call: Call, token: MakeToken) -> None:
+    digest = digest_secret(token(Role.OPERATOR))
+    with service.ledger.recorder.read() as tx:
+        stored = [bytes(row["secret"]) for row in tx.execute("SELECT secret FROM secrets").fetchall()]
+    assert stored
+    for secret in stored:
+        browser = FormBrowser(call)
+        browser.set_cookie(forged_cookie(secret, digest, service.clock()))
+        assert page_status(browser) == SIGNED_OUT
+
+
+def forged_cookie(secret: bytes, token_sha256: str, now: datetime) -> str:
+    """Returns the cookie that the console would give out if `secret` were its key."""
+    key = hmac.digest(secret, b"sessions of the console", "sha256")
+    options = {"key_derivation": "hmac", "digest_method": hashlib.sha256}
+    session = {"token_sha256": token_sha256, "key": "forged", "began": to_microseconds(now)}
+    return str(URLSafeSerializer(key, "session", signer_kwargs=options).dumps(session))
 
 
 ELSEWHERE = [

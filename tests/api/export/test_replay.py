@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.export.files import OutputExists
+from api.access.private_files import OutputExists
 from api.export.replay import ReplayResult, compare_with_replay
 from api.http.as_of import NOW, AsOf
 from api.service import Service

@@ -13,7 +13,7 @@ from api.settings import Settings
 from domain.ledgers.ledger import OfferLedger
 from domain.ledgers.run_ledger import RunLedger
 from domain.runs.run import Progress, Run
-from domain.store.sqlite.connections import LEASES_SUFFIX
+from domain.store.sqlite.files import LEASES_SUFFIX
 from tests.support.calls.paging import items_of
 from tests.support.calls.stalled_runs import accept_elsewhere, fail_elsewhere, other_owner, run_path
 from tests.support.engine import only_sqlite

@@ -8,7 +8,7 @@ import pytest
 from api.settings import Settings
 from domain.ledgers.run_ledger import RunLedger
 from domain.runs.run import Progress, Run
-from domain.store.sqlite.connections import LEASES_SUFFIX
+from domain.store.sqlite.files import LEASES_SUFFIX
 from tests.support.engine import only_sqlite
 from tests.support.harness import Clock
 from tests.support.histories.runs import LEASE, PROBLEM, accepted_run, plan, valid_item

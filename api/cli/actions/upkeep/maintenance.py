@@ -5,12 +5,12 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
+from api.access.private_files import atomic_file
 from api.cli.local_ledger import open_ledger
 from api.cli.messages import exit_with_error, print_line
 from api.cli.option_errors import new_file_errors
 from api.cli.output import interruptible, print_json
 from api.cli.progress_bar import progress
-from api.export.files import atomic_file
 from api.settings import Settings
 from domain.store.database import Database
 from domain.store.factory import open_database, require_place

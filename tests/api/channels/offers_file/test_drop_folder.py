@@ -5,12 +5,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from stat import S_IMODE
 
 import pytest
 
 from api.channels import drop_folder
 from api.channels.drop_folder import (
     DONE_FOLDER,
+    NOTE,
     REFUSED_FOLDER,
     REPORT_SUFFIX,
     TAKEN_FOLDER,
@@ -72,6 +74,21 @@ def test_refused_file_moves_to_the_refused_folder(directory: Path, folder: DropF
 
 
 # Order
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o644])
+def test_report_has_the_permissions_of_its_file(directory: Path, folder: DropFolder, mode: int) -> None:
+    drop(directory, "offers-20261122.csv")
+    (directory / "offers-20261122.csv").chmod(mode)
+    place = finish_next(folder)
+    assert S_IMODE(place.with_name(place.name + REPORT_SUFFIX).stat().st_mode) == mode
+
+
+def test_note_about_a_taken_file_is_private(directory: Path, folder: DropFolder) -> None:
+    drop(directory, "offers-20261122.csv")
+    take_next_file(folder)
+    folder.write_note("accepted")
+    assert S_IMODE((directory / TAKEN_FOLDER / NOTE).stat().st_mode) == 0o600
 
 
 def test_files_are_taken_by_day_then_by_name(directory: Path, folder: DropFolder) -> None:
