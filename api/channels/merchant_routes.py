@@ -155,8 +155,8 @@ def get_trace(request: Request, reads: PrimaryReads, caller: PartnerReader, trac
     """Get the outcome of an accepted request."""
     no_parameters(request)
     with reads.read() as tx:
-        trace = find_trace(tx, trace_id)
-    if trace is None or not caller.sees(trace.partner):
+        trace = find_trace(tx, trace_id, caller.partner)
+    if trace is None:
         raise not_found("request")
     answer = {
         "trace_id": trace.trace_id,

@@ -89,14 +89,16 @@ def count_document(
 def find_visible(ledger: LedgerReader, tx: Cursor, caller: Caller, offer_uid: str, as_of: AsOf) -> OfferView | None:
     """Returns an offer by its offerUid in text form; None if it does not exist or the caller may not see it."""
     parsed_uid = uid(offer_uid)
-    offer = find_offer(ledger, tx, parsed_uid, as_of) if parsed_uid else None
-    return offer if offer and caller.sees(offer.partner) else None
+    return find_offer(ledger, tx, parsed_uid, as_of, caller.partner) if parsed_uid else None
 
 
-def find_offer(ledger: LedgerReader, tx: Cursor, offer_uid: UUID, as_of: AsOf) -> OfferView | None:
+def find_offer(
+    ledger: LedgerReader, tx: Cursor, offer_uid: UUID, as_of: AsOf, partner: str | None = None
+) -> OfferView | None:
+    """Returns an offer; with `partner`, only an offer of that partner."""
     if as_of.is_now:
-        return inventory.find(tx, offer_uid, ledger.now(tx))
-    return inventory_as_of.find(tx, offer_uid, resolve(ledger, tx, as_of))
+        return inventory.find(tx, offer_uid, ledger.now(tx), partner)
+    return inventory_as_of.find(tx, offer_uid, resolve(ledger, tx, as_of), partner)
 
 
 def entity_tag(offer: OfferView) -> str:

@@ -9,20 +9,19 @@ from api.dependencies.partner_filter import partner_filter
 from api.dependencies.read_routing import ReplicaReads, fall_back_to_primary
 from api.dependencies.roles import AnyCaller, PartnerReader
 from api.http import pagination
-from api.http.as_of import NOW, AsOf, parse_as_of, set_inside_commits
+from api.http.as_of import parse_as_of, set_inside_commits
 from api.http.pagination import next_link
 from api.http.problems import not_found
-from api.http.query_params import AsOfParams, OfferUid
+from api.http.query_params import AsOfParams, OfferUid, uid
 from api.http.replies import json_response
 from api.offers.queries import count_document, entity_tag, find_visible, offer_page
 from api.offers.schemas import CountQuery, HistoryList, HistoryQuery, OfferCounts, OfferList, OfferQuery, OfferReply
 from api.parsing.entity_tags import IF_NONE_MATCH, is_not_modified
 from api.server.retry_route import RetryingRoute
-from domain.ledgers.ledger import LedgerReader
 from domain.values import Channel, Status
-from projections.access.tokens import Caller
 from projections.audit import offer_history
-from projections.offers.inventory import OfferFilter, OfferView
+from projections.offers import inventory
+from projections.offers.inventory import OfferFilter
 
 router = APIRouter(prefix="/api/v1/offers", tags=["offers"], route_class=RetryingRoute)
 
@@ -84,7 +83,11 @@ def get_offer(
     """Get one offer, now or as of a past state. Its ETag changes whenever the reply changes."""
     as_of = parse_as_of(query.asOf, query.asOfPosition)
     set_inside_commits(request, reads, as_of)
-    offer = _visible_offer(reads, caller, offer_uid, as_of)
+    with reads.read() as tx:
+        offer = find_visible(reads, tx, caller, offer_uid, as_of)
+    if offer is None:
+        # Another partner's offer gets the same reply, so that it does not reveal that the offer exists.
+        raise not_found("offer")
     headers = {"ETag": entity_tag(offer)}
     if is_not_modified(request.headers.getlist(IF_NONE_MATCH), headers["ETag"]):
         return Response(status_code=304, headers=headers)
@@ -101,21 +104,12 @@ def get_history(
     query: Annotated[HistoryQuery, Query()],
 ) -> Response:
     """List all events of an offer, oldest first, each with the fields that it changed."""
-    offer = _visible_offer(reads, caller, offer_uid)
-    cursor_scope = ("history", offer.offer_uid)
+    parsed_uid = uid(offer_uid)
     with reads.read() as tx:
-        page = offer_history.page(
-            tx, offer.offer_uid, pagination.decode_cursor(cursor_scope, query.cursor), query.limit
-        )
+        if parsed_uid is None or not inventory.exists(tx, parsed_uid, caller.partner):
+            raise not_found("offer")
+        cursor_scope = ("history", parsed_uid)
+        page = offer_history.page(tx, parsed_uid, pagination.decode_cursor(cursor_scope, query.cursor), query.limit)
     next_cursor = pagination.encode_cursor(cursor_scope, page.next_after)
     body = {"items": page.items, "nextCursor": next_cursor}
     return json_response(body, headers=next_link(request.url, next_cursor))
-
-
-def _visible_offer(reads: LedgerReader, caller: Caller, offer_uid: str, as_of: AsOf = NOW) -> OfferView:
-    """Raises Problem 404 also for another partner's offer, so that the reply does not reveal that it exists."""
-    with reads.read() as tx:
-        offer = find_visible(reads, tx, caller, offer_uid, as_of)
-    if offer is None:
-        raise not_found("offer")
-    return offer

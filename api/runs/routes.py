@@ -79,7 +79,7 @@ def _visible_run(reads: LedgerReader, caller: Caller, run_id: str) -> Run:
     """Raises Problem 404, also for a run of another partner."""
     parsed_id = uid(run_id)
     with reads.read() as tx:
-        run = find_run(tx, parsed_id) if parsed_id else None
-    if run is None or not caller.sees(run.partner):
+        run = find_run(tx, parsed_id, caller.partner) if parsed_id else None
+    if run is None:
         raise not_found("run")
     return run

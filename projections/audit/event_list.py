@@ -12,6 +12,7 @@ from domain.store.cursor import Cursor
 from domain.store.records.events import selected_members
 from domain.values import EventOrder, Source, flights_uid
 from projections.audit.event_item import EVENT_COLUMNS, EVENT_JOINS, EventView, event_views
+from projections.offers import inventory
 
 _INSTANT = timedelta(microseconds=1)
 
@@ -79,6 +80,8 @@ def page(
     """Returns events after position `after`, up to position `until` or the newest; at most `limit`, fewer if contents
     are large."""
     last = current_head(tx).position if until is None else until
+    if event_filter.offer_uid and event_filter.partner and not _is_owned(tx, event_filter):
+        return EventPage([], None, max(after, last))
     if event_filter.before is not None:
         last = min(last, head_at_time(tx, event_filter.before - _INSTANT).position)
     if event_filter.since is not None:
@@ -93,6 +96,14 @@ def page(
     ).fetchall()
     items = event_views(tx, rows, limit)
     return EventPage(items, items[-1].position if len(rows) > len(items) else None, max(after, last))
+
+
+def _is_owned(tx: Cursor, event_filter: EventFilter) -> bool:
+    """Returns whether the filter's offer is one of the filter's partner. All events of an offer have its partner.
+
+    For any other offer, the time that a page takes must not reveal whether it exists."""
+    assert event_filter.offer_uid
+    return inventory.exists(tx, event_filter.offer_uid, event_filter.partner)
 
 
 _ORDER = {order: f"ORDER BY c.first_position {order}, c.commit_id {order}, e.ordinal {order}" for order in EventOrder}

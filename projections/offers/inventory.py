@@ -193,9 +193,28 @@ def page_of(tx: Cursor, rows: Sequence[Any], now: datetime, limit: int, head: Le
     return OfferPage(items, next_after, head)
 
 
-def find(tx: Cursor, offer_uid: UUID, now: datetime) -> OfferView | None:
-    row = tx.execute(f"{_SELECT} WHERE s.stream_uid = ?", (offer_uid.bytes,)).fetchone()
+def find(tx: Cursor, offer_uid: UUID, now: datetime, partner: str | None = None) -> OfferView | None:
+    """Returns an offer; with `partner`, only an offer of that partner. The content of another partner's offer is not
+    read, so that the time of the reply does not reveal that it exists."""
+    condition, values = owned_offer("s.stream_uid = ?", offer_uid, partner)
+    row = tx.execute(f"{_SELECT} WHERE {condition}", values).fetchone()
     return view_of(tx, row, now) if row else None
+
+
+def owned_offer(named: str, offer_uid: UUID, partner: str | None) -> tuple[str, list[Any]]:
+    """Returns the condition on one offer `i`, of one partner if it is not None, and its values."""
+    if partner is None:
+        return named, [offer_uid.bytes]
+    return f"{named} AND i.partner = ?", [offer_uid.bytes, partner]
+
+
+def exists(tx: Cursor, offer_uid: UUID, partner: str | None = None) -> bool:
+    """Returns whether an offer exists; with `partner`, whether it is an offer of that partner."""
+    condition, values = owned_offer("s.stream_uid = ?", offer_uid, partner)
+    found = tx.execute(
+        f"SELECT 1 FROM streams s JOIN inventory i ON i.offer_id = s.stream_id WHERE {condition}", values
+    ).fetchone()
+    return found is not None
 
 
 def count(tx: Cursor, partner: str | None = None) -> int:

@@ -15,7 +15,15 @@ from domain.redemption.window import MAX_DAYS
 from domain.store.commit import LedgerHead
 from domain.store.cursor import Cursor
 from domain.values import Status, to_microseconds
-from projections.offers.inventory import OfferFilter, OfferPage, OfferView, identity_conditions, page_of, view_of
+from projections.offers.inventory import (
+    OfferFilter,
+    OfferPage,
+    OfferView,
+    identity_conditions,
+    owned_offer,
+    page_of,
+    view_of,
+)
 from projections.offers.offer_periods import VERSION_AS_OF_POSITION
 
 _LONGEST_WINDOW = (timedelta(days=MAX_DAYS) + CLOCK_TOLERANCE) // timedelta(microseconds=1)
@@ -45,9 +53,10 @@ def page(tx: Cursor, offer_filter: OfferFilter, state: LedgerState, after: int, 
     return page_of(tx, rows, state.evaluated_at, limit, state.head)
 
 
-def find(tx: Cursor, offer_uid: UUID, state: LedgerState) -> OfferView | None:
-    """Returns an offer as of a state; None before it was created."""
-    row = tx.execute(f"{_THROUGH_OFFERS} WHERE {_NAMED}", (*_select_parameters(state), offer_uid.bytes)).fetchone()
+def find(tx: Cursor, offer_uid: UUID, state: LedgerState, partner: str | None = None) -> OfferView | None:
+    """Returns an offer as of a state, with `partner` only an offer of that partner; None before it was created."""
+    condition, values = owned_offer(_NAMED, offer_uid, partner)
+    row = tx.execute(f"{_THROUGH_OFFERS} WHERE {condition}", (*_select_parameters(state), *values)).fetchone()
     return view_of(tx, row, state.evaluated_at) if row else None
 
 

@@ -63,8 +63,8 @@ def show_run(context: AuditPage, run_id: str) -> Response:
     outcome = context.choice("outcome", OUTCOME_CHOICES)
     with context.service.ledger.read() as tx:
         parsed_id = uid(run_id)
-        run = find_run(tx, parsed_id) if parsed_id else None
-        if run is None or not context.sees(run.partner) or _is_later(context, run.accepted_at):
+        run = find_run(tx, parsed_id, context.partner) if parsed_id else None
+        if run is None or _is_later(context, run.accepted_at):
             raise not_found("run in this state" if context.state.is_past else "run")
         run = _as_of(context, run)
         items, cursor = list[Any](), None

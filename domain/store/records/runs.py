@@ -72,8 +72,11 @@ def is_lease_held(tx: Cursor, run: Run) -> bool:
     return row is not None
 
 
-def find_run(tx: Cursor, run_id: UUID) -> Run | None:
-    row = tx.execute("SELECT * FROM runs WHERE run_id = ?", (str(run_id),)).fetchone()
+def find_run(tx: Cursor, run_id: UUID, partner: str | None = None) -> Run | None:
+    """Returns a run; with `partner`, only a run of that partner."""
+    row = tx.execute(
+        "SELECT * FROM runs WHERE run_id = ? AND partner = coalesce(?, partner)", (str(run_id), partner)
+    ).fetchone()
     return _run(row) if row else None
 
 

@@ -31,8 +31,11 @@ def insert_traces(tx: Cursor, traces: Iterable[Trace]) -> None:
     )
 
 
-def find_trace(tx: Cursor, trace_id: str) -> Trace | None:
-    row = tx.execute("SELECT * FROM traces WHERE trace_id = ?", (trace_id,)).fetchone()
+def find_trace(tx: Cursor, trace_id: str, partner: str | None = None) -> Trace | None:
+    """Returns a trace; with `partner`, only a trace of that partner."""
+    row = tx.execute(
+        "SELECT * FROM traces WHERE trace_id = ? AND partner = coalesce(?, partner)", (trace_id, partner)
+    ).fetchone()
     if row is None:
         return None
     return Trace(
