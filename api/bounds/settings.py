@@ -88,6 +88,11 @@ class BoundSettings(BaseSettings):
         default=10, ge=1, description="The most followers of `audit/stream` with the same token"
     )
     max_followers: int = Field(default=200, ge=1, description="The most followers of `audit/stream`")
+    max_idle_process_bytes: int = Field(
+        default=256 * 1024 * 1024,
+        ge=1,
+        description="The most memory that an idle worker process keeps, in bytes. With more, it is replaced",
+    )
 
     @property
     def body_bounds(self) -> BodyBounds:

@@ -5,7 +5,6 @@ these functions by name, with arguments that can be pickled.
 """
 
 import gc
-import signal
 from contextlib import ExitStack
 from functools import cache
 from uuid import UUID
@@ -56,9 +55,6 @@ def execute_in_worker(context: WorkerContext, run_id: UUID) -> Run:
 
 @cache
 def _service(context: WorkerContext) -> Service:
-    # A signal to the process group is meant for the server, which stops its worker processes.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     # A batch has many objects that all live until its end, so frequent collections find nothing.
     gc.set_threshold(_OBJECTS_PER_COLLECTION)
     return _open_resources.enter_context(open_service(context.settings, context.clock, context.name, may_create=False))

@@ -9,15 +9,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
-from anyio import BrokenWorkerProcess, CapacityLimiter, to_process, to_thread
+from anyio import BrokenWorkerProcess, CapacityLimiter, to_thread
 from starlette.requests import ClientDisconnect
 
 from api.bounds.turns import Turns
 from api.dependencies.waiting_bodies import SMALL_UPLOAD_BYTES
 from api.http.problems import Problem
+from api.processes.process_watch import Patience
+from api.processes.worker_processes import WorkerProcesses
 from api.runs import acceptance, batch_process, execution
 from api.runs.acceptance import RunSender
 from api.runs.batch_process import WorkerContext
@@ -29,7 +31,7 @@ from api.service import Service
 from domain.ledgers.ledger import StorageError
 from domain.ledgers.run_ledger import AcceptedRun
 from domain.refusals import LeaseLost
-from domain.runs.run import Run, RunState
+from domain.runs.run import Run
 
 EXECUTION_THREADS = 2
 ACCEPTANCE_PROCESSES = 2
@@ -40,23 +42,13 @@ CHECKS_PER_LEASE = 10
 CLEANUP_INTERVAL = timedelta(minutes=10)
 RUN_GRACE_SECONDS = 5.0
 RUN_POLL_SECONDS = 0.2
-WORKER_START_SECONDS = 20.0
+WORKER_START_SECONDS = 60.0
 """The time to start on a busy machine. A worker process is not replaced earlier: the next one would be as slow."""
+MIN_IDLE_SECONDS = 5.0
+"""A worker process sends a beat each second. It is not killed before it has missed several, however short a lease is."""
+MAX_SILENT_SECONDS = 60.0
 
 logger = logging.getLogger("offer_ledger")
-
-_T = TypeVar("_T")
-
-
-async def in_worker_process(
-    function: Callable[..., _T], *args: object, limiter: CapacityLimiter | None = None, cancellable: bool = False
-) -> _T:
-    """Runs a function in a worker process. Raises BrokenWorkerProcess if the process dies."""
-    try:
-        return await to_process.run_sync(function, *args, limiter=limiter, cancellable=cancellable)
-    except ProcessLookupError as error:
-        # The process died while it started, and anyio could not find it to kill it.
-        raise BrokenWorkerProcess(str(error)) from error
 
 
 class RunSupervisor:
@@ -70,12 +62,14 @@ class RunSupervisor:
         self._check_seconds = service.settings.lease_seconds / CHECKS_PER_LEASE
         self._worker_context = WorkerContext(service.settings, service.clock, service.runs.owner)
         self._execution_threads = CapacityLimiter(EXECUTION_THREADS)
-        self._acceptance_processes = CapacityLimiter(ACCEPTANCE_PROCESSES)
         self._acceptance_turns = Turns(ACCEPTANCE_PROCESSES)
         self._execution_processes = CapacityLimiter(EXECUTION_PROCESSES)
+        self._processes = WorkerProcesses(
+            Patience(WORKER_START_SECONDS, max(service.settings.lease_seconds, MIN_IDLE_SECONDS), MAX_SILENT_SECONDS),
+            service.settings.max_idle_process_bytes,
+            (batch_process.warm_up, self._worker_context),
+        )
         self._tasks: dict[UUID, asyncio.Task[Run]] = {}
-        self._started: dict[UUID, tuple[int, float]] = {}
-        """The fence of each task's run at its start, and the time of the start."""
         self._checkers: list[asyncio.Task[None]] = []
         self._cleaned_up_at: float | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -157,13 +151,8 @@ class RunSupervisor:
         try:
             # One partner never occupies all processes.
             async with self._acceptance_turns.take(sender.partner):
-                return await in_worker_process(
-                    batch_process.accept_in_worker,
-                    self._worker_context,
-                    upload.uploaded_body,
-                    sender,
-                    limiter=self._acceptance_processes,
-                    cancellable=True,
+                return await self._processes.run(
+                    batch_process.accept_in_worker, self._worker_context, upload.uploaded_body, sender
                 )
         except BrokenWorkerProcess:
             logger.exception("a worker process died while it accepted a request")
@@ -175,27 +164,21 @@ class RunSupervisor:
 
     def _start(self, run: Run) -> None:
         if run.run_id not in self._tasks:
-            self._started[run.run_id] = run.lease.fence, asyncio.get_running_loop().time()
             task = asyncio.create_task(self._execute(run))
             self._tasks[run.run_id] = task
             task.add_done_callback(lambda done_task: self._on_done(run, done_task))
 
     async def _execute(self, run: Run) -> Run:
         if run.body_bytes > SMALL_UPLOAD_BYTES:
-            return await in_worker_process(
-                batch_process.execute_in_worker,
-                self._worker_context,
-                run.run_id,
-                limiter=self._execution_processes,
-                cancellable=True,
-            )
+            async with self._execution_processes:
+                return await self._processes.run(batch_process.execute_in_worker, self._worker_context, run.run_id)
         return await to_thread.run_sync(self._execute_in_thread, run, limiter=self._execution_threads)
 
     def _execute_in_thread(self, run: Run) -> Run:
         return execution.execute(self._runs, self._runs.claim(run.run_id), self._bounds)
 
     def _on_done(self, run: Run, task: asyncio.Task[Run]) -> None:
-        del self._tasks[run.run_id], self._started[run.run_id]
+        del self._tasks[run.run_id]
         if task.cancelled():
             return
         match task.exception():
@@ -221,7 +204,7 @@ class RunSupervisor:
 
     async def _warm_up(self) -> None:
         try:
-            await in_worker_process(batch_process.warm_up, self._worker_context)
+            await self._processes.start_in_advance()
         except (BrokenWorkerProcess, StorageError) as error:
             logger.warning("no worker process could be started in advance: %r", error)
 
@@ -240,6 +223,9 @@ class RunSupervisor:
             _, unfinished = await asyncio.wait(tasks, timeout=RUN_GRACE_SECONDS)
             for task in unfinished:
                 task.cancel()
+            await asyncio.gather(*unfinished, return_exceptions=True)
+        # A worker process that still stores a run holds the lock that the release needs.
+        await self._processes.close()
         await self._threads.run_write(self._runs.release)
 
     async def _repeat(self, check: Callable[[], Awaitable[None]]) -> None:
@@ -258,25 +244,11 @@ class RunSupervisor:
             await self._threads.run_write(self._abandoned.remove, now)
             self._cleaned_up_at = now
         for run in await self._threads.run_read(self._runs.find_overdue):
-            await self._take_over(run)
+            # A run that this server executes already is not started again. If its worker process has stalled, the process
+            # may hold a lock that a takeover needs: it is killed first, and then `_on_done` starts the run.
+            self._start(run)
 
     async def _terminate_stalled(self) -> None:
         # In the threads that never wait for writers, so that a stalled writer cannot delay its own termination.
         if terminated := await self._threads.run_read(self._runs.ledger.recorder.terminate_stalled_writers):
             logger.warning("terminated %d stalled connections that held the ledger lock", terminated)
-
-    async def _take_over(self, run: Run) -> None:
-        """Starts a run with an expired lease: a run of another owner, or of a stalled worker process of this server."""
-        task = self._tasks.get(run.run_id)
-        if task and run.state is RunState.RUNNING and run.body_bytes > SMALL_UPLOAD_BYTES:
-            fence, started_at = self._started[run.run_id]
-            if run.lease.fence == fence and asyncio.get_running_loop().time() - started_at < WORKER_START_SECONDS:
-                return  # the worker process has not claimed the run yet
-            try:
-                run = await self._threads.run_write(self._runs.claim, run.run_id)
-            except LeaseLost:
-                return
-            logger.warning("run %s: its worker process stalled and is replaced", run.run_id)
-            task.cancel()
-            await asyncio.wait({task})
-        self._start(run)

@@ -1,12 +1,10 @@
 """The supervisor of runs, when worker processes die or the storage fails."""
 
 import asyncio
-import gc
 import logging
 import os
 import pickle
 import signal
-import sys
 import time
 from collections.abc import Callable
 from datetime import date
@@ -21,7 +19,7 @@ from api.http.problems import Problem, validation_error
 from api.runs import batch_process
 from api.runs.batch_process import WorkerContext
 from api.runs.execution import RunFailed
-from api.runs.supervisor import RunSupervisor, in_worker_process
+from api.runs.supervisor import RunSupervisor
 from api.server.worker_threads import WorkerThreads
 from api.service import Service
 from api.validation.field_errors import InvalidField
@@ -79,20 +77,6 @@ def fail_once(monkeypatch: pytest.MonkeyPatch, method: str, error: Exception) ->
 
 def die(_: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
-
-
-def test_death_of_a_starting_worker_process_raises_broken_worker_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "executable", "/bin/false")
-
-    async def call_workers() -> list[str]:
-        # It is chance whether a death is noticed at once, so many processes are started.
-        calls = [in_worker_process(os.getpid) for _ in range(20)]
-        errors = [type(error).__name__ for error in await asyncio.gather(*calls, return_exceptions=True)]
-        gc.collect()  # closes the transports of the dead processes while the event loop exists
-        await asyncio.sleep(0.1)
-        return errors
-
-    assert set(asyncio.run(call_workers())) == {"BrokenWorkerProcess"}
 
 
 def raise_storage_error(_: object) -> None:

@@ -1,6 +1,6 @@
 """All attacks. Each module of this folder adds its own; the script and the tests find them here by name."""
 
-from tests.hostile.attacks import bodies, flood, replies
+from tests.hostile.attacks import bodies, flood, processes, replies
 from tests.support.hostile.attack import Attack
 
 MODULES = (bodies, flood, replies)
