@@ -1,6 +1,7 @@
 """Commits: their context, their hash chain, and queries for positions and recorded times."""
 
 import hashlib
+import secrets
 import struct
 from collections.abc import Mapping
 from datetime import datetime
@@ -13,6 +14,8 @@ from domain.store.cursor import Cursor
 from domain.values import Origin, Source, from_microseconds, to_microseconds
 
 LEDGER_NAME_DIGITS = 32
+LEDGER_NAME = "ledger-name"
+"""The row of `secrets` with the name after a restore."""
 
 
 class CommitContext(Struct, frozen=True):
@@ -121,9 +124,23 @@ def positions_of_run(tx: Cursor, run_id: UUID) -> tuple[int, int] | None:
 
 
 def ledger_name(tx: Cursor) -> str:
-    """Returns an identifier of the ledger: the start of its first chain hash. Empty if there is no commit."""
-    row = tx.execute("SELECT chain FROM commits WHERE first_position = 1").fetchone()
-    return row["chain"].hex()[:LEDGER_NAME_DIGITS] if row else ""
+    """Returns an identifier of the ledger, which is new after each restore of a backup.
+
+    Before the first restore it is the start of the first chain hash; empty if there is no commit."""
+    row = tx.execute(
+        "SELECT secret AS name FROM secrets WHERE name = ?"
+        " UNION ALL SELECT chain FROM commits WHERE first_position = 1 LIMIT 1",
+        (LEDGER_NAME,),
+    ).fetchone()
+    return row["name"].hex()[:LEDGER_NAME_DIGITS] if row else ""
+
+
+def rename_ledger(tx: Cursor) -> str:
+    """Gives the ledger a new random name, and returns it: from now on, positions are assigned a second time."""
+    name = secrets.token_bytes(LEDGER_NAME_DIGITS // 2)
+    tx.execute("DELETE FROM secrets WHERE name = ?", (LEDGER_NAME,))
+    tx.execute("INSERT INTO secrets VALUES (?, ?)", (LEDGER_NAME, name))
+    return name.hex()
 
 
 def streams_changed_since(tx: Cursor, partner: str, position: int) -> set[UUID]:

@@ -1,4 +1,4 @@
-"""offer-ledger init, offer-ledger settings, offer-ledger migrate, offer-ledger backup"""
+"""offer-ledger init, offer-ledger settings, offer-ledger migrate, offer-ledger backup, offer-ledger restore"""
 
 from pathlib import Path
 from typing import Annotated
@@ -64,3 +64,18 @@ def backup_command(
     from api.cli.actions.upkeep import maintenance
 
     maintenance.back_up(out, as_json=as_json)
+
+
+@example("offer-ledger restore before.db")
+def restore_command(
+    file: Annotated[Path, typer.Argument(help="Backup of a ledger on SQLite. It stays as it is.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Replace the ledger on SQLite by a backup.
+
+    Stop all servers, watchers and imports first. The command verifies the backup before it replaces the ledger.
+    For PostgreSQL, use pg_restore."""
+    from api.cli.actions.upkeep import restore
+
+    restore.restore_ledger(file, as_json=as_json)

@@ -25,7 +25,7 @@ from tests.support.processes.shell import (
 
 BATCH = Path(__file__).parents[3] / "examples" / "batch-insert.json"
 UID = "6851e6d4-1908-5d30-b230-131c8e83c5db"
-EXEMPT = {"serve", "init", "partners set", "demo", "settings"}
+EXEMPT = {"serve", "init", "partners set", "demo", "settings", "restore"}
 ARGUMENTS = {
     "import": f"{BATCH} --partner tidepool",
     "watch": ". --partner tidepool",
