@@ -3,5 +3,5 @@
 from tests.hostile.attacks import bodies, flood, processes, replies
 from tests.support.hostile.attack import Attack
 
-MODULES = (bodies, flood, replies)
+MODULES = (bodies, flood, processes, replies)
 ATTACKS: dict[str, Attack] = {attack.name: attack for module in MODULES for attack in module.ATTACKS}
