@@ -1,8 +1,9 @@
 """Lists of windows at an effective time, by the facts known at a recorded time. (Contract, section 5.)"""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
@@ -14,7 +15,8 @@ from domain.redemption.activation import Activate, Activation, WindowState
 from domain.redemption.activation_group import ActivationResult, PendingActivation
 from domain.redemption.redemption import Purchase, Reverse
 from domain.store.commit import CommitContext, current_head
-from domain.values import OfferKey, Operation, Origin, Source, utc_text
+from domain.store.cursor import Cursor
+from domain.values import OfferKey, Operation, Origin, Source, to_microseconds, utc_text
 from projections.offers import inventory
 from projections.redemption import windows_as_of
 from projections.redemption.windows_as_of import (
@@ -25,9 +27,11 @@ from projections.redemption.windows_as_of import (
     WindowPlace,
     WindowView,
 )
+from tests.support.engine import only_sqlite
 from tests.support.examples import KEY, PARTNER, PAUSED, item
 from tests.support.harness import OPERATOR, Clock, run_batch
 from tests.support.histories.single_requests import delete, merchant_key, put
+from tests.support.query_plans import ExplainedCursor
 
 PUBLISHER = Origin("shop-window", Source.PUBLISHER)
 FIRST, SECOND, THIRD = (merchant_key(f"MO-{n}") for n in (1, 2, 3))
@@ -550,3 +554,66 @@ def test_offers_without_windows_do_not_end_the_list(market: Market) -> None:
     for window_filter in (EVERYTHING, WindowFilter(partner=PARTNER), WindowFilter(state=OPEN)):
         pages = market.walk(window_filter, market.viewpoint(), 1)
         assert [view.offer_uid for page in pages for view in page] == [first.offer_uid, last.offer_uid]
+
+
+# What a list reads
+
+
+class CountingCursor:
+    """A cursor that counts the windows that each query returns, and records how many offers each query may return."""
+
+    def __init__(self, tx: Cursor) -> None:
+        self._tx, self.windows, self.most_offers = tx, list[int](), list[int]()
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
+        if "AS matches" in sql:
+            self.most_offers.append(parameters[-1])
+        if not sql.startswith("SELECT w.*"):
+            return self._tx.execute(sql, parameters)
+        self.windows.append(len(self._tx.execute(sql, parameters).fetchall()))
+        return self._tx.execute(sql, parameters)
+
+
+def counted(market: Market, window_filter: WindowFilter, limit: int) -> CountingCursor:
+    with market.ledger.recorder.read() as tx:
+        counting: Any = CountingCursor(tx)
+        windows_as_of.page(counting, window_filter, market.viewpoint(), FIRST_WINDOW, limit)
+        return cast("CountingCursor", counting)
+
+
+def test_page_reads_one_window_more_than_its_limit(market: Market) -> None:
+    market.activate_all([(key, f"C-{n}", None) for key in (FIRST, SECOND, THIRD) for n in range(2)])
+    pages = {limit: counted(market, EVERYTHING, limit).windows for limit in range(1, 7)}
+    assert pages == {1: [2], 2: [2, 1], 3: [2, 2], 4: [2, 2, 1], 5: [2, 2, 2], 6: [2, 2, 2]}
+
+
+def test_each_query_reads_four_times_as_many_offers(crowded: Market) -> None:
+    assert counted(crowded, EVERYTHING, 1000).most_offers == [100, 400]
+
+
+def test_last_end_is_45_days_after_the_effective_time() -> None:
+    at = datetime(2026, 11, 22, tzinfo=UTC)
+    assert Viewpoint(at, at).last_end == to_microseconds(datetime(2027, 1, 6, tzinfo=UTC))
+
+
+@only_sqlite
+@pytest.mark.parametrize(
+    ("window_filter", "index"),
+    [
+        (EVERYTHING, "redemption_windows_by_offer (offer_id>?)"),
+        (WindowFilter(state=OPEN), "redemption_windows_by_offer (offer_id>?)"),
+        (WindowFilter(state=WINDING_DOWN, partner=PARTNER), "offer_periods_inactive (offer_id>?)"),
+        (WindowFilter(partner=PARTNER), "inventory_by_partner (partner=? AND rowid>?)"),
+        (WindowFilter(customer_id="C-1", state=WINDING_DOWN), "redemption_windows_by_customer (customer_id=? AND off"),
+        (WindowFilter(FIRST.offer_uid, "C-1"), "sqlite_autoindex_streams_1 (stream_uid=?"),
+    ],
+)
+def test_list_reads_offers_by_the_smallest_index(market: Market, window_filter: WindowFilter, index: str) -> None:
+    with market.ledger.recorder.read() as tx:
+        explained: Any = ExplainedCursor(tx, "AS matches")
+        windows_as_of.page(explained, window_filter, market.viewpoint(), FIRST_WINDOW, 10)
+    assert index in next(step for step in explained.steps if step.startswith("SEARCH"))
+    ends = (
+        "w USING COVERING INDEX redemption_windows_by_offer (offer_id=? AND redeemable_until>? AND redeemable_until<?)"
+    )
+    assert f"SEARCH {ends}" in explained.steps
