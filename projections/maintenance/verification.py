@@ -11,12 +11,15 @@ from msgspec import Struct
 
 from domain.ledgers.ledger import UNREACHABLE, OfferLedger
 from domain.store.commit import current_head
-from domain.store.cursor import Column, Cursor, missing_indexes
+from domain.store.cursor import Cursor, missing_indexes
 from domain.store.database import NotChecked
 from domain.store.errors import DamagedStorage
 from domain.values import ProgressCallback, no_progress
 from projections.maintenance.checks.commits import broken_commits
 from projections.maintenance.checks.images import broken_images, images_of
+from projections.maintenance.checks.references import wrong_references
+from projections.maintenance.checks.runs import broken_runs
+from projections.maintenance.checks.tables import different_columns, wrong_columns, wrong_indexes
 from projections.maintenance.table_diff import MAX_DIFFERENCES, Difference, differing_rows
 from projections.projection import Projection
 from projections.projector import PROJECTIONS, ProjectionReplay
@@ -68,15 +71,25 @@ def _damaged(found: Sequence[Difference], damage: Sequence[str], not_checked: Se
 def _compare_content(ledger: OfferLedger, found: list[Difference], on_progress: ProgressCallback) -> None:
     """Adds the differences to `found`, so that those before an error are kept."""
     with ledger.recorder.read() as tx:
-        broken = broken_commits(tx)
-        found += itertools.islice(broken, MAX_DIFFERENCES)
-        for _ in broken:
-            pass  # the result must be read to its end before the connection can run another query
+        _collect(found, wrong_columns(tx))
+        if found:
+            return  # the statements below need these columns
+        _collect(found, wrong_indexes(tx))
+        _collect(found, broken_commits(tx))
         for projection in PROJECTIONS:
             tx.execute(projection.table.replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
-        found += broken_images(tx, _replay(ledger, tx, on_progress))
+        _collect(found, broken_images(tx, _replay(ledger, tx, on_progress)))
         for projection in PROJECTIONS:
-            found += _wrong_rows(tx, projection)
+            _collect(found, _wrong_rows(tx, projection))
+        # From here on, the names of the projections mean the recomputed tables.
+        _collect(found, wrong_references(tx))
+        _collect(found, broken_runs(tx))
+
+
+def _collect(found: list[Difference], differences: Iterator[Difference]) -> None:
+    found += itertools.islice(differences, MAX_DIFFERENCES)
+    for _ in differences:
+        pass  # a result must be read to its end before the connection can run another query
 
 
 # Projections
@@ -99,15 +112,9 @@ def _replay(ledger: OfferLedger, tx: Cursor, on_progress: ProgressCallback) -> s
 def _wrong_rows(tx: Cursor, projection: Projection) -> Iterator[Difference]:
     name, dialect = projection.name, tx.dialect
     found, expected = (dialect.columns(tx, prefix, name) for prefix in (dialect.live_prefix, dialect.temporary_prefix))
-    if not found:
-        yield Difference(name, {"built": False}, {"built": True})
-    elif found != expected:
-        yield Difference(name, {"columns": _column_texts(found)}, {"columns": _column_texts(expected)})
+    if found != expected:
+        yield from different_columns(name, found, expected)
     else:
         yield from differing_rows(tx, projection, f"{dialect.live_prefix}{name}", f"{dialect.temporary_prefix}{name}")
         for index in missing_indexes(dialect, tx, name, projection.indexes):
             yield Difference(name, {"built": False, "index": index}, {"built": True, "index": index})
-
-
-def _column_texts(columns: Sequence[Column]) -> list[str]:
-    return [f"{name} {kind}{' NOT NULL' * is_required}" for name, kind, is_required in columns]

@@ -22,6 +22,7 @@ from api.openapi.document import openapi_document
 from api.settings import Settings
 from api.wiring import open_service
 from tests.support.calls import tour
+from tests.support.verification.undetected import undetected_table
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -137,6 +138,13 @@ def conventions_page() -> str:
     return f"{page[: table.start()]}\n{roles_table()}\n{page[table.end() :]}"
 
 
+def data_model_page() -> str:
+    """Returns `docs/data-model.md` with the table of undetected changes between its two marker comments."""
+    page = (DOCS / "data-model.md").read_text()
+    (table,) = re.finditer(r"(?<=<!-- undetected -->\n).*(?=<!-- /undetected -->\n)", page, re.DOTALL)
+    return f"{page[: table.start()]}\n{undetected_table()}\n\n{page[table.end() :]}"
+
+
 def examples_file() -> str:
     """Returns `api/openapi/examples.json`: the recorded examples of the OpenAPI document."""
     return tour.recorded_examples(tour.take())
@@ -155,6 +163,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "http/errors.md": errors_page,
     "http/conventions.md": conventions_page,
     "configuration.md": configuration_page,
+    "data-model.md": data_model_page,
     "../api/openapi/examples.json": examples_file,
     "../openapi.json": openapi_file,
 }

@@ -77,7 +77,7 @@ def find_run(tx: Cursor, run_id: UUID, partner: str | None = None) -> Run | None
     row = tx.execute(
         "SELECT * FROM runs WHERE run_id = ? AND partner = coalesce(?, partner)", (str(run_id), partner)
     ).fetchone()
-    return _run(row) if row else None
+    return run_of_row(row) if row else None
 
 
 def find_batch(tx: Cursor, partner: str, batch: Batch) -> EarlierRun | None:
@@ -87,7 +87,7 @@ def find_batch(tx: Cursor, partner: str, batch: Batch) -> EarlierRun | None:
         # The body is not part of the key of a batch.
         (partner, batch.CHANNEL, request_key(batch, body_digest="")),
     ).fetchone()
-    return EarlierRun(_run(row), is_newest=True) if row else None
+    return EarlierRun(run_of_row(row), is_newest=True) if row else None
 
 
 def find_file(tx: Cursor, partner: str, file: OffersFile, body_digest: str) -> EarlierRun | None:
@@ -105,14 +105,14 @@ def find_file(tx: Cursor, partner: str, file: OffersFile, body_digest: str) -> E
         "SELECT 1 FROM runs WHERE partner = ? AND file_date IS NOT NULL AND is_counted AND run_seq > ? LIMIT 1",
         (partner, row["run_seq"]),
     ).fetchone()
-    return EarlierRun(_run(row), is_newest=later is None)
+    return EarlierRun(run_of_row(row), is_newest=later is None)
 
 
 def find_unfinished(tx: Cursor, partner: str, channel: Channel) -> Run | None:
     row = tx.execute(
         f"SELECT * FROM runs WHERE partner = ? AND channel = ? AND {_UNFINISHED}", (partner, channel)
     ).fetchone()
-    return _run(row) if row else None
+    return run_of_row(row) if row else None
 
 
 def overdue_runs(tx: Cursor, now: datetime, latest_end: datetime) -> list[Run]:
@@ -123,12 +123,12 @@ def overdue_runs(tx: Cursor, now: datetime, latest_end: datetime) -> list[Run]:
         (to_microseconds(now), to_microseconds(latest_end)),
     ).fetchall()
     # Sorted here, because there are few: with ORDER BY, SQLite would read all runs to find them.
-    return [_run(row) for row in sorted(rows, key=lambda row: row["run_seq"])]
+    return [run_of_row(row) for row in sorted(rows, key=lambda row: row["run_seq"])]
 
 
 def unfinished_runs_of(tx: Cursor, owner: str) -> list[Run]:
     """Returns unfinished runs whose current or last lease belongs to an owner."""
-    return [_run(row) for row in tx.execute(f"SELECT * FROM runs WHERE {_UNFINISHED} AND owner = ?", (owner,))]
+    return [run_of_row(row) for row in tx.execute(f"SELECT * FROM runs WHERE {_UNFINISHED} AND owner = ?", (owner,))]
 
 
 def count_used_slots(
@@ -175,7 +175,7 @@ def select_runs(tx: Cursor, run_filter: RunFilter, after: int, limit: int) -> It
         values.append(after)
     where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
     for row in tx.execute(f"SELECT * FROM runs {where} ORDER BY run_seq DESC LIMIT ?", (*values, limit)):
-        yield row["run_seq"], _run(row)
+        yield row["run_seq"], run_of_row(row)
 
 
 _UNFINISHED = "state IN ('accepted', 'running')"
@@ -222,7 +222,8 @@ def _json(value: Any) -> str | None:
     return None if value is None else msgspec.json.encode(value).decode()
 
 
-def _run(row: Any) -> Run:
+def run_of_row(row: Any) -> Run:
+    """Returns the run of a row of `runs`, with all columns."""
     return Run(
         run_id=UUID(row["run_id"]),
         partner=row["partner"],
