@@ -167,7 +167,7 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     ),
     "outcome-unknown": ProblemType(
         (503,),
-        "The database connection was lost during the commit. The change was stored, or it was not.",
+        "The database connection was lost during the commit, or the server stopped before the reply. The change was stored, or it was not.",
         "Send the same request again. It is idempotent: nothing happens twice.",
     ),
     "partner-exists": ProblemType(

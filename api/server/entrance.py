@@ -1,5 +1,6 @@
 """The entrance of the application: what holds for every request before it is routed, and for every reply."""
 
+import asyncio
 import re
 from http import HTTPStatus
 from time import perf_counter
@@ -56,13 +57,24 @@ class Entrance:
             await send(message)
 
         try:
-            if _TRANSFER_ENCODING in headers and (problem := _framing_problem(scope, headers)):
-                state.problem = problem.kind
-                await respond(Request(scope), problem)(scope, receive, send_traced)
-            else:
-                await self.app(scope, receive, send_traced)
+            await self._answer(scope, headers, receive, send_traced)
         finally:
             log_request(method, scope, state, perf_counter() - started)
+
+    async def _answer(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send) -> None:
+        state = scope[SCOPE_KEY]
+        try:
+            problem = _framing_problem(scope, headers) if _TRANSFER_ENCODING in headers else None
+            if problem is None:
+                await self.app(scope, receive, send)
+                return
+        except asyncio.CancelledError:
+            # The server cancels the requests that are unfinished at the end of its grace period.
+            if state.status is not None:
+                raise
+            problem = _interrupted(scope["method"])
+        state.problem = problem.kind
+        await respond(Request(scope), problem)(scope, receive, send)
 
 
 def _complete_framing(message: Message) -> None:
@@ -100,6 +112,16 @@ def _with_origin_form(scope: Scope) -> Scope:
         "path": unquote(path.decode("ascii")),
         "headers": [(_HOST, authority), *((name, value) for name, value in scope["headers"] if name != _HOST)],
     }
+
+
+def _interrupted(method: str) -> Problem:
+    """Returns the problem of a request that is unfinished when the server stops. A thread may still store its change."""
+    headers = {"Retry-After": "5", "Connection": "close"}
+    if method == "GET":
+        detail = "The server stops, and the request is not finished. Send it again."
+        return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "server-stopping", detail, headers=headers)
+    detail = "The server stops, and the request is not finished. Its change may be stored or not. Send it again."
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "outcome-unknown", detail, headers=headers)
 
 
 def _framing_problem(scope: Scope, headers: dict[bytes, bytes]) -> Problem | None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -67,3 +68,43 @@ def test_server_and_worker_processes_ignore_a_hangup(target: Target) -> None:
         assert client.get("/healthz").status_code == 200
     assert worker_processes(target) == before
     assert "ignored SIGHUP" in target.log.read_text()
+
+
+ENDLESS_WORK = """
+import sys
+if "serve" in sys.orig_argv:
+    from api.cli.actions import serve
+    from projections.offers import inventory
+
+    def page(*arguments, **options):
+        print("endless", file=sys.stderr, flush=True)
+        while True:
+            pass
+
+    inventory.page = page
+    serve.SHUTDOWN_TIMEOUT_SECONDS = serve.THREAD_END_SECONDS = 1
+"""
+"""Python imports it at its start. A thread of the server never ends, and the grace period is short."""
+
+
+@only_sqlite
+def test_server_with_an_endless_thread_ends_after_its_grace_period(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(ENDLESS_WORK)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    replies: list[int] = []
+    with serve() as target:
+        headers = {"Authorization": f"ApiToken {target.auditor}"}
+
+        def read() -> None:
+            with plain_client(target.url, headers=headers) as client:
+                replies.append(client.get("/api/v1/offers").status_code)
+
+        reading = threading.Thread(target=read)
+        reading.start()
+        wait_until(lambda: "endless" in target.log.read_text())
+        os.kill(target.pid, signal.SIGTERM)
+        reading.join()
+        wait_until(lambda: "Timeout" in target.log.read_text(), within=30)
+    assert replies == [503]
