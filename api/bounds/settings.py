@@ -3,7 +3,7 @@
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from api.bounds.body import MAX_IMAGE_BYTES, MAX_ITEMS, BodyBounds
+from api.bounds.body import MAX_ENVELOPE_MEMBERS, MAX_IMAGE_BYTES, MAX_ITEMS, BodyBounds
 from domain.offers.value_count import MAX_VALUES
 
 PREFIX = "OFFER_LEDGER_"
@@ -27,6 +27,12 @@ class BoundSettings(BaseSettings):
         default=MAX_IMAGE_BYTES, ge=1, description="The largest inline image, in bytes, as sent"
     )
     max_content_values: int = Field(default=MAX_VALUES, ge=1, description="The most values in the content of an offer")
+    max_envelope_members: int = Field(
+        default=MAX_ENVELOPE_MEMBERS, ge=3, description="The most members in the envelope of a batch or an offers file"
+    )
+    max_white_space_bytes: int = Field(
+        default=1024 * 1024, ge=1024, description="The most white space between two tokens of a body, in bytes"
+    )
     max_head_bytes: int = Field(
         default=64 * 1024,
         ge=1024,
@@ -96,7 +102,7 @@ class BoundSettings(BaseSettings):
 
     @property
     def body_bounds(self) -> BodyBounds:
-        return BodyBounds(self.max_items, self.max_content_values, self.max_image_bytes)
+        return BodyBounds(self.max_items, self.max_envelope_members, self.max_content_values, self.max_image_bytes)
 
 
 def setting_variable(field: str) -> str:

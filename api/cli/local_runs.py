@@ -85,7 +85,7 @@ def _accept(
     if size > max_bytes:
         raise decoded_body_too_large(max_bytes)
     file = WaitingFile(Allowance(max_bytes, max_bytes), path.name, service.settings.waiting_folder)
-    upload = Upload(service.runs, "identity", max_bytes, file)
+    upload = Upload(service.runs, "identity", service.settings, file)
     try:
         # Only the stored copy is read from here on: the file may change.
         for block in _blocks(path):

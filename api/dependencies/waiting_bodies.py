@@ -15,6 +15,7 @@ from api.bounds.waiting_file import WaitingFile
 from api.http.content_negotiation import content_coding
 from api.http.request_state import request_state
 from api.parsing.json_body import body_too_large
+from api.parsing.streaming.white_space import WhiteSpaceBound
 from api.server.bodies.body_problems import too_much_on_disk
 
 SMALL_UPLOAD_BYTES = 1024 * 1024
@@ -35,6 +36,7 @@ class WaitingBodies:
     def __init__(self, bounds: BoundSettings, folder: Path | None) -> None:
         self.disk = Allowance(bounds.max_waiting_bytes_per_partner, bounds.max_waiting_bytes)
         self.turns, self._batch_turns = Turns(LARGE_BODIES), Turns(LARGE_BATCHES)
+        self._max_white_space_bytes = bounds.max_white_space_bytes
         self._folder, self._threads = folder, CapacityLimiter(DISK_THREADS)
 
     def file_for(self, holder: str) -> WaitingFile:
@@ -44,15 +46,16 @@ class WaitingBodies:
     async def receive(self, request: Request, holder: str, max_bytes: int) -> AsyncIterator["ReceivedBody"]:
         """Receives the body as sent, and removes it from the disk at the end of the block.
 
-        Raises Problem 413 if it is too large, 415 if it has a content coding, and 429 or 503 beyond the bounds."""
+        Raises Problem 400 for too much white space, 413 if it is too large, 415 if it has a content coding, and 429 or 503 beyond the bounds."""
         content_coding(request, ())
         file, memory = self.file_for(holder), request_state(request).body_memory
-        body, size = bytearray(), 0
+        body, size, white_space = bytearray(), 0, WhiteSpaceBound(self._max_white_space_bytes)
         try:
             async for chunk in request.stream():
                 size += len(chunk)
                 if size > max_bytes:
                     raise body_too_large(max_bytes)
+                white_space.check(chunk)
                 body += chunk
                 if len(body) > (BYTES_PER_WRITE if file.size else SMALL_UPLOAD_BYTES):
                     await self.run(file.append, bytes(body))

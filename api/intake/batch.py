@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Raw, Struct
 
-from api.bounds.body import UNBOUNDED, BodyBounds
+from api.bounds.body import BodyBounds, of_accepted
 from api.http.problems import validation_error
 from api.intake.batch_schemas import BatchEnvelope, BatchItem
 from api.intake.quoted_integers import unquote_integers
@@ -90,7 +90,7 @@ def validate_items(
     """Validates every item of a body that `read_request` has accepted. Raises Problem if its envelope is invalid.
 
     An item with the same bytes as the offer's last accepted item is not parsed again."""
-    sent = split_body(body, UNBOUNDED)
+    sent = split_body(body, of_accepted(bounds))
     envelope = read_envelope(sent.members, BatchEnvelope)
     previews = [_preview(element, bounds.max_values) for element in sent.elements]
     offers = known([preview.external_id for preview in previews if preview]) if known else {}

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
-from api.bounds.body import UNBOUNDED, BodyBounds
+from api.bounds.body import BodyBounds, of_accepted
 from api.http.problems import validation_error
 from api.intake.merchant_offer import build_put, too_large_images, without_status
 from api.intake.merchant_schemas import STATUS, warnings
@@ -92,7 +92,7 @@ def validate_records(
 
     `known` holds the partner's merchant offers. A record is not parsed again if its bytes are those that the offer was
     last stored from; only the status may differ."""
-    sent = split_body(body, UNBOUNDED)
+    sent = split_body(body, of_accepted(bounds))
     envelope = read_envelope(sent.members, FileEnvelope)
     images: dict[str, Image] = {}
     records = [

@@ -5,7 +5,8 @@ inside it. A block is cut at a place where one element seems to end and the next
 
 The result is correct by construction. Each block, put in brackets, must be a JSON array: then the list is those arrays,
 one after the other. The rest of the body, with a marker in place of the list, is small and is parsed strictly.
-If any of these checks fails, for whatever reason, `strict_json` reads the whole body. It also reports what is wrong.
+If any of these checks fails, for whatever reason, `envelope_reader` reads the body from its start. It also reports what is
+wrong.
 """
 
 import codecs
@@ -17,8 +18,10 @@ from uuid import uuid4
 import msgspec
 from msgspec import Raw, Struct
 
+from api.bounds.body import BodyBounds
 from api.parsing.body_start import skip_mark_of_blocks
-from api.parsing.strict_json import MAX_VALUE_CHARACTERS, NotAnObject, NotJson, TooManyElements, split_envelope
+from api.parsing.streaming.envelope_reader import split_envelope
+from api.parsing.strict_json import MAX_VALUE_CHARACTERS, NotAnObject, NotJson, TooManyElements
 
 SPLIT_BLOCK_BYTES = 1024 * 1024
 MAX_ENVELOPE_BYTES = 256 * 1024
@@ -30,7 +33,7 @@ Body = Callable[[], Iterable[bytes]]
 
 
 class _NeedsFullRead(Exception):
-    """The body cannot be split block by block; it must be read as a whole."""
+    """The body cannot be split block by block; it must be read value by value."""
 
 
 class Split(Struct, frozen=True):
@@ -43,24 +46,25 @@ class Split(Struct, frozen=True):
     """The body starts with a byte order mark."""
 
 
-def split(body: Body, list_name: str, max_elements: int, *, keep: bool = True) -> Split:
+def split(body: Body, list_name: str, bounds: BodyBounds, *, keep: bool = True) -> Split:
     """Splits a body whose member `list_name` is a list. Elements are returned as sent.
 
-    With `keep=False` the elements are only counted. Raises NotJson, NotAnObject, TooManyElements, TooLargeValue."""
+    With `keep=False` the elements are only counted. Raises NotJson, NotAnObject, TooManyMembers, TooManyElements,
+    TooLargeValue."""
     blocks, has_mark = skip_mark_of_blocks(body())
     try:
-        members, elements, count = _Splitter(list_name, max_elements, keep=keep).split(blocks)
+        members, elements, count = _Splitter(list_name, bounds, keep=keep).split(blocks)
     except _NeedsFullRead:
         blocks, _ = skip_mark_of_blocks(body())
-        envelope = split_envelope(b"".join(blocks), list_name, max_elements)
-        members, elements, count = envelope.members, envelope.elements if keep else [], len(envelope.elements)
+        envelope = split_envelope(blocks, list_name, bounds, keep=keep)
+        members, elements, count = envelope.members, envelope.elements, envelope.element_count
     return Split(members, elements, count, has_mark)
 
 
 class _Splitter:
-    def __init__(self, list_name: str, max_elements: int, *, keep: bool) -> None:
+    def __init__(self, list_name: str, bounds: BodyBounds, *, keep: bool) -> None:
         self._list_name = list_name
-        self._max_elements = max_elements
+        self._bounds = bounds
         self._keep = keep
         self._elements: list[Raw] = []
         self._count = 0
@@ -105,7 +109,7 @@ class _Splitter:
         if len(text) > MAX_VALUE_CHARACTERS and any(len(element) > MAX_VALUE_CHARACTERS for element in elements):
             raise _NeedsFullRead
         self._count += len(elements)
-        if self._count > self._max_elements:
+        if self._count > self._bounds.max_items:
             raise TooManyElements
         if self._keep:
             self._elements += elements
@@ -113,7 +117,7 @@ class _Splitter:
     def _members(self, before: bytes, after: bytes) -> dict[str, Any]:
         mark = uuid4().hex
         try:
-            envelope = split_envelope(b'%b["%b"]%b' % (before, mark.encode(), after), self._list_name)
+            envelope = split_envelope([b'%b["%b"]%b' % (before, mark.encode(), after)], self._list_name, self._bounds)
         except (NotJson, NotAnObject):
             raise _NeedsFullRead from None
         if [bytes(element) for element in envelope.elements] != [b'"%b"' % mark.encode()]:

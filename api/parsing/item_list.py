@@ -14,7 +14,15 @@ from api.http.problems import Problem, validation_error
 from api.parsing.array_splitter import Body, Split, split
 from api.parsing.body_start import MARK_SKIPPED
 from api.parsing.fast_json import read_element
-from api.parsing.strict_json import Element, NotAnObject, NotJson, TooLargeValue, TooManyElements, invalid_values
+from api.parsing.strict_json import (
+    Element,
+    NotAnObject,
+    NotJson,
+    TooLargeValue,
+    TooManyElements,
+    TooManyMembers,
+    invalid_values,
+)
 from api.validation.field_errors import MAX_FIELD_ERRORS, InvalidField, Place, field_errors, shortened
 from api.validation.known_members import KnownMembers
 from domain.offers.value_count import has_more_values
@@ -36,13 +44,16 @@ def count_elements(body: Body, bounds: BodyBounds, model: type[_Envelope]) -> tu
 def split_body(body: Body, bounds: BodyBounds, *, keep: bool = True) -> Split:
     """Raises Problem."""
     try:
-        return split(body, LIST_MEMBER, bounds.max_items, keep=keep)
+        return split(body, LIST_MEMBER, bounds, keep=keep)
     except NotJson as error:
         raise not_json(error) from None
     except NotAnObject:
         raise validation_error([InvalidField((), "the body must be a JSON object")]) from None
     except TooLargeValue as error:
         raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "content-too-large", f"{error}.") from None
+    except TooManyMembers as error:
+        message = f"must have {error} ({setting_variable('max_envelope_members')})"
+        raise validation_error([InvalidField((), message)]) from None
     except TooManyElements:
         raise validation_error(
             [InvalidField((LIST_MEMBER,), f"must have at most {bounds.max_items} elements")]

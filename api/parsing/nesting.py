@@ -19,12 +19,15 @@ def may_be_too_deep(text: str, start: int, end: int) -> bool:
     return text.count("[", start, end) + text.count("{", start, end) > MAX_NESTING
 
 
-def end_of_value(text: str, start: int, limit: int) -> int | None:
-    """Returns where the object or array at an index ends: the end of the text if its closing bracket is missing.
+def shallow_value(text: str, start: int, limit: int) -> tuple[str, int] | None:
+    """Returns the object or array at an index, blanked like `blank_too_deep`, and where it ends.
 
-    None means that it continues beyond `limit`."""
-    _, end = _find_too_deep(text, start, limit)
-    return end if end is not None or limit < len(text) else len(text)
+    That is the end of the text if its closing bracket is missing. None means that it continues beyond `limit`."""
+    too_deep, end = _find_too_deep(text, start, limit)
+    if end is None and limit < len(text):
+        return None
+    end = len(text) if end is None else end
+    return _blanked(text[start:end], [(one - start, other - start) for one, other in too_deep]), end
 
 
 def blank_too_deep(text: str, start: int = 0) -> str:
@@ -34,6 +37,10 @@ def blank_too_deep(text: str, start: int = 0) -> str:
     if not may_be_too_deep(text, start, len(text)):
         return text
     too_deep, _ = _find_too_deep(text, start, len(text))
+    return _blanked(text, too_deep)
+
+
+def _blanked(text: str, too_deep: list[tuple[int, int]]) -> str:
     edges = [0, *(edge for part in too_deep for edge in part), len(text)]
     pieces = [text[one:other] for one, other in pairwise(edges)]
     pieces[1::2] = [_NOT_A_LINE_END.sub(" ", piece) for piece in pieces[1::2]]

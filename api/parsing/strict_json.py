@@ -7,25 +7,20 @@ An integer beyond ±(2^53-1) is stored if it has up to 40 digits and is in a mem
 """
 
 import re
-import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import islice
 from json import JSONDecodeError, JSONDecoder
 from typing import Any, NoReturn
 
-from msgspec import Raw, Struct
+from msgspec import Struct
 
-from api.parsing.nesting import MAX_NESTING, blank_too_deep, end_of_value, may_be_too_deep
+from api.parsing.nesting import MAX_NESTING, blank_too_deep, may_be_too_deep
 from api.validation.characters import text_problem
 from api.validation.field_errors import MAX_FIELD_ERRORS, InvalidField, Place, shortened
 from api.validation.known_members import UNKNOWN, KnownMembers
 
 MAX_VALUE_CHARACTERS = 8 * 1024 * 1024
-_WINDOWS = (32 * 1024, 1024 * 1024, MAX_VALUE_CHARACTERS)
-_WINDOW_MARGIN = 16
-_TOO_LARGE = f"A value of the body is larger than {MAX_VALUE_CHARACTERS} characters"
 MAX_NUMBER = 2**53 - 1
 _MAX_DIGITS = len(str(MAX_NUMBER)) + 1
 MAX_INTEGER_DIGITS = 40
@@ -48,6 +43,10 @@ class TooManyElements(Exception):
     """The list has more elements than the caller allows."""
 
 
+class TooManyMembers(Exception):
+    """The envelope has more members than the caller allows."""
+
+
 class TooLargeValue(Exception):
     """A single value of the body (an element of the list, or a member of the envelope) exceeds the limit."""
 
@@ -65,25 +64,20 @@ class Element(Struct, frozen=True):
     invalid_values: list[InvalidField] = []
 
 
-class JsonEnvelope(Struct, frozen=True):
-    """The members of a request, and the elements of its list as sent (empty if the request has no such list)."""
-
-    members: dict[str, Any]
-    elements: list[Raw]
-
-
-def split_envelope(body: bytes, list_name: str, max_elements: int = sys.maxsize) -> JsonEnvelope:
-    """Parses an object whose member `list_name` is a list, and splits the list into its elements.
-
-    Raises NotJson, NotAnObject, TooManyElements, TooLargeValue."""
-    with _explain_syntax():
-        return _Reader(_decode_utf8(body), max_elements).envelope(list_name)
-
-
 def read_strictly(text: bytes, known: KnownMembers | None = None) -> Element:
     """Parses one JSON value of any size. `known`: as in `read_element`. Raises NotJson."""
-    with _explain_syntax():
-        return _Reader(_decode_utf8(text)).element(known)
+    decoder, sent = StrictDecoder(), _decode_utf8(text)
+    start = _space(sent, 0).end()  # type: ignore[union-attr]
+    shallow = blank_too_deep(sent, start)
+    try:
+        value, at = decoder.decode(shallow, start)
+        _require_end(shallow, at)
+    except JSONDecodeError as error:
+        raise NotJson(f"{error.msg.removesuffix(' at')} at line {error.lineno}, column {error.colno}") from None
+    # Nearly no text has values that may not be stored, and a check of every value is slow.
+    is_suspect = decoder.has_invalid_values or "\\u" in shallow or may_be_too_deep(shallow, start, at)
+    found = list(islice(invalid_values(value, known=known), MAX_FIELD_ERRORS + 1)) if is_suspect else []
+    return Element(value, found)
 
 
 # Invalid values
@@ -123,135 +117,19 @@ def _scalar_problem(value: Any, known: KnownMembers | None) -> str | None:
 _space = re.compile(r"[ \t\n\r]*").match
 
 
-@contextmanager
-def _explain_syntax() -> Iterator[None]:
-    try:
-        yield
-    except JSONDecodeError as error:
-        raise NotJson(f"{error.msg.removesuffix(' at')} at line {error.lineno}, column {error.colno}") from None
+class StrictDecoder:
+    """Decodes JSON values, with an InvalidValue in place of each value that it cannot keep."""
 
-
-class _Reader:
-    def __init__(self, text: str, max_elements: int = sys.maxsize) -> None:
-        self.text = text
-        self.max_elements = max_elements
+    def __init__(self) -> None:
         self.has_invalid_values = False
-        self._decode = JSONDecoder(
+        """A decoded value may have values that may not be stored."""
+        self.decode = JSONDecoder(
             object_pairs_hook=self._object,
             parse_int=self._integer,
             parse_float=self._number,
             parse_constant=_refuse_constant,
         ).raw_decode
-
-    def envelope(self, list_name: str) -> JsonEnvelope:
-        at = self._skip(0)
-        if self.text[at : at + 1] != "{":
-            _, at = self._value(at)
-            self._require_end(at)
-            raise NotAnObject
-        members: dict[str, Any] = {}
-        elements: list[Raw] = []
-        at = self._skip(at + 1)
-        more = self.text[at : at + 1] != "}"
-        while more:
-            if self.text[at : at + 1] != '"':
-                raise JSONDecodeError("Expecting a member name", self.text, at)
-            name, at = self._value(at)
-            if name in members:
-                raise NotJson(f"{DUPLICATE_NAME} in the envelope")
-            at = self._skip(self._expect(":", self._skip(at)))
-            if name == list_name and self.text[at : at + 1] == "[":
-                elements, at = self._elements(at + 1)
-                members[name] = []
-            else:
-                members[name], at = self._value(at)
-                _require_unambiguous(members[name])
-            more, at = self._continues(at, "}")
-        self._require_end(at + 1)
-        return JsonEnvelope(members, elements)
-
-    def element(self, known: KnownMembers | None) -> Element:
-        start = self._skip(0)
-        self.text = blank_too_deep(self.text, start)
-        value, at = self._decode(self.text, start)
-        self._require_end(at)
-        found = (
-            list(islice(invalid_values(value, known=known), MAX_FIELD_ERRORS + 1))
-            if self._may_have_invalid_values(start, at)
-            else []
-        )
-        return Element(value, found)
-
-    def _elements(self, at: int) -> tuple[list[Raw], int]:
-        elements: list[Raw] = []
-        at = self._skip(at)
-        more = self.text[at : at + 1] != "]"
-        while more:
-            if len(elements) == self.max_elements:
-                raise TooManyElements
-            start = at
-            _, at = self._value(at)
-            elements.append(Raw(self.text[start:at].encode()))
-            more, at = self._continues(at, "]")
-        return elements, at + 1
-
-    def _continues(self, at: int, closing: str) -> tuple[bool, int]:
-        """Returns whether another element or member follows, and the index of it (or of the closing bracket)."""
-        at = self._skip(at)
-        if self.text[at : at + 1] == closing:
-            return False, at
-        return True, self._skip(self._expect(",", at))
-
-    def _value(self, at: int) -> tuple[Any, int]:
-        """Returns the value at an index, and where it ends. The text is parsed in windows, which bounds the memory that
-        a single value can take."""
-        for size in _WINDOWS:
-            window = self.text[at : at + size]
-            has_end = at + size >= len(self.text)
-            try:
-                value, end = self._decode(window)
-            except RecursionError:
-                return self._too_deep_value(at)
-            except JSONDecodeError as error:
-                if has_end or not (error.pos > size - _WINDOW_MARGIN or error.msg.startswith("Unterminated string")):
-                    if may_be_too_deep(self.text, at, at + error.pos):
-                        return self._too_deep_value(at)
-                    raise JSONDecodeError(error.msg, self.text, at + error.pos) from None
-            else:
-                if has_end or end < size:
-                    return value, at + end
-        raise TooLargeValue(_TOO_LARGE)
-
-    def _too_deep_value(self, at: int) -> tuple[Any, int]:
-        """Parses a value like `_value`, but does not look into containers below MAX_NESTING levels."""
-        end = end_of_value(self.text, at, at + MAX_VALUE_CHARACTERS)
-        if end is None:
-            raise TooLargeValue(_TOO_LARGE)
-        try:
-            value, _ = self._decode(blank_too_deep(self.text[at:end]))
-        except JSONDecodeError as error:
-            raise JSONDecodeError(error.msg, self.text, at + error.pos) from None
-        return value, end
-
-    def _may_have_invalid_values(self, start: int, end: int) -> bool:
-        """Returns False if the text has no value that may not be stored. Nearly no text has, and a check of every value
-        is slow."""
-        return (
-            self.has_invalid_values or self.text.find("\\u", start, end) >= 0 or may_be_too_deep(self.text, start, end)
-        )
-
-    def _skip(self, at: int) -> int:
-        return _space(self.text, at).end()  # type: ignore[union-attr]
-
-    def _expect(self, character: str, at: int) -> int:
-        if self.text[at : at + 1] != character:
-            raise JSONDecodeError(f"Expecting '{character}'", self.text, at)
-        return at + 1
-
-    def _require_end(self, at: int) -> None:
-        end = self._skip(at)
-        if end != len(self.text):
-            raise JSONDecodeError("Extra data", self.text, end)
+        """Returns the value at an index of a text, and the index where it ends. Raises JSONDecodeError."""
 
     def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         members = dict(pairs)
@@ -280,17 +158,17 @@ class _Reader:
         return InvalidValue(message)
 
 
+def _require_end(text: str, at: int) -> None:
+    end = _space(text, at).end()  # type: ignore[union-attr]
+    if end != len(text):
+        raise JSONDecodeError("Extra data", text, end)
+
+
 def _decode_utf8(body: bytes) -> str:
     try:
         return body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise NotJson(f"Not UTF-8 at byte {error.start}") from None
-
-
-def _require_unambiguous(member: Any) -> None:
-    for invalid in invalid_values(member, depth=2):
-        if invalid.message in {DUPLICATE_NAME, TOO_DEEP}:
-            raise NotJson(f"{invalid.message} in the envelope")
 
 
 def _refuse_constant(text: str) -> NoReturn:

@@ -83,7 +83,7 @@ async def answer_with_run(
 
 def new_upload(request: Request, service: Service, caller: Caller, coding: str) -> Upload:
     file = runtime_of(request).waiting_bodies.file_for(caller.partner or "")
-    return Upload(service.runs, coding, service.settings.max_body_bytes, file)
+    return Upload(service.runs, coding, service.settings, file)
 
 
 async def disconnection(request: Request) -> None:

@@ -4,9 +4,11 @@ import hashlib
 from threading import Lock
 from uuid import UUID, uuid4
 
+from api.bounds.settings import BoundSettings
 from api.bounds.waiting_file import WaitingFile
 from api.dependencies.waiting_bodies import SMALL_UPLOAD_BYTES
 from api.parsing.content_coding import decoded_body_too_large, decoder_for
+from api.parsing.streaming.white_space import WhiteSpaceBound
 from api.runs.acceptance import UploadedBody
 from domain.ledgers.ledger import StorageError
 from domain.ledgers.run_ledger import RunLedger
@@ -23,11 +25,12 @@ class Upload:
     A body over SMALL_UPLOAD_BYTES waits in a file. When it is complete, `store` moves it to the ledger, so the ledger never
     has parts of a body that is still arriving."""
 
-    def __init__(self, runs: RunLedger, coding: str, max_bytes: int, file: WaitingFile) -> None:
+    def __init__(self, runs: RunLedger, coding: str, bounds: BoundSettings, file: WaitingFile) -> None:
         self.run_id: UUID = uuid4()
         self.size = self.encoded_size = 0
         self._runs = runs
-        self._max_bytes = max_bytes
+        self._max_bytes = bounds.max_body_bytes
+        self._white_space = WhiteSpaceBound(bounds.max_white_space_bytes)
         self._decoder = decoder_for(coding)
         self._sha256 = hashlib.sha256()
         self._buffer = bytearray()
@@ -38,7 +41,7 @@ class Upload:
         self._is_discarded = False
 
     def write(self, encoded: bytes) -> None:
-        """Raises Problem 413 for a body that is too large, and 400 for one that can't be decoded.
+        """Raises Problem 413 for a body that is too large, and 400 for one that can't be decoded or has too much white space.
 
         Raises AllowanceExceeded and StorageError if the file can't take the body."""
         self.encoded_size += len(encoded)
@@ -48,6 +51,7 @@ class Upload:
             self.size += len(piece)
             if self.size > self._max_bytes:
                 raise decoded_body_too_large(self._max_bytes)
+            self._white_space.check(piece)
             self._sha256.update(piece)
             self._buffer += piece
             while len(self._buffer) > CHUNK_BYTES:

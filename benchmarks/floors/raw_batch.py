@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from api.bounds.body import BodyBounds
 from api.parsing.array_splitter import split
 from api.settings import Settings
 from benchmarks.engines.engine import Engine, Row, environment
@@ -61,7 +62,12 @@ class Floor:
         receive_seconds, _ = send(self._empty, "nobody", body)
         blocks = _blocks(body)
         started = time.perf_counter()
-        split(lambda: [block for (block,) in blocks], "offers", int(TAKES_ALL["OFFER_LEDGER_MAX_ITEMS"]), keep=False)
+        split(
+            lambda: [block for (block,) in blocks],
+            "offers",
+            BodyBounds(max_items=int(TAKES_ALL["OFFER_LEDGER_MAX_ITEMS"])),
+            keep=False,
+        )
         split_seconds = time.perf_counter() - started
         return receive_seconds + split_seconds + self._write({"body": blocks})
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from api.bounds.body import UNBOUNDED, BodyBounds
 from api.parsing import array_splitter
 from api.parsing.array_splitter import Split, split
 from api.parsing.strict_json import MAX_VALUE_CHARACTERS, NotAnObject, NotJson, TooLargeValue, TooManyElements
 
-NO_BOUND = 10**9
 SEPARATOR = '},{"externalId":"TP-2"'
 ITEMS = [{"externalId": f"TP-{number}", "offerData": [{"name": "é" * number}]} for number in range(40)]
 
@@ -20,7 +20,7 @@ def split_in_blocks(body: bytes, block_bytes: int = 64, piece: int = 7) -> Split
     blocks = [body[start : start + piece] for start in range(0, len(body), piece)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(array_splitter, "SPLIT_BLOCK_BYTES", block_bytes)
-        return split(lambda: blocks, "offers", NO_BOUND)
+        return split(lambda: blocks, "offers", UNBOUNDED)
 
 
 def elements(body: bytes, block_bytes: int = 64) -> list[Any]:
@@ -131,7 +131,7 @@ def test_valid_batch_is_read_only_once(form: dict[str, Any], others: dict[str, A
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(array_splitter, "SPLIT_BLOCK_BYTES", 512)
-        result = split(blocks, "offers", NO_BOUND)
+        result = split(blocks, "offers", UNBOUNDED)
     assert [json.loads(bytes(element)) for element in result.elements] == ITEMS
     assert len(reads) == 1
 
@@ -147,7 +147,7 @@ def test_elements_may_be_larger_than_blocks() -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(array_splitter, "SPLIT_BLOCK_BYTES", 512)
-        result = split(blocks, "offers", NO_BOUND)
+        result = split(blocks, "offers", UNBOUNDED)
     assert [json.loads(bytes(element)) for element in result.elements] == large
     assert len(reads) == 1
 
@@ -156,7 +156,7 @@ def test_elements_may_be_larger_than_blocks() -> None:
 def test_element_over_the_size_limit_is_refused(others: list[str]) -> None:
     elements = [{"image": "x" * MAX_VALUE_CHARACTERS}, *({"image": other} for other in others)]
     with pytest.raises(TooLargeValue):
-        split(lambda: [json.dumps({"offers": elements}).encode()], "offers", NO_BOUND)
+        split(lambda: [json.dumps({"offers": elements}).encode()], "offers", UNBOUNDED)
 
 
 def test_character_may_span_two_blocks() -> None:
@@ -171,9 +171,9 @@ def test_character_may_span_two_blocks() -> None:
 @pytest.mark.parametrize("keep", [True, False])
 def test_limit_of_elements_is_inclusive(keep: bool) -> None:
     body = json.dumps({"offers": ITEMS}).encode()
-    assert split(lambda: [body], "offers", len(ITEMS), keep=keep).element_count == len(ITEMS)
+    assert split(lambda: [body], "offers", BodyBounds(max_items=len(ITEMS)), keep=keep).element_count == len(ITEMS)
     with pytest.raises(TooManyElements):
-        split(lambda: [body], "offers", len(ITEMS) - 1, keep=keep)
+        split(lambda: [body], "offers", BodyBounds(max_items=len(ITEMS) - 1), keep=keep)
 
 
 def many_copies(element: bytes, size: int) -> Iterator[bytes]:
@@ -200,7 +200,7 @@ def test_millions_of_tiny_elements_are_refused_in_bounded_memory(element: bytes,
     tracemalloc.start()
     try:
         with pytest.raises(TooManyElements):
-            split(lambda: many_copies(element, size), "offers", 100_000)
+            split(lambda: many_copies(element, size), "offers", BodyBounds(max_items=100_000))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api.bounds.body import BodyBounds
 from api.parsing import array_splitter
 from api.parsing.array_splitter import split
-from api.parsing.strict_json import NotAnObject, NotJson, TooManyElements, split_envelope
+from api.parsing.streaming.envelope_reader import split_envelope
+from api.parsing.strict_json import NotAnObject, NotJson, TooManyElements
 from tests.support.json_texts import ODD_NAMES, SPACE, TEXTS, lists, member, objects
 
 NO_BOUND = 10**9
@@ -23,7 +25,7 @@ CUTS = st.lists(st.floats(0, 1), max_size=6)
 
 def parse_whole(body: bytes, max_elements: int) -> Outcome:
     try:
-        envelope = split_envelope(body, "offers", max_elements)
+        envelope = split_envelope([body], "offers", BodyBounds(max_items=max_elements))
     except (NotJson, NotAnObject, TooManyElements) as error:
         return type(error)
     return repr(envelope.members), tuple(bytes(element).strip(WHITE) for element in envelope.elements)
@@ -35,8 +37,8 @@ def split_in_blocks(body: bytes, max_elements: int, cuts: list[float], block_byt
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(array_splitter, "SPLIT_BLOCK_BYTES", block_bytes)
         try:
-            result = split(lambda: blocks, "offers", max_elements)
-            counts = split(lambda: iter(blocks), "offers", max_elements, keep=False)
+            result = split(lambda: blocks, "offers", BodyBounds(max_items=max_elements))
+            counts = split(lambda: iter(blocks), "offers", BodyBounds(max_items=max_elements), keep=False)
         except (NotJson, NotAnObject, TooManyElements) as error:
             return type(error)
     assert (counts.members, counts.elements, counts.element_count) == (result.members, [], len(result.elements))

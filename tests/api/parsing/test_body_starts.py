@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api.bounds.body import BodyBounds
 from api.parsing.array_splitter import split
 from api.parsing.body_start import BYTE_ORDER_MARK, MARK_SKIPPED, skip_mark
-from api.parsing.strict_json import NotJson, split_envelope
+from api.parsing.streaming.envelope_reader import split_envelope
+from api.parsing.strict_json import NotJson
 from api.redemption.activation_routes import ACTIVATIONS_PATH
 from api.redemption.redemption_routes import REDEMPTIONS_PATH
 from api.service import Service
@@ -43,12 +45,12 @@ def test_mark_of_a_body_in_blocks_changes_nothing_else(text: str, size: int) -> 
     sent = BYTE_ORDER_MARK + text.encode()
     blocks = in_blocks(sent, size)
     try:
-        expected = split_envelope(text.encode(), "offers")
+        expected = split_envelope([text.encode()], "offers")
     except Exception as error:  # noqa: BLE001 - every refusal must be the same
         with pytest.raises(type(error)):
-            split(lambda: blocks, "offers", 10)
+            split(lambda: blocks, "offers", BodyBounds(max_items=10))
     else:
-        result = split(lambda: blocks, "offers", 10)
+        result = split(lambda: blocks, "offers", BodyBounds(max_items=10))
         assert (result.members, list(map(bytes, result.elements))) == (
             expected.members,
             list(map(bytes, expected.elements)),
@@ -60,7 +62,7 @@ def test_mark_of_a_body_in_blocks_changes_nothing_else(text: str, size: int) -> 
 def test_second_mark_is_refused(size: int) -> None:
     blocks = in_blocks(BYTE_ORDER_MARK * 2 + b'{"offers":[1]}', size)
     with pytest.raises(NotJson, match="second byte order mark"):
-        split(lambda: blocks, "offers", 10)
+        split(lambda: blocks, "offers", BodyBounds(max_items=10))
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)

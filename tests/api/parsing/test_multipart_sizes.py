@@ -35,7 +35,11 @@ LARGE = FILE.ljust(5 * MIB)
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(database_url=f"sqlite:///{tmp_path}/ledger.db", max_body_bytes=MAX_BODY_BYTES)
+    return Settings(
+        database_url=f"sqlite:///{tmp_path}/ledger.db",
+        max_body_bytes=MAX_BODY_BYTES,
+        max_white_space_bytes=MAX_BODY_BYTES,
+    )
 
 
 def one_by_one(*pieces: bytes) -> Iterator[bytes]:

@@ -7,6 +7,7 @@ import pytest
 
 from api.parsing.fast_json import read_element
 from api.parsing.nesting import MAX_NESTING
+from api.parsing.streaming.envelope_reader import split_envelope
 from api.parsing.strict_json import (
     DUPLICATE_NAME,
     MAX_NUMBER,
@@ -15,7 +16,6 @@ from api.parsing.strict_json import (
     Element,
     NotAnObject,
     NotJson,
-    split_envelope,
 )
 from api.validation.characters import LONE_SURROGATE, NULL_CHARACTER
 from api.validation.field_errors import InvalidField
@@ -25,7 +25,7 @@ INVALID_NAME = "member names must not contain U+0000 or lone surrogates"
 
 def read(text: str) -> Element:
     """Parses a text as the only element of a list."""
-    (only,) = split_envelope(f'{{"offers":[{text}]}}'.encode(), "offers").elements
+    (only,) = split_envelope([f'{{"offers":[{text}]}}'.encode()], "offers").elements
     return read_element(bytes(only))
 
 
@@ -84,7 +84,7 @@ def objects(depth: int) -> str:
 )
 def test_text_outside_the_grammar_is_not_json(body: bytes) -> None:
     with pytest.raises(NotJson):
-        split_envelope(body, "offers")
+        split_envelope([body], "offers")
 
 
 @pytest.mark.parametrize("number", ["01", "-01", "+1", ".5", "1.", "1e", "0x10", "1_000", "-", "٣"])
@@ -97,13 +97,13 @@ def test_number_outside_the_grammar_is_not_json(number: str) -> None:
 @pytest.mark.parametrize("document", ['{"offers":[{"a":%s}]}', '{"a":%s}', "[%s]"])
 def test_nan_and_infinity_are_not_json(document: str, word: str) -> None:
     with pytest.raises(NotJson):
-        split_envelope((document % word).encode(), "offers")
+        split_envelope([(document % word).encode()], "offers")
 
 
 @pytest.mark.parametrize("space", ["\f", "\v", "\u00a0", "\u2028", "\ufeff"])
 def test_only_json_whitespace_may_separate_values(space: str) -> None:
     with pytest.raises(NotJson):
-        split_envelope(f'{{"a":{space}1}}'.encode(), "offers")
+        split_envelope([f'{{"a":{space}1}}'.encode()], "offers")
 
 
 @pytest.mark.parametrize(
@@ -122,14 +122,14 @@ def test_only_json_whitespace_may_separate_values(space: str) -> None:
 )
 def test_body_must_be_plain_utf8(body: bytes) -> None:
     with pytest.raises(NotJson):
-        split_envelope(body, "offers")
+        split_envelope([body], "offers")
 
 
 def test_truncated_document_is_not_json() -> None:
     whole = b'{"operation": "Insert", "offers": [{"a": [1, 2.5e1, "x\\u00e9"]}, {}], "more": {"b": null}}'
     for length in range(len(whole)):
         with pytest.raises(NotJson):
-            split_envelope(whole[:length], "offers")
+            split_envelope([whole[:length]], "offers")
 
 
 @pytest.mark.parametrize(
@@ -146,28 +146,28 @@ def test_truncated_document_is_not_json() -> None:
 )
 def test_duplicate_name_in_the_envelope_is_not_json(body: bytes) -> None:
     with pytest.raises(NotJson):
-        split_envelope(body, "offers")
+        split_envelope([body], "offers")
 
 
 @pytest.mark.parametrize("nested", [arrays, objects])
 def test_envelope_may_nest_up_to_64_levels(nested: Any) -> None:
-    assert split_envelope(b'{"a":%b}' % nested(MAX_NESTING - 1).encode(), "offers").members["a"]
+    assert split_envelope([b'{"a":%b}' % nested(MAX_NESTING - 1).encode()], "offers").members["a"]
     with pytest.raises(NotJson):
-        split_envelope(b'{"a":%b}' % nested(MAX_NESTING).encode(), "offers")
+        split_envelope([b'{"a":%b}' % nested(MAX_NESTING).encode()], "offers")
 
 
 @pytest.mark.parametrize("depth", [MAX_NESTING, 900, 9_000, 100_000])
 @pytest.mark.parametrize("nested", [arrays, objects])
 def test_envelope_nested_too_deeply_is_not_json(nested: Any, depth: int) -> None:
     with pytest.raises(NotJson, match=TOO_DEEP):
-        split_envelope(b'{"a":%b,"offers":[1]}' % nested(depth).encode(), "offers")
+        split_envelope([b'{"a":%b,"offers":[1]}' % nested(depth).encode()], "offers")
 
 
 @pytest.mark.parametrize("depth", [MAX_NESTING + 1, 900, 9_000, 100_000])
 @pytest.mark.parametrize("nested", [arrays, objects])
 def test_element_nested_too_deeply_is_invalid(nested: Any, depth: int) -> None:
     text = nested(depth)
-    deep, shallow = split_envelope(f'{{"offers":[{text}, 7]}}'.encode(), "offers").elements
+    deep, shallow = split_envelope([f'{{"offers":[{text}, 7]}}'.encode()], "offers").elements
     assert (bytes(deep).decode(), bytes(shallow)) == (text, b"7")
     assert [message for _, message in invalid_fields(text)] == [TOO_DEEP]
 
@@ -179,12 +179,12 @@ def test_brackets_in_strings_and_siblings_are_not_nesting(text: str) -> None:
 
 def test_error_after_a_deep_value_names_its_place() -> None:
     with pytest.raises(NotJson, match="line 2, column 4"):
-        split_envelope(f'{{"offers":[{arrays(9_000)},\n1, x]}}'.encode(), "offers")
+        split_envelope([f'{{"offers":[{arrays(9_000)},\n1, x]}}'.encode()], "offers")
 
 
 def test_error_names_the_place_but_not_the_text() -> None:
     with pytest.raises(NotJson) as error:
-        split_envelope(b'{"offers":\n [confidential]}', "offers")
+        split_envelope([b'{"offers":\n [confidential]}'], "offers")
     assert "line 2, column 3" in str(error.value)
     assert "confidential" not in str(error.value)
 
@@ -195,7 +195,7 @@ def test_error_names_the_place_but_not_the_text() -> None:
 @pytest.mark.parametrize("body", [b"[]", b'[{"offers":[]}]', b'"offers"', b"1", b" 0.5 ", b"null", b"true", b"1e400"])
 def test_json_that_is_not_an_object_has_its_own_error(body: bytes) -> None:
     with pytest.raises(NotAnObject):
-        split_envelope(body, "offers")
+        split_envelope([body], "offers")
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_json_that_is_not_an_object_has_its_own_error(body: bytes) -> None:
     ],
 )
 def test_envelope_has_the_members_and_the_elements(body: bytes, members: dict[str, Any], elements: list[Any]) -> None:
-    envelope = split_envelope(body, "offers")
+    envelope = split_envelope([body], "offers")
     values = [read_element(bytes(element)).value for element in envelope.elements]
     assert (envelope.members, values) == (members, elements)
 
@@ -299,7 +299,7 @@ def test_element_may_nest_up_to_64_levels(nested: Any) -> None:
 
 @pytest.mark.parametrize(("one", "other"), [("1e400", "2e400"), ('{"a":1,"a":2}', '{"a":1,"a":3}')])
 def test_element_bytes_are_kept_as_sent(one: str, other: str) -> None:
-    elements = split_envelope(f'{{"offers":[{one}, 1, {other}]}}'.encode(), "offers").elements
+    elements = split_envelope([f'{{"offers":[{one}, 1, {other}]}}'.encode()], "offers").elements
     assert [bytes(element).decode() for element in elements] == [one, "1", other]
 
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from api.parsing.fast_json import read_element
 from api.parsing.nesting import blank_too_deep
-from api.parsing.strict_json import MAX_NUMBER, NotAnObject, NotJson, read_strictly, split_envelope
+from api.parsing.streaming.envelope_reader import split_envelope
+from api.parsing.strict_json import MAX_NUMBER, NotAnObject, NotJson, read_strictly
 
 NUMBERS = st.integers(-MAX_NUMBER, MAX_NUMBER) | st.floats(-MAX_NUMBER, MAX_NUMBER)
 TREES: st.SearchStrategy[Any] = st.recursive(
@@ -36,7 +37,7 @@ def test_elements_are_parsed_as_by_the_json_module(
     others.pop("offers", None)
     document = {"offers": offers, **others} if first else {**others, "offers": offers}
     text = json.dumps(document, indent=indent)
-    envelope = split_envelope(text.encode(), "offers")
+    envelope = split_envelope([text.encode()], "offers")
     expected = json.loads(text, parse_float=_canonical_number)
     # As text, because True == 1 and 1 == 1.0.
     read = [read_element(bytes(element)).value for element in envelope.elements]
@@ -47,7 +48,7 @@ def test_elements_are_parsed_as_by_the_json_module(
 @given(st.binary() | st.lists(st.sampled_from(TOKENS)).map(lambda tokens: "".join(tokens).encode()))
 def test_any_bytes_are_parsed_or_refused(body: bytes) -> None:
     with suppress(NotJson, NotAnObject):
-        split_envelope(body, "offers")
+        split_envelope([body], "offers")
 
 
 # Deep nesting
@@ -65,7 +66,7 @@ def read(body: bytes) -> None:
 
 def split(body: bytes) -> None:
     with suppress(NotJson, NotAnObject):
-        split_envelope(body, "offers")
+        split_envelope([body], "offers")
 
 
 @given(NESTED_TEXTS)
@@ -79,7 +80,7 @@ def test_any_nesting_is_read_or_refused(text: str) -> None:
 def test_every_element_that_is_split_can_be_read(text: str) -> None:
     elements = []
     with suppress(NotJson, NotAnObject):
-        elements = split_envelope(f'{{"offers":[{text}]}}'.encode(), "offers").elements
+        elements = split_envelope([f'{{"offers":[{text}]}}'.encode()], "offers").elements
     for element in elements:
         read_element(bytes(element))
 

@@ -16,7 +16,7 @@ def test_upload_stores_chunks_of_one_size(service: Service, size: int, monkeypat
     monkeypatch.setattr(upload, "CHUNK_BYTES", size)
     monkeypatch.setattr(upload, "SMALL_UPLOAD_BYTES", 0)
     file = WaitingFile(Allowance(1_000_000, 1_000_000), "tidepool", None)
-    upload_of_blocks = Upload(service.runs, "identity", 1_000, file)
+    upload_of_blocks = Upload(service.runs, "identity", service.settings, file)
     for block in BLOCKS:
         upload_of_blocks.write(block)
     upload_of_blocks.end()

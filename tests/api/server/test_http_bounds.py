@@ -209,7 +209,7 @@ def test_refusal_after_the_body_keeps_the_connection(address: str) -> None:
 
 def test_client_reads_the_refusal_of_a_large_body(address: str) -> None:
     with connected(address) as connection:
-        connection.sendall(UPLOAD + b"Content-Length: 4000000\r\n\r\n" + b" " * 3_999_999)
+        connection.sendall(UPLOAD + b"Content-Length: 4000000\r\n\r\n" + b"0" * 3_999_999)
         assert statuses(read_all(connection)) == [401]
 
 

@@ -1,0 +1,1 @@
+"""Reads bodies that arrive in pieces, in bounded memory."""
