@@ -3,6 +3,7 @@
 Routes declare a dependency such as `AuditPage` or `OperatorForm`, which checks the session and the role.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -22,13 +23,14 @@ from api.http.problems import Problem, validation_error
 from api.http.request_state import request_state
 from api.parsing.json_body import MAX_BYTES, receive
 from api.service import Service
-from api.validation.field_errors import InvalidField
+from api.validation.field_errors import MAX_FIELD_ERRORS, InvalidField, shortened
 from domain.values import Origin, Role, Source
 from projections.access.tokens import Caller
 
 SAME_ORIGIN, NO_SITE = "same-origin", "none"
 """Accepted values of Sec-Fetch-Site (Fetch Metadata, W3C): a page of the console, or a request without a page."""
 CSRF_FIELD = "form_token"
+MAX_FORM_FIELDS = 100
 
 
 class SignedOut(Exception):
@@ -161,9 +163,19 @@ async def read_form(request: Request) -> dict[str, str]:
     require_form(request)
     body = await receive(request, MAX_BYTES)
     try:
-        return dict(parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=100))
+        pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_FORM_FIELDS)
     except ValueError:
-        raise validation_error([InvalidField((), "must be a form in UTF-8")]) from None
+        raise validation_error(
+            [InvalidField((), f"must be a form in UTF-8 of at most {MAX_FORM_FIELDS} fields")]
+        ) from None
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        names = Counter(name for name, _ in pairs)
+        repeated = [
+            InvalidField((shortened(name),), "must be given once") for name, count in names.items() if count > 1
+        ]
+        raise validation_error(repeated[:MAX_FIELD_ERRORS])
+    return fields
 
 
 FormFields = Annotated[dict[str, str], Depends(read_form)]

@@ -1,18 +1,19 @@
 """Renders pages from Jinja2 templates, which escape all values. Defines the menu and the filters of the templates."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-import msgspec
 from fastapi import Response
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+from msgspec import Raw
 
 from api.access.console_sessions import CONSOLE
+from api.console.content_view import MEMBERS_SHOWN, title_in
 from api.console.page_context import PageContext
 from api.console.time_travel import MOVED_FROM
 from api.dependencies.roles import ACTIVATION_READERS, ALL_ROLES, AUDIT_READERS, OPERATOR_ONLY, PARTNER_ONLY
@@ -83,16 +84,15 @@ def json_text(value: Any) -> str:
     """Returns a string without quotes and any other value as indented JSON; long texts are cut."""
     if isinstance(value, str):
         return _shorten(value)
+    if isinstance(value, Raw):
+        return f"{bytes(value)[: MAX_VALUE_LENGTH // 2].decode(errors='ignore')} … ({len(value):,} bytes)"
     return _shorten(json.dumps(_shorten_strings(value), ensure_ascii=False, indent=2))
 
 
-def title_of(content: msgspec.Raw | Mapping[str, Any] | None) -> str | None:
-    """Returns the display name of an offer, or None if its content has none."""
-    if content is None:
-        return None
-    members = msgspec.json.decode(content) if isinstance(content, msgspec.Raw) else content
-    names = [members.get(name) for name in ("headline", "offerName", "name")] if isinstance(members, dict) else []
-    return next((_shorten(name) for name in names if isinstance(name, str) and name.strip()), None)
+def title_of(content: Raw | None) -> str | None:
+    """Returns the display name of an offer, or None if its content has none; a long name is cut."""
+    name = title_in(content)
+    return name and _shorten(name)
 
 
 def by_member(changes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -162,6 +162,7 @@ _templates.globals |= {
     "SIGN_OUT": SIGN_OUT,
     "CONSOLE": CONSOLE,
     "MOVED_FROM": MOVED_FROM,
+    "MEMBERS_SHOWN": MEMBERS_SHOWN,
 }
 for _name in _templates.list_templates():
     _templates.get_template(_name)

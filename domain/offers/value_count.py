@@ -4,6 +4,8 @@ Objects, arrays, strings, numbers, booleans and nulls are values, at every level
 takes fifty times as much memory as the text, and holds the interpreter. A search for single bytes does neither.
 """
 
+from math import inf
+
 MAX_VALUES = 10_000
 """The most values of a content that is decoded, and the default bound of a new content."""
 _PIECE_BYTES = 64 * 1024
@@ -16,11 +18,12 @@ def has_more_values(text: bytes, most: int) -> bool:
         return False  # each value takes a byte, and a comma or a bracket
     if text.count(b",") + text.count(b"[") + text.count(b"{") < most:
         return False  # true for nearly all texts, also if strings contain these characters
-    return _is_count_above(text, most)
+    return count_values(text, most) > most
 
 
-def _is_count_above(text: bytes, most: int) -> bool:
-    """Counts what separates values outside strings, piece by piece, until the count is above `most`."""
+def count_values(text: bytes, most: float = inf) -> int:
+    """Returns the number of values in a JSON text. The count ends when it is above `most`."""
+    # Counts what separates values outside strings, piece by piece.
     count, at, string_start, unknown = 1, 0, b"", b""
     while at < len(text) and count <= most:
         piece = text[at : at + _PIECE_BYTES]
@@ -32,7 +35,7 @@ def _is_count_above(text: bytes, most: int) -> bool:
         # The next piece shows whether what opens here is empty.
         unknown = structure[-1:] if structure.endswith((b"[", b"{")) else b""
         count += _separators(structure[: len(structure) - len(unknown)])
-    return count > most
+    return count
 
 
 def _separators(structure: bytes) -> int:

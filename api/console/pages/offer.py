@@ -3,10 +3,10 @@
 from http import HTTPStatus
 from typing import Any
 
-import msgspec
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 
+from api.console.content_view import assets_in, shown_content
 from api.console.page_context import AuditPage, OperatorForm, PageContext
 from api.console.pages.offer_images import image_in, images_in
 from api.console.pages.offer_windows import chart_of, windows_of
@@ -40,14 +40,13 @@ def show_offer(context: AuditPage, offer_uid: str) -> Response:
         events = offer_history.page_backwards(tx, offer.offer_uid, shown + 1, EVENTS_SHOWN)
         windows = windows_of(tx, context, offer)
         flights = _flights(tx, context, offer) if context.has_role(*AUDITORS) else None
-    content = msgspec.json.decode(offer.content)
     return render(
         context,
         "offer.html",
-        title_of(content) or offer.external_id,
+        title_of(offer.content) or offer.external_id,
         offer=offer,
-        content=content,
-        images=images_in(content),
+        content=shown_content(offer.content),
+        images=images_in(assets_in(offer.content)),
         events=events.items,
         newer=shown < offer.version,
         older=events.next_after and events.next_after - 1,
@@ -74,7 +73,7 @@ def submit_flight(offer_uid: str, submission: OperatorForm) -> Response:
 def send_image(context: AuditPage, offer_uid: str, name: str) -> Response:
     with context.service.ledger.read() as tx:
         offer = visible_offer(tx, context, offer_uid)
-    image = image_in(msgspec.json.decode(offer.content), name)
+    image = image_in(assets_in(offer.content), name)
     if image is None:
         raise not_found("image")
     media_type, data = image

@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import msgspec
 from fastapi import APIRouter, Response
 
+from api.console.content_view import shown_content
 from api.console.page_context import PageContext, VerdictPage
 from api.console.rendering import DESK, render, title_of
 from api.console.routing import ConsoleRoute
@@ -63,6 +63,6 @@ def _verdict(context: PageContext, customer: str, offer_uid: UUID, transacted_at
         document = verdict_document(context.service.ledger, customer, offer_uid, transacted_at, as_of)
     except UnknownOffer:
         return None
-    content = msgspec.json.decode(document["content"]) if document["content"] else None
-    title = title_of(content) if content else None
-    return document | {"content": content, "title": title, "at": utc_text(transacted_at)}
+    content = document["content"]
+    shown = shown_content(content) if content else None
+    return document | {"content": shown, "title": title_of(content), "at": utc_text(transacted_at)}

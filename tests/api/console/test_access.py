@@ -234,3 +234,10 @@ def test_static_path_serves_no_other_files(call: Call) -> None:
         f"{STATIC}/{name}" for name in ("", "nothing.css", "%2e%2e/console.py", "..%2fconsole.py", "%2fetc/passwd")
     ]
     assert {FormBrowser(call).get(path).status_code for path in paths} == {404}
+
+
+@pytest.mark.parametrize("path", ["/console/sign-in", "/console/partners"])
+@pytest.mark.parametrize("form", ["token=a&token=b", "token=a&token=a", "x=&token=a&x="])
+def test_form_with_a_field_twice_is_refused(operator: FormBrowser, path: str, form: str) -> None:
+    reply = operator.http.post(path, content=form, headers={"Content-Type": "application/x-www-form-urlencoded"})
+    assert (reply.status_code, "must be given once" in reply.text) == (422, True)
