@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from tests.mutation.equivalents import read_equivalents, stale_entries
 from tests.mutation.mutants import MutantId, MutatedModule, read_module
 from tests.mutation.report import MutationResult
 from tests.mutation.targets import TARGETS
-from tests.mutation.trial import Job, Trial, prepare, run_jobs
+from tests.mutation.trial import Job, Trial, run_mutants
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,6 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", default="", help="runs only the mutants whose function or change contains this text")
     parser.add_argument("--json", type=Path, help="writes each mutant with its first failed test to this file")
     chosen = parser.parse_args(arguments)
+    if unknown := set(chosen.modules) - TARGETS.keys():
+        parser.error(f"expected modules in targets.py, found: {', '.join(sorted(unknown))}")
     modules = [read_module(path) for path in chosen.modules or TARGETS]
     listed = read_equivalents()
     if stale := stale_entries(listed, modules):
@@ -44,10 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(module: MutatedModule, listed: Mapping[MutantId, str], only: str, at_once: int) -> MutationResult:
     tests = TARGETS[module.path]
-    with tempfile.TemporaryDirectory() as folder:
-        cpu_seconds = prepare(Job(module, None, tests), Path(folder))
-        jobs = [Job(module, mutant, tests) for mutant in module.mutants if only in str(mutant.id)]
-        return MutationResult(module.path, list(run_jobs(jobs, Path(folder), cpu_seconds, at_once)), listed)
+    jobs = [Job(module, mutant, tests) for mutant in module.mutants if only in str(mutant.id)]
+    return MutationResult(module.path, run_mutants(jobs, tests, at_once) if jobs else [], listed)
 
 
 def _row(trial: Trial) -> dict[str, object]:

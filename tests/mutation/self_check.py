@@ -1,13 +1,10 @@
 """Shows that the tool makes mutants that no test once detected, and that a test detects each of them now."""
 
 import sys
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 from tests.mutation.mutants import Mutant, MutantId, read_module
-from tests.mutation.trial import Job, Trial, prepare, run_jobs
+from tests.mutation.trial import Job, Trial, run_mutants
 
 AS_OF, TESTS_AS_OF = "projections/offers/inventory_as_of.py", "tests/projections/offers/test_inventory_as_of.py"
 BATCH, REDEMPTION = "domain/runs/batch_reconciliation.py", "domain/redemption/redemption.py"
@@ -58,16 +55,13 @@ UNDETECTED = Example(EXAMPLES[2].mutant, FILTERS)
 """It reads more periods than necessary, which changes no result. The tool must report it as a survivor."""
 
 
-def run_examples() -> Iterator[Trial]:
+def run_examples() -> list[Trial]:
     """Runs the test of each example on its mutant, after all these tests on the unchanged modules."""
     examples = [*EXAMPLES, UNDETECTED]
     modules = {path: read_module(path) for path in {example.mutant.module for example in examples}}
     mutants: dict[MutantId, Mutant] = {mutant.id: mutant for module in modules.values() for mutant in module.mutants}
     jobs = [Job(modules[example.mutant.module], mutants[example.mutant], [example.test]) for example in examples]
-    with tempfile.TemporaryDirectory() as folder:
-        tests = sorted({example.test for example in examples})
-        cpu_seconds = prepare(Job(modules[AS_OF], None, tests), Path(folder))
-        yield from run_jobs(jobs, Path(folder), cpu_seconds, at_once=2)
+    return run_mutants(jobs, sorted({example.test for example in examples}), at_once=2)
 
 
 def survivors() -> list[Example]:

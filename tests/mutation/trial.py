@@ -11,6 +11,7 @@ import resource
 import shutil
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Iterator, Sequence
@@ -103,20 +104,37 @@ class Recorder:
             self._file.write_text(report.nodeid)
 
 
-def prepare(job: Job, folder: Path) -> int:
-    """Runs the tests on the unchanged module, and imports the libraries that they use.
+def run_mutants(jobs: Sequence[Job], tests: Sequence[str], at_once: int) -> list[Trial]:
+    """Runs jobs, several at the same time. `tests` are all tests of the jobs.
 
-    Returns the processor time for a mutant, in seconds. Raises RuntimeError if a test fails."""
+    Raises RuntimeError if one of these tests fails on the unchanged modules, before the jobs or after them."""
+    unchanged = Job(jobs[0].module, None, tests)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        cpu_seconds = _prepare(unchanged, folder)
+        trials = list(_run_jobs([*jobs, unchanged], folder, cpu_seconds, at_once))
+    for trial in trials:
+        if trial.job.mutant is None:
+            _require_success(trial)
+    return [trial for trial in trials if trial.job.mutant]
+
+
+def _prepare(unchanged: Job, folder: Path) -> int:
+    """Runs the tests once, and imports the libraries that they use. Returns the processor time for a job, in seconds."""
     sys.dont_write_bytecode = False  # the children then compile the changed module only
-    (trial,) = run_jobs([job], folder, MAX_WAIT_SECONDS)
-    if trial.killer:
-        raise RuntimeError(f"The tests of the unchanged {job.module.path} fail: {trial.killer}\n{trial.output}")
+    (trial,) = _run_jobs([unchanged], folder, MAX_WAIT_SECONDS, at_once=1)
+    _require_success(trial)
     import_libraries((folder / LIBRARIES).read_text().splitlines())
     gc.freeze()  # the children collect only their own garbage, and copy fewer pages
     return 10 + int(5 * trial.cpu_seconds)
 
 
-def run_jobs(jobs: Sequence[Job], folder: Path, cpu_seconds: int, at_once: int = 1) -> Iterator[Trial]:
+def _require_success(trial: Trial) -> None:
+    if trial.killer:
+        raise RuntimeError(f"The tests of the unchanged code fail: {trial.killer}\n{trial.output}")
+
+
+def _run_jobs(jobs: Sequence[Job], folder: Path, cpu_seconds: int, at_once: int) -> Iterator[Trial]:
     """Runs jobs, several at the same time, and yields the results as they come."""
     waiting = list(enumerate(jobs))[::-1]
     running: dict[int, _Child] = {}
@@ -213,7 +231,11 @@ def _libraries() -> list[str]:
 
 
 def import_libraries(names: Sequence[str]) -> None:
-    """Imports libraries once for all children. A failed import only costs the children time."""
+    """Imports libraries once for all children. A failed import only costs the children time.
+
+    Raises RuntimeError if a library imports the project: the children could not change a module that is imported."""
     for name in names:
         with suppress(Exception):
             importlib.import_module(name)
+    if found := {"api", "domain", "projections"} & sys.modules.keys():
+        raise RuntimeError(f"expected no imported module of the project, found: {sorted(found)}")

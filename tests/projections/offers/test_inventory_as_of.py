@@ -167,6 +167,7 @@ def test_past_offer_is_honoured_until_the_last_known_end(service: Service, clock
 def test_past_offer_counts_a_window_that_starts_five_minutes_ahead(service: Service, clock: Clock) -> None:
     """It is the longest window that the newest commit can have recorded."""
     putting(MERCHANTS[0], "one")(service, clock)
+    clock.move(seconds=1)
     start = clock.now + timedelta(minutes=5)
     service.activations.execute(
         [PendingActivation(OPERATOR, Activate("C-1", MERCHANTS[0].offer_uid, start), MERCHANTS[1].offer_uid)]
