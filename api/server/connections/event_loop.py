@@ -70,8 +70,11 @@ class BoundedListener(socket.socket):
                 raise BlockingIOError from None
             raise
         self._in_a_row += 1
-        while len(self._connections) + self._in_a_row > self._connections.limit and self._connections.make_room():
-            pass
+        made = len(self._connections) + self._in_a_row
+        while made > self._connections.limit and self._connections.make_room():
+            made -= 1
+            # Before the next connection is closed, the event loop reads what has arrived: perhaps its request.
+            self._in_a_row = ACCEPTED_AT_ONCE
         return accepted
 
     def _refuse_one(self) -> None:

@@ -89,6 +89,15 @@ class BoundedHttpProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         """The name of the token whose request is in progress."""
         return self._caller if self._is_answering else None
 
+    @property
+    def is_served(self) -> bool:
+        """The request is complete, and the server works on its reply."""
+        return self._is_answering and self._phase is Phase.HEAD and not self.flow.write_paused
+
+    def leave(self) -> None:
+        """Ends the connection after the present reply."""
+        self._keep_alive = self.cycle.keep_alive = False
+
     def abort(self) -> None:
         self.transport.abort()
 

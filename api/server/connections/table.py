@@ -10,6 +10,8 @@ from api.bounds.settings import BoundSettings
 
 MAX_DESCRIPTORS = 65_536
 """The server raises its own limit of descriptors up to this. A higher limit that the operator sets stays."""
+MAX_LEAVING = 16
+"""So many connections may still send their reply after the table has chosen them. All others are cut off."""
 REPORT_SECONDS = 60.0
 
 CLOSED = "closed %d connections to make room for new ones: all %d were in use"
@@ -21,6 +23,13 @@ class Connection(Protocol):
     @property
     def holder(self) -> str | None:
         """The name of the token whose request is in progress."""
+
+    @property
+    def is_served(self) -> bool:
+        """The request is complete, and the server works on its reply."""
+
+    def leave(self) -> None:
+        """Ends the connection after the present reply."""
 
     def abort(self) -> None: ...
 
@@ -37,6 +46,7 @@ class ConnectionTable:
         self._busy: dict[Connection, str] = {}
         """Connections with an authenticated request in progress when the table last looked, and the token's name."""
         self._numbers: dict[Connection, int] = {}
+        self._leaving: set[Connection] = set()
         self._made = self._closed = 0
         self._reported_at: float | None = None
 
@@ -52,6 +62,7 @@ class ConnectionTable:
         self._numbers.pop(connection, None)
         self._waiting.pop(connection, None)
         self._busy.pop(connection, None)
+        self._leaving.discard(connection)
 
     def end_request(self, connection: Connection) -> None:
         """An authenticated request of this connection has ended. From now on, the connection waits."""
@@ -65,9 +76,13 @@ class ConnectionTable:
         chosen = self._longest_waiting() or self._oldest_of_largest_holder()
         if chosen is None:
             return False
-        # The descriptor is free only in the next round of the event loop. The reserve covers that time.
+        # The descriptor is free only later. The reserve covers that time.
         self.remove(chosen)
-        chosen.abort()
+        if chosen.is_served and len(self._leaving) < MAX_LEAVING:
+            self._leaving.add(chosen)
+            chosen.leave()
+        else:
+            chosen.abort()
         self._closed += 1
         self._report()
         return True

@@ -9,8 +9,12 @@ import h11
 import pytest
 
 from api.http.paths import BATCH_PATH
-from tests.support.harness import Caller, SendBytes
-from tests.support.waiting import PATIENCE_SECONDS
+from api.service import Service
+from domain.values import Role
+from tests.support.examples import PARTNER
+from tests.support.harness import Caller, MakeToken, SendBytes
+from tests.support.local_server import serving
+from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
 HEAD = b"POST /nowhere HTTP/1.1\r\nHost: h\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -223,3 +227,50 @@ def test_reply_of_http_1_0_has_no_chunks(send_raw: SendBytes, auditor: Caller) -
     assert statuses(head) == [200]
     assert b"transfer-encoding" not in head
     assert body.startswith(b"position,")
+
+
+# Time
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch, service: Service) -> Iterator[str]:
+    monkeypatch.setenv("OFFER_LEDGER_HEAD_SECONDS", "0.2")
+    with serving(service) as url:
+        yield url
+
+
+def test_connection_without_a_complete_head_is_closed(impatient: str, subtests: pytest.Subtests) -> None:
+    for sent in (b"", LAST_GET[:-1], GET + LAST_GET[:-1]):
+        with subtests.test(str(sent[-40:])), connected(impatient) as connection:
+            connection.sendall(sent)
+            assert statuses(read_all(connection)) == [200] * sent.count(GET)
+
+
+def test_connection_that_sends_a_head_byte_by_byte_is_closed(impatient: str) -> None:
+    with connected(impatient) as connection:
+        connection.settimeout(0)
+        connection.send(b"GET /")
+        wait_until(lambda: is_closed_after(connection, b"a"))
+
+
+def test_trailer_and_extension_that_grow_slowly_end_the_connection(
+    impatient: str, token: MakeToken, subtests: pytest.Subtests
+) -> None:
+    secret = token(Role.PARTNER, PARTNER)
+    for sent in (b"1;", b"1\r\nx\r\n0\r\nA: "):
+        with subtests.test(str(sent)), connected(impatient) as connection:
+            head = UPLOAD + f"Authorization: Bearer {secret}\r\nContent-Type: application/json\r\n".encode()
+            connection.sendall(head + b"Transfer-Encoding: chunked\r\n\r\n")
+            connection.settimeout(0)
+            connection.send(sent)
+            wait_until(lambda connection=connection: is_closed_after(connection, b"a"))  # type: ignore[misc]
+
+
+def is_closed_after(connection: socket.socket, sent: bytes) -> bool:
+    try:
+        connection.send(sent)
+        return connection.recv(65536) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
