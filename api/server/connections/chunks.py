@@ -9,11 +9,11 @@ class ChunkFraming:
     """Belongs to one body. A chunked body always ends with an empty line, so the parser gets it in pieces that end with
     one. Thus it never gets a byte of the next request."""
 
-    __slots__ = ("_body", "_chunks", "_has_moved", "_tail", "extra_bytes")
+    __slots__ = ("_body", "_chunks", "_extra", "_has_moved", "_tail")
 
     def __init__(self) -> None:
         self._tail = b""
-        self._body = self._chunks = self.extra_bytes = 0
+        self._body = self._chunks = self._extra = 0
         self._has_moved = False
 
     def end_of_piece(self, data: bytes, start: int) -> int:
@@ -33,10 +33,13 @@ class ChunkFraming:
         self._chunks += 1
         self._has_moved = True
 
+    def extra_after(self, piece: bytes) -> int:
+        """Returns the bytes so far that are neither data nor framing, with a piece that the parser has just read."""
+        return max(0, self._extra + len(piece) - self._body - FRAMING_BYTES * self._chunks)
+
     def count(self, piece: bytes) -> None:
         """Counts a piece that the parser has read."""
-        extra = self.extra_bytes + len(piece) - self._body - FRAMING_BYTES * self._chunks
-        self.extra_bytes = max(0, extra)
+        self._extra = self.extra_after(piece)
         self._body = self._chunks = 0
         self._tail = (self._tail + piece[-3:])[-3:]
 

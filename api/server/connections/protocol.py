@@ -61,7 +61,7 @@ class BoundedHttpProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         self._server_loop = loop_of_server(self.loop)
         self._bounds = self._server_loop.bounds
         self._phase = Phase.HEAD
-        self._unread = b""
+        self._unread = self._piece = b""
         self._head: RequestHead | None = None
         self._head_bytes = self._body_left = self._lingered = 0
         self._chunks: ChunkFraming | None = None
@@ -197,15 +197,18 @@ class BoundedHttpProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         """Feeds the parser up to the next place where the message may end. Returns that place."""
         chunks = self._chunks
         end = chunks.end_of_piece(data, start) if chunks else min(len(data), start + self._body_left)
-        piece = data[start:end]
+        self._piece = piece = data[start:end]
         self.parser.feed_data(piece)
         if chunks:
-            chunks.count(piece)
-            if self._head_bytes + chunks.extra_bytes > self._bounds.max_head_bytes:
+            if self._is_framing_too_large(chunks):
                 self._refuse(head_too_large(self._bounds.max_head_bytes))
+            chunks.count(piece)
         else:
             self._body_left -= len(piece)
         return end
+
+    def _is_framing_too_large(self, chunks: ChunkFraming) -> bool:
+        return self._head_bytes + chunks.extra_after(self._piece) > self._bounds.max_head_bytes
 
     # What the parser reports
 
@@ -240,6 +243,9 @@ class BoundedHttpProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self._chunks and self._is_framing_too_large(self._chunks):
+            # The request is refused next. The application must not take its body as complete.
+            return
         self._phase, self._chunks = Phase.HEAD, None
         self._unset_timer()
         super().on_message_complete()

@@ -41,14 +41,20 @@ class RecordingTransport(asyncio.Transport):
 
 
 class Application:
-    """Answers each request when the test allows it, and records the paths."""
+    """Answers each request when the test allows it, and records the paths. If it `reads`, it waits for the whole body."""
 
     def __init__(self) -> None:
         self.paths: list[str] = []
+        self.reads = self.has_body = False
         self.allowed = asyncio.Event()
 
-    async def __call__(self, scope: Any, _: Any, send: Any) -> None:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.paths.append(scope["path"])
+        while self.reads and not self.has_body:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            self.has_body = not message["more_body"]
         await self.allowed.wait()
         headers = [(b"content-length", b"0")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -145,3 +151,14 @@ def test_connection_that_closes_after_its_reply_takes_no_request(connection: Con
     assert connection.application.paths == ["/0"]
     assert connection.transport.sent.count(b"HTTP/1.1") == 1
     assert connection.transport.has_eof
+
+
+def test_body_with_too_large_trailers_is_never_complete(connection: Connection) -> None:
+    connection.application.reads = True
+    connection.receive(b"POST /0 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
+    trailer = b"A: " + b"a" * (MOST - 200) + b"\r\n"
+    connection.receive(b"2\r\n{}\r\n0\r\n" + trailer)
+    assert connection.transport.sent == b""
+    connection.receive(b"B: " + b"b" * 200 + b"\r\n\r\n")
+    assert connection.transport.sent.startswith(b"HTTP/1.1 431 ")
+    assert not connection.application.has_body
