@@ -155,7 +155,7 @@ class PostgresConnections:
                 yield cursor
             except BaseException as error:
                 if not cursor.roll_back() and isinstance(error, psycopg.Error):
-                    raise TransactionRolledBack(str(error)) from error
+                    raise TransactionRolledBack(_message(error)) from error
                 raise
             _end(cursor, end)
 
@@ -254,8 +254,12 @@ def _end(cursor: PostgresCursor, end: str) -> None:
 
 
 def _message(error: psycopg.Error) -> str:
-    """Returns PostgreSQL's primary message, without the statement."""
-    return error.diag.message_primary or str(error)
+    """Returns PostgreSQL's primary message, without the statement.
+
+    It also removes the rest from the error, which a traceback shows: the details have values of rows."""
+    message = error.diag.message_primary or str(error)
+    error.args = (message,)
+    return message
 
 
 _ROLLBACK_ERRORS = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
@@ -272,7 +276,7 @@ def translate_postgres_errors() -> Iterator[None]:
     except PoolTimeout as error:
         raise OperationalError(str(error)) from error
     except psycopg.errors.LockNotAvailable as error:
-        raise LockTimeout(str(error)) from error
+        raise LockTimeout(_message(error)) from error
     except _ROLLBACK_ERRORS as error:
         raise TransactionRolledBack(str(error)) from error
     except (psycopg.errors.DataCorrupted, psycopg.errors.IndexCorrupted) as error:

@@ -1,6 +1,7 @@
 """Guarantees that need care on PostgreSQL. The library's own recorder can stall, or let a follower skip events."""
 
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing
@@ -9,7 +10,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from eventsourcing.persistence import OperationalError, StoredEvent
+from eventsourcing.persistence import IntegrityError, OperationalError, StoredEvent
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import ValidationError
 
@@ -198,3 +199,15 @@ def test_settings_reject_the_library_function_mode(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("POSTGRES_ENABLE_DB_FUNCTIONS", "y")
     with pytest.raises(ValidationError, match="POSTGRES_ENABLE_DB_FUNCTIONS"):
         Settings(database_url="postgresql://localhost/ledger")
+
+
+@only_postgres
+def test_error_of_the_database_has_no_values_of_rows(recorders: Sequence[LedgerRecorder]) -> None:
+    def insert_twice() -> None:
+        with recorders[0].write() as tx:
+            for _ in range(2):
+                tx.execute("INSERT INTO secrets VALUES (?, ?)", ("C-4711-private", b""))
+
+    with pytest.raises(IntegrityError) as raised:
+        insert_twice()
+    assert "C-4711-private" not in "".join(traceback.format_exception(raised.value))
