@@ -27,7 +27,7 @@ from tests.support.waiting import PATIENCE_SECONDS
 
 OPERATOR = Origin("olga", Source.CLI)
 FEED = Origin("tide-feed", Source.CUSTOM)
-LEASE = timedelta(minutes=1)
+LEASE = timedelta(seconds=10)
 NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """The tests use plain HTTP. Without this, each client loads the certificates of all authorities, which takes 40 ms."""
 

@@ -15,7 +15,6 @@ import uvicorn
 from fastapi import FastAPI
 
 from api.access.credentials import new_secret
-from api.app import create_app
 from api.bounds.settings import setting_variable
 from api.cli.listeners import open_listeners, url_of
 from api.cli.local_ledger import create_ledger_if_missing, open_ledger
@@ -72,7 +71,7 @@ def _serve_with_one_process(listeners: list[socket.socket], url: str) -> None:
         require_replica_of(service)
         service.sessions.prepare()
         _warn_about_unbuilt_projections(service)
-        app = create_app(service, warm=True)
+        app = _create_app(service)
         server = _Server(_config(app), server_runtime_of(app), url)
         _freeze_live_objects()
         # uvicorn logs why it could not start, and exits with codes of its own.
@@ -118,7 +117,7 @@ atexit.register(_open_resources.close)
 
 def create_process_app() -> FastAPI:
     """Creates the application of one of several server processes."""
-    app = create_app(_open_resources.enter_context(open_ledger()), warm=True)
+    app = _create_app(_open_resources.enter_context(open_ledger()))
     _freeze_live_objects()
     for number in (signal.SIGINT, signal.SIGTERM):
         _begin_shutdown_on(app, number)
@@ -135,6 +134,13 @@ def _begin_shutdown_on(app: FastAPI, number: int) -> None:
         uvicorn_handler(sig, frame)
 
     signal.signal(number, handle)
+
+
+def _create_app(service: Service) -> FastAPI:
+    # The parent of several server processes does not import the application, so they start earlier.
+    from api.app import create_app  # noqa: PLC0415 - see above
+
+    return create_app(service, warm=True)
 
 
 def _warn_about_unbuilt_projections(service: Service) -> None:

@@ -27,7 +27,7 @@ SLOW_SECONDS = 2
 
 def other_owner(service: Service) -> RunLedger:
     """Returns a run ledger with another owner name, as if it belonged to another process."""
-    return RunLedger(service.ledger, "another process", timedelta(seconds=LEASE_SECONDS))
+    return RunLedger(service.ledger, "another process", timedelta(seconds=service.settings.lease_seconds))
 
 
 def accept_elsewhere(service: Service, document: Mapping[str, Any], partner: str = PARTNER) -> Run:
