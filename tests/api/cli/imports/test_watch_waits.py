@@ -47,6 +47,8 @@ from tests.support.processes.watch_process import (
 BOTH_SIGNALS = pytest.mark.parametrize("stop_signal", [signal.SIGINT, signal.SIGTERM])
 LONG_LEASE = {"OFFER_LEDGER_LEASE_SECONDS": "3600"}
 """A test that waits for the end of this lease times out."""
+SAME_LEASE = {"OFFER_LEDGER_LEASE_SECONDS": "60"}
+"""The lease of the fixture `elsewhere`: a longer lease than that of a process counts as set by a clock that was ahead."""
 STOPS = 3
 SEED = int(os.environ.get("OFFER_LEDGER_TEST_SEED", str(random.SystemRandom().randrange(10**6))))
 WAIT_SECONDS = 1.5
@@ -165,7 +167,7 @@ def test_watch_waits_for_another_file_of_the_partner(
 ) -> None:
     other = accepted(elsewhere, tmp_path, 21, file_of("OFR-1"))
     drop_day(directory, 22, file_of("OFR-1"))
-    with RunningWatch(settings, directory) as watch:
+    with RunningWatch(settings, directory, env=SAME_LEASE) as watch:
         watch.wait_for(lambda: len(watch.stderr_lines) == 2)
         time.sleep(WAIT_SECONDS)
         execute_run(elsewhere.runs, elsewhere.runs.claim(other.run_id))
@@ -180,7 +182,7 @@ def test_file_accepted_by_another_process_has_one_outcome(
 ) -> None:
     other = accepted(elsewhere, tmp_path, 22, file_of("OFR-1"))
     drop_day(directory, 22, file_of("OFR-1"))
-    with RunningWatch(settings, directory) as watch:
+    with RunningWatch(settings, directory, env=SAME_LEASE) as watch:
         watch.wait_for(lambda: files_by_folder(directory) == {TAKEN_FOLDER: [file_name(22)]})
         time.sleep(WAIT_SECONDS)
         execute_run(elsewhere.runs, elsewhere.runs.claim(other.run_id))
