@@ -218,6 +218,9 @@ def translate_sqlite_errors() -> Iterator[None]:
     """Raises sqlite3's errors as errors of the eventsourcing library."""
     try:
         yield
+    except UnicodeDecodeError as error:
+        # The driver raises it for an error message with a damaged name.
+        raise DamagedStorage("a text is not valid UTF-8") from error
     except sqlite3.Error as error:
         if match := re.match(r"no such table: (?:main\.)?(\w+)", str(error)):
             raise MissingTable(match[1], str(error)) from error

@@ -38,6 +38,9 @@ def _table_names(file: Path, missing: str) -> set[str]:
     try:
         with closing(sqlite3.connect(uri, uri=True, timeout=SQLITE_LOCK_TIMEOUT_SECONDS)) as connection:
             return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    except UnicodeDecodeError as error:
+        # The driver raises it for an error message with a damaged name.
+        raise DamagedStorage(f"a name is not valid UTF-8: {file}") from error
     except sqlite3.OperationalError as error:
         raise OperationalError(f"{error}: {file}") from error
     except sqlite3.DatabaseError as error:
