@@ -44,6 +44,7 @@ from api.server.entrance import Entrance
 from api.server.group_commit import GroupCommit
 from api.server.ledger_watcher import LedgerWatcher
 from api.server.merchant_queue import MerchantQueue
+from api.server.sending.waiting_replies import WaitingReplies
 from api.server.shutdown import ShutdownSignal
 from api.server.streaming import StreamResponses
 from api.server.worker_threads import WorkerThreads
@@ -109,6 +110,7 @@ def create_app(service: Service, *, warm: bool = False, watch_clock: bool = True
     )
     app.state.runtime = runtime
     _bound_bodies(app, service.settings, runtime.shutdown)
+    app.add_middleware(WaitingReplies, settings=service.settings)
     app.add_middleware(LedgerPositionMiddleware)
     handle_problems(app, pages={CONSOLE: show_problem})
     for routes in ROUTERS:

@@ -2,17 +2,25 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import accumulate, takewhile
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from domain.events import Event
 from domain.ledgers.ledger import CommitKinds, Entry
 from domain.store.cursor import Cursor
 
-MAX_PAGE_BYTES = 16 * 1024 * 1024
-"""A page ends when its contents reach this size. Contents, images above all, are stored once but sent with every
-item."""
+MAX_PAGE_BYTES = 8 * 1024 * 1024
+"""A page ends before its contents exceed this size. Contents, images above all, are stored once but sent with every
+item. A larger item has a page of its own."""
+
+
+def number_that_fits(items: Sequence[Any]) -> int:
+    """Returns how many of the first items fit into a page, as JSON. The first one always does."""
+    sizes = accumulate(len(msgspec.json.encode(item)) for item in items)
+    return max(1, sum(1 for _ in takewhile(lambda size: size <= MAX_PAGE_BYTES, sizes)))
 
 
 def in_batches(entries: Sequence[Entry]) -> list[list[Entry]]:

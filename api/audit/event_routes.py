@@ -1,16 +1,15 @@
 """The events API: pages of the ledger's events, or one stream of all of them."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 from msgspec.structs import replace
 
-from api.audit.event_reader import read_events
 from api.audit.event_schemas import EventList, EventListQuery, EventQuery
-from api.audit.row_formats import CLOUD_EVENTS, CSV, LINES, as_cloud_events, as_csv, as_lines
+from api.audit.event_streams import open_stream, start_of_stream
+from api.audit.row_formats import CLOUD_EVENTS, CSV, LINES
 from api.dependencies.authentication import ServiceDep
 from api.dependencies.partner_filter import partner_filter
 from api.dependencies.read_routing import ReplicaReads, fall_back_to_primary
@@ -27,7 +26,7 @@ from api.service import Service
 from api.validation.field_errors import InvalidField
 from api.validation.times import read_time
 from domain.ledgers.ledger import LedgerReader
-from domain.store.commit import current_head, ledger_name
+from domain.store.commit import current_head
 from domain.values import EventOrder, Source
 from projections.access.tokens import Caller
 from projections.audit import event_list
@@ -40,7 +39,7 @@ CUSTOMER = "/customerId"
 """The field of an event with a customer's id. No event uses this name for anything else."""
 
 EventTransform = Callable[[EventView], EventView]
-RowWriter = Callable[[Iterable[Sequence[EventView]]], Iterator[bytes]]
+NOTHING = Span(0, 0)
 ROW_FORMATS = (LINES, CSV, CLOUD_EVENTS)
 """The media types of streams."""
 
@@ -73,12 +72,10 @@ def list_events(
     media_type = preferred(request.headers.getlist("Accept"), (JSON, *ROW_FORMATS))
     show, visible = pseudonymiser_for(service, caller), is_visible(caller, event_filter)
     if media_type != JSON:
-        batches = read_events(reads, event_filter, after, query.limit, until, order=order) if visible else iter(())
-        return runtime_of(request).streams.answer(
-            caller.name,
-            row_writer(reads, media_type)([show(item) for item in items] for items in batches),
-            media_type,
-            VARY,
+        span = Span(after, until) if visible else NOTHING
+        stream = open_stream(reads, event_filter, span, order, show, (media_type, caller.partner))
+        return runtime_of(request).streams.answer_batches(
+            caller.name, stream.read, start_of_stream(query.limit), media_type, VARY, header=stream.file_format.header
         )
     items, next_after = list[EventView](), None
     if visible:
@@ -98,16 +95,6 @@ def _place(ledger: LedgerReader, cursor_scope: Any, cursor: str | None) -> int:
             if current_head(tx).position < place:
                 raise pagination.InvalidCursor
     return place
-
-
-def row_writer(ledger: LedgerReader, media_type: str) -> RowWriter:
-    """Returns the function that encodes events in the media type `media_type`."""
-    if media_type == LINES:
-        return as_lines
-    if media_type == CSV:
-        return partial(as_csv, EventView)
-    with ledger.read() as tx:
-        return partial(as_cloud_events, f"urn:offer-ledger:{ledger_name(tx)}")
 
 
 def filter_of(service: Service, query: EventQuery, caller: Caller) -> EventFilter:

@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Iterable, Iterator, Sequence
 from io import StringIO
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -17,10 +18,10 @@ _encoder = msgspec.json.Encoder()
 
 def as_lines(batches: Iterable[Sequence[Struct]]) -> Iterator[bytes]:
     """Encodes one JSON object per line, as in a page of the API, except for line breaks between the tokens of a content."""
-    return map(_encode_lines, batches)
+    return map(encode_lines, batches)
 
 
-def _encode_lines(rows: Sequence[Struct]) -> bytes:
+def encode_lines(rows: Sequence[Struct]) -> bytes:
     lines = _encoder.encode_lines(rows)
     if lines.count(b"\n") == len(rows) and b"\r" not in lines:
         return lines
@@ -31,15 +32,21 @@ def _encode_lines(rows: Sequence[Struct]) -> bytes:
 
 def as_csv(kind: type[Struct], batches: Iterable[Sequence[Struct]]) -> Iterator[bytes]:
     """Encodes RFC 4180 CSV with a header line. Nested values are JSON in one column; null is empty."""
+    return chain([csv_header(kind)], map(encode_csv, batches))
+
+
+def csv_header(kind: type[Struct]) -> bytes:
+    return _csv_lines([column_names(kind)])
+
+
+def encode_csv(rows: Sequence[Struct]) -> bytes:
+    return _csv_lines([csv_cell(value) for value in row_values(row)] for row in rows)
+
+
+def _csv_lines(lines: Iterable[Sequence[Any]]) -> bytes:
     text = StringIO()
-    writer = csv.writer(text)
-    writer.writerow(column_names(kind))
-    for rows in batches:
-        writer.writerows([csv_cell(value) for value in row_values(row)] for row in rows)
-        yield text.getvalue().encode()
-        text.seek(0)
-        text.truncate()
-    yield text.getvalue().encode()
+    csv.writer(text).writerows(lines)
+    return text.getvalue().encode()
 
 
 def column_names(kind: type[Struct]) -> Sequence[str]:
@@ -63,10 +70,10 @@ def scalar(value: Any) -> int | str | None:
     return value if value is None or isinstance(value, int) else str(csv_cell(value))
 
 
-def as_cloud_events(source: str, batches: Iterable[Sequence[EventView]]) -> Iterator[bytes]:
+def encode_cloud_events(source: str, items: Sequence[EventView]) -> bytes:
     """Encodes CloudEvents 1.0, one JSON object per line. The id is the position, `source` is the URN of the ledger,
     and the data is the event as in a page of the API."""
-    return (_encoder.encode_lines(_cloud_event(source, item) for item in items) for items in batches)
+    return _encoder.encode_lines([_cloud_event(source, item) for item in items])
 
 
 def _cloud_event(source: str, item: EventView) -> dict[str, Any]:

@@ -103,6 +103,28 @@ class BoundSettings(BaseSettings):
     @property
     def body_bounds(self) -> BodyBounds:
         return BodyBounds(self.max_items, self.max_envelope_members, self.max_content_values, self.max_image_bytes)
+        return BodyBounds(self.max_items, self.max_content_values, self.max_image_bytes)
+    max_waiting_reply_bytes_per_token: int = Field(
+        default=64 * 1024 * 1024,
+        ge=1,
+        description="The most bytes of a token's large replies that wait until their clients read them. Large rows of streams may have as many again",
+    )
+    max_waiting_reply_bytes: int = Field(
+        default=512 * 1024 * 1024, ge=1, description="The same for the replies of all tokens together"
+    )
+    max_reads_per_token: int = Field(
+        default=4,
+        ge=1,
+        description="The most GET requests of a token that the server works on at the same time. Others wait for their turn",
+    )
+    min_reply_bytes: int = Field(
+        default=64 * 1024,
+        ge=1,
+        description="The fewest bytes that a client must read within `OFFER_LEDGER_REPLY_PROGRESS_SECONDS` while more wait to be sent. Otherwise the reply is cut off",
+    )
+    reply_progress_seconds: float = Field(
+        default=60, gt=0, description="The seconds within which a client must read so many bytes"
+    )
 
 
 def setting_variable(field: str) -> str:

@@ -1,26 +1,25 @@
-"""Turns at work that is large: each holder has one at a time, and the others wait."""
+"""Turns at work that is large: each holder has a few at a time, by default one, and the others wait."""
 
-from asyncio import Lock
+from asyncio import Semaphore
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from weakref import WeakValueDictionary
 
-from anyio import CapacityLimiter
-
 
 class Turns:
-    """A limit on large pieces of work that run at the same time: one for each holder, and `total` for all.
+    """A limit on large pieces of work that run at the same time: `per_holder` for each holder, and `total` for all.
 
     Belongs to an event loop."""
 
-    def __init__(self, total: int) -> None:
-        self._total = CapacityLimiter(total)
-        self._holders: WeakValueDictionary[str, Lock] = WeakValueDictionary()
+    def __init__(self, total: int, per_holder: int = 1) -> None:
+        # Another task may give the turn back, which a CapacityLimiter does not allow.
+        self._total, self._per_holder = Semaphore(total), per_holder
+        self._holders: WeakValueDictionary[str, Semaphore] = WeakValueDictionary()
 
     @asynccontextmanager
     async def take(self, holder: str) -> AsyncIterator[None]:
         """Waits for a turn, and keeps it while the block runs."""
-        # A lock lives while a holder has it or waits for it.
-        own = self._holders.setdefault(holder, Lock())
+        # A semaphore lives while a holder has it or waits for it.
+        own = self._holders.setdefault(holder, Semaphore(self._per_holder))
         async with own, self._total:
             yield

@@ -211,6 +211,11 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
         "The amount is more than what is left of the redemption. The member `remaining` says how much is left.",
         "Reverse at most the remaining amount.",
     ),
+    "replies-not-read": ProblemType(
+        (429,),
+        "Too many bytes of the token's large replies wait to be sent, because its clients do not read them.",
+        "Read the replies that have begun. Send the request again after the seconds in `Retry-After`.",
+    ),
     "run-failed": ProblemType(
         (500,),
         "The service could not process the run. Nothing was changed, and the run used no slot.",

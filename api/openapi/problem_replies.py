@@ -20,6 +20,7 @@ from api.validation.field_errors import InvalidField
 
 _EVERYWHERE = ("ambiguous-length", "head-too-large", "internal-server-error", "invalid-http")
 _WITH_TOKEN = ("projection-not-built", "storage-unavailable", "unauthorized", "validation-error")
+_LARGE_REPLY = ("replies-not-read", "server-busy")
 _BODY = (
     "content-too-large",
     "incomplete-request",
@@ -96,6 +97,7 @@ def problem_types_of(call: str, operation: str) -> Iterator[str]:
     yield from PROBLEMS_BY_OPERATION.get(operation, _DEFAULT)
     if roles:
         yield from _WITH_TOKEN
+        yield from _LARGE_REPLY if call.startswith("GET ") else ()
         yield from () if roles == ALL_ROLES else ("forbidden",)
 
 

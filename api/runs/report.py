@@ -15,6 +15,7 @@ from domain.store.cursor import Cursor
 from domain.store.records.run_outcomes import select_outcome
 from domain.store.records.runs import RunFilter, select_runs
 from domain.values import utc_text
+from projections.projection import number_that_fits
 
 REFUSED_STATE = "refused"
 
@@ -28,8 +29,9 @@ def run_page(
     if visible:
         with ledger.read() as tx:
             rows = list(select_runs(tx, run_filter, after, limit + 1))
-    last = rows[limit - 1][0] if len(rows) > limit else None
-    return [run for _, run in rows[:limit]], pagination.encode_cursor(run_filter, last)
+    count = number_that_fits([run for _, run in rows[:limit]])
+    last = rows[count - 1][0] if len(rows) > count else None
+    return [run for _, run in rows[:count]], pagination.encode_cursor(run_filter, last)
 
 
 def item_page(
@@ -38,8 +40,9 @@ def item_page(
     """Returns the items of a finished run, and the cursor of the next page. Raises InvalidCursor."""
     query = ("items", run_id, outcome)
     rows = list(islice(run_items(tx, run_id, outcome, pagination.decode_cursor(query, cursor)), limit + 1))
-    next_place = rows[limit][0] if len(rows) > limit else None
-    return [item for _, item in rows[:limit]], pagination.encode_cursor(query, next_place)
+    count = number_that_fits([item for _, item in rows[:limit]])
+    next_place = rows[count][0] if len(rows) > count else None
+    return [item for _, item in rows[:count]], pagination.encode_cursor(query, next_place)
 
 
 _decode_items = msgspec.json.Decoder(list[ItemOutcome]).decode

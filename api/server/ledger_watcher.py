@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager, suppress
 from threading import Event, Thread
 
 from api.bounds.settings import BoundSettings
+from api.server.sending.row_memory import RowMemory
 from api.server.shutdown import ShutdownSignal
 from api.server.streaming import StreamPlaces, StreamThreads
 from domain.ledgers.ledger import OfferLedger, StorageError
@@ -24,6 +25,7 @@ class LedgerWatcher:
     def __init__(self, ledger: OfferLedger, settings: BoundSettings, shutdown: ShutdownSignal) -> None:
         self.places = StreamPlaces(settings, "followers", "max_followers_per_token", "max_followers")
         self.threads = StreamThreads()
+        self.memory = RowMemory(settings)
         self.shutdown = shutdown
         self._followers = 0
         self._ledger = ledger

@@ -1,6 +1,6 @@
 """Sends long replies in pieces, with few threads, and ends them when the server shuts down."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from http import HTTPStatus
@@ -16,12 +16,14 @@ from api.bounds.allowances import Allowance, AllowanceExceeded
 from api.bounds.settings import BoundSettings, setting_variable
 from api.http.problems import Problem
 from api.http.request_state import SCOPE_KEY, RequestState
+from api.server.sending.row_memory import RowMemory, StreamBatch
 from api.server.shutdown import ShutdownSignal
 
 STREAM_READING_THREADS = 2
 STREAM_RETRY_SECONDS = 30
 
 _T = TypeVar("_T")
+_Place = TypeVar("_Place")
 Headers = dict[str, str] | None
 
 
@@ -78,15 +80,14 @@ class StreamingAnswer(StreamingResponse):
 
     def __init__(
         self,
-        pieces: AsyncIterator[bytes],
+        pieces: AsyncGenerator[bytes],
         shutdown: ShutdownSignal,
         held: ExitStack,
         media_type: str,
         headers: Headers = None,
     ) -> None:
         super().__init__(pieces, media_type=media_type, headers=headers)
-        self._shutdown = shutdown
-        self._held = held
+        self._pieces, self._shutdown, self._held = pieces, shutdown, held
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         state: RequestState = scope[SCOPE_KEY]
@@ -97,6 +98,7 @@ class StreamingAnswer(StreamingResponse):
                 return
             await self._shutdown.run_until_shutdown(partial(super().__call__, scope, receive, send))
         finally:
+            await self._pieces.aclose()
             self._held.close()
 
 
@@ -106,6 +108,7 @@ class StreamResponses:
     def __init__(self, settings: BoundSettings, shutdown: ShutdownSignal) -> None:
         self.places = StreamPlaces(settings, "long replies", "max_long_replies_per_token", "max_long_replies")
         self._threads = StreamThreads()
+        self._memory = RowMemory(settings)
         self._shutdown = shutdown
 
     def answer(self, token_name: str, pieces: Iterator[bytes], media_type: str, headers: Headers = None) -> Response:
@@ -116,6 +119,39 @@ class StreamResponses:
             all_pieces = self._read_pieces(chain([next(pieces, b"")], pieces))
             return StreamingAnswer(all_pieces, self._shutdown, held.pop_all(), media_type, headers)
 
-    async def _read_pieces(self, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    def answer_batches(
+        self,
+        token_name: str,
+        read: Callable[[_Place], StreamBatch[_Place]],
+        start: _Place,
+        media_type: str,
+        headers: Headers = None,
+        *,
+        header: bytes = b"",
+    ) -> Response:
+        """Sends batches of rows, as `answer` sends pieces. `read` reads the batch at a place; it may do so twice."""
+        with ExitStack() as held:
+            held.enter_context(self.places.hold(token_name))
+            pieces = self._read_batches(token_name, read, start, header, [read(start)])
+            return StreamingAnswer(pieces, self._shutdown, held.pop_all(), media_type, headers)
+
+    async def _read_batches(
+        self,
+        token_name: str,
+        read: Callable[[_Place], StreamBatch[_Place]],
+        place: _Place,
+        header: bytes,
+        first: list[StreamBatch[_Place]],
+    ) -> AsyncGenerator[bytes]:
+        yield header
+        is_last = False
+        while not is_last:
+            read_next = partial(self._threads.read_blocking, read, place)
+            async with self._memory.hold(token_name, read_next, first.pop() if first else None) as batch:
+                yield batch.data
+            place, is_last = batch.place, batch.is_last
+            del batch
+
+    async def _read_pieces(self, pieces: Iterator[bytes]) -> AsyncGenerator[bytes]:
         while (piece := await self._threads.read_blocking(next, pieces, None)) is not None:
             yield piece

@@ -97,11 +97,12 @@ def page(
     items: list[NetChangeView] = []
     size = 0
     for row in rows[:limit]:
-        if size > MAX_PAGE_BYTES:
-            break
         contents = _contents(tx, row)
-        items.append(_item(tx, row, contents))
-        size += sum(map(len, contents)) + len(items[-1].causes) * CAUSE_BYTES
+        item = _item(tx, row, contents)
+        size += sum(map(len, contents)) + len(item.causes) * CAUSE_BYTES
+        if items and size > MAX_PAGE_BYTES:
+            break
+        items.append(item)
     return NetChangePage(items, rows[len(items) - 1]["position"] if len(rows) > len(items) else None)
 
 

@@ -77,18 +77,18 @@ EVENT_JOINS = """
 states: `event_views` reads these one by one, because a page of them could exceed the memory of the process."""
 
 
-def event_views(tx: Cursor, rows: Sequence[Any], limit: int) -> list[EventView]:
-    """Returns views of the first `limit` rows; fewer if contents are large."""
+def event_views(tx: Cursor, rows: Sequence[Any], limit: int, max_bytes: int = MAX_PAGE_BYTES) -> list[EventView]:
+    """Returns views of the first `limit` rows; fewer if they would exceed `max_bytes`, but at least one."""
     items: list[EventView] = []
     size = 0
     for row in rows[:limit]:
-        if size > MAX_PAGE_BYTES:
-            break
         stored = _stored(tx, row, "", row["version"])
         event = decode_event(*stored)
         contents = _contents(tx, row, event) if isinstance(event, ContentEvent) else []
-        items.append(_item(tx, row, event, contents))
         size += len(stored.state) + sum(map(len, contents))
+        if items and size > max_bytes:
+            break
+        items.append(_item(tx, row, event, contents))
     return items
 
 

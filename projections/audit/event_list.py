@@ -13,6 +13,7 @@ from domain.store.records.events import selected_members
 from domain.values import EventOrder, Source, flights_uid
 from projections.audit.event_item import EVENT_COLUMNS, EVENT_JOINS, EventView, event_views
 from projections.offers import inventory
+from projections.projection import MAX_PAGE_BYTES
 
 _INSTANT = timedelta(microseconds=1)
 
@@ -76,9 +77,10 @@ def page(
     limit: int,
     until: int | None = None,
     order: EventOrder = EventOrder.ASC,
+    max_bytes: int = MAX_PAGE_BYTES,
 ) -> EventPage:
-    """Returns events after position `after`, up to position `until` or the newest; at most `limit`, fewer if contents
-    are large."""
+    """Returns events after position `after`, up to position `until` or the newest; at most `limit`, fewer if they would
+    exceed `max_bytes`."""
     last = current_head(tx).position if until is None else until
     if event_filter.offer_uid and event_filter.partner and not _is_owned(tx, event_filter):
         return EventPage([], None, max(after, last))
@@ -94,7 +96,7 @@ def page(
         _SELECT.format(driver=driver, conditions=all_conditions, order=_ORDER[order]),
         (*driver_values, *values, *range_values, limit + 1),
     ).fetchall()
-    items = event_views(tx, rows, limit)
+    items = event_views(tx, rows, limit, max_bytes)
     return EventPage(items, items[-1].position if len(rows) > len(items) else None, max(after, last))
 
 

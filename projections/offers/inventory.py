@@ -185,10 +185,11 @@ def page_of(tx: Cursor, rows: Sequence[Any], now: datetime, limit: int, head: Le
     items: list[OfferView] = []
     size = 0
     for row in rows[:limit]:
-        if size > MAX_PAGE_BYTES:
+        item = view_of(tx, row, now)
+        size += len(item.content)
+        if items and size > MAX_PAGE_BYTES:
             break
-        items.append(view_of(tx, row, now))
-        size += len(items[-1].content)
+        items.append(item)
     next_after = rows[len(items) - 1]["offer_id"] if len(rows) > len(items) else None
     return OfferPage(items, next_after, head)
 

@@ -16,6 +16,7 @@ from domain.redemption.window import MAX_DAYS, RedemptionWindow
 from domain.store.cursor import Cursor
 from domain.values import from_microseconds, to_microseconds, utc_text
 from projections.offers.offer_periods import STATUS_AS_OF_TIME
+from projections.projection import number_that_fits
 from projections.redemption.redemptions import RedeemedTotal, redeemed_totals
 
 ABOVE_ALL_IDS = 2**62
@@ -97,7 +98,8 @@ def page(tx: Cursor, window_filter: WindowFilter, viewpoint: Viewpoint, after: W
         if len(rows) > limit:
             break
     items = [_view(tx, row, viewpoint, is_inactive=bool(is_inactive)) for row, is_inactive in rows[:limit]]
-    return WindowPage(items, places[limit - 1] if len(rows) > limit else None)
+    count = number_that_fits(items)
+    return WindowPage(items[:count], places[count - 1] if len(rows) > count else None)
 
 
 # Offers

@@ -1,9 +1,16 @@
 """Clients that do not read their replies leave the others their share."""
 
+import pytest
+
+from tests.hostile.attacks.registry import ATTACKS
 from tests.hostile.attacks.replies import STREAM, followers
+from tests.hostile.conftest import Serve
+from tests.support.hostile.attack import require_answers, run_attack
+from tests.support.hostile.memory import own_mebibytes
 from tests.support.hostile.others import watch_others
 from tests.support.hostile.target import Target
 from tests.support.hostile.unread import UnreadReply, statuses, unread
+from tests.support.waiting import wait_until
 
 
 def test_followers_at_the_same_moment_get_their_tokens_places_only(target: Target) -> None:
@@ -13,3 +20,22 @@ def test_followers_at_the_same_moment_get_their_tokens_places_only(target: Targe
             assert follower.status() == 200
         assert others.failures() == []
     assert "Traceback" not in target.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "mebibytes"),
+    [
+        ("event streams that nobody reads", 200),
+        ("pages that nobody reads", 300),
+        ("followers that do not read large events", 300),
+    ],
+)
+def test_others_are_answered_while_replies_are_not_read(serve: Serve, name: str, mebibytes: int) -> None:
+    attack = ATTACKS[name]
+    with serve() as target:
+        attack.prepare(target)
+        with watch_others(target) as others:
+            report = run_attack(attack, target, others, seconds=4)
+        require_answers(report)
+        assert report.growth_mebibytes < mebibytes
+        wait_until(lambda: own_mebibytes(target.pid) < report.rest_mebibytes + 100)

@@ -26,6 +26,7 @@ from api.server.connections.heads import (
 )
 from api.server.connections.http_1_0 import ReplyWithoutChunks
 from api.server.connections.refusals import head_too_large, invalid_http, refuse_body, refuse_head
+from api.server.connections.reply_progress import WatchedTransport
 
 LINGER_SECONDS = 2.0
 LINGER_BYTES = 16 * 1024 * 1024
@@ -71,6 +72,7 @@ class BoundedHttpProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
     # The connection
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        transport = WatchedTransport(transport, self.loop, self._bounds)
         super().connection_made(transport)
         self.flow = ReadFlow(transport)
         self._reply_transport: Any = ReplyTransport(transport, self._close_after_reply)

@@ -1,13 +1,23 @@
 """Attacks by clients that do not read their replies, or that ask for many at the same moment."""
 
+import json
 import time
 from collections.abc import Sequence
 
+import httpx2
+
+from tests.support.calls.merchants import PNG, merchant_offer, offer_path
+from tests.support.harness import plain_client
 from tests.support.hostile.attack import Attack
 from tests.support.hostile.target import Target
 from tests.support.hostile.unread import UnreadReply, unread
 
 STREAM = "/api/v1/audit/stream"
+EVENTS = "/api/v1/audit/events?type=OfferCreated"
+OFFERS = "/api/v1/offers?limit=1000"
+LINES = "application/x-ndjson"
+LARGE_OFFERS, IMAGE_BYTES = 8, 3_100_000
+STREAMS, PAGES = 105, 80
 FOLLOWERS = 220
 """More than a server accepts from all tokens together."""
 
@@ -28,4 +38,55 @@ def follow_at_the_same_moment(target: Target, seconds: float) -> int:
     return _wait_unread(followers(target), seconds)
 
 
-ATTACKS = (Attack("followers at the same moment", follow_at_the_same_moment),)
+def put_large_offers(target: Target) -> None:
+    """Puts offers, each with two images of nearly 3 MiB."""
+    with plain_client(target.url, headers={"Authorization": f"ApiToken {target.attacker}"}) as client:
+        for number in range(LARGE_OFFERS):
+            _put_large(client, number)
+
+
+def _put_large(client: httpx2.Client, number: int) -> int:
+    image = PNG + chr(ord("A") + number) * (IMAGE_BYTES - len(PNG))
+    assets = {name: {"type": "IMAGE", "value": {"large": {"content": image}}} for name in ("logo", "largeRectangle")}
+    body = json.dumps(merchant_offer("big", str(number), assets=assets)).encode()
+    reply = client.put(
+        offer_path("big", str(number)), content=body, headers={"Content-Type": "application/json"}, timeout=60
+    )
+    reply.raise_for_status()
+    return len(body)
+
+
+def event_streams(target: Target, *secrets: str, count: int = STREAMS) -> list[UnreadReply]:
+    return [UnreadReply(target, secret, EVENTS, accept=LINES) for secret in secrets for _ in range(count)]
+
+
+def stall_event_streams(target: Target, seconds: float) -> int:
+    """Streams events of large offers, and reads nothing."""
+    return _wait_unread(event_streams(target, target.attacker), seconds)
+
+
+def pages(target: Target, *secrets: str, count: int = PAGES) -> list[UnreadReply]:
+    return [UnreadReply(target, secret, OFFERS) for secret in secrets for _ in range(count)]
+
+
+def stall_pages(target: Target, seconds: float) -> int:
+    """Asks for many pages of large offers, and reads none."""
+    return _wait_unread(pages(target, target.attacker), seconds)
+
+
+def stall_followers_of_large_offers(target: Target, seconds: float) -> int:
+    """Follows the ledger on many connections, reads nothing, and puts three large offers."""
+    replies = [UnreadReply(target, target.attacker, STREAM) for _ in range(STREAMS)]
+    client = plain_client(target.url, headers={"Authorization": f"ApiToken {target.attacker}"})
+    with client, unread(replies) as opened:
+        sent = sum(_put_large(client, LARGE_OFFERS + number) for number in range(3))
+        time.sleep(seconds)
+    return sent + sum(len(reply.request) for reply in opened)
+
+
+ATTACKS = (
+    Attack("followers at the same moment", follow_at_the_same_moment),
+    Attack("event streams that nobody reads", stall_event_streams, put_large_offers),
+    Attack("pages that nobody reads", stall_pages, put_large_offers),
+    Attack("followers that do not read large events", stall_followers_of_large_offers),
+)

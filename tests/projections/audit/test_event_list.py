@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.audit.event_reader import read_events
-from api.audit.event_routes import row_writer
 from api.audit.event_schemas import EventItem as EventItemModel
 from api.audit.event_schemas import EventType, SourceName
+from api.audit.event_streams import row_format
 from api.audit.row_formats import CLOUD_EVENTS, CSV, LINES, as_lines, column_names
 from api.service import Service
 from domain.access.token import CreateToken, RevokeToken
@@ -219,7 +219,8 @@ def as_cells(item: dict[str, Any]) -> dict[str, str]:
 
 def as_sent(service: Service, form: str, after: int) -> Iterator[Any]:
     """Yields the rows that a client parses from the streamed answer."""
-    text = b"".join(row_writer(service.ledger, form)(read_events(service.ledger, ALL, after))).decode()
+    file_format = row_format(service.ledger, form)
+    text = (file_format.header + b"".join(map(file_format.encode, read_events(service.ledger, ALL, after)))).decode()
     if form == CSV:
         for row in csv.DictReader(io.StringIO(text, newline="")):
             yield row | {"changes": json.loads(row["changes"])}

@@ -1,0 +1,122 @@
+"""Holds a large reply until its client has read it, within bounds on such replies."""
+
+from contextlib import AsyncExitStack
+from http import HTTPStatus
+
+from fastapi import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.bounds.allowances import Allowance, AllowanceExceeded
+from api.bounds.settings import BoundSettings, setting_variable
+from api.bounds.turns import Turns
+from api.http.problems import Problem, respond
+from api.http.request_state import SCOPE_KEY, RequestState
+
+TURNS = 32
+"""The turns of all callers together: fewer than the threads that build replies."""
+BYTES_AT_ONCE = 64 * 1024
+WAITING_RETRY_SECONDS = 5
+
+
+class WaitingReplies:
+    """Sends a large body in pieces, each when the connection has accepted the one before.
+
+    The server's buffer of a connection then has a few pieces at most. A whole body counts against the bounds from its
+    creation until its last piece. A stream of bodies is bounded by its source.
+
+    A caller has few turns at building replies, because each of these is in memory before its size is known."""
+
+    def __init__(self, app: ASGIApp, settings: BoundSettings) -> None:
+        self.app = app
+        self._allowance = Allowance(settings.max_waiting_reply_bytes_per_token, settings.max_waiting_reply_bytes)
+        self._turns = Turns(TURNS, settings.max_reads_per_token)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        start: Message | None = None
+
+        async def send_in_pieces(message: Message) -> None:
+            nonlocal start
+            if message["type"] == "http.response.start":
+                # A reply that exceeds a bound gets another status, so the status waits for the body.
+                start = message
+                await turn.aclose()
+                return
+            first, start = start, None
+            body = message.get("body", b"")
+            if len(body) <= BYTES_AT_ONCE or state.is_head:
+                if first:
+                    await send(first)
+                await send(message)
+            elif first and not message.get("more_body"):
+                await self._send_whole(scope, receive, send, first, body)
+            else:
+                if first:
+                    await send(first)
+                await _send_pieces(send, message)
+
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        state: RequestState = scope[SCOPE_KEY]
+        async with AsyncExitStack() as turn:
+            if scope["method"] == "GET" and (caller := _credentials(scope)):
+                await turn.enter_async_context(self._turns.take(caller))
+            await self.app(scope, receive, send_in_pieces)
+
+    async def _send_whole(self, scope: Scope, receive: Receive, send: Send, start: Message, body: bytes) -> None:
+        state: RequestState = scope[SCOPE_KEY]
+        if state.token_name is None:
+            # Without a token, the service has only documents that all requests share.
+            await send(start)
+            await _send_pieces(send, {"type": "http.response.body", "body": body})
+            return
+        # A body that is larger than the whole bound is sent alone.
+        amount = min(len(body), self._allowance.per_holder, self._allowance.total)
+        try:
+            self._allowance.take(state.token_name, amount)
+        except AllowanceExceeded as exceeded:
+            problem = self._problem(is_total=exceeded.is_total)
+            state.problem = problem.kind
+            await respond(Request(scope), problem)(scope, receive, send)
+            return
+        try:
+            await send(start)
+            await _send_pieces(send, {"type": "http.response.body", "body": body})
+        finally:
+            self._allowance.give_back(state.token_name, amount)
+
+    def _problem(self, *, is_total: bool) -> Problem:
+        """Returns the problem of a reply that would exceed a bound."""
+        headers = {"Retry-After": str(WAITING_RETRY_SECONDS)}
+        if is_total:
+            variable = setting_variable("max_waiting_reply_bytes")
+            detail = (
+                f"At most {self._allowance.total} bytes of large replies wait to be sent ({variable}); retry later."
+            )
+            return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "server-busy", detail, headers=headers)
+        variable = setting_variable("max_waiting_reply_bytes_per_token")
+        detail = (
+            f"At most {self._allowance.per_holder} bytes of a token's large replies wait to be sent ({variable});"
+            " read them and retry later."
+        )
+        return Problem(HTTPStatus.TOO_MANY_REQUESTS, "replies-not-read", detail, headers=headers)
+
+
+def _credentials(scope: Scope) -> str | None:
+    """Returns what identifies the caller before the token is read: its credentials as sent."""
+    headers = dict(scope["headers"])
+    sent = headers.get(b"authorization") or headers.get(b"cookie")
+    return sent.decode("latin-1") if sent else None
+
+
+async def _send_pieces(send: Send, message: Message) -> None:
+    body, more_body = message["body"], message.get("more_body", False)
+    for place in range(0, len(body), BYTES_AT_ONCE):
+        end = place + BYTES_AT_ONCE
+        await send(
+            {
+                "type": "http.response.body",
+                "body": body[place:end],
+                "more_body": more_body or end < len(body),
+            }
+        )
