@@ -90,6 +90,12 @@ class BoundSettings(BaseSettings):
         description="The most long replies of a token at the same time: event streams in a file format, feeds",
     )
     max_long_replies: int = Field(default=100, ge=1, description="The most long replies at the same time")
+    max_large_replays_per_token: int = Field(
+        default=2,
+        ge=1,
+        description="The most replays over 1 MiB of a token at the same time: replies to repeated batches and files",
+    )
+    max_large_replays: int = Field(default=50, ge=1, description="The most replays over 1 MiB at the same time")
     max_followers_per_token: int = Field(
         default=10, ge=1, description="The most followers of `audit/stream` with the same token"
     )

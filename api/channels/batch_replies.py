@@ -4,11 +4,13 @@ A reply depends on the run's record only, so that a repeated request always gets
 items is copied into it verbatim.
 """
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import uuid5
 
 from msgspec import Raw
 
+from api.runs.replies.item_lists import list_of_items
 from domain.runs.run import Batch, OutcomeCounts, Run
 from domain.store.cursor import Cursor
 from domain.store.records.run_outcomes import select_outcome
@@ -27,14 +29,23 @@ LISTS = {
 
 def finished_reply(tx: Cursor, run: Run) -> dict[str, Any]:
     """Returns the reply for a completed run."""
+    items: dict[str, list[bytes]] = {kind: [] for kind in LISTS}
+    for part in select_outcome(tx, run.run_id):
+        items[part.outcome].append(part.items[1:-1])
+    return _completed_reply(run, {kind: Raw(b"[%b]" % b",".join(parts)) for kind, parts in items.items()})
+
+
+def finished_reply_without_items(run: Run) -> dict[str, Any]:
+    """Returns the reply for a completed run, with placeholders for the lists of its items."""
+    return _completed_reply(run, {kind: list_of_items(kind) for kind in LISTS})
+
+
+def _completed_reply(run: Run, items: Mapping[str, Raw]) -> dict[str, Any]:
     if run.all_failed:
         title, messages = "All Items Failed", [ALL_FAILED, *run.messages]
     else:
         title, messages = "Partial Success" if run.counts and run.counts.failed else "Success", run.messages
-    items: dict[str, list[bytes]] = {kind: [] for kind in LISTS}
-    for part in select_outcome(tx, run.run_id):
-        items[part.outcome].append(part.items[1:-1])
-    lists = {LISTS[kind]: Raw(b"[%b]" % b",".join(parts)) for kind, parts in items.items()}
+    lists = {LISTS[kind]: raw for kind, raw in items.items()}
     counts = {kind: getattr(run.counts or OutcomeCounts(), kind) for kind in LISTS}
     return _reply(run, title, messages, {**lists, "counts": counts})
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from api.channels.batch_replies import ALL_FAILED, accepted_reply, finished_reply
+from api.channels.batch_replies import ALL_FAILED, accepted_reply, finished_reply_without_items
 from api.channels.batch_reply_schemas import AcceptedReply, BatchReply
 from api.dependencies.authentication import ServiceDep, origin_of
 from api.dependencies.roles import PartnerCaller
@@ -21,7 +21,6 @@ from api.runs.server_runtime import server_runtime_of
 from api.runs.submission import PREFER, Replies, answer_with_run, new_upload, receive_body
 from api.runs.uploads.upload_place import enter_upload
 from domain.runs.run import Run
-from domain.store.cursor import Cursor
 from domain.values import Source
 
 router = APIRouter(tags=["batch"])
@@ -54,8 +53,8 @@ async def send_batch(request: Request, service: ServiceDep, caller: PartnerCalle
         return await answer_with_run(request, service, caller, upload, place, receive, replies)
 
 
-def _completed(tx: Cursor, run: Run) -> dict[str, Any]:
-    answer = finished_reply(tx, run)
+def _completed(run: Run) -> dict[str, Any]:
+    answer = finished_reply_without_items(run)
     if run.all_failed:
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "all-items-failed", ALL_FAILED, vendor=answer)
     return answer

@@ -18,7 +18,7 @@ from api.intake.offers_file_schemas import OffersFileRequest
 from api.parsing.content_coding import CODINGS
 from api.parsing.multipart import MAX_BYTES_AROUND_FILE, FilePart
 from api.runs.acceptance import RunSender
-from api.runs.report import file_report, run_document
+from api.runs.report import encode_items, file_report_without_items, run_document
 from api.runs.schemas import RunReply
 from api.runs.server_runtime import server_runtime_of
 from api.runs.submission import PREFER, Replies, answer_with_run, new_upload, receive_body
@@ -82,7 +82,7 @@ async def send_offers_file(
                 await receive_body(request, upload, place, request.stream(), service.settings.max_body_bytes)
             return RunSender(caller.partner or "", origin, name)
 
-        replies = Replies(run_document, file_report)
+        replies = Replies(run_document, file_report_without_items, encode_items)
         return await answer_with_run(request, service, caller, upload, place, receive, replies)
 
 

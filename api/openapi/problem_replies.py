@@ -32,7 +32,15 @@ _BODY = (
     "too-many-uploads",
     "unsupported-media-type",
 )
-_RUN = (*_BODY, "helper-lost", "not-decodable", "run-failed", "run-in-progress", "too-many-requests")
+_RUN = (
+    *_BODY,
+    "helper-lost",
+    "not-decodable",
+    "run-failed",
+    "run-in-progress",
+    "too-many-requests",
+    "too-many-streams",
+)
 _REPORT = (*_BODY, "not-found", "too-many-requests")
 
 PROBLEMS_BY_OPERATION: Mapping[str, tuple[str, ...]] = {

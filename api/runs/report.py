@@ -9,6 +9,7 @@ import msgspec
 
 from api.http import pagination
 from api.http.problems import Problem
+from api.runs.replies.item_lists import list_of_items
 from domain.ledgers.ledger import LedgerReader
 from domain.runs.run import Batch, ItemOutcome, OffersFile, OutcomeCounts, Run
 from domain.store.cursor import Cursor
@@ -92,6 +93,15 @@ def counts_of(run: Run) -> str:
 def file_report(tx: Cursor, run: Run) -> dict[str, Any]:
     """Returns the report of a processed offers file: its run, and the outcome of each record."""
     return {**run_document(run), "records": [item for _, item in run_items(tx, run.run_id)]}
+
+
+def file_report_without_items(run: Run) -> dict[str, Any]:
+    """Returns the same report with a placeholder for the outcomes of the records."""
+    return {**run_document(run), "records": list_of_items()}
+
+
+def encode_items(outcome: str, items: list[ItemOutcome]) -> bytes:
+    return msgspec.json.encode([_item_document(outcome, item) for item in items])
 
 
 def refusal_report(partner: str, file_name: str, problem: Problem) -> dict[str, Any]:

@@ -14,20 +14,21 @@ from api.dependencies.runtime import runtime_of
 from api.dependencies.waiting_bodies import BYTES_PER_WRITE
 from api.http.ledger_position import set_position
 from api.http.paths import run_path
-from api.http.problems import Problem
+from api.http.problems import Problem, respond
 from api.http.replies import json_response
 from api.http.request_state import request_state
 from api.parsing.content_coding import decoded_body_too_large
 from api.runs.acceptance import RunSender
 from api.runs.execution import FAILED
 from api.runs.prefer import parse_wait_preference
+from api.runs.replies.item_lists import ItemEncoder, reply_pieces
+from api.runs.replies.large_reply import send_pieces
 from api.runs.server_runtime import server_runtime_of
 from api.runs.upload import Upload
 from api.runs.uploads.upload_place import UploadPlace
 from api.service import Service
 from domain.ledgers.ledger import StorageError
 from domain.runs.run import Run, RunState
-from domain.store.cursor import Cursor
 from projections.access.tokens import Caller
 
 PREFER = {
@@ -41,10 +42,14 @@ logger = logging.getLogger("offer_ledger")
 
 
 class Replies(Struct, frozen=True):
-    """Functions that make the reply for an unfinished run and for a completed run. `completed` may raise Problem."""
+    """Functions that make the reply for an unfinished run and for a completed run. `completed` may raise Problem.
+
+    The document of a completed run has placeholders for the lists of its items. `encode` encodes these items; None means
+    that their stored JSON is copied."""
 
     accepted: Callable[[Run], dict[str, Any]]
-    completed: Callable[[Cursor, Run], dict[str, Any]]
+    completed: Callable[[Run], dict[str, Any]]
+    encode: ItemEncoder | None = None
 
 
 async def answer_with_run(
@@ -70,7 +75,7 @@ async def answer_with_run(
     if accepted.replayed:
         await count_repetition(service, caller)
         headers = {"Idempotency-Replayed": "true"} if accepted.run.is_finished else {}
-        return await threads.run_read(_answer, request, service, accepted.run, headers, replies)
+        return await threads.run_read(_answer, request, service, accepted.run, headers, replies, caller.name)
     headers = {"Preference-Applied": wait.applied} if wait.applied else {}
     try:
         run = await supervisor.wait(accepted.run, wait.seconds)
@@ -121,8 +126,15 @@ async def receive_body(
     place.require(upload.size)
 
 
-def _answer(request: Request, service: Service, run: Run, headers: dict[str, str], replies: Replies) -> Response:
-    """Raises Problem for a failed run."""
+def _answer(
+    request: Request,
+    service: Service,
+    run: Run,
+    headers: dict[str, str],
+    replies: Replies,
+    replaying: str | None = None,
+) -> Response:
+    """Raises Problem for a failed run. `replaying`: the token that repeats a request."""
     set_position(request, run.accepted_position if run.position is None else run.position)
     if not run.is_finished:
         headers |= {"Location": run_path(run.run_id)}
@@ -131,9 +143,11 @@ def _answer(request: Request, service: Service, run: Run, headers: dict[str, str
         headers |= {"Location": run_path(run.run_id)}
         raise Problem(HTTPStatus.INTERNAL_SERVER_ERROR, FAILED.type, FAILED.detail, headers=headers)
     try:
-        with service.ledger.recorder.read() as tx:
-            answer = replies.completed(tx, run)
+        reply = json_response(replies.completed(run), HTTPStatus.OK, headers)
     except Problem as problem:
         problem.headers |= headers
-        raise
-    return json_response(answer, HTTPStatus.OK, headers)
+        request_state(request).problem = problem.kind
+        reply = respond(request, problem)
+    recorder = service.ledger.recorder
+    pieces = reply_pieces(recorder, run, bytes(reply.body), replies.encode)
+    return send_pieces(runtime_of(request).streams, pieces, reply, replaying)

@@ -85,8 +85,9 @@ class StreamingAnswer(StreamingResponse):
         held: ExitStack,
         media_type: str,
         headers: Headers = None,
+        status: int = 200,
     ) -> None:
-        super().__init__(pieces, media_type=media_type, headers=headers)
+        super().__init__(pieces, status, headers, media_type)
         self._pieces, self._shutdown, self._held = pieces, shutdown, held
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -107,6 +108,7 @@ class StreamResponses:
 
     def __init__(self, settings: BoundSettings, shutdown: ShutdownSignal) -> None:
         self.places = StreamPlaces(settings, "long replies", "max_long_replies_per_token", "max_long_replies")
+        self.large_replays = StreamPlaces(settings, "large replays", "max_large_replays_per_token", "max_large_replays")
         self._threads = StreamThreads()
         self._memory = RowMemory(settings)
         self._shutdown = shutdown
@@ -116,8 +118,13 @@ class StreamResponses:
         Problem 503 if the token or the server has no free place."""
         with ExitStack() as held:
             held.enter_context(self.places.hold(token_name))
-            all_pieces = self._read_pieces(chain([next(pieces, b"")], pieces))
-            return StreamingAnswer(all_pieces, self._shutdown, held.pop_all(), media_type, headers)
+            return self.send(chain([next(pieces, b"")], pieces), held.pop_all(), media_type, headers)
+
+    def send(
+        self, pieces: Iterator[bytes], held: ExitStack, media_type: str, headers: Headers = None, status: int = 200
+    ) -> Response:
+        """Returns a reply with these pieces. It gives back what it holds when it ends."""
+        return StreamingAnswer(self._read_pieces(pieces), self._shutdown, held, media_type, headers, status)
 
     def answer_batches(
         self,

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.hostile.attacks.registry import ATTACKS
-from tests.hostile.attacks.replies import STREAM, followers
+from tests.hostile.attacks.replies import STREAM, followers, replays, send_failing_batch
 from tests.hostile.conftest import Serve
 from tests.support.hostile.attack import require_answers, run_attack
 from tests.support.hostile.memory import own_mebibytes
@@ -28,6 +28,7 @@ def test_followers_at_the_same_moment_get_their_tokens_places_only(target: Targe
         ("event streams that nobody reads", 200),
         ("pages that nobody reads", 300),
         ("followers that do not read large events", 300),
+        ("replays that nobody reads", 300),
     ],
 )
 def test_others_are_answered_while_replies_are_not_read(serve: Serve, name: str, mebibytes: int) -> None:
@@ -39,3 +40,10 @@ def test_others_are_answered_while_replies_are_not_read(serve: Serve, name: str,
         require_answers(report)
         assert report.growth_mebibytes < mebibytes
         wait_until(lambda: own_mebibytes(target.pid) < report.rest_mebibytes + 100)
+
+
+def test_large_replays_get_their_tokens_places_only(serve: Serve) -> None:
+    with serve() as target:
+        send_failing_batch(target)
+        with unread(replays(target, 4)) as opened:
+            assert statuses(opened) == {422: 2, 503: 2}

@@ -1,6 +1,7 @@
 """Compresses large records with Zstandard."""
 
 import sys
+from collections.abc import Iterator
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -20,3 +21,13 @@ def compress(plain: bytes) -> bytes:
 
 def decompress(compressed: bytes) -> bytes:
     return zstd.decompress(compressed)
+
+
+def decompress_pieces(compressed: bytes, max_bytes: int) -> Iterator[bytes]:
+    """Yields the plain bytes in pieces of up to `max_bytes`; none is empty."""
+    decompressor = ZstdDecompressor()
+    piece = decompressor.decompress(compressed, max_bytes)
+    while piece or not decompressor.eof:
+        if piece:
+            yield piece
+        piece = b"" if decompressor.eof else decompressor.decompress(b"", max_bytes)

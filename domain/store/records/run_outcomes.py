@@ -36,14 +36,21 @@ def insert_outcome(tx: Cursor, run_id: UUID, outcome: Outcome) -> None:
 
 def select_outcome(tx: Cursor, run_id: UUID, kind: str | None = None, after: int = 0) -> Iterator[OutcomePart]:
     """Yields the parts of a run's outcome, of one kind or of all, starting with the part that contains item `after`."""
-    rows = tx.execute(
-        "SELECT outcome, first_item, item_count, items FROM run_outcomes"
-        " WHERE run_seq = (SELECT run_seq FROM runs WHERE run_id = ?) AND first_item + item_count > ?"
-        " AND outcome = coalesce(?, outcome) ORDER BY first_item",
-        (str(run_id), after, kind),
-    )
-    for row in rows:
+    for row in tx.execute(_SELECT, (str(run_id), after, kind)):
         yield OutcomePart(row["outcome"], row["first_item"], row["item_count"], decompress(row["items"]))
+
+
+def next_packed_outcome(tx: Cursor, run_id: UUID, kind: str | None, after: int) -> OutcomePart | None:
+    """Returns the first part that `select_outcome` yields, with its items still compressed."""
+    row = tx.execute(f"{_SELECT} LIMIT 1", (str(run_id), after, kind)).fetchone()
+    return row and OutcomePart(row["outcome"], row["first_item"], row["item_count"], bytes(row["items"]))
+
+
+_SELECT = (
+    "SELECT outcome, first_item, item_count, items FROM run_outcomes"
+    " WHERE run_seq = (SELECT run_seq FROM runs WHERE run_id = ?) AND first_item + item_count > ?"
+    " AND outcome = coalesce(?, outcome) ORDER BY first_item"
+)
 
 
 def _parts(outcome: Outcome) -> Iterator[OutcomePart]:

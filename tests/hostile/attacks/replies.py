@@ -1,5 +1,6 @@
 """Attacks by clients that do not read their replies, or that ask for many at the same moment."""
 
+import gzip
 import json
 import time
 from collections.abc import Sequence
@@ -15,6 +16,9 @@ from tests.support.hostile.unread import UnreadReply, unread
 STREAM = "/api/v1/audit/stream"
 EVENTS = "/api/v1/audit/events?type=OfferCreated"
 OFFERS = "/api/v1/offers?limit=1000"
+BATCHES = "/api/v1/integrations/offer-providers/custom/offers"
+REQUEST_ID = "7f2d6b1e-52f0-4f0c-9d6e-3f1a0b9c8d7e"
+FAILING_ITEMS, REPLAYS = 20_000, 20
 LINES = "application/x-ndjson"
 LARGE_OFFERS, IMAGE_BYTES = 8, 3_100_000
 STREAMS, PAGES = 105, 80
@@ -84,7 +88,30 @@ def stall_followers_of_large_offers(target: Target, seconds: float) -> int:
     return sent + sum(len(reply.request) for reply in opened)
 
 
+def replays(target: Target, count: int = REPLAYS) -> list[UnreadReply]:
+    """Returns repetitions of one batch. Its reply is far larger than its compressed body."""
+    offers = [{"externalId": f"{number:05}{'x' * 200}", "offerData": {}} for number in range(FAILING_ITEMS)]
+    request = {"concurrencyRequestId": REQUEST_ID, "operation": "Insert", "offers": offers}
+    body = gzip.compress(json.dumps(request).encode())
+    return [UnreadReply(target, target.attacker, BATCHES, method="POST", gzipped=body) for _ in range(count)]
+
+
+def send_failing_batch(target: Target) -> None:
+    """Sends the batch that is repeated, and reads its reply."""
+    (first,) = replays(target, 1)
+    with plain_client(target.url, headers={"Authorization": f"ApiToken {target.attacker}"}) as client:
+        headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+        client.post(BATCHES, content=first.request.partition(b"\r\n\r\n")[2], headers=headers, timeout=60)
+    first.close()
+
+
+def replay_without_reading(target: Target, seconds: float) -> int:
+    """Repeats a batch on many connections, and reads no reply."""
+    return _wait_unread(replays(target), seconds)
+
+
 ATTACKS = (
+    Attack("replays that nobody reads", replay_without_reading, send_failing_batch),
     Attack("followers at the same moment", follow_at_the_same_moment),
     Attack("event streams that nobody reads", stall_event_streams, put_large_offers),
     Attack("pages that nobody reads", stall_pages, put_large_offers),

@@ -18,16 +18,16 @@ class UnreadReply:
     """A request on its own connection."""
 
     def __init__(
-        self, target: Target, secret: str, path: str, accept: str = "*/*", method: str = "GET", body: bytes = b""
+        self, target: Target, secret: str, path: str, accept: str = "*/*", method: str = "GET", gzipped: bytes = b""
     ) -> None:
         self._socket = socket.socket()
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALLEST_BUFFER)
         self._socket.settimeout(PATIENCE_SECONDS)
         self._socket.connect(("127.0.0.1", target.port))
         head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: ApiToken {secret}\r\nAccept: {accept}\r\n"
-        if body:
-            head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-        self.request = f"{head}\r\n".encode() + body
+        if gzipped:
+            head += f"Content-Type: application/json\r\nContent-Encoding: gzip\r\nContent-Length: {len(gzipped)}\r\n"
+        self.request = f"{head}\r\n".encode() + gzipped
         self._start = b""
 
     def send(self) -> int:
