@@ -110,6 +110,7 @@ class BoundSettings(BaseSettings):
     def body_bounds(self) -> BodyBounds:
         return BodyBounds(self.max_items, self.max_envelope_members, self.max_content_values, self.max_image_bytes)
         return BodyBounds(self.max_items, self.max_content_values, self.max_image_bytes)
+
     max_waiting_reply_bytes_per_token: int = Field(
         default=64 * 1024 * 1024,
         ge=1,

@@ -42,10 +42,10 @@ def follow_at_the_same_moment(target: Target, seconds: float) -> int:
     return _wait_unread(followers(target), seconds)
 
 
-def put_large_offers(target: Target) -> None:
+def put_large_offers(target: Target, count: int = LARGE_OFFERS) -> None:
     """Puts offers, each with two images of nearly 3 MiB."""
     with plain_client(target.url, headers={"Authorization": f"ApiToken {target.attacker}"}) as client:
-        for number in range(LARGE_OFFERS):
+        for number in range(count):
             _put_large(client, number)
 
 
