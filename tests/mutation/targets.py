@@ -33,6 +33,11 @@ TARGETS: Mapping[str, tuple[str, ...]] = {
         "tests/projections/offers/test_inventory_as_of.py",
     ),
     "projections/offers/offer_as_of.py": ("tests/projections/offers/test_offer_periods.py",),
+    "projections/offers/status_counts.py": (
+        "tests/projections/offers/test_counts_and_settings_as_of.py",
+        "tests/projections/maintenance/test_rebuild.py::test_projection_follows_the_projections_that_it_reads",
+        "tests/projections/offers/test_inventory_as_of.py",
+    ),
     # Windows as of a time
     "projections/redemption/redemption_windows.py": (
         "tests/projections/redemption/test_redemption_windows.py",
