@@ -24,10 +24,10 @@ from domain.access.token import CreateToken, RevokeToken
 from domain.events import Event
 from domain.offers.offer import Offer
 from domain.refusals import UnknownPartner
-from domain.store.commit import CommitContext
+from domain.store.commit import CommitContext, NewEvent
 from domain.store.cursor import Cursor
 from domain.store.database import DatabaseLocation
-from domain.store.mapper import LedgerMapper, VersionedEvent, decode_event
+from domain.store.mapper import LedgerMapper, decode_event, encode_event
 from domain.store.recorder import LedgerFactory, LedgerRecorder
 from domain.store.retry import retry_transaction
 from domain.store.stored_events import select_entries, select_streams
@@ -58,8 +58,8 @@ class Entry(Struct, frozen=True):
     event: Event
 
 
-StreamAppends = Iterable[tuple[UUID, int, Sequence[Event]]]
-"""Events to append: stream id, current version of the stream, events."""
+StreamAppends = Iterable[tuple[UUID | bytes, int, Sequence[Event]]]
+"""Events to append: stream id (its bytes will do), current version of the stream, events."""
 
 CommitKinds = Mapping[int, Collection[type[Event]]]
 """Event types in each commit, by commit id, in the order of the ledger."""
@@ -215,7 +215,7 @@ class OfferLedger(Application[UUID]):
     def commit_each(self, tx: Cursor, commits: Sequence[tuple[CommitContext, StreamAppends]]) -> None:
         """Stores several commits in their order, each like `commit`."""
         recorded = (
-            (number, VersionedEvent(uid, version, event))
+            (number, uid if isinstance(uid, bytes) else uid.bytes, version, event)
             for number, (_, streams) in enumerate(commits)
             for uid, current, events in streams
             for version, event in enumerate(events, current + 1)
@@ -225,9 +225,14 @@ class OfferLedger(Application[UUID]):
             return
         writer = self.recorder.begin_commits(tx, [context for context, _ in commits])
         while batch:
-            places = writer.append([(number, self.mapper.to_stored_event(r)) for number, r in batch])
+            places = writer.append(
+                [
+                    (number, NewEvent(uid, version, event.TOPIC, encode_event(event)))
+                    for number, uid, version, event in batch
+                ]
+            )
             entries = [
-                Entry(*place, r.originator_version, r.event) for place, (_, r) in zip(places, batch, strict=True)
+                Entry(*place, version, event) for place, (_, _, version, event) in zip(places, batch, strict=True)
             ]
             self._projections.project(tx, entries)
             for entry in entries:

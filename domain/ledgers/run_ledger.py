@@ -200,7 +200,7 @@ class RunLedger:
         context = CommitContext(Origin(run.actor, run.source, run.traceparent), run.partner, run.run_id)
         insert_outcome(tx, run.run_id, plan.outcome)
         delete_body(tx, run.run_id)
-        changes = ((change.key.offer_uid, change.version, change.events) for change in plan.changes)
+        changes = ((change.key.offer_uid_bytes, change.version, change.events) for change in plan.changes)
         self.ledger.commit(tx, context, changes)
         # With the ledger lock, no other process can take over the run. An earlier takeover has increased its fence.
         tx.dialect.acquire_ledger_lock(tx)

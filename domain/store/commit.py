@@ -3,8 +3,9 @@
 import hashlib
 import secrets
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -37,6 +38,15 @@ class CommitContext(Struct, frozen=True):
             "trace_id": self.trace_id,
             "traceparent": self.origin.traceparent,
         }
+
+
+class NewEvent(NamedTuple):
+    """An event as its row will be, before it has a place in the ledger. `uid` is that of its stream."""
+
+    uid: bytes
+    version: int
+    topic: str
+    state: bytes
 
 
 class StoredEntry(Struct, frozen=True):
@@ -176,7 +186,14 @@ class EventsDigest:
         self._sha256 = hashlib.sha256()
 
     def add(self, ordinal: int, uid: bytes, version: int, topic: str, state: bytes) -> None:
-        self._sha256.update(b"%d %b%d %b %d\n%b" % (ordinal, uid, version, topic.encode(), len(state), state))
+        self.add_all(ordinal, [NewEvent(uid, version, topic, state)])
+
+    def add_all(self, first_ordinal: int, events: Iterable[NewEvent]) -> None:
+        """Adds events with consecutive ordinals. One update with all of them takes half the time of an update for each."""
+        parts: list[bytes] = []
+        for ordinal, (uid, version, topic, state) in enumerate(events, first_ordinal):
+            parts += (b"%d %b%d %b %d\n" % (ordinal, uid, version, topic.encode(), len(state)), state)
+        self._sha256.update(b"".join(parts))
 
     def digest(self) -> bytes:
         return self._sha256.digest()

@@ -4,14 +4,14 @@ A caller writes events in batches of any size. Only `seal` takes the ledger lock
 blocks other writers for a short time.
 """
 
-from collections.abc import Iterable, Sequence
-from itertools import islice
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import NamedTuple
-from uuid import UUID
 
-from eventsourcing.persistence import IntegrityError, StoredEvent
+from eventsourcing.persistence import IntegrityError
 
-from domain.store.commit import CommitContext, EventsDigest, commit_digest, next_chain_hash
+from domain.store.commit import CommitContext, EventsDigest, NewEvent, commit_digest, next_chain_hash
 from domain.store.cursor import Cursor
 from domain.values import Clock, to_microseconds
 
@@ -35,21 +35,18 @@ class CommitWriter:
         ids = tx.dialect.next_commit_ids(tx, len(contexts))
         self._commits = [_Commit(commit_id, context) for commit_id, context in zip(ids, contexts, strict=True)]
 
-    def append(self, events: Sequence[tuple[int, StoredEvent]]) -> list[EventPlace]:
+    def append(self, events: Sequence[tuple[int, NewEvent]]) -> list[EventPlace]:
         """Writes events after those already written. The number beside each event is the index of its commit's context.
 
         Raises IntegrityError if an event is not the next one of its stream."""
-        stored = [event for _, event in events]
-        uids = [_uid(event) for event in stored]
-        streams = _streams(self._tx, uids)
-        _require_successors(zip(uids, stored, strict=True), streams)
-        places = [
-            self._commits[number].add(event, uid, streams[uid].stream_id)
-            for (number, event), uid in zip(events, uids, strict=True)
-        ]
+        new_events = [event for _, event in events]
+        ids = _stream_ids(self._tx, new_events)
+        places: list[EventPlace] = []
+        for number, group in groupby(events, itemgetter(0)):
+            places += self._commits[number].add([event for _, event in group], ids)
         rows = (
-            (*place, event.originator_version, event.topic, event.state)
-            for place, event in zip(places, stored, strict=True)
+            (*place, version, topic, state)
+            for place, (_, version, topic, state) in zip(places, new_events, strict=True)
         )
         self._tx.execute_set("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", rows)
         return places
@@ -98,32 +95,53 @@ class _Commit:
         self.digest = EventsDigest()
         self.event_count = self.highest_stream_id = 0
 
-    def add(self, event: StoredEvent, uid: bytes, stream_id: int) -> EventPlace:
-        place = EventPlace(self.commit_id, self.event_count, stream_id)
-        self.digest.add(place.ordinal, uid, event.originator_version, event.topic, event.state)
-        self.event_count += 1
-        self.highest_stream_id = max(self.highest_stream_id, stream_id)
-        return place
-
-
-def _uid(event: StoredEvent) -> bytes:
-    return (event.originator_id if isinstance(event.originator_id, UUID) else UUID(event.originator_id)).bytes
+    def add(self, events: Sequence[NewEvent], stream_ids: Mapping[bytes, int]) -> list[EventPlace]:
+        """Adds events in their order, and returns their places."""
+        commit_id, first = self.commit_id, self.event_count
+        ids = [stream_ids[event.uid] for event in events]
+        self.digest.add_all(first, events)
+        self.event_count += len(events)
+        self.highest_stream_id = max(self.highest_stream_id, *ids)
+        return [EventPlace(commit_id, ordinal, stream_id) for ordinal, stream_id in enumerate(ids, first)]
 
 
 class _Stream(NamedTuple):
     stream_id: int
-    version: int | None
-    """Version of its last event; None if it has no events."""
+    version: int
+
+
+def _stream_ids(tx: Cursor, events: Sequence[NewEvent]) -> dict[bytes, int]:
+    """Returns the ids of the streams by uid. New streams are stored, and get their ids in the order of their first events.
+
+    Raises IntegrityError for a gap: a stream starts with version 0 or 1, and each version is one more than the last."""
+    new_versions: dict[bytes, int] = {}
+    others: list[NewEvent] = []
+    for event in events:
+        last = new_versions.get(event.uid)
+        if event.version in FIRST_VERSIONS if last is None else event.version == last + 1:
+            new_versions[event.uid] = event.version
+        else:
+            others.append(event)
+    # No first event is among the others, so a stream of theirs has events already.
+    streams = _streams(tx, dict.fromkeys(event.uid for event in others))
+    _require_successors(others, streams, new_versions)
+    ids = {uid: stream.stream_id for uid, stream in streams.items()}
+    if new_versions:
+        new_ids = dict(zip(new_versions, tx.dialect.next_stream_ids(tx, len(new_versions)), strict=True))
+        # If another transaction has stored the stream, this is no first event, and the statement violates the unique key.
+        tx.execute_set("INSERT INTO streams VALUES (?, ?)", ((stream_id, uid) for uid, stream_id in new_ids.items()))
+        ids |= new_ids
+    return ids
+
+
+FIRST_VERSIONS = (0, 1)
+"""A stream begins with version 1. One that begins with version 0, as the library permits, gets version 1 in the same call."""
 
 
 def _streams(tx: Cursor, uids: Iterable[bytes]) -> dict[bytes, _Stream]:
-    """Returns the streams by uid. New streams are stored, and get their ids in the order of their first events."""
-    unique_uids = dict.fromkeys(uids)
-    tx.execute_set(
-        "INSERT INTO streams (stream_uid) VALUES (?) ON CONFLICT DO NOTHING", ((uid,) for uid in unique_uids)
-    )
+    """Returns the streams that exist, by uid."""
     streams: dict[bytes, _Stream] = {}
-    remaining = iter(unique_uids)
+    remaining = iter(uids)
     while chunk := list(islice(remaining, STREAMS_PER_QUERY)):
         condition, values = tx.dialect.in_list(chunk)
         rows = tx.execute(
@@ -135,11 +153,14 @@ def _streams(tx: Cursor, uids: Iterable[bytes]) -> dict[bytes, _Stream]:
     return streams
 
 
-def _require_successors(events: Iterable[tuple[bytes, StoredEvent]], streams: dict[bytes, _Stream]) -> None:
-    """Raises IntegrityError for a gap: a stream starts with version 0 or 1, and each version is one more than the last."""
+def _require_successors(
+    events: Iterable[NewEvent], streams: Mapping[bytes, _Stream], new_versions: Mapping[bytes, int]
+) -> None:
+    """Raises IntegrityError if an event does not follow the last one of its stream."""
     last_versions = {uid: stream.version for uid, stream in streams.items()}
-    for uid, event in events:
-        version, previous = event.originator_version, last_versions[uid]
-        if version != previous + 1 if previous is not None else version not in {0, 1}:
-            raise IntegrityError(f"Version {version} can't follow version {previous} of its stream")
-        last_versions[uid] = version
+    for event in events:
+        previous = last_versions.get(event.uid)
+        if previous is None or event.uid in new_versions or event.version != previous + 1:
+            before = new_versions.get(event.uid, previous)
+            raise IntegrityError(f"Version {event.version} can't follow version {before} of its stream")
+        last_versions[event.uid] = event.version

@@ -105,6 +105,9 @@ class Dialect(Protocol):
     def next_commit_ids(self, tx: Cursor, count: int) -> list[int]:
         """Returns unused commit ids in ascending order."""
 
+    def next_stream_ids(self, tx: Cursor, count: int) -> Sequence[int]:
+        """Returns unused stream ids in ascending order."""
+
 
 class MissingTable(OperationalError):
     """A statement uses a table that does not exist."""

@@ -32,7 +32,7 @@ from domain.store.migrations import find_schema_version, no_ledger
 from domain.store.records.heartbeats import Heartbeats
 from domain.store.records.secrets import make_secrets
 from domain.store.schema import TABLES, require_schema, require_version
-from domain.store.stored_events import read_notifications, select_stream
+from domain.store.stored_events import new_event_of, read_notifications, select_stream
 from domain.values import Clock, Scope
 
 
@@ -149,7 +149,7 @@ class LedgerRecorder(ApplicationRecorder):
             return []
         with nullcontext(transaction) if transaction else self.write() as tx:
             commit = self.begin_commits(tx, [context or CommitContext()])
-            commit.append([(0, event) for event in stored_events])
+            commit.append([(0, new_event_of(event)) for event in stored_events])
             (first_position,) = commit.seal()
             return list(range(first_position, first_position + len(stored_events)))
 

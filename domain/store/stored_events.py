@@ -5,11 +5,17 @@ from uuid import UUID
 
 from eventsourcing.persistence import Notification, StoredEvent
 
-from domain.store.commit import StoredEntry
+from domain.store.commit import NewEvent, StoredEntry
 from domain.store.cursor import Cursor
 from domain.store.records.events import selected_members
 
 NO_LIMIT = 2**62
+
+
+def new_event_of(event: StoredEvent) -> NewEvent:
+    """Returns the library's event as a row."""
+    uid = event.originator_id if isinstance(event.originator_id, UUID) else UUID(event.originator_id)
+    return NewEvent(uid.bytes, event.originator_version, event.topic, event.state)
 
 
 def select_stream(

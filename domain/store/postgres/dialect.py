@@ -195,8 +195,15 @@ class PostgresDialect:
         return self._locks.busy_scopes(tx, scopes)
 
     def next_commit_ids(self, tx: Cursor, count: int) -> list[int]:
-        rows = tx.execute("SELECT nextval('commit_ids') AS id FROM generate_series(1, ?)", (count,)).fetchall()
-        return [row["id"] for row in rows]
+        return _next_values(tx, "'commit_ids'", count)
+
+    def next_stream_ids(self, tx: Cursor, count: int) -> Sequence[int]:
+        return _next_values(tx, "pg_get_serial_sequence('streams', 'stream_id')", count)
+
+
+def _next_values(tx: Cursor, sequence: str, count: int) -> list[int]:
+    rows = tx.execute(f"SELECT nextval({sequence}) AS id FROM generate_series(1, ?)", (count,)).fetchall()
+    return [row["id"] for row in rows]
 
 
 POSTGRES_LEDGER_VIEW = """

@@ -57,6 +57,10 @@ class SqliteDialect:
         newest = tx.execute("SELECT coalesce(max(commit_id), 0) AS id FROM commits").fetchone()["id"]
         return list(range(newest + 1, newest + 1 + count))
 
+    def next_stream_ids(self, tx: Cursor, count: int) -> Sequence[int]:
+        newest = tx.execute("SELECT coalesce(max(stream_id), 0) AS id FROM streams").fetchone()["id"]
+        return range(newest + 1, newest + 1 + count)
+
 
 SQLITE = SqliteDialect()
 SQLITE_LEDGER_VIEW = """

@@ -15,10 +15,8 @@ from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-from eventsourcing.persistence import StoredEvent
-
 from api.settings import Settings
-from domain.store.commit import CommitContext
+from domain.store.commit import CommitContext, NewEvent
 from domain.store.factory import open_database
 from domain.store.recorder import LedgerRecorder
 from domain.store.stored_events import select_entries
@@ -76,7 +74,7 @@ def write_one(recorder: LedgerRecorder, chance: random.Random, count: int) -> No
 
     with chance.choice([recorder.write, recorder.bulk_write])() as tx:
         commit = recorder.begin_commits(tx, [CommitContext()])
-        commit.append([(0, StoredEvent(uuid4(), 1, "OfferResumed", uuid4().bytes)) for _ in range(count)])
+        commit.append([(0, NewEvent(uuid4().bytes, 1, "OfferResumed", uuid4().bytes)) for _ in range(count)])
         pause_or_roll_back()
         commit.seal()
         pause_or_roll_back()
