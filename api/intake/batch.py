@@ -1,7 +1,8 @@
 """Validates a batch of offers, for the HTTP channel and the command line."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from api.bounds.body import BodyBounds, of_accepted
 from api.http.problems import validation_error
 from api.intake.batch_schemas import BatchEnvelope, BatchItem
 from api.intake.quoted_integers import unquote_integers
+from api.intake.usual_items import MAX_USUAL_BYTES, content_digests
 from api.parsing.array_splitter import Body
 from api.parsing.item_list import (
     LIST_MEMBER,
@@ -26,7 +28,6 @@ from api.parsing.item_list import (
     split_body,
     too_many_values,
     valid_id,
-    with_progress,
 )
 from api.validation.field_errors import InvalidField
 from api.validation.known_members import known_members, misspelt_members
@@ -40,6 +41,12 @@ VALUES_BESIDE_CONTENT = 100
 """The most values of an item that do not belong to its content, if the content has as many values as it may have."""
 
 
+ITEMS_PER_CALL = 500
+"""Items that are decoded in one call. A message about progress follows each."""
+BYTES_PER_VALUE = 2
+"""The least bytes of a value in a list: a digit and a comma."""
+
+
 class ValidatedBatch(Struct, frozen=True):
     """The items of a batch, and a digest of its meaning: the same for every JSON form of the same valid batch."""
 
@@ -49,7 +56,7 @@ class ValidatedBatch(Struct, frozen=True):
     request_digest: str
 
 
-class _ItemPreview(Struct, frozen=True, gc=False, rename="camel"):
+class ItemPreview(Struct, frozen=True, gc=False, rename="camel"):
     """Members of an item that are read before it is validated. They are reliable only if the item is valid."""
 
     external_id: str
@@ -92,25 +99,67 @@ def validate_items(
     An item with the same bytes as the offer's last accepted item is not parsed again."""
     sent = split_body(body, of_accepted(bounds))
     envelope = read_envelope(sent.members, BatchEnvelope)
-    previews = [_preview(element, bounds.max_values) for element in sent.elements]
+    previews = [preview for part in _parts(sent.elements) for preview in _previews(part, bounds.max_values)]
     offers = known([preview.external_id for preview in previews if preview]) if known else {}
     items: list[SentItem] = []
-    for index, element in with_progress(sent.elements, progress):
-        preview = previews[index]
-        sent_digest = hashlib.sha256(element).hexdigest()
-        offer = offers.get(preview.external_id) if preview else None
-        if message := _too_many_values(element, preview, bounds.max_values):
-            items.append(_unread_item(element, index, preview, message, sent_digest))
-        elif preview and offer and offer.sent_digest == sent_digest:
-            content = SentContent(preview.content, offer.content_digest, sent_digest)
-            items.append(ValidItem(preview.external_id, content))
-        else:
-            items.append(validate_item(element, index, preview, sent_digest))
+    for part in _parts(sent.elements):
+        progress(len(items), len(sent.elements))
+        items += _validate_part(part, len(items), previews, offers, bounds.max_values)
+    progress(len(items), len(items))
     remarks = envelope_messages(sent, envelope.model_extra or {}, "not a member of a batch")
     return ValidatedBatch(items, remarks, _request_digest(envelope.operation, items))
 
 
-def validate_item(element: Raw, index: int, preview: _ItemPreview | None, sent_digest: str) -> SentItem:
+def _parts(elements: Sequence[Raw]) -> Iterator[Sequence[Raw]]:
+    return (elements[start : start + ITEMS_PER_CALL] for start in range(0, len(elements), ITEMS_PER_CALL))
+
+
+def _validate_part(
+    elements: Sequence[Raw],
+    start: int,
+    all_previews: Sequence[ItemPreview | None],
+    offers: Mapping[str, Offer],
+    max_values: int,
+) -> Iterator[SentItem]:
+    """Yields the items of consecutive elements; `start` is the index of the first one."""
+    previews = all_previews[start : start + len(elements)]
+    sent_digests = [hashlib.sha256(element).hexdigest() for element in elements]
+    digests = _digests(elements, previews, sent_digests, offers, max_values)
+    for number, (preview, content_digest) in enumerate(zip(previews, digests, strict=True)):
+        element, sent_digest = elements[number], sent_digests[number]
+        if preview and content_digest:
+            yield ValidItem(preview.external_id, SentContent(preview.content, content_digest, sent_digest))
+        elif message := _too_many_values(element, preview, max_values):
+            yield _unread_item(element, start + number, preview, message, sent_digest)
+        else:
+            yield validate_item(element, start + number, preview, sent_digest)
+
+
+def _digests(
+    elements: Sequence[Raw],
+    previews: Sequence[ItemPreview | None],
+    sent_digests: Sequence[str],
+    offers: Mapping[str, Offer],
+    max_values: int,
+) -> list[str | None]:
+    """Returns the content digests of the elements that the offer already has in the same bytes, and of the usual ones."""
+    digests = [
+        offer.content_digest
+        if preview
+        and (offer := offers.get(preview.external_id))
+        and offer.sent_digest == sent_digest
+        and not _too_many_values(element, preview, max_values)
+        else None
+        for element, preview, sent_digest in zip(elements, previews, sent_digests, strict=True)
+    ]
+    new = [number for number, known_digest in enumerate(digests) if known_digest is None]
+    max_bytes = min(MAX_USUAL_BYTES, BYTES_PER_VALUE * max_values)
+    for number, digest_of_new in zip(new, content_digests([elements[n] for n in new], max_bytes), strict=True):
+        digests[number] = digest_of_new
+    return digests
+
+
+def validate_item(element: Raw, index: int, preview: ItemPreview | None, sent_digest: str) -> SentItem:
     """Validates one element of `offers`. Returns a ValidItem, or an InvalidItem with messages."""
     read = read_object(element, _KNOWN)
     if isinstance(read, str):
@@ -139,13 +188,13 @@ def validate_item(element: Raw, index: int, preview: _ItemPreview | None, sent_d
     return ValidItem(external_id, text, messages)
 
 
-def _too_many_values(element: Raw, preview: _ItemPreview | None, most: int) -> str | None:
+def _too_many_values(element: Raw, preview: ItemPreview | None, most: int) -> str | None:
     return too_many_values(element, most, beside=VALUES_BESIDE_CONTENT) or (
         too_many_values(preview.content, most) if preview else None
     )
 
 
-def _unread_item(element: Raw, index: int, preview: _ItemPreview | None, message: str, sent_digest: str) -> InvalidItem:
+def _unread_item(element: Raw, index: int, preview: ItemPreview | None, message: str, sent_digest: str) -> InvalidItem:
     """Returns the id of an item that was not parsed only if the text can't have another one."""
     is_sure = preview and has_one_member(element, "externalId")
     external_id = valid_id(preview.external_id) if preview and is_sure else None
@@ -161,11 +210,19 @@ def _remarks(sent: dict[str, Any], about_content: list[InvalidField]) -> tuple[s
 
 
 _KNOWN = known_members(BatchItem)
-_decode_preview = msgspec.json.Decoder(_ItemPreview).decode
+_decode_previews = msgspec.json.Decoder(list[ItemPreview]).decode
+_decode_preview = msgspec.json.Decoder(ItemPreview).decode
 _decode_object_preview = msgspec.json.Decoder(_ObjectItemPreview).decode
 
 
-def _preview(element: Raw, max_values: int) -> _ItemPreview | None:
+def _previews(elements: Sequence[Raw], max_values: int) -> list[ItemPreview | None]:
+    if max(map(len, elements)) < BYTES_PER_VALUE * max_values:
+        with suppress(msgspec.DecodeError, RecursionError):
+            return [*_decode_previews(b"[%b]" % b",".join(elements))]
+    return [preview_of(element, max_values) for element in elements]
+
+
+def preview_of(element: Raw, max_values: int) -> ItemPreview | None:
     try:
         # The elements of a list are not read if they are very many.
         if len(element) < 2 * max_values or not too_many_values(element, max_values, beside=VALUES_BESIDE_CONTENT):
@@ -176,7 +233,7 @@ def _preview(element: Raw, max_values: int) -> _ItemPreview | None:
         object_preview = _decode_object_preview(element)
     except (msgspec.DecodeError, RecursionError):
         return None
-    return _ItemPreview(object_preview.external_id, [object_preview.offer_data])
+    return ItemPreview(object_preview.external_id, [object_preview.offer_data])
 
 
 def _request_digest(operation: str, items: Iterable[SentItem]) -> str:
