@@ -81,6 +81,16 @@ class BoundSettings(BaseSettings):
         ge=1,
         description="The most bytes that unfinished bodies of a partner or publisher take on disk",
     )
+    max_waiting_files_per_partner: int = Field(
+        default=64,
+        ge=1,
+        description="The most unfinished bodies of a partner or publisher that wait on disk. Each takes a descriptor",
+    )
+    max_waiting_files: int = Field(
+        default=192,
+        ge=1,
+        description="The most unfinished bodies that wait on disk. Their descriptors are among the reserved ones",
+    )
     max_waiting_bytes: int = Field(
         default=8 * 1024 * 1024 * 1024, ge=1, description="The most bytes that all unfinished bodies take on disk"
     )

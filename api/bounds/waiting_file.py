@@ -10,14 +10,34 @@ from api.bounds.allowances import Allowance, AllowanceExceeded
 from domain.ledgers.ledger import StorageError
 
 
+class TooManyFiles(AllowanceExceeded):
+    """As many bodies wait on disk as may."""
+
+
+class WaitingDisk:
+    """What all waiting files may take: bytes on disk, and descriptors.
+
+    `folder`: None for the system's folder of temporary files."""
+
+    def __init__(self, size: Allowance, files: Allowance, folder: Path | None) -> None:
+        self.size, self.files, self.folder = size, files, folder
+
+    def take_file(self, holder: str) -> None:
+        """Raises TooManyFiles."""
+        try:
+            self.files.take(holder)
+        except AllowanceExceeded as error:
+            raise TooManyFiles(is_total=error.is_total) from None
+
+
 class WaitingFile:
     """A file without a name, which only its owner may read. It ends with the process, however that ends.
 
     Any thread may close it, also while another thread writes to it."""
 
-    def __init__(self, disk: Allowance, holder: str, folder: Path | None) -> None:
-        """`disk`: the bytes on disk. `folder`: None for the system's folder of temporary files."""
-        self._disk, self._holder, self._folder = disk, holder, folder
+    def __init__(self, disk: WaitingDisk, holder: str) -> None:
+        self._disk, self._holder = disk, holder
+        self._has_place = False
         self._file: IO[bytes] | None = None
         self._lock = Lock()
         self._is_closed = False
@@ -28,14 +48,17 @@ class WaitingFile:
         with self._lock:
             self._require_open()
             try:
-                self._disk.take(self._holder, len(data))
+                if not self._has_place:
+                    self._disk.take_file(self._holder)
+                    self._has_place = True
+                self._disk.size.take(self._holder, len(data))
             except AllowanceExceeded:
                 self._remove()
                 raise
             self.size += len(data)
             try:
                 if self._file is None:
-                    self._file = TemporaryFile(dir=self._folder)  # noqa: SIM115 - `close` closes it
+                    self._file = TemporaryFile(dir=self._disk.folder)  # noqa: SIM115 - `close` closes it
                 self._file.write(data)
                 self._file.flush()
             except OSError as error:
@@ -65,8 +88,11 @@ class WaitingFile:
                 self._file.close()
             self._file = None
         if self.size:
-            self._disk.give_back(self._holder, self.size)
+            self._disk.size.give_back(self._holder, self.size)
             self.size = 0
+        if self._has_place:
+            self._disk.files.give_back(self._holder)
+            self._has_place = False
 
     def _require_open(self) -> None:
         # The request has been cancelled, and its thread still works.

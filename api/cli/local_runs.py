@@ -1,5 +1,6 @@
 """Accepts and executes a file of this machine as a run, in this process and beside running servers."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -7,7 +8,7 @@ from pathlib import Path
 from uuid import UUID
 
 from api.bounds.allowances import Allowance
-from api.bounds.waiting_file import WaitingFile
+from api.bounds.waiting_file import WaitingDisk, WaitingFile
 from api.cli.local_user import cli_origin
 from api.parsing.content_coding import decoded_body_too_large
 from api.runs import acceptance
@@ -84,7 +85,9 @@ def _accept(
     size, max_bytes = path.stat().st_size, service.settings.max_body_bytes
     if size > max_bytes:
         raise decoded_body_too_large(max_bytes)
-    file = WaitingFile(Allowance(max_bytes, max_bytes), path.name, service.settings.waiting_folder)
+    # The file of this machine is complete, and this process sends one: no bound applies.
+    one, unbounded = Allowance(1, 1), Allowance(sys.maxsize, sys.maxsize)
+    file = WaitingFile(WaitingDisk(unbounded, one, service.settings.waiting_folder), path.name)
     upload = Upload(service.runs, "identity", service.settings, file)
     try:
         # Only the stored copy is read from here on: the file may change.

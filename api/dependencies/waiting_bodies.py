@@ -11,12 +11,12 @@ from fastapi import Request
 from api.bounds.allowances import Allowance, AllowanceExceeded
 from api.bounds.settings import BoundSettings
 from api.bounds.turns import Turns
-from api.bounds.waiting_file import WaitingFile
+from api.bounds.waiting_file import TooManyFiles, WaitingDisk, WaitingFile
 from api.http.content_negotiation import content_coding
 from api.http.request_state import request_state
 from api.parsing.json_body import body_too_large
 from api.parsing.streaming.white_space import WhiteSpaceBound
-from api.server.bodies.body_problems import too_much_on_disk
+from api.server.bodies.body_problems import too_many_files, too_much_on_disk
 
 SMALL_UPLOAD_BYTES = 1024 * 1024
 """Bodies up to this size stay in memory until they are complete."""
@@ -34,13 +34,15 @@ class WaitingBodies:
     """The disk and the memory that bodies over SMALL_UPLOAD_BYTES may use. Belongs to the event loop of a server."""
 
     def __init__(self, bounds: BoundSettings, folder: Path | None) -> None:
-        self.disk = Allowance(bounds.max_waiting_bytes_per_partner, bounds.max_waiting_bytes)
+        size = Allowance(bounds.max_waiting_bytes_per_partner, bounds.max_waiting_bytes)
+        files = Allowance(bounds.max_waiting_files_per_partner, bounds.max_waiting_files)
+        self.disk = WaitingDisk(size, files, folder)
         self.turns, self._batch_turns = Turns(LARGE_BODIES), Turns(LARGE_BATCHES)
         self._max_white_space_bytes = bounds.max_white_space_bytes
-        self._folder, self._threads = folder, CapacityLimiter(DISK_THREADS)
+        self._threads = CapacityLimiter(DISK_THREADS)
 
     def file_for(self, holder: str) -> WaitingFile:
-        return WaitingFile(self.disk, holder, self._folder)
+        return WaitingFile(self.disk, holder)
 
     @asynccontextmanager
     async def receive(self, request: Request, holder: str, max_bytes: int) -> AsyncIterator["ReceivedBody"]:
@@ -85,8 +87,10 @@ class WaitingBodies:
         """Runs a function that writes to waiting files. Raises Problem 429 or 503 beyond the bounds."""
         try:
             return await to_thread.run_sync(function, *args, limiter=self._threads)
+        except TooManyFiles as error:
+            raise too_many_files(self.disk.files, error) from None
         except AllowanceExceeded as error:
-            raise too_much_on_disk(self.disk, error) from None
+            raise too_much_on_disk(self.disk.size, error) from None
 
 
 class ReceivedBody:

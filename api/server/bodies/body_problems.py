@@ -27,11 +27,19 @@ def server_stops() -> Problem:
 
 
 def too_much_memory(allowance: Allowance, error: AllowanceExceeded) -> Problem:
-    return _too_much(allowance, error, "unfinished bodies in memory", "a token", "max_unfinished_body_bytes_per_token")
+    return _too_much(
+        allowance, error, "bytes of unfinished bodies in memory", "a token", "max_unfinished_body_bytes_per_token"
+    )
 
 
 def too_much_on_disk(allowance: Allowance, error: AllowanceExceeded) -> Problem:
-    return _too_much(allowance, error, "unfinished bodies on disk", "a partner", "max_waiting_bytes_per_partner")
+    return _too_much(
+        allowance, error, "bytes of unfinished bodies on disk", "a partner", "max_waiting_bytes_per_partner"
+    )
+
+
+def too_many_files(allowance: Allowance, error: AllowanceExceeded) -> Problem:
+    return _too_much(allowance, error, "unfinished bodies over 1 MiB", "a partner", "max_waiting_files_per_partner")
 
 
 def too_many_uploads(allowance: Allowance) -> Problem:
@@ -45,7 +53,7 @@ def too_many_uploads(allowance: Allowance) -> Problem:
 def _too_much(allowance: Allowance, error: AllowanceExceeded, what: str, holder: str, field: str) -> Problem:
     if error.is_total:
         variable = setting_variable(field.partition("_per_")[0])
-        detail = f"At most {allowance.total} bytes of {what} for the server ({variable}); retry later."
+        detail = f"At most {allowance.total} {what} for the server ({variable}); retry later."
         return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "server-busy", detail, headers=_RETRY.copy())
-    detail = f"At most {allowance.per_holder} bytes of {what} for {holder} ({setting_variable(field)}); retry later."
+    detail = f"At most {allowance.per_holder} {what} for {holder} ({setting_variable(field)}); retry later."
     return Problem(HTTPStatus.TOO_MANY_REQUESTS, "too-many-uploads", detail, headers=_RETRY.copy())

@@ -3,7 +3,7 @@
 import pytest
 
 from api.bounds.allowances import Allowance
-from api.bounds.waiting_file import WaitingFile
+from api.bounds.waiting_file import WaitingDisk, WaitingFile
 from api.runs import upload
 from api.runs.upload import Upload
 from api.service import Service
@@ -15,7 +15,7 @@ BLOCKS = [b"abc", b"", b"d" * 25, b"ef"]
 def test_upload_stores_chunks_of_one_size(service: Service, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upload, "CHUNK_BYTES", size)
     monkeypatch.setattr(upload, "SMALL_UPLOAD_BYTES", 0)
-    file = WaitingFile(Allowance(1_000_000, 1_000_000), "tidepool", None)
+    file = WaitingFile(WaitingDisk(Allowance(1_000_000, 1_000_000), Allowance(1, 1), None), "tidepool")
     upload_of_blocks = Upload(service.runs, "identity", service.settings, file)
     for block in BLOCKS:
         upload_of_blocks.write(block)

@@ -10,8 +10,7 @@ from tests.support.hostile.target import Target
 
 PUTS = 60
 BODY_BYTES = 16 * MIB - 1024
-UPLOADS = 4
-SLOW = 400
+UPLOADS = 40
 
 
 def send_unfinished_puts(target: Target, seconds: float) -> int:
@@ -23,33 +22,7 @@ def send_unfinished_uploads(target: Target, seconds: float) -> int:
     """Sends batches without their last byte, and disconnects; again and again."""
     end, sent = time.monotonic() + seconds, 0
     while time.monotonic() < end:
-        sent += _hold(target, 0, UPLOADS, lambda _: f"POST {BATCHES}", BODY_BYTES)
-    return sent
-
-
-def send_slow_bodies(target: Target, seconds: float) -> int:
-    """Sends a byte of each body now and then, on many connections."""
-    requests = [
-        OpenRequest(target, target.attacker, f"PUT {OFFER.format(n)}", length=MIB)
-        for n in range(int(SLOW * target.size))
-    ]
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        for request in requests:
-            request.send(b" ")
-        time.sleep(0.2)
-    return _close(requests)
-
-
-def abandon_uploads(target: Target, seconds: float) -> int:
-    """Sends whole batches with a large member that the service must read, and disconnects at once."""
-    end, sent = time.monotonic() + seconds, 0
-    while time.monotonic() < end:
-        body = abandoned_batch(int(16 * MIB * max(target.size, 0.2)))
-        requests = [OpenRequest(target, target.attacker, f"POST {BATCHES}", length=len(body)) for _ in range(UPLOADS)]
-        for request in requests:
-            request.send(body)
-        sent += _close(requests)
+        sent += _hold(target, 0, max(4, int(UPLOADS * target.size)), lambda _: f"POST {BATCHES}", BODY_BYTES)
     return sent
 
 
@@ -78,6 +51,4 @@ def _close(requests: list[OpenRequest]) -> int:
 ATTACKS = (
     Attack("unfinished PUTs", send_unfinished_puts),
     Attack("unfinished uploads", send_unfinished_uploads),
-    Attack("slow bodies", send_slow_bodies),
-    Attack("abandoned uploads", abandon_uploads),
 )
