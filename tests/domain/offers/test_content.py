@@ -141,3 +141,11 @@ def test_changed_fields_have_pointers_to_the_differences(
 
 def test_changed_fields_reports_an_absent_content_as_a_whole() -> None:
     assert changed_fields(None, {"a": None}, "/content") == [FieldChange("/content", None, {"a": None})]
+
+
+@pytest.mark.parametrize("count", [200, 201, 3_000])
+def test_order_of_many_names_makes_no_difference(count: int) -> None:
+    names = {f"é{number}\uffff"[: 1 + number % 7] + str(number) for number in range(count)}
+    ordered, reverse = ({name: {"b": 1, "a": 0.5} for name in each} for each in (sorted(names), sorted(names)[::-1]))
+    expected = b",".join(b'"%b":{"a":0.5,"b":1}' % name.encode() for name in sorted(names))
+    assert canonical({"x": ordered}) == canonical({"x": reverse}) == b'{"x":{%b}}' % expected
