@@ -15,7 +15,7 @@ class TooManyFiles(AllowanceExceeded):
 
 
 class WaitingDisk:
-    """What all waiting files may take: bytes on disk, and descriptors.
+    """The bounds of all waiting files: bytes on disk, and descriptors.
 
     `folder`: None for the system's folder of temporary files."""
 

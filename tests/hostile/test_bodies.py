@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -20,7 +21,7 @@ from tests.support.hostile.attack import require_answers, run_attack
 from tests.support.hostile.bodies import BATCHES, FILES, MIB, NOISE, OFFER, SIGN_IN, OpenRequest
 from tests.support.hostile.others import watch_others
 from tests.support.hostile.target import Target
-from tests.support.waiting import wait_until
+from tests.support.waiting import POLL_SECONDS, wait_until
 
 PUT, BATCH = f"PUT {OFFER.format('coffee')}", f"POST {BATCHES}"
 
@@ -95,6 +96,7 @@ def test_long_body_with_short_pauses_gets_408(serve: Serve) -> None:
     with serve(MAX_BODY_SECONDS="0.5") as target, closing(OpenRequest(target, target.attacker, PUT)) as request:
         while not request.is_answered():
             request.send(b" ")
+            time.sleep(POLL_SECONDS)  # each byte gives the body more time
         assert "OFFER_LEDGER_MAX_BODY_SECONDS" in problem_in(request.reply())["detail"]
 
 
