@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -57,7 +58,7 @@ def _attack(
 ) -> tuple[Target, AttackReport]:
     """Attacks a new server, which runs until `servers` is closed."""
     # The older tree does not know the settings of newer bounds, so both run with the defaults.
-    secrets = register(lambda *arguments: tree.call(database, *arguments))
+    secrets = register(partial(tree.call, database))
     workers = ("--workers", "2") if options.engine == "postgresql" else ()
     log = Path(servers.enter_context(tempfile.TemporaryDirectory())) / "log"
     server = serve_target(tree.program, log, database, secrets, *workers, open_files=attack.open_files)

@@ -1,10 +1,11 @@
 """A real server to attack, with tokens for the attacker and for the others."""
 
+import json
 import os
 import re
 import resource
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -41,36 +42,47 @@ class Tree(NamedTuple):
 
     folder: Path
 
-    def call(self, environment: Mapping[str, str], *arguments: str) -> str:
-        """Runs an `offer-ledger` command of the tree and returns its output."""
-        return subprocess.run(
-            [self.program, *arguments],
+    def call(self, environment: Mapping[str, str], commands: Sequence[Sequence[str]]) -> list[str]:
+        """Runs `offer-ledger` commands of the tree in one process, and returns their outputs."""
+        output = subprocess.run(
+            [self.program.with_name("python"), "-c", _RUN_COMMANDS, json.dumps(commands)],
             cwd=self.folder,
             env={**os.environ, **environment},
-            capture_output=True,
+            stdout=subprocess.PIPE,
             check=True,
             text=True,
             timeout=PATIENCE_SECONDS,
-        ).stdout.strip()
+        ).stdout
+        return [part.strip() for part in output.split("\0")[:-1]]
 
     @property
     def program(self) -> Path:
         return self.folder / ".venv" / "bin" / "offer-ledger"
 
 
-def register(call: Callable[..., str]) -> dict[str, str]:
-    """Registers the partners and creates the tokens. `call` runs an `offer-ledger` command and returns its output.
+_RUN_COMMANDS = """
+import contextlib, json, sys
+from api.cli.main import main
+for arguments in json.loads(sys.argv[1]):
+    sys.argv[1:] = arguments
+    with contextlib.suppress(SystemExit):
+        main()
+    print(end="\\0")
+"""
+
+
+def register(call: Callable[[Sequence[Sequence[str]]], Sequence[str]]) -> dict[str, str]:
+    """Registers the partners and creates the tokens. `call` runs `offer-ledger` commands and returns their outputs.
 
     Returns the secret of each token. No limit of a partner or token applies, so that only the bounds protect the others."""
-    for partner in (ATTACKER, OTHER):
-        unlimited = ("synchronize-per-day", "insert-per-hour", "rps", "daily-quota")
-        call("partners", "set", partner, *(f"--{name}=0" for name in unlimited))
-    secrets = {}
-    for name, role in ROLES.items():
-        of_partner = ("--partner", name) if role == "partner" else ()
-        options = ("--role", role, "--name", name, "--requests-per-minute", "0", *of_partner)
-        secrets[name] = call("tokens", "create", *options)
-    return secrets
+    unlimited = [f"--{name}=0" for name in ("synchronize-per-day", "insert-per-hour", "rps", "daily-quota")]
+    partners = [["partners", "set", partner, *unlimited] for partner in (ATTACKER, OTHER)]
+    tokens = [
+        ["tokens", "create", "--role", role, "--name", name, "--requests-per-minute", "0"]
+        + (["--partner", name] if role == "partner" else [])
+        for name, role in ROLES.items()
+    ]
+    return dict(zip(ROLES, call(partners + tokens)[len(partners) :], strict=True))
 
 
 @contextmanager
