@@ -122,7 +122,7 @@ def create_app(service: Service, *, warm: bool = False, watch_clock: bool = True
 
 def _bound_bodies(app: FastAPI, bounds: BoundSettings, shutdown: ShutdownSignal) -> None:
     memory = Allowance(bounds.max_unfinished_body_bytes_per_token, bounds.max_unfinished_body_bytes)
-    app.add_middleware(BodyReading, clock=BodyClock(bounds, shutdown), memory=memory, shutdown=shutdown)
+    app.add_middleware(BodyReading, clock=BodyClock(bounds, shutdown), memory=memory)
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -1,25 +1,20 @@
 """Reads the bodies of all requests within their bounds of time and memory."""
 
-import asyncio
-
-from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.bounds.allowances import Allowance, AllowanceExceeded
 from api.bounds.body_memory import BodyMemory
-from api.http.problems import respond
 from api.http.request_state import SCOPE_KEY, RequestState
 from api.server.bodies.body_clock import BodyClock, BodyTime
-from api.server.bodies.body_problems import server_stops, too_much_memory
-from api.server.shutdown import ShutdownSignal
+from api.server.bodies.body_problems import too_much_memory
 
 
 class BodyReading:
     """Middleware: routes receive every body through it, so no route can forget a bound."""
 
-    def __init__(self, app: ASGIApp, clock: BodyClock, memory: Allowance, shutdown: ShutdownSignal) -> None:
+    def __init__(self, app: ASGIApp, clock: BodyClock, memory: Allowance) -> None:
         self.app = app
-        self._clock, self._memory, self._shutdown = clock, memory, shutdown
+        self._clock, self._memory = clock, memory
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -29,13 +24,6 @@ class BodyReading:
         memory = state.body_memory = BodyMemory(self._memory)
         try:
             await self.app(scope, BoundedBody(scope, receive, self._clock, memory, self._memory).receive, send)
-        except asyncio.CancelledError:
-            # The web server cancels what has not ended some seconds after the signal to stop.
-            if not self._shutdown.is_set or state.status is not None:
-                raise
-            problem = server_stops()
-            state.problem = problem.kind
-            await respond(Request(scope), problem)(scope, receive, send)
         finally:
             memory.end()
 
