@@ -39,7 +39,7 @@ MIB = 1024 * 1024
         ("date in the name of an offers file", "2 days ahead", MAX_DAYS_AHEAD, 2),
         ("messages about one item", "10; 10", (MAX_FIELD_ERRORS, MAX_REMARKS), (10, 10)),
         ("unknown members of one item", "20", MAX_UNKNOWN_EXAMINED, 20),
-        ("contents on a page", "16 MiB", MAX_PAGE_BYTES, 16 * MIB),
+        ("contents on a page", "8 MiB", MAX_PAGE_BYTES, 8 * MIB),
         ("starts of a run before it fails", "5", MAX_ATTEMPTS, 5),
         ("length of a redemption window", "30 to 45 days", (MIN_DAYS, MAX_DAYS), (30, 45)),
         ("lateness of a reported activation", "14 days", MAX_REPORT_DELAY, timedelta(days=14)),
