@@ -38,8 +38,11 @@ class BoundSettings(BaseSettings):
         ge=1024,
         description="The most bytes of a request's line and headers, its trailers and its chunk extensions together",
     )
-    head_seconds: float = Field(
-        default=20, gt=0, description="The seconds within which a request's line and headers must be complete"
+    max_head_seconds: float = Field(
+        default=20,
+        ge=0.1,
+        le=3600,
+        description="The most seconds until a request's line and headers are complete",
     )
     max_bytes_ahead: int = Field(
         default=64 * 1024,
@@ -110,24 +113,15 @@ class BoundSettings(BaseSettings):
         default=10, ge=1, description="The most followers of `audit/stream` with the same token"
     )
     max_followers: int = Field(default=200, ge=1, description="The most followers of `audit/stream`")
-    max_idle_process_bytes: int = Field(
-        default=256 * 1024 * 1024,
-        ge=1,
-        description="The most memory that an idle worker process keeps, in bytes. With more, it is replaced",
-    )
-
-    @property
-    def body_bounds(self) -> BodyBounds:
-        return BodyBounds(self.max_items, self.max_envelope_members, self.max_content_values, self.max_image_bytes)
-        return BodyBounds(self.max_items, self.max_content_values, self.max_image_bytes)
-
     max_waiting_reply_bytes_per_token: int = Field(
         default=64 * 1024 * 1024,
         ge=1,
         description="The most bytes of a token's large replies that wait until their clients read them. Large rows of streams may have as many again",
     )
     max_waiting_reply_bytes: int = Field(
-        default=512 * 1024 * 1024, ge=1, description="The same for the replies of all tokens together"
+        default=512 * 1024 * 1024,
+        ge=1,
+        description="The most bytes of all large replies that wait until their clients read them. Large rows of streams may have as many again",
     )
     max_reads_per_token: int = Field(
         default=4,
@@ -140,8 +134,20 @@ class BoundSettings(BaseSettings):
         description="The fewest bytes that a client must read within `OFFER_LEDGER_REPLY_PROGRESS_SECONDS` while more wait to be sent. Otherwise the reply is cut off",
     )
     reply_progress_seconds: float = Field(
-        default=60, gt=0, description="The seconds within which a client must read so many bytes"
+        default=60,
+        ge=0.1,
+        le=3600,
+        description="The seconds within which a client must read `OFFER_LEDGER_MIN_REPLY_BYTES`",
     )
+    max_idle_process_bytes: int = Field(
+        default=256 * 1024 * 1024,
+        ge=1,
+        description="The most memory that an idle worker process keeps, in bytes. With more, it is replaced",
+    )
+
+    @property
+    def body_bounds(self) -> BodyBounds:
+        return BodyBounds(self.max_items, self.max_envelope_members, self.max_content_values, self.max_image_bytes)
 
 
 def setting_variable(field: str) -> str:

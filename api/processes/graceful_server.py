@@ -2,9 +2,7 @@
 
 import asyncio
 import socket
-from contextlib import suppress
 
-from h11 import LocalProtocolError
 from uvicorn import Server
 
 CLOSE_SECONDS = 0.1
@@ -25,5 +23,4 @@ class GracefulServer(Server):
         while True:
             await asyncio.sleep(CLOSE_SECONDS)
             for connection in list(self.server_state.connections):
-                with suppress(LocalProtocolError):
-                    connection.shutdown()
+                connection.shutdown()

@@ -15,7 +15,7 @@ OPEN_FILES, RESERVED = 220, 80
 
 @pytest.mark.parametrize("name", ["idle connections", "slow heads"])
 def test_partner_writes_while_others_hold_every_connection(serve: Serve, name: str) -> None:
-    settings = {"RESERVED_DESCRIPTORS": str(RESERVED), "HEAD_SECONDS": "60"}
+    settings = {"RESERVED_DESCRIPTORS": str(RESERVED), "MAX_HEAD_SECONDS": "60"}
     with serve(open_files=OPEN_FILES, size=0.2, **settings) as target, watch_others(target) as others:
         report = run_attack(ATTACKS[name], target, others, seconds=2)
         log = target.log.read_text()

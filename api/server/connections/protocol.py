@@ -121,9 +121,9 @@ class BoundedHttpProtocol(HttpToolsProtocol, asyncio.BufferedProtocol):
     # Time
 
     def _limit_time(self) -> None:
-        """From now on, the head, the trailers or the chunk's size must be complete within `head_seconds`."""
+        """From now on, the head, the trailers or the chunk's size must be complete within `max_head_seconds`."""
         if self._timer is None:
-            self._timer = self.loop.call_later(self._bounds.head_seconds, self.transport.close)
+            self._timer = self.loop.call_later(self._bounds.max_head_seconds, self.transport.close)
 
     def _unset_timer(self) -> None:
         if self._timer is not None:

@@ -234,7 +234,7 @@ def test_reply_of_http_1_0_has_no_chunks(send_raw: SendBytes, auditor: Caller) -
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch, service: Service) -> Iterator[str]:
-    monkeypatch.setenv("OFFER_LEDGER_HEAD_SECONDS", "0.2")
+    monkeypatch.setenv("OFFER_LEDGER_MAX_HEAD_SECONDS", "0.2")
     with serving(service) as url:
         yield url
 

@@ -23,7 +23,7 @@ class Target(NamedTuple):
 
     url: str
     pid: int
-    """The server. Its worker processes and batch processes are its children."""
+    """The server. Its worker processes are its children."""
     log: Path
     attacker: str
     other: str
