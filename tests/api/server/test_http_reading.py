@@ -24,6 +24,9 @@ class RecordingTransport(asyncio.Transport):
     def write(self, data: Any) -> None:
         self.sent += data
 
+    def get_write_buffer_size(self) -> int:
+        return 0
+
     def pause_reading(self) -> None:
         self.reads = False
 
