@@ -2,11 +2,13 @@
 
 Tests of a bound often import it, so they accept every value. Here the values are literals."""
 
+import re
 from datetime import timedelta
 
 import pytest
 
 from api.access.credentials import MAX_LIMIT, MAX_TOKEN_NAME
+from api.bounds.settings import BoundSettings
 from api.parsing import json_body
 from api.parsing.nesting import MAX_NESTING
 from api.parsing.strict_json import MAX_INTEGER_DIGITS, MAX_NUMBER, MAX_VALUE_CHARACTERS
@@ -30,7 +32,7 @@ MIB = 1024 * 1024
 @pytest.mark.parametrize(
     ("bound", "shown", "used", "value"),
     [
-        ("one value in them", "8 MiB", MAX_VALUE_CHARACTERS, 8 * MIB),
+        ("one value of a batch or offers file", "8 MiB", MAX_VALUE_CHARACTERS, 8 * MIB),
         ("body of an activation, redemption, reversal or flight", "64 KiB", json_body.MAX_BYTES, 64 * 1024),
         ("activations in lines", "10,000 lines, 16 MiB", (MAX_LINES, MAX_BATCH_BYTES), (10_000, 16 * MIB)),
         ("nesting of JSON", "64 levels", MAX_NESTING, 64),
@@ -53,3 +55,22 @@ def test_fixed_bound_has_the_value_on_the_page(bound: str, shown: str, used: obj
     assert used == value
     rows = [[cell.strip() for cell in line.split("|")] for line in (DOCS / "limits.md").read_text().splitlines()]
     assert [cells[2] for cells in rows if len(cells) > 2 and cells[1].startswith(bound)] == [shown]
+
+
+def test_each_bound_setting_is_on_the_page_with_its_default() -> None:
+    rows = [[cell.strip() for cell in line.split("|")] for line in (DOCS / "limits.md").read_text().splitlines()]
+    values = [(cells[4], cells[2]) for cells in rows if len(cells) == 6]
+    for name, field in BoundSettings.model_fields.items():
+        shown = [value for setting, value in values if setting == f"`{name.upper()}`"]
+        assert shown, name
+        assert all(re.search(rf"(?<![\d,]){as_on_the_page(name, field.default)}\b", value) for value in shown), name
+
+
+def as_on_the_page(name: str, value: float) -> str:
+    """Returns the value of a setting with its unit: `64 KiB`, `20 s`, `200,000`."""
+    if name.endswith("_seconds"):
+        return f"{value:g} s"
+    if "bytes" in name:
+        exponent = next(exponent for exponent in (3, 2, 1) if value >= 1024**exponent)
+        return f"{value / 1024**exponent:g} {('KiB', 'MiB', 'GiB')[exponent - 1]}"
+    return f"{value:,}"
