@@ -112,7 +112,7 @@ async def put_offer(request: Request) -> Response:
     async with _counting_refusals(request, sender):
         require_json(request)
         bodies = runtime_of(request).waiting_bodies
-        async with bodies.receive(request, sender.partner, settings.max_offer_bytes) as body:
+        async with bodies.receive(request, sender.partner, settings.max_offer_bytes, "max_offer_bytes") as body:
             key, precondition = _offer_key(request, sender.partner), precondition_of(request)
             read = partial(_read, body, key, settings.body_bounds)
             # Parsing a small body takes less time than starting a thread.

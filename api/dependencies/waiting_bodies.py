@@ -45,10 +45,13 @@ class WaitingBodies:
         return WaitingFile(self.disk, holder)
 
     @asynccontextmanager
-    async def receive(self, request: Request, holder: str, max_bytes: int) -> AsyncIterator["ReceivedBody"]:
+    async def receive(
+        self, request: Request, holder: str, max_bytes: int, setting: str | None = None
+    ) -> AsyncIterator["ReceivedBody"]:
         """Receives the body as sent, and removes it from the disk at the end of the block.
 
-        Raises Problem 400 for too much white space, 413 if it is too large, 415 if it has a content coding, and 429 or 503 beyond the bounds."""
+        `setting`: the setting that is the bound, if it is one. Raises Problem 400 for too much white space, 413 if the body is too large,
+        415 if it has a content coding, and 429 or 503 beyond the bounds."""
         content_coding(request, ())
         file, memory = self.file_for(holder), request_state(request).body_memory
         body, size, white_space = bytearray(), 0, WhiteSpaceBound(self._max_white_space_bytes)
@@ -56,7 +59,7 @@ class WaitingBodies:
             async for chunk in request.stream():
                 size += len(chunk)
                 if size > max_bytes:
-                    raise body_too_large(max_bytes)
+                    raise body_too_large(max_bytes, setting=setting)
                 white_space.check(chunk)
                 body += chunk
                 if len(body) > (BYTES_PER_WRITE if file.size else SMALL_UPLOAD_BYTES):

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Raw
 
 from api.bounds.body import BodyBounds
+from api.bounds.settings import setting_variable
 from api.http.problems import validation_error
 from api.intake.merchant_schemas import ASSETS, STATUS, STATUS_IGNORED, MerchantOffer, warnings
 from api.parsing.body_start import MARK_SKIPPED
@@ -63,7 +64,7 @@ _KNOWN = known_members(MerchantOffer)
 def too_large_images(sent: dict[str, Any], max_bytes: int) -> list[InvalidField]:
     """Returns an error for each inline image that exceeds the limit. The offer must be valid otherwise."""
     return [
-        InvalidField(place, f"must have at most {max_bytes} characters")
+        InvalidField(place, f"must have at most {max_bytes} characters ({setting_variable('max_image_bytes')})")
         for place, image in _images(sent)
         if len(image) > max_bytes
     ]

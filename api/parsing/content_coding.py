@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Protocol
 
+from api.bounds.settings import setting_variable
 from api.http.problems import Problem
 from domain.store.records.compression import WINDOW_LOG_MAX, ZstdDecompressor, ZstdError
 
@@ -16,7 +17,7 @@ MAX_PARTS = 10_000
 
 
 def decoded_body_too_large(max_bytes: int) -> Problem:
-    detail = f"The body is larger than {max_bytes} bytes."
+    detail = f"The body is larger than {max_bytes} bytes ({setting_variable('max_body_bytes')})."
     return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "content-too-large", detail, headers={"Connection": "close"})
 
 

@@ -52,12 +52,11 @@ def split_body(body: Body, bounds: BodyBounds, *, keep: bool = True) -> Split:
     except TooLargeValue as error:
         raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "content-too-large", f"{error}.") from None
     except TooManyMembers as error:
-        message = f"must have {error} ({setting_variable('max_envelope_members')})"
+        message = f"must have {error} ({setting_variable(error.setting)})"
         raise validation_error([InvalidField((), message)]) from None
     except TooManyElements:
-        raise validation_error(
-            [InvalidField((LIST_MEMBER,), f"must have at most {bounds.max_items} elements")]
-        ) from None
+        message = f"must have at most {bounds.max_items} elements ({setting_variable('max_items')})"
+        raise validation_error([InvalidField((LIST_MEMBER,), message)]) from None
 
 
 def not_json(error: NotJson) -> Problem:

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from fastapi import Request
 from pydantic import BaseModel
 
+from api.bounds.settings import setting_variable
 from api.http.content_negotiation import content_coding, require_json
 from api.http.problems import Problem, validation_error
 from api.http.replies import JSON
@@ -77,6 +78,8 @@ async def receive(request: Request, max_bytes: int) -> bytes:
     return bytes(body)
 
 
-def body_too_large(max_bytes: int, subject: str = "body") -> Problem:
-    detail = f"The {subject} is larger than {max_bytes} bytes."
+def body_too_large(max_bytes: int, subject: str = "body", setting: str | None = None) -> Problem:
+    """`setting`: the field of the settings that is this bound; None for a fixed bound."""
+    name = f" ({setting_variable(setting)})" if setting else ""
+    detail = f"The {subject} is larger than {max_bytes} bytes{name}."
     return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "content-too-large", detail)

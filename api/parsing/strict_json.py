@@ -44,7 +44,11 @@ class TooManyElements(Exception):
 
 
 class TooManyMembers(Exception):
-    """The envelope has more members than the caller allows."""
+    """The envelope has more members, or a member has more values, than the caller allows. `setting`: the one of this bound."""
+
+    def __init__(self, message: str, setting: str) -> None:
+        super().__init__(message)
+        self.setting = setting
 
 
 class TooLargeValue(Exception):

@@ -71,7 +71,7 @@ class _Reader:
         more = window.character != "}"
         while more:
             if len(members) == self._bounds.max_members:
-                raise TooManyMembers(f"at most {self._bounds.max_members} members")
+                raise TooManyMembers(f"at most {self._bounds.max_members} members", "max_envelope_members")
             name = self._name(members)
             if name == self._list_name and window.character == "[":
                 window.at += 1
@@ -101,7 +101,7 @@ class _Reader:
         value, end = self._value()
         window = self._window
         if value is _NOT_DECODED or self._has_many_values(window.text[window.at : end]):
-            raise TooManyMembers(f"at most {self._bounds.max_values} values in a member")
+            raise TooManyMembers(f"at most {self._bounds.max_values} values in a member", "max_content_values")
         window.at = end
         for invalid in invalid_values(value, depth=2):
             if invalid.message in {DUPLICATE_NAME, TOO_DEEP}:

@@ -72,6 +72,7 @@ def assert_too_large(reply: httpx2.Response) -> None:
     assert (reply.status_code, problem["type"]) == (413, "content-too-large")
     assert reply.headers["Content-Type"] == MEDIA_TYPE
     assert (problem["isSuccessful"], problem["messages"], problem["data"]) == (False, [problem["detail"]], None)
+    assert "OFFER_LEDGER_MAX_BODY_BYTES" in problem["detail"]
 
 
 # Plain bodies

@@ -209,7 +209,9 @@ def test_compressed_content_is_validated_like_plain_content(partner: Caller, cod
 def test_item_limit_applies_to_compressed_bodies(partner: Caller, coding: str) -> None:
     reply = send(partner, coding, CODINGS[coding](body(document())))
     assert_refused(reply, 422, "validation-error")
-    assert reply.json()["errors"] == [{"pointer": "/offers", "message": "must have at most 2 elements"}]
+    assert reply.json()["errors"] == [
+        {"pointer": "/offers", "message": "must have at most 2 elements (OFFER_LEDGER_MAX_ITEMS)"}
+    ]
 
 
 @pytest.mark.parametrize("window_log", [24, 27, 31, 41])

@@ -185,7 +185,9 @@ def test_media_type_of_json_may_be_spelt_in_many_ways(partner: Caller, kind: str
 
 def test_body_that_is_too_large_is_413(partner: Caller) -> None:
     sent = json.dumps(merchant_offer()).encode()
-    assert refused(partner, 413, sent.ljust(MAX_OFFER_BYTES + 1))["type"] == "content-too-large"
+    problem = refused(partner, 413, sent.ljust(MAX_OFFER_BYTES + 1))
+    assert problem["type"] == "content-too-large"
+    assert "OFFER_LEDGER_MAX_OFFER_BYTES" in problem["detail"]
 
 
 def test_refusal_never_repeats_sent_values(partner: Caller, subtests: pytest.Subtests) -> None:

@@ -205,7 +205,8 @@ def test_offers_of_a_file_are_the_same_after_a_rebuild(partner: Caller, service:
 def test_image_that_is_too_large_fails_its_record_alone(partner: Caller, service: Service) -> None:
     reply = send_file(partner, with_image("A", "A" * 5_000), with_image("B", "A" * 5_001), record("C"))
     assert outcomes(reply) == {"created": ["A", "C"], "failed": ["B"]}
-    assert messages(reply) == {"B": ["assets.logo.value.large.content: must have at most 5000 characters"]}
+    message = "must have at most 5000 characters (OFFER_LEDGER_MAX_IMAGE_BYTES)"
+    assert messages(reply) == {"B": [f"assets.logo.value.large.content: {message}"]}
     assert count_rows(service.ledger, "images") == 2
 
 

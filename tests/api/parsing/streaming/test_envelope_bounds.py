@@ -87,6 +87,13 @@ def test_batch_with_very_many_members_is_422(partner: Caller) -> None:
     assert "OFFER_LEDGER_MAX_ENVELOPE_MEMBERS" in reply.json()["errors"][0]["message"]
 
 
+def test_batch_with_very_many_values_in_a_member_is_422(partner: Caller) -> None:
+    sent = b'{"x":[%b0],%b' % (b"0," * 20_000, body(batch("Insert", [item()]))[1:])
+    reply = partner.send(gzip.compress(sent), Content_Encoding="gzip")
+    assert reply.status_code == 422
+    assert "OFFER_LEDGER_MAX_CONTENT_VALUES" in reply.json()["errors"][0]["message"]
+
+
 def test_compressed_white_space_is_400(partner: Caller) -> None:
     sent = gzip.compress(b'{"a":' + b" " * (2 * MEBIBYTE) + b"1}")
     reply = partner.send(sent, Content_Encoding="gzip")
