@@ -1,6 +1,8 @@
 """The protocol reads little while a reply is unfinished. A transport records it."""
 
 import asyncio
+import errno
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +22,7 @@ class RecordingTransport(asyncio.Transport):
         super().__init__()
         self.sent = b""
         self.reads, self.is_closed, self.has_eof = True, False, False
+        self.is_reset = self.is_aborted = False
 
     def write(self, data: Any) -> None:
         self.sent += data
@@ -34,7 +37,12 @@ class RecordingTransport(asyncio.Transport):
         self.reads = True
 
     def write_eof(self) -> None:
+        if self.is_reset:
+            raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
         self.has_eof = True
+
+    def abort(self) -> None:
+        self.is_aborted = True
 
     def close(self) -> None:
         self.is_closed = True
@@ -146,6 +154,14 @@ def test_connection_stays_after_a_reply_to_a_whole_body(connection: Connection) 
     connection.answer()
     assert b"connection: close" not in connection.transport.sent
     assert connection.application.paths == ["/0", "/1"]
+
+
+def test_connection_that_the_client_resets_is_aborted(connection: Connection, caplog: pytest.LogCaptureFixture) -> None:
+    connection.receive(b"POST /0 HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\n{")
+    connection.transport.is_reset = True
+    connection.answer()
+    assert connection.transport.is_aborted
+    assert caplog.text == ""
 
 
 def test_connection_that_closes_after_its_reply_takes_no_request(connection: Connection) -> None:
