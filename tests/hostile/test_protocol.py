@@ -14,6 +14,7 @@ MOST_GROWTH_MIB = 24
 NAMES = (
     "one-byte chunks without a token",
     "one-byte chunks with a token",
+    "chunks of empty lines without a token",
     "requests sent ahead",
     "headers without end",
     "a header without end",

@@ -14,6 +14,7 @@ BLOCK = 64 * 1024
 LINE = b"POST /nowhere HTTP/1.1\r\nHost: x\r\n"
 CHUNKED = LINE + b"Transfer-Encoding: chunked\r\n\r\n"
 ONE_BYTE_CHUNKS = b"1\r\n \r\n" * (BLOCK // 6)
+CHUNK_OF_EMPTY_LINES = b"%x\r\n" % BLOCK + b"\r\n" * (BLOCK // 2) + b"\r\n"
 AHEAD = b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n"
 AHEAD_CONNECTIONS = 200
 MIB = 1024 * 1024
@@ -68,6 +69,7 @@ def endless(start: bytes, block: bytes, most_bytes: int = 60 * MIB) -> Callable[
 ATTACKS = (
     Attack("one-byte chunks without a token", endless(CHUNKED, ONE_BYTE_CHUNKS, 6 * MIB)),
     Attack("one-byte chunks with a token", send_chunks_with_token),
+    Attack("chunks of empty lines without a token", endless(CHUNKED, CHUNK_OF_EMPTY_LINES)),
     Attack("requests sent ahead", send_requests_ahead),
     Attack("headers without end", endless(LINE, b"A: a\r\n" * (BLOCK // 6))),
     Attack("a header without end", endless(LINE + b"A: ", b"a" * BLOCK)),

@@ -1,0 +1,13 @@
+"""What the server's part that sends a reply sees of its connection."""
+
+import asyncio
+from collections.abc import Callable
+
+
+class ReplyTransport:
+    """A transport for replies. Closing it closes the connection only when the client can have read the reply."""
+
+    __slots__ = ("close", "is_closing", "write")
+
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+        self.write, self.is_closing, self.close = transport.write, transport.is_closing, close
