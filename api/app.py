@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
+from functools import partial
 from importlib.metadata import version
 
 from fastapi import FastAPI
@@ -18,6 +19,7 @@ from api.bounds.settings import BoundSettings
 from api.channels import batch_routes, merchant_routes, offers_file_routes
 from api.console.app import add_console
 from api.console.routing import show_problem
+from api.dependencies.authentication import named_token
 from api.dependencies.caller_lookup import CallerLookup
 from api.dependencies.replica import replica_of
 from api.dependencies.waiting_bodies import WaitingBodies
@@ -110,7 +112,8 @@ def create_app(service: Service, *, warm: bool = False, watch_clock: bool = True
     )
     app.state.runtime = runtime
     _bound_bodies(app, service.settings, runtime.shutdown)
-    app.add_middleware(WaitingReplies, settings=service.settings)
+    caller_of = partial(named_token, service=service)
+    app.add_middleware(WaitingReplies, settings=service.settings, caller_of=caller_of)
     app.add_middleware(LedgerPositionMiddleware)
     handle_problems(app, pages={CONSOLE: show_problem})
     for routes in ROUTERS:

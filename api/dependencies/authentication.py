@@ -8,6 +8,7 @@ from typing import Annotated, TypeVar, TypeVarTuple
 from anyio import to_thread
 from fastapi import Depends, Request
 
+from api.access.console_sessions import CONSOLE
 from api.dependencies.runtime import runtime_of
 from api.http.paths import Vendor, is_ingestion, vendor_of
 from api.http.problems import Problem
@@ -118,6 +119,19 @@ def token_digest(request: Request) -> str:
     if len(values) > 1:
         raise _unauthorised("Send one token, not several")
     return digest_secret(secret.strip())
+
+
+def named_token(request: Request, service: Service) -> str | None:
+    """Returns the digest of the token that a request names, before the token is read. None: the request names no token.
+
+    However the request spells the token, the digest is the same: on the console, too, in each of the token's sessions."""
+    if request.scope["path"].startswith(CONSOLE):
+        session = service.sessions.find(request, service.clock())
+        return session.token_sha256 if session else None
+    try:
+        return token_digest(request)
+    except Problem:
+        return None
 
 
 @retry_transaction

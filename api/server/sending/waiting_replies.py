@@ -1,5 +1,6 @@
 """Holds a large reply until its client has read it, within bounds on such replies."""
 
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from http import HTTPStatus
 
@@ -26,8 +27,9 @@ class WaitingReplies:
 
     A caller has few turns at building replies, because each of these is in memory before its size is known."""
 
-    def __init__(self, app: ASGIApp, settings: BoundSettings) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, settings: BoundSettings, caller_of: Callable[[Request], str | None]) -> None:
+        """`caller_of` identifies the caller of a request before its token is read. None: the request needs no turn."""
+        self.app, self._caller_of = app, caller_of
         self._allowance = Allowance(settings.max_waiting_reply_bytes_per_token, settings.max_waiting_reply_bytes)
         self._turns = Turns(TURNS, settings.max_reads_per_token)
 
@@ -59,7 +61,7 @@ class WaitingReplies:
             return
         state: RequestState = scope[SCOPE_KEY]
         async with AsyncExitStack() as turn:
-            if scope["method"] == "GET" and (caller := _credentials(scope)):
+            if scope["method"] == "GET" and (caller := self._caller_of(Request(scope))):
                 await turn.enter_async_context(self._turns.take(caller))
             await self.app(scope, receive, send_in_pieces)
 
@@ -100,13 +102,6 @@ class WaitingReplies:
             " read them and retry later."
         )
         return Problem(HTTPStatus.TOO_MANY_REQUESTS, "replies-not-read", detail, headers=headers)
-
-
-def _credentials(scope: Scope) -> str | None:
-    """Returns what identifies the caller before the token is read: its credentials as sent."""
-    headers = dict(scope["headers"])
-    sent = headers.get(b"authorization") or headers.get(b"cookie")
-    return sent.decode("latin-1") if sent else None
 
 
 async def _send_pieces(send: Send, message: Message) -> None:
