@@ -1,4 +1,4 @@
-"""What the server's part that sends a reply sees of its connection."""
+"""The transport that a reply is sent with: closing it lets the client read the reply first."""
 
 import asyncio
 from collections.abc import Callable
