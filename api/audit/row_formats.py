@@ -13,6 +13,9 @@ from projections.audit.event_item import EventView
 
 LINES, CSV, CLOUD_EVENTS = "application/x-ndjson", "text/csv", "application/cloudevents+json"
 
+LARGE_CELL = 64 * 1024
+"""Cells with more characters are quoted in pieces of this length."""
+
 _encoder = msgspec.json.Encoder()
 
 
@@ -44,9 +47,29 @@ def encode_csv(rows: Sequence[Struct]) -> bytes:
 
 
 def _csv_lines(lines: Iterable[Sequence[Any]]) -> bytes:
+    rows = list(lines)
+    if any(_is_large(cell) for row in rows for cell in row):
+        return b"".join(b",".join(map(_csv_piece, row)) + b"\r\n" for row in rows)
     text = StringIO()
-    csv.writer(text).writerows(lines)
+    csv.writer(text).writerows(rows)
     return text.getvalue().encode()
+
+
+def _is_large(cell: Any) -> bool:
+    return isinstance(cell, str) and len(cell) > LARGE_CELL
+
+
+def _csv_piece(cell: Any) -> bytes:
+    """Returns one cell of a line.
+
+    The writer of the standard library takes 40 ns for each character, and no other thread runs meanwhile."""
+    if _is_large(cell):
+        pieces = (cell[start : start + LARGE_CELL] for start in range(0, len(cell), LARGE_CELL))
+        return b'"' + b"".join(piece.replace('"', '""').encode() for piece in pieces) + b'"'
+    text = StringIO()
+    # The empty cell before it prevents the quotes that an empty cell needs if it is the only one.
+    csv.writer(text).writerow(["", cell])
+    return text.getvalue()[1:-2].encode()
 
 
 def column_names(kind: type[Struct]) -> Sequence[str]:

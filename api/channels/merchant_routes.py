@@ -2,11 +2,11 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 from http import HTTPStatus
 from urllib.parse import unquote_to_bytes
 from uuid import uuid4
 
+from anyio import to_thread
 from fastapi import APIRouter, Request, Response
 from msgspec import Struct
 from starlette.convertors import StringConvertor, register_url_convertor
@@ -31,6 +31,7 @@ from api.http.request_state import request_state
 from api.intake.merchant_offer import read_offer
 from api.intake.merchant_schemas import MerchantOffer
 from api.parsing.json_body import openapi_request_body
+from api.runs.server_runtime import server_runtime_of
 from api.server.raw_route import RawRoute
 from api.server.retry_route import RetryingRoute
 from api.validation.field_errors import InvalidField
@@ -44,7 +45,7 @@ from domain.values import MAX_ID_LENGTH, Channel, OfferKey, Source
 from projections.access.tokens import Caller
 
 REQUEST_ACCEPTED = "Request accepted for processing"
-SMALL_BODY_BYTES = 64 * 1024
+SMALL_BODY_BYTES = 16 * 1024
 TRACES_PATH = "/api/v1/partner/requests"
 
 
@@ -114,9 +115,7 @@ async def put_offer(request: Request) -> Response:
         bodies = runtime_of(request).waiting_bodies
         async with bodies.receive(request, sender.partner, settings.max_offer_bytes, "max_offer_bytes") as body:
             key, precondition = _offer_key(request, sender.partner), precondition_of(request)
-            read = partial(_read, body, key, settings.body_bounds)
-            # Parsing a small body takes less time than starting a thread.
-            action = read() if body.size <= SMALL_BODY_BYTES else await bodies.evaluate(body, sender.partner, read)
+            action = await _evaluate(request, body, key, settings.body_bounds)
     return await _execute(request, sender, key, action, precondition)
 
 
@@ -185,8 +184,17 @@ def _counts(refusal: Problem) -> bool:
     return refusal.status < HTTPStatus.INTERNAL_SERVER_ERROR and refusal.status is not HTTPStatus.TOO_MANY_REQUESTS
 
 
-def _read(body: ReceivedBody, key: OfferKey, bounds: BodyBounds) -> Put:
-    return read_offer(body.load(), key, bounds)
+async def _evaluate(request: Request, body: ReceivedBody, key: OfferKey, bounds: BodyBounds) -> Put:
+    """Evaluates a large body in another process: its parser would hold the interpreter of this one."""
+    if body.size <= SMALL_BODY_BYTES:
+        # This takes less time than starting a thread.
+        return read_offer(body.load(), key, bounds)
+    bodies = runtime_of(request).waiting_bodies
+    if not body.is_large:
+        return await to_thread.run_sync(read_offer, body.load(), key, bounds)
+    async with bodies.turns.take(key.partner):
+        supervisor = server_runtime_of(request.app).supervisor
+        return await supervisor.evaluate(read_offer, await bodies.load(body), key, bounds)
 
 
 def _offer_key(request: Request, partner: str) -> OfferKey:

@@ -72,13 +72,6 @@ class WaitingBodies:
             if file.size:
                 await self.run(file.close)
 
-    async def evaluate(self, body: "ReceivedBody", holder: str, read: Callable[[], _T]) -> _T:
-        """Runs a function that loads the body, in a thread. Large bodies wait on disk for their turn."""
-        if not body.is_large:
-            return await to_thread.run_sync(read)
-        async with self.turns.take(holder):
-            return await to_thread.run_sync(read)
-
     async def load(self, body: "ReceivedBody") -> bytes:
         return await to_thread.run_sync(body.load) if body.is_large else body.load()
 

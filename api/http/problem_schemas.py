@@ -95,9 +95,10 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     ),
     "helper-lost": ProblemType(
         (503,),
-        "A worker process died while it accepted a large batch or offers file. The request may have been accepted as a run.",
-        "Query the runs: by `concurrencyRequestId` for a batch, by `channel=merchant` for a file. If the run is missing, repeat "
-        "the request. A repeated request never takes effect twice.",
+        "A worker process died while it evaluated a large body. A batch or an offers file may have been accepted as a run; a PUT "
+        "has changed nothing.",
+        "Repeat a PUT. After a batch or a file, query the runs: by `concurrencyRequestId` for a batch, by `channel=merchant` for "
+        "a file. If the run is missing, repeat the request. A repeated request never takes effect twice.",
     ),
     "idempotency-key-reused": ProblemType(
         (422,),

@@ -46,7 +46,7 @@ _REPORT = (*_BODY, "not-found", "too-many-requests")
 PROBLEMS_BY_OPERATION: Mapping[str, tuple[str, ...]] = {
     "sendBatch": (*_RUN, "all-items-failed", "idempotency-key-reused", "run-limit-reached"),
     "sendOffersFile": (*_RUN, "file-superseded", "not-multipart"),
-    "putOffer": (*_BODY, "precondition-failed", "quota-exceeded", "refused"),
+    "putOffer": (*_BODY, "helper-lost", "precondition-failed", "quota-exceeded", "refused"),
     "deleteOffer": ("outcome-unknown", "precondition-failed", "quota-exceeded", "refused"),
     "activateOffer": (*_REPORT, "offer-not-activatable"),
     "activateOffers": (*_BODY, "too-many-requests"),

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from anyio import BrokenWorkerProcess, CapacityLimiter, to_thread
@@ -49,6 +49,8 @@ MIN_IDLE_SECONDS = 5.0
 MAX_SILENT_SECONDS = 60.0
 
 logger = logging.getLogger("offer_ledger")
+
+_T = TypeVar("_T")
 
 
 class RunSupervisor:
@@ -145,6 +147,18 @@ class RunSupervisor:
 
     def _find(self, run: Run) -> Run:
         return self._runs.find(run.run_id) or run
+
+    async def evaluate(self, function: Callable[..., _T], *args: object) -> _T:
+        """Calls a function that reads no ledger in a worker process.
+
+        Raises what the function raises, and Problem 503 if the process dies."""
+        try:
+            return await self._processes.run(function, *args)
+        except BrokenWorkerProcess:
+            logger.exception("a worker process died while it evaluated a body")
+            detail = "A worker process died while it evaluated the body. Nothing was changed. Repeat the request."
+            headers = {"Retry-After": "5"}
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "helper-lost", detail, headers=headers) from None
 
     async def _accept_in_worker(self, upload: Upload, sender: RunSender) -> AcceptedRun:
         await self._threads.run_write(upload.store)

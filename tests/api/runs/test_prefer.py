@@ -9,7 +9,7 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from api.runs.prefer import WaitPreference, parse_wait_preference
+from api.runs.prefer import MAX_PREFERENCES, WaitPreference, parse_wait_preference
 from api.service import Service
 from api.settings import Settings
 from tests.support.calls.stalled_runs import LEASE_SECONDS, blocked_runs, run_path, slow_runs, wait_until_finished
@@ -77,6 +77,12 @@ def test_first_of_repeated_preferences_counts(headers: list[str]) -> None:
 
 def test_first_preference_counts_even_if_it_is_beyond_the_limit() -> None:
     assert parse_wait_preference(["wait=31, wait=9"], LIMIT) == NO_PREFERENCE
+
+
+def test_preferences_beyond_the_hundredth_are_ignored() -> None:
+    unknown = ["a"] * (MAX_PREFERENCES - 1)
+    assert parse_wait_preference([*unknown, "wait=5"], LIMIT) == WaitPreference(5, "wait=5")
+    assert parse_wait_preference(["a", *unknown, "wait=5"], LIMIT) == NO_PREFERENCE
 
 
 def test_text_in_quotes_is_not_a_preference() -> None:
