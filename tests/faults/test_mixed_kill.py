@@ -11,7 +11,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 from uuid import UUID
@@ -30,6 +30,7 @@ from tests.support.processes.fault_checks import events_by_stream, require_kept
 from tests.support.processes.fault_server import (
     SECRET,
     children_of,
+    command_of,
     free_port,
     kill,
     kill_all,
@@ -107,7 +108,7 @@ class PostgresSystem:
         self.url = self._server.__enter__().url
 
     def kill(self, victim: str, chance: random.Random) -> int:
-        processes = [pid for pid in children_of(self._server.process.pid) if b"spawn_main" in _command(pid)]
+        processes = [pid for pid in children_of(self._server.process.pid) if b"spawn_main" in command_of(pid)]
         match victim:
             case "PostgreSQL":
                 self._postgres.kill()
@@ -186,9 +187,3 @@ def prepare_system(system: System) -> dict[UUID, list[str]]:
     caller.http.close()
     with open_service(system.settings) as service, service.ledger.recorder.read() as tx:
         return events_by_stream(tx)
-
-
-def _command(pid: int) -> bytes:
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    return b""

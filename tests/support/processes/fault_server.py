@@ -62,6 +62,13 @@ def children_of(pid: int) -> list[int]:
     return []
 
 
+def command_of(pid: int) -> bytes:
+    """Returns the command line of a process; nothing if the process has ended."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
 def worker_pids(server: RunningServer) -> list[int]:
     return children_of(server.process.pid)
 

@@ -1,16 +1,22 @@
 """`offer-ledger serve` in its own process, and commands on the same ledger."""
 
+import os
 import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from api.console.rendering import OFFERS as CONSOLE_OFFERS
 from api.health import PROGRAM
 from api.settings import Settings
 from api.wiring import create_ledger
-from tests.support.engine import only_sqlite
+from tests.support.calls.form_browser import FormBrowser
+from tests.support.engine import only_postgres, only_sqlite
 from tests.support.examples import PARTNER
+from tests.support.processes.fault_server import command_of, worker_pids
 from tests.support.processes.shell import (
     Run,
     RunningServer,
@@ -20,6 +26,7 @@ from tests.support.processes.shell import (
     run_script,
     send,
 )
+from tests.support.waiting import wait_until
 
 OFFERS = "/api/v1/offers"
 
@@ -114,6 +121,33 @@ def test_server_ends_open_event_streams_when_it_stops(run: Run, server: RunningS
         assert server.end(signal.SIGTERM) == 0
         # The server has ended the stream: a broken connection would raise an error here.
         assert [line for line in lines if line.startswith("data")] == []
+
+
+@only_postgres
+@pytest.mark.long
+def test_server_processes_accept_the_sessions_of_each_other(run: Run, settings: Settings, tmp_path: Path) -> None:
+    secret = create_token(run, "--role", "auditor", "--name", "books")
+    with RunningServer(settings, tmp_path / "serve.log", "--workers", "2") as server:
+        wait_until(lambda: server.log.count("startup complete") == 2)
+        first, second = (pid for pid in worker_pids(server) if b"spawn_main" in command_of(pid))
+        with paused(second):
+            cookie = FormBrowser(server.call, secret).cookie
+        with paused(first):
+            browser = FormBrowser(server.call)
+            browser.set_cookie(cookie)
+            assert browser.get(CONSOLE_OFFERS).status_code == 200
+        assert server.log.count("OFFER_LEDGER_CONSOLE_KEY is not set") == 1
+
+
+@contextmanager
+def paused(pid: int) -> Iterator[None]:
+    """Stops a process, so that the other one accepts all new connections."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        wait_until(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def test_slow_reader_does_not_delay_the_stop_of_a_server(
