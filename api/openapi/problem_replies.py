@@ -103,6 +103,8 @@ def problem_types_of(call: str, operation: str) -> Iterator[str]:
     roles = ROLES_BY_CALL[call]
     yield from _EVERYWHERE
     yield from PROBLEMS_BY_OPERATION.get(operation, _DEFAULT)
+    # Others declare it with their bodies: `outcome-unknown` is the reply once the body has arrived.
+    yield from ("server-stopping",) if call.startswith("GET ") else ()
     if roles:
         yield from _WITH_TOKEN
         yield from _LARGE_REPLY if call.startswith("GET ") else ()

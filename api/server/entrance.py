@@ -72,7 +72,7 @@ class Entrance:
             # The server cancels the requests that are unfinished at the end of its grace period.
             if state.status is not None:
                 raise
-            problem = _interrupted(scope["method"])
+            problem = interruption_of(scope["method"])
         state.problem = problem.kind
         await respond(Request(scope), problem)(scope, receive, send)
 
@@ -114,7 +114,7 @@ def _with_origin_form(scope: Scope) -> Scope:
     }
 
 
-def _interrupted(method: str) -> Problem:
+def interruption_of(method: str) -> Problem:
     """Returns the problem of a request that is unfinished when the server stops. A thread may still store its change."""
     headers = {"Retry-After": "5", "Connection": "close"}
     if method == "GET":

@@ -54,11 +54,11 @@ class Tour:
     def __init__(self, address: str, clock: Clock) -> None:
         self.clock = clock
         self.answers: list[Answer] = []
-        self._address = address
+        self.address = address
 
     def call(self, operation: str, token: str | None, method: str, path: str, **options: Any) -> httpx2.Response:
         headers = options.pop("headers", {}) | ({"Authorization": f"ApiToken {token}"} if token else {})
-        with plain_client(self._address, headers=headers) as client:
+        with plain_client(self.address, headers=headers) as client:
             with client.stream(method, path, **options) as reply:
                 text = _text(reply)
             self.answers.append(
@@ -78,7 +78,7 @@ class Tour:
 
     def wait_for(self, token: str, accepted: httpx2.Response) -> None:
         """Waits for the end of a run, without recording the calls."""
-        with plain_client(self._address, headers={"Authorization": f"ApiToken {token}"}) as client:
+        with plain_client(self.address, headers={"Authorization": f"ApiToken {token}"}) as client:
             wait_until(lambda: client.get(accepted.headers["Location"]).json()["state"] == "completed")
 
 
@@ -123,15 +123,15 @@ def toured_service() -> Iterator[tuple[Tour, Service]]:
                 runs, requests = (None, 1) if partner == "meridian" else (0, 0)
                 terms = SetPartner(partner, synchronize_per_day=runs, insert_per_hour=runs, rps=requests)
                 service.ledger.handle(terms, OPERATOR)
-                _create_token(service, partner, Role.PARTNER, partner)
+                create_named_token(service, partner, Role.PARTNER, partner)
             for role in (Role.PUBLISHER, Role.AUDITOR, Role.OPERATOR):
-                _create_token(service, role, role)
-            _create_token(service, "slow", Role.AUDITOR, requests_per_minute=1)
+                create_named_token(service, role, role)
+            create_named_token(service, "slow", Role.AUDITOR, requests_per_minute=1)
             with serving(service) as address:
                 yield Tour(address, clock), service
 
 
-def _create_token(service: Service, name: str, role: Role, partner: str | None = None, **terms: Any) -> None:
+def create_named_token(service: Service, name: str, role: Role, partner: str | None = None, **terms: Any) -> None:
     terms = {"requests_per_minute": 0, "expires_at": None} | terms
     service.ledger.handle(CreateToken(name, role, partner, digest_secret(name), **terms), OPERATOR)
 
