@@ -23,7 +23,7 @@ class LedgerWatcher:
     """Belongs to the event loop of a server. While it has followers, a thread waits for commits of any process."""
 
     def __init__(self, ledger: OfferLedger, settings: BoundSettings, shutdown: ShutdownSignal) -> None:
-        self.places = StreamPlaces(settings, "followers", "max_followers_per_token", "max_followers")
+        self.places = StreamPlaces(settings, "followers", "max_followers_per_token")
         self.threads = StreamThreads()
         self.memory = RowMemory(settings)
         self.shutdown = shutdown

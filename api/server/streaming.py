@@ -13,7 +13,8 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from api.bounds.allowances import Allowance, AllowanceExceeded
-from api.bounds.settings import BoundSettings, setting_variable
+from api.bounds.exceeded import exceeded_bound, total_field
+from api.bounds.settings import BoundSettings
 from api.http.problems import Problem
 from api.http.request_state import SCOPE_KEY, RequestState
 from api.server.sending.row_memory import RowMemory, StreamBatch
@@ -31,10 +32,10 @@ class StreamPlaces:
     """The places for one kind of long reply: each token has some, and the server has some. A reply takes its place in
     one step before it is read, and gives it back when it ends."""
 
-    def __init__(self, settings: BoundSettings, noun: str, per_token: str, total: str) -> None:
-        """`noun` is what the problem's detail calls the replies. `per_token` and `total` are the names of settings."""
-        self._allowance = Allowance(getattr(settings, per_token), getattr(settings, total))
-        self._noun, self._per_token, self._total = noun, per_token, total
+    def __init__(self, settings: BoundSettings, noun: str, field: str) -> None:
+        """`noun` is what the problem's detail calls the replies. `field` is the setting of one token."""
+        self._allowance = Allowance(getattr(settings, field), getattr(settings, total_field(field)))
+        self._noun, self._field = noun, field
 
     @contextmanager
     def hold(self, token_name: str) -> Iterator[None]:
@@ -42,7 +43,7 @@ class StreamPlaces:
         try:
             self._allowance.take(token_name)
         except AllowanceExceeded as exceeded:
-            raise self._problem(is_total=exceeded.is_total) from None
+            raise self._problem(exceeded) from None
         try:
             yield
         finally:
@@ -53,12 +54,8 @@ class StreamPlaces:
         """The places that all tokens hold."""
         return self._allowance.held
 
-    def _problem(self, *, is_total: bool) -> Problem:
-        places = self._allowance.total if is_total else self._allowance.per_holder
-        holder, field = ("the server", self._total) if is_total else ("a token", self._per_token)
-        detail = (
-            f"At most {places} {self._noun} at the same time for {holder} ({setting_variable(field)}); retry later."
-        )
+    def _problem(self, exceeded: AllowanceExceeded) -> Problem:
+        detail = exceeded_bound(self._allowance, exceeded, self._field, f"{self._noun} at the same time")
         headers = {"Retry-After": str(STREAM_RETRY_SECONDS)}
         return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "too-many-streams", detail, headers=headers)
 
@@ -107,8 +104,8 @@ class StreamResponses:
     """The long replies of a server: lists of events in a file format, and feeds."""
 
     def __init__(self, settings: BoundSettings, shutdown: ShutdownSignal) -> None:
-        self.places = StreamPlaces(settings, "long replies", "max_long_replies_per_token", "max_long_replies")
-        self.large_replays = StreamPlaces(settings, "large replays", "max_large_replays_per_token", "max_large_replays")
+        self.places = StreamPlaces(settings, "long replies", "max_long_replies_per_token")
+        self.large_replays = StreamPlaces(settings, "large replays", "max_large_replays_per_token")
         self._threads = StreamThreads()
         self._memory = RowMemory(settings)
         self._shutdown = shutdown

@@ -31,8 +31,8 @@ class UploadPlace:
             return
         try:
             self._places.take(self._partner)
-        except AllowanceExceeded:
-            raise too_many_uploads(self._places) from None
+        except AllowanceExceeded as error:
+            raise too_many_uploads(self._places, error) from None
         self._is_taken = True
 
     def leave(self) -> None:

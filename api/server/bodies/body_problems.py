@@ -3,6 +3,7 @@
 from http import HTTPStatus
 
 from api.bounds.allowances import Allowance, AllowanceExceeded
+from api.bounds.exceeded import exceeded_bound
 from api.bounds.settings import setting_variable
 from api.http.problems import Problem
 
@@ -27,33 +28,23 @@ def server_stops() -> Problem:
 
 
 def too_much_memory(allowance: Allowance, error: AllowanceExceeded) -> Problem:
-    return _too_much(
-        allowance, error, "bytes of unfinished bodies in memory", "a token", "max_unfinished_body_bytes_per_token"
-    )
+    return _too_much(allowance, error, "max_unfinished_body_bytes_per_token", "bytes of unfinished bodies in memory")
 
 
 def too_much_on_disk(allowance: Allowance, error: AllowanceExceeded) -> Problem:
-    return _too_much(
-        allowance, error, "bytes of unfinished bodies on disk", "a partner", "max_waiting_bytes_per_partner"
-    )
+    return _too_much(allowance, error, "max_waiting_bytes_per_partner", "bytes of unfinished bodies on disk")
 
 
 def too_many_files(allowance: Allowance, error: AllowanceExceeded) -> Problem:
-    return _too_much(allowance, error, "unfinished bodies over 1 MiB", "a partner", "max_waiting_files_per_partner")
+    return _too_much(allowance, error, "max_waiting_files_per_partner", "unfinished bodies on disk")
 
 
-def too_many_uploads(allowance: Allowance) -> Problem:
-    detail = (
-        f"At most {allowance.per_holder} batches and files over 1 MiB at the same time for a partner"
-        f" ({setting_variable('max_uploads_per_partner')}); retry later."
-    )
-    return Problem(HTTPStatus.TOO_MANY_REQUESTS, "too-many-uploads", detail, headers=_RETRY.copy())
+def too_many_uploads(allowance: Allowance, error: AllowanceExceeded) -> Problem:
+    return _too_much(allowance, error, "max_uploads_per_partner", "batches and files over 1 MiB at the same time")
 
 
-def _too_much(allowance: Allowance, error: AllowanceExceeded, what: str, holder: str, field: str) -> Problem:
+def _too_much(allowance: Allowance, error: AllowanceExceeded, field: str, what: str) -> Problem:
+    detail = exceeded_bound(allowance, error, field, what)
     if error.is_total:
-        variable = setting_variable(field.partition("_per_")[0])
-        detail = f"At most {allowance.total} {what} for the server ({variable}); retry later."
         return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "server-busy", detail, headers=_RETRY.copy())
-    detail = f"At most {allowance.per_holder} {what} for {holder} ({setting_variable(field)}); retry later."
     return Problem(HTTPStatus.TOO_MANY_REQUESTS, "too-many-uploads", detail, headers=_RETRY.copy())

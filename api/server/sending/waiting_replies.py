@@ -8,7 +8,8 @@ from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.bounds.allowances import Allowance, AllowanceExceeded
-from api.bounds.settings import BoundSettings, setting_variable
+from api.bounds.exceeded import exceeded_bound
+from api.bounds.settings import BoundSettings
 from api.bounds.turns import Turns
 from api.http.problems import Problem, respond
 from api.http.request_state import SCOPE_KEY, RequestState
@@ -77,7 +78,7 @@ class WaitingReplies:
         try:
             self._allowance.take(state.token_name, amount)
         except AllowanceExceeded as exceeded:
-            problem = self._problem(is_total=exceeded.is_total)
+            problem = self._problem(exceeded)
             state.problem = problem.kind
             await respond(Request(scope), problem)(scope, receive, send)
             return
@@ -87,20 +88,13 @@ class WaitingReplies:
         finally:
             self._allowance.give_back(state.token_name, amount)
 
-    def _problem(self, *, is_total: bool) -> Problem:
+    def _problem(self, exceeded: AllowanceExceeded) -> Problem:
         """Returns the problem of a reply that would exceed a bound."""
         headers = {"Retry-After": str(WAITING_RETRY_SECONDS)}
-        if is_total:
-            variable = setting_variable("max_waiting_reply_bytes")
-            detail = (
-                f"At most {self._allowance.total} bytes of large replies wait to be sent ({variable}); retry later."
-            )
+        what = "bytes of unread large replies"
+        detail = exceeded_bound(self._allowance, exceeded, "max_waiting_reply_bytes_per_token", what)
+        if exceeded.is_total:
             return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "server-busy", detail, headers=headers)
-        variable = setting_variable("max_waiting_reply_bytes_per_token")
-        detail = (
-            f"At most {self._allowance.per_holder} bytes of a token's large replies wait to be sent ({variable});"
-            " read them and retry later."
-        )
         return Problem(HTTPStatus.TOO_MANY_REQUESTS, "replies-not-read", detail, headers=headers)
 
 

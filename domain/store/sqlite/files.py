@@ -10,7 +10,8 @@ PRIVATE_MODE = 0o600
 OTHER_USERS = 0o077
 LEASES_SUFFIX = "-leases"
 WAL_SUFFIXES = ("-wal", "-shm")
-_SUFFIXES = ("", *WAL_SUFFIXES, LEASES_SUFFIX, *(LEASES_SUFFIX + suffix for suffix in WAL_SUFFIXES))
+BESIDE_SUFFIXES = (*WAL_SUFFIXES, LEASES_SUFFIX, *(LEASES_SUFFIX + suffix for suffix in WAL_SUFFIXES))
+"""The files of a ledger beside its database. The key of the console is not among them."""
 
 _logger = logging.getLogger("offer_ledger")
 
@@ -23,7 +24,7 @@ def make_private(database: str) -> None:
     # SQLite reports files that cannot be created. Closing a descriptor of an existing file would release SQLite's locks.
     with suppress(OSError):
         os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE_MODE))
-    for suffix in _SUFFIXES:
+    for suffix in ("", *BESIDE_SUFFIXES):
         with suppress(FileNotFoundError):
             _restrict(file.with_name(file.name + suffix))
 

@@ -7,9 +7,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 
-from domain.store.sqlite.files import LEASES_SUFFIX, PRIVATE_MODE, WAL_SUFFIXES
+from domain.store.sqlite.files import BESIDE_SUFFIXES, PRIVATE_MODE
 
-_BESIDE = (*WAL_SUFFIXES, LEASES_SUFFIX, *(LEASES_SUFFIX + suffix for suffix in WAL_SUFFIXES))
 _FIRST_LOCK_BYTE, _LOCK_BYTES = 0x40000000, 512
 """The bytes that SQLite locks: https://sqlite.org/lockingv3.html, PENDING_BYTE."""
 
@@ -58,7 +57,7 @@ def _exclusive(database: Path) -> Iterator[None]:
 
 
 def _remove_beside(database: Path) -> None:
-    for suffix in _BESIDE:
+    for suffix in BESIDE_SUFFIXES:
         database.with_name(database.name + suffix).unlink(missing_ok=True)
 
 
