@@ -22,7 +22,7 @@ from domain.store.database import POLL_INTERVAL_SECONDS, CommitNotifications, St
 from domain.store.errors import DamagedStorage, library_error
 from domain.store.schema import SELECT_NEWEST_POSITION, SELECT_SCHEMA_VERSION, UNLOGGED_TABLES, require_version_rows
 from domain.store.sqlite.dialect import SQLITE, SQLITE_LEDGER_VIEW
-from domain.store.sqlite.files import LEASES_SUFFIX, make_private
+from domain.store.sqlite.files import LEASES_SUFFIX, file_identity, make_private
 from domain.store.sqlite.integrity import check_pages
 from domain.values import Scope
 
@@ -188,9 +188,23 @@ class SqliteConnections:
             self.close()
 
     def _open(self) -> sqlite3.Connection:
+        """Opens the file that has the ledger's name. `restore` can replace it while SQLite waits for the old file's lock."""
         if not self._is_private:
             make_private(self.database)
             self._is_private = True
+        while True:
+            before = file_identity(self.database)
+            try:
+                connection = self._connect()
+            except sqlite3.Error:
+                if file_identity(self.database) == before:
+                    raise
+                continue
+            if file_identity(self.database) == before:
+                return connection
+            connection.close()
+
+    def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
             self.database,
             check_same_thread=False,

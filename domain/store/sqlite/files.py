@@ -24,9 +24,28 @@ def make_private(database: str) -> None:
     # SQLite reports files that cannot be created. Closing a descriptor of an existing file would release SQLite's locks.
     with suppress(OSError):
         os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE_MODE))
+        if file.name.endswith(LEASES_SUFFIX):
+            keep_owner(file.with_name(file.name.removesuffix(LEASES_SUFFIX)).stat(), file)
     for suffix in ("", *BESIDE_SUFFIXES):
         with suppress(FileNotFoundError):
             _restrict(file.with_name(file.name + suffix))
+
+
+def keep_owner(ledger: os.stat_result, file: Path) -> None:
+    """Gives a new file the owner of the ledger: root may run a command on a ledger that another user serves.
+
+    SQLite does the same with its own files."""
+    if (ledger.st_uid, ledger.st_gid) != (os.geteuid(), os.getegid()):
+        with suppress(PermissionError):
+            os.chown(file, ledger.st_uid, ledger.st_gid)
+
+
+def file_identity(database: str | Path) -> tuple[int, int] | None:
+    """Returns the device and the number of the file that has this name now; None if there is none."""
+    with suppress(OSError):
+        state = Path(database).stat()
+        return state.st_dev, state.st_ino
+    return None
 
 
 def _restrict(file: Path) -> None:

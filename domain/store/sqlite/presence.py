@@ -9,6 +9,7 @@ from eventsourcing.persistence import OperationalError
 from domain.store.errors import DamagedStorage
 from domain.store.schema import NoLedger, OtherContent, SchemaMismatch
 from domain.store.sqlite.connections import SQLITE_LOCK_TIMEOUT_SECONDS
+from domain.store.sqlite.files import file_identity
 
 
 def require_ledger_file(database: str, *, may_create: bool) -> None:
@@ -25,11 +26,20 @@ def require_ledger_file(database: str, *, may_create: bool) -> None:
         raise NoLedger(f"{missing}: the file does not exist")
     if not file.is_file():
         raise SchemaMismatch(f"{missing}: it is not a file")
-    tables = _table_names(file, missing)
+    tables = _current_table_names(file, missing)
     if tables and "schema_version" not in tables:
         raise OtherContent(f"the file {file}")
     if not tables and not may_create:
         raise NoLedger(f"{missing}: the file is empty")
+
+
+def _current_table_names(file: Path, missing: str) -> set[str]:
+    while True:
+        before = file_identity(file)
+        names = _table_names(file, missing)
+        # `restore` can replace the file while SQLite waits for the old file's lock.
+        if file_identity(file) == before:
+            return names
 
 
 def _table_names(file: Path, missing: str) -> set[str]:

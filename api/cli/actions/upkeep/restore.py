@@ -58,7 +58,7 @@ def restore_ledger(file: Path, *, as_json: bool) -> None:
 def _require_replaceable(file: Path, settings: Settings) -> None:
     """Ends the command with a sentence if the file is no backup, or if the ledger's place has something else."""
     if not file.is_file():
-        exit_with_error(f"{file}: there is no such file.")
+        exit_with_error(f"{file}: {'is not a file' if file.exists() else 'there is no such file'}.")
     place = settings.database
     if place.exists() and place.samefile(file):
         exit_with_error(f"{file}: is the ledger itself. Name a backup.")
@@ -67,7 +67,7 @@ def _require_replaceable(file: Path, settings: Settings) -> None:
         with suppress(DamagedStorage):
             require_place(settings.database_location, may_create=True)
     except SchemaMismatch as mismatch:
-        exit_with_error(f"{mismatch}. Move it away first.")
+        exit_with_error(f"{mismatch}. Move it away first." if place.exists() else f"{mismatch}.")
 
 
 @contextmanager
