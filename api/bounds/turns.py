@@ -16,6 +16,11 @@ class Turns:
         self._total, self._per_holder = Semaphore(total), per_holder
         self._holders: WeakValueDictionary[str, Semaphore] = WeakValueDictionary()
 
+    def is_free(self, holder: str) -> bool:
+        """Returns True if the holder can take a turn at once."""
+        own = self._holders.get(holder)
+        return not (self._total.locked() or (own and own.locked()))
+
     @asynccontextmanager
     async def take(self, holder: str) -> AsyncIterator[None]:
         """Waits for a turn, and keeps it while the block runs."""

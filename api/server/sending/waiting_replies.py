@@ -1,8 +1,10 @@
 """Holds a large reply until its client has read it, within bounds on such replies."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -62,9 +64,19 @@ class WaitingReplies:
             return
         state: RequestState = scope[SCOPE_KEY]
         async with AsyncExitStack() as turn:
-            if scope["method"] == "GET" and (caller := self._caller_of(Request(scope))):
-                await turn.enter_async_context(self._turns.take(caller))
-            await self.app(scope, receive, send_in_pieces)
+            if await self._take_turn(turn, scope, receive):
+                await self.app(scope, receive, send_in_pieces)
+
+    async def _take_turn(self, turn: AsyncExitStack, scope: Scope, receive: Receive) -> bool:
+        """Returns False if the client has gone before its turn: nobody would read the reply."""
+        caller = self._caller_of(Request(scope)) if scope["method"] == "GET" else None
+        if caller is None:
+            return True
+        taking = turn.enter_async_context(self._turns.take(caller))
+        if self._turns.is_free(caller):
+            await taking
+            return True
+        return await _wait_while_connected(taking, receive)
 
     async def _send_whole(self, scope: Scope, receive: Receive, send: Send, start: Message, body: bytes) -> None:
         state: RequestState = scope[SCOPE_KEY]
@@ -96,6 +108,27 @@ class WaitingReplies:
         if exceeded.is_total:
             return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "server-busy", detail, headers=headers)
         return Problem(HTTPStatus.TOO_MANY_REQUESTS, "replies-not-read", detail, headers=headers)
+
+
+async def _wait_while_connected(taking: Coroutine[Any, Any, None], receive: Receive) -> bool:
+    """Waits for a turn. Returns False if the client goes before.
+
+    Otherwise a client that connects again and again would queue more requests than it has connections. The body of a GET has
+    no meaning, so what arrives of it is forgotten."""
+    taken, gone = asyncio.ensure_future(taking), asyncio.ensure_future(_wait_until_gone(receive))
+    try:
+        await asyncio.wait((taken, gone), return_when=asyncio.FIRST_COMPLETED)
+        return taken.done()
+    finally:
+        # An await for both: one that is cancelled too late still gives back its turn.
+        for each in (taken, gone):
+            each.cancel()
+        await asyncio.gather(taken, gone, return_exceptions=True)
+
+
+async def _wait_until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _send_pieces(send: Send, message: Message) -> None:
