@@ -10,9 +10,8 @@ from api.dependencies.authentication import ServiceDep
 from api.dependencies.partner_filter import partner_filter
 from api.dependencies.read_routing import ReplicaReads, fall_back_to_primary
 from api.dependencies.roles import AuditReader
-from api.http import pagination
 from api.http.as_of import AsOf, parse_as_of, resolve_head, set_inside_commits
-from api.http.pagination import head_members, next_link
+from api.http.pagination import InvalidCursor, PageCursors, head_members, next_link
 from api.http.problems import validation_error
 from api.http.replies import json_response
 from api.server.retry_route import RetryingRoute
@@ -100,16 +99,17 @@ def diff_document(
     ledger: LedgerReader, diff_request: DiffRequest, cursor: str | None, limit: int, *, visible: bool = True
 ) -> dict[str, Any]:
     """Returns one page of a diff, for HTTP and the command line. Raises InvalidCursor, ReversedRange."""
-    place = pagination.decode_cursor_as(_DiffCursor, diff_request, cursor)
-    if place and not place.since <= place.position <= place.until:
-        raise pagination.InvalidCursor
-    if is_reversed(diff_request):
-        raise ReversedRange
     with ledger.read() as tx:
+        cursors = PageCursors(ledger.name_in(tx), diff_request)
+        place = cursors.decode_as(_DiffCursor, cursor)
+        if place and not place.since <= place.position <= place.until:
+            raise InvalidCursor
+        if is_reversed(diff_request):
+            raise ReversedRange
         if place:
             earlier, later = head_at_position(tx, place.since), head_at_position(tx, place.until)
             if later.position < place.until:
-                raise pagination.InvalidCursor
+                raise InvalidCursor
         else:
             earlier, later = resolve_ends(ledger, tx, diff_request)
         if later.position < earlier.position:
@@ -126,7 +126,7 @@ def diff_document(
         "to": head_members(later),
         "counts": counts,
         "items": page.items,
-        "nextCursor": pagination.encode_cursor(diff_request, next_place),
+        "nextCursor": cursors.encode(next_place),
     }
 
 

@@ -15,10 +15,9 @@ from api.dependencies.partner_filter import partner_filter
 from api.dependencies.read_routing import ReplicaReads, fall_back_to_primary
 from api.dependencies.roles import AuditReader
 from api.dependencies.runtime import runtime_of
-from api.http import pagination
 from api.http.as_of import require_reached_position
 from api.http.content_negotiation import preferred
-from api.http.pagination import next_link
+from api.http.pagination import FIRST_PAGE, InvalidCursor, PageCursors, next_link
 from api.http.problems import validation_error
 from api.http.replies import JSON, json_response
 from api.server.retry_route import RetryingRoute
@@ -77,23 +76,24 @@ def list_events(
         return runtime_of(request).streams.answer_batches(
             caller.name, stream.read, start_of_stream(query.limit), media_type, VARY, header=stream.file_format.header
         )
-    items, next_after = list[EventView](), None
+    items, next_cursor = list[EventView](), None
     if visible:
         with reads.read() as tx:
             page = event_list.page(tx, event_filter, after, query.limit or DEFAULT_LIMIT, until, order)
-        items, next_after = list(map(show, page.items)), page.next_after
-    next_cursor = pagination.encode_cursor(cursor_scope, next_after)
+            next_cursor = PageCursors(reads.name_in(tx), cursor_scope).encode(page.next_after)
+        items = list(map(show, page.items))
     body = {"items": items, "nextCursor": next_cursor}
     return json_response(body, headers=next_link(request.url, next_cursor) | VARY)
 
 
 def _place(ledger: LedgerReader, cursor_scope: Any, cursor: str | None) -> int:
     """Returns the position after which the page starts. Raises InvalidCursor."""
-    place = pagination.decode_cursor(cursor_scope, cursor)
-    if place:
-        with ledger.read() as tx:
-            if current_head(tx).position < place:
-                raise pagination.InvalidCursor
+    if cursor is None:
+        return FIRST_PAGE
+    with ledger.read() as tx:
+        place = PageCursors(ledger.name_in(tx), cursor_scope).decode(cursor)
+        if current_head(tx).position < place:
+            raise InvalidCursor
     return place
 
 

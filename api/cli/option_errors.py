@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from api.access.private_files import OutputExists
 from api.cli.messages import exit_with_error, print_notice
 from api.http.as_of import AsOf, commits_around
-from api.http.pagination import InvalidCursor
+from api.http.pagination import ForeignCursor, InvalidCursor
 from api.http.problems import Problem
 from api.service import Service
 
@@ -58,5 +58,7 @@ def cursor_errors() -> Iterator[None]:
     """Ends the command with a sentence if `--cursor` does not belong to the requested list."""
     try:
         yield
+    except ForeignCursor:
+        exit_with_error("--cursor: is of another ledger, or of this one before a restore. Leave it out.", exit_code=2)
     except InvalidCursor:
         exit_with_error("--cursor: must be the cursor of a previous page with the same filters.", exit_code=2)

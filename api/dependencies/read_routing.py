@@ -77,6 +77,9 @@ class RoutedReads:
             raise ReplicaBehind
         return now
 
+    def name_in(self, tx: Cursor) -> str:
+        return self._ledger.name_in(tx)
+
     def wait_until_past(self, time: datetime) -> None:
         if self.fallback is None:
             self._ledger.wait_until_past(time)

@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match, Mount
 
 from api.http import unbuilt_projections
-from api.http.pagination import InvalidCursor
+from api.http.pagination import ForeignCursor, InvalidCursor
 from api.http.paths import route_of, run_path
 from api.http.problems import RUN_TAKES_SECONDS, Problem, logger, not_found, respond, validation_error
 from api.http.request_state import request_state
@@ -102,8 +102,10 @@ def problem_of(error: Exception) -> Problem:
         case RequestValidationError():
             return validation_error(from_pydantic(error.errors()))
         case InvalidCursor():
-            field = InvalidField(("query", "cursor"), "is not a cursor of this list with these filters")
-            return validation_error([field])
+            rule = "is not a cursor of this list with these filters"
+            if isinstance(error, ForeignCursor):
+                rule = "is a cursor of another ledger, or of this one before a restore; begin with the first page"
+            return validation_error([InvalidField(("query", "cursor"), rule)])
         case HTTPException():
             status = HTTPStatus(error.status_code)
             kind = status.phrase.lower().replace(" ", "-")

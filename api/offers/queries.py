@@ -9,9 +9,8 @@ from uuid import UUID
 
 import msgspec
 
-from api.http import pagination
 from api.http.as_of import AsOf, resolve, resolve_head
-from api.http.pagination import head_members
+from api.http.pagination import FIRST_PAGE, PageCursors, cursor_time, head_members
 from api.http.query_params import uid
 from domain.ledgers.ledger import LedgerReader
 from domain.store.commit import LedgerHead, current_head, head_at_position
@@ -43,33 +42,34 @@ def offer_page(
     """Returns one page of the inventory. All pages of a list show the same past state. Raises InvalidCursor."""
     if as_of.is_now:
         return _present_page(ledger, offer_filter, cursor, limit, visible=visible)
-    cursor_scope = (offer_filter, as_of)
-    place = pagination.decode_cursor_as(AsOfCursor, cursor_scope, cursor)
     with ledger.read() as tx:
+        cursors = PageCursors(ledger.name_in(tx), (offer_filter, as_of))
+        place = cursors.decode_as(AsOfCursor, cursor)
         if place:
-            state = LedgerState(head_at_position(tx, place.position), pagination.cursor_time(place.evaluated_at))
+            state = LedgerState(head_at_position(tx, place.position), cursor_time(place.evaluated_at))
         else:
             state = resolve(ledger, tx, as_of)
-        after = place.offer_id if place else pagination.FIRST_PAGE
+        after = place.offer_id if place else FIRST_PAGE
         page = (
             inventory_as_of.page(tx, offer_filter, state, after, limit) if visible else OfferPage([], None, state.head)
         )
     next_place = page.next_after and AsOfCursor(
         state.head.position, to_microseconds(state.evaluated_at), page.next_after
     )
-    return _document(page, pagination.encode_cursor(cursor_scope, next_place))
+    return _document(page, cursors.encode(next_place))
 
 
 def _present_page(
     ledger: LedgerReader, offer_filter: OfferFilter, cursor: str | None, limit: int, *, visible: bool
 ) -> dict[str, Any]:
-    after = pagination.decode_cursor(offer_filter, cursor)
     with ledger.read() as tx:
+        cursors = PageCursors(ledger.name_in(tx), offer_filter)
+        after = cursors.decode(cursor)
         if visible:
             page = inventory.page(tx, offer_filter, ledger.now(tx), after, limit)
         else:
             page = OfferPage([], None, current_head(tx))
-    return _document(page, pagination.encode_cursor(offer_filter, page.next_after))
+    return _document(page, cursors.encode(page.next_after))
 
 
 def _document(page: OfferPage, next_cursor: str | None) -> dict[str, Any]:

@@ -8,9 +8,8 @@ from api.dependencies.authentication import ServiceDep
 from api.dependencies.partner_filter import partner_filter
 from api.dependencies.read_routing import ReplicaReads, fall_back_to_primary
 from api.dependencies.roles import AnyCaller, PartnerReader
-from api.http import pagination
 from api.http.as_of import parse_as_of, set_inside_commits
-from api.http.pagination import next_link
+from api.http.pagination import PageCursors, next_link
 from api.http.problems import not_found
 from api.http.query_params import AsOfParams, OfferUid, uid
 from api.http.replies import json_response
@@ -108,8 +107,8 @@ def get_history(
     with reads.read() as tx:
         if parsed_uid is None or not inventory.exists(tx, parsed_uid, caller.partner):
             raise not_found("offer")
-        cursor_scope = ("history", parsed_uid)
-        page = offer_history.page(tx, parsed_uid, pagination.decode_cursor(cursor_scope, query.cursor), query.limit)
-    next_cursor = pagination.encode_cursor(cursor_scope, page.next_after)
+        cursors = PageCursors(reads.name_in(tx), ("history", parsed_uid))
+        page = offer_history.page(tx, parsed_uid, cursors.decode(query.cursor), query.limit)
+    next_cursor = cursors.encode(page.next_after)
     body = {"items": page.items, "nextCursor": next_cursor}
     return json_response(body, headers=next_link(request.url, next_cursor))

@@ -11,9 +11,8 @@ from api.dependencies.authentication import ServiceDep, origin_of
 from api.dependencies.read_routing import ReplicaReads, fall_back_to_primary
 from api.dependencies.roles import FlightScheduler, for_activation_readers
 from api.dependencies.runtime import runtime_of
-from api.http import pagination
 from api.http.ledger_position import set_newest_position
-from api.http.pagination import next_link
+from api.http.pagination import PageCursors, next_link
 from api.http.problems import not_found
 from api.http.query_params import OfferUid, PageParams, no_parameters, uid
 from api.http.replies import json_response
@@ -66,13 +65,13 @@ def list_flights(
 ) -> Response:
     """List the flights of an offer in the order of their starts."""
     parsed_uid = _parse_offer_uid(offer_uid)
-    cursor_scope = ("flights", parsed_uid)
-    place = pagination.decode_cursor_as(_FlightCursor, cursor_scope, query.cursor)
     with reads.read() as tx:
+        cursors = PageCursors(reads.name_in(tx), ("flights", parsed_uid))
+        place = cursors.decode_as(_FlightCursor, query.cursor)
         scheduled = service.activations.flights(tx, parsed_uid).scheduled
     starts = [start for start in sorted(scheduled) if place is None or to_microseconds(start) > place.start]
     last = _FlightCursor(to_microseconds(starts[query.limit - 1])) if len(starts) > query.limit else None
-    next_cursor = pagination.encode_cursor(cursor_scope, last)
+    next_cursor = cursors.encode(last)
     items = [_flight(start, scheduled[start]) for start in starts[: query.limit]]
     body = {"items": items, "nextCursor": next_cursor}
     return json_response(body, headers=next_link(request.url, next_cursor))

@@ -12,9 +12,8 @@ from api.dependencies.authentication import ServiceDep
 from api.dependencies.partner_filter import partner_filter
 from api.dependencies.read_routing import ReplicaReads, fall_back_to_primary
 from api.dependencies.roles import Auditor, for_activation_readers
-from api.http import pagination
 from api.http.as_of import AsOf, resolve_head
-from api.http.pagination import head_members, next_link
+from api.http.pagination import PageCursors, cursor_time, head_members, next_link
 from api.http.problems import validation_error
 from api.http.replies import json_response
 from api.redemption.window_schemas import ChangedVerdictList, ChangedVerdictQuery, VerdictQuery, VerdictReply
@@ -88,15 +87,15 @@ def list_changed_verdicts(
     times = TimeRange(read_time(query.from_), read_time(query.to))
     if times.until < times.since:
         raise validation_error([InvalidField(("query", "to"), "must not be before from")])
-    cursor_scope = (partner, query.from_, query.to)
-    place = pagination.decode_cursor_as(_VerdictCursor, cursor_scope, query.cursor)
     with reads.read() as tx:
+        cursors = PageCursors(reads.name_in(tx), (partner, query.from_, query.to))
+        place = cursors.decode_as(_VerdictCursor, query.cursor)
         # All pages of a list use the facts that the first page knew.
-        head = head_at_time(tx, pagination.cursor_time(place.until) if place else times.until)
+        head = head_at_time(tx, cursor_time(place.until) if place else times.until)
         times = replace(times, until=head.recorded_at or times.since)
         page = changed_verdicts.page(tx, times, partner, FactPlace(*place[1:]) if place else FIRST_FACT, query.limit)
     next_place = page.next_after and _VerdictCursor(to_microseconds(times.until), *page.next_after)
-    next_cursor = pagination.encode_cursor(cursor_scope, next_place)
+    next_cursor = cursors.encode(next_place)
     answer = {"items": [_changed_verdict(item) for item in page.items], "nextCursor": next_cursor, **head_members(head)}
     return json_response(answer, headers=next_link(request.url, next_cursor))
 

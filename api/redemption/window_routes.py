@@ -11,8 +11,7 @@ from api.dependencies.authentication import ServiceDep
 from api.dependencies.partner_filter import partner_filter
 from api.dependencies.read_routing import ReplicaReads, fall_back_to_primary
 from api.dependencies.roles import AnyCaller
-from api.http import pagination
-from api.http.pagination import head_members, next_link
+from api.http.pagination import InvalidCursor, PageCursors, cursor_time, head_members, next_link
 from api.http.replies import json_response
 from api.redemption.window_schemas import WindowList, WindowQuery
 from api.server.retry_route import RetryingRoute
@@ -75,12 +74,13 @@ def windows_document(
 ) -> dict[str, Any]:
     """Returns one page of windows, for HTTP and the command line. Without `window_filter` the page is empty. Raises
     InvalidCursor."""
-    start = pagination.decode_cursor_as(_WindowCursor, request, cursor)
     with ledger.read() as tx:
+        cursors = PageCursors(ledger.name_in(tx), request)
+        start = cursors.decode_as(_WindowCursor, cursor)
         viewpoint, after = _start_of_page(ledger, tx, request[1], start)
         head = head_at_time(tx, viewpoint.known_at)
         if start and head.recorded_at != viewpoint.known_at:
-            raise pagination.InvalidCursor
+            raise InvalidCursor
         page = windows_as_of.page(tx, window_filter, viewpoint, after, limit) if window_filter else WindowPage([], None)
     place = page.next_after and _WindowCursor(
         to_microseconds(viewpoint.effective_at),
@@ -90,7 +90,7 @@ def windows_document(
     )
     return {
         "items": page.items,
-        "nextCursor": pagination.encode_cursor(request, place),
+        "nextCursor": cursors.encode(place),
         "at": utc_text(viewpoint.effective_at),
         **head_members(head),
     }
@@ -102,7 +102,7 @@ def _start_of_page(
     """Returns the viewpoint, and the place after which the page starts. All pages have the viewpoint of the first
     one."""
     if start is not None:
-        viewpoint = Viewpoint(*map(pagination.cursor_time, (start.at, start.known_at, start.statuses_at)))
+        viewpoint = Viewpoint(*map(cursor_time, (start.at, start.known_at, start.statuses_at)))
         return viewpoint, WindowPlace(start.offer_id, start.redeemable_until, start.activation_id)
     now = ledger.now(tx)
     known_at, applies_at = current_head(tx).recorded_at or now, applicable_time(tx, requested_at, now)

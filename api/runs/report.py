@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from api.http import pagination
+from api.http.pagination import PageCursors
 from api.http.problems import Problem
 from api.runs.replies.item_lists import list_of_items
 from domain.ledgers.ledger import LedgerReader
@@ -25,25 +25,24 @@ def run_page(
     ledger: LedgerReader, run_filter: RunFilter, cursor: str | None, limit: int, *, visible: bool
 ) -> tuple[list[Run], str | None]:
     """Returns the matching runs, the newest first, and the cursor of the next page. Raises InvalidCursor."""
-    after = pagination.decode_cursor(run_filter, cursor)
-    rows: list[tuple[int, Run]] = []
-    if visible:
-        with ledger.read() as tx:
-            rows = list(select_runs(tx, run_filter, after, limit + 1))
+    with ledger.read() as tx:
+        cursors = PageCursors(ledger.name_in(tx), run_filter)
+        after = cursors.decode(cursor)
+        rows = list(select_runs(tx, run_filter, after, limit + 1)) if visible else []
     count = number_that_fits([run for _, run in rows[:limit]])
     last = rows[count - 1][0] if len(rows) > count else None
-    return [run for _, run in rows[:count]], pagination.encode_cursor(run_filter, last)
+    return [run for _, run in rows[:count]], cursors.encode(last)
 
 
 def item_page(
-    tx: Cursor, run_id: UUID, outcome: str | None, cursor: str | None, limit: int
+    ledger: LedgerReader, tx: Cursor, run_id: UUID, outcome: str | None, cursor: str | None, limit: int
 ) -> tuple[list[Any], str | None]:
     """Returns the items of a finished run, and the cursor of the next page. Raises InvalidCursor."""
-    query = ("items", run_id, outcome)
-    rows = list(islice(run_items(tx, run_id, outcome, pagination.decode_cursor(query, cursor)), limit + 1))
+    cursors = PageCursors(ledger.name_in(tx), ("items", run_id, outcome))
+    rows = list(islice(run_items(tx, run_id, outcome, cursors.decode(cursor)), limit + 1))
     count = number_that_fits([item for _, item in rows[:limit]])
     next_place = rows[count][0] if len(rows) > count else None
-    return [item for _, item in rows[:count]], pagination.encode_cursor(query, next_place)
+    return [item for _, item in rows[:count]], cursors.encode(next_place)
 
 
 _decode_items = msgspec.json.Decoder(list[ItemOutcome]).decode

@@ -70,7 +70,7 @@ def list_items(
     Items are grouped by outcome, and ordered within it as in the request."""
     run = _visible_run(reads, caller, run_id)
     with reads.read() as tx:
-        items, next_cursor = item_page(tx, run.run_id, query.outcome, query.cursor, query.limit)
+        items, next_cursor = item_page(reads, tx, run.run_id, query.outcome, query.cursor, query.limit)
     body = {"items": items, "nextCursor": next_cursor}
     return json_response(body, headers=next_link(request.url, next_cursor))
 

@@ -148,6 +148,5 @@ def _answer(
         problem.headers |= headers
         request_state(request).problem = problem.kind
         reply = respond(request, problem)
-    recorder = service.ledger.recorder
-    pieces = reply_pieces(recorder, run, bytes(reply.body), replies.encode)
+    pieces = reply_pieces(service.ledger, run, bytes(reply.body), replies.encode)
     return send_pieces(runtime_of(request).streams, pieces, reply, replaying)

@@ -7,8 +7,8 @@ from itertools import chain
 from typing import NamedTuple
 from uuid import UUID
 
-from api.http import pagination
 from api.http.as_of import NOW, AsOf, resolve
+from api.http.pagination import PageCursors
 from api.offers.queries import AsOfCursor, count_document, find_offer, offer_page
 from api.service import Service
 from benchmarks.clients.query_client import Query
@@ -100,13 +100,12 @@ class _OfferQueries:
         return len(offer_page(self._ledger, offer_filter, as_of, cursor, LIMIT)["items"])
 
     def _cursor(self, offer_filter: OfferFilter, as_of: AsOf, after: int) -> str | None:
-        if as_of.is_now:
-            return pagination.encode_cursor(offer_filter, after)
-        with self._ledger.recorder.read() as tx:
+        with self._ledger.read() as tx:
+            if as_of.is_now:
+                return PageCursors(self._ledger.name_in(tx), offer_filter).encode(after)
             state = resolve(self._ledger, tx, as_of)
-        return pagination.encode_cursor(
-            (offer_filter, as_of), AsOfCursor(state.head.position, to_microseconds(state.evaluated_at), after)
-        )
+            cursors = PageCursors(self._ledger.name_in(tx), (offer_filter, as_of))
+        return cursors.encode(AsOfCursor(state.head.position, to_microseconds(state.evaluated_at), after))
 
     # One offer
 

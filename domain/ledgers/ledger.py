@@ -24,7 +24,7 @@ from domain.access.token import CreateToken, RevokeToken
 from domain.events import Event
 from domain.offers.offer import Offer
 from domain.refusals import UnknownPartner
-from domain.store.commit import CommitContext, NewEvent
+from domain.store.commit import CommitContext, NewEvent, ledger_name
 from domain.store.cursor import Cursor
 from domain.store.database import DatabaseLocation
 from domain.store.mapper import LedgerMapper, decode_event, encode_event
@@ -101,6 +101,9 @@ class LedgerReader(Protocol):
     def now(self, tx: Cursor, /) -> datetime:
         """Returns the time of the ledger's clock. Recorded times may be ahead of it, if the clock was ahead before."""
 
+    def name_in(self, tx: Cursor, /) -> str:
+        """Returns the ledger's name, as `ledger_name` does. One process reads it once: no restore replaces a ledger in use."""
+
     def wait_until_past(self, time: datetime, /) -> None:
         """Waits until no further commit can be recorded before a time. The time must have passed."""
 
@@ -130,6 +133,7 @@ class OfferLedger(Application[UUID]):
         self._projections = projections
         self.known_offers = known_offers
         self.partner_names = partner_names
+        self._name = ""
 
     def construct_env(self, name: str, env: EnvType | None = None) -> Environment:
         """Ignores the process's environment variables: all settings of the library come from the constructor."""
@@ -166,6 +170,11 @@ class OfferLedger(Application[UUID]):
 
     def now(self, tx: Cursor) -> datetime:
         return self.recorder.now(tx)
+
+    def name_in(self, tx: Cursor) -> str:
+        if not self._name:
+            self._name = ledger_name(tx)
+        return self._name
 
     @property
     def has_database_clock(self) -> bool:

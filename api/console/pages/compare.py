@@ -13,8 +13,8 @@ from api.console.page_context import AuditPage, PageContext
 from api.console.rendering import COMPARE, render
 from api.console.routing import ConsoleRoute
 from api.console.time_travel import input_value, parse_time_field
-from api.http import pagination
 from api.http.as_of import AsOf
+from api.http.pagination import PageCursors
 from api.http.problems import validation_error
 from api.validation.field_errors import InvalidField
 from domain.store.commit import CommitSpan, LedgerHead, commit_around
@@ -68,14 +68,15 @@ def show_comparison(context: AuditPage) -> Response:
             raise validation_error([InvalidField(("query", "to"), "must not be before from")])
         position_range = PositionRange(first.position, last.position)
         spans = [commit_around(tx, head.position) for head in (first, last)]
-        cursor_scope = ("compare", position_range, request.partner, request.kind)
+        scope = ("compare", position_range, request.partner, request.kind)
+        cursors = PageCursors(context.service.ledger.name_in(tx), scope)
         comparison = ComparisonPage({}, [], None)
         if context.sees(request.partner):
-            after = max(position_range.since, pagination.decode_cursor(cursor_scope, context.param("cursor")))
+            after = max(position_range.since, cursors.decode(context.param("cursor")))
             comparison = compare_states(tx, position_range, request, after, CHANGES_PER_PAGE)
     # All pages compare the same two states, also if events are recorded meanwhile.
     pinned = {"from": "", "to": "", "fromPosition": first.position, "toPosition": last.position}
-    cursor = pagination.encode_cursor(cursor_scope, comparison.next_after)
+    cursor = cursors.encode(comparison.next_after)
     return render(
         context,
         "compare.html",

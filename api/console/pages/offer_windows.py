@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from api.console.charts import Axis, BarsChart, bars_chart
 from api.console.page_context import PageContext
-from api.http import pagination
+from api.http.pagination import PageCursors
 from api.redemption.window_routes import with_pseudonym
 from domain.redemption.activation import WindowState
 from domain.store.cursor import Cursor
@@ -48,10 +48,8 @@ class WindowsChart(Struct, frozen=True):
 
 def windows_of(tx: Cursor, context: PageContext, offer: OfferView) -> Windows:
     """Returns a page of the offer's windows; a partner sees pseudonyms of the customers. Raises InvalidCursor."""
-    cursor_scope = (PARAM, offer.offer_uid, context.state.as_of)
-    after = pagination.decode_cursor_as(_WindowsCursor, cursor_scope, context.param(PARAM)) or _WindowsCursor(
-        0, *FIRST_WINDOW
-    )
+    cursors = PageCursors(context.service.ledger.name_in(tx), (PARAM, offer.offer_uid, context.state.as_of))
+    after = cursors.decode_as(_WindowsCursor, context.param(PARAM)) or _WindowsCursor(0, *FIRST_WINDOW)
     known_at = context.state.recorded_at or context.state.evaluated_at
     viewpoint = Viewpoint(context.state.evaluated_at, known_at, applies_at=known_at)
     running = WindowState.OPEN if offer.status == Status.ACTIVE else WindowState.WINDING_DOWN
@@ -68,9 +66,7 @@ def windows_of(tx: Cursor, context: PageContext, offer: OfferView) -> Windows:
             next_cursor = _WindowsCursor(ended, *page.next_after)
         elif len(windows) == WINDOWS_PER_PAGE and not ended:
             next_cursor = _WindowsCursor(1, *FIRST_WINDOW)
-    next_page = (
-        context.this_page(**{PARAM: pagination.encode_cursor(cursor_scope, next_cursor)}) if next_cursor else None
-    )
+    next_page = context.this_page(**{PARAM: cursors.encode(next_cursor)}) if next_cursor else None
     if context.partner is not None:
         windows = [with_pseudonym(context.service, context.partner, window) for window in windows]
     return Windows(windows, next_page)

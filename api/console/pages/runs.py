@@ -69,7 +69,8 @@ def show_run(context: AuditPage, run_id: str) -> Response:
         run = _as_of(context, run)
         items, cursor = list[Any](), None
         if run.is_finished:
-            items, cursor = item_page(tx, run.run_id, outcome, context.param("cursor"), RUNS_PER_PAGE)
+            requested, ledger = context.param("cursor"), context.service.ledger
+            items, cursor = item_page(ledger, tx, run.run_id, outcome, requested, RUNS_PER_PAGE)
         span = positions_of_run(tx, run.run_id) if run.is_finished else None
         changes: ComparisonPage | None = None
         if span:

@@ -6,10 +6,11 @@ from uuid import UUID
 
 import pytest
 
-from api.http import pagination
 from api.http.as_of import AsOf
+from api.http.pagination import PageCursors
 from api.offers.queries import AsOfCursor
 from api.service import Service
+from domain.ledgers.ledger import OfferLedger
 from domain.values import Channel, OfferKey, Operation, Role, utc_text
 from projections.offers.inventory import OfferFilter
 from projections.redemption.windows_as_of import WindowFilter
@@ -188,15 +189,18 @@ def test_publisher_lists_past_offers(call: Call, token: MakeToken, days: list[da
 
 @pytest.mark.parametrize("microseconds", [2**61, 253_402_300_799_999_999])
 def test_forged_cursor_with_any_time_is_no_server_error(
-    auditor: Caller, days: list[datetime], microseconds: int
+    auditor: Caller, ledger: OfferLedger, days: list[datetime], microseconds: int
 ) -> None:
-    as_of = AsOf(position=5)
-    cursor = pagination.encode_cursor((OfferFilter(), as_of), AsOfCursor(5, microseconds, 0))
+    def forged(scope: Any, place: tuple[int, ...]) -> str | None:
+        with ledger.read() as tx:
+            return PageCursors(ledger.name_in(tx), scope).encode(place)
+
+    cursor = forged((OfferFilter(), AsOf(position=5)), AsOfCursor(5, microseconds, 0))
     assert days
     assert auditor.get(OFFERS, asOfPosition=5, cursor=cursor).status_code in {200, 422}
-    windows = pagination.encode_cursor((WindowFilter(), None), (microseconds, microseconds, 0, 0, 0))
+    windows = forged((WindowFilter(), None), (microseconds, microseconds, 0, 0, 0))
     assert auditor.get("/api/v1/redemption-windows", cursor=windows).status_code in {200, 422}
     bounds = ("2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z")
-    changed = pagination.encode_cursor((None, *bounds), (microseconds, 0, 0, 0))
+    changed = forged((None, *bounds), (microseconds, 0, 0, 0))
     parameters = {"from": bounds[0], "to": bounds[1], "cursor": changed}
     assert auditor.get("/api/v1/audit/changed-verdicts", None, **parameters).status_code in {200, 422}

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from api.http import pagination
+from api.http.pagination import PageCursors
 from api.http.problems import MEDIA_TYPE
 from api.offers.schemas import HistoryList, OfferReply
 from domain.ledgers.ledger import OfferLedger
@@ -222,12 +222,14 @@ def test_cursor_belongs_to_one_history(partner_with_changes: Caller) -> None:
     assert partner_with_changes.get("/api/v1/offers", cursor=cursor).status_code == 422
 
 
-def test_cursor_beyond_the_end_is_no_server_error(partner_with_changes: Caller, subtests: pytest.Subtests) -> None:
+def test_cursor_beyond_the_end_is_no_server_error(
+    partner_with_changes: Caller, ledger: OfferLedger, subtests: pytest.Subtests
+) -> None:
+    with ledger.read() as tx:
+        cursors = PageCursors(ledger.name_in(tx), ("history", KEY.offer_uid))
     for after in (5, 6, 2**52, 2**53 - 1):
         with subtests.test(str(after)):
-            reply = partner_with_changes.get(
-                HISTORY, cursor=pagination.encode_cursor(("history", KEY.offer_uid), after)
-            )
+            reply = partner_with_changes.get(HISTORY, cursor=cursors.encode(after))
             assert reply.status_code in {200, 422}
             assert reply.json().get("items", []) == []
 

@@ -9,8 +9,8 @@ from api.cli.local_ledger import open_ledger
 from api.cli.messages import exit_with_error, print_line
 from api.cli.option_errors import cursor_errors, state_errors
 from api.cli.output import print_json, print_next_command, print_table
-from api.http import pagination
 from api.http.as_of import require_reached_position
+from api.http.pagination import PageCursors
 from domain.single_requests.quota import seconds_to_next_day
 from domain.store.records.traces import find_trace
 from domain.values import EventOrder
@@ -31,11 +31,12 @@ def print_events(
     scope = ("events", event_filter, after_position, order)
     with open_ledger() as service, cursor_errors():
         require_registered(service.ledger, event_filter.partner)
-        after, until = rest_of(order, pagination.decode_cursor(scope, cursor), Span(after_position, None))
-        with service.ledger.recorder.read() as tx, state_errors():
+        with service.ledger.read() as tx, state_errors():
+            cursors = PageCursors(service.ledger.name_in(tx), scope)
+            after, until = rest_of(order, cursors.decode(cursor), Span(after_position, None))
             require_reached_position(tx, after_position, "afterPosition")
             page = event_list.page(tx, event_filter, after, limit, until, order)
-    next_cursor = pagination.encode_cursor(scope, page.next_after)
+    next_cursor = cursors.encode(page.next_after)
     if as_json:
         print_json({"items": page.items, "nextCursor": next_cursor})
         return

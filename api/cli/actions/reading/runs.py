@@ -21,7 +21,7 @@ __all__ = ["RunFilter", "print_items", "print_run", "print_runs"]
 def print_runs(run_filter: RunFilter, limit: int, cursor: str | None, *, as_json: bool) -> None:
     with open_ledger() as service, cursor_errors():
         require_registered(service.ledger, run_filter.partner)
-        runs, next_cursor = run_page(service.ledger.recorder, run_filter, cursor, limit, visible=True)
+        runs, next_cursor = run_page(service.ledger, run_filter, cursor, limit, visible=True)
     if as_json:
         print_json({"items": [run_document(run) for run in runs], "nextCursor": next_cursor})
         return
@@ -56,7 +56,7 @@ def print_items(run_id: UUID, outcome: str | None, limit: int, cursor: str | Non
     with open_ledger() as service, cursor_errors():
         run = _find(service, run_id)
         with service.ledger.recorder.read() as tx:
-            items, next_cursor = item_page(tx, run.run_id, outcome, cursor, limit)
+            items, next_cursor = item_page(service.ledger, tx, run.run_id, outcome, cursor, limit)
     if as_json:
         print_json({"items": items, "nextCursor": next_cursor})
         return

@@ -22,6 +22,7 @@ from tests.support.processes.shell import (
     position,
     require_refusal,
     require_success,
+    require_usage_sentence,
     run_script,
 )
 
@@ -71,6 +72,15 @@ def test_restore_says_where_followers_resume(run: Run, settings: Settings, backu
     assert place == f"Restored the ledger in the file {settings.database} as of position 2."
     assert name_of(settings) in name
     assert followers.startswith("Followers resume after position 2")
+
+
+@only_sqlite
+def test_cursor_from_before_a_restore_is_refused(run: Run, backup: Path) -> None:
+    first = ("inventory", "--limit", "1", "--json")
+    cursor = run(*first).json["nextCursor"]
+    assert run(*first, "--cursor", cursor).json["items"]
+    require_success(run("restore", backup))
+    require_usage_sentence(run(*first, "--cursor", cursor), "--cursor", "before a restore")
 
 
 @only_sqlite
