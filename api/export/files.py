@@ -15,12 +15,19 @@ class NotContiguous(Exception):
     """The new events do not start where the exported ones end, so some would be missing or duplicate."""
 
 
+class OtherLedger(Exception):
+    """The exported events are of another ledger, or of this one before a restore."""
+
+
 class ExportRange(Struct, frozen=True):
-    """The events of an export: those after position `after` up to `until`. `partner` is None for all partners."""
+    """The events of an export: those after position `after` up to `until`. `partner` is None for all partners.
+
+    `ledger` is the ledger's name. Versions without the command `restore` did not write it."""
 
     after: int
     until: int
     partner: str | None
+    ledger: str | None = None
 
 
 def write_export(pieces: Iterable[bytes], out: str) -> None:

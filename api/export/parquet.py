@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from api.access.private_files import UNFINISHED_SUFFIX, OutputExists, atomic_file, flush_to_disk, private_opener
 from api.audit.row_formats import column_names, row_values, scalar
-from api.export.files import ExportRange, NotContiguous
+from api.export.files import ExportRange, NotContiguous, OtherLedger
 from projections.audit.event_item import EventView
 
 ROWS_PER_GROUP = 50_000
@@ -45,11 +45,14 @@ def write_file(kind: type[Struct], batches: Iterable[Sequence[Struct]], path: Pa
             writer.write_table(table)
 
 
-def write_days(batches: Iterable[Sequence[Any]], folder: Path, export_range: ExportRange) -> None:
+def write_days(
+    batches: Iterable[Sequence[Any]], folder: Path, export_range: ExportRange, *, may_be_unnamed: bool
+) -> None:
     """Writes events to one subfolder per UTC day of recording, with Hive names. A file is named by its first position.
 
-    An existing export folder is extended with the events that follow. Raises OutputExists, NotContiguous, OSError."""
-    until = _prepare_folder(folder, export_range)
+    An existing export folder is extended with the events that follow. It has the same ledger's name, or none if
+    `may_be_unnamed`. Raises OutputExists, OtherLedger, NotContiguous, OSError."""
+    until = _prepare_folder(folder, export_range, may_be_unnamed=may_be_unnamed)
     for path in folder.glob("day=*/events-*.parquet"):
         if _first_position(path) > until:  # left by an interrupted export
             path.unlink()
@@ -64,9 +67,9 @@ def _write_day(events: Iterator[EventView], folder: Path) -> None:
     write_file(EventView, _in_batches(chain([first], events)), folder / f"events-{first.position:012}.parquet")
 
 
-def _prepare_folder(folder: Path, export_range: ExportRange) -> int:
+def _prepare_folder(folder: Path, export_range: ExportRange, *, may_be_unnamed: bool) -> int:
     """Creates or checks the folder. Returns the position up to which it is complete. Raises OutputExists,
-    NotContiguous."""
+    OtherLedger, NotContiguous."""
     if not folder.exists():
         folder.mkdir()
     record = folder / RANGE_FILE
@@ -78,6 +81,8 @@ def _prepare_folder(folder: Path, export_range: ExportRange) -> int:
         earlier = msgspec.json.decode(record.read_bytes(), type=ExportRange)
         if not export_range.after:
             raise OutputExists(folder)
+        if not (earlier.ledger == export_range.ledger or (earlier.ledger is None and may_be_unnamed)):
+            raise OtherLedger
     if earlier.partner != export_range.partner:
         owner = earlier.partner or "all partners"
         raise NotContiguous(f"the folder has the events of {owner}")

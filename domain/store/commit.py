@@ -145,6 +145,11 @@ def ledger_name(tx: Cursor) -> str:
     return row["name"].hex()[:LEDGER_NAME_DIGITS] if row else ""
 
 
+def was_restored(tx: Cursor) -> bool:
+    """Returns True if the ledger has a new name since a restore."""
+    return tx.execute("SELECT 1 FROM secrets WHERE name = ?", (LEDGER_NAME,)).fetchone() is not None
+
+
 def rename_ledger(tx: Cursor) -> str:
     """Gives the ledger a new random name, and returns it: from now on, positions are assigned a second time."""
     name = secrets.token_bytes(LEDGER_NAME_DIGITS // 2)

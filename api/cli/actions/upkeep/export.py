@@ -13,9 +13,10 @@ from api.cli.progress_bar import progress
 from api.export import files
 from api.export.choices import Dataset, Format
 from api.export.datasets import Export, export_state, open_export
-from api.export.files import STANDARD_OUTPUT, ExportRange, NotContiguous
+from api.export.files import STANDARD_OUTPUT, ExportRange, NotContiguous, OtherLedger
 from api.http.as_of import NOW, AsOf, require_reached_position
 from api.http.pagination import head_members
+from domain.store.commit import was_restored
 from projections.access.partners import require_registered
 from projections.audit.event_item import EventView
 
@@ -38,10 +39,12 @@ def write_export_file(
             state = export_state(service, as_of)
             with service.ledger.recorder.read() as tx:
                 require_reached_position(tx, after_position, "afterPosition")
+                name, may_be_unnamed = service.ledger.name_in(tx), not was_restored(tx)
         print_inside_commits(service, as_of)
         rows = open_export(service, what, state, partner, after_position, on_progress)
         with _output_errors(out):
-            _write(rows, file_format, out, ExportRange(after_position, state.head.position, partner))
+            export_range = ExportRange(after_position, state.head.position, partner, name)
+            _write(rows, file_format, out, export_range, may_be_unnamed=may_be_unnamed)
     if as_json:
         print_json({"rows": rows.count, **head_members(state.head), "out": out})
     elif out != STANDARD_OUTPUT:
@@ -66,27 +69,32 @@ def _output_errors(out: str) -> Iterator[None]:
     try:
         with nullcontext() if out == STANDARD_OUTPUT else new_file_errors(out):
             yield
+    except OtherLedger:
+        exit_with_error(
+            f"--after-position: the folder {out} has events of another ledger, or of this one before a restore."
+            " Export all events into a new folder."
+        )
     except NotContiguous as error:
         exit_with_error(f"--after-position: {error}.", exit_code=2)
 
 
-def _write(export: Export, file_format: Format, out: str, export_range: ExportRange) -> None:
-    """Raises OutputExists, NotContiguous, OSError."""
+def _write(export: Export, file_format: Format, out: str, export_range: ExportRange, *, may_be_unnamed: bool) -> None:
+    """Raises OutputExists, OtherLedger, NotContiguous, OSError."""
     match file_format:
         case Format.JSONL:
             files.write_export(as_lines(export.rows), out)
         case Format.CSV:
             files.write_export(as_csv(export.kind, export.rows), out)
         case Format.PARQUET:
-            _write_parquet(export, Path(out).absolute(), export_range)
+            _write_parquet(export, Path(out).absolute(), export_range, may_be_unnamed=may_be_unnamed)
 
 
-def _write_parquet(export: Export, out: Path, export_range: ExportRange) -> None:
+def _write_parquet(export: Export, out: Path, export_range: ExportRange, *, may_be_unnamed: bool) -> None:
     try:
         from api.export import parquet
     except ImportError:
         exit_with_error("--format parquet: pyarrow is not installed. Install offer-ledger[parquet].")
     if export.kind is EventView:
-        parquet.write_days(export.rows, out, export_range)
+        parquet.write_days(export.rows, out, export_range, may_be_unnamed=may_be_unnamed)
     else:
         parquet.write_file(export.kind, export.rows, out)

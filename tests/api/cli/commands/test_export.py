@@ -14,6 +14,7 @@ import pytest
 
 from api.service import Service
 from api.settings import Settings
+from domain.store.commit import rename_ledger
 from domain.values import Operation, utc_text
 from tests.support.calls.merchants import limit, merchant_offer, put
 from tests.support.calls.publishers import activate, redeem
@@ -23,6 +24,7 @@ from tests.support.processes.process_group import running
 from tests.support.processes.shell import (
     SCRIPT,
     Run,
+    by_hand,
     environment,
     require_refusal,
     require_success,
@@ -184,6 +186,35 @@ def test_export_that_leaves_a_gap_or_overlaps_is_refused(run: Run, days: list[st
     ended = run(*PARQUET, out, "--after-position", position, "--partner", PARTNER)
     require_usage_sentence(ended, "all partners")
     assert rows_in(out, "parquet") == before
+
+
+def test_folder_from_before_a_restore_is_not_continued(
+    run: Run, days: list[str], settings: Settings, tmp_path: Path
+) -> None:
+    out = tmp_path / "events"
+    position = run(*PARQUET, out, "--as-of", days[1], "--json").json["position"]
+    before = rows_in(out, "parquet")
+    with by_hand(settings) as tx:
+        rename_ledger(tx)
+    require_refusal(run(*PARQUET, out, "--after-position", position), str(out), "before a restore", "new folder")
+    assert rows_in(out, "parquet") == before
+    new = tmp_path / "new"
+    require_success(run(*PARQUET, new, "--as-of", days[1]))
+    require_success(run(*PARQUET, new, "--after-position", position))
+
+
+def test_folder_of_an_older_version_is_continued_without_a_restore(
+    run: Run, days: list[str], settings: Settings, tmp_path: Path
+) -> None:
+    out = tmp_path / "events"
+    position = run(*PARQUET, out, "--as-of", days[0], "--json").json["position"]
+    unnamed = json.dumps({"after": 0, "until": position, "partner": None})
+    (out / "_exported.json").write_text(unnamed)
+    require_success(run(*PARQUET, out, "--after-position", position))
+    (out / "_exported.json").write_text(unnamed)
+    with by_hand(settings) as tx:
+        rename_ledger(tx)
+    require_refusal(run(*PARQUET, out, "--after-position", position), "before a restore")
 
 
 def test_export_replaces_the_remains_of_an_interrupted_export(run: Run, days: list[str], tmp_path: Path) -> None:
