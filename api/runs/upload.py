@@ -87,10 +87,6 @@ class Upload:
         return self.size <= SMALL_UPLOAD_BYTES
 
     @property
-    def bytes_in_memory(self) -> int:
-        return len(self._buffer)
-
-    @property
     def uploaded_body(self) -> UploadedBody:
         """The complete body; valid after `end`, and after `store` if it is not small."""
         packed = [compress(bytes(self._buffer))] if self._buffer else []

@@ -14,9 +14,9 @@ from uuid import uuid4
 
 from tests.support.examples import batch, item
 from tests.support.hostile.attack import Attack
+from tests.support.hostile.bodies import BATCHES
 from tests.support.hostile.target import Target
 
-BATCHES = "/api/v1/integrations/offer-providers/custom/offers"
 OFFERS = 10_000
 SPACES = b" " * 1_000_000
 WAL_WRITE_LOCK = re.compile(r"POSIX +ADVISORY +WRITE +(\d+) +\S+ 120 120$", re.MULTILINE)

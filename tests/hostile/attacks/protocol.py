@@ -8,6 +8,7 @@ from contextlib import suppress
 from functools import partial
 
 from tests.support.hostile.attack import Attack
+from tests.support.hostile.bodies import BATCHES
 from tests.support.hostile.target import Target
 
 BLOCK = 64 * 1024
@@ -45,7 +46,7 @@ def _send_until(connection: socket.socket, end: float, start: bytes, block: byte
 
 def send_chunks_with_token(target: Target, seconds: float) -> int:
     start = (
-        f"POST /api/v1/integrations/offer-providers/custom/offers HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {target.attacker}\r\n"
+        f"POST {BATCHES} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {target.attacker}\r\n"
         "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
     )
     return send_endlessly(target, seconds, start.encode(), ONE_BYTE_CHUNKS, 6 * MIB)

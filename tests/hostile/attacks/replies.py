@@ -10,13 +10,13 @@ import httpx2
 from tests.support.calls.merchants import PNG, merchant_offer, offer_path
 from tests.support.harness import plain_client
 from tests.support.hostile.attack import Attack
+from tests.support.hostile.bodies import BATCHES
 from tests.support.hostile.target import Target
 from tests.support.hostile.unread import UnreadReply, unread
 
 STREAM = "/api/v1/audit/stream"
 EVENTS = "/api/v1/audit/events?type=OfferCreated"
 OFFERS = "/api/v1/offers?limit=1000"
-BATCHES = "/api/v1/integrations/offer-providers/custom/offers"
 REQUEST_ID = "7f2d6b1e-52f0-4f0c-9d6e-3f1a0b9c8d7e"
 FAILING_ITEMS, REPLAYS = 20_000, 20
 LINES = "application/x-ndjson"
