@@ -65,7 +65,7 @@ class RunSupervisor:
         self._worker_context = WorkerContext(service.settings, service.clock, service.runs.owner)
         self._execution_threads = CapacityLimiter(EXECUTION_THREADS)
         self._acceptance_turns = Turns(ACCEPTANCE_PROCESSES)
-        self._execution_processes = CapacityLimiter(EXECUTION_PROCESSES)
+        self._execution_turns = Turns(EXECUTION_PROCESSES)
         self._processes = WorkerProcesses(
             Patience(WORKER_START_SECONDS, max(service.settings.lease_seconds, MIN_IDLE_SECONDS), MAX_SILENT_SECONDS),
             service.settings.max_idle_process_bytes,
@@ -184,7 +184,8 @@ class RunSupervisor:
 
     async def _execute(self, run: Run) -> Run:
         if run.body_bytes > SMALL_UPLOAD_BYTES:
-            async with self._execution_processes:
+            # A partner may have a run on each channel, and never occupies all processes.
+            async with self._execution_turns.take(run.partner):
                 return await self._processes.run(batch_process.execute_in_worker, self._worker_context, run.run_id)
         return await to_thread.run_sync(self._execute_in_thread, run, limiter=self._execution_threads)
 

@@ -1,16 +1,20 @@
 """Uploads that do not become runs: refused ones, abandoned ones, and those of a killed process."""
 
+import asyncio
 import os
 import socket
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
 
 from api.http.paths import BATCH_PATH
+from api.processes.worker_processes import WorkerProcesses
 from api.runs import batch_process
 from api.runs.acceptance import RunSender, UploadedBody
 from api.runs.batch_process import WorkerContext
@@ -19,11 +23,12 @@ from api.service import Service
 from api.settings import Settings
 from domain.ledgers.run_ledger import AcceptedRun, RunLedger
 from domain.store.records.compression import compress
+from tests.support.calls.offers_files import record, send_file
 from tests.support.engine import only_sqlite
 from tests.support.examples import PARTNER, batch, body, item
 from tests.support.harness import Call, Caller, Clock, MakeToken, run_ledger
 from tests.support.histories.runs import count_rows
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
 MARK = "OFFER_LEDGER_TEST_MARK"
 LARGE = body(batch("Insert", [item(f"TP-{number}", offerDetails="Noodles. " * 300) for number in range(450)]))
@@ -92,6 +97,25 @@ def test_batch_does_not_wait_for_uploads_whose_clients_left(
     assert not (tmp_path / "mark").exists()
     wait_until(lambda: not count_rows(service.ledger, "run_bodies"))
     assert partner.get("/api/v1/runs").json()["items"] == []
+
+
+def test_batch_does_not_wait_for_large_runs_of_another_partner(
+    partner: Caller, call: Call, token: MakeToken, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_end, run = threading.Event(), WorkerProcesses.run
+
+    async def run_late(self: WorkerProcesses, function: Any, *args: Any) -> Any:
+        if function is batch_process.execute_in_worker and service.runs.find(args[1]).partner == PARTNER:  # type: ignore[union-attr]
+            await asyncio.to_thread(may_end.wait, PATIENCE_SECONDS)
+        return await run(self, function, *args)
+
+    monkeypatch.setattr(WorkerProcesses, "run", run_late)
+    records = [record(f"F-{number}", offerDetails="Noodles. " * 300) for number in range(450)]
+    assert partner.send(LARGE, Prefer="respond-async").status_code == 202
+    assert send_file(partner, *records, Prefer="respond-async").status_code == 202
+    assert call(token(partner="harbor")).send(LARGE).status_code == 200
+    may_end.set()
+    wait_until(lambda: {run["state"] for run in partner.get("/api/v1/runs").json()["items"]} == {"completed"})
 
 
 # Killed
