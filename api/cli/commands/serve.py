@@ -6,6 +6,7 @@ import typer
 
 from api.cli.option_types import AsJson
 from api.cli.registry import example
+from api.processes.signals import log_hangups
 
 
 @example("offer-ledger serve --host 127.0.0.1 --port 8000")
@@ -20,6 +21,8 @@ def serve_command(
 
     After that, open requests have 10 seconds to end. Unfinished runs continue in another process, or after the next
     start. If the database is empty, the command creates a ledger first."""
+    # Before the imports below, which take seconds on a busy host.
+    log_hangups()
     from api.cli.actions import serve
 
     serve.run_server(host, port, workers)

@@ -79,7 +79,7 @@ def _remove_unfinished(database: Path) -> None:
 
 
 def _remove_beside(database: Path) -> None:
-    for suffix in BESIDE_SUFFIXES:
+    for suffix in (*BESIDE_SUFFIXES, "-journal"):
         database.with_name(database.name + suffix).unlink(missing_ok=True)
 
 
