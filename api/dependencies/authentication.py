@@ -96,7 +96,7 @@ async def require_accepted_uploads(service: Service, caller: Caller) -> None:
 
 
 async def count_refused_upload(service: Service, caller: Caller) -> None:
-    """Counts an upload that was refused after its body had been read: it uses no slot, so it is a call like any other."""
+    """Counts a refused upload: it uses no slot, so it is a call like any other."""
     await run_counted(service, service.limiter.count_refused_upload, caller.name, caller.requests_per_minute)
 
 
