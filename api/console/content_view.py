@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
+from domain.offers.slow_numbers import decode_content
 from domain.offers.value_count import MAX_VALUES, count_values, has_more_values
 
 MEMBERS_SHOWN = 200
@@ -32,7 +33,7 @@ def shown_content(content: Raw) -> ShownContent:
     text = bytes(content)
     if has_more_values(text, MAX_VALUES):
         return ShownContent(_first_members(text), 0, count_values(text))
-    members: dict[str, Any] = msgspec.json.decode(text)
+    members: dict[str, Any] = decode_content(text)
     return ShownContent(dict(islice(members.items(), MEMBERS_SHOWN)), max(0, len(members) - MEMBERS_SHOWN))
 
 
@@ -54,7 +55,7 @@ def title_in(content: Raw | None) -> str | None:
 def assets_in(content: Raw) -> dict[str, Any]:
     """Returns a content that has no other member than `assets`; none if they have very many values."""
     assets = bytes(_decode_assets(content).assets)
-    return {} if has_more_values(assets, MAX_VALUES) else {"assets": msgspec.json.decode(assets)}
+    return {} if has_more_values(assets, MAX_VALUES) else {"assets": decode_content(assets)}
 
 
 _ABSENT = Raw(b"null")

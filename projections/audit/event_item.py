@@ -30,6 +30,7 @@ from domain.events import (
 )
 from domain.offers.content import FieldChange, changed_fields
 from domain.offers.offer import STATUS_AFTER
+from domain.offers.slow_numbers import decode_content
 from domain.offers.value_count import MAX_VALUES, has_more_values
 from domain.store.cursor import Cursor
 from domain.store.mapper import decode_event
@@ -192,7 +193,7 @@ def _content_changes(earlier: bytes, later: bytes) -> list[FieldChange]:
         # Decoding would hold the interpreter for a second. Only an older version has stored such a content.
         before = None if earlier == b"null" else Raw(earlier)
         return [] if earlier == later else [FieldChange(_CONTENT, before, Raw(later))]
-    return changed_fields(msgspec.json.decode(earlier), msgspec.json.decode(later), _CONTENT)
+    return changed_fields(decode_content(earlier), decode_content(later), _CONTENT)
 
 
 _CONTENT = "/content"
