@@ -20,6 +20,7 @@ Word = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH)]
 
 
 MAX_DIGITS = 15
+_ESCAPES = re.compile(rb"(?:%[0-9a-fA-F]{2})+")
 
 
 def _digits(value: Any) -> Any:
@@ -76,8 +77,10 @@ def no_parameters(request: Request) -> None:
 
 def _require_text(request: Request) -> None:
     """Raises Problem 422 for a query that is not UTF-8. Starlette would replace its invalid bytes with U+FFFD."""
+    # The other characters are ASCII. A lone percent sign is one, too: decoding 60,000 of them takes 30 ms.
+    escapes = b" ".join(_ESCAPES.findall(request.scope["query_string"]))
     try:
-        unquote_to_bytes(request.scope["query_string"]).decode()
+        unquote_to_bytes(escapes).decode()
     except UnicodeDecodeError:
         raise validation_error([InvalidField(("query",), "must be UTF-8")]) from None
 

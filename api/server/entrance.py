@@ -17,6 +17,8 @@ from api.server.request_log import log_request
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _ABSOLUTE_FORM = re.compile(rb"(https?)://(?:[^/@]*@)?([^/@]+)(/.*)?", re.IGNORECASE | re.DOTALL)
 _WITHOUT_BODY = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
+MAX_PARAMETERS = 100
+"""More parameters are not read. No call has so many: a call that refuses unknown or repeated ones refuses the first 101."""
 _TRANSFER_ENCODING, _CONTENT_LENGTH, _HOST = b"transfer-encoding", b"content-length", b"host"
 
 
@@ -45,6 +47,8 @@ class Entrance:
             scope = {**scope, "method": "GET"}
         if not scope["raw_path"].startswith(b"/"):
             scope = _with_origin_form(scope)
+        if scope.get("query_string", b"").count(b"&") >= MAX_PARAMETERS:
+            scope = {**scope, "query_string": _first_parameters(scope["query_string"])}
 
         async def send_traced(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -112,6 +116,12 @@ def _with_origin_form(scope: Scope) -> Scope:
         "path": unquote(path.decode("ascii")),
         "headers": [(_HOST, authority), *((name, value) for name, value in scope["headers"] if name != _HOST)],
     }
+
+
+def _first_parameters(query: bytes) -> bytes:
+    """Returns one parameter more than MAX_PARAMETERS. Decoding thousands of them would keep the event loop busy."""
+    parameters = [parameter for parameter in query.split(b"&") if parameter]
+    return b"&".join(parameters[: MAX_PARAMETERS + 1])
 
 
 def interruption_of(method: str) -> Problem:

@@ -11,6 +11,7 @@ from api.audit.stream_routes import SERVER_SENT_EVENTS
 from api.dependencies.roles import ROLES_BY_CALL
 from api.http.paths import BATCH_PATH
 from api.http.problems import MEDIA_TYPE
+from api.server.entrance import MAX_PARAMETERS, _first_parameters
 from domain.values import Role
 from tests.support.calls.merchants import limit, put
 from tests.support.harness import Call, Caller, MakeToken, SendBytes
@@ -31,6 +32,28 @@ def headers_of(caller: Caller, method: str, path: str, headers: Headers | None =
         if method == "HEAD":
             assert reply.read() == b""
         return reply.status_code, {name: value for name, value in reply.headers.items() if name not in VARYING}
+
+
+# Parameters
+
+
+@pytest.mark.parametrize("parameter", ["limit=1", "%", "a"])
+def test_very_many_parameters_are_refused_like_a_few(auditor: Caller, partner: Caller, parameter: str) -> None:
+    for caller, path in ((auditor, OFFERS), (auditor, STREAM), (partner, OFFER), (partner, "/api/v1/partner/quota")):
+        method = "DELETE" if path == OFFER else "GET"
+        few, many = (caller.http.request(method, f"{path}?" + "&".join([parameter] * count)) for count in (2, 5_000))
+        assert many.status_code == few.status_code >= 400
+        assert many.json()["errors"] == few.json()["errors"]
+
+
+def test_parameters_beyond_the_bound_are_not_decoded() -> None:
+    query = b"&".join([b"", *(b"%d" % number for number in range(10_000))])
+    assert _first_parameters(query) == b"&".join(b"%d" % number for number in range(MAX_PARAMETERS + 1))
+
+
+def test_empty_parameters_do_not_count(auditor: Caller) -> None:
+    reply = auditor.http.get(f"{OFFERS}?{'&' * 10_000}limit=x")
+    assert reply.json()["errors"][0]["pointer"] == "/query/limit"
 
 
 # HEAD
