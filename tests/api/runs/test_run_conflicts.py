@@ -258,7 +258,7 @@ def test_run_of_a_lost_owner_is_taken_over(partner: Caller, service: Service, cl
 def test_run_is_not_taken_over_before_its_lease_expires(
     partner: Caller, service: Service, clock: Clock, active: Run
 ) -> None:
-    clock.move(seconds=LEASE_SECONDS - 0.001)
+    clock.move(seconds=service.settings.lease_seconds - 0.001)
     with pytest.raises(LeaseLost):
         service.runs.claim(active.run_id)
     assert partner.get(run_path(active.run_id)).json()["state"] == "accepted"
