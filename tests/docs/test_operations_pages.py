@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections.abc import Iterator
 from functools import cache
 
 import psycopg
@@ -42,13 +43,9 @@ def test_chain_hash_of_backup_page_can_be_read(service: Service) -> None:
         assert len(tx.execute(query).fetchone()[0]) == 64
 
 
-LIBRARY_LINES = ("Child process",)
 LOG_TABLE = (DOCS / "operations" / "monitoring.md").read_text().partition("### Log lines")[2].partition("\n## ")[0]
 LOG_LINES = [
-    line
-    for row in re.findall(r"^\| (.*?) \|", LOG_TABLE, re.MULTILINE)
-    for line in re.findall(r"`([^`]+)`", row)
-    if not line.startswith(LIBRARY_LINES)
+    line for row in re.findall(r"^\| (.*?) \|", LOG_TABLE, re.MULTILINE) for line in re.findall(r"`([^`]+)`", row)
 ]
 
 
@@ -73,3 +70,28 @@ def test_quoted_log_line_is_in_the_code(line: str) -> None:
     texts = texts_in_code()
     fragments = [part.strip(" :;,.()") for part in re.split(r"\b(?:[A-Z]{2,}|N)\b|…|\d+", line)]
     assert [fragment for fragment in fragments if len(fragment) > 3 and fragment not in texts] == []
+
+
+LOGGED = {"info", "warning", "error", "exception"}
+EXPLAINED_ELSEWHERE = ("method=%s", "Uvicorn running on %s")
+"""The line of each request, and what `serve` prints at its start."""
+
+
+def logged_texts() -> Iterator[str]:
+    """All texts that the packages log, with `%` where a value is."""
+    for folder in ("domain", "projections", "api"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                match node:
+                    case ast.Call(
+                        func=ast.Attribute(value=ast.Name("logger" | "_logger"), attr=kind),
+                        args=[ast.Constant(value=str(text)), *_],
+                    ) if kind in LOGGED and not text.startswith(EXPLAINED_ELSEWHERE):
+                        yield text
+
+
+def test_each_logged_text_is_on_the_monitoring_page() -> None:
+    texts = list(logged_texts())
+    assert len(texts) > 15
+    parts = {part.strip(" :;,.()") for text in texts for part in re.split(r"%[a-z]", text) if len(part) > 6}
+    assert sorted(part for part in parts if part not in LOG_TABLE) == []
