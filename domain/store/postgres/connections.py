@@ -116,6 +116,10 @@ class PostgresConnections:
             return self._locks.terminate_stalled_writers(tx)
 
     def check_storage(self) -> StorageCheck:
+        with self.read() as tx:
+            if tx.execute("SELECT pg_is_in_recovery() AS is_standby").fetchone()["is_standby"]:
+                # The comparison needs temporary tables, which a standby can't create. That says nothing about its rows.
+                raise OperationalError("This server is a hot standby, which is read-only; verify its primary")
         return check_relations(self.read, self._schema)
 
     def newest_position(self) -> int:

@@ -28,6 +28,7 @@ from domain.store import schema
 from domain.store.cursor import Cursor
 from domain.values import Role, utc_text
 from projections.maintenance.rebuild import rebuild
+from projections.maintenance.verification import verify
 from tests.support.calls.merchants import merchant_offer, put
 from tests.support.calls.positions import event_paths, get_with_position, position_of, request_paths
 from tests.support.calls.publishers import activate, problem
@@ -416,3 +417,13 @@ def test_replica_of_another_ledger_is_refused_with_a_message(
     require_refusal(run_script(another, "serve", "--port", "0", env=environment), "copy of another ledger")
     with psycopg.connect(postgres_url(), autocommit=True) as connection:
         connection.execute(f"DROP SCHEMA {settings.database_schema} CASCADE")
+
+
+def test_verification_of_a_standby_refers_to_its_primary(
+    standby: PrivatePostgres, settings: Settings, partner: Caller
+) -> None:
+    position = change(partner)
+    wait_until(lambda: replayed_head(standby, settings) >= position)
+    copy = Settings(database_url=standby.url, database_schema=settings.database_schema)
+    with open_service(copy, may_create=False) as service, pytest.raises(StorageError, match="verify its primary"):
+        verify(service.ledger)
