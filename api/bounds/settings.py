@@ -141,7 +141,8 @@ class BoundSettings(BaseSettings):
     )
     max_idle_process_bytes: int = Field(
         default=256 * 1024 * 1024,
-        ge=1,
+        # A new process has less. With a lower bound, each new process would be replaced at once, without end.
+        ge=128 * 1024 * 1024,
         description="The most memory that an idle worker process keeps, in bytes. With more, it is replaced",
     )
 
