@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.hostile.attacks.processes import send_spaces, stop_while_storing, worker_processes
+from tests.hostile.attacks.processes import stop_while_storing, worker_processes
 from tests.hostile.conftest import Serve
 from tests.support.engine import only_postgres, only_sqlite
 from tests.support.harness import plain_client
-from tests.support.hostile.memory import own_mebibytes
 from tests.support.hostile.others import watch_others
 from tests.support.hostile.target import Target
 from tests.support.processes.fault_server import children_of
@@ -54,11 +53,6 @@ def test_worker_process_stopped_in_its_commit_is_killed(target: Target) -> None:
         others.wait_for_answers(time.monotonic())
         assert others.failures() == []
     assert "stalled and is killed" in target.log.read_text()
-
-
-def test_idle_worker_process_gives_its_memory_back(target: Target) -> None:
-    send_spaces(target, 0)
-    wait_until(lambda: all(own_mebibytes(pid) < 256 for pid in worker_processes(target)), within=30)
 
 
 def test_server_and_worker_processes_ignore_a_hangup(target: Target) -> None:
