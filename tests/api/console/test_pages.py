@@ -76,7 +76,7 @@ def test_long_history_starts_with_the_newest_changes(partner: Caller, operator: 
 
 def test_history_of_large_contents_starts_with_the_newest_change(partner: Caller, operator: ConsoleReader) -> None:
     for number in range(3):
-        send(partner, "Insert", item(headline=f"Jar {number}", large=str(number) * 2_500_000))
+        send(partner, "Insert", item(headline=f"Jar {number}", large=str(number) * 1_500_000))
     newest = operator.read(f"/offers/{KEY.offer_uid}")
     assert ("version 3," in newest, "version 1," in newest) == (True, False)
     (older,) = [link for link in links(operator.page) if "until=" in link]
