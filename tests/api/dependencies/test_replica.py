@@ -413,7 +413,8 @@ def test_replica_of_another_ledger_is_refused_with_a_message(
     another = settings.model_copy(update={"database_url": postgres_url()})
     with open_service(another, clock) as other_service:
         other_service.ledger.handle(SetPartner("another"), OPERATOR)
-    environment = {"OFFER_LEDGER_REPLICA_URL": standby.url}
+    # Without a key, the server would first warn that it makes one.
+    environment = {"OFFER_LEDGER_REPLICA_URL": standby.url, "OFFER_LEDGER_CONSOLE_KEY": "x" * 32}
     require_refusal(run_script(another, "serve", "--port", "0", env=environment), "copy of another ledger")
     with psycopg.connect(postgres_url(), autocommit=True) as connection:
         connection.execute(f"DROP SCHEMA {settings.database_schema} CASCADE")
