@@ -17,8 +17,9 @@ from uuid import uuid4
 
 import msgspec
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
-from api.bounds.body import BodyBounds
+from api.bounds.body import UNBOUNDED, BodyBounds
 from api.parsing.body_start import skip_mark_of_blocks
 from api.parsing.streaming.envelope_reader import split_envelope
 from api.parsing.strict_json import MAX_VALUE_CHARACTERS, NotAnObject, NotJson, TooManyElements
@@ -116,8 +117,10 @@ class _Splitter:
 
     def _members(self, before: bytes, after: bytes) -> dict[str, Any]:
         mark = uuid4().hex
+        text = b'%b["%b"]%b' % (before, mark.encode(), after)
         try:
-            envelope = split_envelope([b'%b["%b"]%b' % (before, mark.encode(), after)], self._list_name, self._bounds)
+            # The marker is no item, so the bound on items does not apply to it.
+            envelope = split_envelope([text], self._list_name, replace(self._bounds, max_items=UNBOUNDED.max_items))
         except (NotJson, NotAnObject):
             raise _NeedsFullRead from None
         if [bytes(element) for element in envelope.elements] != [b'"%b"' % mark.encode()]:

@@ -152,18 +152,22 @@ def test_small_envelope_limit_does_not_change_the_result(
         assert_same_outcome(body, cuts, block_bytes)
 
 
-@given(BODIES, CUTS, BLOCK_SIZES, st.integers(1, 12))
+@given(BODIES, CUTS, BLOCK_SIZES, st.integers(0, 12))
 def test_element_limit_applies_to_the_list_of_the_envelope(
     body: bytes, cuts: list[float], block_bytes: int, limit: int
 ) -> None:
     assert split_in_blocks(body, limit, cuts, block_bytes) == parse_whole(body, limit)
 
 
-@given(mutated(), CUTS, BLOCK_SIZES, st.integers(1, 6))
+@given(mutated(), CUTS, BLOCK_SIZES, st.integers(0, 6))
 def test_element_limit_refuses_nothing_else(body: bytes, cuts: list[float], block_bytes: int, limit: int) -> None:
     expected, actual = parse_whole(body, limit), split_in_blocks(body, limit, cuts, block_bytes)
     # A body with too many elements and without an end may give either error.
     assert actual == expected or {actual, expected} == {TooManyElements, NotJson}
+
+
+def test_limit_of_no_elements_accepts_an_empty_list() -> None:
+    assert split_in_blocks(b'{"offers":[]}', 0, [], 16) == ("{'offers': []}", ())
 
 
 @pytest.mark.parametrize(
