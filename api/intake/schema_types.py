@@ -16,7 +16,7 @@ from api.parsing.strict_json import MAX_NUMBER
 from api.validation.field_types import URL_PATTERN
 
 PLAIN_PATTERNS = {URL_PATTERN: r"\Ahttps?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:[/?#][!-~]*)?\Z"}
-"""For each pattern of a model, a stricter one that means the same in every regular expression engine."""
+"""Stricter patterns by the pattern of the model. Every regular expression engine reads a stricter pattern alike."""
 _DESCRIPTIVE = {"title", "description", "default", "examples"}
 _OBJECT_KEYWORDS = {*_DESCRIPTIVE, "type", "properties", "required", "additionalProperties", "$defs"}
 

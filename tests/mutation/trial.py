@@ -29,7 +29,7 @@ LIBRARIES = "libraries"
 """The file with the names of the libraries that the unchanged module and its tests import."""
 PROJECT = ("api", "benchmarks", "domain", "projections", "tests")
 MAX_WAIT_SECONDS = 900
-"""For tests that wait for each other. Endless loops end earlier, by the limit on processor time."""
+"""The time limit of a child process. Its limit on processor time ends an endless loop earlier."""
 MAX_MEMORY_BYTES = 4 << 30
 OPTIONS = ["-x", "-q", "--no-header", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:xdist"]
 

@@ -5,7 +5,7 @@ import re
 _END = b"\r\n\r\n"
 _SIZE = re.compile(rb"0*([0-9A-Fa-f]{0,16})")
 FRAMING_BYTES = 20
-"""What a chunk may have around its data: up to 16 digits, and two line ends. More counts as an extension."""
+"""The framing of a chunk: up to 16 digits of its size, and two line ends. Further bytes count as an extension."""
 
 
 class ChunkFraming:
