@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
 from typing import BinaryIO
 
+from domain.store.sqlite.files import PRIVATE_MODE, store_durably
+
 UNFINISHED_SUFFIX = ".part"
-_PRIVATE_MODE = 0o600
 
 
 class OutputExists(Exception):
@@ -17,7 +18,7 @@ class OutputExists(Exception):
 
 def private_opener(path: str, flags: int) -> int:
     """Opens a file for `open`; a new file gets mode 600."""
-    return os.open(path, flags, _PRIVATE_MODE)
+    return os.open(path, flags, PRIVATE_MODE)
 
 
 @contextmanager
@@ -30,7 +31,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     temporary = path.absolute().parent / f".{path.name}.{token_hex(4)}{UNFINISHED_SUFFIX}"
     # The file is created inside the block, because a signal may arrive at any time.
     try:
-        temporary.touch(_PRIVATE_MODE, exist_ok=False)
+        temporary.touch(PRIVATE_MODE, exist_ok=False)
         yield temporary
         with temporary.open("rb+") as file:
             flush_to_disk(file)
@@ -47,19 +48,9 @@ def _publish(temporary: Path, path: Path) -> None:
         raise OutputExists(path) from None
     except OSError:  # the file system has no hard links
         temporary.rename(path)
-    sync_folder(path.absolute().parent)
+    store_durably(path.absolute().parent)
 
 
 def flush_to_disk(file: BinaryIO) -> None:
     file.flush()
     os.fsync(file.fileno())
-
-
-def sync_folder(folder: Path) -> None:
-    """Stores the names of a folder durably, where the file system can."""
-    with suppress(OSError):
-        opened = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(opened)
-        finally:
-            os.close(opened)

@@ -58,3 +58,13 @@ def _restrict(file: Path) -> None:
         _logger.warning("other users may be able to read %s, and its mode can't be changed: %s", file, error.strerror)
     else:
         _logger.warning("changed the mode of %s from %o to %o", file, mode, PRIVATE_MODE)
+
+
+def store_durably(path: Path) -> None:
+    """Stores a file, or the names of a folder, durably, where the file system can."""
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

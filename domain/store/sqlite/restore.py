@@ -8,7 +8,7 @@ from glob import escape
 from pathlib import Path
 from secrets import token_hex
 
-from domain.store.sqlite.files import BESIDE_SUFFIXES, PRIVATE_MODE, keep_owner
+from domain.store.sqlite.files import BESIDE_SUFFIXES, PRIVATE_MODE, keep_owner, store_durably
 
 _UNFINISHED_SUFFIX = ".part"
 _FIRST_LOCK_BYTE, _LOCK_BYTES = 0x40000000, 512
@@ -32,11 +32,11 @@ def replacement_of(database: Path) -> Iterator[Path]:
             os.close(os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE_MODE))
             yield unfinished
             keep_owner(ledger, unfinished)
-            _flush(unfinished)
+            store_durably(unfinished)
             # Before the replacement: SQLite would apply a WAL of the old ledger to the new one.
             _remove_beside(database)
             unfinished.replace(database)
-            _flush(database.parent)
+            store_durably(database.parent)
         finally:
             _remove_beside(unfinished)
             unfinished.unlink(missing_ok=True)
@@ -81,12 +81,3 @@ def _remove_unfinished(database: Path) -> None:
 def _remove_beside(database: Path) -> None:
     for suffix in (*BESIDE_SUFFIXES, "-journal"):
         database.with_name(database.name + suffix).unlink(missing_ok=True)
-
-
-def _flush(path: Path) -> None:
-    with suppress(OSError):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
