@@ -1,7 +1,7 @@
 """The program of a worker process. It calls the functions that its server sends, one after the other, until its input ends.
 
-Both directions are pipes. The server sends a pickled call. The process sends a frame with a result, and a beat each second
-while it works: so its server can tell a slow process from a stopped one.
+Both directions are pipes. The server sends a pickled call, or None to let the process rest. The process sends a frame with
+a result, and a beat each second while it works: so its server can tell a slow process from a stopped one.
 """
 
 import contextlib
@@ -15,8 +15,10 @@ from struct import Struct
 from threading import Event, Lock, Thread
 from typing import Any, BinaryIO
 
+from api.processes.kept_objects import kept_objects
+
 BEAT, RETURNED, RAISED, RESTED = b".", b"R", b"E", b"I"
-"""The kinds of frames. Only RETURNED and RAISED have a length and a pickled value. RESTED: the memory of the call is free."""
+"""The kinds of frames. Only RETURNED and RAISED have a length and a pickled value. RESTED: the memory of the calls is free."""
 LENGTH = Struct(">Q")
 BEAT_SECONDS = 1.0
 
@@ -44,11 +46,11 @@ def run_calls(calls: BinaryIO, replies: ReplyPipe) -> None:
             call = pickle.load(calls)  # noqa: S301 - the server has sent it
             working.set()
             replies.send(BEAT)
-            replies.send(*_result_of(call))
+            frame = _rest() if call is None else _result_of(call)
             del call
-            _free_memory()
             working.clear()
-            replies.send(RESTED)
+            replies.send(*frame)
+            del frame
 
 
 def _result_of(call: tuple[Any, ...]) -> tuple[bytes, bytes]:
@@ -73,11 +75,13 @@ def _send_beats(replies: ReplyPipe, working: Event) -> None:
         Event().wait(BEAT_SECONDS)
 
 
-def _free_memory() -> None:
-    """Returns the memory of a large call to the operating system, if the C library can do that."""
+def _rest() -> tuple[bytes]:
+    """Returns the memory of large calls to the operating system, if the C library can do that."""
+    kept_objects.clear()
     gc.collect()
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
+    return (RESTED,)
 
 
 def start_program() -> None:

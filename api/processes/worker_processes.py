@@ -9,8 +9,8 @@ import logging
 import pickle
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 from anyio import BrokenWorkerProcess
@@ -66,8 +66,8 @@ class WorkerProcess:
         return result  # type: ignore[no-any-return]
 
     async def rest(self) -> None:
-        """Waits until the process has freed the memory of its last call."""
-        await self.watch(self._read_until(RESTED))
+        """Removes the objects that the process has kept, and waits until it has freed the memory of its calls."""
+        await self.watch(self._free_memory())
 
     async def watch(self, work: Any) -> Any:
         """Waits for `work`, and kills the process if it stalls, if it dies, or if the wait is cancelled."""
@@ -107,6 +107,10 @@ class WorkerProcess:
         length = LENGTH.unpack(await self._read(LENGTH.size))[0]
         return kind, await self._read(length)
 
+    async def _free_memory(self) -> None:
+        self._send(pickle.dumps(None))
+        await self._read_until(RESTED)
+
     def _send(self, message: bytes) -> None:
         assert self._process.stdin
         self._process.stdin.write(message)
@@ -144,9 +148,17 @@ class WorkerProcesses:
         """Calls a function in a worker process. A cancelled call kills its process.
 
         Raises BrokenWorkerProcess if the process dies or stalls, and else what the function raises."""
+        async with self.reserve() as process:
+            return await process.call(function, *args)
+
+    @asynccontextmanager
+    async def reserve(self) -> AsyncIterator[WorkerProcess]:
+        """Reserves a process for several calls. It keeps their `kept_objects` until the block ends.
+
+        Raises BrokenWorkerProcess."""
         process = await self._take()
         try:
-            return await process.call(function, *args)
+            yield process
         finally:
             self._give_back(process)
 

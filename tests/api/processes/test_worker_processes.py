@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from anyio import BrokenWorkerProcess
 
+from api.processes.kept_objects import kept_objects
 from api.processes.process_watch import Patience
 from api.processes.worker_processes import WorkerProcesses
 
@@ -38,6 +39,12 @@ def keep(mebibytes: int) -> int:
     return os.getpid()
 
 
+def keep_object(size: int) -> int:
+    """Returns the sum of the sizes that the process has kept."""
+    kept_objects[size] = size
+    return sum(kept_objects.values())
+
+
 def stop() -> None:
     os.kill(os.getpid(), signal.SIGSTOP)
 
@@ -62,6 +69,15 @@ def test_process_serves_one_call_after_the_other() -> None:
         return [await processes.run(os.getpid) for _ in range(3)]
 
     assert len(set(use(work))) == 1
+
+
+def test_reserved_process_keeps_objects_until_it_is_given_back() -> None:
+    async def work(processes: WorkerProcesses) -> list[int]:
+        async with processes.reserve() as process:
+            sizes = [await process.call(keep_object, size) for size in (1, 2)]
+        return [*sizes, await processes.run(keep_object, 3)]
+
+    assert use(work) == [1, 3, 3]
 
 
 def test_calls_at_the_same_time_have_processes_of_their_own() -> None:
