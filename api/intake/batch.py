@@ -1,23 +1,23 @@
 """Validates a batch of offers, for the HTTP channel and the command line."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
-import msgspec
 from msgspec import Raw, Struct
 
 from api.bounds.body import BodyBounds, of_accepted
 from api.http.problems import validation_error
 from api.intake.batch_schemas import BatchEnvelope, BatchItem
+from api.intake.incoming_batch import IncomingBatch, ReadBatch
+from api.intake.item_parts import ItemPart, parts_of
+from api.intake.previews import VALUES_BESIDE_CONTENT, ItemPreview
 from api.intake.quoted_integers import unquote_integers
-from api.intake.usual_items import MAX_USUAL_BYTES, content_digests
 from api.parsing.array_splitter import Body
 from api.parsing.item_list import (
     LIST_MEMBER,
-    count_elements,
     envelope_messages,
     has_one_member,
     ignored_members,
@@ -37,15 +37,6 @@ from domain.runs.batch_reconciliation import InvalidItem, SentItem, ValidItem
 from domain.runs.run import Batch
 from domain.values import Operation, ProgressCallback, no_progress
 
-VALUES_BESIDE_CONTENT = 100
-"""The most values of an item that do not belong to its content, if the content has as many values as it may have."""
-
-
-ITEMS_PER_CALL = 500
-"""Items that are decoded in one call. A message about progress follows each."""
-BYTES_PER_VALUE = 2
-"""The least bytes of a value in a list: a digit and a comma."""
-
 
 class ValidatedBatch(Struct, frozen=True):
     """The items of a batch, and a digest of its meaning: the same for every JSON form of the same valid batch."""
@@ -56,29 +47,16 @@ class ValidatedBatch(Struct, frozen=True):
     request_digest: str
 
 
-class ItemPreview(Struct, frozen=True, gc=False, rename="camel"):
-    """Members of an item that are read before it is validated. They are reliable only if the item is valid."""
-
-    external_id: str
-    offer_data: list[Raw] | None = None
-
-    @property
-    def content(self) -> Raw:
-        return self.offer_data[0] if self.offer_data else Raw(b"null")
-
-
-class _ObjectItemPreview(Struct, frozen=True, gc=False, rename="camel"):
-    external_id: str
-    offer_data: Raw = Raw(b"null")
-
-
 KnownOffersLookup = Callable[[list[str]], Mapping[str, Offer]]
 """Returns the stored offers with these externalIds."""
 
 
-def read_request(body: Body, bounds: BodyBounds) -> Batch:
-    """Reads the envelope of a body. Raises Problem if it is invalid, without items, or if the body is not JSON."""
-    count, envelope = count_elements(body, bounds, BatchEnvelope)
+def read_request(body: Body, bounds: BodyBounds, incoming: IncomingBatch | None = None) -> Batch:
+    """Reads the envelope of a body. Raises Problem if it is invalid, without items, or if the body is not JSON.
+
+    `incoming`: the same body, if it was read ahead."""
+    sent = (incoming.split if incoming else None) or split_body(body, bounds, keep=False)
+    count, envelope = sent.element_count, read_envelope(sent.members, BatchEnvelope)
     if count == 0:
         raise validation_error([InvalidField((LIST_MEMBER,), "must have at least 1 element")])
     # An accepted run with this id must finish, so the check is not a rule of the envelope.
@@ -93,40 +71,34 @@ def validate_items(
     bounds: BodyBounds,
     known: KnownOffersLookup | None = None,
     progress: ProgressCallback = no_progress,
+    incoming: IncomingBatch | None = None,
 ) -> ValidatedBatch:
     """Validates every item of a body that `read_request` has accepted. Raises Problem if its envelope is invalid.
 
-    An item with the same bytes as the offer's last accepted item is not parsed again."""
-    sent = split_body(body, of_accepted(bounds))
+    An item with the same bytes as the offer's last accepted item is not parsed again. `incoming`: the same body, if it was
+    read ahead."""
+    sent, parts = (incoming.take() if incoming else None) or _read(body, bounds)
     envelope = read_envelope(sent.members, BatchEnvelope)
-    previews = [preview for part in _parts(sent.elements) for preview in _previews(part, bounds.max_values)]
-    offers = known([preview.external_id for preview in previews if preview]) if known else {}
+    offers = known([preview.external_id for part in parts for preview in part.previews if preview]) if known else {}
     items: list[SentItem] = []
-    for part in _parts(sent.elements):
-        progress(len(items), len(sent.elements))
-        items += _validate_part(part, len(items), previews, offers, bounds.max_values)
+    while parts:
+        progress(len(items), sent.element_count)
+        items += _validate_part(parts.popleft(), len(items), offers, bounds.max_values)
     progress(len(items), len(items))
     remarks = envelope_messages(sent, envelope.model_extra or {}, "not a member of a batch")
     return ValidatedBatch(items, remarks, _request_digest(envelope.operation, items))
 
 
-def _parts(elements: Sequence[Raw]) -> Iterator[Sequence[Raw]]:
-    return (elements[start : start + ITEMS_PER_CALL] for start in range(0, len(elements), ITEMS_PER_CALL))
+def _read(body: Body, bounds: BodyBounds) -> ReadBatch:
+    sent = split_body(body, of_accepted(bounds))
+    return ReadBatch(sent, deque(parts_of(sent.elements, bounds.max_values)))
 
 
-def _validate_part(
-    elements: Sequence[Raw],
-    start: int,
-    all_previews: Sequence[ItemPreview | None],
-    offers: Mapping[str, Offer],
-    max_values: int,
-) -> Iterator[SentItem]:
-    """Yields the items of consecutive elements; `start` is the index of the first one."""
-    previews = all_previews[start : start + len(elements)]
-    sent_digests = [hashlib.sha256(element).hexdigest() for element in elements]
-    digests = _digests(elements, previews, sent_digests, offers, max_values)
-    for number, (preview, content_digest) in enumerate(zip(previews, digests, strict=True)):
-        element, sent_digest = elements[number], sent_digests[number]
+def _validate_part(part: ItemPart, start: int, offers: Mapping[str, Offer], max_values: int) -> Iterator[SentItem]:
+    """Yields the items of a part; `start` is the index of the first one."""
+    digests = _digests(part, offers, max_values)
+    for number, (preview, content_digest) in enumerate(zip(part.previews, digests, strict=True)):
+        element, sent_digest = part.elements[number], part.sent_digests[number]
         if preview and content_digest:
             yield ValidItem(preview.external_id, SentContent(preview.content, content_digest, sent_digest))
         elif message := _too_many_values(element, preview, max_values):
@@ -135,14 +107,8 @@ def _validate_part(
             yield validate_item(element, start + number, preview, sent_digest)
 
 
-def _digests(
-    elements: Sequence[Raw],
-    previews: Sequence[ItemPreview | None],
-    sent_digests: Sequence[str],
-    offers: Mapping[str, Offer],
-    max_values: int,
-) -> list[str | None]:
-    """Returns the content digests of the elements that the offer already has in the same bytes, and of the usual ones."""
+def _digests(part: ItemPart, offers: Mapping[str, Offer], max_values: int) -> list[str | None]:
+    """Returns the content digests of the items that the offer already has in the same bytes, and of the usual ones."""
     digests = [
         offer.content_digest
         if preview
@@ -150,12 +116,12 @@ def _digests(
         and offer.sent_digest == sent_digest
         and not _too_many_values(element, preview, max_values)
         else None
-        for element, preview, sent_digest in zip(elements, previews, sent_digests, strict=True)
+        for element, preview, sent_digest in zip(part.elements, part.previews, part.sent_digests, strict=True)
     ]
     new = [number for number, known_digest in enumerate(digests) if known_digest is None]
-    max_bytes = min(MAX_USUAL_BYTES, BYTES_PER_VALUE * max_values)
-    for number, digest_of_new in zip(new, content_digests([elements[n] for n in new], max_bytes), strict=True):
-        digests[number] = digest_of_new
+    part.compute_digests(new, max_values)
+    for number in new:
+        digests[number] = part.content_digests[number]
     return digests
 
 
@@ -210,30 +176,6 @@ def _remarks(sent: dict[str, Any], about_content: list[InvalidField]) -> tuple[s
 
 
 _KNOWN = known_members(BatchItem)
-_decode_previews = msgspec.json.Decoder(list[ItemPreview]).decode
-_decode_preview = msgspec.json.Decoder(ItemPreview).decode
-_decode_object_preview = msgspec.json.Decoder(_ObjectItemPreview).decode
-
-
-def _previews(elements: Sequence[Raw], max_values: int) -> list[ItemPreview | None]:
-    if max(map(len, elements)) < BYTES_PER_VALUE * max_values:
-        with suppress(msgspec.DecodeError, RecursionError):
-            return [*_decode_previews(b"[%b]" % b",".join(elements))]
-    return [preview_of(element, max_values) for element in elements]
-
-
-def preview_of(element: Raw, max_values: int) -> ItemPreview | None:
-    try:
-        # The elements of a list are not read if they are very many.
-        if len(element) < 2 * max_values or not too_many_values(element, max_values, beside=VALUES_BESIDE_CONTENT):
-            return _decode_preview(element)
-    except (msgspec.DecodeError, RecursionError):
-        pass
-    try:
-        object_preview = _decode_object_preview(element)
-    except (msgspec.DecodeError, RecursionError):
-        return None
-    return ItemPreview(object_preview.external_id, [object_preview.offer_data])
 
 
 def _request_digest(operation: str, items: Iterable[SentItem]) -> str:

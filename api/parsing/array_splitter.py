@@ -11,7 +11,7 @@ wrong.
 
 import codecs
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 from uuid import uuid4
 
@@ -20,7 +20,7 @@ from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from api.bounds.body import UNBOUNDED, BodyBounds
-from api.parsing.body_start import skip_mark_of_blocks
+from api.parsing.body_start import START_BYTES, skip_mark, skip_mark_of_blocks
 from api.parsing.streaming.envelope_reader import split_envelope
 from api.parsing.strict_json import MAX_VALUE_CHARACTERS, NotAnObject, NotJson, TooManyElements
 
@@ -33,7 +33,7 @@ Body = Callable[[], Iterable[bytes]]
 """Each call returns the bytes of a body from the start, in blocks of any size."""
 
 
-class _NeedsFullRead(Exception):
+class NeedsFullRead(Exception):
     """The body cannot be split block by block; it must be read value by value."""
 
 
@@ -52,63 +52,108 @@ def split(body: Body, list_name: str, bounds: BodyBounds, *, keep: bool = True) 
 
     With `keep=False` the elements are only counted. Raises NotJson, NotAnObject, TooManyMembers, TooManyElements,
     TooLargeValue."""
-    blocks, has_mark = skip_mark_of_blocks(body())
+    splitter = ArraySplitter(list_name, bounds, keep=keep)
     try:
-        members, elements, count = _Splitter(list_name, bounds, keep=keep).split(blocks)
-    except _NeedsFullRead:
-        blocks, _ = skip_mark_of_blocks(body())
+        for block in body():
+            splitter.feed(block)
+        return replace(splitter.end(), elements=splitter.take_elements())
+    except NeedsFullRead:
+        blocks, has_mark = skip_mark_of_blocks(body())
         envelope = split_envelope(blocks, list_name, bounds, keep=keep)
-        members, elements, count = envelope.members, envelope.elements, envelope.element_count
-    return Split(members, elements, count, has_mark)
+        return Split(envelope.members, envelope.elements, envelope.element_count, has_mark)
 
 
-class _Splitter:
+class ArraySplitter:
+    """Splits a body that is fed in pieces of any size.
+
+    `feed` and `end` raise NeedsFullRead if the body must be read from its start by `envelope_reader`. They also raise
+    NotJson, NotAnObject, TooManyMembers, TooManyElements and TooLargeValue."""
+
     def __init__(self, list_name: str, bounds: BodyBounds, *, keep: bool) -> None:
         self._list_name = list_name
         self._bounds = bounds
         self._keep = keep
         self._elements: list[Raw] = []
         self._count = 0
+        self._buffer = bytearray()
+        self._is_started = self._has_mark = False
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._before: bytes | None = None
+        """The text before the list, once it is known."""
+        self._rest = b""
+        self._separator: re.Pattern[bytes] | None = None
 
-    def split(self, blocks: Iterable[bytes]) -> tuple[dict[str, Any], list[Raw], int]:
-        texts = _require_utf8(_rechunk(blocks))
-        rest = next(texts, b"")
-        opening = re.search(rb'"%b"[ \t\n\r]*:[ \t\n\r]*\[' % re.escape(self._list_name.encode()), rest)
+    def feed(self, piece: bytes) -> None:
+        self._buffer += piece
+        if not self._is_started and len(self._buffer) >= START_BYTES:
+            self._start()
+        while self._is_started and len(self._buffer) >= SPLIT_BLOCK_BYTES:
+            # Smaller blocks cost too many calls. Larger blocks need too much memory: an element may be as short as two bytes.
+            block = bytes(memoryview(self._buffer)[:SPLIT_BLOCK_BYTES])
+            del self._buffer[:SPLIT_BLOCK_BYTES]
+            self._take_block(block)
+
+    def end(self) -> Split:
+        """Returns the parts of the complete body, without its elements: `take_elements` returns them."""
+        if not self._is_started:
+            self._start()
+        if self._buffer:
+            self._take_block(bytes(self._buffer))
+        self._require_utf8(b"", final=True)
+        closing = self._rest.rfind(b"]")
+        if self._before is None or closing < 0 or len(self._rest) - closing > MAX_ENVELOPE_BYTES:
+            raise NeedsFullRead
+        self._take(self._rest[:closing])
+        members = self._members(self._before, self._rest[closing + 1 :])
+        return Split(members, [], self._count, self._has_mark)
+
+    def take_elements(self) -> list[Raw]:
+        """Returns the elements that have been found since the last call."""
+        elements, self._elements = self._elements, []
+        return elements
+
+    def _start(self) -> None:
+        text, self._has_mark = skip_mark(bytes(self._buffer), with_codings=True)
+        self._buffer, self._is_started = bytearray(text), True
+
+    def _take_block(self, block: bytes) -> None:
+        self._require_utf8(block)
+        if self._before is None:
+            self._find_list(block)
+        else:
+            self._rest = self._take_complete(self._rest) + block
+
+    def _find_list(self, text: bytes) -> None:
+        opening = re.search(rb'"%b"[ \t\n\r]*:[ \t\n\r]*\[' % re.escape(self._list_name.encode()), text)
         if opening is None or opening.end() > MAX_ENVELOPE_BYTES:
-            raise _NeedsFullRead
-        before, rest = rest[: opening.end() - 1], rest[opening.end() :]
+            raise NeedsFullRead
+        before, self._rest = text[: opening.end() - 1], text[opening.end() :]
         self._members(before, b"}")  # fails unless the list belongs to the envelope, not to a nested object
-        separator = _separator_pattern(rest)
-        for text in texts:
-            rest = self._take_block(rest, separator) + text
-        closing = rest.rfind(b"]")
-        if closing < 0 or len(rest) - closing > MAX_ENVELOPE_BYTES:
-            raise _NeedsFullRead
-        self._take(rest[:closing])
-        return self._members(before, rest[closing + 1 :]), self._elements, self._count
+        self._before, self._separator = before, _separator_pattern(self._rest)
 
-    def _take_block(self, text: bytes, separator: re.Pattern[bytes] | None) -> bytes:
+    def _take_complete(self, text: bytes) -> bytes:
         """Takes complete elements from the start of the text, as many as it can identify. Returns the rest."""
+        separator = self._separator
         if separator is None:
-            raise _NeedsFullRead
+            raise NeedsFullRead
         cuts = list(separator.finditer(text, max(0, len(text) - _CUT_SEARCH_BYTES))) or list(separator.finditer(text))
         if not cuts and len(text) <= MAX_VALUE_CHARACTERS:
             return text  # a single element that continues in the next block; it may contain an image
         for cut in reversed(cuts[-MAX_CUTS_TRIED:]):
             try:
                 self._take(text[: cut.start(1)])
-            except _NeedsFullRead:
+            except NeedsFullRead:
                 continue
             return text[cut.end(1) :]
-        raise _NeedsFullRead
+        raise NeedsFullRead
 
     def _take(self, text: bytes) -> None:
         try:
             elements = _decode(b"[%b]" % text)
         except (msgspec.DecodeError, RecursionError):
-            raise _NeedsFullRead from None
+            raise NeedsFullRead from None
         if len(text) > MAX_VALUE_CHARACTERS and any(len(element) > MAX_VALUE_CHARACTERS for element in elements):
-            raise _NeedsFullRead
+            raise NeedsFullRead
         self._count += len(elements)
         if self._count > self._bounds.max_items:
             raise TooManyElements
@@ -122,10 +167,19 @@ class _Splitter:
             # The marker is no item, so the bound on items does not apply to it.
             envelope = split_envelope([text], self._list_name, replace(self._bounds, max_items=UNBOUNDED.max_items))
         except (NotJson, NotAnObject):
-            raise _NeedsFullRead from None
+            raise NeedsFullRead from None
         if [bytes(element) for element in envelope.elements] != [b'"%b"' % mark.encode()]:
-            raise _NeedsFullRead
+            raise NeedsFullRead
         return envelope.members
+
+    def _require_utf8(self, text: bytes, *, final: bool = False) -> None:
+        """msgspec does not check the encoding of strings that it skips."""
+        if text.isascii() and not final and not self._decoder.getstate()[0]:
+            return
+        try:
+            self._decoder.decode(text, final)
+        except UnicodeDecodeError:
+            raise NeedsFullRead from None
 
 
 _decode = msgspec.json.Decoder(list[Raw]).decode
@@ -135,30 +189,3 @@ def _separator_pattern(text: bytes) -> re.Pattern[bytes] | None:
     """Matches the text between two elements, if all elements start with the same member. Group 1 is the comma."""
     first = re.match(rb'[ \t\n\r]*\{[ \t\n\r]*("[^"\\]*")', text)
     return re.compile(rb"\}[ \t\n\r]*(,)[ \t\n\r]*\{[ \t\n\r]*" + re.escape(first[1])) if first else None
-
-
-def _rechunk(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """Returns the bytes in blocks of SPLIT_BLOCK_BYTES.
-
-    Smaller blocks cost too many calls. Larger blocks need too much memory: an element may be as short as two bytes."""
-    buffer = b""
-    for block in blocks:
-        buffer += block
-        complete = len(buffer) - len(buffer) % SPLIT_BLOCK_BYTES
-        for at in range(0, complete, SPLIT_BLOCK_BYTES):
-            yield buffer[at : at + SPLIT_BLOCK_BYTES]
-        buffer = buffer[complete:]
-    if buffer:
-        yield buffer
-
-
-def _require_utf8(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """Returns the blocks unchanged if they are UTF-8. msgspec does not check the encoding of strings that it skips."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    try:
-        for block in blocks:
-            decoder.decode(block)
-            yield block
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        raise _NeedsFullRead from None

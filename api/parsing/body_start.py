@@ -8,7 +8,8 @@ from api.parsing.strict_json import NotJson
 
 BYTE_ORDER_MARK = codecs.BOM_UTF8
 MARK_SKIPPED = "The body starts with a byte order mark, which has been skipped"
-_START_BYTES = 2 * len(BYTE_ORDER_MARK)
+START_BYTES = 2 * len(BYTE_ORDER_MARK)
+"""The bytes of a body that `skip_mark` must see."""
 _WIDEST_CHARACTER = 4
 """Bytes of a character in UTF-32."""
 _COMPRESSED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
@@ -47,7 +48,7 @@ def skip_mark_of_blocks(blocks: Iterable[bytes]) -> tuple[Iterator[bytes], bool]
     remaining, start = iter(blocks), b""
     for block in remaining:
         start += block
-        if len(start) >= _START_BYTES:
+        if len(start) >= START_BYTES:
             break
     text, has_mark = skip_mark(start, with_codings=True)
     return chain([text], remaining), has_mark

@@ -58,7 +58,7 @@ def test_item_with_most_values_is_valid_and_more_fail(is_list: bool) -> None:
 
 def test_item_with_very_many_values_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch, "read_object", None)
-    monkeypatch.setattr(batch, "_decode_preview", None)
+    monkeypatch.setattr(previews, "_decode_preview", None)
     sent = validated(body(item(more=[[]] * (MAX_VALUES + 200))))
     assert isinstance(sent, InvalidItem)
     assert sent.messages == (f"must have at most {MAX_VALUES} values {BOUND}",)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from msgspec import Raw
 from pydantic import BaseModel, Field
 
-from api.intake.batch import preview_of, validate_item
+from api.intake.batch import validate_item
+from api.intake.previews import preview_of
 from api.intake.schema_types import Purpose, list_of
 from api.intake.usual_items import MAX_USUAL_BYTES, content_digests
 from domain.runs.batch_reconciliation import SentItem, ValidItem

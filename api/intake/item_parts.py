@@ -1,0 +1,44 @@
+"""Parts of a batch: consecutive items, and what is known of them before the ledger is read."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from msgspec import Raw, Struct
+
+from api.intake.previews import BYTES_PER_VALUE, ItemPreview, previews_of
+from api.intake.usual_items import MAX_USUAL_BYTES, content_digests
+
+ITEMS_PER_CALL = 500
+"""Items that are decoded in one call. A message about progress follows each."""
+NOT_COMPUTED: Final = ""
+"""Stands for the digest of a content that nobody has needed yet."""
+
+SentDigests = Mapping[str, str]
+"""The digests of the last accepted items of offers, by externalId."""
+
+
+class ItemPart(Struct, gc=False):
+    """At most ITEMS_PER_CALL consecutive items. The lists have one value for each item."""
+
+    elements: Sequence[Raw]
+    previews: list[ItemPreview | None]
+    sent_digests: list[str]
+    content_digests: list[str | None]
+    """As `usual_items.content_digests` computes them, or NOT_COMPUTED."""
+
+    def compute_digests(self, numbers: Sequence[int], max_values: int) -> None:
+        """Computes the content digests of some items, unless they are known already."""
+        new = [number for number in numbers if self.content_digests[number] == NOT_COMPUTED]
+        max_bytes = min(MAX_USUAL_BYTES, BYTES_PER_VALUE * max_values)
+        digests = content_digests([self.elements[number] for number in new], max_bytes)
+        for number, digest in zip(new, digests, strict=True):
+            self.content_digests[number] = digest
+
+
+def parts_of(elements: Sequence[Raw], max_values: int) -> Iterator[ItemPart]:
+    """Yields the parts of a batch without content digests."""
+    for start in range(0, len(elements), ITEMS_PER_CALL):
+        part = elements[start : start + ITEMS_PER_CALL]
+        sent_digests = [hashlib.sha256(element).hexdigest() for element in part]
+        yield ItemPart(part, previews_of(part, max_values), sent_digests, [NOT_COMPUTED] * len(part))

@@ -1,0 +1,56 @@
+"""Reads the id and the text of the content of an item before the item is validated."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+import msgspec
+from msgspec import Raw, Struct
+
+from api.parsing.item_list import too_many_values
+
+VALUES_BESIDE_CONTENT = 100
+"""The most values of an item that do not belong to its content, if the content has as many values as it may have."""
+BYTES_PER_VALUE = 2
+"""The least bytes of a value in a list: a digit and a comma."""
+
+
+class ItemPreview(Struct, frozen=True, gc=False, rename="camel"):
+    """Members of an item that are read before it is validated. They are reliable only if the item is valid."""
+
+    external_id: str
+    offer_data: list[Raw] | None = None
+
+    @property
+    def content(self) -> Raw:
+        return self.offer_data[0] if self.offer_data else Raw(b"null")
+
+
+class _ObjectItemPreview(Struct, frozen=True, gc=False, rename="camel"):
+    external_id: str
+    offer_data: Raw = Raw(b"null")
+
+
+def previews_of(elements: Sequence[Raw], max_values: int) -> list[ItemPreview | None]:
+    if max(map(len, elements), default=0) < BYTES_PER_VALUE * max_values:
+        with suppress(msgspec.DecodeError, RecursionError):
+            return [*_decode_previews(b"[%b]" % b",".join(elements))]
+    return [preview_of(element, max_values) for element in elements]
+
+
+def preview_of(element: Raw, max_values: int) -> ItemPreview | None:
+    try:
+        # The elements of a list are not read if they are very many.
+        if len(element) < 2 * max_values or not too_many_values(element, max_values, beside=VALUES_BESIDE_CONTENT):
+            return _decode_preview(element)
+    except (msgspec.DecodeError, RecursionError):
+        pass
+    try:
+        object_preview = _decode_object_preview(element)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return ItemPreview(object_preview.external_id, [object_preview.offer_data])
+
+
+_decode_previews = msgspec.json.Decoder(list[ItemPreview]).decode
+_decode_preview = msgspec.json.Decoder(ItemPreview).decode
+_decode_object_preview = msgspec.json.Decoder(_ObjectItemPreview).decode
