@@ -10,7 +10,7 @@ from msgspec import Raw
 
 from api.bounds.body import BodyBounds
 from api.http.problems import Problem
-from api.intake import batch, merchant_offer, offers_file
+from api.intake import batch, merchant_offer, offers_file, previews
 from api.intake.batch import validate_items
 from api.intake.merchant_offer import read_offer
 from api.intake.offers_file import validate_record

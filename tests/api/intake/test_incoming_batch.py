@@ -103,7 +103,7 @@ def test_last_sent_digests_decide_nothing(
         name: (sent[name].sent_digest or "") if right else "0" * 64 for name, right in hints.items() if name in sent
     }
     known = {
-        name: Offer(Status.ACTIVE, 1, sent[name].digest, sent_digest=sent[name].sent_digest)
+        name: Offer(Status.ACTIVE, 1, 1, sent[name].digest, sent[name].sent_digest)
         for name in hints
         if are_known and name in sent
     }
