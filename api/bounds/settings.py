@@ -66,6 +66,12 @@ class BoundSettings(BaseSettings):
         le=3600,
         description="The most seconds for a body that is kept in memory, plus one second for each 64 KiB that has arrived",
     )
+    max_early_pause_seconds: float = Field(
+        default=2,
+        ge=0.01,
+        le=3600,
+        description="The most seconds that a worker process waits for the next 1 MiB of a batch that it validates while it arrives. The upload then continues without early validation",
+    )
     max_unfinished_body_bytes_per_token: int = Field(
         default=64 * 1024 * 1024,
         ge=1,

@@ -1,5 +1,6 @@
 """Data of one caller that waits on disk until it is complete."""
 
+import os
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -33,7 +34,7 @@ class WaitingDisk:
 class WaitingFile:
     """A file without a name, which only its owner may read. It ends with the process, however that ends.
 
-    Any thread may close it, also while another thread writes to it."""
+    Any thread may read or close it, also while another thread writes to it."""
 
     def __init__(self, disk: WaitingDisk, holder: str) -> None:
         self._disk, self._holder = disk, holder
@@ -65,14 +66,13 @@ class WaitingFile:
                 raise StorageError(f"Waiting data can't be written: {error.strerror}") from error
 
     def read(self, start: int, size: int) -> bytes:
-        """Raises StorageError if the disk fails."""
+        """Leaves the place at which `append` writes. Raises StorageError if the disk fails."""
         with self._lock:
             self._require_open()
             if self._file is None:
                 return b""
             try:
-                self._file.seek(start)
-                return self._file.read(size)
+                return os.pread(self._file.fileno(), size, start)
             except OSError as error:
                 raise StorageError(f"Waiting data can't be read: {error.strerror}") from error
 

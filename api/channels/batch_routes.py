@@ -1,5 +1,6 @@
 """The call of the batch document: a partner sends a batch of offers."""
 
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -39,14 +40,17 @@ async def send_batch(request: Request, service: ServiceDep, caller: PartnerCalle
     the offers of the batch.
 
     The service executes the batch even if the client disconnects."""
-    async with enter_upload(request, service, caller, server_runtime_of(request.app).upload_places) as place:
+    runtime = server_runtime_of(request.app)
+    async with enter_upload(request, service, caller, runtime.upload_places) as place:
         require_json(request)
         coding = content_coding(request, CODINGS)
         no_parameters(request)
         upload = new_upload(request, service, caller, coding)
+        early = runtime.supervisor.early_validations
 
         async def receive() -> RunSender:
-            await receive_body(request, upload, place, request.stream(), service.settings.max_body_bytes)
+            max_bytes, validate = service.settings.max_body_bytes, partial(early.notify, upload, caller.partner or "")
+            await receive_body(request, upload, place, request.stream(), max_bytes, on_written=validate)
             return RunSender(caller.partner or "", origin_of(request, caller, Source.CUSTOM))
 
         replies = Replies(accepted_reply, _completed)

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from api.bounds.body import BodyBounds
 from api.http.problems import validation_error
 from api.intake.batch import read_request
+from api.intake.incoming_batch import IncomingBatch
 from api.intake.offers_file import read_file
 from api.parsing.array_splitter import Body
 from api.parsing.item_list import split_body
@@ -51,8 +52,14 @@ def is_offers_file(body: Body, bounds: BodyBounds) -> bool:
     return "operation" not in members
 
 
-def accept_run(runs: RunLedger, uploaded: UploadedBody, sender: RunSender, bounds: BodyBounds) -> AcceptedRun:
-    """Accepts the body as a run, or returns the run of the same request.
+def accept_run(
+    runs: RunLedger,
+    uploaded: UploadedBody,
+    sender: RunSender,
+    bounds: BodyBounds,
+    incoming: IncomingBatch | None = None,
+) -> AcceptedRun:
+    """Accepts the body as a run, or returns the run of the same request. `incoming`: the same body, validated early.
 
     A request repeats an earlier one with the same id if it has the same meaning, even in another spelling. Raises
     Problem for an invalid body, and the exceptions of RunLedger.accept."""
@@ -61,7 +68,7 @@ def accept_run(runs: RunLedger, uploaded: UploadedBody, sender: RunSender, bound
     request = RunRequest(
         run_id=uploaded.run_id,
         partner=sender.partner,
-        input=read_request(body, bounds) if name is None else read_file(name, body, bounds),
+        input=read_request(body, bounds, incoming) if name is None else read_file(name, body, bounds),
         body_digest=uploaded.digest,
         body_bytes=uploaded.size,
         body_chunks=uploaded.stored_chunks + len(uploaded.packed),

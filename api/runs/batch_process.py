@@ -9,6 +9,9 @@ from contextlib import ExitStack
 from functools import cache
 from uuid import UUID
 
+from api.bounds.body import BodyBounds
+from api.intake.incoming_batch import IncomingBatch
+from api.processes.kept_objects import kept_objects
 from api.runs import acceptance, execution
 from api.runs.acceptance import RunSender, UploadedBody
 from api.service import Service
@@ -16,6 +19,7 @@ from api.settings import Settings
 from api.wiring import open_service
 from domain.ledgers.run_ledger import AcceptedRun
 from domain.runs.run import Run
+from domain.store.records.compression import decompress
 from domain.values import Clock
 
 _OBJECTS_PER_COLLECTION = 50_000
@@ -41,16 +45,45 @@ def warm_up(context: WorkerContext) -> None:
     _service(context)
 
 
+def validate_early_in_worker(context: WorkerContext, run_id: UUID, packed: list[bytes]) -> None:
+    """Validates the next chunks of a batch that still arrives, and keeps the result for the calls below."""
+    bounds = _service(context).settings.body_bounds
+    early = kept_objects.setdefault(run_id, EarlyBatch(bounds))
+    for chunk in packed:
+        early.feed(decompress(chunk))
+
+
 def accept_in_worker(context: WorkerContext, uploaded: UploadedBody, sender: RunSender) -> AcceptedRun:
     """Runs `acceptance.accept_run`."""
-    service = _service(context)
-    return acceptance.accept_run(service.runs, uploaded, sender, service.settings.body_bounds)
+    service, early = _service(context), kept_objects.get(uploaded.run_id)
+    incoming = early.end(uploaded.size) if early else None
+    return acceptance.accept_run(service.runs, uploaded, sender, service.settings.body_bounds, incoming)
 
 
 def execute_in_worker(context: WorkerContext, run_id: UUID) -> Run:
     """Claims a run, and executes it."""
-    service = _service(context)
-    return execution.execute(service.runs, service.runs.claim(run_id), service.settings.body_bounds)
+    service, early = _service(context), kept_objects.get(run_id)
+    incoming = early.whole if early else None
+    return execution.execute(service.runs, service.runs.claim(run_id), service.settings.body_bounds, incoming=incoming)
+
+
+class EarlyBatch:
+    """A batch of which this process has the first `size` bytes. Only one that is `whole` may be used."""
+
+    def __init__(self, bounds: BodyBounds) -> None:
+        self._incoming, self._size = IncomingBatch(bounds), 0
+        self.whole: IncomingBatch | None = None
+
+    def feed(self, piece: bytes) -> None:
+        self._incoming.feed(piece)
+        self._size += len(piece)
+
+    def end(self, size: int) -> IncomingBatch | None:
+        """Returns the batch if it has as many bytes as the body."""
+        if self._size == size:
+            self._incoming.end()
+            self.whole = self._incoming
+        return self.whole
 
 
 @cache

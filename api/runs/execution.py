@@ -13,6 +13,7 @@ from api.bounds.body import BodyBounds
 from api.http.problems import Problem
 from api.intake import offers_file
 from api.intake.batch import validate_items
+from api.intake.incoming_batch import IncomingBatch
 from api.parsing.array_splitter import Body
 from domain.ledgers.ledger import StorageError, VersionConflict
 from domain.ledgers.run_ledger import RunLedger
@@ -43,8 +44,14 @@ class RunFailed(Exception):
         self.run_id, self.report = run_id, report
 
 
-def execute(runs: RunLedger, run: Run, bounds: BodyBounds, report_progress: ProgressCallback = no_progress) -> Run:
-    """Executes a run that this process owns, and returns the finished run.
+def execute(
+    runs: RunLedger,
+    run: Run,
+    bounds: BodyBounds,
+    report_progress: ProgressCallback = no_progress,
+    incoming: IncomingBatch | None = None,
+) -> Run:
+    """Executes a run that this process owns, and returns the finished run. `incoming`: its batch, validated early.
 
     Raises LeaseLost if another process has taken over the run, and RunFailed after a fault of the service. Raises
     StorageError if the ledger is not available; the run then stays unfinished, and a process takes it over later."""
@@ -53,7 +60,7 @@ def execute(runs: RunLedger, run: Run, bounds: BodyBounds, report_progress: Prog
             _require_attempts(run)
             match run.input:
                 case Batch(operation=operation):
-                    return _execute_batch(runs, run, operation, bounds, progress)
+                    return _execute_batch(runs, run, operation, bounds, progress, incoming)
                 case OffersFile():
                     return _execute_file(runs, run, run.input, bounds, progress)
                 case _:
@@ -92,7 +99,12 @@ def _require_attempts(run: Run) -> None:
 
 
 def _execute_batch(
-    runs: RunLedger, run: Run, operation: Operation, bounds: BodyBounds, progress: ProgressCallback
+    runs: RunLedger,
+    run: Run,
+    operation: Operation,
+    bounds: BodyBounds,
+    progress: ProgressCallback,
+    incoming: IncomingBatch | None,
 ) -> Run:
     known: dict[str, Offer] = {}
 
@@ -100,7 +112,7 @@ def _execute_batch(
         known.update(runs.known_offers(run, None if operation is Operation.SYNCHRONIZE else external_ids))
         return known
 
-    validated = validate_items(partial(runs.body, run.run_id), bounds, load, progress)
+    validated = validate_items(partial(runs.body, run.run_id), bounds, load, progress, incoming)
     plan = reconcile(run.partner, operation, validated.items, known)
     plan.outcome.messages.extend(validated.remarks)
     return runs.complete(run, plan, validated.request_digest)

@@ -104,9 +104,11 @@ async def receive_body(
     chunks: AsyncIterator[bytes],
     max_bytes: int,
     spare_bytes: int = 0,
+    on_written: Callable[[], None] = lambda: None,
 ) -> None:
     """Writes chunks to an upload. `spare_bytes`: the allowed size of a multipart envelope.
 
+    Calls `on_written` after each write, but not after the last one.
     Raises Problem 413 before reading if `Content-Length` is too large, the problems of the upload, and those of the bounds
     on uploads."""
     bodies, memory = runtime_of(request).waiting_bodies, request_state(request).body_memory
@@ -122,6 +124,7 @@ async def receive_body(
             if memory and not upload.is_small:
                 memory.move_to_disk(len(unwritten))
             unwritten.clear()
+            on_written()
     await bodies.run(upload.write_last, bytes(unwritten))
     place.require(upload.size)
 

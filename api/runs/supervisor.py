@@ -26,6 +26,7 @@ from api.runs.batch_process import WorkerContext
 from api.runs.execution import RunFailed
 from api.runs.upload import Upload
 from api.runs.uploads.abandoned_uploads import AbandonedUploads
+from api.runs.uploads.early_validation import EarlyValidation, EarlyValidations
 from api.server.worker_threads import WorkerThreads
 from api.service import Service
 from domain.ledgers.ledger import StorageError
@@ -71,6 +72,9 @@ class RunSupervisor:
             service.settings.max_idle_process_bytes,
             (batch_process.warm_up, self._worker_context),
         )
+        self.early_validations = EarlyValidations(
+            self._processes, self._execution_turns, self._worker_context, service.settings.max_early_pause_seconds
+        )
         self._tasks: dict[UUID, asyncio.Task[Run]] = {}
         self._checkers: list[asyncio.Task[None]] = []
         self._cleaned_up_at: float | None = None
@@ -85,6 +89,7 @@ class RunSupervisor:
         try:
             yield
         finally:
+            self.early_validations.leave(upload)
             if upload.is_kept and upload.run_id not in self._tasks:
                 await self._threads.run_write(upload.discard)
 
@@ -121,7 +126,7 @@ class RunSupervisor:
         else:
             accepted = await self._accept_in_worker(upload, sender)
         if not accepted.replayed:
-            self._start(accepted.run)
+            self._start(accepted.run, self.early_validations.hand_over(upload))
         return accepted
 
     async def wait(self, run: Run, seconds: float) -> Run:
@@ -161,13 +166,18 @@ class RunSupervisor:
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "helper-lost", detail, headers=headers) from None
 
     async def _accept_in_worker(self, upload: Upload, sender: RunSender) -> AcceptedRun:
+        # A file's name comes with its sender. Only batches are validated early.
+        early = self.early_validations.complete(upload, sender.partner) if sender.file_name is None else None
         await self._threads.run_write(upload.store)
+        is_validated = early and await early.has_whole_body()
+        await self._threads.run_write(upload.close_file)
+        call = batch_process.accept_in_worker, self._worker_context, upload.uploaded_body, sender
         try:
+            if early and is_validated:
+                return await early.call(*call)
             # One partner never occupies all processes.
             async with self._acceptance_turns.take(sender.partner):
-                return await self._processes.run(
-                    batch_process.accept_in_worker, self._worker_context, upload.uploaded_body, sender
-                )
+                return await self._processes.run(*call)
         except BrokenWorkerProcess:
             logger.exception("a worker process died while it accepted a request")
             detail = "A worker process died while it accepted the request. Look for its run before you repeat it."
@@ -176,14 +186,21 @@ class RunSupervisor:
 
     # Execution
 
-    def _start(self, run: Run) -> None:
+    def _start(self, run: Run, early: EarlyValidation | None = None) -> None:
         if run.run_id not in self._tasks:
-            task = asyncio.create_task(self._execute(run))
+            task = asyncio.create_task(self._execute(run, early))
             self._tasks[run.run_id] = task
             task.add_done_callback(lambda done_task: self._on_done(run, done_task))
+            if early:
+                task.add_done_callback(lambda _: early.release())
+        elif early:
+            early.release()
 
-    async def _execute(self, run: Run) -> Run:
+    async def _execute(self, run: Run, early: EarlyValidation | None) -> Run:
+        if early and await early.has_whole_body():
+            return await early.call(batch_process.execute_in_worker, self._worker_context, run.run_id)
         if run.body_bytes > SMALL_UPLOAD_BYTES:
+            self.early_validations.make_room(run.partner)
             # A partner may have a run on each channel, and never occupies all processes.
             async with self._execution_turns.take(run.partner):
                 return await self._processes.run(batch_process.execute_in_worker, self._worker_context, run.run_id)
@@ -240,6 +257,7 @@ class RunSupervisor:
                 task.cancel()
             await asyncio.gather(*unfinished, return_exceptions=True)
         # A worker process that still stores a run holds the lock that the release needs.
+        await self.early_validations.close()
         await self._processes.close()
         await self._threads.run_write(self._runs.release)
 

@@ -1,6 +1,7 @@
 """Receives the body of a run's request in bounded memory, whatever its size before and after decompression."""
 
 import hashlib
+from itertools import pairwise
 from threading import Lock
 from uuid import UUID, uuid4
 
@@ -22,7 +23,7 @@ BYTES_PER_TRANSACTION = 4 * 1024 * 1024
 class Upload:
     """Decodes a body as it arrives, and keeps it in compressed chunks.
 
-    A body over SMALL_UPLOAD_BYTES waits in a file. When it is complete, `store` moves it to the ledger, so the ledger never
+    A body over SMALL_UPLOAD_BYTES waits in a file. When it is complete, `store` copies it to the ledger, so the ledger never
     has parts of a body that is still arriving."""
 
     def __init__(self, runs: RunLedger, coding: str, bounds: BoundSettings, file: WaitingFile) -> None:
@@ -35,7 +36,8 @@ class Upload:
         self._sha256 = hashlib.sha256()
         self._buffer = bytearray()
         self._file = file
-        self._packed_sizes: list[int] = []
+        self._places = [0]
+        """Where each chunk in the file begins, and where the last one ends."""
         self._stored_chunks = 0
         self._lock = Lock()
         self._is_discarded = False
@@ -69,18 +71,32 @@ class Upload:
         self.end()
 
     def store(self) -> None:
-        """Moves a body that waits in the file to the ledger; valid after `end`.
+        """Stores a body that waits in the file in the ledger; valid after `end`.
 
         Raises StorageError if the body is discarded meanwhile."""
-        start, packed = 0, list[bytes]()
-        for size in self._packed_sizes:
-            packed.append(self._file.read(start, size))
-            start += size
+        packed = list[bytes]()
+        for chunk in range(self.waiting_chunks):
+            packed += self.waiting(chunk, chunk + 1)
             if sum(map(len, packed)) >= BYTES_PER_TRANSACTION:
                 self._store(packed)
                 packed = []
         self._store(packed)
+
+    def close_file(self) -> None:
         self._file.close()
+
+    @property
+    def waiting_chunks(self) -> int:
+        """The number of chunks that the file has so far."""
+        return len(self._places) - 1
+
+    def waiting(self, first: int, end: int) -> list[bytes]:
+        """Returns compressed chunks from the file, also while the body still arrives; without the chunk `end`.
+
+        Raises StorageError if the body is discarded meanwhile."""
+        places = self._places[first : end + 1]
+        text = memoryview(self._file.read(places[0], places[-1] - places[0]))
+        return [bytes(text[start - places[0] : end - places[0]]) for start, end in pairwise(places)]
 
     @property
     def is_small(self) -> bool:
@@ -110,7 +126,7 @@ class Upload:
     def _move_to_file(self, size: int) -> None:
         packed = compress(bytes(self._buffer[:size]))
         self._file.append(packed)
-        self._packed_sizes.append(len(packed))
+        self._places.append(self._places[-1] + len(packed))
         del self._buffer[:size]
 
     def _store(self, packed: list[bytes]) -> None:

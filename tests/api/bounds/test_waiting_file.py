@@ -19,6 +19,7 @@ def disk(tmp_path: Path) -> WaitingDisk:
 def test_data_is_read_as_it_was_appended(disk: WaitingDisk) -> None:
     file = WaitingFile(disk, "tidepool")
     file.append(b"one")
+    assert file.read(0, 2) == b"on"
     file.append(b"other")
     assert (file.read(0, 3), file.read(3, 5), file.size) == (b"one", b"other", 8)
     file.close()

@@ -21,6 +21,7 @@ def test_upload_stores_chunks_of_one_size(service: Service, size: int, monkeypat
         upload_of_blocks.write(block)
     upload_of_blocks.end()
     upload_of_blocks.store()
+    upload_of_blocks.close_file()
     chunks = list(service.runs.body(upload_of_blocks.run_id))
     assert b"".join(chunks) == b"".join(BLOCKS)
     assert all(len(chunk) == size for chunk in chunks[:-1])

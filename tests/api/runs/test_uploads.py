@@ -14,7 +14,7 @@ from uuid import uuid4
 import pytest
 
 from api.http.paths import BATCH_PATH
-from api.processes.worker_processes import WorkerProcesses
+from api.processes.worker_processes import WorkerProcess
 from api.runs import batch_process
 from api.runs.acceptance import RunSender, UploadedBody
 from api.runs.batch_process import WorkerContext
@@ -102,14 +102,14 @@ def test_batch_does_not_wait_for_uploads_whose_clients_left(
 def test_batch_does_not_wait_for_large_runs_of_another_partner(
     partner: Caller, call: Call, token: MakeToken, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    may_end, run = threading.Event(), WorkerProcesses.run
+    may_end, run = threading.Event(), WorkerProcess.call
 
-    async def run_late(self: WorkerProcesses, function: Any, *args: Any) -> Any:
+    async def run_late(self: WorkerProcess, function: Any, *args: Any) -> Any:
         if function is batch_process.execute_in_worker and service.runs.find(args[1]).partner == PARTNER:  # type: ignore[union-attr]
             await asyncio.to_thread(may_end.wait, PATIENCE_SECONDS)
         return await run(self, function, *args)
 
-    monkeypatch.setattr(WorkerProcesses, "run", run_late)
+    monkeypatch.setattr(WorkerProcess, "call", run_late)
     records = [record(f"F-{number}", offerDetails="Noodles. " * 300) for number in range(450)]
     assert partner.send(LARGE, Prefer="respond-async").status_code == 202
     assert send_file(partner, *records, Prefer="respond-async").status_code == 202
