@@ -20,7 +20,8 @@ from api.wiring import open_service
 from domain.ledgers.run_ledger import AcceptedRun
 from domain.runs.run import Run
 from domain.store.records.compression import decompress
-from domain.values import Clock
+from domain.values import Channel, Clock
+from projections.offers.decision_state import last_sent
 
 _OBJECTS_PER_COLLECTION = 50_000
 _open_resources = ExitStack()
@@ -45,10 +46,14 @@ def warm_up(context: WorkerContext) -> None:
     _service(context)
 
 
-def validate_early_in_worker(context: WorkerContext, run_id: UUID, packed: list[bytes]) -> None:
+def validate_early_in_worker(context: WorkerContext, run_id: UUID, partner: str, packed: list[bytes]) -> None:
     """Validates the next chunks of a batch that still arrives, and keeps the result for the calls below."""
-    bounds = _service(context).settings.body_bounds
-    early = kept_objects.setdefault(run_id, EarlyBatch(bounds))
+    early = kept_objects.get(run_id)
+    if early is None:
+        service = _service(context)
+        with service.ledger.recorder.read() as tx:
+            hint = last_sent(tx, partner, Channel.CUSTOM, service.settings.max_items)
+        early = kept_objects[run_id] = EarlyBatch(service.settings.body_bounds, hint)
     for chunk in packed:
         early.feed(decompress(chunk))
 
@@ -70,8 +75,10 @@ def execute_in_worker(context: WorkerContext, run_id: UUID) -> Run:
 class EarlyBatch:
     """A batch of which this process has the first `size` bytes. Only one that is `whole` may be used."""
 
-    def __init__(self, bounds: BodyBounds) -> None:
-        self._incoming, self._size = IncomingBatch(bounds), 0
+    def __init__(self, bounds: BodyBounds, hint: dict[str, str]) -> None:
+        """`hint`: the digests of items that the partner has sent before. It decides nothing."""
+        self._incoming, self._hint = IncomingBatch(bounds, hint), hint
+        self._size = 0
         self.whole: IncomingBatch | None = None
 
     def feed(self, piece: bytes) -> None:
@@ -82,6 +89,7 @@ class EarlyBatch:
         """Returns the batch if it has as many bytes as the body."""
         if self._size == size:
             self._incoming.end()
+            self._hint.clear()
             self.whole = self._incoming
         return self.whole
 

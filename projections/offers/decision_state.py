@@ -62,6 +62,16 @@ def known_offers(
     return offers
 
 
+def last_sent(tx: Cursor, partner: str, channel: Channel, most: int) -> dict[str, str]:
+    """Returns the digests of the last accepted items of a partner's offers, by externalId; of `most` offers at most."""
+    rows = tx.execute(
+        "SELECT external_id, sent_digest FROM inventory"
+        " WHERE partner = ? AND channel = ? AND sent_digest IS NOT NULL LIMIT ?",
+        (partner, channel, most),
+    )
+    return {row[0]: row[1] for row in rows}
+
+
 _SELECT = (
     "SELECT status, version, content_version, content_digest, sent_digest, external_id, merchant_id FROM inventory"
 )

@@ -94,7 +94,9 @@ class EarlyValidation:
         fed = 0
         while (end := await self._next_end(fed, max_pause)) > fed:
             packed = await to_thread.run_sync(self._upload.waiting, fed, end)
-            await process.call(batch_process.validate_early_in_worker, context, self._upload.run_id, packed)
+            await process.call(
+                batch_process.validate_early_in_worker, context, self._upload.run_id, self.partner, packed
+            )
             fed = end
 
     async def _next_end(self, fed: int, max_pause: float) -> int:

@@ -110,6 +110,19 @@ def test_process_that_validates_early_accepts_and_executes(partner: Caller, call
     assert (repeated.headers["Idempotency-Replayed"], repeated.json()["data"]["counts"]["created"]) == ("true", OFFERS)
 
 
+def test_hint_of_an_early_process_decides_nothing(partner: Caller, calls: Calls) -> None:
+    """The offers are the same when the second batch begins, and others when it ends."""
+    assert partner.send(large()).status_code == 200
+    sent = large()
+    with unfinished(partner, sent) as begun:
+        wait_until(lambda: len(calls.processes(VALIDATE)) > 1)
+        change = body(batch("Insert", [item(offer_id, headline="Another jar") for offer_id in ("TP-0", "TP-1")]))
+        assert partner.send(change).status_code == 200
+        assert begun.status_when_finished() == 200
+    counts = partner.send(sent).json()["data"]["counts"]
+    assert (counts["updated"], counts["unchanged"]) == (2, OFFERS - 2)
+
+
 def test_invalid_batch_is_refused_by_its_early_process(partner: Caller, calls: Calls) -> None:
     with unfinished(partner, large()[:-1] + b"]") as begun:
         wait_until(lambda: calls.processes(VALIDATE))
@@ -195,7 +208,7 @@ def test_supervisor_that_closes_ends_early_validations(service: Service, calls: 
 
 
 def test_early_batch_that_lacks_bytes_is_not_used() -> None:
-    early = EarlyBatch(BodyBounds())
+    early = EarlyBatch(BodyBounds(), {})
     early.feed(b"{}")
     assert (early.end(3), early.whole) == (None, None)
     assert early.end(2) is early.whole is not None
