@@ -48,7 +48,7 @@ UNREACHABLE = (OperationalError, InterfaceError)
 Command = SetPartner | CreateToken | RevokeToken
 
 
-class Entry(Struct, frozen=True):
+class Entry(Struct):
     """A recorded event with its number in its commit (`ordinal`, from 0) and in its stream (`version`, from 1)."""
 
     commit_id: int
@@ -56,6 +56,8 @@ class Entry(Struct, frozen=True):
     stream_id: int
     version: int
     event: Event
+    names: str | None = None
+    """The searched names of its content, once a projection has computed them for all."""
 
 
 StreamAppends = Iterable[tuple[UUID | bytes, int, Sequence[Event]]]

@@ -71,6 +71,9 @@ class Dialect(Protocol):
     def in_list(self, values: Collection[Any]) -> tuple[str, Sequence[Any]]:
         """Returns the SQL condition that follows a column name, and its parameters: the column has one of the values."""
 
+    def in_pairs(self, pairs: Collection[tuple[int, int]]) -> tuple[str, Sequence[Any]]:
+        """Returns the SQL condition that follows two column names in brackets, and its parameters, like `in_list`."""
+
     def table_names(self, tx: Cursor) -> set[str]:
         """Returns the names of the live tables."""
 

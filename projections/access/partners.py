@@ -38,6 +38,8 @@ TABLE = """
 def apply(tx: Cursor, entries: Sequence[Entry]) -> None:
     offers: Counter[str] = Counter()
     for entry in entries:
+        if type(entry.event) is OfferCreated and entry.event.channel != Channel.MERCHANT:
+            continue  # nearly all entries of a large commit
         match entry.event:
             case PartnerRegistered(partner=name, settings=settings):
                 tx.execute(

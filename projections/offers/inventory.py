@@ -18,7 +18,7 @@ from domain.store.commit import LedgerHead, current_head
 from domain.store.cursor import Cursor
 from domain.store.records.contents import find_content
 from domain.values import Channel, Status, recorded_text, to_microseconds
-from projections.offers.search_terms import searched_names
+from projections.offers.search_terms import names_of
 from projections.projection import MAX_PAGE_BYTES, Projection, in_batches
 
 TABLE = """
@@ -55,16 +55,19 @@ INDEXES = (
 def apply(tx: Cursor, entries: Sequence[Entry]) -> None:
     for batch in in_batches(entries):
         offers = [(entry, entry.event) for entry in batch if isinstance(entry.event, OfferEvent)]
-        tx.execute_set(
-            _INSERT, [_created_row(entry, event) for entry, event in offers if isinstance(event, OfferCreated)]
-        )
+        created = [(entry, event) for entry, event in offers if isinstance(event, OfferCreated)]
+        # The first event of a stream finds no row. PostgreSQL copies such rows into the table.
+        first = [_created_row(entry, event) for entry, event in created if entry.version == 1]
+        tx.execute_set(_INSERT_FIRST, first)
+        tx.execute_set(_INSERT, [_created_row(entry, event) for entry, event in created if entry.version != 1])
         tx.execute_set(
             _UPDATE, [_change(entry, event) for entry, event in offers if not isinstance(event, OfferCreated)]
         )
 
 
+_INSERT_FIRST = "INSERT INTO inventory VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _INSERT = (
-    "INSERT INTO inventory VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    f"{_INSERT_FIRST}"
     " ON CONFLICT (offer_id) DO UPDATE SET status = excluded.status, version = excluded.version,"
     " content_version = excluded.content_version, content_digest = excluded.content_digest,"
     " sent_digest = excluded.sent_digest,"
@@ -93,7 +96,7 @@ def _created_row(entry: Entry, event: OfferCreated) -> tuple[Any, ...]:
         event.content_digest,
         event.sent_digest,
         f"{event.external_id}\n{event.merchant_id or ''}".casefold(),
-        searched_names(event.content),
+        names_of(entry, event.content),
         entry.commit_id,
         entry.commit_id,
         entry.commit_id,
@@ -105,7 +108,7 @@ def _change(entry: Entry, event: OfferEvent) -> tuple[Any, ...]:
     status = STATUS_AFTER[type(event)]
     content: tuple[Any, ...] = (None, None, None, False, None)
     if isinstance(event, OfferUpdated | OfferRestored):
-        names = searched_names(event.content)
+        names = names_of(entry, event.content)
         content = (entry.version, event.content_digest, names, True, event.sent_digest)
     return (entry.version, entry.commit_id, status, status is not None, entry.commit_id, *content, entry.stream_id)
 

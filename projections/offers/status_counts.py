@@ -3,10 +3,11 @@
 It has running counts: a commit adds a row for each count that it changes. So a past count is one index lookup.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import islice
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 from domain.events import OfferEvent
 from domain.ledgers.ledger import CommitKinds
@@ -31,14 +32,33 @@ COUNTED_STATUSES = (Status.ACTIVE, Status.PAUSED, Status.DELETED)
 # Updates
 
 
-def gather(tx: Cursor, kinds: CommitKinds) -> list[Any]:
-    """Returns by how much each count changes per commit. This reads many rows, so it runs before the ledger lock is
-    taken."""
-    remaining, changes = iter(kinds), list[Any]()
+class CountChange(NamedTuple):
+    """The change that a commit makes to the number of offers with a status."""
+
+    commit_id: int
+    partner: str
+    channel: str
+    status: str
+    offers: int
+
+
+def gather(tx: Cursor, kinds: CommitKinds) -> list[CountChange]:
+    """Returns the changes of the counts. This reads many rows, so it runs before the ledger lock is taken."""
+    remaining, changes = iter(kinds), list[CountChange]()
     while commit_ids := list(islice(remaining, COMMITS_PER_QUERY)):
-        placeholders = ",".join("?" * len(commit_ids))
-        changes += tx.execute(_CHANGES.format(commits=placeholders), (*commit_ids, WHOLE_COMMIT)).fetchall()
+        changes += _changes(tx, commit_ids, WHOLE_COMMIT)
     return changes
+
+
+def _changes(tx: Cursor, commit_ids: Sequence[int], last_ordinal: int) -> list[CountChange]:
+    """Returns the changes by the events of the commits up to an ordinal, in the order of the commits."""
+    query = _TRANSITIONS.format(commits=",".join("?" * len(commit_ids)))
+    changes = Counter[tuple[int, str, str, str]]()
+    for *scope, before, after, offers in tx.execute(query, (*commit_ids, last_ordinal)).fetchall():
+        changes[(*scope, after)] += offers
+        if before is not None:
+            changes[(*scope, before)] -= offers
+    return [CountChange(*key, offers) for key, offers in sorted(changes.items()) if offers]
 
 
 def seal(tx: Cursor, changes: Sequence[Sequence[Any]]) -> None:
@@ -47,19 +67,14 @@ def seal(tx: Cursor, changes: Sequence[Sequence[Any]]) -> None:
 
 WHOLE_COMMIT = 2**62
 COMMITS_PER_QUERY = 1_000
-# Each event of an offer subtracts 1 from the count of its status before, and adds 1 to that of its status after.
-_CHANGES = """
-    SELECT commit_id, partner, channel, status, sum(offers) AS offers FROM (
-        SELECT e.commit_id, i.partner, i.channel, change.offers,
-               CASE change.offers WHEN 1 THEN p.status ELSE b.status END AS status
-        FROM events e
-        CROSS JOIN (SELECT 1 AS offers UNION ALL SELECT -1) change
-        JOIN offer_periods p ON p.offer_id = e.stream_id AND p.version = e.version
-        JOIN inventory i ON i.offer_id = e.stream_id
-        LEFT JOIN offer_periods b ON b.offer_id = e.stream_id AND b.version = e.version - 1
-        WHERE e.commit_id IN ({commits}) AND e.ordinal <= ?
-    ) changes WHERE status IS NOT NULL GROUP BY commit_id, partner, channel, status HAVING sum(offers) <> 0
-    ORDER BY commit_id
+_TRANSITIONS = """
+    SELECT e.commit_id, i.partner, i.channel, b.status, p.status, count(*)
+    FROM events e
+    JOIN offer_periods p ON p.offer_id = e.stream_id AND p.version = e.version
+    JOIN inventory i ON i.offer_id = e.stream_id
+    LEFT JOIN offer_periods b ON b.offer_id = e.stream_id AND b.version = e.version - 1
+    WHERE e.commit_id IN ({commits}) AND e.ordinal <= ? AND (b.status IS NULL OR b.status <> p.status)
+    GROUP BY e.commit_id, i.partner, i.channel, b.status, p.status
 """
 _SEAL = """
     INSERT INTO status_counts
@@ -90,8 +105,10 @@ def counts(tx: Cursor, partner: str | None, channel: Channel | None, head: Ledge
     partners, channels, parameters = _scope(partner, channel)
     rows = tx.execute(_COUNTS.format(partners=partners, channels=channels), (head.position, *parameters)).fetchall()
     totals = dict.fromkeys(COUNTED_STATUSES, 0)
-    for row in (*rows, *_changes_inside_commit(tx, partner, channel, head.position)):
+    for row in rows:
         totals[Status(row["status"])] += row["offers"] or 0
+    for change in _changes_inside_commit(tx, partner, channel, head.position):
+        totals[Status(change.status)] += change.offers
     return totals
 
 
@@ -149,7 +166,9 @@ _COUNTS_AS_OF_TIMES = f"""
 """
 
 
-def _changes_inside_commit(tx: Cursor, partner: str | None, channel: Channel | None, position: int) -> list[Any]:
+def _changes_inside_commit(
+    tx: Cursor, partner: str | None, channel: Channel | None, position: int
+) -> list[CountChange]:
     """Returns the changes by the first part of a commit, if the position is inside one."""
     commit = tx.execute(
         "SELECT commit_id, first_position, event_count FROM commits WHERE first_position <= ?"
@@ -158,7 +177,5 @@ def _changes_inside_commit(tx: Cursor, partner: str | None, channel: Channel | N
     ).fetchone()
     if commit is None or position >= commit["first_position"] + commit["event_count"] - 1:
         return []
-    rows = tx.execute(
-        _CHANGES.format(commits="?"), (commit["commit_id"], position - commit["first_position"])
-    ).fetchall()
-    return [row for row in rows if partner in {None, row["partner"]} and channel in {None, row["channel"]}]
+    changes = _changes(tx, [commit["commit_id"]], position - commit["first_position"])
+    return [change for change in changes if partner in {None, change.partner} and channel in {None, change.channel}]

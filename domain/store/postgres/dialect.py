@@ -131,6 +131,9 @@ class PostgresDialect:
         """Uses one array parameter: parsing a statement with thousands of parameters takes longer than executing it."""
         return "= ANY(?)", [[*values]]
 
+    def in_pairs(self, pairs: Collection[tuple[int, int]]) -> tuple[str, Sequence[Any]]:
+        return "IN (SELECT * FROM unnest(?::bigint[], ?::bigint[]))", [[a for a, _ in pairs], [b for _, b in pairs]]
+
     def table_names(self, tx: Cursor) -> set[str]:
         rows = tx.execute("SELECT tablename FROM pg_tables WHERE schemaname = ?", (self.schema,)).fetchall()
         return {row["tablename"] for row in rows}

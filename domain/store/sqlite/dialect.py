@@ -1,6 +1,7 @@
 """SQL dialect of SQLite. The common SQL text is already in SQLite's form."""
 
 from collections.abc import Collection, Sequence
+from itertools import chain
 from typing import Any
 
 from domain.store.cursor import Column, Cursor
@@ -14,6 +15,9 @@ class SqliteDialect:
 
     def in_list(self, values: Collection[Any]) -> tuple[str, Sequence[Any]]:
         return f"IN ({','.join('?' * len(values))})", [*values]
+
+    def in_pairs(self, pairs: Collection[tuple[int, int]]) -> tuple[str, Sequence[Any]]:
+        return f"IN (VALUES {','.join(['(?,?)'] * len(pairs))})", [*chain.from_iterable(pairs)]
 
     def table_names(self, tx: Cursor) -> set[str]:
         return {row["name"] for row in tx.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}

@@ -1,7 +1,9 @@
 """The inventory equals a fold of the events, and its queries return the matching offers."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -20,7 +22,7 @@ from domain.values import Channel, Operation, Status
 from projections import projector
 from projections.access import partners
 from projections.maintenance import verification
-from projections.offers import decision_state, inventory
+from projections.offers import decision_state, inventory, offer_periods
 from projections.offers.inventory import OfferFilter
 from tests.support.engine import examples
 from tests.support.examples import EVERY_CUSTOMER_EVENT, EVERY_OFFER_EVENT, PARTNER, created, item, offer_data
@@ -139,12 +141,44 @@ ANY_EVENT: list[Event] = [*EVERY_OFFER_EVENT, *EVERY_CUSTOMER_EVENT]
 
 
 @settings(max_examples=examples(60), deadline=None)
-@given(st.lists(st.tuples(st.integers(1, 3), st.sampled_from(ANY_EVENT)), max_size=10))
-def test_projections_accept_any_sequence_of_events(history: list[tuple[int, Event]]) -> None:
-    with a_ledger() as ledger, ledger.recorder.write() as tx:
-        entries = [Entry(1, ordinal, 100 + stream, ordinal, event) for ordinal, (stream, event) in enumerate(history)]
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.sampled_from(ANY_EVENT)), max_size=10),
+    st.tuples(*[st.integers(0, 2)] * 3),
+    st.booleans(),
+)
+def test_projections_accept_any_sequence_of_events(
+    history: list[tuple[int, Event]], versions_before: tuple[int, ...], look_up: bool
+) -> None:
+    versions = list(versions_before)
+    entries = []
+    for ordinal, (stream, event) in enumerate(history):
+        versions[stream] += 1
+        entries.append(Entry(1, ordinal, 100 + stream, versions[stream], event))
+    with a_ledger() as ledger, ledger.recorder.write() as tx, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(offer_periods, "MIN_CHANGES_TO_LOOK_UP", 1 if look_up else 100)
         projector.project(tx, entries)
         projector.seal(tx, projector.gather(tx, {1: {type(entry.event) for entry in entries}}))
+
+
+@settings(max_examples=examples(40), deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(1, 3), st.sampled_from(EVERY_OFFER_EVENT)), max_size=12),
+    st.lists(st.integers(0, 12), max_size=3),
+)
+def test_periods_are_equal_with_and_without_a_lookup(history: list[tuple[int, Event]], cuts: list[int]) -> None:
+    versions, entries = Counter[int](), []
+    for ordinal, (stream, event) in enumerate(history):
+        versions[stream] += 1
+        entries.append(Entry(1, ordinal, 100 + stream, versions[stream], event))
+    found = []
+    for min_changes in (1, 100):
+        with a_ledger() as ledger, ledger.recorder.write() as tx, pytest.MonkeyPatch.context() as patch:
+            patch.setattr(offer_periods, "MIN_CHANGES_TO_LOOK_UP", min_changes)
+            for start, end in pairwise([0, *sorted(cuts), len(entries)]):
+                offer_periods.apply(tx, entries[start:end])
+            rows = tx.execute("SELECT * FROM offer_periods ORDER BY offer_id, version").fetchall()
+            found.append([tuple(row) for row in rows])
+    assert found[0] == found[1]
 
 
 # Queries
