@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec import Raw, Struct
 
-from api.intake.previews import BYTES_PER_VALUE, ItemPreview, previews_of
+from api.intake.previews import BYTES_PER_VALUE, ItemPreview, preview_items
 from api.intake.usual_items import MAX_USUAL_BYTES, content_digests
 
 ITEMS_PER_CALL = 500
@@ -36,9 +36,10 @@ class ItemPart(Struct, gc=False):
             self.content_digests[number] = digest
 
 
-def parts_of(elements: Sequence[Raw], max_values: int) -> Iterator[ItemPart]:
-    """Yields the parts of a batch without content digests."""
-    for start in range(0, len(elements), ITEMS_PER_CALL):
-        part = elements[start : start + ITEMS_PER_CALL]
+def parts_of(elements: list[Raw], max_values: int) -> Iterator[ItemPart]:
+    """Yields the parts of a batch without content digests. Empties the list, so that the batch is in memory only once."""
+    while elements:
+        part, previews = preview_items(elements[:ITEMS_PER_CALL], max_values)
+        del elements[:ITEMS_PER_CALL]
         sent_digests = [hashlib.sha256(element).hexdigest() for element in part]
-        yield ItemPart(part, previews_of(part, max_values), sent_digests, [NOT_COMPUTED] * len(part))
+        yield ItemPart(part, previews, sent_digests, [NOT_COMPUTED] * len(part))

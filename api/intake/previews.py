@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Raw, Struct
@@ -30,11 +31,19 @@ class _ObjectItemPreview(Struct, frozen=True, gc=False, rename="camel"):
     offer_data: Raw = Raw(b"null")
 
 
-def previews_of(elements: Sequence[Raw], max_values: int) -> list[ItemPreview | None]:
+class PreviewedItems(NamedTuple):
+    """Items and their previews, which share the memory of one text. The text is kept as long as one of them is."""
+
+    elements: Sequence[Raw]
+    previews: list[ItemPreview | None]
+
+
+def preview_items(elements: Sequence[Raw], max_values: int) -> PreviewedItems:
     if max(map(len, elements), default=0) < BYTES_PER_VALUE * max_values:
+        text = b"[%b]" % b",".join(elements)
         with suppress(msgspec.DecodeError, RecursionError):
-            return [*_decode_previews(b"[%b]" % b",".join(elements))]
-    return [preview_of(element, max_values) for element in elements]
+            return PreviewedItems(_decode_elements(text), [*_decode_previews(text)])
+    return PreviewedItems(elements, [preview_of(element, max_values) for element in elements])
 
 
 def preview_of(element: Raw, max_values: int) -> ItemPreview | None:
@@ -51,6 +60,7 @@ def preview_of(element: Raw, max_values: int) -> ItemPreview | None:
     return ItemPreview(object_preview.external_id, [object_preview.offer_data])
 
 
+_decode_elements = msgspec.json.Decoder(list[Raw]).decode
 _decode_previews = msgspec.json.Decoder(list[ItemPreview]).decode
 _decode_preview = msgspec.json.Decoder(ItemPreview).decode
 _decode_object_preview = msgspec.json.Decoder(_ObjectItemPreview).decode

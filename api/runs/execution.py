@@ -115,7 +115,10 @@ def _execute_batch(
     validated = validate_items(partial(runs.body, run.run_id), bounds, load, progress, incoming)
     plan = reconcile(run.partner, operation, validated.items, known)
     plan.outcome.messages.extend(validated.remarks)
-    return runs.complete(run, plan, validated.request_digest)
+    request_digest = validated.request_digest
+    del validated  # the events have what is left of the items
+    known.clear()
+    return runs.complete(run, plan, request_digest)
 
 
 def _execute_file(runs: RunLedger, run: Run, file: OffersFile, bounds: BodyBounds, progress: ProgressCallback) -> Run:

@@ -4,7 +4,7 @@ Each item is compared with the offer of the same externalId. A Synchronize also 
 A failed item still counts as present, so that a mistake never pauses an offer.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 
 from msgspec import Struct
@@ -56,25 +56,30 @@ def reconcile(partner: str, operation: Operation, items: Sequence[SentItem], kno
     `known`: the partner's offers on the custom channel by externalId. All of them for a Synchronize; otherwise at least
     those in the request."""
     plan = Plan(changes=[], outcome=Outcome())
-    copies = _by_external_id(items)
-    remaining_copies = dict(copies)
+    present = {item.external_id for item in items if item.external_id is not None}
+    copies = _repeated(items, present)
     for item in items:
         if item.external_id is None:
             plan.outcome.failed.append(ItemOutcome(UNREADABLE_ID, item.messages))
-        elif group := remaining_copies.pop(item.external_id, None):
+        elif group := copies.get(item.external_id, (item,)):
             offer = known.get(item.external_id, ABSENT)
             _place(plan, _key(partner, item.external_id), offer, _merge_copies(item.external_id, group))
+            if len(group) > 1:
+                copies[item.external_id] = ()
     if operation is Operation.SYNCHRONIZE:
-        _pause_absent(plan, partner, known, copies, can_pause=all(item.external_id is not None for item in items))
+        _pause_absent(plan, partner, known, present, can_pause=all(item.external_id is not None for item in items))
     return plan
 
 
-def _by_external_id(items: Iterable[SentItem]) -> dict[str, list[SentItem]]:
+def _repeated(items: Sequence[SentItem], present: Collection[str]) -> dict[str, Sequence[SentItem]]:
+    """Returns all items with each id that occurs more than once. `present`: the ids of all items."""
+    readable = [item for item in items if item.external_id is not None]
+    if len(readable) == len(present):
+        return {}  # nearly always
     copies: dict[str, list[SentItem]] = {}
-    for item in items:
-        if item.external_id is not None:
-            copies.setdefault(item.external_id, []).append(item)
-    return copies
+    for item in readable:
+        copies.setdefault(str(item.external_id), []).append(item)
+    return {external_id: group for external_id, group in copies.items() if len(group) > 1}
 
 
 def _merge_copies(external_id: str, copies: Sequence[SentItem]) -> SentItem:
@@ -124,7 +129,7 @@ def _place(plan: Plan, key: OfferKey, offer: Offer, item: SentItem) -> None:
 
 
 def _pause_absent(
-    plan: Plan, partner: str, known: Mapping[str, Offer], present: Mapping[str, object], *, can_pause: bool
+    plan: Plan, partner: str, known: Mapping[str, Offer], present: Collection[str], *, can_pause: bool
 ) -> None:
     outcome = plan.outcome
     if not can_pause:
