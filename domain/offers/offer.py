@@ -1,6 +1,6 @@
 """The life cycle of one offer: state and decisions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import assert_never
 
@@ -116,15 +116,15 @@ def _updated(content: SentContent) -> OfferUpdated:
     )
 
 
-def pause(offer: Offer, cause: PauseCause) -> list[OfferEvent]:
+def pause(offer: Offer, cause: PauseCause) -> Sequence[OfferEvent]:
     """Returns the event that pauses an active offer; none for any other status."""
-    return [_paused(cause)] if offer.status is Status.ACTIVE else []
+    return _paused(cause) if offer.status is Status.ACTIVE else ()
 
 
 @cache
-def _paused(cause: PauseCause) -> OfferPaused:
-    """Returns one event for all offers: a batch may pause very many."""
-    return OfferPaused(cause=cause)
+def _paused(cause: PauseCause) -> Sequence[OfferEvent]:
+    """Returns the same object for all offers: a batch may pause very many."""
+    return (OfferPaused(cause=cause),)
 
 
 def delete(offer: Offer, cause: DeletionCause | None = None) -> list[OfferEvent]:

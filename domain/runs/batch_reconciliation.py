@@ -136,7 +136,7 @@ def _pause_absent(
         outcome.messages.append(NOTHING_PAUSED)
     elif not outcome.counts.nothing_valid:
         for external_id, offer in known.items():
-            events = [] if external_id in present else offers.pause(offer, PauseCause.ABSENT_FROM_SYNCHRONIZE)
+            events = () if external_id in present else offers.pause(offer, PauseCause.ABSENT_FROM_SYNCHRONIZE)
             if events:
                 plan.changes.append(OfferChange(_key(partner, external_id), offer.version, events))
                 outcome.paused.append(ItemOutcome(external_id, ()))

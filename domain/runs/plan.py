@@ -1,5 +1,7 @@
 """Plan of a run: the changes and the outcome that it is going to store."""
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 
 from domain.events import OfferEvent
@@ -13,7 +15,7 @@ class OfferChange(Struct, frozen=True):
 
     key: OfferKey
     version: int
-    events: list[OfferEvent]
+    events: Sequence[OfferEvent]
     images: tuple[Image, ...] = ()
     """Inline images of the contents, which are stored separately."""
 

@@ -60,7 +60,7 @@ def test_put_makes_an_offer_active_with_the_content(
     ids=["unknown", "active", "paused", "deleted"],
 )
 def test_pause_pauses_only_an_active_offer(history: list[OfferEvent], expected: list[OfferEvent]) -> None:
-    assert pause(given_events(history), PauseCause.ABSENT_FROM_SYNCHRONIZE) == expected
+    assert list(pause(given_events(history), PauseCause.ABSENT_FROM_SYNCHRONIZE)) == expected
 
 
 @pytest.mark.parametrize(

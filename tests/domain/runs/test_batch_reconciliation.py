@@ -43,7 +43,7 @@ def when(operation: Operation, items: Sequence[SentItem], inventory: Mapping[str
 
 
 def events_of(plan: Plan) -> dict[str, list[OfferEvent]]:
-    return {change.key.external_id: change.events for change in plan.changes}
+    return {change.key.external_id: list(change.events) for change in plan.changes}
 
 
 def item_outcomes(external_id: str | None = "TP-1", *messages: str) -> list[ItemOutcome]:

@@ -72,7 +72,7 @@ def when(
 
 
 def events_of(plan: Plan) -> dict[OfferKey, list[OfferEvent]]:
-    return {change.key: change.events for change in plan.changes}
+    return {change.key: list(change.events) for change in plan.changes}
 
 
 def item_outcomes(*messages: str, key: OfferKey = ONE) -> list[ItemOutcome]:
