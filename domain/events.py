@@ -15,7 +15,7 @@ from domain.values import Channel, PartnerSettings, Role
 Upcast = Callable[[dict[str, Any]], dict[str, Any]]
 
 
-class EventStruct(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+class EventStruct(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, gc=False):
     """Base class of all events."""
 
     TOPIC: ClassVar[str]

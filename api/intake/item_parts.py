@@ -14,6 +14,8 @@ ITEMS_PER_CALL = 500
 NOT_COMPUTED: Final = ""
 """Stands for the digest of a content that nobody has needed yet."""
 
+NO_ELEMENT: Final = Raw(b"")
+
 SentDigests = Mapping[str, str]
 """The digests of the last accepted items of offers, by externalId."""
 
@@ -21,7 +23,8 @@ SentDigests = Mapping[str, str]
 class ItemPart(Struct, gc=False):
     """At most ITEMS_PER_CALL consecutive items. The lists have one value for each item."""
 
-    elements: Sequence[Raw]
+    elements: list[Raw]
+    """The items as sent. One with a content digest is not needed any more: `NO_ELEMENT` replaces it."""
     previews: list[ItemPreview | None]
     sent_digests: list[str]
     content_digests: list[str | None]
@@ -34,6 +37,8 @@ class ItemPart(Struct, gc=False):
         digests = content_digests([self.elements[number] for number in new], max_bytes)
         for number, digest in zip(new, digests, strict=True):
             self.content_digests[number] = digest
+            if digest is not None:
+                self.elements[number] = NO_ELEMENT
 
 
 def parts_of(elements: list[Raw], max_values: int) -> Iterator[ItemPart]:

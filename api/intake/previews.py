@@ -19,7 +19,7 @@ class ItemPreview(Struct, frozen=True, gc=False, rename="camel"):
     """Members of an item that are read before it is validated. They are reliable only if the item is valid."""
 
     external_id: str
-    offer_data: list[Raw] | None = None
+    offer_data: tuple[Raw, ...] | None = None
 
     @property
     def content(self) -> Raw:
@@ -34,7 +34,7 @@ class _ObjectItemPreview(Struct, frozen=True, gc=False, rename="camel"):
 class PreviewedItems(NamedTuple):
     """Items and their previews, which share the memory of one text. The text is kept as long as one of them is."""
 
-    elements: Sequence[Raw]
+    elements: list[Raw]
     previews: list[ItemPreview | None]
 
 
@@ -43,7 +43,7 @@ def preview_items(elements: Sequence[Raw], max_values: int) -> PreviewedItems:
         text = b"[%b]" % b",".join(elements)
         with suppress(msgspec.DecodeError, RecursionError):
             return PreviewedItems(_decode_elements(text), [*_decode_previews(text)])
-    return PreviewedItems(elements, [preview_of(element, max_values) for element in elements])
+    return PreviewedItems([*elements], [preview_of(element, max_values) for element in elements])
 
 
 def preview_of(element: Raw, max_values: int) -> ItemPreview | None:
@@ -57,7 +57,7 @@ def preview_of(element: Raw, max_values: int) -> ItemPreview | None:
         object_preview = _decode_object_preview(element)
     except (msgspec.DecodeError, RecursionError):
         return None
-    return ItemPreview(object_preview.external_id, [object_preview.offer_data])
+    return ItemPreview(object_preview.external_id, (object_preview.offer_data,))
 
 
 _decode_elements = msgspec.json.Decoder(list[Raw]).decode

@@ -17,7 +17,7 @@ from api.intake.incoming_batch import IncomingBatch
 from api.parsing.array_splitter import Body
 from domain.ledgers.ledger import StorageError, VersionConflict
 from domain.ledgers.run_ledger import RunLedger
-from domain.offers.offer import Offer
+from domain.offers.offer import Offer, without_content
 from domain.refusals import LeaseLost
 from domain.runs.batch_reconciliation import reconcile
 from domain.runs.file_reconciliation import reconcile_file
@@ -109,7 +109,12 @@ def _execute_batch(
     known: dict[str, Offer] = {}
 
     def load(external_ids: list[str]) -> dict[str, Offer]:
-        known.update(runs.known_offers(run, None if operation is Operation.SYNCHRONIZE else external_ids))
+        if operation is Operation.SYNCHRONIZE:
+            sent = set(external_ids)
+            for external_id, offer in runs.known_offers(run, None).items():
+                known[external_id] = offer if external_id in sent else without_content(offer)
+        else:
+            known.update(runs.known_offers(run, external_ids))
         return known
 
     validated = validate_items(partial(runs.body, run.run_id), bounds, load, progress, incoming)

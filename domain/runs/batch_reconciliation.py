@@ -115,7 +115,7 @@ def _place(plan: Plan, key: OfferKey, offer: Offer, item: SentItem) -> None:
         return
     events = offers.put(offer, key, item.content)
     if events:
-        plan.changes.append(OfferChange(key, offer.version, events))
+        plan.changes.append(OfferChange(key, offer.version, tuple(events)))
     if not events:
         outcome.unchanged.append(
             ItemOutcome(item.external_id, (SAME_DATA, *item.remarks) if item.remarks else _SAME_DATA)

@@ -10,7 +10,7 @@ from domain.runs.run import Outcome
 from domain.values import OfferKey
 
 
-class OfferChange(Struct, frozen=True):
+class OfferChange(Struct, frozen=True, gc=False):
     """Events to append to one offer, in order, after its current version."""
 
     key: OfferKey
