@@ -151,8 +151,15 @@ def require_put(target: Target, secret: str) -> None:
 def test_fifth_large_upload_of_a_partner_is_refused(target: Target) -> None:
     with ExitStack() as stack:
         held = [stack.enter_context(closing(unfinished(target, BATCH, 2 * MIB))) for _ in range(4)]
-        wait_until(lambda: refused_before_body(target))
-        assert not any(request.is_answered() for request in held)
+
+        def fifth_is_refused() -> bool:
+            # The fifth may have come before one of the four, which then lost its place.
+            for request in [request for request in held if request.is_answered()]:
+                held.remove(request)
+                held.append(stack.enter_context(closing(unfinished(target, BATCH, 2 * MIB))))
+            return refused_before_body(target) and not any(request.is_answered() for request in held)
+
+        wait_until(fifth_is_refused)
         sent = body(batch("Insert", [item(str(n) * 200) for n in range(10)]))
         with calling(target, target.other) as other:
             assert other.send(sent).status_code == 200
