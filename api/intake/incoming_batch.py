@@ -5,13 +5,15 @@ start and reports what is wrong with it.
 """
 
 from collections import deque
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from api.bounds.body import BodyBounds
-from api.intake.item_parts import ItemPart, SentDigests, parts_of
+from api.intake.item_parts import ItemPart, parts_of
 from api.parsing.array_splitter import ArraySplitter, NeedsFullRead, Split
 from api.parsing.item_list import LIST_MEMBER
 from api.parsing.strict_json import NotAnObject, NotJson, TooLargeValue, TooManyElements, TooManyMembers
+from domain.offers.offer import ABSENT, Offer
 
 _LEFT_TO_OTHERS = (NeedsFullRead, NotJson, NotAnObject, TooLargeValue, TooManyElements, TooManyMembers, RecursionError)
 
@@ -26,11 +28,11 @@ class ReadBatch(NamedTuple):
 class IncomingBatch:
     """Reads a batch that is fed in pieces of any size. `feed` and `end` never raise because of its content."""
 
-    def __init__(self, bounds: BodyBounds, last_sent: SentDigests | None = None) -> None:
-        """`last_sent` saves the work on items that an offer probably has already. It decides nothing."""
+    def __init__(self, bounds: BodyBounds, known: Mapping[str, Offer] | None = None) -> None:
+        """`known` saves the work on items that an offer probably has already. It decides nothing."""
         self._splitter: ArraySplitter | None = ArraySplitter(LIST_MEMBER, bounds, keep=True)
         self._max_values = bounds.max_values
-        self._last_sent = last_sent or {}
+        self._known = known or {}
         self._parts: deque[ItemPart] = deque()
         self._split: Split | None = None
 
@@ -70,14 +72,12 @@ class IncomingBatch:
     def _read_elements(self, splitter: ArraySplitter) -> None:
         for part in parts_of(splitter.take_elements(), self._max_values):
             self._parts.append(part)
-            part.compute_digests(
-                [
-                    number
-                    for number, (preview, sent_digest) in enumerate(zip(part.previews, part.sent_digests, strict=True))
-                    if preview is None or self._last_sent.get(preview.external_id) != sent_digest
-                ],
-                self._max_values,
-            )
+            new = [
+                number
+                for number, (preview, sent_digest) in enumerate(zip(part.previews, part.sent_digests, strict=True))
+                if preview is None or self._known.get(preview.external_id, ABSENT).sent_digest != sent_digest
+            ]
+            part.compute_digests(new, self._max_values)
 
     def _give_up(self) -> None:
         self._splitter = None

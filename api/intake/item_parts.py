@@ -1,7 +1,7 @@
 """Parts of a batch: consecutive items, and what is known of them before the ledger is read."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from msgspec import Raw, Struct
@@ -15,9 +15,6 @@ NOT_COMPUTED: Final = ""
 """Stands for the digest of a content that nobody has needed yet."""
 
 NO_ELEMENT: Final = Raw(b"")
-
-SentDigests = Mapping[str, str]
-"""The digests of the last accepted items of offers, by externalId."""
 
 
 class ItemPart(Struct, gc=False):

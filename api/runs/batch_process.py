@@ -17,11 +17,12 @@ from api.runs.acceptance import RunSender, UploadedBody
 from api.service import Service
 from api.settings import Settings
 from api.wiring import open_service
-from domain.ledgers.run_ledger import AcceptedRun
+from domain.ledgers.run_ledger import AcceptedRun, EarlierOffers
 from domain.runs.run import Run
+from domain.store.commit import current_head
 from domain.store.records.compression import decompress
 from domain.values import Channel, Clock
-from projections.offers.decision_state import last_sent
+from projections.offers.status_counts import counts
 
 _OBJECTS_PER_COLLECTION = 50_000
 _open_resources = ExitStack()
@@ -51,9 +52,7 @@ def validate_early_in_worker(context: WorkerContext, run_id: UUID, partner: str,
     early = kept_objects.get(run_id)
     if early is None:
         service = _service(context)
-        with service.ledger.recorder.read() as tx:
-            hint = last_sent(tx, partner, Channel.CUSTOM, service.settings.max_items)
-        early = kept_objects[run_id] = EarlyBatch(service.settings.body_bounds, hint)
+        early = kept_objects[run_id] = EarlyBatch(service.settings.body_bounds, _known_offers(service, partner))
     for chunk in packed:
         early.feed(decompress(chunk))
 
@@ -68,16 +67,25 @@ def accept_in_worker(context: WorkerContext, uploaded: UploadedBody, sender: Run
 def execute_in_worker(context: WorkerContext, run_id: UUID) -> Run:
     """Claims a run, and executes it."""
     service, early = _service(context), kept_objects.get(run_id)
-    incoming = early.whole if early else None
-    return execution.execute(service.runs, service.runs.claim(run_id), service.settings.body_bounds, incoming=incoming)
+    run, bounds = service.runs.claim(run_id), service.settings.body_bounds
+    if early is None or early.whole is None:
+        return execution.execute(service.runs, run, bounds)
+    return execution.execute(service.runs, run, bounds, incoming=early.whole, known_before=early.take_known())
+
+
+def _known_offers(service: Service, partner: str) -> EarlierOffers | None:
+    """Returns the partner's offers. None if they are so many that they could need more memory than the batch."""
+    with service.ledger.read() as tx:
+        number = sum(counts(tx, partner, Channel.CUSTOM, current_head(tx)).values())
+        return service.runs.all_offers(tx, partner, Channel.CUSTOM) if number <= service.settings.max_items else None
 
 
 class EarlyBatch:
     """A batch of which this process has the first `size` bytes. Only one that is `whole` may be used."""
 
-    def __init__(self, bounds: BodyBounds, hint: dict[str, str]) -> None:
-        """`hint`: the digests of items that the partner has sent before. It decides nothing."""
-        self._incoming, self._hint = IncomingBatch(bounds, hint), hint
+    def __init__(self, bounds: BodyBounds, known: EarlierOffers | None) -> None:
+        """`known`: the partner's offers, read while the batch arrives."""
+        self._incoming, self._known = IncomingBatch(bounds, known.offers if known else None), known
         self._size = 0
         self.whole: IncomingBatch | None = None
 
@@ -89,9 +97,13 @@ class EarlyBatch:
         """Returns the batch if it has as many bytes as the body."""
         if self._size == size:
             self._incoming.end()
-            self._hint.clear()
             self.whole = self._incoming
         return self.whole
+
+    def take_known(self) -> EarlierOffers | None:
+        """Returns the offers once: the execution changes them."""
+        known, self._known = self._known, None
+        return known
 
 
 @cache

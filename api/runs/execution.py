@@ -16,7 +16,7 @@ from api.intake.batch import validate_items
 from api.intake.incoming_batch import IncomingBatch
 from api.parsing.array_splitter import Body
 from domain.ledgers.ledger import StorageError, VersionConflict
-from domain.ledgers.run_ledger import RunLedger
+from domain.ledgers.run_ledger import EarlierOffers, RunLedger
 from domain.offers.offer import Offer, without_content
 from domain.refusals import LeaseLost
 from domain.runs.batch_reconciliation import reconcile
@@ -50,8 +50,11 @@ def execute(
     bounds: BodyBounds,
     report_progress: ProgressCallback = no_progress,
     incoming: IncomingBatch | None = None,
+    known_before: EarlierOffers | None = None,
 ) -> Run:
-    """Executes a run that this process owns, and returns the finished run. `incoming`: its batch, validated early.
+    """Executes a run that this process owns, and returns the finished run.
+
+    `incoming`: its batch, validated early. `known_before`: the partner's offers, read early.
 
     Raises LeaseLost if another process has taken over the run, and RunFailed after a fault of the service. Raises
     StorageError if the ledger is not available; the run then stays unfinished, and a process takes it over later."""
@@ -60,7 +63,7 @@ def execute(
             _require_attempts(run)
             match run.input:
                 case Batch(operation=operation):
-                    return _execute_batch(runs, run, operation, bounds, progress, incoming)
+                    return _execute_batch(runs, run, operation, bounds, progress, incoming, known_before)
                 case OffersFile():
                     return _execute_file(runs, run, run.input, bounds, progress)
                 case _:
@@ -105,16 +108,15 @@ def _execute_batch(
     bounds: BodyBounds,
     progress: ProgressCallback,
     incoming: IncomingBatch | None,
+    known_before: EarlierOffers | None,
 ) -> Run:
     known: dict[str, Offer] = {}
 
     def load(external_ids: list[str]) -> dict[str, Offer]:
-        if operation is Operation.SYNCHRONIZE:
-            sent = set(external_ids)
-            for external_id, offer in runs.known_offers(run, None).items():
-                known[external_id] = offer if external_id in sent else without_content(offer)
-        else:
-            known.update(runs.known_offers(run, external_ids))
+        nonlocal known
+        known = runs.known_offers(run, None if operation is Operation.SYNCHRONIZE else external_ids, known_before)
+        for external_id in known.keys() - set(external_ids):
+            known[external_id] = without_content(known[external_id])
         return known
 
     validated = validate_items(partial(runs.body, run.run_id), bounds, load, progress, incoming)

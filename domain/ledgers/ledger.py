@@ -85,7 +85,7 @@ class ProjectionSink(Protocol):
         """Stores the prepared rows, now that the commits have their positions."""
 
 
-KnownOffersQuery = Callable[[Cursor, str, Channel, Collection[str] | None], Mapping[Any, Offer]]
+KnownOffersQuery = Callable[[Cursor, str, Channel, Collection[str] | None], dict[Any, Offer]]
 """Returns a partner's offers on a channel: those with the given externalIds, or all if these are None.
 
 The keys are externalIds on the custom channel, and (merchantId, externalId) on the merchant channel."""

@@ -17,7 +17,7 @@ from domain.refusals import LeaseLost
 from domain.runs import run as runs
 from domain.runs.plan import Plan
 from domain.runs.run import Lease, Progress, Run, RunProblem, RunRequest, RunState
-from domain.store.commit import CommitContext, current_head, streams_changed_since
+from domain.store.commit import CommitContext, current_head, has_commits_since, streams_changed_since
 from domain.store.cursor import Cursor
 from domain.store.errors import TransactionRolledBack
 from domain.store.records.images import insert_images
@@ -32,7 +32,7 @@ from domain.store.records.runs import (
     update_run,
 )
 from domain.store.retry import retry_transaction
-from domain.values import Origin, PartnerSettings
+from domain.values import Channel, Origin, PartnerSettings
 
 IMAGES_PER_WRITE = 100
 
@@ -48,6 +48,13 @@ class AcceptedRun(Struct, frozen=True):
 
     run: Run
     replayed: bool
+
+
+class EarlierOffers(Struct, frozen=True):
+    """The offers of a partner on a channel as of a position of the ledger, by the keys of KnownOffersQuery."""
+
+    position: int
+    offers: dict[Any, Offer]
 
 
 class RunLedger:
@@ -139,11 +146,20 @@ class RunLedger:
             refunded = runs.refund_attempt(run)
             self._require_held(run, held=update_run(tx, refunded, run.lease.fence))
 
-    def known_offers(self, run: Run, external_ids: Sequence[str] | None = None) -> Mapping[Any, Offer]:
+    def all_offers(self, tx: Cursor, partner: str, channel: Channel) -> EarlierOffers:
+        """Returns all offers of a partner on a channel, before a run that may need them is accepted."""
+        return EarlierOffers(current_head(tx).position, self.ledger.known_offers(tx, partner, channel, None))
+
+    def known_offers(
+        self, run: Run, external_ids: Sequence[str] | None = None, before: EarlierOffers | None = None
+    ) -> dict[Any, Offer]:
         """Returns the partner's offers on the run's channel, as in KnownOffersQuery: those named, or all.
 
+        `before`: all of them as of an earlier position. If no commit has concerned the partner since, they are returned.
         While this owner has the lease, no other run can change them. On the merchant channel, single requests can."""
         with self.ledger.recorder.read() as tx:
+            if before and not has_commits_since(tx, run.partner, before.position):
+                return before.offers
             return self.ledger.known_offers(tx, run.partner, run.channel, external_ids)
 
     @retry_transaction

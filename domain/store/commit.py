@@ -168,6 +168,12 @@ def streams_changed_since(tx: Cursor, partner: str, position: int) -> set[UUID]:
     return {UUID(bytes=row["stream_uid"]) for row in rows}
 
 
+def has_commits_since(tx: Cursor, partner: str, position: int) -> bool:
+    """Returns whether commits after a position concern a partner."""
+    query = "SELECT 1 FROM commits WHERE first_position > ? AND partner = ? LIMIT 1"
+    return tx.execute(query, (position, partner)).fetchone() is not None
+
+
 def commit_digest(context_columns: Mapping[str, str | None], events: bytes) -> bytes:
     """Returns the SHA-256 of a commit's context and events, without its position.
 

@@ -42,9 +42,7 @@ def find_existing_ids(tx: Cursor, ids: Collection[tuple[str, str]]) -> set[tuple
     return {(row[0], row[1]) for row in rows}
 
 
-def known_offers(
-    tx: Cursor, partner: str, channel: Channel, external_ids: Collection[str] | None
-) -> Mapping[Any, Offer]:
+def known_offers(tx: Cursor, partner: str, channel: Channel, external_ids: Collection[str] | None) -> dict[Any, Offer]:
     """Returns a partner's offers on a channel, for decisions on a run.
 
     Returns the offers with the given ids, or all of them, oldest first, if `external_ids` is None. The keys are
@@ -60,16 +58,6 @@ def known_offers(
         rows = tx.execute(f"{select} AND external_id {in_list}", (partner, channel, *values))
         offers |= _offers(rows, by_merchant=by_merchant)
     return offers
-
-
-def last_sent(tx: Cursor, partner: str, channel: Channel, most: int) -> dict[str, str]:
-    """Returns the digests of the last accepted items of a partner's offers, by externalId; of `most` offers at most."""
-    rows = tx.execute(
-        "SELECT external_id, sent_digest FROM inventory"
-        " WHERE partner = ? AND channel = ? AND sent_digest IS NOT NULL LIMIT ?",
-        (partner, channel, most),
-    )
-    return {row[0]: row[1] for row in rows}
 
 
 _SELECT = (

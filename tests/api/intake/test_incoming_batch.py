@@ -13,7 +13,6 @@ from api.http.problems import Problem
 from api.intake import item_parts
 from api.intake.batch import ValidatedBatch, read_request, validate_items
 from api.intake.incoming_batch import IncomingBatch
-from api.intake.item_parts import SentDigests
 from api.parsing import array_splitter
 from domain.offers.offer import Offer
 from domain.runs.batch_reconciliation import ValidItem
@@ -59,9 +58,9 @@ def mutated(body: bytes, mutations: list[tuple[float, bytes]]) -> bytes:
     return body
 
 
-def read_ahead(body: bytes, cuts: list[float], last_sent: SentDigests | None = None) -> IncomingBatch:
+def read_ahead(body: bytes, cuts: list[float], hint: dict[str, Offer] | None = None) -> IncomingBatch:
     places = [0, *sorted(int(cut * len(body)) for cut in cuts), len(body)]
-    incoming = IncomingBatch(BOUNDS, last_sent)
+    incoming = IncomingBatch(BOUNDS, hint)
     for start, end in pairwise(places):
         incoming.feed(body[start:end])
     incoming.end()
@@ -91,7 +90,7 @@ def test_batch_read_ahead_has_the_same_outcome(
 
 
 @given(BODIES, CUTS, st.dictionaries(st.sampled_from(["TP-1", "TP-2"]), st.booleans(), max_size=2), st.booleans())
-def test_last_sent_digests_decide_nothing(
+def test_offers_that_are_read_early_decide_nothing(
     body: bytes, cuts: list[float], hints: dict[str, bool], are_known: bool
 ) -> None:
     sent = {
@@ -99,15 +98,17 @@ def test_last_sent_digests_decide_nothing(
         for element in getattr(outcome(body)[1], "items", [])
         if isinstance(element, ValidItem)
     }
-    last_sent = {
-        name: (sent[name].sent_digest or "") if right else "0" * 64 for name, right in hints.items() if name in sent
+    hint = {
+        name: Offer(Status.ACTIVE, 1, 1, "", sent[name].sent_digest if right else "0" * 64)
+        for name, right in hints.items()
+        if name in sent
     }
     known = {
         name: Offer(Status.ACTIVE, 1, 1, sent[name].digest, sent[name].sent_digest)
         for name in hints
         if are_known and name in sent
     }
-    assert outcome(body, read_ahead(body, cuts, last_sent), known) == outcome(body, known=known)
+    assert outcome(body, read_ahead(body, cuts, hint), known) == outcome(body, known=known)
 
 
 def test_usual_batch_is_read_ahead() -> None:

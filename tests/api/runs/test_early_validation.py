@@ -208,7 +208,7 @@ def test_supervisor_that_closes_ends_early_validations(service: Service, calls: 
 
 
 def test_early_batch_that_lacks_bytes_is_not_used() -> None:
-    early = EarlyBatch(BodyBounds(), {})
+    early = EarlyBatch(BodyBounds(), None)
     early.feed(b"{}")
     assert (early.end(3), early.whole) == (None, None)
     assert early.end(2) is early.whole is not None

@@ -51,7 +51,7 @@ class KnownOffersHook:
 
     def __call__(
         self, tx: Cursor, partner: str, channel: Channel, external_ids: Collection[str] | None
-    ) -> Mapping[str, Offer]:
+    ) -> dict[str, Offer]:
         before, self.before = self.before, None
         if before:
             before()

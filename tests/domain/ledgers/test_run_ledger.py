@@ -10,7 +10,7 @@ from domain.ledgers.run_ledger import RunLedger
 from domain.refusals import IdempotencyKeyReused, LeaseLost, RunInProgress, RunLimitReached, UnknownPartner
 from domain.runs.run import OutcomeCounts, Run, RunState
 from domain.store.records.run_outcomes import select_outcome
-from domain.values import Operation
+from domain.values import Channel, Operation
 from tests.support.examples import PARTNER
 from tests.support.harness import OPERATOR, Clock
 from tests.support.histories.runs import (
@@ -38,6 +38,19 @@ def complete(runs: RunLedger, run: Run, *external_ids: str) -> Run:
 def taken_over(run: Run, by: RunLedger, clock: Clock) -> Run:
     clock.move(seconds=LEASE.total_seconds())
     return by.claim(run.run_id)
+
+
+# Known offers
+
+
+def test_offers_read_before_a_run_apply_until_the_next_commit(here: RunLedger) -> None:
+    with here.ledger.read() as tx:
+        before = here.all_offers(tx, PARTNER, Channel.CUSTOM)
+    run = here.claim(accepted_run(here).run_id)
+    assert here.known_offers(run, before=before) is before.offers
+    complete(here, run)
+    later = here.claim(accepted_run(here, b"later").run_id)
+    assert here.known_offers(later, before=before) == here.known_offers(later) != before.offers
 
 
 # Accepting
