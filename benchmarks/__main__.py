@@ -58,6 +58,7 @@ def _run(options: argparse.Namespace) -> None:
             with ENGINES[name](folder) as engine:
                 reports.append(report.begin(options.benchmark, engine))
                 BENCHMARKS[options.benchmark].run(engine, options, reports[-1])
+            reports[-1].summarise()
             print()
             if options.json:
                 report.write(reports, options.json)

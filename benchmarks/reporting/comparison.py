@@ -28,6 +28,8 @@ class Compared(msgspec.Struct, frozen=True, omit_defaults=True):
     """The goal of a ratio that should be small, such as that of times or memory."""
     at_least: float | None = None
     """The goal of a ratio that should be large: that of rates."""
+    limit: float | None = None
+    """The goal of our own figure, in its unit: its median should be at most this."""
     size: int | None = None
     """The number of offers, events or connections. A plot draws one curve over the sizes of a case and a baseline."""
 
@@ -41,14 +43,22 @@ class Compared(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def is_reached(self) -> bool:
-        return (self.at_most is None or self.ratio <= self.at_most) and (
-            self.at_least is None or self.ratio >= self.at_least
+        return (
+            (self.at_most is None or self.ratio <= self.at_most)
+            and (self.at_least is None or self.ratio >= self.at_least)
+            and (self.limit is None or median(self.ours) <= self.limit)
         )
+
+    @property
+    def has_goal(self) -> bool:
+        return any(goal is not None for goal in (self.at_most, self.at_least, self.limit))
 
     @property
     def goal(self) -> str:
         """The goal as text; empty if there is none."""
         goals = [f"at {name} {goal:g}" for name, goal in (("most", self.at_most), ("least", self.at_least)) if goal]
+        if self.limit is not None:
+            goals.append(f"at most {self.limit:g} {self.unit}")
         return ", ".join(goals) + ("" if self.is_reached else ": missed")
 
 

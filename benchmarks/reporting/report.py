@@ -45,6 +45,16 @@ class Report(msgspec.Struct):
             flush=True,
         )
 
+    def summarise(self) -> None:
+        """Prints how many goals are met, and the missed ones."""
+        goals = [compared for compared in self.compared if compared.has_goal]
+        missed = [compared for compared in goals if not compared.is_reached]
+        if goals:
+            print(f"\n{len(goals) - len(missed)} of {len(goals)} goals on {self.engine} are met.")
+        for compared in missed:
+            figure = f"{_short(median(compared.ours))} {compared.unit}" if compared.limit else f"{compared.ratio:.2f}"
+            print(f"  missed: {compared.case} / {compared.baseline}: {figure}, {compared.goal.partition(':')[0]}")
+
 
 def begin(benchmark: str, engine: Engine) -> Report:
     """Prints the name of the benchmark and the settings of the database, and returns a new report."""

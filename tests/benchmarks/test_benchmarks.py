@@ -43,6 +43,25 @@ def test_missed_goal_is_reported(goal: tuple[float | None, float | None], text: 
     assert Compared("case", "s", "floor", ours=[2], theirs=[1], at_most=goal[0], at_least=goal[1]).goal == text
 
 
+@pytest.mark.parametrize(("limit", "text"), [(2.0, "at most 2 s"), (1.9, "at most 1.9 s: missed")])
+def test_limit_of_our_own_figure_is_a_goal(limit: float, text: str) -> None:
+    compared = Compared("case", "s", "floor", ours=[1, 2, 3], theirs=[9, 9, 9], limit=limit)
+    assert (compared.has_goal, compared.goal) == (True, text)
+
+
+def test_summary_lists_the_missed_goals(capsys: pytest.CaptureFixture[str]) -> None:
+    report = Report("batch", "sqlite", {}, datetime(2026, 11, 27, tzinfo=UTC), 2)
+    report.add(Compared("created", "s", "floor", ours=[2.0], theirs=[1.0], at_most=2.5))
+    report.add(Compared("replaced", "per s", "rival", ours=[1.0], theirs=[1.0], at_least=1.2))
+    report.add(Compared("for information", "s", "floor", ours=[2.0], theirs=[1.0]))
+    capsys.readouterr()
+    report.summarise()
+    assert capsys.readouterr().out.split("\n")[1:3] == [
+        "1 of 2 goals on sqlite are met.",
+        "  missed: replaced / rival: 1.00, at least 1.2",
+    ]
+
+
 def test_report_reads_what_it_wrote(tmp_path: Path) -> None:
     report = Report("batch", "sqlite", {"synchronous": "FULL"}, datetime(2026, 11, 27, tzinfo=UTC), 2)
     report.note("Something to know.")
