@@ -28,11 +28,11 @@ class ReadBatch(NamedTuple):
 class IncomingBatch:
     """Reads a batch that is fed in pieces of any size. `feed` and `end` never raise because of its content."""
 
-    def __init__(self, bounds: BodyBounds, known: Mapping[str, Offer] | None = None) -> None:
-        """`known` saves the work on items that an offer probably has already. It decides nothing."""
+    def __init__(self, bounds: BodyBounds) -> None:
         self._splitter: ArraySplitter | None = ArraySplitter(LIST_MEMBER, bounds, keep=True)
         self._max_values = bounds.max_values
-        self._known = known or {}
+        self.known: Mapping[str, Offer] = {}
+        """Saves the work on items that an offer probably has already. It decides nothing."""
         self._parts: deque[ItemPart] = deque()
         self._split: Split | None = None
 
@@ -60,6 +60,11 @@ class IncomingBatch:
         self._split, self._splitter = split, None
 
     @property
+    def operation(self) -> object:
+        """The operation as sent. None if it is not known yet, or if it comes after the list."""
+        return self._splitter.members_before.get("operation") if self._splitter else None
+
+    @property
     def split(self) -> Split | None:
         """The envelope of the complete body, without elements. None if the body must be read from its start."""
         return self._split
@@ -75,7 +80,7 @@ class IncomingBatch:
             new = [
                 number
                 for number, (preview, sent_digest) in enumerate(zip(part.previews, part.sent_digests, strict=True))
-                if preview is None or self._known.get(preview.external_id, ABSENT).sent_digest != sent_digest
+                if preview is None or self.known.get(preview.external_id, ABSENT).sent_digest != sent_digest
             ]
             part.compute_digests(new, self._max_values)
 

@@ -6,8 +6,9 @@ from typing import Final
 
 from msgspec import Raw, Struct
 
-from api.intake.previews import BYTES_PER_VALUE, ItemPreview, preview_items
+from api.intake.previews import ItemPreview, preview_items
 from api.intake.usual_items import MAX_USUAL_BYTES, content_digests
+from domain.offers.value_count import BYTES_PER_VALUE
 
 ITEMS_PER_CALL = 500
 """Items that are decoded in one call. A message about progress follows each."""

@@ -17,7 +17,6 @@ from api.intake.offers_file_schemas import DeletedRecord, FileEnvelope, FileHead
 from api.parsing.array_splitter import Body, Split
 from api.parsing.item_list import (
     LIST_MEMBER,
-    count_elements,
     envelope_messages,
     has_one_member,
     ignored_members,
@@ -70,7 +69,8 @@ class _Status(Struct, frozen=True, gc=False, rename="camel"):
 
 def read_file(name: str, body: Body, bounds: BodyBounds) -> OffersFile:
     """Reads the file name and the envelope. Raises Problem if one of them is invalid, or if the body is not JSON."""
-    count, envelope = count_elements(body, bounds, FileEnvelope)
+    sent = split_body(body, bounds, keep=False)
+    count, envelope = sent.element_count, read_envelope(sent.members, FileEnvelope)
     parts = parse_file_name(name)
     if parts is None:
         raise validation_error([InvalidField(("name",), WRONG_NAME)])

@@ -8,11 +8,10 @@ import msgspec
 from msgspec import Raw, Struct
 
 from api.parsing.item_list import too_many_values
+from domain.offers.value_count import BYTES_PER_VALUE
 
 VALUES_BESIDE_CONTENT = 100
 """The most values of an item that do not belong to its content, if the content has as many values as it may have."""
-BYTES_PER_VALUE = 2
-"""The least bytes of a value in a list: a digit and a comma."""
 
 
 class ItemPreview(Struct, frozen=True, gc=False, rename="camel"):
@@ -49,7 +48,7 @@ def preview_items(elements: Sequence[Raw], max_values: int) -> PreviewedItems:
 def preview_of(element: Raw, max_values: int) -> ItemPreview | None:
     try:
         # The elements of a list are not read if they are very many.
-        if len(element) < 2 * max_values or not too_many_values(element, max_values, beside=VALUES_BESIDE_CONTENT):
+        if not too_many_values(element, max_values, beside=VALUES_BESIDE_CONTENT):
             return _decode_preview(element)
     except (msgspec.DecodeError, RecursionError):
         pass

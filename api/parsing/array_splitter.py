@@ -80,6 +80,8 @@ class ArraySplitter:
         self._decoder = codecs.getincrementaldecoder("utf-8")()
         self._before: bytes | None = None
         """The text before the list, once it is known."""
+        self.members_before: dict[str, Any] = {}
+        """The members of the envelope that come before the list, once they are known."""
         self._rest = b""
         self._separator: re.Pattern[bytes] | None = None
 
@@ -128,7 +130,9 @@ class ArraySplitter:
         if opening is None or opening.end() > MAX_ENVELOPE_BYTES:
             raise NeedsFullRead
         before, self._rest = text[: opening.end() - 1], text[opening.end() :]
-        self._members(before, b"}")  # fails unless the list belongs to the envelope, not to a nested object
+        self.members_before = self._members(
+            before, b"}"
+        )  # fails unless the list belongs to the envelope, not to a nested object
         self._before, self._separator = before, _separator_pattern(self._rest)
 
     def _take_complete(self, text: bytes) -> bytes:

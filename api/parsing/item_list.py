@@ -25,20 +25,13 @@ from api.parsing.strict_json import (
 )
 from api.validation.field_errors import MAX_FIELD_ERRORS, InvalidField, Place, field_errors, shortened
 from api.validation.known_members import KnownMembers
-from domain.offers.value_count import has_more_values
+from domain.offers.value_count import BYTES_PER_VALUE, has_more_values
 from domain.values import MAX_ID_LENGTH, ProgressCallback
 
 ELEMENTS_PER_PROGRESS_CALL = 500
 LIST_MEMBER = "offers"
 
 _Envelope = TypeVar("_Envelope", bound=BaseModel)
-
-
-def count_elements(body: Body, bounds: BodyBounds, model: type[_Envelope]) -> tuple[int, _Envelope]:
-    """Returns the number of elements, and the envelope as a `model`. Raises Problem if the body or its envelope is
-    invalid."""
-    sent = split_body(body, bounds, keep=False)
-    return sent.element_count, read_envelope(sent.members, model)
 
 
 def split_body(body: Body, bounds: BodyBounds, *, keep: bool = True) -> Split:
@@ -90,7 +83,7 @@ def too_many_values(text: bytes | Raw, most: int, *, beside: int = 0) -> str | N
     """Returns a message if a JSON text has more values than a content may have, before the text is parsed.
 
     `beside`: the number of values in the text that do not belong to the content."""
-    if len(text) < 2 * most or not has_more_values(bytes(text), most + beside):
+    if len(text) < BYTES_PER_VALUE * most or not has_more_values(bytes(text), most + beside):
         return None
     return f"must have at most {most} values ({setting_variable('max_content_values')})"
 

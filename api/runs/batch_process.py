@@ -21,7 +21,7 @@ from domain.ledgers.run_ledger import AcceptedRun, EarlierOffers
 from domain.runs.run import Run
 from domain.store.commit import current_head
 from domain.store.records.compression import decompress
-from domain.values import Channel, Clock
+from domain.values import Channel, Clock, Operation
 from projections.offers.status_counts import counts
 
 _OBJECTS_PER_COLLECTION = 50_000
@@ -51,10 +51,11 @@ def validate_early_in_worker(context: WorkerContext, run_id: UUID, partner: str,
     """Validates the next chunks of a batch that still arrives, and keeps the result for the calls below."""
     early = kept_objects.get(run_id)
     if early is None:
-        service = _service(context)
-        early = kept_objects[run_id] = EarlyBatch(service.settings.body_bounds, _known_offers(service, partner))
+        early = kept_objects[run_id] = EarlyBatch(_service(context).settings.body_bounds)
     for chunk in packed:
         early.feed(decompress(chunk))
+    if early.needs_all_offers:
+        early.set_known(_all_offers(_service(context), partner))
 
 
 def accept_in_worker(context: WorkerContext, uploaded: UploadedBody, sender: RunSender) -> AcceptedRun:
@@ -73,7 +74,7 @@ def execute_in_worker(context: WorkerContext, run_id: UUID) -> Run:
     return execution.execute(service.runs, run, bounds, incoming=early.whole, known_before=early.take_known())
 
 
-def _known_offers(service: Service, partner: str) -> EarlierOffers | None:
+def _all_offers(service: Service, partner: str) -> EarlierOffers | None:
     """Returns the partner's offers. None if they are so many that they could need more memory than the batch."""
     with service.ledger.read() as tx:
         number = sum(counts(tx, partner, Channel.CUSTOM, current_head(tx)).values())
@@ -83,15 +84,26 @@ def _known_offers(service: Service, partner: str) -> EarlierOffers | None:
 class EarlyBatch:
     """A batch of which this process has the first `size` bytes. Only one that is `whole` may be used."""
 
-    def __init__(self, bounds: BodyBounds, known: EarlierOffers | None) -> None:
-        """`known`: the partner's offers, read while the batch arrives."""
-        self._incoming, self._known = IncomingBatch(bounds, known.offers if known else None), known
+    def __init__(self, bounds: BodyBounds) -> None:
+        self._incoming = IncomingBatch(bounds)
+        self._known: EarlierOffers | None = None
+        self._has_asked = False
         self._size = 0
         self.whole: IncomingBatch | None = None
 
     def feed(self, piece: bytes) -> None:
         self._incoming.feed(piece)
         self._size += len(piece)
+
+    @property
+    def needs_all_offers(self) -> bool:
+        """Returns whether the caller must still read the partner's offers. An Insert needs only those that it names."""
+        return not self._has_asked and self._incoming.operation == Operation.SYNCHRONIZE
+
+    def set_known(self, known: EarlierOffers | None) -> None:
+        """`known`: the partner's offers, read while the batch arrives; None if they are too many."""
+        self._has_asked, self._known = True, known
+        self._incoming.known = known.offers if known else {}
 
     def end(self, size: int) -> IncomingBatch | None:
         """Returns the batch if it has as many bytes as the body."""

@@ -36,8 +36,8 @@ class Upload:
         self._sha256 = hashlib.sha256()
         self._buffer = bytearray()
         self._file = file
-        self._places = [0]
-        """Where each chunk in the file begins, and where the last one ends."""
+        self._offsets = [0]
+        """The offset of each chunk in the file. The last number is the end of the last chunk."""
         self._stored_chunks = 0
         self._lock = Lock()
         self._is_discarded = False
@@ -88,15 +88,15 @@ class Upload:
     @property
     def waiting_chunks(self) -> int:
         """The number of chunks that the file has so far."""
-        return len(self._places) - 1
+        return len(self._offsets) - 1
 
     def waiting(self, first: int, end: int) -> list[bytes]:
         """Returns compressed chunks from the file, also while the body still arrives; without the chunk `end`.
 
         Raises StorageError if the body is discarded meanwhile."""
-        places = self._places[first : end + 1]
-        text = memoryview(self._file.read(places[0], places[-1] - places[0]))
-        return [bytes(text[start - places[0] : end - places[0]]) for start, end in pairwise(places)]
+        offsets = self._offsets[first : end + 1]
+        text = memoryview(self._file.read(offsets[0], offsets[-1] - offsets[0]))
+        return [bytes(text[start - offsets[0] : end - offsets[0]]) for start, end in pairwise(offsets)]
 
     @property
     def is_small(self) -> bool:
@@ -126,7 +126,7 @@ class Upload:
     def _move_to_file(self, size: int) -> None:
         packed = compress(bytes(self._buffer[:size]))
         self._file.append(packed)
-        self._places.append(self._places[-1] + len(packed))
+        self._offsets.append(self._offsets[-1] + len(packed))
         del self._buffer[:size]
 
     def _store(self, packed: list[bytes]) -> None:

@@ -8,14 +8,16 @@ from math import inf
 
 MAX_VALUES = 10_000
 """The most values of a content that is decoded, and the default bound of a new content."""
+BYTES_PER_VALUE = 2
+"""The least bytes of a value in an object or an array: a digit, and a comma or a bracket."""
 _PIECE_BYTES = 64 * 1024
 _WHITE_SPACE = b" \t\n\r"
 
 
 def has_more_values(text: bytes, most: int) -> bool:
     """Returns whether a JSON text has more than `most` values. The answer for a text that is not JSON means nothing."""
-    if len(text) < 2 * most:
-        return False  # each value takes a byte, and a comma or a bracket
+    if len(text) < BYTES_PER_VALUE * most:
+        return False
     if text.count(b",") + text.count(b"[") + text.count(b"{") < most:
         return False  # true for nearly all texts, also if strings contain these characters
     return count_values(text, most) > most

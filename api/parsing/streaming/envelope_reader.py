@@ -23,7 +23,7 @@ from api.parsing.strict_json import (
     TooManyMembers,
     invalid_values,
 )
-from domain.offers.value_count import has_more_values
+from domain.offers.value_count import BYTES_PER_VALUE, has_more_values
 
 _WINDOWS = (256 * 1024, 1024 * 1024, MAX_VALUE_CHARACTERS)
 """The sizes of the window in which the end of a value is searched. A value that is longer than the first two is not decoded
@@ -196,7 +196,7 @@ class _Reader:
 
     def _has_many_values(self, text: str) -> bool:
         most = self._bounds.max_values
-        return len(text) >= 2 * most and has_more_values(text.encode(), most)
+        return len(text) >= BYTES_PER_VALUE * most and has_more_values(text.encode(), most)
 
     def _require_syntax(self, text: bytes) -> None:
         try:

@@ -60,7 +60,8 @@ def mutated(body: bytes, mutations: list[tuple[float, bytes]]) -> bytes:
 
 def read_ahead(body: bytes, cuts: list[float], hint: dict[str, Offer] | None = None) -> IncomingBatch:
     places = [0, *sorted(int(cut * len(body)) for cut in cuts), len(body)]
-    incoming = IncomingBatch(BOUNDS, hint)
+    incoming = IncomingBatch(BOUNDS)
+    incoming.known = hint or {}
     for start, end in pairwise(places):
         incoming.feed(body[start:end])
     incoming.end()

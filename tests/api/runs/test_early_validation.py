@@ -113,7 +113,7 @@ def test_process_that_validates_early_accepts_and_executes(partner: Caller, call
 def test_hint_of_an_early_process_decides_nothing(partner: Caller, calls: Calls) -> None:
     """The offers are the same when the second batch begins, and others when it ends."""
     assert partner.send(large()).status_code == 200
-    sent = large()
+    sent = large("Synchronize")
     with unfinished(partner, sent) as begun:
         wait_until(lambda: len(calls.processes(VALIDATE)) > 1)
         change = body(batch("Insert", [item(offer_id, headline="Another jar") for offer_id in ("TP-0", "TP-1")]))
@@ -207,8 +207,17 @@ def test_supervisor_that_closes_ends_early_validations(service: Service, calls: 
     assert all(process.has_ended for process in asyncio.run(start_and_stop()))
 
 
+@pytest.mark.parametrize(("operation", "needs_all"), [("Synchronize", True), ("Insert", False)])
+def test_only_a_synchronize_needs_all_offers_early(operation: str, needs_all: bool) -> None:
+    early = EarlyBatch(BodyBounds())
+    early.feed(large(operation)[:-1])
+    assert early.needs_all_offers == needs_all
+    early.set_known(None)
+    assert not early.needs_all_offers
+
+
 def test_early_batch_that_lacks_bytes_is_not_used() -> None:
-    early = EarlyBatch(BodyBounds(), None)
+    early = EarlyBatch(BodyBounds())
     early.feed(b"{}")
     assert (early.end(3), early.whole) == (None, None)
     assert early.end(2) is early.whole is not None
