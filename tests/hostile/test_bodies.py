@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from tests.hostile.attacks.bodies import abandoned_batch
 from tests.hostile.attacks.registry import ATTACKS
@@ -37,7 +38,15 @@ def unfinished(target: Target, call: str, size: int, secret: str | None = None) 
     """Sends all of a body of this size but its last byte."""
     request = OpenRequest(target, secret or target.attacker, call, length=size)
     request.send(NOISE[: size - 1])
+    wait_until(lambda: request.is_answered() or not unread_bytes(target))
     return request
+
+
+def unread_bytes(target: Target) -> int:
+    """Returns the number of bytes that the server has received and not yet read."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    port = f":{urlsplit(target.url).port:04X}"
+    return sum(int(fields[4].partition(":")[2], 16) for fields in lines if fields[1].endswith(port))
 
 
 @contextmanager
