@@ -111,6 +111,22 @@ def test_no_pattern_repeats_a_group_possessively() -> None:
     assert [path for path in SOURCES if POSSESSIVE_GROUP.search((ROOT / path).read_text())] == []
 
 
+def imported_modules(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+
+
+def test_only_one_sqlite_library_opens_ledgers() -> None:
+    """See docs/decisions/0043-sqlite-by-apsw.md. The rivals and floors of the benchmarks have files of their own."""
+    paths = [path for folder in (*FOLDERS, "tests") for path in (ROOT / folder).rglob("*.py")]
+    assert [str(path) for path in paths if "sqlite3" in imported_modules(path)] == []
+    openers = [str(path) for path in SOURCES if "apsw.Connection(" in (ROOT / path).read_text()]
+    assert openers == ["domain/store/sqlite/driver.py"]
+
+
 @pytest.mark.parametrize("lock", sorted(ROOT.glob("requirements*.txt")), ids=lambda path: path.name)
 def test_lock_file_holds_hashes_and_no_address(lock: Path) -> None:
     pins = re.findall(r"^[\w.\[\]-]+==.*$", lock.read_text(), re.MULTILINE)

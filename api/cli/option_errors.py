@@ -1,8 +1,9 @@
 """Turns errors about the value of an option into a sentence that names the option."""
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+import apsw
 
 from api.access.private_files import OutputExists
 from api.cli.messages import exit_with_error, print_notice
@@ -19,7 +20,7 @@ def new_file_errors(out: object, option: str = "--out") -> Iterator[None]:
         yield
     except OutputExists as existing:
         exit_with_error(f"{option}: {existing} already exists. Name a new file.")
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, apsw.Error) as error:
         exit_with_error(f"{option}: cannot write {out}: {getattr(error, 'strerror', None) or error}.")
 
 

@@ -1,6 +1,5 @@
 """Replays a state from the events alone, and compares it with the answers of the service."""
 
-import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
@@ -8,6 +7,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+import apsw
 from msgspec import Struct
 
 from api.access.private_files import atomic_file
@@ -18,6 +18,7 @@ from api.http.as_of import NOW, AsOf, resolve
 from api.service import Service
 from domain.store.commit import LedgerHead, head_at_time
 from domain.store.cursor import Cursor
+from domain.store.sqlite.driver import connect
 from domain.values import Channel, ProgressCallback, no_progress
 from projections.maintenance.replay_database import ReplayDatabase
 from projections.maintenance.table_diff import MAX_DIFFERENCES, Difference, differing_columns
@@ -47,10 +48,10 @@ def compare_with_replay(service: Service, as_of: AsOf, out: Path, on_progress: P
     """Writes the replayed state to the SQLite file `out` and compares it with the service.
 
     The present state is that of one snapshot. All answers about the present are compared in that snapshot. Raises
-    OutputExists, OSError, sqlite3.Error."""
+    OutputExists, OSError, apsw.Error."""
     state = export_state(service, as_of)
     ledger = service.ledger
-    with atomic_file(out) as path, closing(sqlite3.connect(path)) as database:
+    with atomic_file(out) as path, closing(connect(path)) as database:
         # The file gets its name when it is complete, so a crash before that loses nothing.
         database.execute("PRAGMA synchronous = OFF")
         replay_database = ReplayDatabase(database)
@@ -72,7 +73,7 @@ def compare_with_replay(service: Service, as_of: AsOf, out: Path, on_progress: P
     return ReplayResult(state.head, rows, differences)
 
 
-def _wrong_in(tx: Cursor, state: LedgerState, database: sqlite3.Connection, as_of: AsOf) -> Iterator[Difference]:
+def _wrong_in(tx: Cursor, state: LedgerState, database: apsw.Connection, as_of: AsOf) -> Iterator[Difference]:
     """Returns the differences in the answers about the state that need this snapshot."""
     yield from _wrong_counts(tx, state, database)
     if as_of.is_now:
@@ -91,10 +92,10 @@ def _listed(dataset: Dataset) -> str:
     return "state IS NOT NULL" if dataset is Dataset.WINDOWS else "1 = 1"
 
 
-def _count(database: sqlite3.Connection, dataset: Dataset) -> int:
-    return int(
-        database.execute(f"SELECT count(*) FROM {PROJECTION_TABLES[dataset][0]} WHERE {_listed(dataset)}").fetchone()[0]
-    )
+def _count(database: apsw.Connection, dataset: Dataset) -> int:
+    query = f"SELECT count(*) FROM {PROJECTION_TABLES[dataset][0]} WHERE {_listed(dataset)}"
+    count: Any = database.execute(query).get
+    return int(count)
 
 
 def _present_rows(tx: Cursor, state: LedgerState) -> Iterator[Sequence[OfferView]]:
@@ -106,7 +107,7 @@ def _present_rows(tx: Cursor, state: LedgerState) -> Iterator[Sequence[OfferView
         after = page.next_after
 
 
-def _wrong_counts(tx: Cursor, state: LedgerState, database: sqlite3.Connection) -> Iterator[Difference]:
+def _wrong_counts(tx: Cursor, state: LedgerState, database: apsw.Connection) -> Iterator[Difference]:
     expected: defaultdict[tuple[str | None, Channel | None], Counter[str]] = defaultdict(Counter)
     grouped = "SELECT partner, channel, status, count(*) FROM offers GROUP BY partner, channel, status"
     for partner, channel, status, count in database.execute(grouped):
@@ -121,9 +122,7 @@ def _wrong_counts(tx: Cursor, state: LedgerState, database: sqlite3.Connection) 
             yield Difference(place, found, {status: counts[status] for status in wrong})
 
 
-def _compare(
-    database: sqlite3.Connection, dataset: Dataset, answered: Iterable[Sequence[Struct]]
-) -> Iterator[Difference]:
+def _compare(database: apsw.Connection, dataset: Dataset, answered: Iterable[Sequence[Struct]]) -> Iterator[Difference]:
     """Compares row by row: returns rows that differ, rows returned twice, and replayed rows that were not returned."""
     (table, key), kind = PROJECTION_TABLES[dataset], COMPARED_ROWS[dataset]
     names = list(kind.__struct_fields__)

@@ -9,6 +9,7 @@ from pathlib import Path
 from api.settings import Settings
 from benchmarks.engines.engine import Row, read_settings
 from domain.store.factory import open_database
+from domain.store.sqlite.driver import connect
 
 VERSION = ("version", "SELECT sqlite_version()")
 SETTINGS = ("journal_mode", "synchronous", "page_size", "cache_size", "wal_autocheckpoint")
@@ -30,7 +31,7 @@ class Sqlite:
         return Settings(database_url=f"sqlite:///{self.folder}/{name}.db")
 
     def select(self, ledger: Settings, statement: str, values: Row = ()) -> list[Row]:
-        with closing(sqlite3.connect(ledger.database)) as connection:
+        with closing(connect(ledger.database)) as connection:
             return connection.execute(statement, values).fetchall()
 
     def megabytes(self, ledger: Settings) -> float:

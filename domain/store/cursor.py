@@ -1,11 +1,12 @@
-"""Protocols of a cursor in a transaction and of the SQL dialect behind it; comparison of indexes."""
+"""Protocols of a cursor in a transaction and of the SQL dialect behind it; its rows; comparison of indexes."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol, Self
+from functools import cache
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 from eventsourcing.persistence import OperationalError
 
@@ -13,7 +14,7 @@ from domain.values import Scope
 
 
 class Cursor(Protocol):
-    """A PEP 249 cursor inside a transaction. Rows are read by column name or by index."""
+    """A PEP 249 cursor inside a transaction. Each row is a `NamedRow`."""
 
     @property
     def dialect(self) -> Dialect:
@@ -39,6 +40,27 @@ class Cursor(Protocol):
     def fetchall(self) -> list[Any]: ...
 
     def __iter__(self) -> Iterator[Any]: ...
+
+
+class NamedRow(tuple[Any, ...]):
+    """Row whose values are read by column name or by index."""
+
+    __slots__ = ()
+    indexes: ClassVar[dict[str, int]] = {}
+
+    def __getitem__(self, key: Any) -> Any:
+        return tuple.__getitem__(self, self.indexes[key] if isinstance(key, str) else key)
+
+    def keys(self) -> list[str]:
+        return list(self.indexes)
+
+
+@cache
+def row_type(names: tuple[str, ...]) -> type[NamedRow]:
+    """Returns the class of the rows with these columns. Of several columns with one name, the name means the first."""
+    indexes = {name: index for index, name in reversed(list(enumerate(names)))}
+    by_index = dict(sorted(indexes.items(), key=lambda item: item[1]))
+    return type("NamedRow", (NamedRow,), {"indexes": by_index, "__slots__": ()})
 
 
 class Column(NamedTuple):

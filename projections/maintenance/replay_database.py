@@ -4,13 +4,13 @@ It uses no code of the projections and has an SQLite database of its own. It is 
 service's answers follow from its events.
 """
 
-import sqlite3
 from collections import Counter, defaultdict
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, assert_never
 from uuid import UUID
 
+import apsw
 import msgspec
 
 from domain.events import (
@@ -95,10 +95,12 @@ ledger's chain value of the commit that ends at the position; null for a positio
 
 
 class ReplayDatabase:
-    """Applies events, one by one, to the state in a database that is empty at first."""
+    """Applies events, one by one, to the state in a database that is empty at first.
 
-    def __init__(self, database: sqlite3.Connection) -> None:
-        database.executescript(REPLAY_TABLES)
+    Opens a transaction in it. `finish` commits it."""
+
+    def __init__(self, database: apsw.Connection) -> None:
+        database.execute(f"BEGIN; {REPLAY_TABLES}")
         self._database = database
         self._position = 0
 
@@ -127,7 +129,7 @@ class ReplayDatabase:
         as_of = recorded_text(to_microseconds(head.recorded_at)) if head.recorded_at else None
         about = (head.position, as_of, recorded_text(to_microseconds(evaluated_at)), _chain(tx, head.position))
         self._database.execute("INSERT INTO about VALUES (?, ?, ?, ?)", about)
-        self._database.commit()
+        self._database.execute("COMMIT")
 
     def _apply(self, tx: Cursor, stored: StoredEntry) -> None:
         recorded_at = recorded_text(stored.recorded_at)
@@ -194,7 +196,7 @@ def _chain(tx: Cursor, position: int) -> str | None:
     return row["chain"].hex() if row and row["last"] == position else None
 
 
-def _set_window_states(database: sqlite3.Connection, time: str) -> None:
+def _set_window_states(database: apsw.Connection, time: str) -> None:
     """Sets the state and the redeemed totals of each window at a time, and `honoured_until` of each offer.
 
     Windows that have not started have no state."""

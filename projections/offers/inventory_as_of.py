@@ -90,10 +90,11 @@ _NAMED = "i.offer_id = (SELECT stream_id FROM streams WHERE stream_uid = ?)"
 # Commits up to the position have no higher id than this one, so later periods are skipped.
 _COMMIT = "(SELECT highest_commit_id FROM commits WHERE first_position <= ? ORDER BY first_position DESC LIMIT 1)"
 _BEGAN = f"i.status <> 'active' AND i.commit_id <= {_COMMIT}"
+# Because of LIMIT, SQLite tests this before the joins. Otherwise, it joins `e` after all other tables.
 _EVER_HAD_STATUS = f"""
     EXISTS (
         SELECT 1 FROM offer_periods e
-        WHERE e.offer_id = i.offer_id AND e.status = ? AND e.status <> 'active' AND e.commit_id <= {_COMMIT})
+        WHERE e.offer_id = i.offer_id AND e.status = ? AND e.status <> 'active' AND e.commit_id <= {_COMMIT} LIMIT 1)
 """
 # Skips nearly all offers that were created after the position.
 _EXISTED = (

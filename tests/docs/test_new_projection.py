@@ -1,7 +1,6 @@
 """The recipe "A new projection" on a ledger that is in use, beside a running server with the old or the new code."""
 
 import re
-import sqlite3
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from api.settings import Settings
+from domain.store.sqlite.driver import connect
 from tests.support.calls.publishers import activate
 from tests.support.generated_pages import DOCS
 from tests.support.histories.single_requests import merchant_key, send
@@ -45,7 +45,7 @@ def record(server: RunningServer, number: int) -> None:
 
 
 def activations(settings: Settings) -> list[int]:
-    with closing(sqlite3.connect(settings.database)) as connection:
+    with closing(connect(settings.database)) as connection:
         return [row[0] for row in connection.execute(f"SELECT activations FROM {NAME}")]
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection, Sequence
 from functools import cache, lru_cache
-from typing import Any, ClassVar
+from typing import Any
 
 import psycopg
 from psycopg.errors import LockNotAvailable
@@ -11,7 +11,7 @@ from psycopg.pq.abc import PGresult
 from psycopg.rows import RowMaker
 from psycopg.types.string import StrDumper
 
-from domain.store.cursor import Column, Cursor
+from domain.store.cursor import Column, Cursor, NamedRow, row_type
 from domain.store.errors import TableInUse
 from domain.store.postgres.locks import Locks
 from domain.values import Scope
@@ -67,24 +67,9 @@ def _with_parameters(statement: str, prefix: str) -> str:
     return first + "".join(f"{prefix}{number}{other}" for number, other in enumerate(others, start=1))
 
 
-class NamedRow(tuple[Any, ...]):
-    """Row whose values are read by column name or by index."""
-
-    __slots__ = ()
-    indexes: ClassVar[dict[str, int]] = {}
-
-    def __getitem__(self, key: Any) -> Any:
-        return tuple.__getitem__(self, self.indexes[key] if isinstance(key, str) else key)
-
-    def keys(self) -> list[str]:
-        return list(self.indexes)
-
-
 @cache
 def _row_type(names: tuple[bytes, ...]) -> type[NamedRow]:
-    indexes = {name.decode(): index for index, name in reversed(list(enumerate(names)))}
-    by_index = dict(sorted(indexes.items(), key=lambda item: item[1]))
-    return type("NamedRow", (NamedRow,), {"indexes": by_index, "__slots__": ()})
+    return row_type(tuple(name.decode() for name in names))
 
 
 def row_factory(cursor: Any) -> RowMaker[Any]:

@@ -4,47 +4,78 @@ It does not use the eventsourcing library's pool. In that pool, a waiting writer
 connections that other threads are using.
 """
 
-import re
-import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
 from time import sleep
 from typing import Any, Self
 
+import apsw
 from eventsourcing.persistence import InterfaceError, OperationalError
 
-from domain.store.cursor import Cursor, MissingTable
+from domain.store.cursor import Cursor, NamedRow, row_type
 from domain.store.database import POLL_INTERVAL_SECONDS, CommitNotifications, StorageCheck
-from domain.store.errors import DamagedStorage, library_error
 from domain.store.schema import SELECT_NEWEST_POSITION, SELECT_SCHEMA_VERSION, UNLOGGED_TABLES, require_version_rows
 from domain.store.sqlite.dialect import SQLITE, SQLITE_LEDGER_VIEW
+from domain.store.sqlite.driver import SQLITE_LOCK_TIMEOUT_SECONDS, connect, translate_sqlite_errors
 from domain.store.sqlite.files import LEASES_SUFFIX, file_identity, make_private
 from domain.store.sqlite.integrity import check_pages
 from domain.values import Scope
 
-SQLITE_LOCK_TIMEOUT_SECONDS = 60.0
 PAGE_BYTES = 8192
-CACHED_STATEMENTS = 256
 MAX_IDLE = 8
 
 
-class SqliteCursor(sqlite3.Cursor):
-    """Cursor of a SQLite connection with the operations of domain.store.cursor.Cursor."""
+class SqliteCursor:
+    """Cursor of a SQLite connection; see domain.store.cursor.Cursor."""
 
     dialect = SQLITE
 
-    def execute_set(self, statement: str, rows: Iterable[Sequence[Any]], /) -> Self:
-        return self.executemany(statement, rows)
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._cursor = connection.cursor()
 
     def now(self) -> datetime:
         return datetime.now(UTC)
 
+    def execute(self, statement: str, parameters: Sequence[Any] = (), /) -> Self:
+        self._cursor.execute(statement, parameters)
+        return self
+
+    def executemany(self, statement: str, rows: Iterable[Sequence[Any]], /) -> Self:
+        self._cursor.executemany(statement, rows)
+        return self
+
+    def execute_set(self, statement: str, rows: Iterable[Sequence[Any]], /) -> Self:
+        return self.executemany(statement, rows)
+
     def stream_rows(self, sql: str, parameters: Sequence[Any] = (), /) -> Iterator[Any]:
         return iter(self.execute(sql, parameters))
+
+    def fetchone(self) -> Any:
+        row_class = self._row_class()
+        row = self._cursor.fetchone() if row_class else None
+        return row_class(row) if row_class and row is not None else None
+
+    def fetchall(self) -> list[Any]:
+        row_class = self._row_class()
+        return [*map(row_class, self._cursor.fetchall())] if row_class else []
+
+    def __iter__(self) -> Iterator[Any]:
+        row_class = self._row_class()
+        return map(row_class, self._cursor) if row_class else iter(())
+
+    def close(self) -> None:
+        self._cursor.close(force=True)
+
+    def _row_class(self) -> type[NamedRow] | None:
+        """Returns the class of the next row. None if there is none."""
+        try:
+            return row_type(tuple(name for name, _type in self._cursor.get_description()))
+        except apsw.ExecutionCompleteError:
+            return None
 
 
 class PollingNotifications:
@@ -69,7 +100,7 @@ class SqliteConnections:
     def __init__(self, database: str) -> None:
         self.database = database
         self._leases: SqliteConnections | None = None
-        self._idle: deque[sqlite3.Connection] = deque()
+        self._idle: deque[apsw.Connection] = deque()
         self._writer = Lock()
         self._closed = False
         self._is_private = False
@@ -164,14 +195,15 @@ class SqliteConnections:
             connection = self._acquire()
             try:
                 connection.execute(begin)
-                yield connection.cursor(SqliteCursor)
+                with closing(SqliteCursor(connection)) as cursor:
+                    yield cursor
                 connection.execute(end)
             finally:
                 if connection.in_transaction:
-                    connection.rollback()
+                    connection.execute("ROLLBACK")
                 self._release(connection)
 
-    def _acquire(self) -> sqlite3.Connection:
+    def _acquire(self) -> apsw.Connection:
         if self._closed:
             raise InterfaceError("The ledger is closed")
         try:
@@ -179,7 +211,7 @@ class SqliteConnections:
         except IndexError:
             return self._open()
 
-    def _release(self, connection: sqlite3.Connection) -> None:
+    def _release(self, connection: apsw.Connection) -> None:
         if self._closed or len(self._idle) >= MAX_IDLE:
             connection.close()
             return
@@ -187,7 +219,7 @@ class SqliteConnections:
         if self._closed:  # by another thread, after the check above
             self.close()
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self) -> apsw.Connection:
         """Opens the file that has the ledger's name. `restore` can replace it while SQLite waits for the old file's lock."""
         if not self._is_private:
             make_private(self.database)
@@ -196,7 +228,7 @@ class SqliteConnections:
             before = file_identity(self.database)
             try:
                 connection = self._connect()
-            except sqlite3.Error:
+            except apsw.Error:
                 if file_identity(self.database) == before:
                     raise
                 continue
@@ -204,42 +236,12 @@ class SqliteConnections:
                 return connection
             connection.close()
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            self.database,
-            check_same_thread=False,
-            isolation_level=None,
-            cached_statements=CACHED_STATEMENTS,
-            timeout=SQLITE_LOCK_TIMEOUT_SECONDS,
-        )
-        connection.row_factory = sqlite3.Row
+    def _connect(self) -> apsw.Connection:
+        connection = connect(self.database)
         try:
             for pragma in (f"page_size={PAGE_BYTES}", "journal_mode=WAL", "synchronous=FULL"):
                 connection.execute(f"PRAGMA {pragma}")
-        except sqlite3.Error:
+        except apsw.Error:
             connection.close()
             raise
         return connection
-
-
-_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-_NOT_UTF8 = "Could not decode to UTF-8"
-"""The start of the driver's message about a text that is not valid. That error has no code. The message has the text."""
-
-
-@contextmanager
-def translate_sqlite_errors() -> Iterator[None]:
-    """Raises sqlite3's errors as errors of the eventsourcing library."""
-    try:
-        yield
-    except UnicodeDecodeError as error:
-        # The driver raises it for an error message with a damaged name.
-        raise DamagedStorage("a text is not valid UTF-8") from error
-    except sqlite3.Error as error:
-        if match := re.match(r"no such table: (?:main\.)?(\w+)", str(error)):
-            raise MissingTable(match[1], str(error)) from error
-        if str(error).startswith(_NOT_UTF8):
-            raise DamagedStorage("a text is not valid UTF-8") from error
-        if getattr(error, "sqlite_errorcode", None) in _DAMAGED:
-            raise DamagedStorage(str(error)) from error
-        raise library_error(sqlite3, error, str(error)) from error

@@ -1,14 +1,14 @@
 """Checks the file of a ledger on SQLite before a connection opens it: opening creates a missing file and changes others."""
 
-import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import apsw
 from eventsourcing.persistence import OperationalError
 
 from domain.store.errors import DamagedStorage
 from domain.store.schema import NoLedger, OtherContent, SchemaMismatch
-from domain.store.sqlite.connections import SQLITE_LOCK_TIMEOUT_SECONDS
+from domain.store.sqlite.driver import connect
 from domain.store.sqlite.files import file_identity
 
 
@@ -43,17 +43,16 @@ def _current_table_names(file: Path, missing: str) -> set[str]:
 
 
 def _table_names(file: Path, missing: str) -> set[str]:
-    # mode=rw never creates a file. Without write permission, SQLite opens the file for reading.
-    uri = f"{file.as_uri()}?mode=rw"
     try:
-        with closing(sqlite3.connect(uri, uri=True, timeout=SQLITE_LOCK_TIMEOUT_SECONDS)) as connection:
+        # Without the flag CREATE, SQLite never creates a file. Without write permission, it opens the file for reading.
+        with closing(connect(file, apsw.SQLITE_OPEN_READWRITE)) as connection:
             return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     except UnicodeDecodeError as error:
         # The driver raises it for an error message with a damaged name.
         raise DamagedStorage(f"a name is not valid UTF-8: {file}") from error
-    except sqlite3.OperationalError as error:
-        raise OperationalError(f"{error}: {file}") from error
-    except sqlite3.DatabaseError as error:
-        if error.sqlite_errorcode == sqlite3.SQLITE_CORRUPT:
-            raise DamagedStorage(f"{error}: {file}") from error
+    except apsw.CorruptError as error:
+        raise DamagedStorage(f"{error}: {file}") from error
+    except apsw.NotADBError as error:
         raise SchemaMismatch(f"{missing}: {error}") from error
+    except apsw.Error as error:
+        raise OperationalError(f"{error}: {file}") from error

@@ -11,6 +11,7 @@ HEAVY |= {
     "cryptography",
     "jinja2",
     "rich",
+    "apsw",
     "sqlite3",
     "asyncio",
     "projections.projector",

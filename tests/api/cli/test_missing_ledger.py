@@ -1,7 +1,6 @@
 """Commands where no ledger exists: three create one, all others refuse, name the checked place and create nothing."""
 
 import hashlib
-import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 
 from api.settings import Settings
 from api.wiring import create_ledger, open_service
+from domain.store.sqlite.driver import connect
 from tests.docs.test_pages import COMMANDS
 from tests.support.engine import only_postgres, only_sqlite
 from tests.support.processes.shell import (
@@ -78,7 +78,7 @@ def test_command_leaves_a_foreign_file_as_it_is(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty.db").touch()
     (tmp_path / "text.db").write_text("This is a letter, not a database.\n" * 100)
-    with closing(sqlite3.connect(tmp_path / "foreign.db")) as foreign:
+    with closing(connect(tmp_path / "foreign.db")) as foreign:
         foreign.execute("CREATE TABLE customers (name TEXT)")
     before = contents(tmp_path)
     for name in ("empty.db", "text.db", "foreign.db", "missing/ledger.db"):
@@ -92,7 +92,7 @@ def test_command_leaves_a_foreign_file_as_it_is(
 def test_creating_command_leaves_a_foreign_file_as_it_is(
     run_without_ledger: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
-    with closing(sqlite3.connect(tmp_path / "foreign.db")) as foreign:
+    with closing(connect(tmp_path / "foreign.db")) as foreign:
         foreign.execute("CREATE TABLE customers (name TEXT)")
     before = contents(tmp_path)
     for name in ("foreign.db", "missing/ledger.db"):

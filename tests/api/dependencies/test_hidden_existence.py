@@ -1,11 +1,11 @@
 """A partner's reads of another partner's resources cost what reads of unknown resources cost."""
 
-import sqlite3
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import uuid4
 
+import apsw
 import httpx2
 import pytest
 
@@ -35,28 +35,26 @@ class Meter:
     """Measures the work of all connections that open after its start."""
 
     def __init__(self) -> None:
-        self.statements: list[str] = []
-        self.steps = 0
+        self.statements = self.steps = 0
 
-    def connect(self, *arguments: Any, **options: Any) -> sqlite3.Connection:
-        connection: sqlite3.Connection = _CONNECT(*arguments, **options)
-        connection.set_trace_callback(self.statements.append)
-        connection.set_progress_handler(self._step, 1)
-        return connection
+    def measure(self, connection: apsw.Connection) -> None:
+        connection.set_exec_trace(self._count_statement)
+        connection.set_progress_handler(self._count_step, 1)
 
-    def _step(self) -> int:
+    def _count_statement(self, _cursor: apsw.Cursor, _statement: str, _bindings: object) -> bool:
+        self.statements += 1
+        return True
+
+    def _count_step(self) -> bool:
         self.steps += 1
-        return 0
-
-
-_CONNECT = sqlite3.connect
+        return False
 
 
 @pytest.fixture
 def meter(monkeypatch: pytest.MonkeyPatch) -> Meter:
     """Measures all connections: other fixtures request it before they open the ledger."""
     meter = Meter()
-    monkeypatch.setattr(sqlite3, "connect", meter.connect)
+    monkeypatch.setattr(apsw, "connection_hooks", [meter.measure])
     return meter
 
 
@@ -84,10 +82,9 @@ def work_of(meter: Meter, get: Callable[[str], httpx2.Response], path: str, stat
     """Returns the least work of some attempts: other threads use the ledger, too."""
     works = []
     for _ in range(5):
-        meter.statements.clear()
-        meter.steps = 0
+        meter.statements = meter.steps = 0
         assert get(path).status_code == status
-        works.append(Work(len(meter.statements), meter.steps))
+        works.append(Work(meter.statements, meter.steps))
     return min(works, key=lambda work: work.steps)
 
 

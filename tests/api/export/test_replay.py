@@ -1,7 +1,6 @@
 """Tests of the replay: a state rebuilt from the events equals the answers of the service, and differences are
 reported."""
 
-import sqlite3
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +15,7 @@ from api.export.replay import ReplayResult, compare_with_replay
 from api.http.as_of import NOW, AsOf
 from api.service import Service
 from domain.access.partner import SetPartner
+from domain.store.sqlite.driver import connect
 from domain.values import no_progress, utc_text
 from projections.maintenance.table_diff import Difference
 from tests.support.engine import examples
@@ -78,10 +78,10 @@ def stocked(service: Service, clock: Clock) -> Service:
 
 def test_replay_file_has_the_state_in_plain_tables(stocked: Service, clock: Clock, tmp_path: Path) -> None:
     compare_with_replay(stocked, NOW, tmp_path / "now.db", no_progress)
-    with closing(sqlite3.connect(tmp_path / "now.db")) as database:
+    with closing(connect(tmp_path / "now.db")) as database:
         offers = database.execute("SELECT external_id, status, deleted_at IS NULL FROM offers ORDER BY 1").fetchall()
         windows = database.execute("SELECT customer_id, state, redeemed FROM redemption_windows").fetchall()
-        (about,) = database.execute("SELECT * FROM about").fetchall()
+        about: Any = database.execute("SELECT * FROM about").get
     assert offers == [("MO-1", "deleted", 0), ("MO-9", "active", 1)]
     assert windows == [("C-1", "winding_down", '[{"currency":"USD","amount":"7.50","redemptions":1}]')]
     with stocked.ledger.recorder.read() as tx:

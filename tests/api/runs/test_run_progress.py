@@ -1,6 +1,5 @@
 """The progress of a running run. Every process can read it."""
 
-import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -13,6 +12,7 @@ from api.settings import Settings
 from domain.ledgers.ledger import OfferLedger
 from domain.ledgers.run_ledger import RunLedger
 from domain.runs.run import Progress, Run
+from domain.store.sqlite.driver import connect
 from domain.store.sqlite.files import LEASES_SUFFIX
 from tests.support.calls.paging import items_of
 from tests.support.calls.stalled_runs import accept_elsewhere, fail_elsewhere, other_owner, run_path
@@ -72,7 +72,7 @@ def test_run_continues_if_its_progress_cannot_be_stored(here: RunLedger, there: 
 
     def rename_table_for_a_while(done: int, _total: int) -> None:
         if done == 0:
-            with closing(sqlite3.connect(f"{settings.database}{LEASES_SUFFIX}")) as leases:
+            with closing(connect(f"{settings.database}{LEASES_SUFFIX}")) as leases:
                 leases.execute("ALTER TABLE progress RENAME TO hidden")
                 time.sleep(RENEWALS_SECONDS)
                 leases.execute("ALTER TABLE hidden RENAME TO progress")

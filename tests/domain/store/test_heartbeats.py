@@ -1,13 +1,14 @@
 """Any process can read the progress of a run while it is executed."""
 
-import sqlite3
 from contextlib import closing
 
+import apsw
 import pytest
 
 from api.settings import Settings
 from domain.ledgers.run_ledger import RunLedger
 from domain.runs.run import Progress, Run
+from domain.store.sqlite.driver import connect
 from domain.store.sqlite.files import LEASES_SUFFIX
 from tests.support.engine import only_sqlite
 from tests.support.harness import Clock
@@ -71,8 +72,8 @@ def test_finished_run_has_no_progress(here: RunLedger, there: RunLedger, fails: 
     assert (there.progress(finished), there.progress(run)) == (None, None)
 
 
-def leases(settings: Settings) -> sqlite3.Connection:
-    return sqlite3.connect(f"{settings.database}{LEASES_SUFFIX}")
+def leases(settings: Settings) -> apsw.Connection:
+    return connect(f"{settings.database}{LEASES_SUFFIX}")
 
 
 @only_sqlite

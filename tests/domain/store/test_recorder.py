@@ -1,7 +1,6 @@
 """The recorder fulfils the library's contract and the ledger's own guarantees."""
 
 import hashlib
-import sqlite3
 import struct
 import tempfile
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from domain.store.cursor import Cursor
 from domain.store.factory import open_database
 from domain.store.recorder import LedgerRecorder
 from domain.store.schema import SchemaMismatch
+from domain.store.sqlite.driver import connect
 from domain.values import Origin, Source, to_microseconds
 from tests.support.engine import empty_database, only_sqlite
 
@@ -169,7 +169,7 @@ def test_ledger_view_is_readable_with_a_database_shell(recorder: LedgerRecorder,
     recorder.insert_events(
         [event(uid, 1, b'{"cause":"x"}')], context=CommitContext(Origin("olga", Source.CLI), "tidepool")
     )
-    shell = sqlite3.connect(tmp_path / "ledger.db")
+    shell = connect(tmp_path / "ledger.db")
     row = shell.execute("SELECT position, recorded_at, type, stream, version, partner, actor, state FROM ledger")
     assert row.fetchone() == (
         1, "2026-11-22T12:30:00.000042Z", "OfferResumed", str(uid), 1, "tidepool", "olga", '{"cause":"x"}'

@@ -1,7 +1,6 @@
 """The replacement of a ledger on SQLite, while other processes open the ledger or have been killed."""
 
 import os
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,19 +8,22 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
+import apsw
 import pytest
 
 from domain.store.sqlite.connections import SqliteConnections
+from domain.store.sqlite.driver import connect
 from domain.store.sqlite.restore import LedgerInUse, replacement_of
 from tests.support.waiting import wait_until
 
 REPLACE = """
-import sqlite3, sys
+import sys
 from contextlib import closing
 from pathlib import Path
+from domain.store.sqlite.driver import connect
 from domain.store.sqlite.restore import replacement_of
 with replacement_of(Path(sys.argv[1])) as unfinished:
-    with closing(sqlite3.connect(unfinished)) as database, database:
+    with closing(connect(unfinished)) as database, database:
         database.execute("CREATE TABLE new (name TEXT)")
     print("ready", flush=True)
     sys.stdin.readline()
@@ -48,7 +50,7 @@ def tables(database: Path) -> list[str]:
 
 
 def create(database: Path) -> None:
-    with closing(sqlite3.connect(database)) as connection:
+    with closing(connect(database)) as connection:
         connection.execute("CREATE TABLE old (name TEXT)")
 
 
@@ -60,8 +62,8 @@ def test_no_process_creates_a_ledger_during_a_restore(tmp_path: Path) -> None:
     database = tmp_path / "ledger.db"
     with replacement_elsewhere(database):
         with (
-            closing(sqlite3.connect(database, timeout=0)) as other,
-            pytest.raises(sqlite3.OperationalError, match="locked"),
+            closing(apsw.Connection(str(database))) as other,
+            pytest.raises(apsw.BusyError, match="locked"),
         ):
             other.execute("CREATE TABLE other (name TEXT)")
         with pytest.raises(LedgerInUse), replacement_of(database):

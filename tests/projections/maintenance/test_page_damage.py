@@ -1,7 +1,6 @@
 """Verification of a SQLite file with changed bytes reports them, unless no table has changed."""
 
 import random
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,7 +12,8 @@ import pytest
 from api.cli.actions.errors import exit_if_expected
 from api.settings import Settings
 from api.wiring import open_service
-from domain.store.sqlite.connections import PAGE_BYTES
+from domain.store.sqlite.connections import PAGE_BYTES, SqliteCursor
+from domain.store.sqlite.driver import connect
 from projections.maintenance.verification import verify_ledger
 from tests.support.engine import IS_POSTGRES
 from tests.support.harness import Clock
@@ -33,7 +33,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file, clock = Path(tmp_path_factory.mktemp("sound")) / "ledger.db", Clock()
     with open_service(Settings(database_url=f"sqlite:///{file}"), clock) as service:
         record_everything(service, clock)
-    with closing(sqlite3.connect(file)) as connection:
+    with closing(connect(file)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return file
 
@@ -51,11 +51,11 @@ def is_reported(file: Path) -> bool:
 
 def tables_of(file: Path) -> Tables:
     """Returns the rows of all tables, which must be readable."""
-    with closing(sqlite3.connect(file)) as connection:
-        connection.row_factory = sqlite3.Row
-        names = [row["name"] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    with closing(connect(file)) as connection:
+        cursor = SqliteCursor(connection)
+        names = [row["name"] for row in cursor.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         return {
-            name: [dict(row) for row in connection.execute(f"SELECT * FROM {name} NOT INDEXED ORDER BY rowid")]
+            name: [dict(row) for row in cursor.execute(f"SELECT * FROM {name} NOT INDEXED ORDER BY rowid")]
             for name in names
         }
 

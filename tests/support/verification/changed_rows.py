@@ -1,15 +1,16 @@
 """Changes rows of a ledger one at a time, as a person with a database shell could, and changes them back."""
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
+import apsw
 import psycopg
 from psycopg import sql
 
 from api.settings import Settings
 from domain.store.records.compression import ZstdError, compress, decompress
+from domain.store.sqlite.driver import connect
 from projections.projector import PROJECTIONS
 from tests.support.engine import IS_POSTGRES, postgres_url
 
@@ -33,7 +34,7 @@ KEYS = {
     **{projection.name: [*projection.key] for projection in PROJECTIONS},
 }
 """Columns by table that a made-up row must not share with the row from which it is copied."""
-REFUSED = (sqlite3.DatabaseError, psycopg.DatabaseError)
+REFUSED = (apsw.Error, psycopg.DatabaseError)
 
 
 class Shell:
@@ -45,7 +46,7 @@ class Shell:
             self._connection: Any = psycopg.connect(postgres_url(), autocommit=True)
             self._connection.execute(sql.SQL("SET search_path TO {}").format(sql.Identifier(settings.database_schema)))
         else:
-            self._connection = sqlite3.connect(settings.database, isolation_level=None)
+            self._connection = connect(settings.database)
 
     def close(self) -> None:
         self._connection.close()

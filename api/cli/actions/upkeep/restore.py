@@ -1,10 +1,10 @@
 """Replaces a ledger on SQLite by a backup."""
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
+import apsw
 from msgspec import Struct
 
 from api.cli.messages import exit_with_error, print_line
@@ -77,7 +77,7 @@ def _errors(file: Path, place: Path) -> Iterator[None]:
         yield
     except LedgerInUse:
         exit_with_error(f"The ledger in the file {place} is in use. Stop all servers, watchers and imports first.")
-    except sqlite3.Error as error:
+    except apsw.Error as error:
         exit_with_error(f"{file}: cannot be copied: {error}.")
     except OSError as error:
         exit_with_error(f"Cannot replace the file {place}: {error.strerror}.")

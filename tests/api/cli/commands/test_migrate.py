@@ -1,10 +1,10 @@
 """`offer-ledger migrate` migrates an older ledger to this program's schema; other commands refuse an older ledger."""
 
 import signal
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +14,7 @@ from api.settings import Settings
 from domain.store.cursor import Cursor
 from domain.store.migrations import MigrationStep
 from domain.store.schema import SCHEMA_VERSION
+from domain.store.sqlite.driver import connect
 from domain.values import Operation
 from tests.api.cli.test_environment import EVERY_LEDGER_COMMAND
 from tests.support.engine import only_sqlite
@@ -37,10 +38,10 @@ def set_version(settings: Settings, version: int) -> None:
 
 def read_state(file: Path) -> tuple[int, bool, int]:
     """Returns the schema version of a ledger, whether the step has been applied, and the position."""
-    with closing(sqlite3.connect(file)) as connection:
-        (version,) = connection.execute("SELECT version FROM schema_version").fetchone()
+    with closing(connect(file)) as connection:
+        version: Any = connection.execute("SELECT version FROM schema_version").get
         columns = [row[1] for row in connection.execute("PRAGMA table_info(commits)")]
-        (position,) = connection.execute("SELECT position FROM head").fetchone()
+        position: Any = connection.execute("SELECT position FROM head").get
     return version, "note" in columns, position
 
 

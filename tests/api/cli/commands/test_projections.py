@@ -1,13 +1,14 @@
 """`offer-ledger projections`: status, rebuild, and the detection of rows that were changed by hand."""
 
 import json
-import sqlite3
 from contextlib import closing
+from typing import Any
 
 import pytest
 
 from api.settings import Settings
 from domain.store.sqlite.connections import PAGE_BYTES
+from domain.store.sqlite.driver import connect
 from projections.projector import PROJECTIONS
 from tests.support.engine import IS_POSTGRES, only_sqlite
 from tests.support.examples import PARTNER
@@ -138,9 +139,9 @@ def test_verify_reports_a_damaged_schema_in_one_sentence(stocked: Run, settings:
 
 def damage_index(settings: Settings, name: str) -> None:
     """Overwrites the header of the first page of an index."""
-    with closing(sqlite3.connect(settings.database)) as connection:
+    with closing(connect(settings.database)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (name,)).fetchone()
+        root: Any = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (name,)).get
     with settings.database.open("r+b") as file:
         file.seek((root - 1) * PAGE_BYTES)
         file.write(b"\xff" * 8)

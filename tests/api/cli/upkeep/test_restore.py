@@ -2,7 +2,6 @@
 
 import gzip
 import shutil
-import sqlite3
 from contextlib import closing
 from pathlib import Path
 from stat import S_IMODE
@@ -12,6 +11,7 @@ import pytest
 from api.settings import Settings
 from api.wiring import open_service
 from domain.store.commit import ledger_name
+from domain.store.sqlite.driver import connect
 from projections.maintenance.verification import verify
 from tests.support.engine import only_postgres, only_sqlite
 from tests.support.examples import PARTNER
@@ -130,7 +130,7 @@ def test_backup_of_an_older_schema_is_migrated(run: Run, settings: Settings, tmp
 
 @only_sqlite
 def test_inconsistent_backup_leaves_the_ledger(run: Run, settings: Settings, backup: Path) -> None:
-    with closing(sqlite3.connect(backup)) as database, database:
+    with closing(connect(backup)) as database, database:
         database.execute("UPDATE events SET topic = 'OfferPaused' WHERE commit_id = 2")
     before = position(run)
     ended = run("restore", backup)
@@ -145,7 +145,7 @@ def test_restore_refuses_what_is_no_backup(run: Run, settings: Settings, backup:
     text, empty, foreign = (tmp_path / name for name in ("text", "empty", "foreign"))
     text.write_text("This is a letter, not a database.\n" * 100)
     empty.touch()
-    with closing(sqlite3.connect(foreign)) as database:
+    with closing(connect(foreign)) as database:
         database.execute("CREATE TABLE letters (text TEXT)")
     before = position(run)
     require_refusal(run("restore", tmp_path / "none"), "there is no such file")
