@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
-.PHONY: help run dev test check lint types imports browser linters client postgres unit unit-postgres test-long faults bench docs format lock clean
+.PHONY: help run dev test check lint types imports browser linters client postgres unit unit-postgres test-long faults bench bench-quick docs format lock clean
 .DEFAULT_GOAL := help
 
 help: ## list these commands
@@ -129,6 +129,11 @@ FOUND ?= build/bench
 bench: $(VENV)/.ready ## run all benchmarks on SQLite and on PostgreSQL, and draw the results (hours)
 	@for name in batch growth beside put activations windows as-of rebuild; do $(BIN)/python -m benchmarks $$name --engine $(ENGINE) --json $(FOUND)/$$name.json || exit; done
 	@$(BIN)/python -m benchmarks plot $(FOUND)/*.json --to $(FOUND)
+
+bench-quick: $(VENV)/.ready ## run small batches, PUTs and a small rebuild on both databases (three minutes)
+	@$(BIN)/python -m benchmarks batch --engine $(ENGINE) --offers 5000 --pairs 1 --most-plain 0 --json build/bench-quick/batch.json
+	@$(BIN)/python -m benchmarks put --engine $(ENGINE) --connections 64 --seconds 1 --pairs 2 --json build/bench-quick/put.json
+	@$(BIN)/python -m benchmarks rebuild --engine $(ENGINE) --events 10000 --pairs 1 --json build/bench-quick/rebuild.json
 
 CLIENT_VENV := build/client-venv
 DOCS_VENV := build/docs-venv

@@ -1,4 +1,4 @@
-"""Runs one benchmark: `python -m benchmarks NAME [arguments]`."""
+"""Runs one benchmark, or shows the figures of earlier runs: `python -m benchmarks NAME [arguments]`."""
 
 import argparse
 import tempfile
@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from benchmarks.engines.engine import Engine
 from benchmarks.engines.postgresql import postgresql
 from benchmarks.engines.sqlite import sqlite
-from benchmarks.reporting import plot, report
+from benchmarks.reporting import markdown, plot, report
 from benchmarks.reporting.report import Report
 from benchmarks.scenarios import activations, as_of, batch, growth, interference, put, rebuild, windows
 
@@ -37,13 +37,15 @@ BENCHMARKS: Mapping[str, Benchmark] = {
 }
 ENGINES: Mapping[str, Callable[[Path], AbstractContextManager[Engine]]] = {"sqlite": sqlite, "postgresql": postgresql}
 
-PLOT = "plot"
+PLOT, MARKDOWN = "plot", "markdown"
 
 
 def main() -> None:
     options = _options()
     if options.benchmark == PLOT:
         plot.draw(options)
+    elif options.benchmark == MARKDOWN:
+        markdown.show(options)
     else:
         _run(options)
 
@@ -65,7 +67,9 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Run a benchmark, or draw its figures.")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Run a benchmark, or show the figures of earlier runs."
+    )
     names = parser.add_subparsers(dest="benchmark", metavar="NAME", required=True)
     for name, benchmark in BENCHMARKS.items():
         description = str(benchmark.__doc__)
@@ -79,6 +83,7 @@ def _options() -> argparse.Namespace:
         subparser.set_defaults(directory=None)
         benchmark.add_arguments(subparser)
     plot.add_arguments(names.add_parser(PLOT, **_help_texts(str(plot.__doc__))))
+    markdown.add_arguments(names.add_parser(MARKDOWN, **_help_texts(str(markdown.__doc__))))
     return parser.parse_args()
 
 

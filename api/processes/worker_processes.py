@@ -20,6 +20,8 @@ from api.processes.process_watch import Patience, ProcessWatch, Vitals, has_stal
 from api.processes.signals import hangups_blocked
 from api.processes.worker_main import BEAT, BEAT_SECONDS, LENGTH, RAISED, RESTED
 
+WORKER_MODULE = "api.processes.worker_main"
+"""The module that a worker process runs. A benchmark replaces it to measure the functions inside."""
 MAX_IDLE_SECONDS = 300.0
 """A process that is idle for longer is not needed any more."""
 
@@ -41,7 +43,7 @@ class WorkerProcess:
         """Raises BrokenWorkerProcess."""
         try:
             with hangups_blocked():
-                program = (sys.executable, "-m", "api.processes.worker_main")
+                program = (sys.executable, "-m", WORKER_MODULE)
                 started = cls(await asyncio.create_subprocess_exec(*program, stdin=PIPE, stdout=PIPE), patience)
             await started.watch(started._begin())
         except OSError as error:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from statistics import median
 
@@ -23,6 +24,8 @@ class Report(msgspec.Struct):
     cores: int
     notes: list[str] = msgspec.field(default_factory=list)
     compared: list[Compared] = msgspec.field(default_factory=list)
+    stages: dict[str, dict[str, float]] = msgspec.field(default_factory=dict)
+    """CPU microseconds for each offer, by case and stage."""
 
     def head(self) -> None:
         """Prints the header of the table; `add` prints its lines."""
@@ -40,10 +43,17 @@ class Report(msgspec.Struct):
         size = "" if compared.size is None else f"{compared.size:,}"
         spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
         print(
-            f"{compared.case:36}{size:>10}{_short(median(compared.ours)):>12} {unit:6}{compared.baseline:24}"
-            f"{_short(median(compared.theirs)):>8} {unit:6}{compared.ratio:8.2f}   {spread:18}{compared.goal}",
+            f"{compared.case:36}{size:>10}{short(median(compared.ours)):>12} {unit:6}{compared.baseline:24}"
+            f"{short(median(compared.theirs)):>8} {unit:6}{compared.ratio:8.2f}   {spread:18}{compared.goal}",
             flush=True,
         )
+
+    def add_stages(self, stages: dict[str, dict[str, float]]) -> None:
+        """Prints and stores the CPU microseconds for each offer, by case and stage."""
+        self.stages = stages
+        print(f"\n{'CPU microseconds per offer':36}{''.join(f'{case:>16}' for case in stages)}")
+        for stage in dict.fromkeys(chain.from_iterable(stages.values())):
+            print(f"{stage:36}{''.join(f'{times.get(stage, 0):16.1f}' for times in stages.values())}", flush=True)
 
     def summarise(self) -> None:
         """Prints how many goals are met, and the missed ones."""
@@ -52,7 +62,7 @@ class Report(msgspec.Struct):
         if goals:
             print(f"\n{len(goals) - len(missed)} of {len(goals)} goals on {self.engine} are met.")
         for compared in missed:
-            figure = f"{_short(median(compared.ours))} {compared.unit}" if compared.limit else f"{compared.ratio:.2f}"
+            figure = f"{short(median(compared.ours))} {compared.unit}" if compared.limit else f"{compared.ratio:.2f}"
             print(f"  missed: {compared.case} / {compared.baseline}: {figure}, {compared.goal.partition(':')[0]}")
 
 
@@ -74,6 +84,6 @@ def read(file: Path) -> list[Report]:
     return msgspec.json.decode(file.read_bytes(), type=list[Report])
 
 
-def _short(number: float) -> str:
+def short(number: float) -> str:
     """Returns three significant digits, or all digits before the point."""
     return f"{number:.0f}" if number >= 100 else f"{number:.3g}"

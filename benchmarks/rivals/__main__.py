@@ -5,9 +5,9 @@ import argparse
 import uvicorn
 
 from api.settings import Settings
-from benchmarks.rivals import plain, upsert
+from benchmarks.rivals import merge, plain, upsert
 
-APPS = {"upsert": upsert.app, "plain": plain.app}
+APPS = {"upsert": upsert.app, "plain": plain.app, "merge": merge.app}
 
 
 def main() -> None:

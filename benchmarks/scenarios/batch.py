@@ -5,7 +5,10 @@ pair, the service, its floor (see benchmarks/floors) and the rivals do the same 
 pair has a new partner, and another server begins; the offers of earlier partners stay. The benchmark stops if a rival
 returns other counts.
 
-The rival "plain eventsourcing" gets no batches that take it much longer than a minute.
+The rival "plain eventsourcing" gets no batches that take it much longer than a minute. The rival "COPY and MERGE" is
+measured on PostgreSQL.
+
+Finally, a server that measures the CPU time of each stage gets the largest batches again.
 """
 
 import argparse
@@ -19,7 +22,18 @@ from benchmarks.fill.offers import batch, offers, with_new_id
 from benchmarks.floors.raw_batch import Floor, floor_of
 from benchmarks.reporting.comparison import PAIRS, PAIRS_HELP, Compared
 from benchmarks.reporting.report import Report
-from benchmarks.servers.contenders import PLAIN, RIVALS, UPSERT, Contender, Counts, run_rival, run_service
+from benchmarks.scenarios.batch_stages import measure_stages
+from benchmarks.servers.contenders import (
+    BATCH_RIVALS,
+    MERGE,
+    PLAIN,
+    RIVALS,
+    UPSERT,
+    Contender,
+    Counts,
+    run_rival,
+    run_service,
+)
 from benchmarks.servers.server_process import MIB
 
 OFFERS_HELP = "Offers of each batch; one or more sizes. Default: 10000 100000."
@@ -29,10 +43,14 @@ RAW_ROWS = "raw write of the rows"
 RAW_ALL = "all rows and body, raw"
 BODY_ONLY = "body in, split, written"
 FLOOR_AT_MOST = {"sqlite": {CREATED: 4.0, IDENTICAL: 2.3}, "postgresql": {CREATED: 4.2, IDENTICAL: 2.2}}
-UPSERT_AT_LEAST = {
-    "sqlite": {CREATED: 1.5, HALF_CHANGED: 1.4, REPLACED: 1.2},
-    "postgresql": {CREATED: 1.3, HALF_CHANGED: 1.2, REPLACED: 1.1},
+RATE_AT_LEAST = {
+    "sqlite": {UPSERT: {CREATED: 1.5, HALF_CHANGED: 1.4, REPLACED: 1.2}},
+    "postgresql": {
+        UPSERT: {CREATED: 1.3, HALF_CHANGED: 1.2, REPLACED: 1.1},
+        MERGE: {CREATED: 0.6, HALF_CHANGED: 0.6, REPLACED: 0.6},
+    },
 }
+"""Goals of the rate, by database, rival and case."""
 MEMORY_AT_MOST = 2.0
 GOALS_FROM = 100_000
 """The number of offers from which the goals apply: in smaller batches, the fixed cost of a request has too much
@@ -59,7 +77,7 @@ def run(engine: Engine, options: argparse.Namespace, report: Report) -> None:
     partners = [WARM_UP, *(partner_of(count, pair) for count in options.offers for pair in range(options.pairs))]
     with ExitStack() as running:
         ours = running.enter_context(run_service(engine, "batches", partners))
-        rivals = {name: running.enter_context(run_rival(engine, name)) for name in RIVALS}
+        rivals = {name: running.enter_context(run_rival(engine, name)) for name in BATCH_RIVALS[engine.name]}
         batches = _Batches(ours, rivals, running.enter_context(floor_of(engine, ours.ledger)))
         report.head()
         for count in options.offers:
@@ -69,10 +87,21 @@ def run(engine: Engine, options: argparse.Namespace, report: Report) -> None:
                 count,
                 batches.pairs(count, options.pairs, without=PLAIN if count > most_plain else None),
             )
+    report.add_stages(measure_stages(engine, bodies_of(max(options.offers))))
 
 
 def partner_of(count: int, pair: int) -> str:
     return f"partner-{count}-{pair}"
+
+
+def bodies_of(count: int) -> dict[str, bytes]:
+    """Returns the batch of each case, in the order in which they are sent."""
+    return {
+        CREATED: (created := batch("Synchronize", offers(count))),
+        IDENTICAL: created,
+        HALF_CHANGED: batch("Synchronize", offers(count, changed_share=0.5)),
+        REPLACED: batch("Synchronize", offers(count, "p")),
+    }
 
 
 class _Batches:
@@ -86,12 +115,7 @@ class _Batches:
         self._idle = ours.server.memory("VmRSS")
 
     def pairs(self, count: int, pairs: int, without: str | None) -> Figures:
-        bodies = {
-            CREATED: (created := batch("Synchronize", offers(count))),
-            IDENTICAL: created,
-            HALF_CHANGED: batch("Synchronize", offers(count, changed_share=0.5)),
-            REPLACED: batch("Synchronize", offers(count, "p")),
-        }
+        bodies = bodies_of(count)
         names = [name for name in (OURS, *self._rivals) if name != without]
         figures: Figures = defaultdict(list)
         for number in range(pairs):
@@ -129,17 +153,17 @@ class _Batches:
 
 def _report(report: Report, engine: str, count: int, figures: Figures) -> None:
     goals = count >= GOALS_FROM
-    floor_at_most, upsert_at_least = (FLOOR_AT_MOST[engine], UPSERT_AT_LEAST[engine]) if goals else ({}, {})
+    floor_at_most, rate_at_least = (FLOOR_AT_MOST[engine], RATE_AT_LEAST[engine]) if goals else ({}, {})
     for case in CASES:
         ours, at_most = figures[case, OURS], floor_at_most.get(case)
         floor = BODY_ONLY if case == IDENTICAL else RAW_ROWS
         report.add(Compared(case, "s", floor, ours, figures[case, FLOOR], at_most=at_most, size=count))
         if case != IDENTICAL:
             report.add(Compared(case, "s", RAW_ALL, ours, figures[case, ALL_ROWS], size=count))
-        for name, shown_name in RIVALS.items():
+        for name, shown_name in BATCH_RIVALS[engine].items():
             if theirs := figures.get((case, name)):
                 rates = _rates(count, ours), _rates(count, theirs)
-                at_least = upsert_at_least.get(case) if name == UPSERT else None
+                at_least = rate_at_least.get(name, {}).get(case)
                 report.add(Compared(case, "per s", shown_name, *rates, at_least=at_least, size=count))
         peaks, at_most = (figures[case, PEAK], figures[case, BODY]), MEMORY_AT_MOST if goals else None
         report.add(Compared(f"{case}: peak above idle", "MiB", "the body", *peaks, at_most=at_most, size=count))

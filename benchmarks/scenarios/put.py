@@ -67,6 +67,9 @@ class PutTarget:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--connections", type=int, nargs="+", default=CONNECTIONS, help="Numbers of connections. Default: 1 16 64."
+    )
     parser.add_argument("--seconds", type=float, default=2, help="Seconds of PUTs in each round. Default: 2.")
     parser.add_argument(
         "--pairs", type=int, default=PAIRS, help=f"Number of rounds; each measures all servers once. Default: {PAIRS}."
@@ -77,7 +80,7 @@ def run(engine: Engine, options: argparse.Namespace, report: Report) -> None:
     with _put_targets(engine) as targets, engine.raw() as raw:
         raw.keep_bytes("rows")
         report.head()
-        for connections in CONNECTIONS:
+        for connections in options.connections:
             figures = {name: Measured() for name in (*targets, FLOOR)}
             for number in range(options.pairs):
                 for name in _alternating([*figures], number):

@@ -19,9 +19,11 @@ from domain.access.partner import SetPartner
 from domain.access.token import CreateToken
 from domain.values import Origin, Role, Source
 
-UPSERT, PLAIN = "upsert", "plain"
+UPSERT, PLAIN, MERGE = "upsert", "plain", "merge"
 RIVALS = {UPSERT: "SQLAlchemy upsert", PLAIN: "plain eventsourcing"}
 """The names of the rivals in reports."""
+BATCH_RIVALS = {"sqlite": RIVALS, "postgresql": RIVALS | {MERGE: "COPY and MERGE"}}
+"""Those for batches, by database."""
 OURS: Sequence[str | Path] = (SCRIPT,)
 TAKES_ALL = {
     "OFFER_LEDGER_MAX_ITEMS": "1000000",

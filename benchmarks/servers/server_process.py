@@ -1,5 +1,6 @@
 """A server in its own process, its memory as seen by the operating system, and the latency of its clients."""
 
+import os
 import re
 import subprocess
 import sys
@@ -42,6 +43,10 @@ class Server:
         `field`: VmRSS for the present memory, VmHWM for the peak since the last reset."""
         return sum(memory(pid, field) for pid in self._pids())
 
+    def cpu_seconds(self) -> float:
+        """Returns the CPU time of the server and its worker processes so far."""
+        return sum(cpu_seconds(pid) for pid in self._pids())
+
     def reset_peak(self) -> None:
         for pid in self._pids():
             reset_peak(pid)
@@ -60,6 +65,12 @@ def memory(pid: int, field: str) -> float:
 
 def reset_peak(pid: int) -> None:
     Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def cpu_seconds(pid: int) -> float:
+    """Returns the CPU time of one process, from the fields utime and stime of /proc/PID/stat."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Latency:

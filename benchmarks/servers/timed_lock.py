@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from api.cli.main import main
+from benchmarks.servers.launcher import launch
 from domain.store.cursor import Cursor
 from domain.store.postgres.dialect import PostgresDialect
 from domain.store.recorder import LedgerRecorder
@@ -47,9 +47,10 @@ def _timed_acquire_lock(dialect: PostgresDialect, tx: Cursor) -> None:
     _acquire_lock(dialect, tx)
 
 
-# In a worker process, the main module of the server has the name __mp_main__.
-if __name__ in {"__main__", "__mp_main__"}:
+def measure() -> None:
     LedgerRecorder.bulk_write = _timed_bulk_write  # type: ignore[assignment, method-assign]
     PostgresDialect.acquire_ledger_lock = _timed_acquire_lock  # type: ignore[assignment, method-assign]
+
+
 if __name__ == "__main__":
-    main()
+    launch("benchmarks.servers.timed_lock", measure)
