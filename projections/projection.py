@@ -1,6 +1,5 @@
 """The description of a projection, which every module with a projection exports as `PROJECTION`."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import accumulate, takewhile
 from typing import Any
@@ -21,22 +20,6 @@ def number_that_fits(items: Sequence[Any]) -> int:
     """Returns how many of the first items fit into a page, as JSON. The first one always does."""
     sizes = accumulate(len(msgspec.json.encode(item)) for item in items)
     return max(1, sum(1 for _ in takewhile(lambda size: size <= MAX_PAGE_BYTES, sizes)))
-
-
-def in_batches(entries: Sequence[Entry]) -> list[list[Entry]]:
-    """Splits entries into batches that are applied in order.
-
-    A batch has at most one entry per stream, so the order within a batch does not matter."""
-    if len({entry.stream_id for entry in entries}) == len(entries):
-        return [list(entries)] if entries else []  # nearly always
-    batches: list[list[Entry]] = []
-    entries_per_stream = Counter[int]()
-    for entry in entries:
-        if entries_per_stream[entry.stream_id] == len(batches):
-            batches.append([])
-        batches[entries_per_stream[entry.stream_id]].append(entry)
-        entries_per_stream[entry.stream_id] += 1
-    return batches
 
 
 class Projection(Struct, frozen=True):

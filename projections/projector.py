@@ -5,6 +5,7 @@ A projection is written in the transaction of the events that change it. It can 
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from msgspec import Struct
@@ -60,26 +61,31 @@ class ProjectionReplay:
     """Applies recorded entries to projections, chunk by chunk, in ledger order."""
 
     def __init__(self, projections: Sequence[Projection] = PROJECTIONS) -> None:
-        # Projections with a `seal` function get the entries commit by commit; the others get whole chunks.
-        self._per_commit = [projection for projection in projections if projection.seal is not None]
-        self._per_chunk = [projection for projection in projections if projection.seal is None]
-        self._commit_id, self._kinds = 0, set[type[Event]]()
+        self._projections = projections
+        # One with both functions may read in `seal` what `apply` has written, so it gets its commits one by one.
+        self._is_by_commit = any(projection.apply and projection.seal for projection in projections)
+        self._kinds: dict[int, set[type[Event]]] = {}
+        """The types of event of the commits that are not sealed, in the order of the ledger."""
 
     def project(self, tx: Cursor, entries: Sequence[Entry]) -> None:
         """Applies the next entries. Seals each commit once an entry of a later commit arrives."""
-        project(tx, entries, self._per_chunk)
-        for commit_id, group in groupby(entries, lambda entry: entry.commit_id):
-            if commit_id != self._commit_id:
+        groups: Iterable[Sequence[Entry]] = [entries] if entries else []
+        if self._is_by_commit:
+            groups = [list(group) for _, group in groupby(entries, attrgetter("commit_id"))]
+        for group in groups:
+            if group[0].commit_id not in self._kinds:
                 self.seal(tx)
-                self._commit_id = commit_id
-            commit_entries = list(group)
-            project(tx, commit_entries, self._per_commit)
-            self._kinds.update(type(entry.event) for entry in commit_entries)
+            project(tx, group, self._projections)
+            for entry in group:
+                self._kinds.setdefault(entry.commit_id, set()).add(type(entry.event))
+            newest = {group[-1].commit_id: self._kinds.pop(group[-1].commit_id)}
+            self.seal(tx)
+            self._kinds = newest
 
     def seal(self, tx: Cursor) -> None:
-        """Seals the last commit, whose entries have all been applied."""
-        seal(tx, gather(tx, {self._commit_id: self._kinds}, self._per_commit), self._per_commit)
-        self._kinds = set()
+        """Seals the commits that are not sealed. All their entries have been applied."""
+        seal(tx, gather(tx, self._kinds, self._projections), self._projections)
+        self._kinds = {}
 
 
 def project(tx: Cursor, entries: Sequence[Entry], projections: Iterable[Projection] = PROJECTIONS) -> None:

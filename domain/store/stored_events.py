@@ -56,17 +56,10 @@ def select_streams(tx: Cursor, uids: Collection[UUID]) -> Iterator[tuple[UUID, S
 def select_entries(tx: Cursor, after: int, limit: int) -> list[StoredEntry]:
     """Returns up to `limit` entries after a position, in the order of the ledger."""
     return [
-        StoredEntry(
-            row["position"],
-            row["commit_id"],
-            row["ordinal"],
-            row["stream_id"],
-            row["version"],
-            row["topic"],
-            row["state"],
-            row["recorded_at"],
+        StoredEntry(position, commit_id, ordinal, stream_id, version, topic, state, recorded_at)
+        for position, commit_id, recorded_at, ordinal, stream_id, _uid, version, topic, state in _entry_rows(
+            tx, after, limit
         )
-        for row in _entry_rows(tx, after, limit)
     ]
 
 

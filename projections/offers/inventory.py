@@ -11,15 +11,13 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from domain.events import OfferCreated, OfferEvent, OfferRestored, OfferUpdated
-from domain.ledgers.ledger import Entry
-from domain.offers.offer import STATUS_AFTER
+from domain.events import OfferEvent
 from domain.store.commit import LedgerHead, current_head
 from domain.store.cursor import Cursor
 from domain.store.records.contents import find_content
 from domain.values import Channel, Status, recorded_text, to_microseconds
-from projections.offers.search_terms import names_of
-from projections.projection import MAX_PAGE_BYTES, Projection, in_batches
+from projections.offers.inventory_updates import update_inventory
+from projections.projection import MAX_PAGE_BYTES, Projection
 
 TABLE = """
     CREATE TABLE inventory (
@@ -49,75 +47,11 @@ INDEXES = (
 )
 
 
-# Updates
-
-
-def apply(tx: Cursor, entries: Sequence[Entry]) -> None:
-    for batch in in_batches(entries):
-        offers = [(entry, entry.event) for entry in batch if isinstance(entry.event, OfferEvent)]
-        created = [(entry, event) for entry, event in offers if isinstance(event, OfferCreated)]
-        # The first event of a stream finds no row. PostgreSQL copies such rows into the table.
-        first = [_created_row(entry, event) for entry, event in created if entry.version == 1]
-        tx.execute_set(_INSERT_FIRST, first)
-        tx.execute_set(_INSERT, [_created_row(entry, event) for entry, event in created if entry.version != 1])
-        tx.execute_set(
-            _UPDATE, [_change(entry, event) for entry, event in offers if not isinstance(event, OfferCreated)]
-        )
-
-
-_INSERT_FIRST = "INSERT INTO inventory VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_INSERT = (
-    f"{_INSERT_FIRST}"
-    " ON CONFLICT (offer_id) DO UPDATE SET status = excluded.status, version = excluded.version,"
-    " content_version = excluded.content_version, content_digest = excluded.content_digest,"
-    " sent_digest = excluded.sent_digest,"
-    " searched_names = excluded.searched_names, updated_commit = excluded.updated_commit,"
-    " status_commit = excluded.status_commit"
-)
-_UPDATE = (
-    "UPDATE inventory SET version = ?, updated_commit = ?, status = coalesce(?, status),"
-    " status_commit = CASE WHEN ? THEN ? ELSE status_commit END,"
-    " content_version = coalesce(?, content_version), content_digest = coalesce(?, content_digest),"
-    " searched_names = coalesce(?, searched_names), sent_digest = CASE WHEN ? THEN ? ELSE sent_digest END"
-    " WHERE offer_id = ?"
-)
-
-
-def _created_row(entry: Entry, event: OfferCreated) -> tuple[Any, ...]:
-    return (
-        entry.stream_id,
-        event.partner,
-        event.channel,
-        event.merchant_id,
-        event.external_id,
-        Status.ACTIVE,
-        entry.version,
-        entry.version,
-        event.content_digest,
-        event.sent_digest,
-        f"{event.external_id}\n{event.merchant_id or ''}".casefold(),
-        names_of(entry, event.content),
-        entry.commit_id,
-        entry.commit_id,
-        entry.commit_id,
-    )
-
-
-def _change(entry: Entry, event: OfferEvent) -> tuple[Any, ...]:
-    """Returns the parameters of `_UPDATE`. None leaves a column unchanged."""
-    status = STATUS_AFTER[type(event)]
-    content: tuple[Any, ...] = (None, None, None, False, None)
-    if isinstance(event, OfferUpdated | OfferRestored):
-        names = names_of(entry, event.content)
-        content = (entry.version, event.content_digest, names, True, event.sent_digest)
-    return (entry.version, entry.commit_id, status, status is not None, entry.commit_id, *content, entry.stream_id)
-
-
 PROJECTION = Projection(
     name="inventory",
     key=("offer_id",),
     table=TABLE,
-    apply=apply,
+    apply=update_inventory,
     events=frozenset(get_args(OfferEvent)),
     indexes=INDEXES,
     names=("partner", "channel", "merchant_id", "external_id"),

@@ -4,7 +4,8 @@ A period lasts until the next version of the offer. Rows have the commit and the
 position, so they can be written before the commit has a position.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, get_args
 
 from domain.events import OfferCreated, OfferEvent, OfferRestored, OfferUpdated
@@ -13,7 +14,7 @@ from domain.offers.offer import STATUS_AFTER
 from domain.store.cursor import Cursor
 from domain.values import Status
 from projections.offers.search_terms import names_of
-from projections.projection import Projection, in_batches
+from projections.projection import Projection
 
 TABLE = """
     CREATE TABLE offer_periods (
@@ -41,15 +42,14 @@ INDEXES = (
 
 
 def apply(tx: Cursor, entries: Sequence[Entry]) -> None:
-    for batch in in_batches(entries):
-        offers = [(entry, entry.event) for entry in batch if isinstance(entry.event, OfferEvent)]
-        tx.execute_set(_NEW, [_first(entry, event) for entry, event in offers if isinstance(event, OfferCreated)])
-        changes = [(entry, event) for entry, event in offers if not isinstance(event, OfferCreated)]
-        if len(changes) < MIN_CHANGES_TO_LOOK_UP:
-            tx.execute_set(_NEXT, [_next(entry, event) for entry, event in changes])
-        else:
-            before = _periods(tx, [(entry.stream_id, entry.version - 1) for entry, _ in changes])
-            tx.execute_set(_NEW, [_after(entry, event, before.get(entry.stream_id)) for entry, event in changes])
+    offers = [(entry, entry.event) for entry in entries if isinstance(entry.event, OfferEvent)]
+    if sum(type(event) is not OfferCreated for _, event in offers) < MIN_CHANGES_TO_LOOK_UP:
+        for batch in _in_batches(offers):
+            tx.execute_set(_NEW, [_first(entry, event) for entry, event in batch if isinstance(event, OfferCreated)])
+            others = [(entry, event) for entry, event in batch if not isinstance(event, OfferCreated)]
+            tx.execute_set(_NEXT, [_next(entry, event) for entry, event in others])
+    else:
+        tx.execute_set(_NEW, sorted(_rows(offers, _periods_before(tx, offers))))
 
 
 MIN_CHANGES_TO_LOOK_UP = 100
@@ -63,6 +63,21 @@ _NEXT = """
     FROM (SELECT CAST(? AS BIGINT) AS offer_id, CAST(? AS BIGINT) AS version) one
     LEFT JOIN offer_periods before ON before.offer_id = one.offer_id AND before.version = one.version - 1
 """
+
+
+def _in_batches(offers: Sequence[tuple[Entry, OfferEvent]]) -> list[list[tuple[Entry, OfferEvent]]]:
+    """Splits entries into batches that are applied in order.
+
+    A batch has at most one entry of each stream, so the order within a batch does not matter."""
+    batches: list[list[tuple[Entry, OfferEvent]]] = []
+    entries_per_stream = Counter[int]()
+    for entry, event in offers:
+        number = entries_per_stream[entry.stream_id]
+        if number == len(batches):
+            batches.append([])
+        batches[number].append((entry, event))
+        entries_per_stream[entry.stream_id] += 1
+    return batches
 
 
 def _first(entry: Entry, event: OfferCreated) -> tuple[Any, ...]:
@@ -89,15 +104,32 @@ class _Period(NamedTuple):
 _NONE_BEFORE = _Period(Status.ABSENT, 0, 0)
 
 
-def _periods(tx: Cursor, keys: Sequence[tuple[int, int]]) -> dict[int, _Period]:
-    """Returns the periods with these offers and versions, by offer. No offer is named twice."""
+def _periods_before(tx: Cursor, offers: Sequence[tuple[Entry, OfferEvent]]) -> dict[int, _Period]:
+    """Returns the period before the first event of each offer, by offer. Offers without one are left out."""
+    first = dict[int, int]()
+    for entry, _ in offers:
+        first.setdefault(entry.stream_id, entry.version)
+    keys = [(offer, version - 1) for offer, version in first.items() if version > 1]
+    if not keys:
+        return {}
     condition, values = tx.dialect.in_pairs(keys)
     rows = tx.execute(
         "SELECT offer_id, status, status_version, content_version FROM offer_periods"
         f" WHERE (offer_id, version) {condition}",
         values,
     )
-    return {row[0]: _Period(row[1], row[2], row[3]) for row in rows}
+    return {offer: _Period(*period) for offer, *period in rows}
+
+
+def _rows(offers: Iterable[tuple[Entry, OfferEvent]], periods: dict[int, _Period]) -> Iterator[tuple[Any, ...]]:
+    """Yields the row of each event. `periods` has the newest period by offer, and is kept up to date."""
+    for entry, event in offers:
+        if isinstance(event, OfferCreated):
+            row = _first(entry, event)
+        else:
+            row = _after(entry, event, periods.get(entry.stream_id))
+        periods[entry.stream_id] = _Period(*row[4:7])
+        yield row
 
 
 def _after(entry: Entry, event: OfferEvent, before: _Period | None) -> tuple[Any, ...]:

@@ -58,7 +58,9 @@ def _changes(tx: Cursor, commit_ids: Sequence[int], last_ordinal: int) -> list[C
         changes[(*scope, after)] += offers
         if before is not None:
             changes[(*scope, before)] -= offers
-    return [CountChange(*key, offers) for key, offers in sorted(changes.items()) if offers]
+    places = {commit_id: place for place, commit_id in enumerate(commit_ids)}
+    ordered = sorted(changes, key=lambda key: (places[key[0]], key))
+    return [CountChange(*key, changes[key]) for key in ordered if changes[key]]
 
 
 def seal(tx: Cursor, changes: Sequence[Sequence[Any]]) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.access.partner import SetPartner
-from domain.events import Event, OfferEvent
+from domain.events import Event, OfferCreated, OfferEvent
 from domain.ledgers.ledger import Entry, OfferLedger
 from domain.offers.content import digest
 from domain.offers.offer import ABSENT, Offer, evolve
@@ -24,6 +24,7 @@ from projections.access import partners
 from projections.maintenance import verification
 from projections.offers import decision_state, inventory, offer_periods
 from projections.offers.inventory import OfferFilter
+from projections.offers.inventory_updates import update_inventory
 from tests.support.engine import examples
 from tests.support.examples import EVERY_CUSTOMER_EVENT, EVERY_OFFER_EVENT, PARTNER, created, item, offer_data
 from tests.support.harness import OPERATOR, Clock, outcome_of, run_batch
@@ -160,16 +161,22 @@ def test_projections_accept_any_sequence_of_events(
         projector.seal(tx, projector.gather(tx, {1: {type(entry.event) for entry in entries}}))
 
 
+def numbered(history: list[tuple[int, Event]]) -> list[Entry]:
+    """Returns entries with these streams and events, each in its own commit."""
+    versions, entries = Counter[int](), []
+    for ordinal, (stream, event) in enumerate(history):
+        versions[stream] += 1
+        entries.append(Entry(ordinal, 0, 100 + stream, versions[stream], event))
+    return entries
+
+
 @settings(max_examples=examples(40), deadline=None)
 @given(
     st.lists(st.tuples(st.integers(1, 3), st.sampled_from(EVERY_OFFER_EVENT)), max_size=12),
     st.lists(st.integers(0, 12), max_size=3),
 )
 def test_periods_are_equal_with_and_without_a_lookup(history: list[tuple[int, Event]], cuts: list[int]) -> None:
-    versions, entries = Counter[int](), []
-    for ordinal, (stream, event) in enumerate(history):
-        versions[stream] += 1
-        entries.append(Entry(1, ordinal, 100 + stream, versions[stream], event))
+    entries = numbered(history)
     found = []
     for min_changes in (1, 100):
         with a_ledger() as ledger, ledger.recorder.write() as tx, pytest.MonkeyPatch.context() as patch:
@@ -177,6 +184,27 @@ def test_periods_are_equal_with_and_without_a_lookup(history: list[tuple[int, Ev
             for start, end in pairwise([0, *sorted(cuts), len(entries)]):
                 offer_periods.apply(tx, entries[start:end])
             rows = tx.execute("SELECT * FROM offer_periods ORDER BY offer_id, version").fetchall()
+            found.append([tuple(row) for row in rows])
+    assert found[0] == found[1]
+
+
+@settings(max_examples=examples(40), deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(1, 3), st.sampled_from(EVERY_OFFER_EVENT)), max_size=12),
+    st.lists(st.integers(0, 12), max_size=3),
+)
+def test_events_applied_together_give_the_rows_of_events_applied_singly(
+    history: list[tuple[int, Event]], cuts: list[int]
+) -> None:
+    created = next(event for event in EVERY_OFFER_EVENT if isinstance(event, OfferCreated))
+    entries = numbered([(1, created), (2, created), *history])
+    found = []
+    for ends in ([2, *(2 + cut for cut in sorted(cuts)), len(entries)], range(len(entries) + 1)):
+        calls = [entries[start:end] for start, end in pairwise([0, *ends])]
+        with a_ledger() as ledger, ledger.recorder.write() as tx:
+            for call in calls:
+                update_inventory(tx, call)
+            rows = tx.execute("SELECT * FROM inventory ORDER BY offer_id").fetchall()
             found.append([tuple(row) for row in rows])
     assert found[0] == found[1]
 
