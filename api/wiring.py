@@ -79,7 +79,9 @@ def _service(settings: Settings, clock: Clock, ledger: OfferLedger, limiter: Req
         clock,
         ledger,
         RunLedger(ledger, owner, timedelta(seconds=settings.lease_seconds)),
-        SingleRequestLedger(ledger, decision_state.find_offers, decision_state.find_existing_ids, partners.find_terms),
+        SingleRequestLedger(
+            ledger, decision_state.offers_lookup, decision_state.find_existing_ids, partners.terms_lookup
+        ),
         ActivationLedger(ledger, _ACTIVATION_QUERIES),
         RedemptionLedger(ledger, _ACTIVATION_QUERIES),
         Pseudonyms(pseudonym_key or _stored_secret(ledger)),

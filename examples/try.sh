@@ -47,14 +47,11 @@ token_works() {
 import sys
 from pathlib import Path
 
-from api.dependencies.authentication import digest_secret
-from api.wiring import open_service, utc_now
-from domain.values import to_microseconds
-from projections.access.tokens import find_callers
+from api.dependencies.authentication import digest_secret, find_caller
+from api.wiring import open_service
 
-digest = digest_secret(Path(sys.argv[1]).read_text().strip())
-with open_service() as service, service.ledger.recorder.read() as tx:
-    sys.exit(not find_callers(tx, [digest], to_microseconds(utc_now())))
+with open_service() as service:
+    sys.exit(find_caller(service, digest_secret(Path(sys.argv[1]).read_text().strip())) is None)
 END
 }
 

@@ -17,7 +17,7 @@ from api.http.request_state import request_state
 from api.service import Service
 from domain.store.retry import retry_transaction
 from domain.values import Origin, Role, Source, to_microseconds
-from projections.access.tokens import Caller, find_callers
+from projections.access.tokens import Caller, callers_lookup
 
 _T = TypeVar("_T")
 _Arguments = TypeVarTuple("_Arguments")
@@ -138,7 +138,8 @@ def named_token(request: Request, service: Service) -> str | None:
 def find_caller(service: Service, digest: str) -> Caller | None:
     """Returns the owner of the valid token with this digest."""
     with service.ledger.recorder.read() as tx:
-        return find_callers(tx, [digest], to_microseconds(service.clock())).get(digest)
+        (callers,) = tx.read_together(callers_lookup(tx.dialect.in_list([digest]), to_microseconds(service.clock())))
+    return callers.get(digest)  # type: ignore[no-any-return]
 
 
 def _require_rate(caller: Caller, service: Service) -> None:

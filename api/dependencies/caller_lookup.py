@@ -10,10 +10,11 @@ from msgspec import Struct
 
 from api.server.group_commit import GroupCommit
 from api.service import Service
+from domain.ledgers.single_request_ledger import terms_and_quotas
 from domain.single_requests.quota import PartnerTerms, Quota
 from domain.store.retry import retry_transaction
 from domain.values import to_microseconds
-from projections.access.tokens import Caller, find_callers
+from projections.access.tokens import Caller, callers_lookup, partners_of_tokens
 
 
 class CallerAndLimits(Struct, frozen=True):
@@ -42,9 +43,12 @@ class CallerLookup:
     def _find(self, secrets: Sequence[str]) -> Sequence[CallerAndLimits]:
         service = self._service
         with service.ledger.recorder.read() as tx:
-            callers = find_callers(tx, {*secrets}, to_microseconds(service.clock()))
-            partners = {caller.partner for caller in callers.values() if caller.partner is not None}
-            limits = service.single_requests.terms_of(tx, partners) if partners else {}
+            tokens = tx.dialect.in_list({*secrets})
+            callers, terms, used = tx.read_together(
+                callers_lookup(tokens, to_microseconds(service.clock())),
+                *service.single_requests.terms_lookups(tx, partners_of_tokens(tokens)),
+            )
+        limits = terms_and_quotas(terms, used)
         return [_with_limits(callers.get(secret), limits) for secret in secrets]
 
 

@@ -1,7 +1,8 @@
 """Executes single requests in groups, one transaction for each group."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple
 from uuid import UUID
 
 from msgspec import Struct
@@ -19,18 +20,17 @@ from domain.single_requests.group import (
 from domain.single_requests.quota import PartnerTerms, Quota, day_of, quota_of
 from domain.single_requests.request import CountRefusal, SingleRequest, SingleRequestCommand
 from domain.store.commit import CommitContext
-from domain.store.cursor import Cursor
+from domain.store.cursor import Condition, Cursor, Lookup
 from domain.store.records.images import insert_images
-from domain.store.records.traces import add_quota_use, find_quota_use, insert_traces
+from domain.store.records.traces import add_quota_use, insert_traces, quota_use_lookup
 from domain.store.retry import retry_transaction
 from domain.values import Channel, Scope
 
-OffersQuery = Callable[[Cursor, Collection[UUID]], Mapping[UUID, Offer]]
-"""Returns the existing offers by offerUid."""
+OffersQuery = Callable[[Condition], Lookup[dict[UUID, Offer]]]
+"""Returns the lookup of the existing offers by offerUid. The condition is about the bytes of the offerUid."""
 
-TermsQuery = Callable[[Cursor, Collection[str]], Mapping[str, PartnerTerms]]
-"""Returns the terms of existing partners by name."""
-
+TermsQuery = Callable[[Condition], Lookup[dict[str, PartnerTerms]]]
+"""Returns the lookup of the terms of existing partners by name."""
 
 IdsQuery = Callable[[Cursor, Collection[PartnerOfferId]], Collection[PartnerOfferId]]
 """Returns those ids that exist under any merchant."""
@@ -46,15 +46,23 @@ SingleRequestResult = RequestDecision | CountedRefusal | Refused
 """Result of an executed or refused request."""
 
 
+class _State(NamedTuple):
+    """The state that decisions on requests need: terms and used quota by partner, and offers by offerUid."""
+
+    terms: dict[str, PartnerTerms]
+    used: dict[str, int]
+    offers: dict[UUID, Offer]
+
+
 class SingleRequestLedger:
     """The single requests of a ledger."""
 
     def __init__(
-        self, ledger: OfferLedger, find_offers: OffersQuery, find_ids: IdsQuery, find_terms: TermsQuery
+        self, ledger: OfferLedger, offers_lookup: OffersQuery, find_ids: IdsQuery, terms_lookup: TermsQuery
     ) -> None:
         self.ledger = ledger
-        self._find_offers, self._find_ids = find_offers, find_ids
-        self._find_terms = find_terms
+        self._offers_lookup, self._find_ids = offers_lookup, find_ids
+        self._terms_lookup = terms_lookup
 
     @retry_transaction
     def execute(self, requests: Sequence[SingleRequestCommand]) -> list[SingleRequestResult | Busy]:
@@ -62,16 +70,19 @@ class SingleRequestLedger:
 
         Raises StorageError; then none of the requests has been executed."""
         with self.ledger.recorder.write() as tx:
-            busy_scopes = tx.dialect.busy_scopes(tx, {scope for request in requests if (scope := _scope(request))})
+            busy_scopes, state = self._read_state(
+                tx, requests, {scope for request in requests if (scope := _scope(request))}
+            )
             busy = [Busy(scope) if (scope := _scope(request)) in busy_scopes else None for request in requests]
-            results = iter(self._execute(tx, [r for r, is_busy in zip(requests, busy, strict=True) if not is_busy]))
+            free = [request for request, is_busy in zip(requests, busy, strict=True) if not is_busy]
+            results = iter(self._execute(tx, free, state))
             return [is_busy or next(results) for is_busy in busy]
 
     @retry_transaction
     def execute_after(self, scope: Scope, requests: Sequence[SingleRequestCommand]) -> Sequence[SingleRequestResult]:
         """Executes requests of one scope, after waiting for a run that is being stored there."""
         with self.ledger.recorder.write(scope) as tx:
-            return self._execute(tx, requests)
+            return self._execute(tx, requests, self._read_state(tx, requests)[1])
 
     @retry_transaction
     def terms(self, partner: str) -> tuple[PartnerTerms, Quota]:
@@ -84,21 +95,35 @@ class SingleRequestLedger:
 
     def terms_of(self, tx: Cursor, partners: Collection[str]) -> dict[str, tuple[PartnerTerms, Quota]]:
         """Returns terms and quota of today by partner; unknown partners are left out."""
-        terms = self._find_terms(tx, partners)
-        used = find_quota_use(tx, partners, day_of(self.ledger.recorder.now(tx)))
-        return {name: (limits, quota_of(limits, used.get(name, 0))) for name, limits in terms.items()}
+        return terms_and_quotas(*tx.read_together(*self.terms_lookups(tx, tx.dialect.in_list(partners))))
 
-    def _execute(self, tx: Cursor, requests: Sequence[SingleRequestCommand]) -> Sequence[SingleRequestResult]:
+    def terms_lookups(
+        self, tx: Cursor, partners: Condition
+    ) -> tuple[Lookup[dict[str, PartnerTerms]], Lookup[dict[str, int]]]:
+        """Returns the lookups of the terms and of the used quota of today, for `terms_and_quotas`."""
+        return self._terms_lookup(partners), quota_use_lookup(partners, day_of(self.ledger.recorder.now(tx)))
+
+    def _read_state(
+        self, tx: Cursor, requests: Sequence[SingleRequestCommand], scopes: Collection[Scope] = ()
+    ) -> tuple[set[Scope], _State]:
+        """Returns the busy ones of the scopes, and the state that the requests need."""
+        uids = {request.key.offer_uid.bytes for request in requests if isinstance(request, SingleRequest)}
+        partners = tx.dialect.in_list({request.partner for request in requests})
+        busy, *state = tx.read_together(
+            tx.dialect.busy_scopes(scopes),
+            *self.terms_lookups(tx, partners),
+            self._offers_lookup(tx.dialect.in_list(uids)),
+        )
+        return busy, _State(*state)
+
+    def _execute(
+        self, tx: Cursor, requests: Sequence[SingleRequestCommand], state: _State
+    ) -> Sequence[SingleRequestResult]:
         if not requests:
             return []
         now = self.ledger.recorder.now(tx)
-        partners = {request.partner for request in requests}
-        terms, used = self._find_terms(tx, partners), find_quota_use(tx, partners, day_of(now))
-        known = self._find_offers(
-            tx, {request.key.offer_uid for request in requests if isinstance(request, SingleRequest)}
-        )
-        known_ids = self._find_ids(tx, deletions_of_unknown(requests, known))
-        results = decide_requests(requests, terms, used, known, now, known_ids)
+        known_ids = self._find_ids(tx, deletions_of_unknown(requests, state.offers))
+        results = decide_requests(requests, state.terms, state.used, state.offers, now, known_ids)
         counted = [result for result in results if not isinstance(result, Refused)]
         add_quota_use(tx, day_of(now), Counter(result.partner for result in counted))
         self._store(tx, [result for result in counted if isinstance(result, RequestDecision)])
@@ -113,6 +138,11 @@ class SingleRequestLedger:
         ]
         self.ledger.commit_each(tx, changes)
         insert_traces(tx, [decision.trace for decision in decisions])
+
+
+def terms_and_quotas(terms: dict[str, PartnerTerms], used: dict[str, int]) -> dict[str, tuple[PartnerTerms, Quota]]:
+    """Returns terms and quota by partner."""
+    return {name: (limits, quota_of(limits, used.get(name, 0))) for name, limits in terms.items()}
 
 
 def _scope(request: SingleRequestCommand) -> Scope | None:

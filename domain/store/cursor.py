@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import cache
-from typing import Any, ClassVar, NamedTuple, Protocol, Self
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, Self, TypeVar
 
 from eventsourcing.persistence import OperationalError
 
 from domain.values import Scope
+
+T = TypeVar("T")
+
+
+class Lookup(NamedTuple, Generic[T]):
+    """A query whose parameters depend on no other query. `result` makes the result of its rows."""
+
+    statement: str
+    """Empty for a lookup without rows on this database."""
+    parameters: Sequence[Any]
+    result: Callable[[list[Any]], T]
+
+
+Condition = tuple[str, Sequence[Any]]
+"""The SQL condition that follows a column name, and its parameters."""
 
 
 class Cursor(Protocol):
@@ -23,7 +38,7 @@ class Cursor(Protocol):
     def now(self) -> datetime:
         """Returns the time of the database's clock, if it has one, otherwise of this host.
 
-        A transaction that has held the ledger lock from its start may return the time when it got the lock."""
+        A transaction may return the time at its start. One that takes the ledger lock first returns a time after it got the lock."""
 
     def execute(self, sql: str, parameters: Sequence[Any] = ..., /) -> Self: ...
 
@@ -31,6 +46,9 @@ class Cursor(Protocol):
 
     def execute_set(self, sql: str, rows: Iterable[Sequence[Any]], /) -> Self:
         """Executes the statement for rows whose order does not matter; all rows may become one statement."""
+
+    def read_together(self, *lookups: Lookup[Any]) -> list[Any]:
+        """Returns the result of each lookup. On PostgreSQL, all of them are one round trip. They run in their order."""
 
     def stream_rows(self, sql: str, parameters: Sequence[Any] = ..., /) -> Iterator[Any]:
         """Streams a large result row by row. The transaction runs no other statement until the last row is read."""
@@ -90,7 +108,7 @@ class Dialect(Protocol):
     def temporary_prefix(self) -> str:
         """Prefix that qualifies a table name as a temporary table of this connection."""
 
-    def in_list(self, values: Collection[Any]) -> tuple[str, Sequence[Any]]:
+    def in_list(self, values: Collection[Any]) -> Condition:
         """Returns the SQL condition that follows a column name, and its parameters: the column has one of the values."""
 
     def in_pairs(self, pairs: Collection[tuple[int, int]]) -> tuple[str, Sequence[Any]]:
@@ -124,7 +142,7 @@ class Dialect(Protocol):
     def notify_commit(self, tx: Cursor) -> None:
         """Notifies listening connections when the transaction commits."""
 
-    def busy_scopes(self, tx: Cursor, scopes: Collection[Scope]) -> set[Scope]:
+    def busy_scopes(self, scopes: Collection[Scope]) -> Lookup[set[Scope]]:
         """Returns the scopes in which a bulk write runs, and locks the other scopes against one until the transaction ends."""
 
     def next_commit_ids(self, tx: Cursor, count: int) -> list[int]:

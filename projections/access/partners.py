@@ -1,7 +1,7 @@
 """The projection `partners`: partners with their present settings. Past settings are read from the events."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal, get_args
 
@@ -11,7 +11,7 @@ from domain.events import OfferCreated, PartnerEvent, PartnerRegistered, Partner
 from domain.ledgers.ledger import Entry, LedgerReader
 from domain.refusals import UnknownPartner
 from domain.single_requests.quota import PartnerTerms
-from domain.store.cursor import Cursor
+from domain.store.cursor import Condition, Cursor, Lookup
 from domain.store.mapper import decode_event
 from domain.values import Channel, PartnerSettings, partner_uid, recorded_text, to_microseconds
 from projections.projection import Projection
@@ -146,11 +146,14 @@ def require_registered(ledger: LedgerReader, name: str | None) -> None:
                 raise UnknownPartner(name)
 
 
-def find_terms(tx: Cursor, names: Collection[str]) -> dict[str, PartnerTerms]:
-    """Returns the limits and the offer count per partner name. Unknown names are left out."""
-    in_list, values = tx.dialect.in_list(names)
-    rows = tx.execute(f"SELECT name, rps, daily_quota, merchant_offers FROM partners WHERE name {in_list}", values)
-    return {row["name"]: PartnerTerms(row["rps"], _quota(row), row["merchant_offers"]) for row in rows}
+def terms_lookup(names: Condition) -> Lookup[dict[str, PartnerTerms]]:
+    """Returns the lookup of the limits and the offer count by partner name. Unknown names are left out."""
+    condition, values = names
+    return Lookup(
+        f"SELECT name, rps, daily_quota, merchant_offers FROM partners WHERE name {condition}",
+        values,
+        lambda rows: {row["name"]: PartnerTerms(row["rps"], _quota(row), row["merchant_offers"]) for row in rows},
+    )
 
 
 def window_days_at(tx: Cursor, name: str, time: datetime) -> int:

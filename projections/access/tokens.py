@@ -1,6 +1,6 @@
 """The projection `tokens`: API tokens with the digests of their secrets. Authentication looks up callers in it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any, get_args
 
 from msgspec import Struct
@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from domain.events import TokenCreated, TokenEvent, TokenRevoked
 from domain.ledgers.ledger import Entry
-from domain.store.cursor import Cursor
+from domain.store.cursor import Condition, Cursor, Lookup
 from domain.store.mapper import decode_event
 from domain.values import Role, recorded_text
 from projections.projection import Projection
@@ -94,18 +94,21 @@ class TokenView(Struct, frozen=True, rename="camel"):
     revoked_at: str | None
 
 
-def find_callers(tx: Cursor, secrets_sha256: Collection[str], now_microseconds: int) -> dict[str, Caller]:
-    """Returns callers by the digest of their secret. Unknown, revoked and expired tokens are left out."""
-    in_list, values = tx.dialect.in_list(secrets_sha256)
-    rows = tx.execute(
-        "SELECT * FROM tokens WHERE revoked_commit IS NULL AND (expires_at IS NULL OR expires_at > ?)"
-        f" AND secret_sha256 {in_list}",
+def callers_lookup(secrets_sha256: Condition, now_microseconds: int) -> Lookup[dict[str, Caller]]:
+    """Returns the lookup of callers by the digest of their secret. Unknown, revoked and expired tokens are left out."""
+    condition, values = secrets_sha256
+    return Lookup(
+        "SELECT secret_sha256, name, role, partner, requests_per_minute FROM tokens WHERE revoked_commit IS NULL"
+        f" AND (expires_at IS NULL OR expires_at > ?) AND secret_sha256 {condition}",
         (now_microseconds, *values),
+        lambda rows: {secret: Caller(name, Role(role), *others) for secret, name, role, *others in rows},
     )
-    return {
-        row["secret_sha256"]: Caller(row["name"], Role(row["role"]), row["partner"], row["requests_per_minute"])
-        for row in rows
-    }
+
+
+def partners_of_tokens(secrets_sha256: Condition) -> Condition:
+    """Returns the condition that a partner is that of one of these tokens."""
+    condition, values = secrets_sha256
+    return f"IN (SELECT partner FROM tokens WHERE secret_sha256 {condition})", values
 
 
 def list_tokens(tx: Cursor) -> list[TokenView]:

@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Self
 
-from domain.store.cursor import Cursor, Dialect
+from domain.store.cursor import Cursor, Dialect, Lookup
 from projections.projection import Projection
 
 SHADOW_PREFIX, RETIRED_PREFIX = "rebuilt_", "retired_"
@@ -44,6 +44,10 @@ class RenamingCursor:
     def execute_set(self, sql: str, rows: Iterable[Sequence[Any]], /) -> Self:
         self._tx.execute_set(self._renamed(sql), rows)
         return self
+
+    def read_together(self, *lookups: Lookup[Any]) -> list[Any]:
+        renamed = [lookup._replace(statement=self._renamed(lookup.statement)) for lookup in lookups]
+        return self._tx.read_together(*renamed)
 
     def stream_rows(self, sql: str, parameters: Sequence[Any] = (), /) -> Iterator[Any]:
         return self._tx.stream_rows(self._renamed(sql), parameters)

@@ -1,31 +1,26 @@
 """The state of offers that decisions need: status, versions and digests from the inventory, without contents."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from itertools import islice
 from typing import Any
 from uuid import UUID
 
 from domain.offers.offer import Offer
-from domain.store.cursor import Cursor
+from domain.store.cursor import Condition, Cursor, Lookup
 from domain.values import Channel, Status
 
 IDS_PER_QUERY = 10_000
 
 
-def find_offers(tx: Cursor, offer_uids: Collection[UUID]) -> Mapping[UUID, Offer]:
-    """Returns offers by `offerUid`, for decisions on single requests. Unknown offers are left out."""
-    offers: dict[UUID, Offer] = {}
-    remaining = iter(offer_uids)
-    while chunk := [uid.bytes for uid in islice(remaining, IDS_PER_QUERY)]:
-        in_list, values = tx.dialect.in_list(chunk)
-        rows = tx.execute(
-            "SELECT i.status, i.version, i.content_version, i.content_digest, i.sent_digest, s.stream_uid"
-            " FROM streams s JOIN inventory i ON i.offer_id = s.stream_id"
-            f" WHERE s.stream_uid {in_list}",
-            values,
-        )
-        offers |= {UUID(bytes=row[5]): _offer(row) for row in rows}
-    return offers
+def offers_lookup(offer_uids: Condition) -> Lookup[dict[UUID, Offer]]:
+    """Returns the lookup of offers by `offerUid`, for decisions on single requests. Unknown offers are left out."""
+    condition, values = offer_uids
+    return Lookup(
+        "SELECT i.status, i.version, i.content_version, i.content_digest, i.sent_digest, s.stream_uid"
+        f" FROM streams s JOIN inventory i ON i.offer_id = s.stream_id WHERE s.stream_uid {condition}",
+        values,
+        lambda rows: {UUID(bytes=row[5]): _offer(row) for row in rows},
+    )
 
 
 def find_existing_ids(tx: Cursor, ids: Collection[tuple[str, str]]) -> set[tuple[str, str]]:

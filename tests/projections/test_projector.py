@@ -12,7 +12,7 @@ from domain.access.partner import SetPartner
 from domain.access.token import CreateToken
 from domain.events import TokenRevoked
 from domain.ledgers.ledger import Entry, OfferLedger, StorageError
-from domain.store.cursor import Cursor
+from domain.store.cursor import Cursor, Lookup
 from domain.values import Channel, OfferKey, Operation, Role
 from projections import projector
 from projections.access import tokens
@@ -217,6 +217,10 @@ class RecordingCursor:
         self.executed.append(sql)
         self.tx.execute_set(sql, rows)
         return self
+
+    def read_together(self, *lookups: Lookup[Any]) -> list[Any]:
+        self.executed += [lookup.statement for lookup in lookups]
+        return self.tx.read_together(*lookups)
 
     def stream_rows(self, sql: str, parameters: Sequence[Any] = (), /) -> Iterator[Any]:
         self.executed.append(sql)

@@ -152,7 +152,7 @@ class PostgresConnections:
         begin = begin if any_schema else f"{begin}; {SELECT_SCHEMA_VERSION}"
         with translate_postgres_errors(), self._begin(pool, begin) as begin_cursor:
             connection = begin_cursor.connection
-            cursor = PostgresCursor(connection, self.dialect, _locked_at(begin_cursor))
+            cursor = PostgresCursor(connection, self.dialect, _begun_at(begin_cursor))
             try:
                 if not any_schema:
                     require_version_rows(begin_cursor.set_result(-1).fetchall())
@@ -237,12 +237,12 @@ def _require_usable(tx: Cursor, schema: str) -> None:
         raise OperationalError(f"The role {row['role']} may not use the schema {schema}")
 
 
-def _locked_at(begin_cursor: psycopg.Cursor[Any]) -> datetime | None:
-    """Returns when the transaction got the ledger lock, if BEGIN took it."""
+def _begun_at(begin_cursor: psycopg.Cursor[Any]) -> datetime | None:
+    """Returns the time that BEGIN has read: of a write with the ledger lock after it got the lock."""
     for result in begin_cursor.results():
-        if result.description and result.description[0].name == "locked_at":
-            locked_at: datetime = result.fetchall()[0][0]
-            return locked_at
+        if result.description and result.description[0].name == "begun_at":
+            begun_at: datetime = result.fetchall()[0][0]
+            return begun_at
     return None
 
 

@@ -16,6 +16,7 @@ from psycopg.abc import PQGen
 from psycopg.generators import send
 from psycopg.pq import ExecStatus
 
+from domain.store.cursor import Lookup
 from domain.store.postgres.dialect import (
     PLAIN_INSERT,
     PostgresDialect,
@@ -38,11 +39,11 @@ class PostgresCursor:
     """Cursor inside a transaction. A queued statement may fail at a later call, at the latest at the COMMIT."""
 
     def __init__(
-        self, connection: psycopg.Connection[Any], dialect: PostgresDialect, locked_at: datetime | None
+        self, connection: psycopg.Connection[Any], dialect: PostgresDialect, begun_at: datetime | None
     ) -> None:
-        """`locked_at`: when the transaction got the ledger lock, if it took the lock at its start."""
+        """`begun_at`: the time at the start of the transaction, if that has read the clock."""
         self.dialect = dialect
-        self._locked_at = locked_at
+        self._begun_at = begun_at
         self._connection = connection
         self._cursor = self._new_cursor()
         self._queue: list[tuple[str, list[Sequence[Any]]]] = []
@@ -52,7 +53,7 @@ class PostgresCursor:
         self._streams: list[Generator[Any]] = []
 
     def now(self) -> datetime:
-        now: datetime = self._locked_at or self.execute("SELECT clock_timestamp() AS now").fetchone()["now"]
+        now: datetime = self._begun_at or self.execute("SELECT clock_timestamp() AS now").fetchone()["now"]
         return now
 
     def execute(self, statement: str, parameters: Sequence[Any] = (), /) -> Self:
@@ -90,6 +91,14 @@ class PostgresCursor:
             self.execute(as_bulk_statement(statement, table))
             self._enqueue(f"TRUNCATE {table}", [()])
         return self
+
+    def read_together(self, *lookups: Lookup[Any]) -> list[Any]:
+        cursors = [self._new_cursor() for _ in lookups]
+        with pipeline_round_trip(self._connection):
+            self._execute_queue()
+            for lookup, cursor in zip(lookups, cursors, strict=True):
+                cursor.execute(translate_sql(lookup.statement), lookup.parameters)
+        return [lookup.result(cursor.fetchall()) for lookup, cursor in zip(lookups, cursors, strict=True)]
 
     def stream_rows(self, statement: str, parameters: Sequence[Any] = (), /) -> Iterator[Any]:
         self.send_queue()

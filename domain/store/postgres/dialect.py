@@ -11,7 +11,7 @@ from psycopg.pq.abc import PGresult
 from psycopg.rows import RowMaker
 from psycopg.types.string import StrDumper
 
-from domain.store.cursor import Column, Cursor, NamedRow, row_type
+from domain.store.cursor import Column, Cursor, Lookup, NamedRow, row_type
 from domain.store.errors import TableInUse
 from domain.store.postgres.locks import Locks
 from domain.values import Scope
@@ -179,8 +179,8 @@ class PostgresDialect:
     def notify_commit(self, tx: Cursor) -> None:
         tx.execute("SELECT pg_notify(?, '')", (self.schema,))
 
-    def busy_scopes(self, tx: Cursor, scopes: Collection[Scope]) -> set[Scope]:
-        return self._locks.busy_scopes(tx, scopes)
+    def busy_scopes(self, scopes: Collection[Scope]) -> Lookup[set[Scope]]:
+        return self._locks.busy_scopes(scopes)
 
     def next_commit_ids(self, tx: Cursor, count: int) -> list[int]:
         return _next_values(tx, "'commit_ids'", count)

@@ -17,15 +17,17 @@ rows of its scope, and images; all transactions insert images in the same order.
 from collections.abc import Collection
 from hashlib import blake2b
 
-from domain.store.cursor import Cursor
+from domain.store.cursor import Cursor, Lookup
 from domain.store.database import STALLED_SECONDS
 from domain.values import Scope
 
 _BEGIN_ANY = "BEGIN ISOLATION LEVEL READ COMMITTED"
 _SCHEMA = "LOCK TABLE schema_version IN ACCESS SHARE MODE"
 _BEGIN = f"{_BEGIN_ANY}; {_SCHEMA}"
+READ_CLOCK = "SELECT clock_timestamp() AS begun_at"
 # LOCK TABLE precedes the snapshot: a transaction that has waited for the lock sees the state after the wait.
-BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ; LOCK TABLE schema_version, head IN ACCESS SHARE MODE"
+_BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ; LOCK TABLE schema_version, head IN ACCESS SHARE MODE"
+BEGIN_READ = f"{_BEGIN_READ}; {READ_CLOCK}"
 _WHOLE_SCHEMA = (
     "DO $$ BEGIN IF to_regclass('schema_version') IS NOT NULL THEN"
     " LOCK TABLE schema_version IN ACCESS EXCLUSIVE MODE; END IF; END $$"
@@ -40,7 +42,7 @@ class Locks:
         self._ledger = self._key("ledger")
         self.acquire_ledger = f"SELECT pg_advisory_xact_lock({self._ledger})"
         # The time is read under the lock, so it is not before the recorded time of any other commit.
-        self._acquire_ledger_and_read_clock = f"{self.acquire_ledger}; SELECT clock_timestamp() AS locked_at"
+        self._acquire_ledger_and_read_clock = f"{self.acquire_ledger}; {READ_CLOCK}"
         self.begin_write = f"{_BEGIN}; {self._acquire_ledger_and_read_clock}"
         storing = f"SELECT pg_advisory_xact_lock({self._key('storing')})"
         self.begin_exclusive_write = f"{_BEGIN}; {storing}; {self._acquire_ledger_and_read_clock}"
@@ -60,13 +62,14 @@ class Locks:
         storing = f"SELECT pg_advisory_xact_lock_shared({self._key('storing')})"
         return f"{_BEGIN}; SELECT pg_advisory_xact_lock({self._scope_key(scope)}); {storing}"
 
-    def busy_scopes(self, tx: Cursor, scopes: Collection[Scope]) -> set[Scope]:
+    def busy_scopes(self, scopes: Collection[Scope]) -> Lookup[set[Scope]]:
         """Returns the scopes in which a bulk write runs, and locks the other scopes against one until the transaction ends."""
         by_key = {self._scope_key(scope): scope for scope in scopes}
-        rows = tx.execute(
-            "SELECT key FROM unnest(?::bigint[]) AS key WHERE NOT pg_try_advisory_xact_lock_shared(key)", ([*by_key],)
+        return Lookup(
+            "SELECT key FROM unnest(?::bigint[]) AS key WHERE NOT pg_try_advisory_xact_lock_shared(key)",
+            ([*by_key],),
+            lambda rows: {by_key[key] for (key,) in rows},
         )
-        return {by_key[row["key"]] for row in rows}
 
     def terminate_scope_writer(self, tx: Cursor, scope: Scope) -> int:
         """Terminates the connection that holds the exclusive lock of a scope."""

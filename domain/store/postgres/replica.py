@@ -68,7 +68,7 @@ class ReplicaConnections:
 
         PostgreSQL may cancel a long one, if the primary has removed rows or tables that its snapshot needs."""
         with translate_postgres_errors(), self._pool.connection() as connection:
-            cursor = PostgresCursor(connection, self._dialect, locked_at=None)
+            cursor = PostgresCursor(connection, self._dialect, begun_at=None)
             try:
                 _require_schema(connection.execute(f"{BEGIN_READ}; {SELECT_SCHEMA_VERSION}").set_result(-1).fetchall())
                 yield cursor
@@ -80,7 +80,7 @@ class ReplicaConnections:
         connection.execute(READ_ONLY_SETTINGS)
         with translate_postgres_errors():
             _require_schema(connection.execute(SELECT_SCHEMA_VERSION).fetchall())
-            name = ledger_name(PostgresCursor(connection, self._dialect, locked_at=None))
+            name = ledger_name(PostgresCursor(connection, self._dialect, begun_at=None))
         if not name:
             raise OperationalError("The standby has no commits of the ledger yet")
         # Read after the standby's name: the primary has every commit that the standby has.

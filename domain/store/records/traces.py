@@ -1,12 +1,12 @@
 """Primary records of single requests (traces) and of the daily quota that they use."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from uuid import UUID
 
 import msgspec
 
 from domain.single_requests.request import Trace, TraceOutcome
-from domain.store.cursor import Cursor
+from domain.store.cursor import Condition, Cursor, Lookup
 from domain.values import from_microseconds, to_microseconds
 
 
@@ -51,11 +51,10 @@ def find_trace(tx: Cursor, trace_id: str, partner: str | None = None) -> Trace |
     )
 
 
-def find_quota_use(tx: Cursor, partners: Collection[str], day: int) -> dict[str, int]:
-    """Returns the used requests of a day by partner; partners without any are left out."""
-    condition, values = tx.dialect.in_list(partners)
-    rows = tx.execute(f"SELECT partner, used FROM quota_use WHERE day = ? AND partner {condition}", (day, *values))
-    return {row["partner"]: row["used"] for row in rows}
+def quota_use_lookup(partners: Condition, day: int) -> Lookup[dict[str, int]]:
+    """Returns the lookup of the used requests of a day by partner; partners without any are left out."""
+    condition, values = partners
+    return Lookup(f"SELECT partner, used FROM quota_use WHERE day = ? AND partner {condition}", (day, *values), dict)
 
 
 def add_quota_use(tx: Cursor, day: int, requests: Mapping[str, int]) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Self
 import apsw
 from eventsourcing.persistence import InterfaceError, OperationalError
 
-from domain.store.cursor import Cursor, NamedRow, row_type
+from domain.store.cursor import Cursor, Lookup, NamedRow, row_type
 from domain.store.database import POLL_INTERVAL_SECONDS, CommitNotifications, StorageCheck
 from domain.store.schema import SELECT_NEWEST_POSITION, SELECT_SCHEMA_VERSION, UNLOGGED_TABLES, require_version_rows
 from domain.store.sqlite.dialect import SQLITE, SQLITE_LEDGER_VIEW
@@ -50,6 +50,12 @@ class SqliteCursor:
 
     def execute_set(self, statement: str, rows: Iterable[Sequence[Any]], /) -> Self:
         return self.executemany(statement, rows)
+
+    def read_together(self, *lookups: Lookup[Any]) -> list[Any]:
+        return [
+            lookup.result(self.execute(lookup.statement, lookup.parameters).fetchall() if lookup.statement else [])
+            for lookup in lookups
+        ]
 
     def stream_rows(self, sql: str, parameters: Sequence[Any] = (), /) -> Iterator[Any]:
         return iter(self.execute(sql, parameters))

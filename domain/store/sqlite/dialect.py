@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from itertools import chain
 from typing import Any
 
-from domain.store.cursor import Column, Cursor
+from domain.store.cursor import Column, Cursor, Lookup
 from domain.values import Scope
 
 
@@ -54,8 +54,8 @@ class SqliteDialect:
     def notify_commit(self, _tx: Cursor) -> None:
         """No-op: SQLite has no notifications."""
 
-    def busy_scopes(self, _tx: Cursor, _scopes: Collection[Scope]) -> set[Scope]:
-        return set()
+    def busy_scopes(self, _scopes: Collection[Scope]) -> Lookup[set[Scope]]:
+        return Lookup("", (), lambda _rows: set())
 
     def next_commit_ids(self, tx: Cursor, count: int) -> list[int]:
         newest = tx.execute("SELECT coalesce(max(commit_id), 0) AS id FROM commits").fetchone()["id"]

@@ -96,7 +96,7 @@ class Channel:
         self.ledger = ledger
         self.runs: RunLedger = run_ledger(ledger)
         self.single_requests = SingleRequestLedger(
-            ledger, decision_state.find_offers, decision_state.find_existing_ids, partners.find_terms
+            ledger, decision_state.offers_lookup, decision_state.find_existing_ids, partners.terms_lookup
         )
 
     def execute(self, group: Sequence[ModelRequest]) -> list[Any]:

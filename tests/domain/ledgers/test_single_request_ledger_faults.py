@@ -1,7 +1,7 @@
 """Tests of failing single requests, which roll back their transaction, and of images."""
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,7 @@ from domain.offers.images import MIN_LITERAL_BYTES, extract
 from domain.offers.offer import Offer
 from domain.refusals import DailyQuotaExceeded, UnknownPartner
 from domain.single_requests.request import Put, SingleRequest, TraceOutcome
-from domain.store.cursor import Cursor
+from domain.store.cursor import Condition, Lookup
 from domain.store.sqlite.driver import connect
 from domain.values import OfferKey
 from projections.access import partners
@@ -55,10 +55,13 @@ def _verify_projections(service: Service) -> Iterator[None]:
 def ledger_without(service: Service, key: OfferKey) -> SingleRequestLedger:
     """Returns a ledger of single requests that does not find this existing offer."""
 
-    def find(tx: Cursor, uids: Collection[UUID]) -> Mapping[UUID, Offer]:
-        return decision_state.find_offers(tx, set(uids) - {key.offer_uid})
+    def others_lookup(uids: Condition) -> Lookup[dict[UUID, Offer]]:
+        read = decision_state.offers_lookup(uids)
+        return read._replace(
+            result=lambda rows: {uid: offer for uid, offer in read.result(rows).items() if uid != key.offer_uid}
+        )
 
-    return SingleRequestLedger(service.ledger, find, decision_state.find_existing_ids, partners.find_terms)
+    return SingleRequestLedger(service.ledger, others_lookup, decision_state.find_existing_ids, partners.terms_lookup)
 
 
 def tables(ledger: OfferLedger) -> dict[str, list[Any]]:

@@ -362,7 +362,7 @@ class RedemptionMachine(RuleBasedStateMachine):
             offer_as_of, redemption_windows.offer_terms, partners.window_days_at, redemption_windows.find_activations
         )
         self.single_requests = SingleRequestLedger(
-            self.ledger, decision_state.find_offers, decision_state.find_existing_ids, partners.find_terms
+            self.ledger, decision_state.offers_lookup, decision_state.find_existing_ids, partners.terms_lookup
         )
         self.activations = ActivationLedger(self.ledger, queries)
         self.redemptions = RedemptionLedger(self.ledger, queries)

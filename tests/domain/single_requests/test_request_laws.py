@@ -54,7 +54,7 @@ def empty_ledger() -> Iterator[SingleRequestLedger]:
     with tempfile.TemporaryDirectory() as folder, open_ledger(Path(folder) / "ledger.db", clock) as ledger:
         set_quota(ledger, 0)
         yield SingleRequestLedger(
-            ledger, decision_state.find_offers, decision_state.find_existing_ids, partners.find_terms
+            ledger, decision_state.offers_lookup, decision_state.find_existing_ids, partners.terms_lookup
         )
 
 

@@ -15,7 +15,7 @@ from eventsourcing.tests.persistence import ApplicationRecorderTestCase
 
 from api.settings import Settings
 from domain.store.commit import CommitContext, current_head
-from domain.store.cursor import Cursor
+from domain.store.cursor import Cursor, Lookup
 from domain.store.factory import open_database
 from domain.store.recorder import LedgerRecorder
 from domain.store.schema import SchemaMismatch
@@ -53,6 +53,22 @@ def recorder(settings: Settings) -> Iterator[LedgerRecorder]:
 
 def event(uid: UUID, version: int, state: bytes = b"{}") -> StoredEvent:
     return StoredEvent(uid, version, "OfferResumed", state)
+
+
+def test_reads_that_run_together_have_their_own_results(recorder: LedgerRecorder) -> None:
+    position = Lookup("SELECT position FROM head", (), lambda rows: rows[0]["position"])
+    no_rows = Lookup("SELECT version FROM schema_version WHERE version = ?", (-1,), len)
+    with recorder.write() as tx:
+        tx.execute("UPDATE head SET position = 7")
+        assert tx.read_together(position, no_rows, position) == [7, 0, 7]
+        tx.execute("UPDATE head SET position = 0")
+
+
+def test_time_of_a_read_is_not_before_its_start(recorder: LedgerRecorder) -> None:
+    with recorder.read() as tx:
+        first = tx.now()
+    with recorder.read() as tx:
+        assert tx.now() >= first
 
 
 def test_positions_are_consecutive_across_commits(recorder: LedgerRecorder) -> None:
