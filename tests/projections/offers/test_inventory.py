@@ -188,7 +188,7 @@ def test_periods_are_equal_with_and_without_a_lookup(history: list[tuple[int, Ev
     assert found[0] == found[1]
 
 
-@settings(max_examples=examples(40), deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     st.lists(st.tuples(st.integers(1, 3), st.sampled_from(EVERY_OFFER_EVENT)), max_size=12),
     st.lists(st.integers(0, 12), max_size=3),
