@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 HOST ?= 127.0.0.1
 PORT ?= 8000
 
-.PHONY: help run dev test check lint types imports browser linters client postgres unit unit-postgres test-long faults bench bench-quick docs format lock clean
+.PHONY: help run dev test check lint types imports browser linters client postgres unit unit-postgres test-long faults bench bench-quick bench-page docs format lock clean
 .DEFAULT_GOAL := help
 
 help: ## list these commands
@@ -121,6 +121,14 @@ test-long: $(VENV)/.ready client ## run the long tests: more examples, everythin
 
 faults: $(VENV)/.ready ## kill servers and watchers at twenty random moments (some minutes)
 	@OFFER_LEDGER_TEST_KILLS=20 OFFER_LEDGER_TEST_LEASE=10 $(LONG) -s tests/faults
+
+# The figures of docs/performance.md: five pairs with nothing else running.
+bench-page: $(VENV)/.ready ## measure what docs/performance.md shows, into benchmarks/results (an hour, on an idle machine)
+	@$(BIN)/python -m benchmarks batch --engine both --offers 100000 --most-plain 1000 --json benchmarks/results/batch.json
+	@$(BIN)/python -m benchmarks put --engine both --json benchmarks/results/put.json
+	@$(BIN)/python -m benchmarks beside --engine both --json benchmarks/results/beside.json
+	@$(BIN)/python -m benchmarks rebuild --engine both --events 120000 --json benchmarks/results/rebuild.json
+	@$(BIN)/python -m tests.support.generated_pages
 
 # ENGINE is sqlite, postgresql or both. FOUND is the folder for the results, one file for each benchmark.
 ENGINE ?= both

@@ -21,11 +21,14 @@ from api.http.problem_schemas import PROBLEM_TYPES
 from api.openapi.document import openapi_document
 from api.settings import Settings
 from api.wiring import open_service
+from benchmarks.reporting import markdown
 from tests.support.calls import tour
 from tests.support.verification.undetected import undetected_table
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
+MEASURED = ("batch", "put", "beside", "rebuild")
+"""The benchmarks whose whole output is in `docs/performance.md`."""
 NOTE = "<!-- This page is generated: python -m tests.support.generated_pages -->"
 
 
@@ -145,6 +148,14 @@ def data_model_page() -> str:
     return f"{page[: table.start()]}\n{undetected_table()}\n\n{page[table.end() :]}"
 
 
+def performance_page() -> str:
+    """Returns `docs/performance.md` with the whole output of the benchmarks between its two marker comments."""
+    page = (DOCS / "performance.md").read_text()
+    (output,) = re.finditer(r"(?<=<!-- output -->\n).*(?=<!-- /output -->\n)", page, re.DOTALL)
+    lines = markdown.lines([ROOT / "benchmarks" / "results" / f"{name}.json" for name in MEASURED])
+    return "\n".join([page[: output.start()], *lines, page[output.end() :]])
+
+
 def examples_file() -> str:
     """Returns `api/openapi/examples.json`: the recorded examples of the OpenAPI document."""
     return tour.recorded_examples(tour.take())
@@ -164,6 +175,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "http/conventions.md": conventions_page,
     "configuration.md": configuration_page,
     "data-model.md": data_model_page,
+    "performance.md": performance_page,
     "../api/openapi/examples.json": examples_file,
     "../openapi.json": openapi_file,
 }

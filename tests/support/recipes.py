@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
-COPIED = ("domain", "projections", "api", "tests", "docs", "examples")
+COPIED = ("domain", "projections", "api", "tests", "docs", "examples", "benchmarks")
 BLOCK = re.compile(
     r"^(?P<lead>[^\n]*`(?P<path>[\w./-]+)`[^\n]*:)\n\n```(?P<language>\w+)\n(?P<text>.*?)^```$",
     re.DOTALL | re.MULTILINE,
