@@ -39,6 +39,9 @@ class Projection(Struct, frozen=True):
     """The types of event that change it. Its functions are not called if none of these occurs."""
     apply: Callable[[Cursor, Sequence[Entry]], None] | None = None
     """Applies entries of commits that have no position yet. Further entries of a commit may follow in later calls."""
+    replay: Callable[[], Callable[[Cursor, Sequence[Entry]], None]] | None = None
+    """Returns a function that replaces `apply` in one replay, which starts with an empty table. It gets all entries in
+    ledger order, and nothing else writes to the table. So it may remember rows that it has written."""
     gather: Callable[[Cursor, CommitKinds], Sequence[Sequence[Any]]] | None = None
     """Collects the rows for `seal`, once all projections have applied the commits. Runs before the ledger lock is
     taken."""

@@ -9,6 +9,7 @@ from operator import attrgetter
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from domain.events import Event
 from domain.ledgers.ledger import CommitKinds, Entry, GatheredRows, OfferLedger
@@ -61,7 +62,7 @@ class ProjectionReplay:
     """Applies recorded entries to projections, chunk by chunk, in ledger order."""
 
     def __init__(self, projections: Sequence[Projection] = PROJECTIONS) -> None:
-        self._projections = projections
+        self._projections = [replace(p, apply=p.replay()) if p.replay else p for p in projections]
         # One with both functions may read in `seal` what `apply` has written, so it gets its commits one by one.
         self._is_by_commit = any(projection.apply and projection.seal for projection in projections)
         self._kinds: dict[int, set[type[Event]]] = {}

@@ -48,7 +48,7 @@ UNREACHABLE = (OperationalError, InterfaceError)
 Command = SetPartner | CreateToken | RevokeToken
 
 
-class Entry(Struct):
+class Entry(Struct, gc=False):
     """A recorded event with its number in its commit (`ordinal`, from 0) and in its stream (`version`, from 1)."""
 
     commit_id: int

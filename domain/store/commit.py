@@ -49,7 +49,7 @@ class NewEvent(NamedTuple):
     state: bytes
 
 
-class StoredEntry(Struct, frozen=True):
+class StoredEntry(Struct, frozen=True, gc=False):
     """An event as stored in the ledger, with its position and its ordinal in the commit."""
 
     position: int

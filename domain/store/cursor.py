@@ -120,6 +120,9 @@ class Dialect(Protocol):
     def columns(self, tx: Cursor, prefix: str, table: str) -> list[Column]:
         """Returns the columns; an empty list if the table does not exist. `prefix`: `live_prefix` or `temporary_prefix`."""
 
+    def count_rows(self, tx: Cursor, table: str) -> int:
+        """Returns the number of rows that the table itself has, whatever its indexes have."""
+
     def index_statements(self, tx: Cursor, table: str) -> list[str]:
         """Returns the CREATE INDEX statements of a live table, without those of its constraints."""
 

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 from msgspec import Struct
 
-from domain.events import OfferCreated, PartnerEvent, PartnerRegistered, PartnerSettingsChanged
+from domain.events import Event, OfferCreated, PartnerEvent, PartnerRegistered, PartnerSettingsChanged
 from domain.ledgers.ledger import Entry, LedgerReader
 from domain.refusals import UnknownPartner
 from domain.single_requests.quota import PartnerTerms
@@ -32,15 +32,19 @@ TABLE = """
     )"""
 
 
+EVENTS: frozenset[type[Event]] = frozenset({OfferCreated, *get_args(PartnerEvent)})
+
+
 # Updates
 
 
 def apply(tx: Cursor, entries: Sequence[Entry]) -> None:
     offers: Counter[str] = Counter()
     for entry in entries:
-        if type(entry.event) is OfferCreated and entry.event.channel != Channel.MERCHANT:
+        event = entry.event
+        if type(event) not in EVENTS or (type(event) is OfferCreated and event.channel != Channel.MERCHANT):
             continue  # nearly all entries of a large commit
-        match entry.event:
+        match event:
             case PartnerRegistered(partner=name, settings=settings):
                 tx.execute(
                     "INSERT INTO partners VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)"
@@ -86,7 +90,7 @@ PROJECTION = Projection(
     key=("partner_id",),
     table=TABLE,
     apply=apply,
-    events=frozenset({OfferCreated, *get_args(PartnerEvent)}),
+    events=EVENTS,
     names=("name",),
 )
 

@@ -80,6 +80,9 @@ _UPDATE = (
 )
 
 
+_WITH_CONTENT = (OfferUpdated, OfferRestored)
+
+
 def _created_row(entry: Entry, event: OfferCreated) -> tuple[Any, ...]:
     return (
         entry.stream_id,
@@ -104,7 +107,7 @@ def _change(entry: Entry, event: OfferEvent) -> tuple[Any, ...]:
     """Returns the parameters of `_UPDATE`. None leaves a column unchanged."""
     status = STATUS_AFTER[type(event)]
     content: tuple[Any, ...] = (None, None, None, False, None)
-    if isinstance(event, OfferUpdated | OfferRestored):
+    if isinstance(event, _WITH_CONTENT):
         names = names_of(entry, event.content)
         content = (entry.version, event.content_digest, names, True, event.sent_digest)
     return (entry.version, entry.commit_id, status, status is not None, entry.commit_id, *content, entry.stream_id)

@@ -5,8 +5,9 @@ position, so they can be written before the commit has a position.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, get_args
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, get_args
 
 from domain.events import OfferCreated, OfferEvent, OfferRestored, OfferUpdated
 from domain.ledgers.ledger import Entry
@@ -42,18 +43,32 @@ INDEXES = (
 
 
 def apply(tx: Cursor, entries: Sequence[Entry]) -> None:
-    offers = [(entry, entry.event) for entry in entries if isinstance(entry.event, OfferEvent)]
+    offers = _of_offers(entries)
     if sum(type(event) is not OfferCreated for _, event in offers) < MIN_CHANGES_TO_LOOK_UP:
         for batch in _in_batches(offers):
             tx.execute_set(_NEW, [_first(entry, event) for entry, event in batch if isinstance(event, OfferCreated)])
             others = [(entry, event) for entry, event in batch if not isinstance(event, OfferCreated)]
             tx.execute_set(_NEXT, [_next(entry, event) for entry, event in others])
     else:
-        tx.execute_set(_NEW, sorted(_rows(offers, _periods_before(tx, offers))))
+        _write(tx, offers, {})
+
+
+def replay() -> Callable[[Cursor, Sequence[Entry]], None]:
+    """Returns an `apply` that remembers the newest periods, so that it rarely looks one up."""
+    newest = dict[int, _Period]()
+
+    def apply_next(tx: Cursor, entries: Sequence[Entry]) -> None:
+        _write(tx, _of_offers(entries), newest)
+        for offer in list(islice(newest, max(0, len(newest) - MAX_REMEMBERED_OFFERS))):
+            del newest[offer]
+
+    return apply_next
 
 
 MIN_CHANGES_TO_LOOK_UP = 100
 """So many changes are faster with one query for the periods before. Fewer are not worth its round trip."""
+MAX_REMEMBERED_OFFERS = 200_000
+"""Their periods need about 30 MB."""
 
 _NEW = "INSERT INTO offer_periods VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _NEXT = """
@@ -63,6 +78,11 @@ _NEXT = """
     FROM (SELECT CAST(? AS BIGINT) AS offer_id, CAST(? AS BIGINT) AS version) one
     LEFT JOIN offer_periods before ON before.offer_id = one.offer_id AND before.version = one.version - 1
 """
+_WITH_CONTENT = (OfferCreated, OfferUpdated, OfferRestored)
+
+
+def _of_offers(entries: Sequence[Entry]) -> list[tuple[Entry, OfferEvent]]:
+    return [(entry, entry.event) for entry in entries if isinstance(entry.event, OfferEvent)]
 
 
 def _in_batches(offers: Sequence[tuple[Entry, OfferEvent]]) -> list[list[tuple[Entry, OfferEvent]]]:
@@ -89,59 +109,57 @@ def _next(entry: Entry, event: OfferEvent) -> tuple[Any, ...]:
     """Returns the parameters of `_NEXT`. None copies the status or content version of the period before."""
     status = STATUS_AFTER[type(event)]
     content: tuple[Any, ...] = (None, None, None)
-    if isinstance(event, OfferUpdated | OfferRestored):
+    if isinstance(event, _WITH_CONTENT):
         content = (entry.version, event.content_digest, names_of(entry, event.content))
     status_version = entry.version if status else None
     return (entry.commit_id, entry.ordinal, status, status_version, *content, entry.stream_id, entry.version)
 
 
-class _Period(NamedTuple):
-    status: str
-    status_version: int
-    content_version: int
+_Period = tuple[int, str, int, int]
+"""Of a period: version, status, status version, content version."""
 
 
-_NONE_BEFORE = _Period(Status.ABSENT, 0, 0)
+def _write(tx: Cursor, offers: Sequence[tuple[Entry, OfferEvent]], newest: dict[int, _Period]) -> None:
+    """Writes the period of each event. `newest` has periods by offer, and is brought up to date."""
+    _look_up(tx, offers, newest)
+    tx.execute_set(_NEW, sorted(_rows(offers, newest)))
 
 
-def _periods_before(tx: Cursor, offers: Sequence[tuple[Entry, OfferEvent]]) -> dict[int, _Period]:
-    """Returns the period before the first event of each offer, by offer. Offers without one are left out."""
+def _look_up(tx: Cursor, offers: Sequence[tuple[Entry, OfferEvent]], newest: dict[int, _Period]) -> None:
+    """Adds the period before the first event of each offer, if there is one and it is not known."""
     first = dict[int, int]()
     for entry, _ in offers:
         first.setdefault(entry.stream_id, entry.version)
-    keys = [(offer, version - 1) for offer, version in first.items() if version > 1]
-    if not keys:
-        return {}
-    condition, values = tx.dialect.in_pairs(keys)
-    rows = tx.execute(
-        "SELECT offer_id, status, status_version, content_version FROM offer_periods"
-        f" WHERE (offer_id, version) {condition}",
-        values,
-    )
-    return {offer: _Period(*period) for offer, *period in rows}
+    unknown = [
+        (offer, version - 1)
+        for offer, version in first.items()
+        if version > 1 and ((known := newest.get(offer)) is None or known[0] != version - 1)
+    ]
+    if unknown:
+        condition, values = tx.dialect.in_pairs(unknown)
+        rows = tx.execute(
+            "SELECT offer_id, version, status, status_version, content_version FROM offer_periods"
+            f" WHERE (offer_id, version) {condition}",
+            values,
+        )
+        newest.update((offer, (version, *state)) for offer, version, *state in rows)
 
 
-def _rows(offers: Iterable[tuple[Entry, OfferEvent]], periods: dict[int, _Period]) -> Iterator[tuple[Any, ...]]:
-    """Yields the row of each event. `periods` has the newest period by offer, and is kept up to date."""
+def _rows(offers: Iterable[tuple[Entry, OfferEvent]], newest: dict[int, _Period]) -> Iterator[tuple[Any, ...]]:
+    """Yields the row of each event: the one that `_NEXT` inserts."""
     for entry, event in offers:
-        if isinstance(event, OfferCreated):
-            row = _first(entry, event)
-        else:
-            row = _after(entry, event, periods.get(entry.stream_id))
-        periods[entry.stream_id] = _Period(*row[4:7])
-        yield row
-
-
-def _after(entry: Entry, event: OfferEvent, before: _Period | None) -> tuple[Any, ...]:
-    """Returns the row that `_NEXT` inserts after this period."""
-    status, status_version, content_version = before or _NONE_BEFORE
-    digest = names = None
-    if new_status := STATUS_AFTER[type(event)]:
-        status, status_version = new_status, entry.version
-    if isinstance(event, OfferUpdated | OfferRestored):
-        content_version, digest, names = entry.version, event.content_digest, names_of(entry, event.content)
-    place = (entry.stream_id, entry.version, entry.commit_id, entry.ordinal)
-    return (*place, status, status_version, content_version, digest, names)
+        offer, version = entry.stream_id, entry.version
+        status: str = Status.ABSENT
+        status_version = content_version = 0
+        if (before := newest.get(offer)) is not None and before[0] == version - 1:
+            _, status, status_version, content_version = before
+        if (new_status := STATUS_AFTER[type(event)]) is not None:
+            status, status_version = new_status, version
+        digest = names = None
+        if isinstance(event, _WITH_CONTENT):
+            content_version, digest, names = version, event.content_digest, names_of(entry, event.content)
+        newest[offer] = (version, status, status_version, content_version)
+        yield offer, version, entry.commit_id, entry.ordinal, status, status_version, content_version, digest, names
 
 
 PROJECTION = Projection(
@@ -149,6 +167,7 @@ PROJECTION = Projection(
     key=("offer_id", "version"),
     table=TABLE,
     apply=apply,
+    replay=replay,
     events=frozenset(get_args(OfferEvent)),
     indexes=INDEXES,
 )

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, get_args
 
 from domain.events import OfferEvent
 from domain.ledgers.ledger import CommitKinds
+from domain.offers.offer import STATUS_AFTER
 from domain.store.commit import LedgerHead
 from domain.store.cursor import Cursor
 from domain.values import Channel, Status, to_microseconds
@@ -69,13 +70,15 @@ def seal(tx: Cursor, changes: Sequence[Sequence[Any]]) -> None:
 
 WHOLE_COMMIT = 2**62
 COMMITS_PER_QUERY = 1_000
-_TRANSITIONS = """
+_TRANSITION_TOPICS = ", ".join(f"'{kind.TOPIC}'" for kind, status in STATUS_AFTER.items() if status is not None)
+_TRANSITIONS = f"""
     SELECT e.commit_id, i.partner, i.channel, b.status, p.status, count(*)
     FROM events e
     JOIN offer_periods p ON p.offer_id = e.stream_id AND p.version = e.version
     JOIN inventory i ON i.offer_id = e.stream_id
     LEFT JOIN offer_periods b ON b.offer_id = e.stream_id AND b.version = e.version - 1
-    WHERE e.commit_id IN ({commits}) AND e.ordinal <= ? AND (b.status IS NULL OR b.status <> p.status)
+    WHERE e.commit_id IN ({{commits}}) AND e.ordinal <= ? AND e.topic IN ({_TRANSITION_TOPICS})
+        AND (b.status IS NULL OR b.status <> p.status)
     GROUP BY e.commit_id, i.partner, i.channel, b.status, p.status
 """
 _SEAL = """

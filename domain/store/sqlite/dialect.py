@@ -27,6 +27,9 @@ class SqliteDialect:
         rows = tx.execute(query, (table, prefix.rstrip("."))).fetchall()
         return [Column(row["name"], row["type"], bool(row["notnull"] or row["pk"])) for row in rows]
 
+    def count_rows(self, tx: Cursor, table: str) -> int:
+        return int(tx.execute(f"SELECT count(*) AS n FROM {table} NOT INDEXED").fetchone()["n"])
+
     def index_statements(self, tx: Cursor, table: str) -> list[str]:
         query = "SELECT sql FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL"
         return [row["sql"] for row in tx.execute(query, (table,)).fetchall()]

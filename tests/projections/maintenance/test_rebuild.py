@@ -163,6 +163,22 @@ def test_rebuild_repairs_and_reports_changes_by_hand(eventful: OfferLedger) -> N
 
 
 @only_sqlite
+def test_rebuild_reports_rows_that_an_index_lacks(eventful: OfferLedger) -> None:
+    before = projection_rows(eventful)
+    by_position = next(index for index in BY_NAME["event_types"].indexes if "by_position" in index)
+    change_by_hand(
+        eventful,
+        "DROP INDEX event_types_by_position",
+        f"{by_position} WHERE type <> 'OfferPaused'",
+        "PRAGMA writable_schema = ON",
+        f"UPDATE sqlite_master SET sql = '{by_position}' WHERE name = 'event_types_by_position'",
+        "PRAGMA writable_schema = RESET",
+    )
+    assert {difference.where.split()[1] for difference in rebuild(eventful).differences} == {"type=OfferPaused"}
+    assert (projection_rows(eventful), rebuild(eventful).differences) == (before, [])
+
+
+@only_sqlite
 def test_rebuild_limits_the_reported_differences(eventful: OfferLedger) -> None:
     change_by_hand(
         eventful,
