@@ -77,8 +77,8 @@ class ProjectionReplay:
             if group[0].commit_id not in self._kinds:
                 self.seal(tx)
             project(tx, group, self._projections)
-            for entry in group:
-                self._kinds.setdefault(entry.commit_id, set()).add(type(entry.event))
+            for commit_id, of_commit in groupby(group, attrgetter("commit_id")):
+                self._kinds.setdefault(commit_id, set()).update({type(entry.event) for entry in of_commit})
             newest = {group[-1].commit_id: self._kinds.pop(group[-1].commit_id)}
             self.seal(tx)
             self._kinds = newest

@@ -57,7 +57,8 @@ class _LastStates:
         # The first event of a stream finds no row. PostgreSQL copies such rows into the table.
         tx.execute_set(_INSERT_FIRST, self._first.values())
         tx.execute_set(_INSERT, self._others.values())
-        tx.execute_set(_UPDATE, self._changes.values())
+        # In the order of the table, so that each of its pages is read once.
+        tx.execute_set(_UPDATE, [change for _, change in sorted(self._changes.items())])
         for rows in (self._first, self._others, self._changes):
             rows.clear()
 
@@ -105,12 +106,14 @@ def _created_row(entry: Entry, event: OfferCreated) -> tuple[Any, ...]:
 
 def _change(entry: Entry, event: OfferEvent) -> tuple[Any, ...]:
     """Returns the parameters of `_UPDATE`. None leaves a column unchanged."""
+    offer, version, commit_id = entry.stream_id, entry.version, entry.commit_id
     status = STATUS_AFTER[type(event)]
-    content: tuple[Any, ...] = (None, None, None, False, None)
-    if isinstance(event, _WITH_CONTENT):
-        names = names_of(entry, event.content)
-        content = (entry.version, event.content_digest, names, True, event.sent_digest)
-    return (entry.version, entry.commit_id, status, status is not None, entry.commit_id, *content, entry.stream_id)
+    if not isinstance(event, _WITH_CONTENT):
+        none = (None, None, None, False, None)
+        return (version, commit_id, status, status is not None, commit_id, *none, offer)
+    digest, names = event.content_digest, names_of(entry, event.content)
+    content = (version, digest, names, True, event.sent_digest)
+    return (version, commit_id, status, status is not None, commit_id, *content, offer)
 
 
 def _later_change(earlier: Values, later: Values) -> Values:
