@@ -24,6 +24,7 @@ TARGETS: Mapping[str, tuple[str, ...]] = {
     # The inventory as of a position
     "projections/offers/offer_periods.py": (
         "tests/projections/offers/test_offer_periods.py",
+        "tests/projections/maintenance/test_rebuild_laws.py",
         "tests/projections/redemption/test_windows_as_of.py",
         "tests/projections/offers/test_inventory_as_of.py",
     ),
