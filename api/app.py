@@ -25,6 +25,7 @@ from api.dependencies.replica import replica_of
 from api.dependencies.waiting_bodies import WaitingBodies
 from api.http.exception_handlers import handle_problems
 from api.http.ledger_position import LedgerPositionMiddleware, with_position
+from api.offers import hold_routes
 from api.offers import routes as offers
 from api.openapi.document import openapi_router
 from api.redemption import (
@@ -69,6 +70,7 @@ ROUTERS = (
     offers_file_routes,
     runs,
     offers,
+    hold_routes,
     health,
     problem_routes,
 )

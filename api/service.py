@@ -7,6 +7,7 @@ from api.access.pseudonyms import Pseudonyms
 from api.access.rate_limits import RequestLimiter
 from api.settings import Settings
 from domain.ledgers.activation_ledger import ActivationLedger
+from domain.ledgers.hold_ledger import HoldLedger
 from domain.ledgers.ledger import OfferLedger
 from domain.ledgers.redemption_ledger import RedemptionLedger
 from domain.ledgers.run_ledger import RunLedger
@@ -23,6 +24,7 @@ class Service(Struct, frozen=True):
     runs: RunLedger
     single_requests: SingleRequestLedger
     activations: ActivationLedger
+    holds: HoldLedger
     redemptions: RedemptionLedger
     pseudonyms: Pseudonyms
     sessions: Sessions

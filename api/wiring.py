@@ -17,6 +17,7 @@ from api.access.rate_limits import RequestLimiter
 from api.service import Service
 from api.settings import Settings
 from domain.ledgers.activation_ledger import ActivationLedger, ActivationQueries
+from domain.ledgers.hold_ledger import HoldLedger
 from domain.ledgers.ledger import OfferLedger
 from domain.ledgers.redemption_ledger import RedemptionLedger
 from domain.ledgers.run_ledger import RunLedger
@@ -27,7 +28,7 @@ from domain.store.records.secrets import PSEUDONYM_KEY, SECRET_BYTES, find_secre
 from domain.values import Clock
 from projections import projector
 from projections.access import partners
-from projections.offers import decision_state
+from projections.offers import decision_state, inventory
 from projections.offers.offer_as_of import offer_as_of
 from projections.redemption import redemption_windows
 
@@ -83,6 +84,7 @@ def _service(settings: Settings, clock: Clock, ledger: OfferLedger, limiter: Req
             ledger, decision_state.offers_lookup, decision_state.find_existing_ids, partners.terms_lookup
         ),
         ActivationLedger(ledger, _ACTIVATION_QUERIES),
+        HoldLedger(ledger, inventory.owner_of),
         RedemptionLedger(ledger, _ACTIVATION_QUERIES),
         Pseudonyms(pseudonym_key or _stored_secret(ledger)),
         Sessions(partial(_console_key, settings)),

@@ -132,6 +132,23 @@ class FlightScheduled(EventStruct, frozen=True):
     redemption_window_days: int
 
 
+class OfferHeld(EventStruct, frozen=True):
+    """An operator stopped new activations of an offer. Stored in the stream of the offer's holds."""
+
+    TOPIC: ClassVar[str] = "OfferHeld"
+    TIMES: ClassVar[frozenset[str]] = frozenset({"until"})
+    offer_uid: str
+    until: int | None = None
+    """The hold ends at this time, without an event. None if only a release ends it."""
+
+
+class OfferReleased(EventStruct, frozen=True):
+    """An operator ended the hold of an offer. Stored in the stream of the offer's holds."""
+
+    TOPIC: ClassVar[str] = "OfferReleased"
+    offer_uid: str
+
+
 class OfferActivated(EventStruct, frozen=True):
     """A customer activated an offer. Each activation has its own stream: a popular offer has millions of them."""
 
@@ -192,8 +209,9 @@ OfferEvent = OfferCreated | OfferUpdated | OfferPaused | OfferResumed | OfferDel
 PartnerEvent = PartnerRegistered | PartnerSettingsChanged
 TokenEvent = TokenCreated | TokenRevoked
 FlightEvent = FlightScheduled
+HoldEvent = OfferHeld | OfferReleased
 ActivationEvent = OfferActivated
 RedemptionEvent = OfferRedeemed | RedemptionRefused | RedemptionReversed
-Event = OfferEvent | PartnerEvent | TokenEvent | FlightEvent | ActivationEvent | RedemptionEvent
+Event = OfferEvent | PartnerEvent | TokenEvent | FlightEvent | HoldEvent | ActivationEvent | RedemptionEvent
 
 EVENT_TYPES: tuple[type[Event], ...] = get_args(Event)

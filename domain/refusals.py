@@ -114,6 +114,20 @@ class OfferNotActivatable(Refused):
         super().__init__(message)
 
 
+class OfferOnHold(Refused):
+    """An operator holds the offer, so it takes no new activations."""
+
+    def __init__(self) -> None:
+        super().__init__("An operator holds this offer; it takes no new activations")
+
+
+class HoldEndsInThePast(Refused):
+    """The hold would have ended already."""
+
+    def __init__(self) -> None:
+        super().__init__("until is in the past")
+
+
 class FlightConflict(Refused):
     def __init__(self) -> None:
         super().__init__("Another flight, with a different number of days, already starts at this time")

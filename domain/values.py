@@ -20,6 +20,9 @@ ProgressCallback = Callable[[int, int], None]
 MAX_ID_LENGTH = 256
 """Maximum length of an externalId or merchantId, in characters."""
 
+MAX_REASON_LENGTH = 500
+"""Maximum length of the reason of an operator action, in characters."""
+
 _NAMESPACE = UUID("6f0c1d52-7a6b-5d0e-9d5b-0ffe41ed6e40")
 # A UUID of version 5 (RFC 9562, section 5.5): SHA-1 of the namespace and a name, with fixed version and variant bits.
 _IN_NAMESPACE = sha1(_NAMESPACE.bytes, usedforsecurity=False)
@@ -130,12 +133,14 @@ class Scope(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """The actor of a commit (a token's name), its source, and the W3C trace context of the request that caused it."""
+    """The actor of a commit (a token's name), its source, the W3C trace context of its request, and the stated reason."""
 
     actor: str
     source: Source
     traceparent: str | None = None
     """It has the version 00. It is None if no HTTP request caused the commit."""
+    reason: str | None = None
+    """Why an operator acted, in the operator's words."""
 
 
 def no_progress(_done: int, _total: int) -> None:
@@ -149,6 +154,11 @@ def partner_uid(name: str) -> UUID:
 def flights_uid(offer_uid: UUID) -> UUID:
     """Returns the id of the stream that stores an offer's flights."""
     return _uid("flights", str(offer_uid))
+
+
+def holds_uid(offer_uid: UUID) -> UUID:
+    """Returns the id of the stream that stores the holds and releases of an offer."""
+    return _uid("holds", str(offer_uid))
 
 
 def redemption_uid(transaction_id: str) -> UUID:

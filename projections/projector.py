@@ -17,7 +17,7 @@ from domain.store.commit import current_head
 from domain.store.cursor import Cursor
 from projections.access import partners, tokens
 from projections.audit import event_types
-from projections.offers import inventory, offer_periods, status_counts
+from projections.offers import inventory, offer_holds, offer_periods, status_counts
 from projections.projection import Projection
 from projections.redemption import redemption_windows, redemptions
 
@@ -26,6 +26,7 @@ PROJECTIONS: tuple[Projection, ...] = (
     partners.PROJECTION,
     tokens.PROJECTION,
     offer_periods.PROJECTION,
+    offer_holds.PROJECTION,
     status_counts.PROJECTION,
     redemption_windows.PROJECTION,
     redemptions.PROJECTION,

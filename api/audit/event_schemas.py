@@ -22,6 +22,8 @@ EventType = Literal[
     "TokenCreated",
     "TokenRevoked",
     "FlightScheduled",
+    "OfferHeld",
+    "OfferReleased",
     "OfferActivated",
     "OfferRedeemed",
     "RedemptionRefused",
@@ -37,7 +39,7 @@ class EventQuery(BaseModel):
 
     partner: Word | None = None
     offerUid: Annotated[
-        Uid | None, Field(description="Events of the offer, its flights, activations and redemptions")
+        Uid | None, Field(description="Events of the offer, its flights, holds, activations and redemptions")
     ] = None
     type: EventType | None = None
     runId: Uid | None = None
@@ -65,8 +67,8 @@ class Change(BaseModel):
 
 
 class EventItem(BaseModel):
-    """`cause` is the reason if no request named the offer; otherwise null. `offerUid` and `partner` are null for
-    events that concern no offer or no partner."""
+    """`cause` says why the service changed an offer that no request named; otherwise null. `reason` is what the operator
+    who acted has stated. `offerUid` and `partner` are null for events that concern no offer or no partner."""
 
     position: int
     version: int
@@ -79,6 +81,7 @@ class EventItem(BaseModel):
     runId: UUID | None
     traceId: str | None
     cause: Literal["absent-from-synchronize", "absent-from-file"] | None
+    reason: str | None
     changes: list[Change]
 
 

@@ -85,7 +85,7 @@ def csv_cell(value: Any) -> Any:
     """Returns nested values as JSON text and other values as they are."""
     if isinstance(value, Raw):
         return bytes(value).decode()
-    return _encoder.encode(value).decode() if isinstance(value, list) else value
+    return _encoder.encode(value).decode() if isinstance(value, list | Struct) else value
 
 
 def scalar(value: Any) -> int | str | None:

@@ -6,9 +6,9 @@ import os
 from domain.values import Origin, Source
 
 
-def cli_origin() -> Origin:
-    """Returns the origin that is recorded with everything a command writes."""
-    return Origin(_user(), Source.CLI)
+def cli_origin(reason: str | None = None) -> Origin:
+    """Returns the origin that is recorded with everything a command writes. `reason`: why the user runs the command."""
+    return Origin(_user(), Source.CLI, reason=reason)
 
 
 def _user() -> str:

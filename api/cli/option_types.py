@@ -8,6 +8,8 @@ from uuid import UUID
 
 import typer
 
+from domain.values import MAX_REASON_LENGTH
+
 TIME, STATE = "TIME", "TIME|POSITION"
 
 
@@ -40,6 +42,13 @@ def parse_uid(text: str) -> UUID:
         raise typer.BadParameter("must be a UUID") from None
 
 
+def parse_reason(text: str) -> str:
+    """Returns the reason of an operator action. Raises typer.BadParameter."""
+    if not text.strip() or len(text) > MAX_REASON_LENGTH:
+        raise typer.BadParameter(f"must have 1 to {MAX_REASON_LENGTH} characters")
+    return text
+
+
 def parse_directory(text: str) -> Path:
     """Parses an existing directory. An empty text is refused: Path would read it as the current directory."""
     if not text or not Path(text).is_dir():
@@ -47,6 +56,15 @@ def parse_directory(text: str) -> Path:
     return Path(text)
 
 
+Reason = Annotated[
+    str, typer.Option(parser=parse_reason, metavar="TEXT", help="Why. The ledger keeps it for ever: no personal data.")
+]
+OptionalReason = Annotated[
+    str | None,
+    typer.Option(
+        "--reason", parser=parse_reason, metavar="TEXT", help="Why. The ledger keeps it for ever: no personal data."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 AsOfState = Annotated[
     Any,

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from api.http.problems import validation_error
 from api.http.query_params import MAX_DIGITS
 from api.validation.field_errors import InvalidField
-from domain.values import MAX_ID_LENGTH
+from domain.values import MAX_ID_LENGTH, MAX_REASON_LENGTH
 
 
 def read_number(fields: Mapping[str, str], name: str, least: int = 0, most: int | None = None) -> int | None:
@@ -27,6 +27,16 @@ def read_id(fields: Mapping[str, str], name: str) -> str | None:
         raise _invalid(name, f"must have at most {MAX_ID_LENGTH} characters")
     if "\0" in text:
         raise _invalid(name, "must not contain the character U+0000")
+    return text or None
+
+
+def read_reason(fields: Mapping[str, str]) -> str | None:
+    """Returns the field `reason`, which says why an operator acts; None if it is empty or missing. Raises Problem 422."""
+    text = fields.get("reason", "").strip()
+    if len(text) > MAX_REASON_LENGTH:
+        raise _invalid("reason", f"must have at most {MAX_REASON_LENGTH} characters")
+    if "\0" in text:
+        raise _invalid("reason", "must not contain the character U+0000")
     return text or None
 
 

@@ -13,7 +13,7 @@ from fastapi import Depends, Request
 from msgspec import Struct
 
 from api.access.console_sessions import Session, Sessions
-from api.console.form_values import read_choice, read_id, read_number
+from api.console.form_values import read_choice, read_id, read_number, read_reason
 from api.console.time_travel import MOVED_FROM, ViewedState, link, moved_slider, viewed_state
 from api.dependencies.authentication import ServiceDep, find_caller, origin_of, require_role
 from api.dependencies.partner_filter import partner_filter
@@ -204,6 +204,19 @@ class FormSubmission(Struct, frozen=True):
         if number is None:
             raise validation_error([InvalidField((name,), "required")])
         return number
+
+    @property
+    def origin(self) -> Origin:
+        """The origin of what the form changes, with the stated reason. Raises Problem 422."""
+        return self.context.origin._replace(reason=read_reason(self.fields))
+
+    @property
+    def origin_with_reason(self) -> Origin:
+        """The same for a form that needs a reason. Raises Problem 422."""
+        origin = self.origin
+        if origin.reason is None:
+            raise validation_error([InvalidField(("reason",), "required")])
+        return origin
 
 
 def form_submission_for(*roles: Role) -> Callable[[Any, Any], FormSubmission]:

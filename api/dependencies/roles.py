@@ -46,6 +46,8 @@ ROLES_BY_CALL: Mapping[str, Roles] = {
     "GET /api/v1/offers/{offerUid}/history": PARTNER_READERS,
     "POST /api/v1/offers/{offerUid}/flights": FLIGHT_SCHEDULERS,
     "GET /api/v1/offers/{offerUid}/flights": ACTIVATION_READERS,
+    "POST /api/v1/offers/{offerUid}/hold": OPERATOR_ONLY,
+    "POST /api/v1/offers/{offerUid}/release": OPERATOR_ONLY,
     "POST /api/v1/activations": PUBLISHER_ONLY,
     "POST /api/v1/activations/batch": PUBLISHER_ONLY,
     "GET /api/v1/activations/{activationId}": ACTIVATION_READERS,
@@ -76,6 +78,8 @@ Auditor = Annotated[Caller, Depends(require_roles(*AUDITORS))]
 PartnerReader = Annotated[Caller, Depends(require_roles(*PARTNER_READERS))]
 AuditReader = Annotated[Caller, Depends(require_roles(*AUDIT_READERS))]
 FlightScheduler = Annotated[Caller, Depends(require_roles(*FLIGHT_SCHEDULERS))]
+
+Operator = Annotated[Caller, Depends(require_roles(*OPERATOR_ONLY))]
 
 for_activation_readers = Depends(require_roles(*ACTIVATION_READERS))
 """The role check of routes that do not need the caller: `dependencies=[...]`."""

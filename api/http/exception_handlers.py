@@ -23,9 +23,11 @@ from domain.refusals import (
     FileSuperseded,
     FlightConflict,
     FlightInThePast,
+    HoldEndsInThePast,
     IdempotencyKeyReused,
     OfferNotActivatable,
     OfferOfOtherMerchant,
+    OfferOnHold,
     PreconditionFailed,
     RateLimitExceeded,
     Refused,
@@ -191,6 +193,8 @@ def _problem_of_report(refusal: Refused) -> Problem:
             return validation_error([InvalidField((refusal.field,), "must not be in the future")])
         case FlightInThePast():
             return validation_error([InvalidField(("startsAt",), "must not be in the past")])
+        case HoldEndsInThePast():
+            return validation_error([InvalidField(("until",), "must be in the future")])
         case UnknownRedemption():
             return not_found("redemption")
         case TransactionReused() | ReversalReused():
@@ -207,6 +211,7 @@ def _problem_of_report(refusal: Refused) -> Problem:
 _CONFLICTS: dict[type[Refused], str] = {
     FlightConflict: "flight-taken",
     OfferNotActivatable: "offer-not-activatable",
+    OfferOnHold: "offer-held",
     TooManyFlights: "too-many-flights",
     TooManyReversals: "too-many-reversals",
 }

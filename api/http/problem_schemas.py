@@ -161,6 +161,11 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
         "`GET /readyz` only: the service cannot read its ledger.",
         "Send no requests to this process until it is ready. An operator checks the database.",
     ),
+    "offer-held": ProblemType(
+        (409,),
+        "An operator held the offer at `activatedAt`, so it takes no new activations.",
+        "Do not show the offer. The customer has no claim from this activation.",
+    ),
     "offer-not-activatable": ProblemType(
         (409,),
         "The offer was not active at `activatedAt`, or the activation is reported more than 14 days late.",

@@ -4,10 +4,12 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from api.audit.event_schemas import EventItem
 from api.http.query_params import AsOfParams, PageParams, Word
+from api.validation.field_types import Reason
+from api.validation.times import Time
 
 
 class OfferQuery(PageParams, AsOfParams):
@@ -31,8 +33,17 @@ class HistoryQuery(PageParams):
     pass
 
 
+class HoldReply(BaseModel):
+    """An operator's hold: the offer takes no new activations. Without `until`, only a release ends it."""
+
+    reason: str | None
+    since: datetime
+    until: datetime | None
+    actor: str
+
+
 class OfferReply(BaseModel):
-    """An offer in the requested state."""
+    """An offer in the requested state. `hold` is null unless an operator holds the offer."""
 
     offerUid: UUID
     partner: str
@@ -48,6 +59,7 @@ class OfferReply(BaseModel):
     pausedAt: datetime | None
     deletedAt: datetime | None
     honouredUntil: datetime | None
+    hold: HoldReply | None
 
 
 class OfferList(BaseModel):
@@ -73,6 +85,31 @@ class OfferCounts(BaseModel):
     counts: StatusCounts
     position: int
     asOf: datetime | None
+
+
+class ReasonRequest(BaseModel):
+    """Why an operator acts. The ledger keeps the text for ever, so it must not have personal data."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    reason: Reason
+
+
+class HoldRequest(ReasonRequest):
+    """A hold of an offer. It ends at `until`; without `until`, only a release ends it."""
+
+    until: Time | None = None
+
+
+class ReleaseRequest(ReasonRequest):
+    """The release of an offer."""
+
+
+class HeldOffer(BaseModel):
+    """The offer with its hold; null if it is not held."""
+
+    offerUid: UUID
+    hold: HoldReply | None
 
 
 class HistoryItem(EventItem):

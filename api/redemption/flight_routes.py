@@ -46,7 +46,7 @@ async def schedule_flight(
     body = await read_body(request, FlightRequest)
     command = ScheduleFlight(_parse_offer_uid(offer_uid), read_time(body.startsAt), body.redemptionWindowDays)
     source = Source.OPERATOR if caller.role is Role.OPERATOR else Source.PUBLISHER
-    origin = origin_of(request, caller, source)
+    origin = origin_of(request, caller, source)._replace(reason=body.reason)
     threads = runtime_of(request).threads
     is_new = await threads.run_write(service.activations.schedule, command, origin)
     await threads.run_read(set_newest_position, request, service.ledger)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from domain.values import MAX_ID_LENGTH
+from domain.values import MAX_ID_LENGTH, MAX_REASON_LENGTH
 
 AMOUNT_PATTERN = r"^(0|[1-9][0-9]{0,14})(\.[0-9]{1,4})?$"
 CURRENCY_PATTERN = "^[A-Z]{3}$"
@@ -18,6 +18,8 @@ UUID_PATTERN = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 
 Text = Annotated[str, Field(min_length=1)]
 Identifier = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH)]
+Reason = Annotated[str, Field(min_length=1, max_length=MAX_REASON_LENGTH, pattern=r"\S")]
+"""The reason of an operator action: not blank."""
 Count = Annotated[int, Field(ge=0)]
 
 

@@ -12,8 +12,9 @@ from uuid import UUID
 from msgspec import Struct
 
 from domain.events import OfferActivated
+from domain.offers.hold import Hold
 from domain.redemption.window import RedemptionWindow, redemption_window
-from domain.refusals import OfferNotActivatable, TimeInFuture
+from domain.refusals import OfferNotActivatable, OfferOnHold, TimeInFuture
 from domain.values import Status, from_microseconds, to_microseconds
 
 MAX_REPORT_DELAY = timedelta(days=14)
@@ -31,10 +32,11 @@ class Activate(Struct, frozen=True):
 
 
 class OfferAsOf(Struct, frozen=True):
-    """An offer's status and version at some time."""
+    """An offer's status, version and newest hold at some time. The hold may have ended before that time."""
 
     status: Status = Status.ABSENT
     version: int = 0
+    hold: Hold | None = None
 
 
 class Activation(Struct, frozen=True):
@@ -112,12 +114,14 @@ def activate(
 
     `activations`: the customer's activations of the offer; `offer`: the offer at the activation time; `days`: the
     redemption window at that time, by the flight in force or the partner's setting.
-    Raises TimeInFuture, OfferNotActivatable, WindowDaysOutOfBounds."""
+    Raises TimeInFuture, OfferNotActivatable, OfferOnHold, WindowDaysOutOfBounds."""
     activated_at = activation_time(request, now)
     if earlier := find_covering(activations, activated_at):
         return earlier
     if offer.status is not Status.ACTIVE:
         raise OfferNotActivatable("The offer was not active at that time")
+    if offer.hold and offer.hold.is_in_force(activated_at):
+        raise OfferOnHold
     if now - activated_at > MAX_REPORT_DELAY:
         raise OfferNotActivatable(f"An activation can be reported at most {MAX_REPORT_DELAY.days} days late")
     window = redemption_window(activated_at, days)

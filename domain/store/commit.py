@@ -20,7 +20,7 @@ LEDGER_NAME = "ledger-name"
 
 
 class CommitContext(Struct, frozen=True):
-    """Cause of a commit: actor, source, and the run or trace. Only the library's own tests use the defaults."""
+    """Cause of a commit: actor, source, reason, and the run or trace. Only the library's own tests use the defaults."""
 
     origin: Origin = Origin("unknown", Source.CLI)
     partner: str | None = None
@@ -37,6 +37,7 @@ class CommitContext(Struct, frozen=True):
             "run_id": str(self.run_id) if self.run_id else None,
             "trace_id": self.trace_id,
             "traceparent": self.origin.traceparent,
+            "reason": self.origin.reason,
         }
 
 

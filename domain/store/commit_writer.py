@@ -81,10 +81,11 @@ _HEAD = """
     SELECT h.position, h.recorded_at, h.chain, coalesce(c.highest_commit_id, 0), coalesce(c.highest_stream_id, 0)
     FROM head h LEFT JOIN commits c ON c.recorded_at = h.recorded_at
 """
-_INSERT = (
-    "INSERT INTO commits (commit_id, first_position, event_count, recorded_at, digest, chain, highest_commit_id,"
-    f" highest_stream_id, {', '.join(CommitContext().as_columns())}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_COLUMNS = (
+    *("commit_id", "first_position", "event_count", "recorded_at", "digest", "chain"),
+    *("highest_commit_id", "highest_stream_id", *CommitContext().as_columns()),
 )
+_INSERT = f"INSERT INTO commits ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
 
 
 class _Commit:

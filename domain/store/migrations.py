@@ -70,6 +70,24 @@ STEPS: tuple[MigrationStep, ...] = (
     MigrationStep(
         8, "Finds commits by their source", ("CREATE INDEX commits_by_source ON commits (source, first_position)",)
     ),
+    MigrationStep(
+        9,
+        "Adds the reasons of operators to commits, and the holds of offers",
+        (
+            "ALTER TABLE commits ADD COLUMN reason TEXT",
+            # A projection. No older event is a hold, so the empty table is up to date, and nobody needs to rebuild it.
+            """
+            CREATE TABLE offer_holds (
+                offer_id INTEGER NOT NULL,
+                version INTEGER NOT NULL,
+                commit_id INTEGER NOT NULL,
+                held INTEGER NOT NULL,
+                held_until INTEGER,
+                PRIMARY KEY (offer_id, version)
+            )
+            """,
+        ),
+    ),
 )
 """All steps, by ascending version. Version 4 is the oldest version that can be migrated."""
 

@@ -13,7 +13,7 @@ from eventsourcing.persistence import PersistenceError
 
 from domain.store.cursor import Cursor
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 
 TABLES = (
     "CREATE TABLE schema_version (version INTEGER NOT NULL)",
@@ -39,7 +39,8 @@ TABLES = (
         digest BLOB NOT NULL,
         chain BLOB NOT NULL,
         highest_commit_id INTEGER NOT NULL DEFAULT 0,
-        highest_stream_id INTEGER NOT NULL DEFAULT 0
+        highest_stream_id INTEGER NOT NULL DEFAULT 0,
+        reason TEXT
     )""",
     "CREATE INDEX commits_by_partner ON commits (partner, first_position)",
     "CREATE INDEX commits_by_actor ON commits (actor, first_position)",

@@ -18,7 +18,8 @@ CAUSE_BYTES = 350
 class CauseView(Struct, frozen=True, rename="camel"):
     """An event that led to the later state.
 
-    `cause` is the reason if no request named the offer, such as its absence from a Synchronize."""
+    `cause` says why the service changed an offer that no request named, such as its absence from a Synchronize. `reason` is
+    what the operator who acted has stated."""
 
     position: int
     version: int
@@ -29,6 +30,7 @@ class CauseView(Struct, frozen=True, rename="camel"):
     run_id: str | None
     trace_id: str | None
     cause: str | None
+    reason: str | None
 
 
 class Version(Struct, frozen=True):
@@ -71,7 +73,7 @@ def causes_of(tx: Cursor, offer_id: int, before: Version, until: int) -> list[Ca
 
 _BETWEEN = f"""
     SELECT q.version, q.status, q.status_version, q.content_digest, c.first_position + q.ordinal AS position,
-           c.recorded_at, c.actor, c.source, c.run_id, c.trace_id, e.topic,
+           c.recorded_at, c.actor, c.source, c.run_id, c.trace_id, c.reason, e.topic,
            CASE WHEN e.topic IN ('{OfferPaused.TOPIC}', '{OfferDeleted.TOPIC}') THEN CAST(e.state AS BLOB) END AS state
     FROM offer_periods q JOIN commits c ON c.commit_id = q.commit_id
     JOIN events e ON e.stream_id = q.offer_id AND e.version = q.version
@@ -95,4 +97,5 @@ def _cause(row: Any) -> CauseView:
         run_id=row["run_id"],
         trace_id=row["trace_id"],
         cause=cause_of(decode_event(row["topic"], row["state"])) if row["state"] is not None else None,
+        reason=row["reason"],
     )

@@ -10,12 +10,15 @@ from msgspec import Raw, Struct
 from domain.events import (
     Event,
     FlightScheduled,
+    HoldEvent,
     OfferActivated,
     OfferCreated,
     OfferDeleted,
     OfferEvent,
+    OfferHeld,
     OfferPaused,
     OfferRedeemed,
+    OfferReleased,
     OfferRestored,
     OfferResumed,
     OfferUpdated,
@@ -45,8 +48,8 @@ class EventView(Struct, frozen=True, rename="camel"):
     """An event as the API returns it.
 
     The fields of its changes are JSON pointers into the changed thing as the API returns that: an offer, an activation
-    or a partner's settings. `cause` is the reason if no request named the offer, such as its absence from a
-    Synchronize.
+    or a partner's settings. `cause` says why the service changed an offer that no request named, such as its absence from a
+    Synchronize. `reason` is what the operator who acted has stated.
     """
 
     position: int
@@ -60,12 +63,13 @@ class EventView(Struct, frozen=True, rename="camel"):
     run_id: str | None
     trace_id: str | None
     cause: str | None
+    reason: str | None
     changes: list[dict[str, Any]]
 
 
 EVENT_COLUMNS = f"""
     c.first_position + e.ordinal AS position, c.recorded_at, c.partner, c.actor, c.source, c.run_id, c.trace_id,
-    e.stream_id, s.stream_uid, e.version, e.topic, {small_state("e")} AS state,
+    c.reason, e.stream_id, s.stream_uid, e.version, e.topic, {small_state("e")} AS state,
     b.status AS status_before, b.content_version AS content_before,
     f.topic AS former_topic, {small_state("f")} AS former_state
 """
@@ -113,6 +117,7 @@ def _item(tx: Cursor, row: Any, event: Event, contents: Sequence[bytes]) -> Even
         run_id=row["run_id"],
         trace_id=row["trace_id"],
         cause=cause_of(event),
+        reason=row["reason"],
         changes=[change._asdict() for change in _changes(tx, row, event, contents)],
     )
 
@@ -126,7 +131,9 @@ def _offer_uid(tx: Cursor, row: Any, event: Event) -> UUID | None:
     match event:
         case OfferCreated() | OfferUpdated() | OfferPaused() | OfferResumed() | OfferDeleted() | OfferRestored():
             return UUID(bytes=row["stream_uid"])
-        case FlightScheduled() | OfferActivated() | OfferRedeemed() | RedemptionRefused():
+        case FlightScheduled() | OfferHeld() | OfferReleased():
+            return UUID(event.offer_uid)
+        case OfferActivated() | OfferRedeemed() | RedemptionRefused():
             return UUID(event.offer_uid)
         case RedemptionReversed():
             return _offer_of_redemption(tx, row)
@@ -167,14 +174,26 @@ def _changes(tx: Cursor, row: Any, event: Event, contents: Sequence[bytes]) -> l
     if isinstance(event, OfferEvent):
         status = Status(row["status_before"] or Status.ABSENT)
         return changes_between(status, STATUS_AFTER[type(event)] or status, contents)
+    if isinstance(event, HoldEvent):
+        return changed_fields({"hold": _hold(_event_before(tx, row))}, {"hold": _hold(event)})
     if isinstance(event, PartnerSettingsChanged):
-        before = decode_event(*find_event(tx, row["stream_id"], row["version"] - 1)) if row["version"] > 1 else None
+        before = _event_before(tx, row)
         return changed_fields(_settings(before) if isinstance(before, PartnerEvent) else {}, _settings(event))
     if isinstance(event, PartnerRegistered):
         return changed_fields({}, {"partner": event.partner} | _settings(event))
     if isinstance(event, TokenRevoked):
         return [FieldChange("/revokedAt", None, recorded_text(row["recorded_at"]))]
     return changed_fields({}, _stream_id(row, event) | _members(event))
+
+
+def _event_before(tx: Cursor, row: Any) -> Event | None:
+    """Returns the event before this one in its stream."""
+    return decode_event(*find_event(tx, row["stream_id"], row["version"] - 1)) if row["version"] > 1 else None
+
+
+def _hold(event: Event | None) -> dict[str, Any] | None:
+    """Returns the end of the hold that the event set; None if it set none."""
+    return {"until": _members(event).get("until")} if isinstance(event, OfferHeld) else None
 
 
 def changes_between(before: Status, after: Status, contents: Sequence[bytes]) -> list[FieldChange]:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from domain.store.commit import current_head, head_at_time
 from domain.store.cursor import Cursor
 from domain.store.records.events import selected_members
-from domain.values import EventOrder, Source, flights_uid
+from domain.values import EventOrder, Source, flights_uid, holds_uid
 from projections.audit.event_item import EVENT_COLUMNS, EVENT_JOINS, EventView, event_views
 from projections.offers import inventory
 from projections.projection import MAX_PAGE_BYTES
@@ -22,7 +22,7 @@ class EventFilter(Struct, frozen=True):
     """Selects events; None in a member selects all.
 
     `since` is inclusive and `before` exclusive; both are recorded times. `offer_uid` selects the events of the offer
-    and of its flights, activations and redemptions. `trace_id` is that of a single request (req-…), `request_trace_id` the
+    and of its flights, holds, activations and redemptions. `trace_id` is that of a single request (req-…), `request_trace_id` the
     W3C trace id of the HTTP request that caused the commit.
     """
 
@@ -159,7 +159,8 @@ def _driver(event_filter: EventFilter, after: int, last: int) -> tuple[str, str,
     Also returns a condition that belongs to it, and the parameters of both."""
     span = [after + 1, last]
     if event_filter.offer_uid is not None:
-        uids = (event_filter.offer_uid.bytes, flights_uid(event_filter.offer_uid).bytes)
+        offer_uid = event_filter.offer_uid
+        uids = (offer_uid.bytes, flights_uid(offer_uid).bytes, holds_uid(offer_uid).bytes)
         if last - after <= SCAN_LIMIT:
             return f"{_of_commits(EVERY_EVENT)} {_IDS_OF_AN_OFFER}", _IS_OF_AN_OFFER, [*span, *uids]
         return _OF_AN_OFFER, EVERY_EVENT, [*uids, uids[0], uids[0]]
@@ -204,10 +205,11 @@ _OF_A_TYPE = f"""
 """
 _IDS_OF_AN_OFFER = """
     CROSS JOIN (SELECT (SELECT stream_id FROM streams WHERE stream_uid = ?) AS offer_id,
-                       (SELECT stream_id FROM streams WHERE stream_uid = ?) AS flights_id) o
+                       (SELECT stream_id FROM streams WHERE stream_uid = ?) AS flights_id,
+                       (SELECT stream_id FROM streams WHERE stream_uid = ?) AS holds_id) o
 """
 _IS_OF_AN_OFFER = """
-    (e.stream_id = o.offer_id OR e.stream_id = o.flights_id
+    (e.stream_id = o.offer_id OR e.stream_id = o.flights_id OR e.stream_id = o.holds_id
      OR EXISTS (SELECT 1 FROM redemption_windows w WHERE w.activation_id = e.stream_id AND w.offer_id = o.offer_id)
      OR EXISTS (SELECT 1 FROM redemptions r
                 WHERE r.redemption_id = e.stream_id AND r.version = e.version AND r.offer_id = o.offer_id))
@@ -216,7 +218,7 @@ _IS_OF_AN_OFFER = """
 _OF_AN_OFFER = """
     (
         SELECT e.commit_id, e.ordinal, e.topic FROM streams s JOIN events e ON e.stream_id = s.stream_id
-        WHERE s.stream_uid IN (?, ?)
+        WHERE s.stream_uid IN (?, ?, ?)
         UNION ALL SELECT e.commit_id, e.ordinal, e.topic FROM redemption_windows w
         JOIN events e ON e.stream_id = w.activation_id
         WHERE w.offer_id = (SELECT stream_id FROM streams WHERE stream_uid = ?)

@@ -20,8 +20,10 @@ from domain.events import (
     OfferCreated,
     OfferDeleted,
     OfferEvent,
+    OfferHeld,
     OfferPaused,
     OfferRedeemed,
+    OfferReleased,
     OfferRestored,
     OfferResumed,
     OfferUpdated,
@@ -65,7 +67,15 @@ REPLAY_TABLES = """
         updated_at TEXT NOT NULL,
         paused_at TEXT,
         deleted_at TEXT,
-        honoured_until TEXT
+        honoured_until TEXT,
+        hold TEXT
+    );
+    CREATE TABLE holds (
+        offer_uid TEXT PRIMARY KEY,
+        reason TEXT,
+        since TEXT NOT NULL,
+        until TEXT,
+        actor TEXT NOT NULL
     );
     CREATE TABLE redemption_windows (
         activation_id TEXT PRIMARY KEY,
@@ -123,8 +133,9 @@ class ReplayDatabase:
             self._position = entries[-1].position if entries else until
 
     def finish(self, tx: Cursor, head: LedgerHead, evaluated_at: datetime) -> None:
-        """Computes the states of redemption windows at `evaluated_at`, and describes the replay in the table
-        `about`."""
+        """Computes the holds of offers and the states of redemption windows at `evaluated_at`, and describes the replay in
+        the table `about`."""
+        _set_holds(self._database, recorded_text(to_microseconds(evaluated_at)))
         _set_window_states(self._database, recorded_text(to_microseconds(evaluated_at)))
         as_of = recorded_text(to_microseconds(head.recorded_at)) if head.recorded_at else None
         about = (head.position, as_of, recorded_text(to_microseconds(evaluated_at)), _chain(tx, head.position))
@@ -144,6 +155,10 @@ class ReplayDatabase:
                 self._redeemed(stored, (None, f"-{event.amount}", None, None, recorded_at))
             case OfferCreated() | OfferUpdated() | OfferPaused() | OfferResumed() | OfferDeleted() | OfferRestored():
                 self._offer(tx, stored, event)
+            case OfferHeld():
+                self._held(tx, stored, event)
+            case OfferReleased():
+                self._database.execute("DELETE FROM holds WHERE offer_uid = ?", (event.offer_uid,))
             case RedemptionRefused() | FlightScheduled():
                 pass
             case PartnerRegistered() | PartnerSettingsChanged() | TokenCreated() | TokenRevoked():
@@ -157,7 +172,7 @@ class ReplayDatabase:
             key = OfferKey(event.partner, event.channel, event.merchant_id, event.external_id)
             row = (stored.stream_id, str(key.offer_uid), *key, recorded_at, recorded_at)
             self._database.execute(
-                "INSERT INTO offers VALUES (?, ?, ?, ?, ?, ?, '', 0, '', '', ?, ?, NULL, NULL, NULL)", row
+                "INSERT INTO offers VALUES (?, ?, ?, ?, ?, ?, '', 0, '', '', ?, ?, NULL, NULL, NULL, NULL)", row
             )
         changes: dict[str, Any] = {"version": stored.version, "updated_at": recorded_at}
         if status := STATUS_AFTER[type(event)]:
@@ -172,6 +187,12 @@ class ReplayDatabase:
         self._database.execute(
             f"UPDATE offers SET {columns} WHERE stream_id = ?", (*changes.values(), stored.stream_id)
         )
+
+    def _held(self, tx: Cursor, stored: StoredEntry, event: OfferHeld) -> None:
+        commit = tx.execute("SELECT actor, reason FROM commits WHERE commit_id = ?", (stored.commit_id,)).fetchone()
+        until = None if event.until is None else recorded_text(event.until)
+        row = (event.offer_uid, commit["reason"], recorded_text(stored.recorded_at), until, commit["actor"])
+        self._database.execute("INSERT OR REPLACE INTO holds VALUES (?, ?, ?, ?, ?)", row)
 
     def _activated(self, tx: Cursor, stored: StoredEntry, event: OfferActivated) -> None:
         uid = tx.execute("SELECT stream_uid FROM streams WHERE stream_id = ?", (stored.stream_id,)).fetchone()
@@ -194,6 +215,22 @@ def _chain(tx: Cursor, position: int) -> str | None:
         (position,),
     ).fetchone()
     return row["chain"].hex() if row and row["last"] == position else None
+
+
+def _set_holds(database: apsw.Connection, time: str) -> None:
+    """Shows the holds that are in force at a time with their offers, as the JSON of the API."""
+    holds = database.execute("SELECT * FROM holds WHERE until IS NULL OR until > ?", (time,)).fetchall()
+    database.executemany(
+        "UPDATE offers SET hold = ? WHERE offer_uid = ?",
+        [
+            (
+                msgspec.json.encode({"reason": reason, "since": since, "until": until, "actor": actor}).decode(),
+                offer_uid,
+            )
+            for offer_uid, reason, since, until, actor in holds
+        ],
+    )
+    database.execute("DROP TABLE holds")
 
 
 def _set_window_states(database: apsw.Connection, time: str) -> None:

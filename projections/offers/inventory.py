@@ -17,6 +17,7 @@ from domain.store.cursor import Cursor
 from domain.store.records.contents import find_content
 from domain.values import Channel, Status, recorded_text, to_microseconds
 from projections.offers.inventory_updates import update_inventory
+from projections.offers.offer_holds import COLUMNS, JOINS, NEWEST_VERSION, HoldView, hold_of
 from projections.projection import MAX_PAGE_BYTES, Projection
 
 TABLE = """
@@ -79,13 +80,15 @@ class OfferView(Struct, frozen=True, rename="camel"):
     deleted_at: str | None
     honoured_until: str | None = None
     """The latest end of its redemption windows, if that is in the future."""
+    hold: HoldView | None = None
+    """The operator's hold, if one is in force."""
 
 
 class OfferFilter(Struct, frozen=True):
     """Selects offers; None in a member selects all.
 
-    `q` is a text in the externalId, the merchantId or the names of the offer. An offer is redeemable if it is active,
-    or if it has a redemption window that has not ended.
+    `q` is a text in the externalId, the merchantId or the names of the offer. An offer is redeemable if it is active and not
+    held, or if it has a redemption window that has not ended.
     """
 
     partner: str | None = None
@@ -155,6 +158,15 @@ def exists(tx: Cursor, offer_uid: UUID, partner: str | None = None) -> bool:
     return found is not None
 
 
+def owner_of(tx: Cursor, offer_uid: UUID) -> str | None:
+    """Returns the partner of an offer; None if the offer does not exist."""
+    row = tx.execute(
+        "SELECT i.partner FROM streams s JOIN inventory i ON i.offer_id = s.stream_id WHERE s.stream_uid = ?",
+        (offer_uid.bytes,),
+    ).fetchone()
+    return row["partner"] if row else None
+
+
 def count(tx: Cursor, partner: str | None = None) -> int:
     row = tx.execute(
         "SELECT count(*) AS offers FROM inventory WHERE partner = coalesce(?, partner)", (partner,)
@@ -165,13 +177,15 @@ def count(tx: Cursor, partner: str | None = None) -> int:
 _LAST_UNTIL = "(SELECT max(w.redeemable_until) FROM redemption_windows w WHERE w.offer_id = i.offer_id)"
 _SELECT = f"""
     SELECT i.*, s.stream_uid, created.recorded_at AS created_at, updated.recorded_at AS updated_at,
-           since.recorded_at AS status_since, {_LAST_UNTIL} AS last_until
+           since.recorded_at AS status_since, {_LAST_UNTIL} AS last_until, {COLUMNS}
     FROM inventory i
     JOIN streams s ON s.stream_id = i.offer_id
     JOIN commits created ON created.commit_id = i.created_commit
     JOIN commits updated ON updated.commit_id = i.updated_commit
     JOIN commits since ON since.commit_id = i.status_commit
+    {JOINS.format(offer_id="i.offer_id", version=NEWEST_VERSION.format(offer_id="i.offer_id"))}
 """
+_IS_HELD = "(h.version IS NOT NULL AND (h.held_until IS NULL OR h.held_until > ?))"
 
 
 def identity_conditions(offer_filter: OfferFilter) -> tuple[list[str], list[Any]]:
@@ -194,9 +208,9 @@ def _conditions(offer_filter: OfferFilter, now: datetime) -> tuple[list[str], li
     if offer_filter.status in {Status.PAUSED, Status.DELETED}:
         conditions.append("i.status <> 'active'")  # required for the partial index inventory_by_status
     if offer_filter.redeemable is not None:
-        redeemable = f"(i.status = 'active' OR coalesce({_LAST_UNTIL}, 0) > ?)"
+        redeemable = f"((i.status = 'active' AND NOT {_IS_HELD}) OR coalesce({_LAST_UNTIL}, 0) > ?)"
         conditions.append(redeemable if offer_filter.redeemable else f"NOT {redeemable}")
-        values.append(to_microseconds(now))
+        values += [to_microseconds(now)] * 2
     if offer_filter.q is not None:
         conditions.append("(instr(i.searched_ids, ?) > 0 OR instr(i.searched_names, ?) > 0)")
         values += [offer_filter.q.casefold()] * 2
@@ -226,4 +240,5 @@ def view_of(tx: Cursor, row: Any, now: datetime) -> OfferView:
         paused_at=status_since_if(Status.PAUSED),
         deleted_at=status_since_if(Status.DELETED),
         honoured_until=recorded_text(last_until) if last_until and last_until > to_microseconds(now) else None,
+        hold=hold_of(row, now),
     )

@@ -24,6 +24,7 @@ from projections.offers.inventory import (
     page_of,
     view_of,
 )
+from projections.offers.offer_holds import COLUMNS, JOINS, VERSION_AS_OF
 from projections.offers.offer_periods import VERSION_AS_OF_POSITION
 
 _LONGEST_WINDOW = (timedelta(days=MAX_DAYS) + CLOCK_TOLERANCE) // timedelta(microseconds=1)
@@ -42,7 +43,7 @@ def page(tx: Cursor, offer_filter: OfferFilter, state: LedgerState, after: int, 
     is_rare = offer_filter.status in {Status.PAUSED, Status.DELETED}
     are_few = any((offer_filter.partner, offer_filter.merchant_id, offer_filter.external_id))
     select = _THROUGH_PERIODS if is_rare and not are_few else _THROUGH_OFFERS
-    conditions, values = _conditions(offer_filter)
+    conditions, values = _conditions(offer_filter, state.evaluated_at)
     if is_rare:
         conditions.append(_EVER_HAD_STATUS if are_few else _BEGAN)
         values += [offer_filter.status, state.head.position] if are_few else [state.head.position]
@@ -71,7 +72,7 @@ _SELECT = f"""
         SELECT {{first}}.offer_id, p.commit_id, i.partner, i.channel, i.merchant_id, i.external_id, i.searched_ids,
                p.status, p.version, p.content_version, content.searched_names, s.stream_uid,
                created.recorded_at AS created_at, updated.recorded_at AS updated_at, since.recorded_at AS status_since,
-               {_LAST_UNTIL} AS last_until
+               {_LAST_UNTIL} AS last_until, {COLUMNS}
         FROM {{tables}} ON p.offer_id = i.offer_id
             AND p.version = {VERSION_AS_OF_POSITION.format(offer_id="{first}.offer_id")}
         CROSS JOIN offer_periods content ON content.offer_id = i.offer_id AND content.version = p.content_version
@@ -81,6 +82,7 @@ _SELECT = f"""
         CROSS JOIN commits created ON created.commit_id = i.created_commit
         CROSS JOIN commits updated ON updated.commit_id = p.commit_id
         CROSS JOIN commits since ON since.commit_id = status_start.commit_id
+        {JOINS.format(offer_id="i.offer_id", version=VERSION_AS_OF.format(offer_id="i.offer_id"))}
     ) i
 """
 _THROUGH_OFFERS = _SELECT.format(first="i", tables="inventory i CROSS JOIN offer_periods p")
@@ -103,21 +105,25 @@ _EXISTED = (
 )
 
 
-def _select_parameters(state: LedgerState) -> tuple[int, int, int, int]:
+def _select_parameters(state: LedgerState) -> tuple[int, int, int, int, int]:
     """Returns the parameters of `_SELECT`."""
     evaluated_at = to_microseconds(state.evaluated_at)
     newest = max(evaluated_at, to_microseconds(state.head.recorded_at or state.evaluated_at))
-    return evaluated_at, newest + _LONGEST_WINDOW, state.head.position, state.head.position
+    return evaluated_at, newest + _LONGEST_WINDOW, state.head.position, state.head.position, state.head.position
 
 
-def _conditions(offer_filter: OfferFilter) -> tuple[list[str], list[Any]]:
+_IS_HELD = "(i.hold_version IS NOT NULL AND (i.held_until IS NULL OR i.held_until > ?))"
+
+
+def _conditions(offer_filter: OfferFilter, evaluated_at: datetime) -> tuple[list[str], list[Any]]:
     conditions, values = identity_conditions(offer_filter)
     if offer_filter.status is not None:
         conditions.append("i.status = ?")
         values.append(offer_filter.status)
     if offer_filter.redeemable is not None:
-        redeemable = "(i.status = 'active' OR i.last_until IS NOT NULL)"
+        redeemable = f"((i.status = 'active' AND NOT {_IS_HELD}) OR i.last_until IS NOT NULL)"
         conditions.append(redeemable if offer_filter.redeemable else f"NOT {redeemable}")
+        values.append(to_microseconds(evaluated_at))
     if offer_filter.q is not None:
         conditions.append("(instr(i.searched_ids, ?) > 0 OR instr(i.searched_names, ?) > 0)")
         values += [offer_filter.q.casefold()] * 2

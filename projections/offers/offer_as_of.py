@@ -5,14 +5,16 @@ from uuid import UUID
 
 import msgspec
 
+from domain.offers.hold import Hold
 from domain.redemption.activation import OfferAsOf
 from domain.store.cursor import Cursor
 from domain.store.records.contents import find_content
 from domain.values import Status, to_microseconds
+from projections.offers.offer_holds import hold_until
 
 
 def offer_as_of(tx: Cursor, offer_uid: UUID, time: datetime) -> OfferAsOf:
-    """Returns the status and version of an offer as of a recorded time, or an empty `OfferAsOf` before it was created.
+    """Returns the state of an offer as of a recorded time, or an empty `OfferAsOf` before it was created.
 
     A period starts at the recorded time of its event and ends before that of the next event."""
     row = tx.execute(
@@ -21,7 +23,18 @@ def offer_as_of(tx: Cursor, offer_uid: UUID, time: datetime) -> OfferAsOf:
         " WHERE s.stream_uid = ? AND c.recorded_at <= ? ORDER BY p.version DESC LIMIT 1",
         (offer_uid.bytes, to_microseconds(time)),
     ).fetchone()
-    return OfferAsOf(Status(row["status"]), row["version"]) if row else OfferAsOf()
+    return OfferAsOf(Status(row["status"]), row["version"], _hold_as_of(tx, offer_uid, time)) if row else OfferAsOf()
+
+
+def _hold_as_of(tx: Cursor, offer_uid: UUID, time: datetime) -> Hold | None:
+    """Returns the newest hold as of a recorded time; None if the offer was not held, or had been released."""
+    row = tx.execute(
+        "SELECT h.held, h.held_until FROM streams s JOIN offer_holds h ON h.offer_id = s.stream_id"
+        " JOIN commits c ON c.commit_id = h.commit_id"
+        " WHERE s.stream_uid = ? AND c.recorded_at <= ? ORDER BY h.version DESC LIMIT 1",
+        (offer_uid.bytes, to_microseconds(time)),
+    ).fetchone()
+    return hold_until(row["held_until"]) if row and row["held"] else None
 
 
 def content_of_version(tx: Cursor, offer_uid: UUID, version: int) -> msgspec.Raw:

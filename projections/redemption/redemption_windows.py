@@ -12,6 +12,7 @@ from domain.redemption.activation_group import OfferTerms
 from domain.redemption.window import RedemptionWindow
 from domain.store.cursor import Cursor
 from domain.values import Status, from_microseconds, to_microseconds
+from projections.offers.offer_holds import NEWEST_VERSION, hold_until
 from projections.projection import Projection
 
 TABLE = """
@@ -118,9 +119,12 @@ def offer_terms(tx: Cursor, offer_uids: Collection[UUID]) -> dict[UUID, OfferTer
     in_list, values = tx.dialect.in_list([uid.bytes for uid in offer_uids])
     rows = tx.execute(
         "SELECT s.stream_uid, i.partner, i.status, i.version, p.redemption_window_days,"
-        " oc.recorded_at AS offer_since, pc.recorded_at AS partner_since"
+        " oc.recorded_at AS offer_since, pc.recorded_at AS partner_since,"
+        " h.held, h.held_until, coalesce(hc.recorded_at, 0) AS hold_since"
         " FROM streams s JOIN inventory i ON i.offer_id = s.stream_id JOIN partners p ON p.name = i.partner"
         " JOIN commits oc ON oc.commit_id = i.updated_commit JOIN commits pc ON pc.commit_id = p.updated_commit"
+        f" LEFT JOIN offer_holds h ON h.offer_id = i.offer_id AND h.version = ({NEWEST_VERSION.format(offer_id='i.offer_id')})"
+        " LEFT JOIN commits hc ON hc.commit_id = h.commit_id"
         f" WHERE s.stream_uid {in_list}",
         values,
     )
@@ -128,8 +132,8 @@ def offer_terms(tx: Cursor, offer_uids: Collection[UUID]) -> dict[UUID, OfferTer
         UUID(bytes=row["stream_uid"]): OfferTerms(
             row["partner"],
             row["redemption_window_days"],
-            OfferAsOf(Status(row["status"]), row["version"]),
-            from_microseconds(max(row["offer_since"], row["partner_since"])),
+            OfferAsOf(Status(row["status"]), row["version"], hold_until(row["held_until"]) if row["held"] else None),
+            from_microseconds(max(row["offer_since"], row["partner_since"], row["hold_since"])),
         )
         for row in rows
     }

@@ -1,19 +1,20 @@
-"""offer-ledger inventory, offer-ledger history"""
+"""offer-ledger inventory, offer-ledger history, offer-ledger offers"""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
+from uuid import UUID
 
 import typer
 
-from api.cli.option_types import AsJson, AsOfState, PageCursor, RowLimit
-from api.cli.registry import example
+from api.cli.option_types import TIME, AsJson, AsOfState, PageCursor, Reason, RowLimit, parse_time, parse_uid
+from api.cli.registry import example, group_of
 from domain.values import Channel, Status
 
 _Redeemable = Annotated[
     bool | None,
     typer.Option(
         "--redeemable/--not-redeemable",
-        help="Offers that are active or have an open redemption window, or the other offers. Default: all offers.",
+        help="Offers that are active and not held or have an open redemption window, or the other offers. Default: all.",
     ),
 ]
 
@@ -72,3 +73,40 @@ def history_command(
 
     offer_filter = offers.OfferFilter(partner, channel, merchant_id, external_id)
     offers.print_offer_history(offer_uid, offer_filter, as_json=as_json)
+
+
+_OfferUid = Annotated[UUID, typer.Argument(parser=parse_uid, metavar="OFFER_UID", help="UUID of the offer.")]
+
+
+@example('offer-ledger offers hold 6851e6d4-1908-5d30-b230-131c8e83c5db --reason "Wrong reward in the terms"')
+def hold_offer_command(
+    offer_uid: _OfferUid,
+    reason: Reason,
+    until: Annotated[
+        Any, typer.Option(parser=parse_time, metavar=TIME, help="End of the hold. Default: only a release ends it.")
+    ] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Hold an offer: it takes no new activations.
+
+    Customers who have activated it keep their redemption windows. The partner can still change it."""
+    from api.cli.actions.decisions import holds
+
+    holds.hold(offer_uid, reason, until, as_json=as_json)
+
+
+@example('offer-ledger offers release 6851e6d4-1908-5d30-b230-131c8e83c5db --reason "The partner corrected the terms"')
+def release_offer_command(offer_uid: _OfferUid, reason: Reason, *, as_json: AsJson = False) -> None:
+    """Release a held offer: it takes new activations again."""
+    from api.cli.actions.decisions import holds
+
+    holds.release(offer_uid, reason, as_json=as_json)
+
+
+offers_app = group_of(
+    "offers",
+    "Hold offers and release them.",
+    hold=hold_offer_command,
+    release=release_offer_command,
+)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from api.access.credentials import DEFAULT_REQUESTS_PER_MINUTE, MAX_LIMIT
-from api.cli.option_types import AsJson, parse_time
+from api.cli.option_types import AsJson, OptionalReason, parse_time
 from api.cli.registry import example, group_of
 from domain.redemption.window import MAX_DAYS, MIN_DAYS
 from domain.values import MissingFromFile, Role
@@ -69,6 +69,7 @@ def set_partner_command(
     daily_quota: _DailyQuota = None,
     missing_from_file: _MissingFromFile = None,
     redemption_window_days: _WindowDays = None,
+    reason: OptionalReason = None,
     *,
     as_json: AsJson = False,
 ) -> None:
@@ -81,6 +82,7 @@ def set_partner_command(
     partners.change_partner(
         name,
         daily_quota,
+        reason,
         as_json=as_json,
         synchronize_per_day=synchronize_per_day,
         insert_per_hour=insert_per_hour,
@@ -137,6 +139,7 @@ def create_token_command(
         Any,
         typer.Option(parser=parse_time, metavar="TIME", help="End of the token, such as 2027-01-01. Default: no end."),
     ] = None,
+    reason: OptionalReason = None,
 ) -> None:
     """Create a token and print its secret.
 
@@ -144,7 +147,7 @@ def create_token_command(
     from api.cli.actions.access import tokens
 
     end: datetime | None = expires_at
-    tokens.issue_token(role, name, partner, requests_per_minute, end)
+    tokens.issue_token(role, name, partner, requests_per_minute, end, reason)
 
 
 @example("offer-ledger tokens list")
@@ -156,13 +159,15 @@ def list_tokens_command(*, as_json: AsJson = False) -> None:
 
 
 @example("offer-ledger tokens revoke feed")
-def revoke_token_command(name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the token.")]) -> None:
+def revoke_token_command(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the token.")], reason: OptionalReason = None
+) -> None:
     """Revoke a token.
 
     All servers refuse it from the next request on."""
     from api.cli.actions.access import tokens
 
-    tokens.withdraw_token(name)
+    tokens.withdraw_token(name, reason)
 
 
 tokens_app = group_of(

@@ -2,6 +2,7 @@
 
 from http import HTTPStatus
 from typing import Any
+from uuid import UUID
 
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
@@ -17,15 +18,19 @@ from api.dependencies.roles import AUDITORS
 from api.http.problems import not_found
 from api.http.query_params import uid
 from api.offers.queries import find_visible
-from domain.events import FlightScheduled
+from domain.events import FlightScheduled, OfferHeld, OfferReleased
+from domain.offers.hold import HoldOffer, ReleaseOffer
 from domain.redemption.flight import MAX_FLIGHTS, ScheduleFlight
 from domain.redemption.window import MAX_DAYS, MIN_DAYS
 from domain.store.cursor import Cursor
+from domain.values import MAX_REASON_LENGTH, EventOrder
 from projections.audit import event_list, offer_history
+from projections.audit.event_item import EventView
 from projections.audit.event_list import EventFilter
 from projections.offers.inventory import OfferView
 
 EVENTS_SHOWN = 25
+HOLDS_SHOWN = 25
 OFFER = f"{OFFERS}/{{offer_uid}}"
 
 router = APIRouter(include_in_schema=False, route_class=ConsoleRoute)
@@ -39,6 +44,7 @@ def show_offer(context: AuditPage, offer_uid: str) -> Response:
         shown = offer.version if until is None else min(until, offer.version)
         events = offer_history.page_backwards(tx, offer.offer_uid, shown + 1, EVENTS_SHOWN)
         windows = windows_of(tx, context, offer)
+        holds = _holds(tx, context, offer)
         flights = _flights(tx, context, offer) if context.has_role(*AUDITORS) else None
     return render(
         context,
@@ -52,6 +58,8 @@ def show_offer(context: AuditPage, offer_uid: str) -> Response:
         older=events.next_after and events.next_after - 1,
         windows=windows,
         chart=chart_of(context, offer, windows.items),
+        holds=holds,
+        longest_reason=MAX_REASON_LENGTH,
         flights=flights,
         days=(MIN_DAYS, MAX_DAYS),
     )
@@ -60,13 +68,35 @@ def show_offer(context: AuditPage, offer_uid: str) -> Response:
 @router.post(f"{OFFER}/flights")
 def submit_flight(offer_uid: str, submission: OperatorForm) -> Response:
     context = submission.context
+    parsed_uid = _parsed(offer_uid)
+    starts_at = parse_time_field(submission.field("startsAt") or "", "startsAt")
+    command = ScheduleFlight(parsed_uid, starts_at, submission.number("redemptionWindowDays", MIN_DAYS, MAX_DAYS))
+    context.service.activations.schedule(command, submission.origin)
+    return RedirectResponse(f"{OFFERS}/{parsed_uid}#flights", HTTPStatus.SEE_OTHER)
+
+
+@router.post(f"{OFFER}/hold")
+def submit_hold(offer_uid: str, submission: OperatorForm) -> Response:
+    until = submission.field("until")
+    parsed_uid = _parsed(offer_uid)
+    command = HoldOffer(parsed_uid, parse_time_field(until, "until") if until else None)
+    submission.context.service.holds.execute(command, submission.origin_with_reason)
+    return RedirectResponse(f"{OFFERS}/{parsed_uid}#holds", HTTPStatus.SEE_OTHER)
+
+
+@router.post(f"{OFFER}/release")
+def submit_release(offer_uid: str, submission: OperatorForm) -> Response:
+    parsed_uid = _parsed(offer_uid)
+    submission.context.service.holds.execute(ReleaseOffer(parsed_uid), submission.origin_with_reason)
+    return RedirectResponse(f"{OFFERS}/{parsed_uid}#holds", HTTPStatus.SEE_OTHER)
+
+
+def _parsed(offer_uid: str) -> UUID:
+    """Raises Problem 404."""
     parsed_uid = uid(offer_uid)
     if parsed_uid is None:
         raise not_found("offer")
-    starts_at = parse_time_field(submission.field("startsAt") or "", "startsAt")
-    command = ScheduleFlight(parsed_uid, starts_at, submission.number("redemptionWindowDays", MIN_DAYS, MAX_DAYS))
-    context.service.activations.schedule(command, context.origin)
-    return RedirectResponse(f"{OFFERS}/{parsed_uid}#flights", HTTPStatus.SEE_OTHER)
+    return parsed_uid
 
 
 @router.get(f"{OFFER}/images/{{name}}")
@@ -86,6 +116,15 @@ def visible_offer(tx: Cursor, context: PageContext, offer_uid: str) -> OfferView
     if offer is None:
         raise not_found("offer in this state" if context.state.is_past else "offer")
     return offer
+
+
+def _holds(tx: Cursor, context: PageContext, offer: OfferView) -> list[EventView]:
+    """Returns the newest holds and releases, the newest first."""
+    events: list[EventView] = []
+    for kind in (OfferHeld, OfferReleased):
+        event_filter = EventFilter(offer_uid=offer.offer_uid, type=kind.TOPIC)
+        events += event_list.page(tx, event_filter, 0, HOLDS_SHOWN, context.state.position, EventOrder.DESC).items
+    return sorted(events, key=lambda event: event.position, reverse=True)[:HOLDS_SHOWN]
 
 
 def _flights(tx: Cursor, context: PageContext, offer: OfferView) -> list[dict[str, Any]]:

@@ -79,7 +79,7 @@ def submit_partner(submission: OperatorForm) -> Response:
         _missing_from_file(submission),
         submission.number("redemption_window_days", MIN_DAYS, MAX_DAYS),
     )
-    submission.context.service.ledger.handle(command, submission.context.origin)
+    submission.context.service.ledger.handle(command, submission.origin)
     return RedirectResponse(link(f"{PARTNERS}/{name}", {"saved": 1}), HTTPStatus.SEE_OTHER)
 
 

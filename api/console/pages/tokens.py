@@ -46,7 +46,7 @@ def submit_token(submission: OperatorForm) -> Response:
     context, secret = submission.context, new_secret()
     try:
         command = _command(submission, digest_secret(secret))
-        context.service.ledger.handle(command, context.origin)
+        context.service.ledger.handle(command, submission.origin)
     except (Problem, Refused) as error:
         problem = problem_of(error)
         return _page(context, problem.status, problem=problem, sent=submission.fields)
@@ -55,7 +55,7 @@ def submit_token(submission: OperatorForm) -> Response:
 
 @router.post(f"{TOKENS}/revoked")
 def submit_revocation(submission: OperatorForm) -> Response:
-    submission.context.service.ledger.handle(RevokeToken(submission.field("name") or ""), submission.context.origin)
+    submission.context.service.ledger.handle(RevokeToken(submission.field("name") or ""), submission.origin)
     return RedirectResponse(TOKENS, HTTPStatus.SEE_OTHER)
 
 

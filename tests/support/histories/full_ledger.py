@@ -22,7 +22,9 @@ from tests.support.histories.traffic import (
     Step,
     activating,
     buying,
+    holding,
     putting,
+    releasing,
     reversing,
     scheduling,
     sending,
@@ -64,6 +66,9 @@ STEPS: list[Step] = [
     waiting(40),
     buying("T-4", OFFERS[1], "C-1"),
     buying("T-5", OFFERS[0], "C-2"),
+    holding(OFFERS[2], 30),
+    holding(MERCHANTS[2], None),
+    releasing(MERCHANTS[2]),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +16,7 @@ from api.wiring import open_service
 from domain.access.partner import SetPartner
 from domain.access.token import CreateToken, RevokeToken
 from domain.ledgers.redemption_ledger import PendingRedemption
+from domain.offers.hold import HoldOffer, ReleaseOffer
 from domain.redemption.activation import Activate
 from domain.redemption.activation_group import PendingActivation
 from domain.redemption.flight import ScheduleFlight
@@ -91,6 +93,25 @@ def scheduling(key: OfferKey, days: int) -> Step:
     return step
 
 
+def holding(key: OfferKey, days: int | None) -> Step:
+    """Holds an offer for some days, or until its release."""
+
+    def step(service: Service, clock: Clock) -> None:
+        until = None if days is None else clock.now + timedelta(days=days)
+        with suppress(Refused):
+            service.holds.execute(HoldOffer(key.offer_uid, until), OPERATOR._replace(reason="wrong terms"))
+
+    return step
+
+
+def releasing(key: OfferKey) -> Step:
+    def step(service: Service, _clock: Clock) -> None:
+        with suppress(Refused):
+            service.holds.execute(ReleaseOffer(key.offer_uid), OPERATOR._replace(reason="corrected"))
+
+    return step
+
+
 def buying(transaction: str, key: OfferKey, customer: str) -> Step:
     def step(service: Service, clock: Clock) -> None:
         purchase = Purchase(transaction, customer, key.offer_uid, Decimal("12.50"), "USD", clock.now)
@@ -133,6 +154,8 @@ steps: st.SearchStrategy[Step] = st.one_of(
     ),
     st.builds(activating, st.sampled_from(KEYS), st.sampled_from(CUSTOMERS)),
     st.builds(scheduling, st.sampled_from(KEYS), st.integers(30, 45)),
+    st.builds(holding, st.sampled_from(KEYS), st.sampled_from([None, 1, 40])),
+    st.builds(releasing, st.sampled_from(KEYS)),
     st.builds(buying, st.sampled_from(TRANSACTIONS), st.sampled_from(KEYS), st.sampled_from(CUSTOMERS)),
     st.builds(reversing, st.sampled_from(TRANSACTIONS), st.sampled_from(["5", "7.5"])),
     st.builds(setting, rps=st.integers(1, 3), missing_from_file=st.sampled_from(["report", "delete"])),

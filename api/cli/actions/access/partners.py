@@ -12,14 +12,14 @@ from domain.access.partner import SetPartner
 from projections.access.partners import PartnerView, list_partners
 
 
-def change_partner(name: str, daily_quota: str | None, *, as_json: bool, **limits: Any) -> None:
+def change_partner(name: str, daily_quota: str | None, reason: str | None, *, as_json: bool, **limits: Any) -> None:
     """`limits`: the other members of SetPartner."""
     if not is_partner_name(name):
         exit_with_error(f"NAME: {PARTNER_NAME_RULE}.", exit_code=2)
     command = SetPartner(name, daily_quota=_parse_quota(daily_quota), **limits)
     create_ledger_if_missing()
     with open_ledger() as service:
-        service.ledger.handle(command, cli_origin())
+        service.ledger.handle(command, cli_origin(reason))
         with service.ledger.recorder.read() as tx:
             _print(list_partners(tx, name), as_json=as_json)
 

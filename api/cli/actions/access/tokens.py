@@ -15,7 +15,12 @@ from projections.access.tokens import TokenView, list_tokens
 
 
 def issue_token(
-    role: Role, name: str, partner: str | None, requests_per_minute: int, expires_at: datetime | None
+    role: Role,
+    name: str,
+    partner: str | None,
+    requests_per_minute: int,
+    expires_at: datetime | None,
+    reason: str | None = None,
 ) -> None:
     if (role is Role.PARTNER) != (partner is not None):
         exit_with_error(f"--partner: {PARTNER_RULE}.", exit_code=2)
@@ -27,7 +32,7 @@ def issue_token(
     expiry = to_microseconds(expires_at) if expires_at else None
     command = CreateToken(name, role, partner, digest_secret(secret), requests_per_minute, expiry)
     with open_ledger() as service:
-        service.ledger.handle(command, cli_origin())
+        service.ledger.handle(command, cli_origin(reason))
     print(secret)
 
 
@@ -48,9 +53,9 @@ def print_tokens(*, as_json: bool) -> None:
         )
 
 
-def withdraw_token(name: str) -> None:
+def withdraw_token(name: str, reason: str | None = None) -> None:
     with open_ledger() as service:
-        service.ledger.handle(RevokeToken(name), cli_origin())
+        service.ledger.handle(RevokeToken(name), cli_origin(reason))
     print_line(f"Revoked the token {name}.")
 
 

@@ -79,7 +79,12 @@ def _print_history(offer: OfferView, items: list[EventView]) -> None:
     print_line(f"{identity}   {offer.offer_uid}   {offer.status}")
     for item in items:
         print()
-        reasons = [item.cause, item.run_id and f"run {item.run_id}", item.trace_id and f"trace {item.trace_id}"]
+        reasons = [
+            item.cause,
+            item.run_id and f"run {item.run_id}",
+            item.trace_id and f"trace {item.trace_id}",
+            item.reason and f"reason: {item.reason}",
+        ]
         notes = [f"by {item.actor} ({item.source})", *filter(None, reasons)]
         print_line(f"{item.version}. {item.recorded_at}  {item.type}  {', '.join(notes)}")
         rows = [(change["field"], _short(change["before"]), "->", _short(change["after"])) for change in item.changes]

@@ -1,0 +1,1 @@
+"""Decisions of operators: holds and releases of offers."""
