@@ -36,7 +36,8 @@ class DiffState(BaseModel):
 
 
 class Cause(BaseModel):
-    """An event that led to the later state. `cause` is the reason if no request named the offer; otherwise null."""
+    """An event that led to the later state. `cause` says why the service changed an offer that no request named; otherwise
+    null. `reason` is what the operator who acted has stated."""
 
     position: int
     version: int
@@ -47,6 +48,7 @@ class Cause(BaseModel):
     runId: UUID | None
     traceId: str | None
     cause: Literal["absent-from-synchronize", "absent-from-file"] | None
+    reason: str | None
 
 
 class NetChange(BaseModel):

@@ -56,7 +56,7 @@ def parse_directory(text: str) -> Path:
     return Path(text)
 
 
-Reason = Annotated[
+RequiredReason = Annotated[
     str, typer.Option(parser=parse_reason, metavar="TEXT", help="Why. The ledger keeps it for ever: no personal data.")
 ]
 OptionalReason = Annotated[

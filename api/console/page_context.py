@@ -212,7 +212,7 @@ class FormSubmission(Struct, frozen=True):
 
     @property
     def origin_with_reason(self) -> Origin:
-        """The same for a form that needs a reason. Raises Problem 422."""
+        """The origin of what the form changes, if the form needs a reason. Raises Problem 422."""
         origin = self.origin
         if origin.reason is None:
             raise validation_error([InvalidField(("reason",), "required")])

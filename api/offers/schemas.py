@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.audit.event_schemas import EventItem
 from api.http.query_params import AsOfParams, PageParams, Word
-from api.validation.field_types import Reason
+from api.validation.field_types import ReasonText
 from api.validation.times import Time
 
 
@@ -88,11 +88,11 @@ class OfferCounts(BaseModel):
 
 
 class ReasonRequest(BaseModel):
-    """Why an operator acts. The ledger keeps the text for ever, so it must not have personal data."""
+    """A body with the reason of an operator. The ledger keeps the text for ever, so it must not have personal data."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
-    reason: Reason
+    reason: ReasonText
 
 
 class HoldRequest(ReasonRequest):

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.http.problem_schemas import FieldError
-from api.validation.field_types import Identifier, Reason, Uid
+from api.validation.field_types import Identifier, ReasonText, Uid
 from api.validation.times import Time
 
 
@@ -51,7 +51,7 @@ class FlightRequest(PublisherRequest):
 
     startsAt: Time
     redemptionWindowDays: Annotated[int, Field(ge=30, le=45)]
-    reason: Annotated[Reason | None, Field(description="Why the flight is scheduled")] = None
+    reason: Annotated[ReasonText | None, Field(description="Why the flight is scheduled")] = None
 
 
 class Flight(BaseModel):

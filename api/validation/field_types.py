@@ -18,7 +18,7 @@ UUID_PATTERN = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 
 Text = Annotated[str, Field(min_length=1)]
 Identifier = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH)]
-Reason = Annotated[str, Field(min_length=1, max_length=MAX_REASON_LENGTH, pattern=r"\S")]
+ReasonText = Annotated[str, Field(min_length=1, max_length=MAX_REASON_LENGTH, pattern=r"\S")]
 """The reason of an operator action: not blank."""
 Count = Annotated[int, Field(ge=0)]
 

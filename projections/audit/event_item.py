@@ -175,7 +175,7 @@ def _changes(tx: Cursor, row: Any, event: Event, contents: Sequence[bytes]) -> l
         status = Status(row["status_before"] or Status.ABSENT)
         return changes_between(status, STATUS_AFTER[type(event)] or status, contents)
     if isinstance(event, HoldEvent):
-        return changed_fields({"hold": _hold(_event_before(tx, row))}, {"hold": _hold(event)})
+        return [FieldChange("/hold", _hold(_event_before(tx, row)), _hold(event))]
     if isinstance(event, PartnerSettingsChanged):
         before = _event_before(tx, row)
         return changed_fields(_settings(before) if isinstance(before, PartnerEvent) else {}, _settings(event))

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import typer
 
-from api.cli.option_types import TIME, AsJson, AsOfState, PageCursor, Reason, RowLimit, parse_time, parse_uid
+from api.cli.option_types import TIME, AsJson, AsOfState, PageCursor, RequiredReason, RowLimit, parse_time, parse_uid
 from api.cli.registry import example, group_of
 from domain.values import Channel, Status
 
@@ -81,7 +81,7 @@ _OfferUid = Annotated[UUID, typer.Argument(parser=parse_uid, metavar="OFFER_UID"
 @example('offer-ledger offers hold 6851e6d4-1908-5d30-b230-131c8e83c5db --reason "Wrong reward in the terms"')
 def hold_offer_command(
     offer_uid: _OfferUid,
-    reason: Reason,
+    reason: RequiredReason,
     until: Annotated[
         Any, typer.Option(parser=parse_time, metavar=TIME, help="End of the hold. Default: only a release ends it.")
     ] = None,
@@ -93,15 +93,15 @@ def hold_offer_command(
     Customers who have activated it keep their redemption windows. The partner can still change it."""
     from api.cli.actions.decisions import holds
 
-    holds.hold(offer_uid, reason, until, as_json=as_json)
+    holds.execute_hold(offer_uid, reason, until, as_json=as_json)
 
 
 @example('offer-ledger offers release 6851e6d4-1908-5d30-b230-131c8e83c5db --reason "The partner corrected the terms"')
-def release_offer_command(offer_uid: _OfferUid, reason: Reason, *, as_json: AsJson = False) -> None:
+def release_offer_command(offer_uid: _OfferUid, reason: RequiredReason, *, as_json: AsJson = False) -> None:
     """Release a held offer: it takes new activations again."""
     from api.cli.actions.decisions import holds
 
-    holds.release(offer_uid, reason, as_json=as_json)
+    holds.execute_release(offer_uid, reason, as_json=as_json)
 
 
 offers_app = group_of(

@@ -69,6 +69,7 @@ def test_change_has_states_causes_and_changed_fields(auditor: Caller, service: S
                 "runId": str(run.run_id),
                 "traceId": None,
                 "cause": None,
+                "reason": None,
             }
         ],
         "changes": [{"field": "/content/headline", "before": "Open a jar", "after": "Open two jars"}],

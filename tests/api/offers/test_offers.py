@@ -77,6 +77,7 @@ def test_offer_has_all_its_members(partner: Caller, clock: Clock) -> None:
         "content": offer_data(),
         "deletedAt": None,
         "honouredUntil": None,
+        "hold": None,
     }
 
 

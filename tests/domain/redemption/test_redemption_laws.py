@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -20,9 +21,11 @@ from msgspec.structs import replace
 
 from domain.access.partner import SetPartner
 from domain.ledgers.activation_ledger import ActivationLedger, ActivationQueries
+from domain.ledgers.hold_ledger import HoldLedger
 from domain.ledgers.ledger import OfferLedger
 from domain.ledgers.redemption_ledger import PendingRedemption, RedemptionLedger, RedemptionResult
 from domain.ledgers.single_request_ledger import SingleRequestLedger
+from domain.offers.hold import Hold, HoldCommand, HoldOffer, ReleaseOffer
 from domain.redemption.activation import Activate, Activation, WindowState
 from domain.redemption.activation_group import PendingActivation
 from domain.redemption.flight import ScheduleFlight
@@ -31,6 +34,7 @@ from domain.refusals import (
     FlightConflict,
     FlightInThePast,
     OfferNotActivatable,
+    OfferOnHold,
     Refused,
     ReversalExceedsRedemption,
     ReversalReused,
@@ -178,6 +182,8 @@ class Model:
         self.flights: dict[OfferKey, dict[datetime, int]] = {key: {} for key in KEYS}
         self.days = {partner: [(datetime.min.replace(tzinfo=UTC), 45)] for partner in (PARTNER, OTHER_PARTNER)}
         """Redemption window days of each partner, with the times of their changes."""
+        self.holds: dict[OfferKey, list[tuple[datetime, Hold | None]]] = {key: [] for key in KEYS}
+        """The holds of each offer, and None for each release, with their recorded times."""
         self.windows: list[Window] = []
         self.redeemed_purchases: dict[str, RedeemedPurchase] = {}
 
@@ -212,6 +218,10 @@ class Model:
         after = OfferState(at, status, before.version + versions, before.name if name is None else name)
         self.offers.setdefault(key, []).append(after)
 
+    def is_held(self, key: OfferKey, time: datetime, recorded_by: datetime) -> bool:
+        newest = [hold for since, hold in self.holds[key] if since <= recorded_by][-1:]
+        return any(hold is not None and (hold.until is None or time < hold.until) for hold in newest)
+
     def versions_of_put(self, key: OfferKey, name: str) -> int:
         """Returns the number of versions that a PUT with this name adds."""
         before = self.offer(key)
@@ -242,6 +252,8 @@ class Model:
         offer = self.offer(key, applies_at)
         if offer.status is not Status.ACTIVE or now - at > 14 * DAY:
             return OfferNotActivatable
+        if self.is_held(key, at, applies_at):
+            return OfferOnHold
         starts = [start for start in self.flights[key] if start <= at]
         settings_by_then = [days for since, days in self.days[key.partner] if since <= applies_at]
         days = self.flights[key][max(starts)] if starts else settings_by_then[-1]
@@ -365,6 +377,7 @@ class RedemptionMachine(RuleBasedStateMachine):
             self.ledger, decision_state.offers_lookup, decision_state.find_existing_ids, partners.terms_lookup
         )
         self.activations = ActivationLedger(self.ledger, queries)
+        self.holds = HoldLedger(self.ledger, inventory.owner_of)
         self.redemptions = RedemptionLedger(self.ledger, queries)
         for partner in (PARTNER, OTHER_PARTNER):
             self.ledger.handle(SetPartner(partner, daily_quota=0), OPERATOR)
@@ -433,6 +446,26 @@ class RedemptionMachine(RuleBasedStateMachine):
             self.ledger.commit(tx, CommitContext(OPERATOR, key.partner), [stream])
         self.model.change(key, self.model.record(), Status.PAUSED)
 
+    @rule(key=keys, days=st.sampled_from([None, 1, 14]))
+    def hold(self, key: OfferKey, days: int | None) -> None:
+        until = None if days is None else self.model.now + days * DAY
+        self._decide_hold(key, HoldOffer(UIDS[key], until), Hold(until))
+
+    @rule(key=keys)
+    def release(self, key: OfferKey) -> None:
+        self._decide_hold(key, ReleaseOffer(UIDS[key]), None)
+
+    def _decide_hold(self, key: OfferKey, command: HoldCommand, hold: Hold | None) -> None:
+        if key not in self.model.offers:
+            with pytest.raises(UnknownOffer):
+                self.holds.execute(command, OPERATOR)
+            return
+        in_force = [newest for _, newest in self.model.holds[key][-1:] if newest and newest.is_in_force(self.model.now)]
+        is_changed = in_force != [hold] if hold else bool(in_force)
+        assert self.holds.execute(command, OPERATOR) == is_changed
+        if is_changed:
+            self.model.holds[key].append((self.model.record(), hold))
+
     @rule(named=st.frozensets(st.sampled_from(BATCH_KEYS), min_size=1), name=names)
     def synchronize(self, named: frozenset[OfferKey], name: str) -> None:
         """Pauses the offers that the batch does not name."""
@@ -482,6 +515,8 @@ class RedemptionMachine(RuleBasedStateMachine):
         key = data.draw(st.sampled_from(list(self.model.offers)), "offer")
         times = [state.at for state in self.model.offers[key]] + list(self.model.flights[key])
         times += [since for since, _ in self.model.days[key.partner][1:]]
+        times += [since for since, _ in self.model.holds[key]]
+        times += [hold.until for _, hold in self.model.holds[key] if hold and hold.until]
         self._activate([(customer, key, data.draw(st.sampled_from(times), "time") + offset)])
 
     @precondition(lambda self: self._active())
@@ -554,7 +589,8 @@ class RedemptionMachine(RuleBasedStateMachine):
         expected = {}
         for key in model.offers:
             until = model.honoured_until(key)
-            is_redeemable = model.offer(key).status is Status.ACTIVE or until is not None
+            is_live = model.offer(key).status is Status.ACTIVE and not model.is_held(key, now, model.newest)
+            is_redeemable = is_live or until is not None
             expected[UIDS[key]] = (utc_text(until) if until else None, is_redeemable)
         shown = {}
         with self.ledger.recorder.read() as tx:

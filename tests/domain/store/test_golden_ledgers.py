@@ -39,7 +39,8 @@ EVERYTHING = {
     "commits": 42, "events": 72, "streams": 45, "images": 1, "runs": 6, "run_bodies": 1, "traces": 9, "partners": 2,
     "tokens": 2, "inventory": 18, "redemption_windows": 18, "redemptions": 6,
 }  # fmt: skip
-COUNTS = {4: EVERYTHING, 5: EVERYTHING, 6: EVERYTHING, 7: EVERYTHING | {"commits": 43, "events": 73, "streams": 46}}
+SINCE_VERSION_7 = EVERYTHING | {"commits": 43, "events": 73, "streams": 46}
+COUNTS = {4: EVERYTHING, 5: EVERYTHING, 6: EVERYTHING, 7: SINCE_VERSION_7, 8: SINCE_VERSION_7}
 VERSIONS = pytest.mark.parametrize("version", COUNTS)
 
 

@@ -55,7 +55,8 @@ def matching(offers: list[dict[str, Any]], offer_filter: OfferFilter) -> list[di
         content = offer["content"]
         names = [offer["externalId"], offer["merchantId"] or ""]
         names += [content.get(name, "") for name in ("name", "headline", "offerName")]
-        redeemable = offer["status"] == "active" or offer["honouredUntil"] is not None
+        is_live = offer["status"] == "active" and offer["hold"] is None
+        redeemable = is_live or offer["honouredUntil"] is not None
         return (
             offer_filter.partner in {None, offer["partner"]}
             and offer_filter.channel in {None, offer["channel"]}

@@ -36,6 +36,7 @@ PUBLISHER = Origin("wallet", Source.PUBLISHER)
 CUSTOMERS = ["C-1", "C-2"]
 TRANSACTIONS = ["T-1", "T-2"]
 TOKENS = ["feed", "books"]
+HOLD_REASON = "wrong terms"
 
 Step = Callable[[Service, Clock], object]
 
@@ -99,7 +100,7 @@ def holding(key: OfferKey, days: int | None) -> Step:
     def step(service: Service, clock: Clock) -> None:
         until = None if days is None else clock.now + timedelta(days=days)
         with suppress(Refused):
-            service.holds.execute(HoldOffer(key.offer_uid, until), OPERATOR._replace(reason="wrong terms"))
+            service.holds.execute(HoldOffer(key.offer_uid, until), OPERATOR._replace(reason=HOLD_REASON))
 
     return step
 

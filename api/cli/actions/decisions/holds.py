@@ -13,14 +13,14 @@ from domain.refusals import HoldEndsInThePast
 from domain.values import utc_text
 
 
-def hold(offer_uid: UUID, reason: str, until: datetime | None, *, as_json: bool) -> None:
+def execute_hold(offer_uid: UUID, reason: str, until: datetime | None, *, as_json: bool) -> None:
     has_changed = _execute(HoldOffer(offer_uid, until), reason, as_json=as_json)
     if not as_json:
         end = f"until {utc_text(until)}" if until else "until it is released"
         print_line(f"The offer takes no new activations {end}." if has_changed else f"The offer is already held {end}.")
 
 
-def release(offer_uid: UUID, reason: str, *, as_json: bool) -> None:
+def execute_release(offer_uid: UUID, reason: str, *, as_json: bool) -> None:
     has_changed = _execute(ReleaseOffer(offer_uid), reason, as_json=as_json)
     if not as_json:
         print_line("Released the offer: it takes activations again." if has_changed else "The offer is not held.")
