@@ -36,10 +36,10 @@ class HistoryQuery(PageParams):
 class HoldReply(BaseModel):
     """An operator's hold: the offer takes no new activations. Without `until`, only a release ends it."""
 
-    reason: str | None
-    since: datetime
-    until: datetime | None
-    actor: str
+    reason: Annotated[str | None, Field(description="Why the operator holds the offer")]
+    since: Annotated[datetime, Field(description="The recorded time of the hold")]
+    until: Annotated[datetime | None, Field(description="The end of the hold; null if only a release ends it")]
+    actor: Annotated[str, Field(description="The name of the token or user that holds the offer")]
 
 
 class OfferReply(BaseModel):
@@ -92,13 +92,13 @@ class ReasonRequest(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
-    reason: ReasonText
+    reason: Annotated[ReasonText, Field(description="Why the operator acts")]
 
 
 class HoldRequest(ReasonRequest):
     """A hold of an offer. It ends at `until`; without `until`, only a release ends it."""
 
-    until: Time | None = None
+    until: Annotated[Time | None, Field(description="The end of the hold")] = None
 
 
 class ReleaseRequest(ReasonRequest):

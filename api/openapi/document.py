@@ -18,6 +18,7 @@ from api.http.replies import json_response
 from api.intake.batch_schemas import BatchRequest
 from api.intake.merchant_schemas import MerchantOffer
 from api.intake.offers_file_schemas import OffersFileRequest
+from api.offers.schemas import HoldRequest, ReleaseRequest
 from api.openapi.examples import add_examples
 from api.openapi.operations import operations_of
 from api.openapi.problem_replies import describe_problems
@@ -39,7 +40,7 @@ TAGS = {
     "batch": "Partners send many offers in one request.",
     "merchants": "Partners send one offer in each request, or all merchant offers in a daily file.",
     "runs": "The batches and offers files that the service accepted, and the outcome of each offer.",
-    "offers": "The offers, now and as of any past state.",
+    "offers": "The offers, now and as of any past state, and their holds.",
     "audit": "The events of the ledger, and comparisons of two states.",
     "activations": "Publishers report that customers activated offers, and schedule flights.",
     "redemptions": "Purchases, reversals, redemption windows, verdicts and the daily feed.",
@@ -48,6 +49,8 @@ TAGS = {
 _MODELS_OF_BODIES: list[tuple[type[BaseModel], JsonSchemaMode]] = [
     (ActivationRequest, "validation"),
     (FlightRequest, "validation"),
+    (HoldRequest, "validation"),
+    (ReleaseRequest, "validation"),
     (RedemptionRequest, "validation"),
     (ReversalRequest, "validation"),
     (BatchRequest, "validation"),

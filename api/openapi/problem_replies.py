@@ -48,9 +48,11 @@ PROBLEMS_BY_OPERATION: Mapping[str, tuple[str, ...]] = {
     "sendOffersFile": (*_RUN, "file-superseded", "not-multipart"),
     "putOffer": (*_BODY, "helper-lost", "precondition-failed", "quota-exceeded", "refused"),
     "deleteOffer": ("outcome-unknown", "precondition-failed", "quota-exceeded", "refused"),
-    "activateOffer": (*_REPORT, "offer-not-activatable"),
+    "activateOffer": (*_REPORT, "offer-held", "offer-not-activatable"),
     "activateOffers": (*_BODY, "too-many-requests"),
     "scheduleFlight": (*_REPORT, "flight-taken", "too-many-flights"),
+    "holdOffer": _REPORT,
+    "releaseOffer": _REPORT,
     "redeemOffer": (*_REPORT, "idempotency-key-reused", "not-activated", "redemption-window-closed"),
     "reverseRedemption": (
         *_REPORT,

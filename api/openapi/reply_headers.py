@@ -126,6 +126,10 @@ _WITHOUT_POSITION = ("followEvents", "getQuota", "explainProblem", "healthz", "r
 """The stream has positions in its messages. The other replies are not read from the ledger."""
 
 
+_REFUSED_BEFORE_POSITION = ("scheduleFlight", "holdOffer", "releaseOffer")
+"""The operations on an offer that refuse an unknown offer before the position is known."""
+
+
 def describe_headers(document: dict[str, Any]) -> None:
     """Adds the headers to the replies of an OpenAPI document."""
     document["components"]["headers"] = dict(HEADERS)
@@ -141,7 +145,6 @@ def _headers_of(operation: str, status: str) -> Iterator[str]:
     yield from _OF_REPLY.get(f"{operation} {status}", ())
     if operation in _LIMITED and status not in {"401", "403"}:
         yield from _LIMITS
-    # A flight of an unknown offer is refused before the position is known.
-    has_position = status.startswith("2") or (status == "404" and operation != "scheduleFlight")
+    has_position = status.startswith("2") or (status == "404" and operation not in _REFUSED_BEFORE_POSITION)
     if has_position and operation not in _WITHOUT_POSITION:
         yield "Ledger-Position"

@@ -120,10 +120,10 @@ def activate(
         return earlier
     if offer.status is not Status.ACTIVE:
         raise OfferNotActivatable("The offer was not active at that time")
-    if offer.hold and offer.hold.is_in_force(activated_at):
-        raise OfferOnHold
     if now - activated_at > MAX_REPORT_DELAY:
         raise OfferNotActivatable(f"An activation can be reported at most {MAX_REPORT_DELAY.days} days late")
+    if offer.hold and offer.hold.is_in_force(activated_at):
+        raise OfferOnHold
     window = redemption_window(activated_at, days)
     return OfferActivated(
         customer_id=request.customer_id,

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -91,7 +92,7 @@ def as_json(view: Any) -> dict[str, Any]:
     members = {name: getattr(view, name) for name in view.__struct_fields__}
     names = {name: "".join(p.capitalize() if i else p for i, p in enumerate(name.split("_"))) for name in members}
     offer = {names[name]: str(value) if isinstance(value, UUID) else value for name, value in members.items()}
-    return offer | {"content": json.loads(bytes(view.content))}
+    return offer | {"content": json.loads(bytes(view.content)), "hold": msgspec.to_builtins(view.hold)}
 
 
 @settings(max_examples=examples(30))
@@ -127,7 +128,8 @@ def test_answer_pinned_to_a_position_never_changes(steps_taken: list[Step]) -> N
             now = shown(service, AsOf())
             as_of = AsOf(position=offer_page(service.ledger, OfferFilter(), AsOf(), None, 1)["position"])
             past = shown(service, as_of)
-            assert [dict(offer, honouredUntil=None) for offer in past] == [dict(o, honouredUntil=None) for o in now]
+            in_time: dict[str, None] = {"honouredUntil": None, "hold": None}
+            assert [offer | in_time for offer in past] == [offer | in_time for offer in now]
             pinned.append((as_of, past))
             clock.move(seconds=1)
         for as_of, past in pinned:

@@ -145,6 +145,7 @@ def take() -> list[Answer]:
         _report(tour)
         tour.clock.move(days=1)
         _read(tour)
+        _hold(tour)
         _be_refused(tour, service)
     return tour.answers
 
@@ -228,6 +229,19 @@ def _report(tour: Tour) -> None:
     for customer in ("C-8", "C-9"):
         reported = activation | {"customerId": customer, "activatedAt": utc_text(early - timedelta(seconds=30))}
         tour.post("activateOffer", "publisher", ACTIVATIONS, reported)
+
+
+def _hold(tour: Tour) -> None:
+    """Holds and releases an offer, with a refused activation in between."""
+    hold = {"reason": "The reward in the terms is wrong", "until": utc_text(tour.clock.now + timedelta(days=2))}
+    for _ in range(2):
+        tour.post("holdOffer", "operator", f"/api/v1/offers/{OFFER}/hold", hold)
+    tour.post("activateOffer", "publisher", ACTIVATIONS, _sample("activation.json") | {"customerId": "C-7"})
+    for _ in range(2):
+        release = {"reason": "The partner corrected the terms"}
+        tour.post("releaseOffer", "operator", f"/api/v1/offers/{OFFER}/release", release)
+    for action in ("hold", "release"):
+        tour.post(f"{action}Offer", "operator", f"/api/v1/offers/x/{action}", release)
 
 
 _LIMITS: tuple[dict[str, Any], ...] = ({}, {"limit": 1})
