@@ -78,7 +78,7 @@ def history_command(
 _OfferUid = Annotated[UUID, typer.Argument(parser=parse_uid, metavar="OFFER_UID", help="UUID of the offer.")]
 
 
-@example('offer-ledger offers hold 6851e6d4-1908-5d30-b230-131c8e83c5db --reason "Wrong reward in the terms"')
+@example("offer-ledger offers hold 6851e6d4-1908-5d30-b230-131c8e83c5db --reason fraud")
 def hold_offer_command(
     offer_uid: _OfferUid,
     reason: RequiredReason,
@@ -96,7 +96,7 @@ def hold_offer_command(
     holds.execute_hold(offer_uid, reason, until, as_json=as_json)
 
 
-@example('offer-ledger offers release 6851e6d4-1908-5d30-b230-131c8e83c5db --reason "The partner corrected the terms"')
+@example("offer-ledger offers release 6851e6d4-1908-5d30-b230-131c8e83c5db --reason ok")
 def release_offer_command(offer_uid: _OfferUid, reason: RequiredReason, *, as_json: AsJson = False) -> None:
     """Release a held offer: it takes new activations again."""
     from api.cli.actions.decisions import holds

@@ -34,6 +34,8 @@ ARGUMENTS = {
     "export": "inventory --out out.csv",
     "backup": "--out out.db",
     "replay": "--out out.db",
+    "offers hold": f"{UID} --reason wrong",
+    "offers release": f"{UID} --reason corrected",
     "verdict": f"--customer-id C-1 --offer-uid {UID} --transacted-at now",
     "partners show": "tidepool",
     "tokens create": "--role auditor --name books",

@@ -10,7 +10,7 @@ import pytest
 
 from domain.access.partner import SetPartner
 from domain.access.token import CreateToken, RevokeToken
-from domain.events import EVENT_TYPES, Event, FlightScheduled, OfferPaused
+from domain.events import EVENT_TYPES, Event, FlightScheduled, OfferHeld, OfferPaused, OfferReleased
 from domain.ledgers.ledger import CommitKinds, Entry, OfferLedger
 from domain.store.commit import CommitContext, current_head
 from domain.store.cursor import Cursor, Index, parse_index
@@ -37,8 +37,10 @@ def eventful(ledger: OfferLedger, monkeypatch: pytest.MonkeyPatch) -> OfferLedge
     """A ledger with events of every type, which a rebuild reads in many chunks."""
     monkeypatch.setattr("domain.ledgers.ledger.ENTRIES_PER_READ", 7)
     for number in range(5):
-        record(ledger, OfferKey(PARTNER, Channel.MERCHANT, "M", f"offer {number}"), *EVERY_OFFER_EVENT)
-        others: list[list[Event]] = [[FLIGHT], [ACTIVATED], [REFUSED, REDEEMED, REVERSED]]
+        key = OfferKey(PARTNER, Channel.MERCHANT, "M", f"offer {number}")
+        record(ledger, key, *EVERY_OFFER_EVENT)
+        holds = [OfferHeld(offer_uid=str(key.offer_uid), until=1), OfferReleased(offer_uid=str(key.offer_uid))]
+        others: list[list[Event]] = [[FLIGHT], [*holds], [ACTIVATED], [REFUSED, REDEEMED, REVERSED]]
         with ledger.recorder.write() as tx:
             ledger.commit(tx, CommitContext(OPERATOR), [(uuid4(), 0, events) for events in others])
         ledger.handle(CreateToken(f"token {number}", Role.AUDITOR, None, f"{number}", 0, None), OPERATOR)
