@@ -18,7 +18,7 @@ from api.parsing.json_body import openapi_request_body, read_body
 from api.server.retry_route import RetryingRoute
 from api.service import Service
 from api.validation.times import read_time
-from domain.offers.hold import HoldCommand, HoldOffer, ReleaseOffer
+from domain.redemption.hold import HoldCommand, HoldOffer, ReleaseOffer
 from domain.values import Origin, Source
 from projections.offers import inventory
 

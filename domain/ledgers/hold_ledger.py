@@ -4,8 +4,8 @@ from collections.abc import Callable
 from uuid import UUID
 
 from domain.ledgers.ledger import OfferLedger
-from domain.offers import hold
-from domain.offers.hold import Hold, HoldCommand
+from domain.redemption import hold
+from domain.redemption.hold import Hold, HoldCommand
 from domain.refusals import UnknownOffer
 from domain.store.commit import CommitContext
 from domain.store.cursor import Cursor

@@ -12,7 +12,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from domain.events import OfferActivated
-from domain.offers.hold import Hold
+from domain.redemption.hold import Hold
 from domain.redemption.window import RedemptionWindow, redemption_window
 from domain.refusals import OfferNotActivatable, OfferOnHold, TimeInFuture
 from domain.values import Status, from_microseconds, to_microseconds

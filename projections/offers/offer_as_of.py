@@ -5,8 +5,8 @@ from uuid import UUID
 
 import msgspec
 
-from domain.offers.hold import Hold
 from domain.redemption.activation import OfferAsOf
+from domain.redemption.hold import Hold
 from domain.store.cursor import Cursor
 from domain.store.records.contents import find_content
 from domain.values import Status, to_microseconds

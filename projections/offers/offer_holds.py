@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from domain.events import HoldEvent, OfferHeld
 from domain.ledgers.ledger import Entry
-from domain.offers.hold import Hold
+from domain.redemption.hold import Hold
 from domain.store.cursor import Cursor
 from domain.values import from_microseconds, recorded_text, to_microseconds
 from projections.projection import Projection

@@ -19,8 +19,8 @@ from api.http.problems import not_found
 from api.http.query_params import uid
 from api.offers.queries import find_visible
 from domain.events import FlightScheduled, OfferHeld, OfferReleased
-from domain.offers.hold import HoldOffer, ReleaseOffer
 from domain.redemption.flight import MAX_FLIGHTS, ScheduleFlight
+from domain.redemption.hold import HoldOffer, ReleaseOffer
 from domain.redemption.window import MAX_DAYS, MIN_DAYS
 from domain.store.cursor import Cursor
 from domain.values import MAX_REASON_LENGTH, EventOrder

@@ -25,10 +25,10 @@ from domain.ledgers.hold_ledger import HoldLedger
 from domain.ledgers.ledger import OfferLedger
 from domain.ledgers.redemption_ledger import PendingRedemption, RedemptionLedger, RedemptionResult
 from domain.ledgers.single_request_ledger import SingleRequestLedger
-from domain.offers.hold import Hold, HoldCommand, HoldOffer, ReleaseOffer
 from domain.redemption.activation import Activate, Activation, WindowState
 from domain.redemption.activation_group import PendingActivation
 from domain.redemption.flight import ScheduleFlight
+from domain.redemption.hold import Hold, HoldCommand, HoldOffer, ReleaseOffer
 from domain.redemption.redemption import Purchase, Reverse, remaining_amount, verdict_on
 from domain.refusals import (
     FlightConflict,

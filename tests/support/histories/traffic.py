@@ -16,10 +16,10 @@ from api.wiring import open_service
 from domain.access.partner import SetPartner
 from domain.access.token import CreateToken, RevokeToken
 from domain.ledgers.redemption_ledger import PendingRedemption
-from domain.offers.hold import HoldOffer, ReleaseOffer
 from domain.redemption.activation import Activate
 from domain.redemption.activation_group import PendingActivation
 from domain.redemption.flight import ScheduleFlight
+from domain.redemption.hold import HoldOffer, ReleaseOffer
 from domain.redemption.redemption import Purchase, Reverse
 from domain.refusals import Refused
 from domain.values import Channel, OfferKey, Operation, Origin, Role, Source, redemption_uid

@@ -8,7 +8,7 @@ from api.cli.local_user import cli_origin
 from api.cli.messages import exit_with_error, print_line
 from api.cli.output import print_json
 from api.offers.hold_routes import held_offer
-from domain.offers.hold import HoldCommand, HoldOffer, ReleaseOffer
+from domain.redemption.hold import HoldCommand, HoldOffer, ReleaseOffer
 from domain.refusals import HoldEndsInThePast
 from domain.values import utc_text
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.events import HoldEvent, OfferHeld, OfferReleased
-from domain.offers import hold
-from domain.offers.hold import Hold, HoldCommand, HoldOffer, ReleaseOffer
+from domain.redemption import hold
+from domain.redemption.hold import Hold, HoldCommand, HoldOffer, ReleaseOffer
 from domain.refusals import HoldEndsInThePast
 from domain.values import to_microseconds
 from tests.support.examples import KEY
