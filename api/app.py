@@ -38,6 +38,7 @@ from api.redemption import (
     window_routes,
 )
 from api.runs import routes as runs
+from api.runs import undo_routes
 from api.runs.server_runtime import ServerRuntime
 from api.runs.supervisor import RunSupervisor
 from api.server.bodies.body_clock import BodyClock
@@ -69,6 +70,7 @@ ROUTERS = (
     batch_routes,
     offers_file_routes,
     runs,
+    undo_routes,
     offers,
     hold_routes,
     health,

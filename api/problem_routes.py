@@ -5,9 +5,10 @@ from html import escape
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
+from pydantic import BaseModel
 
 from api.http.content_negotiation import preferred
-from api.http.problem_schemas import PROBLEM_TYPES, ProblemType, ProblemTypeReply
+from api.http.problem_schemas import PROBLEM_TYPES, ProblemType
 from api.http.problems import not_found
 from api.http.query_params import no_parameters
 from api.http.replies import HTML, JSON, json_response
@@ -15,6 +16,15 @@ from api.http.replies import HTML, JSON, json_response
 ProblemKind = Annotated[str, Path(alias="type")]
 
 router = APIRouter(tags=["service"])
+
+
+class ProblemTypeReply(BaseModel):
+    """The meaning of a problem type, and what the client can do."""
+
+    type: str
+    statuses: list[int]
+    meaning: str
+    action: str
 
 
 @router.get(

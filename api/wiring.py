@@ -28,7 +28,7 @@ from domain.store.records.secrets import PSEUDONYM_KEY, SECRET_BYTES, find_secre
 from domain.values import Clock
 from projections import projector
 from projections.access import partners
-from projections.offers import decision_state, inventory
+from projections.offers import changed_offers, decision_state, inventory
 from projections.offers.offer_as_of import offer_as_of
 from projections.redemption import redemption_windows
 
@@ -69,7 +69,12 @@ def _ledger(settings: Settings, clock: Clock) -> OfferLedger:
     # If several processes write, recorded times come from the clock of the database.
     times = None if settings.is_shared and clock is utc_now else clock
     return OfferLedger(
-        settings.database_location, times, projector.Projector(), decision_state.known_offers, partners.all_names
+        settings.database_location,
+        times,
+        projector.Projector(),
+        decision_state.known_offers,
+        partners.all_names,
+        changed_offers.changed_offers,
     )
 
 

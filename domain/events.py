@@ -32,12 +32,16 @@ class PauseCause(StrEnum):
     """Reason why the service paused an offer that the request did not name."""
 
     ABSENT_FROM_SYNCHRONIZE = "absent-from-synchronize"
+    UNDO = "undo"
+    """An operator has undone a run that had resumed or restored the offer."""
 
 
 class DeletionCause(StrEnum):
     """Reason why the service deleted an offer that the request did not name."""
 
     ABSENT_FROM_FILE = "absent-from-file"
+    UNDO = "undo"
+    """An operator has undone a run that had created or restored the offer."""
 
 
 class RefusalReason(StrEnum):

@@ -67,6 +67,18 @@ class RunInProgress(Refused):
         self.run_id = run_id
 
 
+class UnknownRun(Refused):
+    def __init__(self) -> None:
+        super().__init__("The run does not exist")
+
+
+class NothingToUndo(Refused):
+    """An undo of the run would change no offer."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"Nothing can be undone: {reason}")
+
+
 class FileSuperseded(Refused):
     """A newer offers file has already been processed, so this older one no longer describes the partner's offers."""
 

@@ -47,7 +47,7 @@ class Cause(BaseModel):
     source: SourceName
     runId: UUID | None
     traceId: str | None
-    cause: Literal["absent-from-synchronize", "absent-from-file"] | None
+    cause: Literal["absent-from-synchronize", "absent-from-file", "undo"] | None
     reason: str | None
 
 

@@ -80,7 +80,7 @@ class EventItem(BaseModel):
     source: SourceName
     runId: UUID | None
     traceId: str | None
-    cause: Literal["absent-from-synchronize", "absent-from-file"] | None
+    cause: Literal["absent-from-synchronize", "absent-from-file", "undo"] | None
     reason: str | None
     changes: list[Change]
 

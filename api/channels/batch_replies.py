@@ -1,7 +1,7 @@
 """The replies to batches, as the batch document defines them.
 
-A reply depends on the run's record only, so that a repeated request always gets the same reply. The stored JSON of the
-items is copied into it verbatim.
+A reply depends on the run's record only, so that a repeated request always gets the same reply. Once the run has been undone, the
+reply also has `undoneBy`. The stored JSON of the items is copied into it verbatim.
 """
 
 from collections.abc import Mapping
@@ -57,11 +57,12 @@ def accepted_reply(run: Run) -> dict[str, Any]:
 
 def _reply(run: Run, title: str, messages: list[str], more: dict[str, Any]) -> dict[str, Any]:
     request_id = run.input.concurrency_request_id if isinstance(run.input, Batch) else None
+    undone = {"undoneBy": run.undone_by} if run.undone_by else {}
     return {
         "responseId": uuid5(run.run_id, title),
         "isSuccessful": not run.all_failed,
         "responseTitle": title,
         "responseType": title.replace(" ", ""),
         "messages": messages,
-        "data": {"concurrencyRequestId": request_id, "runId": run.run_id, **more},
+        "data": {"concurrencyRequestId": request_id, "runId": run.run_id, **more, **undone},
     }

@@ -1,9 +1,9 @@
 """The schemas of the replies to batches, as the batch document defines them."""
 
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from api.http.problem_schemas import ProblemReply
 
@@ -36,6 +36,9 @@ class BatchData(BaseModel):
     pausedOffers: list[ItemReply]
     failedOffers: list[ItemReply]
     counts: BatchReplyCounts
+    undoneBy: Annotated[
+        UUID | None, Field(description="The run that has undone the batch. Absent while the batch is in effect.")
+    ] = None
 
 
 class AcceptedData(BaseModel):

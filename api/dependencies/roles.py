@@ -46,6 +46,7 @@ ROLES_BY_CALL: Mapping[str, Roles] = {
     "GET /api/v1/offers/{offerUid}/history": PARTNER_READERS,
     "POST /api/v1/offers/{offerUid}/flights": FLIGHT_SCHEDULERS,
     "GET /api/v1/offers/{offerUid}/flights": ACTIVATION_READERS,
+    "POST /api/v1/runs/{runId}/undo": OPERATOR_ONLY,
     "POST /api/v1/offers/{offerUid}/hold": OPERATOR_ONLY,
     "POST /api/v1/offers/{offerUid}/release": OPERATOR_ONLY,
     "POST /api/v1/activations": PUBLISHER_ONLY,

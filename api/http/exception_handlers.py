@@ -16,6 +16,7 @@ from api.http.problems import RUN_TAKES_SECONDS, Problem, logger, not_found, res
 from api.http.request_state import request_state
 from api.validation.field_errors import InvalidField, from_pydantic
 from domain.ledgers.ledger import StorageError
+from domain.ledgers.undo_ledger import NOTHING_TO_UNDO
 from domain.refusals import (
     DailyQuotaExceeded,
     FileDatedAhead,
@@ -25,6 +26,7 @@ from domain.refusals import (
     FlightInThePast,
     HoldEndsInThePast,
     IdempotencyKeyReused,
+    NothingToUndo,
     OfferNotActivatable,
     OfferOfOtherMerchant,
     OfferOnHold,
@@ -41,6 +43,7 @@ from domain.refusals import (
     TransactionReused,
     UnknownOffer,
     UnknownRedemption,
+    UnknownRun,
 )
 from domain.store.errors import OutcomeUnknown
 
@@ -197,6 +200,8 @@ def _problem_of_report(refusal: Refused) -> Problem:
             return validation_error([InvalidField(("until",), "must be in the future")])
         case UnknownRedemption():
             return not_found("redemption")
+        case UnknownRun():
+            return not_found("run")
         case TransactionReused() | ReversalReused():
             name = "transactionId" if isinstance(refusal, TransactionReused) else "reversalId"
             field = InvalidField((name,), "was already used with different members")
@@ -210,6 +215,7 @@ def _problem_of_report(refusal: Refused) -> Problem:
 
 _CONFLICTS: dict[type[Refused], str] = {
     FlightConflict: "flight-taken",
+    NothingToUndo: NOTHING_TO_UNDO,
     OfferNotActivatable: "offer-not-activatable",
     OfferOnHold: "offer-held",
     TooManyFlights: "too-many-flights",

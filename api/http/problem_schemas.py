@@ -41,15 +41,6 @@ class ProblemType(NamedTuple):
     action: str
 
 
-class ProblemTypeReply(BaseModel):
-    """The meaning of a problem type, and what the client can do."""
-
-    type: str
-    statuses: list[int]
-    meaning: str
-    action: str
-
-
 PROBLEM_TYPES: Mapping[str, ProblemType] = {
     "all-items-failed": ProblemType(
         (422,),
@@ -160,6 +151,11 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
         (503,),
         "`GET /readyz` only: the service cannot read its ledger.",
         "Send no requests to this process until it is ready. An operator checks the database.",
+    ),
+    "nothing-to-undo": ProblemType(
+        (409,),
+        "The run has changed no offer, or each offer that it changed has changed since. The detail says which.",
+        "Read the run and its items. To undo an undo, name the run of the undo.",
     ),
     "offer-held": ProblemType(
         (409,),

@@ -26,6 +26,7 @@ from api.openapi.property_descriptions import describe_members
 from api.openapi.reply_headers import describe_headers
 from api.redemption.activation_schemas import ActivationRequest, FlightRequest
 from api.redemption.redemption_schemas import RedemptionRequest, ReversalRequest
+from api.runs.schemas import UndoRequest
 
 OPENAPI_PATH = "/api/v1/openapi.json"
 DESCRIPTION = """The system of record for partner offers: what was live, when, who changed it and why.
@@ -39,7 +40,7 @@ SERVERS = [{"url": "/", "description": "The server that returns this document."}
 TAGS = {
     "batch": "Partners send many offers in one request.",
     "merchants": "Partners send one offer in each request, or all merchant offers in a daily file.",
-    "runs": "The batches and offers files that the service accepted, and the outcome of each offer.",
+    "runs": "The batches and offers files that the service accepted, the outcome of each offer, and their undo.",
     "offers": "The offers, now and as of any past state, and their holds.",
     "audit": "The events of the ledger, and comparisons of two states.",
     "activations": "Publishers report that customers activated offers, and schedule flights.",
@@ -56,6 +57,7 @@ _MODELS_OF_BODIES: list[tuple[type[BaseModel], JsonSchemaMode]] = [
     (BatchRequest, "validation"),
     (MerchantOffer, "validation"),
     (OffersFileRequest, "validation"),
+    (UndoRequest, "validation"),
     (ProblemReply, "serialization"),
     (BatchProblem, "serialization"),
     (MerchantProblem, "serialization"),

@@ -50,6 +50,7 @@ PROBLEMS_BY_OPERATION: Mapping[str, tuple[str, ...]] = {
     "deleteOffer": ("outcome-unknown", "precondition-failed", "quota-exceeded", "refused"),
     "activateOffer": (*_REPORT, "offer-held", "offer-not-activatable"),
     "activateOffers": (*_BODY, "too-many-requests"),
+    "undoRun": (*_REPORT, "nothing-to-undo", "run-failed", "run-in-progress"),
     "scheduleFlight": (*_REPORT, "flight-taken", "too-many-flights"),
     "holdOffer": _REPORT,
     "releaseOffer": _REPORT,

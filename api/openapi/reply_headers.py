@@ -117,6 +117,9 @@ _OF_REPLY: Mapping[str, tuple[str, ...]] = {
             "500": ("Location", *_OF_RUN),
         }.items()
     },
+    "undoRun 200": _OF_RUN,
+    "undoRun 202": ("Location", "Preference-Applied"),
+    "undoRun 409": ("Link", "Retry-After"),
     "sendBatch 422": ("Ledger-Position", *_OF_RUN),
     **{f"{operation} 409": ("Ledger-Position",) for operation in ("activateOffer", "redeemOffer", "reverseRedemption")},
     **{f"{operation} {status}": ("Ledger-Position",) for operation in _LIMITED for status in (400, 412, 413, 415)},
@@ -126,8 +129,8 @@ _WITHOUT_POSITION = ("followEvents", "getQuota", "explainProblem", "healthz", "r
 """The stream has positions in its messages. The other replies are not read from the ledger."""
 
 
-_REFUSED_BEFORE_POSITION = ("scheduleFlight", "holdOffer", "releaseOffer")
-"""The operations on an offer that refuse an unknown offer before the position is known."""
+_REFUSED_BEFORE_POSITION = ("scheduleFlight", "holdOffer", "releaseOffer", "undoRun")
+"""The operations that refuse an unknown offer or run before the position is known."""
 
 
 def describe_headers(document: dict[str, Any]) -> None:

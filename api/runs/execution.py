@@ -17,12 +17,13 @@ from api.intake.incoming_batch import IncomingBatch
 from api.parsing.array_splitter import Body
 from domain.ledgers.ledger import StorageError, VersionConflict
 from domain.ledgers.run_ledger import EarlierOffers, RunLedger
+from domain.ledgers.undo_ledger import execute_undo
 from domain.offers.offer import Offer, without_content
 from domain.refusals import LeaseLost
 from domain.runs.batch_reconciliation import reconcile
 from domain.runs.file_reconciliation import reconcile_file
 from domain.runs.plan import Plan
-from domain.runs.run import MAX_ATTEMPTS, Batch, OffersFile, Progress, Run, RunProblem
+from domain.runs.run import MAX_ATTEMPTS, Batch, OffersFile, Progress, Run, RunProblem, Undo
 from domain.values import Operation, PartnerSettings, ProgressCallback, no_progress
 
 RENEWAL_SECONDS = 1.0
@@ -66,6 +67,8 @@ def execute(
                     return _execute_batch(runs, run, operation, bounds, progress, incoming, known_before)
                 case OffersFile():
                     return _execute_file(runs, run, run.input, bounds, progress)
+                case Undo():
+                    return execute_undo(runs, run, run.input, progress)
                 case _:
                     assert_never(run.input)
         except Exception as error:

@@ -11,7 +11,8 @@ from api.http.pagination import PageCursors
 from api.http.problems import Problem
 from api.runs.replies.item_lists import list_of_items
 from domain.ledgers.ledger import LedgerReader
-from domain.runs.run import Batch, ItemOutcome, OffersFile, OutcomeCounts, Run
+from domain.ledgers.undo_ledger import UndoPreview
+from domain.runs.run import OUTCOMES, Batch, ItemOutcome, OffersFile, OutcomeCounts, Run, Undo
 from domain.store.cursor import Cursor
 from domain.store.records.run_outcomes import select_outcome
 from domain.store.records.runs import RunFilter, select_runs
@@ -19,6 +20,8 @@ from domain.values import utc_text
 from projections.projection import number_that_fits
 
 REFUSED_STATE = "refused"
+PLANNED_ITEMS = 100
+"""The number of items that a plan of an undo lists. Its counts have all of them."""
 
 
 def run_page(
@@ -49,13 +52,15 @@ _decode_items = msgspec.json.Decoder(list[ItemOutcome]).decode
 
 
 def run_document(run: Run) -> dict[str, Any]:
-    """Returns the run as JSON. A batch has no file name; an offers file has no operation and no request id."""
-    input_members: dict[str, Any] = {"operation": None, "concurrencyRequestId": None, "fileName": None}
+    """Returns the run as JSON. The members of other inputs than its own are null."""
+    input_members: dict[str, Any] = dict.fromkeys(("operation", "concurrencyRequestId", "fileName", "undoOf"))
     match run.input:
         case Batch(operation=operation, concurrency_request_id=request_id):
             input_members |= {"operation": operation, "concurrencyRequestId": request_id}
         case OffersFile(name=name):
             input_members["fileName"] = name
+        case Undo(run_id=run_id):
+            input_members["undoOf"] = run_id
         case _:
             assert_never(run.input)
     return {
@@ -72,6 +77,8 @@ def run_document(run: Run) -> dict[str, Any]:
         "messages": run.messages,
         "position": run.position,
         "problem": run.problem,
+        "reason": run.reason,
+        "undoneBy": run.undone_by,
     }
 
 
@@ -83,9 +90,27 @@ def run_items(tx: Cursor, run_id: UUID, outcome: str | None = None, after: int =
                 yield place, _item_document(part.outcome, item)
 
 
+def input_of(run: Run) -> str:
+    """Returns the input of a run in a few words: the operation, the name of the file, or the undone run."""
+    match run.input:
+        case Batch(operation=operation):
+            return str(operation)
+        case OffersFile(name=name):
+            return name
+        case Undo(run_id=run_id):
+            return f"undo of {run_id}"
+        case _:
+            assert_never(run.input)
+
+
 def counts_of(run: Run) -> str:
     """Summarises the outcomes of a run in one line."""
-    counts = msgspec.structs.asdict(run.counts or OutcomeCounts())
+    return counts_line(run.counts or OutcomeCounts())
+
+
+def counts_line(numbers: OutcomeCounts) -> str:
+    """Summarises numbers of outcomes in one line."""
+    counts = msgspec.structs.asdict(numbers)
     return ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count) or "no records"
 
 
@@ -116,6 +141,18 @@ def refusal_report(partner: str, file_name: str, problem: Problem) -> dict[str, 
         "messages": [],
         "problem": {**members, "errors": errors},
         "records": [],
+    }
+
+
+def undo_plan_document(preview: UndoPreview) -> dict[str, Any]:
+    """Returns the effect of an undo as JSON: the counts, and up to PLANNED_ITEMS of its items."""
+    outcome = preview.plan.outcome
+    items = (_item_document(kind, item) for kind in OUTCOMES for item in getattr(outcome, kind))
+    return {
+        "undoOf": preview.run.run_id,
+        "position": preview.position,
+        "counts": outcome.counts,
+        "items": list(islice(items, PLANNED_ITEMS)),
     }
 
 

@@ -31,9 +31,12 @@ from api.server.worker_threads import WorkerThreads
 from api.service import Service
 from domain.ledgers.ledger import StorageError
 from domain.ledgers.run_ledger import AcceptedRun
+from domain.ledgers.undo_ledger import count_undone_events
 from domain.refusals import LeaseLost
-from domain.runs.run import Run
+from domain.runs.run import Run, Undo
 
+SMALL_UNDO_EVENTS = 1_000
+"""An undo of a run with more events is executed in a worker process."""
 EXECUTION_THREADS = 2
 ACCEPTANCE_PROCESSES = 2
 EXECUTION_PROCESSES = 2
@@ -126,7 +129,7 @@ class RunSupervisor:
         else:
             accepted = await self._accept_in_worker(upload, sender)
         if not accepted.replayed:
-            self._start(accepted.run, self.early_validations.hand_over(upload))
+            self.start(accepted.run, self.early_validations.hand_over(upload))
         return accepted
 
     async def wait(self, run: Run, seconds: float) -> Run:
@@ -186,7 +189,8 @@ class RunSupervisor:
 
     # Execution
 
-    def _start(self, run: Run, early: EarlyValidation | None = None) -> None:
+    def start(self, run: Run, early: EarlyValidation | None = None) -> None:
+        """Executes an accepted run of this process, unless it is being executed already."""
         if run.run_id not in self._tasks:
             task = asyncio.create_task(self._execute(run, early))
             self._tasks[run.run_id] = task
@@ -199,12 +203,17 @@ class RunSupervisor:
     async def _execute(self, run: Run, early: EarlyValidation | None) -> Run:
         if early and await early.has_whole_body():
             return await early.call(batch_process.execute_in_worker, self._worker_context, run.run_id)
-        if run.body_bytes > SMALL_UPLOAD_BYTES:
+        if run.body_bytes > SMALL_UPLOAD_BYTES or await self._is_large_undo(run):
             self.early_validations.make_room(run.partner)
             # A partner may have a run on each channel, and never occupies all processes.
             async with self._execution_turns.take(run.partner):
                 return await self._processes.run(batch_process.execute_in_worker, self._worker_context, run.run_id)
         return await to_thread.run_sync(self._execute_in_thread, run, limiter=self._execution_threads)
+
+    async def _is_large_undo(self, run: Run) -> bool:
+        if not isinstance(run.input, Undo):
+            return False
+        return await self._threads.run_read(count_undone_events, self._runs, run.input) > SMALL_UNDO_EVENTS
 
     def _execute_in_thread(self, run: Run) -> Run:
         return execution.execute(self._runs, self._runs.claim(run.run_id), self._bounds)
@@ -218,7 +227,7 @@ class RunSupervisor:
                 pass
             case BrokenWorkerProcess() if not self._shutting_down.is_set():
                 logger.warning("run %s: its worker process died and is replaced", run.run_id)
-                self._start(run)
+                self.start(run)
             case RunFailed(report=report):
                 logger.error("run %s failed and will not be retried: %s", run.run_id, report)
             case error:
@@ -279,7 +288,7 @@ class RunSupervisor:
         for run in await self._threads.run_read(self._runs.find_overdue):
             # A run that this server executes already is not started again. If its worker process has stalled, the process
             # may hold a lock that a takeover needs: it is killed first, and then `_on_done` starts the run.
-            self._start(run)
+            self.start(run)
 
     async def _terminate_stalled(self) -> None:
         # In the threads that never wait for writers, so that a stalled writer cannot delay its own termination.

@@ -24,6 +24,7 @@ from domain.access.token import CreateToken, RevokeToken
 from domain.events import Event
 from domain.offers.offer import Offer
 from domain.refusals import UnknownPartner
+from domain.runs.undo import ChangedOffer
 from domain.store.commit import CommitContext, NewEvent, ledger_name
 from domain.store.cursor import Cursor
 from domain.store.database import DatabaseLocation
@@ -93,6 +94,9 @@ The keys are externalIds on the custom channel, and (merchantId, externalId) on 
 PartnerNamesQuery = Callable[[Cursor], Iterable[str]]
 """Returns the names of all registered partners."""
 
+ChangedOffersQuery = Callable[[Cursor, UUID], list[ChangedOffer]]
+"""Returns the offers that a run has changed, in the order of its events."""
+
 
 class LedgerReader(Protocol):
     """Read access to the ledger or a replica of it."""
@@ -121,6 +125,7 @@ class OfferLedger(Application[UUID]):
         projections: ProjectionSink,
         known_offers: KnownOffersQuery,
         partner_names: PartnerNamesQuery,
+        changed_offers: ChangedOffersQuery,
     ) -> None:
         super().__init__(
             {
@@ -135,6 +140,7 @@ class OfferLedger(Application[UUID]):
         self._projections = projections
         self.known_offers = known_offers
         self.partner_names = partner_names
+        self.changed_offers = changed_offers
         self._name = ""
 
     def construct_env(self, name: str, env: EnvType | None = None) -> Environment:

@@ -9,14 +9,14 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from domain.ledgers.ledger import OfferLedger, StorageError
+from domain.ledgers.ledger import OfferLedger, StorageError, StreamAppends
 from domain.ledgers.run_acceptance import find_earlier_run, require_acceptable
 from domain.offers.images import Image
 from domain.offers.offer import Offer
 from domain.refusals import LeaseLost
 from domain.runs import run as runs
 from domain.runs.plan import Plan
-from domain.runs.run import Lease, Progress, Run, RunProblem, RunRequest, RunState
+from domain.runs.run import Lease, Outcome, Progress, Run, RunProblem, RunRequest, RunState
 from domain.store.commit import CommitContext, current_head, has_commits_since, streams_changed_since
 from domain.store.cursor import Cursor
 from domain.store.errors import TransactionRolledBack
@@ -41,6 +41,13 @@ PlanFunction = Callable[[Mapping[Any, Offer], Collection[UUID], PartnerSettings]
 
 The parameters are the known offers as in KnownOffersQuery, the offerUids changed since the run was accepted, and the
 partner's settings."""
+
+
+class PreparedRun(Struct, frozen=True):
+    """The outcome of a run, and its events, which may be read from the database while they are stored."""
+
+    outcome: Outcome
+    appends: StreamAppends
 
 
 class AcceptedRun(Struct, frozen=True):
@@ -167,7 +174,16 @@ class RunLedger:
         """Stores the changes and the outcome of the run in one transaction. Raises LeaseLost."""
         with self._deleting_heartbeat(run), self.ledger.recorder.bulk_write(run.scope) as tx:
             self._require_held(run, held=is_lease_held(tx, run))
-            return self._store_outcome(tx, run, plan, request_digest)
+            return self._store_outcome(tx, run, _prepared(plan), request_digest)
+
+    @retry_transaction
+    def prepare_and_complete(self, run: Run, prepare: Callable[[Cursor], PreparedRun]) -> Run:
+        """Prepares the changes of a run without a body and stores them, in one transaction.
+
+        No other request can change the scope in between. Raises LeaseLost, and what `prepare` raises."""
+        with self._deleting_heartbeat(run), self.ledger.recorder.bulk_write(run.scope) as tx:
+            self._require_held(run, held=is_lease_held(tx, run))
+            return self._store_outcome(tx, run, prepare(tx), run.body_digest)
 
     @retry_transaction
     def decide_and_complete(self, run: Run, decide: PlanFunction, *, brings_images: bool = False) -> Run:
@@ -180,7 +196,7 @@ class RunLedger:
             self._require_held(run, held=is_lease_held(tx, run))
             plan, settings = self._plan(tx, run, decide)
             insert_images(tx, [image for image in _images(plan) if image.digest not in stored])
-            finished = self._store_outcome(tx, run, plan, run.body_digest)
+            finished = self._store_outcome(tx, run, _prepared(plan), run.body_digest)
             if self.ledger.require_partner(tx, run.partner).settings != settings:
                 raise TransactionRolledBack("The partner's settings changed while the run was being stored")
         return finished
@@ -212,16 +228,15 @@ class RunLedger:
             delete_body(tx, run.run_id)
         return failed
 
-    def _store_outcome(self, tx: Cursor, run: Run, plan: Plan, request_digest: str) -> Run:
-        context = CommitContext(Origin(run.actor, run.source, run.traceparent), run.partner, run.run_id)
-        insert_outcome(tx, run.run_id, plan.outcome)
+    def _store_outcome(self, tx: Cursor, run: Run, prepared: PreparedRun, request_digest: str) -> Run:
+        context = CommitContext(Origin(run.actor, run.source, run.traceparent, run.reason), run.partner, run.run_id)
+        insert_outcome(tx, run.run_id, prepared.outcome)
         delete_body(tx, run.run_id)
-        changes = ((change.key.offer_uid_bytes, change.version, change.events) for change in plan.changes)
-        self.ledger.commit(tx, context, changes)
+        self.ledger.commit(tx, context, prepared.appends)
         # With the ledger lock, no other process can take over the run. An earlier takeover has increased its fence.
         tx.dialect.acquire_ledger_lock(tx)
         now = self.ledger.recorder.now(tx)
-        finished = runs.complete(run, plan.outcome, request_digest, current_head(tx).position, now)
+        finished = runs.complete(run, prepared.outcome, request_digest, current_head(tx).position, now)
         self._require_held(run, held=update_run(tx, finished, run.lease.fence))
         return finished
 
@@ -270,6 +285,11 @@ class RunLedger:
         """Returns the stored bodies that are not accepted yet or never will be, and the number of chunks of each."""
         with self.ledger.recorder.read() as tx:
             return unaccepted_bodies(tx)
+
+
+def _prepared(plan: Plan) -> PreparedRun:
+    changes = ((change.key.offer_uid_bytes, change.version, change.events) for change in plan.changes)
+    return PreparedRun(plan.outcome, changes)
 
 
 def _images(plan: Plan) -> Iterator[Image]:

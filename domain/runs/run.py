@@ -1,4 +1,4 @@
-"""The life cycle of runs: one run for each accepted batch or offers file.
+"""The life cycle of runs: one run for each accepted batch, offers file or undo.
 
 A run is accepted before any work starts: its request is stored, and the process that accepted it gets the lease. Any
 process can take over a run whose lease has expired. Each takeover increases the fence, so that writes of the previous
@@ -8,7 +8,7 @@ owner are rejected.
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import ClassVar, assert_never
+from typing import ClassVar
 from uuid import UUID
 
 from msgspec import Struct, field
@@ -45,7 +45,7 @@ class ItemOutcome(Struct, frozen=True, rename="camel", gc=False, omit_defaults=T
 class OutcomeCounts(Struct, frozen=True):
     """Number of offers with each outcome.
 
-    A batch has no `restored`, `deleted`, `unknown` or `discrepancy`; an offers file has no `paused`."""
+    A batch has no `restored`, `deleted`, `unknown` or `discrepancy`; an offers file has no `paused`; only an undo has `kept`."""
 
     created: int = 0
     updated: int = 0
@@ -58,6 +58,8 @@ class OutcomeCounts(Struct, frozen=True):
     discrepancy: int = 0
     """Active offers that the offers file does not name."""
     failed: int = 0
+    kept: int = 0
+    """Offers that an undo leaves as they are, because they have changed since the run."""
 
     @property
     def nothing_valid(self) -> bool:
@@ -77,6 +79,7 @@ class Outcome(Struct, frozen=True):
     unknown: list[ItemOutcome] = field(default_factory=list)
     discrepancy: list[ItemOutcome] = field(default_factory=list)
     failed: list[ItemOutcome] = field(default_factory=list)
+    kept: list[ItemOutcome] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
 
     def add(self, outcome: str, item: ItemOutcome) -> None:
@@ -109,25 +112,19 @@ class OffersFile(Struct, frozen=True):
     dated: date
 
 
-RunInput = Batch | OffersFile
+class Undo(Struct, frozen=True):
+    """Input of a run that reverses the changes of an earlier run of the same partner and channel. It has no body."""
+
+    run_id: UUID
+    """The run to undo."""
+    channel: Channel
 
 
-def request_key(run_input: RunInput, body_digest: str, repeated: UUID | None = None) -> str:
-    """Returns the idempotency key of a run. It is unique for the partner and the channel, except for failed runs.
-
-    A batch keeps its key for ever. Files with the same name but different content have different keys. `repeated`: the
-    last run of the same file, if another file came after it and this run applies the file again."""
-    match run_input:
-        case Batch(concurrency_request_id=request_id):
-            return str(request_id)
-        case OffersFile(name=name):
-            return f"{name} {body_digest} {repeated}" if repeated else f"{name} {body_digest}"
-        case _:
-            assert_never(run_input)
+RunInput = Batch | OffersFile | Undo
 
 
 class RunRequest(Struct, frozen=True):
-    """A batch or an offers file with a valid envelope; its items or records may still fail."""
+    """A batch or an offers file with a valid envelope, whose items or records may still fail; or an undo."""
 
     run_id: UUID
     partner: str
@@ -166,7 +163,7 @@ class RunProblem(Struct, frozen=True):
 
 
 class Run(Struct, frozen=True):
-    """One accepted batch or offers file, from its request to its outcome."""
+    """One accepted batch, offers file or undo, from its request to its outcome."""
 
     run_id: UUID
     partner: str
@@ -192,10 +189,14 @@ class Run(Struct, frozen=True):
     problem: RunProblem | None = None
     traceparent: str | None = None
     """W3C trace context of the request that sent it."""
+    reason: str | None = None
+    """Why an operator started it."""
+    undone_by: UUID | None = None
+    """The run that has undone it, unless that run has been undone in turn."""
 
     @property
     def channel(self) -> Channel:
-        return self.input.CHANNEL
+        return self.input.channel if isinstance(self.input, Undo) else self.input.CHANNEL
 
     @property
     def scope(self) -> Scope:
@@ -212,8 +213,10 @@ class Run(Struct, frozen=True):
 
     @property
     def is_counted(self) -> bool:
-        """True if the run counts for the run limit or as the newest file: it has not failed, and has a valid item."""
-        return self.state is not RunState.FAILED and not (self.counts and self.counts.nothing_valid)
+        """True if the run counts for the run limit or as the newest file: it is in effect, and has a valid item."""
+        if self.state is RunState.FAILED or self.undone_by is not None or isinstance(self.input, Undo):
+            return False
+        return not (self.counts and self.counts.nothing_valid)
 
 
 # Decisions
@@ -233,6 +236,7 @@ def accept(request: RunRequest, origin: Origin, lease: Lease, now: datetime, pos
         accepted_position=position,
         lease=lease,
         traceparent=origin.traceparent,
+        reason=origin.reason,
     )
 
 

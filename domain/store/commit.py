@@ -134,6 +134,13 @@ def positions_of_run(tx: Cursor, run_id: UUID) -> tuple[int, int] | None:
     return (row["first"], row["last"]) if row["first"] else None
 
 
+def count_events_of_run(tx: Cursor, run_id: UUID) -> int:
+    row = tx.execute(
+        "SELECT coalesce(sum(event_count), 0) AS events FROM commits WHERE run_id = ?", (str(run_id),)
+    ).fetchone()
+    return int(row["events"])
+
+
 def ledger_name(tx: Cursor) -> str:
     """Returns an identifier of the ledger, which is new after each restore of a backup.
 

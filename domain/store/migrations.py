@@ -88,6 +88,15 @@ STEPS: tuple[MigrationStep, ...] = (
             """,
         ),
     ),
+    MigrationStep(
+        10,
+        "Adds the undo of runs, and the reasons of runs",
+        (
+            "ALTER TABLE runs ADD COLUMN undo_of TEXT",
+            "ALTER TABLE runs ADD COLUMN undone_by TEXT",
+            "ALTER TABLE runs ADD COLUMN reason TEXT",
+        ),
+    ),
 )
 """All steps, by ascending version. Version 4 is the oldest version that can be migrated."""
 

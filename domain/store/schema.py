@@ -13,7 +13,7 @@ from eventsourcing.persistence import PersistenceError
 
 from domain.store.cursor import Cursor
 
-SCHEMA_VERSION = 9
+SCHEMA_VERSION = 10
 
 TABLES = (
     "CREATE TABLE schema_version (version INTEGER NOT NULL)",
@@ -94,7 +94,10 @@ TABLES = (
         messages TEXT NOT NULL,
         position INTEGER,
         problem TEXT,
-        traceparent TEXT
+        traceparent TEXT,
+        undo_of TEXT,
+        undone_by TEXT,
+        reason TEXT
     )""",
     # A failed run does not count: its request can be sent again.
     "CREATE UNIQUE INDEX runs_by_request ON runs (partner, channel, request_key) WHERE state <> 'failed'",

@@ -21,7 +21,7 @@ from tests.support.harness import OPERATOR
 from tests.support.shell_pages import HAS_PROGRAMS, Command, commands_of, page_folder, running
 
 CONVENTIONS = "conventions"
-GUIDES = [CONVENTIONS, "batch", "merchant", "offers-files", "redemption", "reading"]
+GUIDES = [CONVENTIONS, "batch", "merchant", "offers-files", "redemption", "reading", "undo"]
 TOKENS = {
     "TOKEN": ("try", Role.PARTNER, "tidepool"),
     "HARBOR": ("harbor-feed", Role.PARTNER, "harbor"),

@@ -13,6 +13,7 @@ TARGETS: Mapping[str, tuple[str, ...]] = {
         "tests/domain/runs/test_file_reconciliation.py",
         "tests/domain/runs/test_file_reconciliation_laws.py",
     ),
+    "domain/runs/undo.py": ("tests/domain/runs/test_undo.py",),
     # Redemption windows
     "domain/redemption/window.py": ("tests/domain/redemption/test_window.py",),
     "domain/redemption/flight.py": ("tests/domain/redemption/test_flight.py",),

@@ -24,6 +24,19 @@ def find_event(tx: Cursor, stream_id: int, version: int) -> EventState:
     return EventState(row["topic"], row["state"])
 
 
+def find_events(tx: Cursor, places: Sequence[tuple[int, int]]) -> dict[tuple[int, int], EventState]:
+    """Returns existing events by stream id and version. The caller bounds their number."""
+    if not places:
+        return {}
+    condition, values = tx.dialect.in_pairs(places)
+    rows = tx.execute(
+        "SELECT stream_id, version, topic, CAST(state AS BLOB) AS state FROM events"
+        f" WHERE (stream_id, version) {condition}",
+        values,
+    )
+    return {(row[0], row[1]): EventState(row["topic"], row["state"]) for row in rows.fetchall()}
+
+
 def small_state(events: str) -> str:
     """Returns a SELECT expression: the state of an event if it is small, otherwise NULL."""
     return f"CASE WHEN length({events}.state) <= {SMALL_STATE_BYTES} THEN CAST({events}.state AS BLOB) END"

@@ -8,7 +8,8 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from domain.runs.run import Batch, Lease, OffersFile, OutcomeCounts, Run, RunInput, RunProblem, RunState, request_key
+from domain.runs.request_key import request_key
+from domain.runs.run import Batch, Lease, OffersFile, OutcomeCounts, Run, RunInput, RunProblem, RunState, Undo
 from domain.store.cursor import Cursor
 from domain.values import Channel, Operation, Source, from_microseconds, to_microseconds
 
@@ -30,7 +31,7 @@ class EarlierRun(Struct, frozen=True):
 
     run: Run
     is_newest: bool
-    """False if it is a file, and another file of the partner came after it."""
+    """False if it is a file that has been undone, or that another file of the partner came after."""
 
 
 def insert_run(tx: Cursor, run: Run, repeated: UUID | None = None) -> None:
@@ -48,6 +49,7 @@ def insert_run(tx: Cursor, run: Run, repeated: UUID | None = None) -> None:
         "accepted_at": to_microseconds(run.accepted_at),
         "accepted_position": run.accepted_position,
         "traceparent": run.traceparent,
+        "reason": run.reason,
         **_changing_columns(run),
     }
     tx.execute(f"INSERT INTO runs ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", list(row.values()))
@@ -93,7 +95,7 @@ def find_batch(tx: Cursor, partner: str, batch: Batch) -> EarlierRun | None:
 def find_file(tx: Cursor, partner: str, file: OffersFile, body_digest: str) -> EarlierRun | None:
     """Returns the last run of the file with this name and content. A failed run does not count.
 
-    It is the newest file unless a later one had a valid record, or is unfinished."""
+    It is the newest file unless it has been undone, or a later one is in effect or unfinished and had a valid record."""
     row = tx.execute(
         "SELECT * FROM runs WHERE partner = ? AND file_date = ? AND file_name = ? AND body_digest = ?"
         " AND state <> 'failed' ORDER BY run_seq DESC LIMIT 1",
@@ -105,7 +107,24 @@ def find_file(tx: Cursor, partner: str, file: OffersFile, body_digest: str) -> E
         "SELECT 1 FROM runs WHERE partner = ? AND file_date IS NOT NULL AND is_counted AND run_seq > ? LIMIT 1",
         (partner, row["run_seq"]),
     ).fetchone()
-    return EarlierRun(run_of_row(row), is_newest=later is None)
+    return EarlierRun(run_of_row(row), is_newest=later is None and row["undone_by"] is None)
+
+
+def find_undo(tx: Cursor, partner: str, undo: Undo) -> Run | None:
+    """Returns the run that undoes a run, or has undone it. A failed one does not count."""
+    row = tx.execute(
+        "SELECT * FROM runs WHERE partner = ? AND channel = ? AND request_key = ? AND state <> 'failed'",
+        (partner, undo.channel, request_key(undo, body_digest="")),
+    ).fetchone()
+    return run_of_row(row) if row else None
+
+
+def update_undone_by(tx: Cursor, run: Run) -> None:
+    """Stores which run has undone a finished run, and whether the run still counts."""
+    undone_by = str(run.undone_by) if run.undone_by else None
+    tx.execute(
+        "UPDATE runs SET undone_by = ?, is_counted = ? WHERE run_id = ?", (undone_by, run.is_counted, str(run.run_id))
+    )
 
 
 def find_unfinished(tx: Cursor, partner: str, channel: Channel) -> Run | None:
@@ -208,6 +227,8 @@ def _input_columns(run_input: RunInput) -> dict[str, str]:
             }
         case OffersFile():
             return {"file_name": run_input.name, "file_date": run_input.dated.isoformat()}
+        case Undo(run_id=run_id):
+            return {"undo_of": str(run_id)}
         case _:
             assert_never(run_input)
 
@@ -215,6 +236,8 @@ def _input_columns(run_input: RunInput) -> dict[str, str]:
 def _run_input(row: Any) -> RunInput:
     if row["file_name"] is not None:
         return OffersFile(row["file_name"], date.fromisoformat(row["file_date"]))
+    if row["undo_of"] is not None:
+        return Undo(UUID(row["undo_of"]), Channel(row["channel"]))
     return Batch(Operation(row["operation"]), UUID(row["concurrency_request_id"]))
 
 
@@ -244,4 +267,6 @@ def run_of_row(row: Any) -> Run:
         position=row["position"],
         problem=msgspec.json.decode(row["problem"], type=RunProblem) if row["problem"] else None,
         traceparent=row["traceparent"],
+        reason=row["reason"],
+        undone_by=UUID(row["undone_by"]) if row["undone_by"] is not None else None,
     )

@@ -9,7 +9,8 @@ import msgspec
 from msgspec import Struct, field
 
 from domain.events import OfferCreated, OfferDeleted, OfferPaused, OfferRestored, OfferResumed, OfferUpdated
-from domain.runs.run import OUTCOMES, ItemOutcome
+from domain.runs.run import OUTCOMES, ItemOutcome, Run, Undo
+from domain.runs.undo import OUTCOME_BY_FIRST_EVENT
 from domain.store.cursor import Cursor
 from domain.store.records.compression import ZstdError, decompress
 from domain.values import Channel
@@ -101,9 +102,9 @@ class RecordedChanges(Struct):
     changed: int = 0
 
 
-def recorded_changes(tx: Cursor, commit_id: int, channel: Channel) -> RecordedChanges:
+def recorded_changes(tx: Cursor, commit_id: int, run: Run) -> RecordedChanges:
     """Returns what the events of a commit say about its run. The first event of an offer decides."""
-    kinds, changes, last_stream = _KINDS[channel], RecordedChanges(), None
+    kinds, changes, last_stream = _kinds_of(run), RecordedChanges(), None
     for row in tx.stream_rows(
         "SELECT e.stream_id, e.topic, i.merchant_id, i.external_id FROM events e"
         " LEFT JOIN inventory i ON i.offer_id = e.stream_id WHERE e.commit_id = ? ORDER BY e.ordinal",
@@ -126,11 +127,16 @@ _MERCHANT_KINDS = {
     OfferRestored.TOPIC: "restored",
     OfferDeleted.TOPIC: "deleted",
 }
-_KINDS: Mapping[Channel, Mapping[str, str]] = {
-    Channel.MERCHANT: _MERCHANT_KINDS,
-    # A batch reports a restored offer as updated.
-    Channel.CUSTOM: _MERCHANT_KINDS | {OfferPaused.TOPIC: "paused", OfferRestored.TOPIC: "updated"},
-}
+# A batch reports a restored offer as updated.
+_BATCH_KINDS = _MERCHANT_KINDS | {OfferPaused.TOPIC: "paused", OfferRestored.TOPIC: "updated"}
+_UNDO_KINDS = {kind.TOPIC: outcome for kind, outcome in OUTCOME_BY_FIRST_EVENT.items()}
+
+
+def _kinds_of(run: Run) -> Mapping[str, str]:
+    """Returns the outcomes by the topic of the first event."""
+    if isinstance(run.input, Undo):
+        return _UNDO_KINDS
+    return _BATCH_KINDS if run.channel is Channel.CUSTOM else _MERCHANT_KINDS
 
 
 def commits_of_runs(tx: Cursor, run_ids: Collection[str]) -> dict[str, list[Any]]:
@@ -145,7 +151,7 @@ def commits_of_runs(tx: Cursor, run_ids: Collection[str]) -> dict[str, list[Any]
 def _commit_rows(tx: Cursor, condition: str, values: Any) -> Iterator[Any]:
     return iter(
         tx.execute(
-            "SELECT commit_id, run_id, partner, actor, source, traceparent, first_position, event_count"
+            "SELECT commit_id, run_id, partner, actor, source, traceparent, reason, first_position, event_count"
             f" FROM commits WHERE run_id {condition}",
             values,
         )

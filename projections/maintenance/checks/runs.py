@@ -5,7 +5,8 @@ from typing import Any
 from uuid import UUID
 
 from domain.runs.file_names import parse_file_name
-from domain.runs.run import OUTCOMES, Batch, OffersFile, Run, RunState, request_key
+from domain.runs.request_key import request_key
+from domain.runs.run import OUTCOMES, Batch, OffersFile, Run, RunState, Undo
 from domain.store.commit import commit_around, current_head
 from domain.store.cursor import Cursor
 from domain.store.records.runs import find_run, run_of_row
@@ -64,6 +65,7 @@ class _Checker:
         yield from _wrong_input(row, run)
         yield from _wrong_end(row, run)
         yield from self._wrong_place(run)
+        yield from _wrong_undo(self._tx, run)
         yield from self._wrong_commit(run, outcome or StoredOutcome(), commits)
         if run.is_finished:
             yield from _wrong_outcome(run, outcome)
@@ -90,7 +92,7 @@ class _Checker:
         if len(commits) > (run.state is RunState.COMPLETED):
             yield "commits", len(commits), int(run.state is RunState.COMPLETED)
         for commit in commits[:1]:
-            for name in ("partner", "actor", "source", "traceparent"):
+            for name in ("partner", "actor", "source", "traceparent", "reason"):
                 if getattr(run, name) != commit[name]:
                     yield name, getattr(run, name), commit[name]
             last = commit["first_position"] + commit["event_count"] - 1
@@ -98,7 +100,7 @@ class _Checker:
                 yield "position", run.position, last
             if run.accepted_position >= commit["first_position"]:
                 yield "accepted_position", run.accepted_position, f"less than {commit['first_position']}"
-            changes = recorded_changes(self._tx, commit["commit_id"], run.channel)
+            changes = recorded_changes(self._tx, commit["commit_id"], run)
         counts = {kind: outcome.counts[kind] for kind in CHANGING if outcome.counts[kind]}
         if counts != changes.counts:
             yield "changes", counts, dict(changes.counts)
@@ -108,7 +110,7 @@ class _Checker:
     def _has_key(self, row: Any, run: Run) -> bool:
         """A file that takes effect again has the id of its run before in its key."""
         key = request_key(run.input, run.body_digest)
-        if isinstance(run.input, Batch) or row["request_key"] == key:
+        if isinstance(run.input, Batch | Undo) or row["request_key"] == key:
             return bool(row["request_key"] == key)
         repeated = row["request_key"].removeprefix(f"{key} ")
         try:
@@ -118,9 +120,27 @@ class _Checker:
         return before is not None and (before.input, before.partner) == (run.input, run.partner)
 
 
+def _wrong_undo(tx: Cursor, run: Run) -> Wrong:
+    """A completed undo is the one that its run names, until it is undone. Only an undo has a reason."""
+    if (run.reason is not None) is not isinstance(run.input, Undo):
+        yield "reason", run.reason, "a reason" if isinstance(run.input, Undo) else None
+    if isinstance(run.input, Undo):
+        undone = find_run(tx, run.input.run_id, run.partner)
+        if undone is None or undone.channel is not run.channel or undone.state is not RunState.COMPLETED:
+            yield "undo_of", run.input.run_id, "a completed run of the same partner and channel"
+        elif run.state is RunState.COMPLETED and (undone.undone_by == run.run_id) is (run.undone_by is not None):
+            expected = run.run_id if run.undone_by is None else None
+            yield "undone run", {"undone_by": undone.undone_by}, {"undone_by": expected}
+    if run.undone_by is not None:
+        undo = find_run(tx, run.undone_by)
+        is_undo = undo is not None and isinstance(undo.input, Undo) and undo.input.run_id == run.run_id
+        if not is_undo or (undo and undo.state is not RunState.COMPLETED):
+            yield "undone_by", run.undone_by, "the completed undo of this run"
+
+
 def _wrong_input(row: Any, run: Run) -> Wrong:
     """Columns that follow from the others."""
-    expected = {"run_id": str(run.run_id), "channel": run.channel, "is_counted": run.is_counted}
+    expected: dict[str, Any] = {"run_id": str(run.run_id), "channel": run.channel, "is_counted": run.is_counted}
     match run.input:
         case OffersFile(name=name):
             parts = parse_file_name(name)
@@ -132,6 +152,10 @@ def _wrong_input(row: Any, run: Run) -> Wrong:
             expected |= {"concurrency_request_id": str(request_id), "file_date": None}
             if operation is not Operation.SYNCHRONIZE and run.counts and run.counts.paused:
                 yield "operation", operation, Operation.SYNCHRONIZE
+        case Undo():
+            expected |= {"file_date": None, "operation": None, "concurrency_request_id": None, "body_bytes": 0}
+            if run.state is RunState.COMPLETED:
+                expected["request_digest"] = run.body_digest
     for name, value in expected.items():
         if row[name] != value:
             yield name, row[name], value
@@ -169,5 +193,6 @@ def _wrong_outcome(run: Run, outcome: StoredOutcome | None) -> Wrong:
 
 def _wrong_body(run: Run, body: StoredBody | None) -> Wrong:
     found = (body.digest, body.size) if body and body.is_complete else None
-    if found != (run.body_digest, run.body_bytes):
-        yield "body", found, (run.body_digest, run.body_bytes)
+    expected = None if isinstance(run.input, Undo) else (run.body_digest, run.body_bytes)
+    if found != expected:
+        yield "body", found, expected

@@ -58,6 +58,7 @@ def test_run_is_returned_with_all_members(partner: Caller) -> None:
         "actor": f"partner-{PARTNER}",
         "concurrencyRequestId": request_id,
         "fileName": None,
+        "undoOf": None,
         "state": "completed",
         "acceptedAt": RECORDED_AT,
         "finishedAt": RECORDED_AT,
@@ -65,6 +66,8 @@ def test_run_is_returned_with_all_members(partner: Caller) -> None:
         "messages": [],
         "position": partner.get("/api/v1/offers").json()["position"],
         "problem": None,
+        "reason": None,
+        "undoneBy": None,
         "progress": None,
     }
 

@@ -20,6 +20,7 @@ from domain.values import Operation, Role
 from projections import projector
 from projections.access import partners
 from projections.offers import decision_state
+from projections.offers.changed_offers import changed_offers
 from tests.support.examples import CONTENT, KEY, OTHER_CONTENT, PARTNER, PAUSED, RESUMED, created, sent_content, updated
 from tests.support.harness import FEED, OPERATOR, Clock, run_ledger
 
@@ -187,6 +188,7 @@ def test_failing_projection_rolls_back_the_run(tmp_path: Path, clock: Clock) -> 
         FailForOffers(),
         decision_state.known_offers,
         partners.all_names,
+        changed_offers,
     )
     ledger.recorder.prepare_schema(projector.tables())
     ledger.handle(SetPartner(PARTNER), OPERATOR)
@@ -210,6 +212,7 @@ def test_library_ignores_environment_variables(tmp_path: Path, clock: Clock, mon
         projector.Projector(),
         decision_state.known_offers,
         partners.all_names,
+        changed_offers,
     )
     ledger.recorder.prepare_schema(projector.tables())
     ledger.handle(SetPartner(PARTNER), OPERATOR)

@@ -208,7 +208,7 @@ def test_run_counts_unless_it_failed_or_had_nothing_valid(run: Run, is_counted: 
 
 
 def test_only_outcomes_of_sent_items_count_as_valid() -> None:
-    others = {"failed", "paused", "discrepancy"}
+    others = {"failed", "paused", "discrepancy", "kept"}
     for outcome in OUTCOMES:
         assert OutcomeCounts(**{outcome: 1}).nothing_valid is (outcome in others)
 

@@ -23,6 +23,7 @@ from projections import projector
 from projections.access import partners
 from projections.maintenance import verification
 from projections.offers import decision_state, inventory, offer_periods
+from projections.offers.changed_offers import changed_offers
 from projections.offers.inventory import OfferFilter
 from projections.offers.inventory_updates import update_inventory
 from tests.support.engine import examples
@@ -45,6 +46,7 @@ def a_ledger() -> Iterator[OfferLedger]:
             projector.Projector(),
             decision_state.known_offers,
             partners.all_names,
+            changed_offers,
         )
         ledger.recorder.prepare_schema(projector.tables())
         ledger.handle(SetPartner(PARTNER, synchronize_per_day=0, insert_per_hour=0), OPERATOR)

@@ -146,6 +146,7 @@ def take() -> list[Answer]:
         tour.clock.move(days=1)
         _read(tour)
         _hold(tour)
+        _undo(tour)
         _be_refused(tour, service)
     return tour.answers
 
@@ -289,6 +290,23 @@ def _read_inside_a_commit(tour: Tour) -> None:
     tour.get("getDiff", "auditor", f"{AUDIT}/diff", fromPosition=0, toPosition=inside)
 
 
+def _undo(tour: Tour) -> None:
+    first, second = (
+        tour.post("sendBatch", "tidepool", BATCH_PATH, batch("Insert", [item(name)])).json()["data"]["runId"]
+        for name in ("TP-8", "TP-9")
+    )
+    wrong = {"reason": "The batch had wrong rewards"}
+    tour.post("undoRun", "operator", f"/api/v1/runs/{first}/undo", wrong, Prefer="wait=10")
+    tour.post("undoRun", "operator", f"/api/v1/runs/{first}/undo", wrong)
+    tour.post("undoRun", "operator", f"/api/v1/runs/{second}/undo?plan=true", wrong)
+    tour.wait_for(
+        "operator",
+        tour.post("undoRun", "operator", f"/api/v1/runs/{second}/undo", wrong, Prefer="respond-async"),
+    )
+    tour.post("undoRun", "operator", f"/api/v1/runs/{first}/undo?plan=true", wrong)
+    tour.post("undoRun", "operator", f"/api/v1/runs/{UUID(int=0)}/undo", wrong)
+
+
 def _be_refused(tour: Tour, service: Service) -> None:
     """Sends requests that the service refuses, with the types that occur most."""
     _be_refused_as_publisher(tour)
@@ -307,7 +325,8 @@ def _be_refused(tour: Tour, service: Service) -> None:
         tour.post("sendBatch", "meridian", BATCH_PATH, batch("Insert", [item()]))
     tour.post("sendBatch", "tidepool", BATCH_PATH, b"{", Content_Type="text/plain")
     tour.post("sendBatch", "tidepool", BATCH_PATH, b"{")
-    accept_elsewhere(service, batch("Insert", [item("TP-5")]))
+    active = accept_elsewhere(service, batch("Insert", [item("TP-5")]))
+    tour.post("undoRun", "operator", f"/api/v1/runs/{active.run_id}/undo", {"reason": "It was wrong"})
     tour.post("sendBatch", "tidepool", BATCH_PATH, batch("Insert", [item()]))
 
 

@@ -31,6 +31,7 @@ from tests.support.histories.traffic import (
     sending_file,
     setting,
     switching_token,
+    undoing,
     waiting,
 )
 
@@ -69,6 +70,8 @@ STEPS: list[Step] = [
     holding(OFFERS[2], 30),
     holding(MERCHANTS[2], None),
     releasing(MERCHANTS[2]),
+    # Undoes the Insert.
+    undoing(1),
 ]
 
 

@@ -24,6 +24,7 @@ from domain.store.records.compression import compress
 from domain.values import Clock, Operation, Origin, Source
 from projections import projector
 from projections.access import partners
+from projections.offers.changed_offers import changed_offers
 from projections.offers.decision_state import known_offers as all_known
 from tests.support.examples import PARTNER, body, offer_data
 from tests.support.harness import OPERATOR
@@ -94,7 +95,7 @@ def plan(runs: RunLedger, run: Run, items: Sequence[SentItem]) -> Plan:
 def open_ledger(database: Path, clock: Clock, known_offers: KnownOffersQuery = all_known) -> Iterator[OfferLedger]:
     """Opens a ledger with one partner, whose number of runs is not limited."""
     ledger = OfferLedger(
-        DatabaseLocation(str(database)), clock, projector.Projector(), known_offers, partners.all_names
+        DatabaseLocation(str(database)), clock, projector.Projector(), known_offers, partners.all_names, changed_offers
     )
     try:
         ledger.recorder.prepare_schema(projector.tables())

@@ -16,16 +16,18 @@ from api.wiring import open_service
 from domain.access.partner import SetPartner
 from domain.access.token import CreateToken, RevokeToken
 from domain.ledgers.redemption_ledger import PendingRedemption
+from domain.ledgers.undo_ledger import accept_undo
 from domain.redemption.activation import Activate
 from domain.redemption.activation_group import PendingActivation
 from domain.redemption.flight import ScheduleFlight
 from domain.redemption.hold import HoldOffer, ReleaseOffer
 from domain.redemption.redemption import Purchase, Reverse
 from domain.refusals import Refused
+from domain.store.records.runs import RunFilter, select_runs
 from domain.values import Channel, OfferKey, Operation, Origin, Role, Source, redemption_uid
 from tests.support.engine import empty_database
 from tests.support.examples import PARTNER, item
-from tests.support.harness import OPERATOR, Clock, run_batch, run_ledger
+from tests.support.harness import OPERATOR, Clock, execute_run, run_batch, run_ledger
 from tests.support.histories.offers_files import document, process, record
 from tests.support.histories.single_requests import delete, merchant_key, put
 
@@ -113,6 +115,21 @@ def releasing(key: OfferKey) -> Step:
     return step
 
 
+def undoing(number: int) -> Step:
+    """Undoes a run, if something of it can be undone. Number 0 is the newest run."""
+
+    def step(service: Service, _clock: Clock) -> None:
+        runs = run_ledger(service.ledger)
+        with service.ledger.read() as tx:
+            ids = [run.run_id for _, run in select_runs(tx, RunFilter(), 0, 100)]
+        with suppress(Refused):
+            undo = accept_undo(runs, ids[number % len(ids)] if ids else uuid4(), OPERATOR._replace(reason="wrong")).run
+            if not undo.is_finished:
+                execute_run(runs, undo)
+
+    return step
+
+
 def buying(transaction: str, key: OfferKey, customer: str) -> Step:
     def step(service: Service, clock: Clock) -> None:
         purchase = Purchase(transaction, customer, key.offer_uid, Decimal("12.50"), "USD", clock.now)
@@ -157,6 +174,7 @@ steps: st.SearchStrategy[Step] = st.one_of(
     st.builds(scheduling, st.sampled_from(KEYS), st.integers(30, 45)),
     st.builds(holding, st.sampled_from(KEYS), st.sampled_from([None, 1, 40])),
     st.builds(releasing, st.sampled_from(KEYS)),
+    st.builds(undoing, st.integers(0, 3)),
     st.builds(buying, st.sampled_from(TRANSACTIONS), st.sampled_from(KEYS), st.sampled_from(CUSTOMERS)),
     st.builds(reversing, st.sampled_from(TRANSACTIONS), st.sampled_from(["5", "7.5"])),
     st.builds(setting, rps=st.integers(1, 3), missing_from_file=st.sampled_from(["report", "delete"])),

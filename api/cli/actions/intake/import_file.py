@@ -13,7 +13,7 @@ from api.cli.messages import exit_with_error, print_line
 from api.cli.output import print_json, print_table
 from api.cli.progress_bar import progress
 from api.runs.execution import FAILED, RunFailed
-from api.runs.report import counts_of, file_report
+from api.runs.report import counts_of, file_report, input_of
 from api.service import Service
 from domain.runs.batch_reconciliation import SAME_DATA
 from domain.runs.run import Batch, Run, RunState
@@ -50,12 +50,11 @@ def _document(service: Service, run: Run) -> dict[str, Any]:
 
 def _print(run: Run, document: dict[str, Any], *, is_new: bool) -> None:
     note = "" if is_new else " (accepted before; nothing was changed)"
+    print_line(f"Run {run.run_id}, {input_of(run)}{note}")
     if isinstance(run.input, Batch):
-        print_line(f"Run {run.run_id}, {run.input.operation}{note}")
         print_line(", ".join(f"{count} {name}" for name, count in document["data"]["counts"].items()))
         rows = list(_batch_rows(document["data"]))
     else:
-        print_line(f"Run {run.run_id}, {run.input.name}{note}")
         print_line(counts_of(run))
         rows = list(_file_rows(document["records"]))
     for message in run.messages:

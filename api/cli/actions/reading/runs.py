@@ -7,10 +7,10 @@ from api.cli.local_ledger import open_ledger
 from api.cli.messages import exit_with_error, print_line
 from api.cli.option_errors import cursor_errors
 from api.cli.output import print_json, print_next_command, print_table
-from api.runs.report import counts_of, item_page, run_document, run_page
+from api.runs.report import counts_of, input_of, item_page, run_document, run_page
 from api.runs.schemas import OutcomeName
 from api.service import Service
-from domain.runs.run import Batch, Run
+from domain.runs.run import Run
 from domain.store.records.runs import RunFilter, find_run
 from domain.values import utc_text
 from projections.access.partners import require_registered
@@ -79,8 +79,9 @@ def _find(service: Service, run_id: UUID) -> Run:
 
 
 def _run_row(run: Run) -> tuple[object, ...]:
-    name = run.input.operation if isinstance(run.input, Batch) else run.input.name
-    return (run.run_id, run.partner, name, run.state, utc_text(run.accepted_at), counts_of(run) if run.counts else "")
+    state = f"{run.state}, undone" if run.undone_by else run.state
+    counts = counts_of(run) if run.counts else ""
+    return (run.run_id, run.partner, input_of(run), state, utc_text(run.accepted_at), counts)
 
 
 def _text(value: Any) -> str:

@@ -85,7 +85,7 @@ def test_reply_has_the_members_of_the_batch_document(partner: Caller, operation:
 def test_reply_matches_the_published_schema(partner: Caller) -> None:
     reply = send(partner, "Insert", item(), item("TP-2", **BROKEN), 1)
     document = reply.json()
-    assert BatchReply.model_validate(document).model_dump(mode="json") == document
+    assert BatchReply.model_validate(document).model_dump(mode="json", exclude_unset=True) == document
 
 
 def test_every_list_is_in_the_order_of_the_request(partner: Caller) -> None:

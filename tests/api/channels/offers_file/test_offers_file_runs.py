@@ -96,6 +96,7 @@ def test_items_are_listed_by_outcome(partner: Caller) -> None:
         "unknown": ["X"],
         "discrepancy": ["M"],
         "failed": ["F"],
+        "kept": [],
     }
     assert items_of(partner.get(path)) == report["records"] == [item for items in by_outcome.values() for item in items]
     assert {item["merchantId"] for item in report["records"]} == {MERCHANT}

@@ -93,6 +93,7 @@ def test_report_has_the_run_and_each_record(known: Caller) -> None:
         "operation": None,
         "concurrencyRequestId": None,
         "fileName": NAME,
+        "undoOf": None,
         "source": "file",
         "actor": f"partner-{PARTNER}",
         "state": "completed",
@@ -102,6 +103,8 @@ def test_report_has_the_run_and_each_record(known: Caller) -> None:
         "messages": [],
         "position": position(known),
         "problem": None,
+        "reason": None,
+        "undoneBy": None,
         "records": [
             report_record("NEW", "created"),
             report_record("ACTIVE", "discrepancy", MISSING),
