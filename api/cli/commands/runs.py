@@ -5,7 +5,7 @@ from uuid import UUID
 
 import typer
 
-from api.cli.option_types import TIME, AsJson, PageCursor, RowLimit, parse_time, parse_uid
+from api.cli.option_types import TIME, AsJson, PageCursor, RequiredReason, RowLimit, parse_time, parse_uid
 from api.cli.registry import example, group_of
 from domain.runs.run import RunState
 from domain.values import Channel, EventOrder, Operation, Source
@@ -30,7 +30,7 @@ def list_runs_command(
 ) -> None:
     """List runs, the newest first.
 
-    A run is one accepted batch or offers file."""
+    A run is one accepted batch, offers file or undo."""
     from api.cli.actions.reading import runs
 
     run_filter = runs.RunFilter(partner, channel, operation, state, concurrency_request_id)
@@ -64,12 +64,29 @@ def list_items_command(
     runs.print_items(run_id, outcome, limit, cursor, as_json=as_json)
 
 
+@example("offer-ledger runs undo 7be2c2fa-7d57-4cc0-b0a0-3d1bd3a7c2a6 --reason Typo")
+def undo_run_command(
+    run_id: _RunId,
+    reason: RequiredReason,
+    *,
+    plan: Annotated[bool, typer.Option("--plan", help="Only show what the undo would do.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Undo a run: each offer that it changed last gets back its state before the run.
+
+    Offers that have changed since are kept as they are. The undo is a run, too, and can be undone."""
+    from api.cli.actions.decisions import undo
+
+    undo.undo(run_id, reason, is_plan=plan, as_json=as_json)
+
+
 runs_app = group_of(
     "runs",
-    "Read runs and the outcomes of their offers.",
+    "Read runs and the outcomes of their offers, and undo runs.",
     list=list_runs_command,
     show=show_run_command,
     items=list_items_command,
+    undo=undo_run_command,
 )
 
 

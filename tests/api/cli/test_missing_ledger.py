@@ -42,6 +42,7 @@ ARGUMENTS = {
     "tokens revoke": "books",
     "runs show": UID,
     "runs items": UID,
+    "runs undo": f"{UID} --reason Typo",
     "requests show": "req-1",
     "quota": "--partner tidepool",
 }

@@ -1,1 +1,1 @@
-"""Decisions of operators: holds and releases of offers."""
+"""Decisions of operators: holds and releases of offers, and undone runs."""
