@@ -14,12 +14,12 @@ from starlette.types import Scope
 
 from api.access.console_sessions import CONSOLE
 from api.console.page_context import SignedOut, SliderMoved, page_context_for
-from api.console.pages import compare, offer, offers, partners, redemption_desk, runs, sign_in, tokens
+from api.console.pages import compare, offer, offers, partners, redemption_desk, run_undo, runs, sign_in, tokens
 from api.console.routing import SECURITY_HEADERS, ConsoleRoute, redirect_to_moved_state, redirect_to_sign_in
 from api.dependencies.roles import ALL_ROLES
 from api.parsing.entity_tags import IF_NONE_MATCH, is_not_modified
 
-PAGE_ROUTERS = (sign_in, offers, offer, runs, compare, redemption_desk, partners, tokens)
+PAGE_ROUTERS = (sign_in, offers, offer, runs, run_undo, compare, redemption_desk, partners, tokens)
 
 _unknown_pages = APIRouter(include_in_schema=False, route_class=ConsoleRoute)
 

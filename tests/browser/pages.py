@@ -4,6 +4,7 @@ from api.access.console_sessions import CONSOLE
 from api.console.rendering import COMPARE, DESK, OFFERS, PARTNERS, RUNS, TOKENS
 from api.console.time_travel import AS_OF_POSITION
 from api.service import Service
+from domain.runs.run import Undo
 from domain.store.commit import current_head
 from domain.store.records.runs import RunFilter, select_runs
 from domain.values import Operation
@@ -29,13 +30,15 @@ PAGES_OF_ONE = {
     "an offer of a merchant, deleted": f"{OFFERS}/{full_ledger.MERCHANTS[1].offer_uid}",
     "a batch": f"{RUNS}/{Operation.SYNCHRONIZE}",
     "an offers file": f"{RUNS}/file",
+    "an undo": f"{RUNS}/undo",
+    "the plan of an undo": f"{RUNS}/{Operation.SYNCHRONIZE}?undo=plan",
     "a run that has failed": f"{RUNS}/failed",
     "a run in progress": f"{RUNS}/accepted",
     "a purchase without a reward": f"{PURCHASE}={full_ledger.OFFERS[9].offer_uid}",
     "a purchase with an ambiguous offer id": f"{PURCHASE}={full_ledger.MERCHANTS[0].external_id}",
     "a partner": f"{PARTNERS}/{PARTNER}",
 }
-"""Pages for an operator in a full ledger. A run is named by its state, its operation or `file`."""
+"""Pages for an operator in a full ledger. A run is named by its state, its operation, `file` or `undo`."""
 
 REFUSALS = {"a page that does not exist": f"{CONSOLE}/nothing", "an invalid parameter": f"{OFFERS}?status=lost"}
 
@@ -47,9 +50,10 @@ def path_of(path: str, service: Service) -> str:
     ids = {
         f"{RUNS}/{word}": run.run_id
         for run in reversed(runs)
-        for word in (run.state, getattr(run.input, "operation", "file"))
+        for word in (run.state, "undo" if isinstance(run.input, Undo) else getattr(run.input, "operation", "file"))
     }
-    return f"{RUNS}/{ids[path]}" if path in ids else path
+    page, mark, query = path.partition("?")
+    return f"{RUNS}/{ids[page]}{mark}{query}" if page in ids else path
 
 
 def as_past(path: str, service: Service) -> str:

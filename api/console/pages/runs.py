@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Any, get_args
+from uuid import UUID
 
 import msgspec
 from fastapi import APIRouter, Response
@@ -12,6 +13,7 @@ from api.console.charts import shares
 from api.console.page_context import AuditPage, PageContext
 from api.console.pages.compare import ComparisonPage, compare_states
 from api.console.pages.offers import CHANNELS
+from api.console.pages.run_undo import offered_undo
 from api.console.rendering import RUNS, render
 from api.console.routing import ConsoleRoute
 from api.http.as_of import AsOf
@@ -19,9 +21,10 @@ from api.http.problems import not_found
 from api.http.query_params import uid
 from api.runs.report import item_page, run_document, run_page
 from api.runs.schemas import OutcomeName
-from domain.runs.run import Run, RunState
+from domain.runs.run import Run, RunState, Undo
 from domain.store.commit import positions_of_run
-from domain.store.records.runs import RunFilter, find_run
+from domain.store.cursor import Cursor
+from domain.store.records.runs import RunFilter, find_run, find_undo
 from domain.values import Channel
 from projections.audit.diff import PositionRange
 
@@ -49,7 +52,7 @@ def show_runs(context: AuditPage) -> Response:
         context,
         "runs.html",
         "Runs",
-        runs=[_document(context, run) for run in runs],
+        runs=[_with_kind(_as_of(context, run)) for run in runs],
         next_page=cursor and context.this_page(cursor=cursor),
         filter=run_filter,
         states=STATES,
@@ -66,7 +69,7 @@ def show_run(context: AuditPage, run_id: str) -> Response:
         run = find_run(tx, parsed_id, context.partner) if parsed_id else None
         if run is None or _is_later(context, run.accepted_at):
             raise not_found("run in this state" if context.state.is_past else "run")
-        run = _as_of(context, run)
+        run = _as_of(context, run, _undo_of(tx, context, run))
         items, cursor = list[Any](), None
         if run.is_finished:
             requested, ledger = context.param("cursor"), context.service.ledger
@@ -84,7 +87,8 @@ def show_run(context: AuditPage, run_id: str) -> Response:
         context,
         "run.html",
         f"{_kind(run)} of {run.partner}",
-        run=_document(context, run),
+        run=_with_kind(run),
+        undo=offered_undo(context, run),
         is_finished=run.is_finished,
         progress=progress,
         counts={kind: count for kind, count in counts.items() if count},
@@ -98,11 +102,11 @@ def show_run(context: AuditPage, run_id: str) -> Response:
 
 
 def _kind(run: Run) -> str:
-    return str(getattr(run.input, "operation", "Offers file"))
+    return "Undo" if isinstance(run.input, Undo) else str(getattr(run.input, "operation", "Offers file"))
 
 
-def _document(context: PageContext, run: Run) -> dict[str, Any]:
-    document = run_document(_as_of(context, run))
+def _with_kind(run: Run) -> dict[str, Any]:
+    document = run_document(run)
     counts = msgspec.to_builtins(document["counts"]) if document["counts"] else {}
     return document | {"kind": _kind(run), "counts": counts}
 
@@ -112,8 +116,17 @@ def _is_later(context: PageContext, time: datetime) -> bool:
     return context.state.is_past and time > context.state.evaluated_at
 
 
-def _as_of(context: PageContext, run: Run) -> Run:
-    """Returns the run as it was in the viewed state: unfinished, if it finished later."""
+def _undo_of(tx: Cursor, context: PageContext, run: Run) -> UUID | None:
+    """Returns the run that had undone the run in the viewed state."""
+    undo = find_undo(tx, run.partner, Undo(run.run_id, run.channel))
+    if undo is None or undo.finished_at is None or _is_later(context, undo.finished_at):
+        return None
+    return None if _undo_of(tx, context, undo) else undo.run_id
+
+
+def _as_of(context: PageContext, run: Run, undone_by: UUID | None = None) -> Run:
+    """Returns the run as it was in the viewed state: unfinished, if it finished later. `undone_by`: as in the past state."""
+    run = replace(run, undone_by=undone_by) if context.state.is_past else run
     if run.finished_at is None or not _is_later(context, run.finished_at):
         return run
     return replace(run, state=RunState.RUNNING, finished_at=None, counts=None, messages=[], position=None, problem=None)

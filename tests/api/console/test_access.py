@@ -26,7 +26,7 @@ from tests.support.histories.full_ledger import record_everything
 
 UNKNOWN = UUID(int=1)
 FORMS = [
-    route.path.format(offer_uid=UNKNOWN)
+    route.path.format(offer_uid=UNKNOWN, run_id=UNKNOWN)
     for page in PAGE_ROUTERS
     for route in page.router.routes
     if "POST" in route.methods and route.path != SIGN_IN
