@@ -39,8 +39,11 @@ def eventful(ledger: OfferLedger, monkeypatch: pytest.MonkeyPatch) -> OfferLedge
     for number in range(5):
         key = OfferKey(PARTNER, Channel.MERCHANT, "M", f"offer {number}")
         record(ledger, key, *EVERY_OFFER_EVENT)
-        holds = [OfferHeld(offer_uid=str(key.offer_uid), until=1), OfferReleased(offer_uid=str(key.offer_uid))]
-        others: list[list[Event]] = [[FLIGHT], [*holds], [ACTIVATED], [REFUSED, REDEEMED, REVERSED]]
+        holds: list[Event] = [
+            OfferHeld(offer_uid=str(key.offer_uid), until=1),
+            OfferReleased(offer_uid=str(key.offer_uid)),
+        ]
+        others: list[list[Event]] = [[FLIGHT], holds, [ACTIVATED], [REFUSED, REDEEMED, REVERSED]]
         with ledger.recorder.write() as tx:
             ledger.commit(tx, CommitContext(OPERATOR), [(uuid4(), 0, events) for events in others])
         ledger.handle(CreateToken(f"token {number}", Role.AUDITOR, None, f"{number}", 0, None), OPERATOR)
