@@ -40,7 +40,12 @@ EVERYTHING = {
     "tokens": 2, "inventory": 18, "redemption_windows": 18, "redemptions": 6,
 }  # fmt: skip
 SINCE_VERSION_7 = EVERYTHING | {"commits": 43, "events": 73, "streams": 46}
-COUNTS = {4: EVERYTHING, 5: EVERYTHING, 6: EVERYTHING, 7: SINCE_VERSION_7, 8: SINCE_VERSION_7}
+WITH_HOLDS = EVERYTHING | {"commits": 46, "events": 76, "streams": 48}
+COUNTS = {
+    **dict.fromkeys((4, 5, 6), EVERYTHING),
+    **dict.fromkeys((7, 8), SINCE_VERSION_7),
+    9: WITH_HOLDS,
+}
 VERSIONS = pytest.mark.parametrize("version", COUNTS)
 
 
